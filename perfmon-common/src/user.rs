@@ -1,0 +1,10 @@
+//! The marker that lets aya copy the types into maps and globals.
+#![expect(unsafe_code, reason = "aya's marker trait is unsafe to implement")]
+use crate::map::{CaptureMode, Settings, SocketState};
+
+// SAFETY: `repr(C)`, integers and byte arrays only, no padding (bytemuck's derive refuses padding).
+unsafe impl aya::Pod for CaptureMode {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Settings {}
+// SAFETY: as above.
+unsafe impl aya::Pod for SocketState {}

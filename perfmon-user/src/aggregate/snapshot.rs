@@ -1,0 +1,249 @@
+//! What `aggregate` publishes once a second: immutable, shared by HTTP, the live table, alerts, export and reports. Field names of the
+//! serialised rows are those of CONTRACT.md.
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::record::{Finding, Gauges, Process, System, WallTime};
+
+/// The windows that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Window {
+    /// 60 s.
+    Minute,
+    /// 300 s.
+    FiveMinutes,
+    /// 3,600 s.
+    Hour,
+}
+
+impl Window {
+    /// All of them, in the order of `Snapshot::windows`.
+    pub const ALL: [Self; 3] = [Self::Minute, Self::FiveMinutes, Self::Hour];
+
+    /// Its length.
+    pub const fn seconds(self) -> u64 {
+        match self {
+            Self::Minute => 60,
+            Self::FiveMinutes => 300,
+            Self::Hour => 3_600,
+        }
+    }
+}
+
+/// Everything that is known at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// When it was made.
+    pub time: WallTime,
+    /// Seconds since capture began.
+    pub uptime_s: f64,
+    /// One view a window, as in `Window::ALL`; empty before the first tick.
+    pub windows: Vec<WindowView>,
+    /// Newest sample of the host.
+    pub system: Option<Arc<System>>,
+    /// Newest sample of each target process.
+    pub processes: Vec<Arc<Process>>,
+    /// Open findings, most costly first.
+    pub findings: Vec<Arc<Finding>>,
+    /// Newest gauges.
+    pub gauges: Arc<Gauges>,
+}
+
+impl Snapshot {
+    /// The view of a window, `None` before the first tick.
+    pub fn window(&self, window: Window) -> Option<&WindowView> {
+        self.windows.iter().find(|view| view.window_s == window.seconds())
+    }
+}
+
+/// One window.
+#[derive(Clone, Debug, Default)]
+pub struct WindowView {
+    /// Its length.
+    pub window_s: u64,
+    /// Seconds of it that perfmon has watched (less than `window_s` at the beginning): rates divide by this.
+    pub covered_s: f64,
+    /// Server-side totals.
+    pub totals: Arc<Totals>,
+    /// Server-side rows, by share of total time, largest first.
+    pub endpoints: Vec<Arc<EndpointRow>>,
+    /// Client-side rows, busiest first.
+    pub destinations: Vec<Arc<DestinationRow>>,
+}
+
+/// Latency figures of a set of exchanges; all null when there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Latency {
+    /// Mean.
+    pub mean_ms: Option<f64>,
+    /// Median.
+    pub p50_ms: Option<f64>,
+    /// 95th percentile.
+    pub p95_ms: Option<f64>,
+    /// 99th percentile.
+    pub p99_ms: Option<f64>,
+    /// Largest.
+    pub max_ms: Option<f64>,
+}
+
+/// How many exchanges were fast, moderate, slow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Categories {
+    /// Up to 500 ms.
+    pub fast: u64,
+    /// Up to 1,000 ms.
+    pub moderate: u64,
+    /// More.
+    pub slow: u64,
+}
+
+/// Errors by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ErrorClasses {
+    /// Status 400–499: not errors of the service, listed beside them.
+    pub status_4xx: u64,
+    /// Status 500–599.
+    pub status_5xx: u64,
+    /// The client went away.
+    pub client_closed: u64,
+    /// Reset by the server.
+    pub reset: u64,
+    /// No answer in time.
+    pub timeout: u64,
+    /// Closed before the answer was complete.
+    pub truncated: u64,
+    /// Not HTTP.
+    pub protocol: u64,
+    /// gRPC status that counts as an error.
+    pub grpc: u64,
+}
+
+/// Do errors and slowness go together?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Correlation {
+    /// Mean latency of exchanges without error.
+    pub ok_mean_ms: Option<f64>,
+    /// Mean latency of failed exchanges.
+    pub error_mean_ms: Option<f64>,
+    /// Error rate among exchanges over 1,000 ms, 0..1.
+    pub slow_error_rate: Option<f64>,
+    /// Error rate among exchanges up to 500 ms, 0..1.
+    pub fast_error_rate: Option<f64>,
+}
+
+/// Server-side totals of a window.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Totals {
+    /// Exchanges.
+    pub requests: u64,
+    /// Failed ones and 5xx.
+    pub errors: u64,
+    /// `errors` ÷ `requests`, 0..1; null without requests.
+    pub error_rate: Option<f64>,
+    /// Over the window (or the time since the start).
+    pub requests_per_minute: f64,
+    /// In the last full second.
+    pub rate_now_per_second: f64,
+    /// Highest second of the window.
+    pub rate_peak_per_second: f64,
+    /// Most requests under way at once.
+    pub concurrency_peak: u64,
+    /// Latency of all.
+    #[serde(flatten)]
+    pub latency: Latency,
+    /// By class.
+    pub error_classes: ErrorClasses,
+    /// By speed.
+    pub categories: Categories,
+    /// Errors and slowness.
+    pub correlation: Correlation,
+    /// Exchanges fully seen ÷ exchanges, 0..1.
+    pub completeness: Option<f64>,
+}
+
+/// One endpoint of one service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct EndpointRow {
+    /// Service name.
+    pub service: Arc<str>,
+    /// Method.
+    pub method: Arc<str>,
+    /// Template; `(other)` in the overflow row.
+    pub endpoint: Arc<str>,
+    /// Exchanges.
+    pub count: u64,
+    /// Failed ones and 5xx.
+    pub errors: u64,
+    /// 0..1.
+    pub error_rate: f64,
+    /// Over the window.
+    pub requests_per_minute: f64,
+    /// In the last full second.
+    pub rate_now_per_second: f64,
+    /// Highest second of the window.
+    pub rate_peak_per_second: f64,
+    /// Latency (first byte for streaming exchanges).
+    #[serde(flatten)]
+    pub latency: Latency,
+    /// Time to the first byte of the answer.
+    pub ttfb_p50_ms: Option<f64>,
+    /// Likewise.
+    pub ttfb_p95_ms: Option<f64>,
+    /// Time that requests waited for the application.
+    pub queue_p50_ms: Option<f64>,
+    /// Likewise.
+    pub queue_p95_ms: Option<f64>,
+    /// Mean of it.
+    pub queue_mean_ms: Option<f64>,
+    /// Whole duration of streaming exchanges.
+    pub stream_p50_ms: Option<f64>,
+    /// Likewise.
+    pub stream_p95_ms: Option<f64>,
+    /// Likewise.
+    pub stream_max_ms: Option<f64>,
+    /// Mean request body.
+    pub request_size_mean_bytes: Option<f64>,
+    /// Mean response body.
+    pub response_size_mean_bytes: Option<f64>,
+    /// By speed.
+    pub categories: Categories,
+    /// By class.
+    pub error_classes: ErrorClasses,
+    /// Errors and slowness.
+    pub correlation: Correlation,
+    /// Its part of the time that all requests of the window took, 0..1: the bottleneck order.
+    pub share_of_time: f64,
+    /// Most under way at once in the window.
+    pub concurrency_peak: u64,
+    /// Under way now.
+    pub in_flight: u64,
+    /// Age of the oldest of them.
+    pub oldest_in_flight_ms: Option<f64>,
+    /// Exchanges fully seen ÷ exchanges, 0..1.
+    pub completeness: Option<f64>,
+}
+
+/// One external service, seen from the clients on this host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct DestinationRow {
+    /// Who asks.
+    pub service: Arc<str>,
+    /// Who is asked.
+    pub destination: Arc<str>,
+    /// Exchanges.
+    pub count: u64,
+    /// Failed ones and 5xx.
+    pub errors: u64,
+    /// 0..1.
+    pub error_rate: f64,
+    /// 1 − failed attempts ÷ attempts, 0..1.
+    pub availability: Option<f64>,
+    /// Over the window.
+    pub requests_per_minute: f64,
+    /// Latency.
+    #[serde(flatten)]
+    pub latency: Latency,
+    /// Exchanges fully seen ÷ exchanges, 0..1.
+    pub completeness: Option<f64>,
+}

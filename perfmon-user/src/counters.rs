@@ -1,0 +1,71 @@
+//! Everything that user space loses, cuts or drops is counted here by name; `/api/v1/self`, `/metrics` and `check` show all of them.
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $name:ident),* $(,)?) => {
+        /// The counters. One instance for a pipeline and its consumers, shared by reference.
+        #[derive(Debug, Default)]
+        pub struct Counters { $($(#[doc = $doc])+ pub $name: Counter),* }
+
+        impl Counters {
+            /// Name, explanation and value of each.
+            pub fn all(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), concat!($($doc),+), self.$name.get())),*]
+            }
+        }
+    };
+}
+
+/// A counter that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds one.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+counters! {
+    /// Events taken from the ring or a recording.
+    events_seen,
+    /// Events that could not be decoded.
+    events_undecodable,
+    /// Bytes that were lost between two events of a connection (full ring).
+    stream_bytes_lost,
+    /// Connections forgotten because the table was full.
+    connections_evicted,
+    /// Connections forgotten because nothing happened for long.
+    connections_expired,
+    /// Connections whose protocol nobody understands.
+    connections_unparsed,
+    /// Times a parser lost its place and looked for the next message.
+    parser_desyncs,
+    /// Heads longer than the limit.
+    heads_too_long,
+    /// Exchanges that more than the allowed number of pipelined requests pushed out.
+    exchanges_evicted,
+    /// Answers without a request.
+    orphan_responses,
+    /// Batches of records dropped because aggregate was behind.
+    batches_dropped,
+    /// Records dropped because a consumer was behind.
+    records_dropped,
+    /// Requests of services beyond the limit on endpoints, counted in the overflow row.
+    endpoints_overflowed,
+    /// Processes forgotten because the table was full.
+    processes_evicted,
+    /// Wishes for a capture mode that took a slot of another connection.
+    capture_slots_taken,
+    /// Model-call bodies whose JSON was broken.
+    llm_bodies_broken,
+}

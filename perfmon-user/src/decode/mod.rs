@@ -1,0 +1,401 @@
+//! Bytes of the ring (or of a recording) → [`Event`]. Every number is checked; what does not fit is an error that the caller counts.
+//! Formats: `perfmon_common::event`.
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use bytemuck::{AnyBitPattern, pod_read_unaligned};
+use perfmon_common::event::*;
+
+/// A connection: the address of its `struct sock`, told apart from earlier tenants of the address by the socket file's inode number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SocketKey {
+    /// Address of the `struct sock`.
+    pub sock: u64,
+    /// Inode number of the socket file; 0 before accept().
+    pub inode: u32,
+}
+
+/// Which way bytes went, seen from the observed process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Received.
+    In,
+    /// Sent.
+    Out,
+}
+
+/// Who began a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Not seen.
+    Unknown,
+    /// This socket connected.
+    Client,
+    /// This socket was accepted.
+    Server,
+}
+
+/// An end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// IPv4 or IPv6.
+    Ip(SocketAddr),
+    /// Unix socket; empty = without a name, leading `@` = abstract.
+    Unix(Box<str>),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(name) => write!(f, "unix:{name}"),
+        }
+    }
+}
+
+/// One fact from the kernel. Times are nanoseconds since boot.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// A socket was seen for the first time.
+    Open(Open),
+    /// Bytes moved on a socket.
+    Data(Data<'a>),
+    /// A TCP socket changed its state.
+    State(State),
+    /// A process executed a program.
+    Exec(Exec<'a>),
+    /// A process ended.
+    Exit(Exit),
+    /// A process was created.
+    Fork(Fork),
+    /// Plaintext went through a TLS library.
+    Tls(Tls<'a>),
+}
+
+/// A socket was seen for the first time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// Which.
+    pub key: SocketKey,
+    /// When it was established, or first seen.
+    pub time_ns: u64,
+    /// Process, 0 = none yet.
+    pub pid: u32,
+    /// Who began it.
+    pub role: Role,
+    /// It was open before perfmon saw it.
+    pub late: bool,
+    /// UDP rather than a byte stream.
+    pub datagram: bool,
+    /// Own end.
+    pub local: Address,
+    /// Other end.
+    pub peer: Address,
+}
+
+/// A socket operation, or a piece of one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Data<'a> {
+    /// Which socket.
+    pub key: SocketKey,
+    /// When the operation ended.
+    pub time_ns: u64,
+    /// When the first byte that a receive found waiting arrived.
+    pub arrival_ns: Option<u64>,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub thread: u32,
+    /// Which way.
+    pub direction: Direction,
+    /// Stream position of the operation's first byte, since the kernel knows the socket.
+    pub offset: u64,
+    /// Bytes that the whole operation moved.
+    pub total_len: u32,
+    /// Position of `payload` within the operation.
+    pub piece_offset: u32,
+    /// What was captured.
+    pub payload: &'a [u8],
+    /// No further piece of this operation follows.
+    pub last_piece: bool,
+    /// The peer ended its direction.
+    pub eof: bool,
+    /// System call number.
+    pub syscall: u16,
+}
+
+/// A TCP socket changed its state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct State {
+    /// Which socket.
+    pub key: SocketKey,
+    /// When.
+    pub time_ns: u64,
+    /// Process that last used it, 0 = not known.
+    pub pid: u32,
+    /// What happened.
+    pub change: StateChange,
+    /// Received in all.
+    pub in_bytes: u64,
+    /// Sent in all.
+    pub out_bytes: u64,
+}
+
+/// What happened to a TCP socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateChange {
+    /// It listens on this port.
+    Listen(u16),
+    /// The peer will send no more.
+    PeerClosed,
+    /// This side will send no more.
+    LocalClosed,
+    /// It is gone.
+    Closed {
+        /// By a reset from the peer.
+        peer_reset: bool,
+        /// By a reset of this side.
+        local_reset: bool,
+    },
+}
+
+/// A process executed a program.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exec<'a> {
+    /// When.
+    pub time_ns: u64,
+    /// Process.
+    pub pid: u32,
+    /// Its parent.
+    pub parent: u32,
+    /// Effective user id.
+    pub uid: u32,
+    /// cgroup v2 id.
+    pub cgroup: u64,
+    /// Name, without padding.
+    pub comm: &'a [u8],
+    /// Arguments, each ended by NUL, maybe cut.
+    pub argv: &'a [u8],
+}
+
+/// A process ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exit {
+    /// When.
+    pub time_ns: u64,
+    /// Process.
+    pub pid: u32,
+    /// CPU time in user mode.
+    pub user_ns: u64,
+    /// CPU time in the kernel.
+    pub system_ns: u64,
+    /// Highest resident memory.
+    pub peak_rss_bytes: u64,
+    /// As waitpid() gives it.
+    pub exit_code: u32,
+}
+
+/// A process was created.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fork {
+    /// When.
+    pub time_ns: u64,
+    /// The new process.
+    pub pid: u32,
+    /// Who created it.
+    pub parent: u32,
+}
+
+/// Plaintext that went through a TLS library.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tls<'a> {
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub thread: u32,
+    /// The library's connection object.
+    pub ssl: u64,
+    /// When the call began.
+    pub start_ns: u64,
+    /// When it ended.
+    pub time_ns: u64,
+    /// Socket used inside the call.
+    pub socket: Option<SocketKey>,
+    /// Which way.
+    pub direction: Direction,
+    /// Bytes of plaintext that the call moved.
+    pub total_len: u32,
+    /// Position of `payload` within the call.
+    pub piece_offset: u32,
+    /// What was captured.
+    pub payload: &'a [u8],
+    /// No further piece of this call follows.
+    pub last_piece: bool,
+}
+
+/// Bytes that are no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Shorter than its header or than its header says.
+    #[error("event of {len} bytes is cut short")]
+    Short {
+        /// Bytes there are.
+        len: usize,
+    },
+    /// A kind that this version does not know.
+    #[error("event kind {0} is not known; was the recording made by a newer perfmon?")]
+    Kind(u32),
+    /// A field has a value that it cannot have.
+    #[error("event field {field} cannot be {value}")]
+    Value {
+        /// Which field.
+        field: &'static str,
+        /// Its value.
+        value: u32,
+    },
+}
+
+/// Decodes one event.
+///
+/// # Errors
+/// [`DecodeError`] when the bytes are no event.
+pub fn decode(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let kind = u32::from_ne_bytes(header_bytes(bytes, 4)?.try_into().map_err(|_| DecodeError::Short { len: bytes.len() })?);
+    match kind {
+        KIND_DATA => data(bytes),
+        KIND_OPEN => open(bytes),
+        KIND_STATE => state(bytes),
+        KIND_EXEC => exec(bytes),
+        KIND_EXIT => exit(bytes),
+        KIND_FORK => {
+            let h: ForkHeader = header(bytes)?;
+            Ok(Event::Fork(Fork { time_ns: h.time_ns, pid: h.tgid, parent: h.parent }))
+        }
+        KIND_TLS => tls(bytes),
+        other => Err(DecodeError::Kind(other)),
+    }
+}
+
+fn header_bytes(bytes: &[u8], len: usize) -> Result<&[u8], DecodeError> {
+    bytes.get(..len).ok_or(DecodeError::Short { len: bytes.len() })
+}
+
+fn header<T: AnyBitPattern>(bytes: &[u8]) -> Result<T, DecodeError> {
+    Ok(pod_read_unaligned(header_bytes(bytes, size_of::<T>())?))
+}
+
+fn tail<T>(bytes: &[u8], len: u32) -> Result<&[u8], DecodeError> {
+    bytes.get(size_of::<T>()..size_of::<T>() + len as usize).ok_or(DecodeError::Short { len: bytes.len() })
+}
+
+fn direction(value: u8) -> Result<Direction, DecodeError> {
+    match value {
+        DIRECTION_IN => Ok(Direction::In),
+        DIRECTION_OUT => Ok(Direction::Out),
+        other => Err(DecodeError::Value { field: "direction", value: other.into() }),
+    }
+}
+
+fn data(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let h: DataHeader = header(bytes)?;
+    let payload = tail::<DataHeader>(bytes, h.captured_len)?;
+    if u64::from(h.piece_offset) + u64::from(h.captured_len) > u64::from(h.total_len) {
+        return Err(DecodeError::Value { field: "captured_len", value: h.captured_len });
+    }
+    Ok(Event::Data(Data {
+        key: SocketKey { sock: h.sock, inode: h.inode },
+        time_ns: h.time_ns,
+        arrival_ns: (h.arrival_ns != 0).then_some(h.arrival_ns),
+        pid: h.tgid,
+        thread: h.thread,
+        direction: direction(h.direction)?,
+        offset: h.offset,
+        total_len: h.total_len,
+        piece_offset: h.piece_offset,
+        payload,
+        last_piece: h.flags & DATA_LAST_PIECE != 0,
+        eof: h.flags & DATA_EOF != 0,
+        syscall: h.syscall,
+    }))
+}
+
+fn open(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let h: OpenHeader = header(bytes)?;
+    let ip = |addr: &[u8; 16], port: u16| match h.family {
+        2 => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(addr[0], addr[1], addr[2], addr[3])), port)),
+        10 => Some(SocketAddr::new(Ipv6Addr::from(*addr).to_canonical(), port)),
+        _ => None,
+    };
+    let (local, peer) = match (h.family, ip(&h.local_addr, h.local_port), ip(&h.peer_addr, h.peer_port)) {
+        (1, ..) => {
+            let name = unix_name(h.unix_path.get(..h.unix_path_len.into()).ok_or(DecodeError::Value { field: "unix_path_len", value: h.unix_path_len.into() })?);
+            (Address::Unix(name.clone()), Address::Unix(name))
+        }
+        (_, Some(local), Some(peer)) => (Address::Ip(local), Address::Ip(peer)),
+        (family, ..) => return Err(DecodeError::Value { field: "family", value: family.into() }),
+    };
+    let role = match h.role {
+        ROLE_UNKNOWN => Role::Unknown,
+        ROLE_CLIENT => Role::Client,
+        ROLE_SERVER => Role::Server,
+        other => return Err(DecodeError::Value { field: "role", value: other.into() }),
+    };
+    let key = SocketKey { sock: h.sock, inode: h.inode };
+    Ok(Event::Open(Open { key, time_ns: h.time_ns, pid: h.tgid, role, late: h.flags & OPEN_LATE != 0, datagram: h.protocol == 17, local, peer }))
+}
+
+fn unix_name(path: &[u8]) -> Box<str> {
+    match path {
+        [] => "".into(),
+        [0, name @ ..] => format!("@{}", String::from_utf8_lossy(name)).into(),
+        name => String::from_utf8_lossy(name.split(|b| *b == 0).next().unwrap_or_default()).into(),
+    }
+}
+
+fn state(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let h: StateHeader = header(bytes)?;
+    // include/net/tcp_states.h
+    let change = match h.new_state {
+        10 => StateChange::Listen(h.local_port),
+        8 => StateChange::PeerClosed,
+        4 | 9 | 11 => StateChange::LocalClosed,
+        7 => StateChange::Closed { peer_reset: h.flags & STATE_PEER_RESET != 0, local_reset: h.flags & STATE_LOCAL_RESET != 0 },
+        other => return Err(DecodeError::Value { field: "new_state", value: other.into() }),
+    };
+    let key = SocketKey { sock: h.sock, inode: h.inode };
+    Ok(Event::State(State { key, time_ns: h.time_ns, pid: h.tgid, change, in_bytes: h.in_bytes, out_bytes: h.out_bytes }))
+}
+
+fn exec(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let h: ExecHeader = header(bytes)?;
+    let argv = tail::<ExecHeader>(bytes, h.argv_len)?;
+    let comm_field = bytes.get(size_of::<ExecHeader>() - 16..size_of::<ExecHeader>()).unwrap_or_default();
+    let comm = comm_field.split(|b| *b == 0).next().unwrap_or_default();
+    Ok(Event::Exec(Exec { time_ns: h.time_ns, pid: h.tgid, parent: h.parent, uid: h.uid, cgroup: h.cgroup, comm, argv }))
+}
+
+fn exit(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let h: ExitHeader = header(bytes)?;
+    let (user_ns, system_ns) = (h.user_ns, h.system_ns);
+    Ok(Event::Exit(Exit { time_ns: h.time_ns, pid: h.tgid, user_ns, system_ns, peak_rss_bytes: h.peak_rss_bytes, exit_code: h.exit_code }))
+}
+
+fn tls(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let h: TlsHeader = header(bytes)?;
+    let payload = tail::<TlsHeader>(bytes, h.captured_len)?;
+    if u64::from(h.piece_offset) + u64::from(h.captured_len) > u64::from(h.total_len) {
+        return Err(DecodeError::Value { field: "captured_len", value: h.captured_len });
+    }
+    Ok(Event::Tls(Tls {
+        pid: h.tgid,
+        thread: h.thread,
+        ssl: h.ssl,
+        start_ns: h.start_ns,
+        time_ns: h.time_ns,
+        socket: (h.sock != 0).then_some(SocketKey { sock: h.sock, inode: h.inode }),
+        direction: direction(h.direction)?,
+        total_len: h.total_len,
+        piece_offset: h.piece_offset,
+        payload,
+        last_piece: h.flags & DATA_LAST_PIECE != 0,
+    }))
+}

@@ -1,0 +1,25 @@
+//! perfmon: an eBPF profiler for Linux that needs no change to the code it watches. The house is described in ARCHITECTURE.md.
+pub mod agent;
+pub mod aggregate;
+pub mod alert;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod counters;
+pub mod decode;
+pub mod export;
+pub mod host;
+pub mod http;
+pub mod limits;
+pub mod llm;
+pub mod pipeline;
+pub mod probe;
+pub mod proto;
+pub mod record;
+pub mod report;
+pub mod source;
+pub mod store;
+pub mod target;
+pub mod track;
+pub mod ui;

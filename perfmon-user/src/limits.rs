@@ -1,0 +1,30 @@
+//! Every cap of the program in one place: what grows, how far, and what goes first on overflow (always the longest idle, counted).
+
+/// Connections that `track` keeps; a connection without a parser state costs about 400 bytes.
+pub const CONNECTIONS: usize = 65_536;
+/// A connection without any event for so long is forgotten, unless an exchange is under way.
+pub const CONNECTION_IDLE_NS: u64 = 600 * 1_000_000_000;
+/// Bytes of an HTTP head that a parser buffers at most; a longer head is a protocol error of that exchange.
+pub const HEAD_BYTES: usize = 64 * 1024 + 4096;
+/// Header fields that are parsed at most; a head with more is a protocol error of that exchange.
+pub const HEADERS: usize = 256;
+/// Exchanges under way on one HTTP/1 connection (pipelining).
+pub const PIPELINE: usize = 1_024;
+/// Bytes of a path in a record.
+pub const PATH_BYTES: usize = 2_048;
+/// Requests under way that gauges list.
+pub const IN_FLIGHT: usize = 1_000;
+/// Endpoints of a service; the rest goes into one overflow row.
+pub const ENDPOINTS_PER_SERVICE: usize = 500;
+/// Services.
+pub const SERVICES: usize = 1_000;
+/// Processes whose description is kept.
+pub const PROCESSES: usize = 16_384;
+/// Records that `/api/v1/records` can show.
+pub const RECENT_RECORDS: usize = 10_000;
+/// Batches that wait between capture and aggregate.
+pub const BATCH_QUEUE: usize = 1_024;
+/// Batches that wait for one consumer of records.
+pub const CONSUMER_QUEUE: usize = 256;
+/// Findings kept open.
+pub const FINDINGS: usize = 200;

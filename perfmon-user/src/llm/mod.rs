@@ -1,0 +1,1 @@
+//! llm: to come.

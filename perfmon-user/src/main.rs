@@ -1,0 +1,2 @@
+//! The `perfmon` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Bounds-checked reading of binary protocols; the only place that indexes into captured bytes.

@@ -1,0 +1,109 @@
+//! What a person should look at: findings with their evidence, and alerts.
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Origin, WallTime};
+
+/// How bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Worth a look soon.
+    Warning,
+    /// Worth waking somebody.
+    Critical,
+}
+
+/// Something that a person should look at. One record when it opens, is updated or closes (`open` false).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// When this state was reached.
+    pub time: WallTime,
+    /// Whose.
+    #[serde(flatten)]
+    pub origin: Arc<Origin>,
+    /// Stays the same while the finding is open.
+    pub finding_id: Arc<str>,
+    /// `event_loop_blocked` …
+    #[serde(rename = "type")]
+    pub kind_name: &'static str,
+    /// How bad.
+    pub severity: Severity,
+    /// What it is about: service, endpoint, process.
+    pub scope: Arc<str>,
+    /// A sentence with the figures.
+    pub message: String,
+    /// Ids (`span_id`) of records that show it.
+    pub evidence: Vec<Arc<str>>,
+    /// Begin.
+    pub first_seen: WallTime,
+    /// Last time it held.
+    pub last_seen: WallTime,
+    /// False on the record of its end.
+    pub open: bool,
+}
+
+/// State of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertState {
+    /// The condition holds, not yet for long enough.
+    Pending,
+    /// It fires.
+    Firing,
+    /// Somebody has it.
+    Acknowledged,
+    /// Over.
+    Resolved,
+    /// It would fire, but is silenced.
+    Silenced,
+}
+
+/// One delivery to a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Notified {
+    /// Name of the channel.
+    pub channel: Arc<str>,
+    /// Whether it took it.
+    pub ok: bool,
+    /// Why not.
+    pub error: Option<String>,
+}
+
+/// An alert's change of state.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Alert {
+    /// When.
+    pub time: WallTime,
+    /// Whose.
+    #[serde(flatten)]
+    pub origin: Arc<Origin>,
+    /// Stays the same from pending to resolved.
+    pub alert_id: Arc<str>,
+    /// Name of the rule.
+    pub rule: Arc<str>,
+    /// `performance` `reliability` `resource` `agent` `cost` `business`.
+    #[serde(rename = "type")]
+    pub kind_name: Arc<str>,
+    /// How bad.
+    pub severity: Severity,
+    /// Where it stands.
+    pub state: AlertState,
+    /// A sentence with the figures.
+    pub message: String,
+    /// Metric judged.
+    pub metric: Arc<str>,
+    /// What it is about.
+    pub scope: Arc<str>,
+    /// Value that was judged.
+    pub value: Option<f64>,
+    /// Limit.
+    pub threshold: f64,
+    /// 0 before the first escalation.
+    pub escalation_level: u32,
+    /// Who was told.
+    pub notified: Vec<Notified>,
+}

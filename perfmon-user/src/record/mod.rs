@@ -1,0 +1,97 @@
+//! The waist of the house: left of it the program knows bytes, right of it requests. Only these types cross, and the names of
+//! their fields are those of CONTRACT.md. A record is written once and not changed, except that `aggregate` sets a request's `endpoint`.
+mod agent;
+mod finding;
+mod gauges;
+mod host;
+mod llm;
+mod request;
+mod unit;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+pub use agent::{Agent, Tool, Workflow};
+pub use finding::{Alert, AlertState, Finding, Notified, Severity};
+pub use gauges::{Gauges, InFlight, TargetCoverage};
+pub use host::{Disk, Network, Process, Psi, System};
+pub use llm::{Llm, ToolCall};
+pub use request::{Category, Quality, Request, RequestError, Side};
+pub use unit::{Millis, WallTime};
+
+/// Whose record it is; shared by all records of a process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Origin {
+    /// Process id on this host.
+    pub pid: u32,
+    /// Name of the process (`comm`).
+    pub comm: Arc<str>,
+    /// Service name, see CONTRACT.md.
+    pub service: Arc<str>,
+    /// Container id (12 hex digits) or name.
+    pub container: Option<Arc<str>>,
+}
+
+impl Origin {
+    /// What is known of a process that nobody described.
+    pub fn unknown(pid: u32) -> Self {
+        Self { pid, comm: "".into(), service: "unknown".into(), container: None }
+    }
+}
+
+/// Any record. Serialised with its `kind` first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Record {
+    /// One HTTP exchange.
+    Request(Box<Request>),
+    /// One model call.
+    Llm(Box<Llm>),
+    /// One agent run.
+    Agent(Box<Agent>),
+    /// One tool execution.
+    Tool(Box<Tool>),
+    /// One end-to-end piece of work.
+    Workflow(Box<Workflow>),
+    /// One process over one interval.
+    Process(Box<Process>),
+    /// The host over one interval.
+    System(Box<System>),
+    /// Something that a person should look at.
+    Finding(Box<Finding>),
+    /// An alert's change of state.
+    Alert(Box<Alert>),
+}
+
+impl Record {
+    /// The record's `kind`, as in its JSON.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Request(_) => "request",
+            Self::Llm(_) => "llm",
+            Self::Agent(_) => "agent",
+            Self::Tool(_) => "tool",
+            Self::Workflow(_) => "workflow",
+            Self::Process(_) => "process",
+            Self::System(_) => "system",
+            Self::Finding(_) => "finding",
+            Self::Alert(_) => "alert",
+        }
+    }
+
+    /// Start of what the record describes.
+    pub fn time(&self) -> WallTime {
+        match self {
+            Self::Request(r) => r.time,
+            Self::Llm(r) => r.time,
+            Self::Agent(r) => r.time,
+            Self::Tool(r) => r.time,
+            Self::Workflow(r) => r.time,
+            Self::Process(r) => r.time,
+            Self::System(r) => r.time,
+            Self::Finding(r) => r.time,
+            Self::Alert(r) => r.time,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! One HTTP exchange.
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Millis, Origin, WallTime};
+
+/// Which end of the exchange the observed process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// It answers.
+    Server,
+    /// It asks.
+    Client,
+}
+
+/// How an exchange failed below HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestError {
+    /// The client ended the connection before the answer was complete.
+    ClientClosed,
+    /// The server reset the connection.
+    Reset,
+    /// No answer within the time that perfmon waits.
+    Timeout,
+    /// The server closed before the answer was complete, or without any.
+    Truncated,
+    /// What came was not HTTP.
+    Protocol,
+}
+
+/// `fast` ≤ 500 ms < `moderate` ≤ 1,000 ms < `slow`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// Up to 500 ms.
+    Fast,
+    /// Up to 1,000 ms.
+    Moderate,
+    /// More.
+    Slow,
+}
+
+impl Category {
+    /// The category of a latency.
+    pub fn of(latency: Millis) -> Self {
+        match latency.0 {
+            0..=500_000_000 => Self::Fast,
+            500_000_001..=1_000_000_000 => Self::Moderate,
+            _ => Self::Slow,
+        }
+    }
+}
+
+/// How far a record can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quality {
+    /// Every byte that matters was seen.
+    Exact,
+    /// A part was not seen and follows from the rest; or is unknown (`null`).
+    Inferred,
+    /// A figure is an estimate.
+    Estimated,
+}
+
+/// One HTTP exchange; units and meaning as in CONTRACT.md, `request`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Request {
+    /// Server: first request byte arrived. Client: first request byte sent.
+    pub time: WallTime,
+    /// Whose.
+    #[serde(flatten)]
+    pub origin: Arc<Origin>,
+    /// Server or client.
+    pub side: Side,
+    /// `http/1.0` `http/1.1` `h2` `grpc` `websocket`.
+    pub protocol: &'static str,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// Own address, `ip:port` or `unix:…`.
+    pub local: Arc<str>,
+    /// The other end's address.
+    pub peer: Arc<str>,
+    /// `Host` header.
+    pub host: Option<Arc<str>>,
+    /// Client side: who was asked, by name if one is known.
+    pub destination: Option<Arc<str>>,
+    /// Method; null when the request was not seen.
+    pub method: Option<Arc<str>>,
+    /// Path without query, at most 2,048 bytes.
+    pub path: Option<Arc<str>>,
+    /// Template of low cardinality; set by `aggregate`.
+    pub endpoint: Option<Arc<str>>,
+    /// `User-Agent` header.
+    pub user_agent: Option<Arc<str>>,
+    /// Status; null when no answer was seen.
+    pub status_code: Option<u16>,
+    /// Failure below HTTP.
+    pub error: Option<RequestError>,
+    /// Request body as transferred, without chunked framing; null when not known.
+    pub request_size: Option<u64>,
+    /// Response body, likewise.
+    pub response_size: Option<u64>,
+    /// All bytes of the request on the connection.
+    pub request_bytes: u64,
+    /// All bytes of the response on the connection, interim answers too.
+    pub response_bytes: u64,
+    /// First request byte → last response byte; null when the answer was not seen to end.
+    pub response_time_ms: Option<Millis>,
+    /// The answer's life is not a latency (event stream, NDJSON, upgrade, …).
+    pub streaming: bool,
+    /// gRPC status 0–16.
+    pub grpc_status: Option<u8>,
+    /// Server: arrival → the application's first read.
+    pub queue_time_ms: Option<Millis>,
+    /// First request byte → first response byte.
+    pub time_to_first_byte_ms: Option<Millis>,
+    /// Category of the latency; null when that is not known.
+    pub performance_category: Option<Category>,
+    /// From `traceparent`, else perfmon's own; 32 hex digits.
+    pub trace_id: Option<Arc<str>>,
+    /// perfmon's id of this exchange; 16 hex digits.
+    pub span_id: Arc<str>,
+    /// From `traceparent`.
+    pub parent_span_id: Option<Arc<str>>,
+    /// How far to trust it.
+    pub quality: Quality,
+    /// Bytes of the exchange that were needed but not captured.
+    pub missing_bytes: u64,
+    /// WebSocket messages sent, on the record of its end only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_sent: Option<u64>,
+    /// WebSocket messages received, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_received: Option<u64>,
+}
+
+impl Request {
+    /// What counts as this exchange's latency: its duration, for a streaming one its first byte.
+    pub fn latency(&self) -> Option<Millis> {
+        if self.streaming { self.time_to_first_byte_ms } else { self.response_time_ms }
+    }
+
+    /// Whether it counts as an error of the service: a failed exchange, 5xx on the server, 4xx too on the client is *not* one;
+    /// gRPC by its own status (CONTRACT.md, health).
+    pub fn is_error(&self) -> bool {
+        if self.error.is_some() || self.status_code.is_some_and(|status| status >= 500) {
+            return true;
+        }
+        match (self.grpc_status, self.side) {
+            (Some(status), Side::Client) => status != 0,
+            (Some(status), Side::Server) => matches!(status, 2 | 4 | 12 | 13 | 14 | 15),
+            (None, _) => false,
+        }
+    }
+
+    /// Whether totals count it: the record of a WebSocket's end does not count as a request.
+    pub fn counts(&self) -> bool {
+        self.protocol != "websocket"
+    }
+}

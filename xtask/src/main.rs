@@ -1,0 +1,2 @@
+//! perfmon tasks.
+fn main() {}
