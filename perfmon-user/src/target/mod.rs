@@ -2,7 +2,7 @@
 //! executed, forked, began to listen or ended. Out: which process ids to watch ([`Selector`]), and a [`Description`] of each
 //! ([`Processes`]). Also starts the program behind `--` ([`command`]). It loads nothing into the kernel and reads no clock.
 mod cgroup;
-
+pub mod command;
 mod container;
 mod describe;
 #[cfg(test)]
