@@ -30,3 +30,7 @@ pub const CONSUMER_QUEUE: usize = 256;
 pub const FINDINGS: usize = 200;
 /// Containers whose name is remembered; all are forgotten when they are more.
 pub const CONTAINER_NAMES: usize = 4_096;
+/// File systems of the host that are told.
+pub const FILE_SYSTEMS: usize = 64;
+/// Network interfaces of the host that are told.
+pub const INTERFACES: usize = 64;
