@@ -1,1 +1,2 @@
-//! source: to come.
+//! Where events come from: the kernel's ring, or a recording of it.
+pub mod recording;
