@@ -1,1 +1,2 @@
-//! source: to come.
+//! Where event bytes come from: the kernel's ring.
+pub mod ring;
