@@ -28,3 +28,5 @@ pub const BATCH_QUEUE: usize = 1_024;
 pub const CONSUMER_QUEUE: usize = 256;
 /// Findings kept open.
 pub const FINDINGS: usize = 200;
+/// Containers whose name is remembered; all are forgotten when they are more.
+pub const CONTAINER_NAMES: usize = 4_096;
