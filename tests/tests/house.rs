@@ -85,7 +85,7 @@ fn source_files() -> Vec<PathBuf> {
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut files = Vec::new();
-    for path in entries.map(|entry| entry.unwrap().path()) {
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         if path.is_dir() && !path.join("CACHEDIR.TAG").is_file() {
             files.extend(rust_files(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -98,7 +98,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 
 /// The table under "Who may import whom"; a row may stand for several modules.
 fn import_table() -> BTreeMap<String, Row> {
-    let text = std::fs::read_to_string(workspace().join("ARCHITECTURE.md")).unwrap();
+    let text = std::fs::read_to_string(workspace().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md stands in the root");
     let (_, section) = text.split_once("## Who may import whom").expect("ARCHITECTURE.md has lost its import table");
     let section = section.split("\n## ").next().unwrap_or_default();
     let mut table = BTreeMap::new();
@@ -118,8 +118,8 @@ fn names_in_backticks(cell: &str) -> BTreeSet<String> {
 
 /// `["proto", "http1", "head"]` of `proto/http1/head.rs`; empty for the crate's own files.
 fn module_path(source: &Path, file: &Path) -> Vec<String> {
-    let relative = file.strip_prefix(source).unwrap().with_extension("");
-    let mut path: Vec<String> = relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+    let relative = file.strip_prefix(source).expect("a file of the source folder").with_extension("");
+    let mut path: Vec<String> = relative.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     if path.last().is_some_and(|last| last == "mod") || path == ["lib"] || path == ["main"] {
         path.pop();
     }
