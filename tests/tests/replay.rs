@@ -24,7 +24,7 @@ fn a_recorded_session_replays_to_the_same_records() -> Result<()> {
     let (nginx, uvicorn) = (Server::start(server::NGINX)?, Server::start(server::UVICORN_H11)?);
     let ours = |r: &Request| r.about(nginx.port) || r.about(uvicorn.port);
     let (folder, copy) = binary_for_everybody()?;
-    let events = folder.path().join("session.events");
+    let events = folder.path().join("session.perfmon");
     let live = Perfmon::start(&[])?;
     let mut record = perfmon(&["record", "-o"]);
     let mut recording = Running::start(record.arg(&events), &folder.path().join("record.log"))?;
@@ -80,7 +80,7 @@ fn every_recording_of_the_corpus_gives_its_golden_records() -> Result<()> {
     let Ok(entries) = std::fs::read_dir(&corpus) else { return Ok(()) };
     for entry in entries {
         let events = entry?.path();
-        if events.extension().is_some_and(|extension| extension == "events") {
+        if events.extension().is_some_and(|extension| extension == "perfmon") {
             let golden = requests(&std::fs::read_to_string(events.with_extension("jsonl"))?)?;
             let replayed = replay(&binary(), &events, false)?;
             assert_eq!(substances(&replayed), substances(&golden), "{}", events.display());
@@ -96,7 +96,7 @@ fn what_is_no_recording_is_refused_with_a_word() -> Result<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("noise.events");
+    let file = folder.path().join("noise.perfmon");
     for bytes in [&b""[..], b"not a recording at all", b"perfmon\x01\xff\xff\xff\xff\x01"] {
         std::fs::write(&file, bytes)?;
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644))?;

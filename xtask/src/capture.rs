@@ -1,5 +1,5 @@
 //! `cargo xtask capture NAME`: makes a corpus file from live traffic. `perfmon record` writes the kernel's events to
-//! `tests/corpus/recordings/NAME.events`, `perfmon replay` makes the golden records `NAME.jsonl` from it. Look at the golden records
+//! `tests/corpus/recordings/NAME.perfmon`, `perfmon replay` makes the golden records `NAME.jsonl` from it. Look at the golden records
 //! before committing both: the replay test holds every later version to them. A recording holds payload: never record real users.
 use anyhow::{Context, Result, ensure};
 
@@ -25,12 +25,12 @@ pub fn run(args: &Args) -> Result<()> {
     let binary = shell::build_perfmon()?;
     let folder = shell::root().join("tests/corpus/recordings");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let (events, golden) = (folder.join(format!("{}.events", args.name)), folder.join(format!("{}.jsonl", args.name)));
+    let (events, golden) = (folder.join(format!("{}.perfmon", args.name)), folder.join(format!("{}.jsonl", args.name)));
 
     say(format_args!("recording for {} s: make the traffic now", args.seconds));
-    let mut record = as_root("timeout");
-    record.args(["--preserve-status", "--signal=INT"]).arg(args.seconds.to_string()).arg(&binary);
-    execute(record.args(["record", "-o"]).arg(&events).args(&args.target))?;
+    let mut record = as_root(&binary);
+    record.arg("record").arg("-o").arg(&events).arg("--duration").arg(format!("{}s", args.seconds));
+    execute(record.args(&args.target))?;
     if !shell::is_root() {
         let user = std::env::var("USER").context("USER is not set")?;
         execute(as_root("chown").arg(user).arg(&events))?;
