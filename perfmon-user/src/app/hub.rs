@@ -1,0 +1,84 @@
+//! The one task that owns the aggregate: takes batches of records from its bounded channel, publishes a snapshot a second, and hands
+//! the records on to everybody who wants them. Nobody is waited for: a consumer whose channel is full loses the batch, counted.
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::aggregate::Aggregate;
+use crate::aggregate::snapshot::Snapshot;
+use crate::clock;
+use crate::counters::Counters;
+use crate::record::{Gauges, Record};
+
+/// What producers send: capture, the host sampler.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Finished records.
+    pub records: Vec<Record>,
+    /// What is under way, once a second.
+    pub gauges: Option<Gauges>,
+}
+
+/// Records as consumers get them: shared, in the order in which they ended.
+pub type Published = Arc<Vec<Record>>;
+
+/// The hub's ends.
+#[derive(Debug)]
+pub struct Hub {
+    /// What producers send.
+    pub batches: mpsc::Receiver<Batch>,
+    /// Where snapshots are published.
+    pub snapshots: watch::Sender<Arc<Snapshot>>,
+    /// Who wants records.
+    pub consumers: Vec<mpsc::Sender<Published>>,
+    /// Where losses are counted.
+    pub counters: Arc<Counters>,
+}
+
+impl Hub {
+    /// Runs until all producers are gone; what they sent is handed on before it returns.
+    pub async fn run(mut self, mut aggregate: Aggregate) {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                batch = self.batches.recv() => match batch {
+                    Some(batch) => self.take(&mut aggregate, batch),
+                    None => break,
+                },
+                _ = second.tick() => self.tick(&mut aggregate),
+            }
+        }
+        self.tick(&mut aggregate);
+    }
+
+    fn take(&self, aggregate: &mut Aggregate, mut batch: Batch) {
+        for record in &mut batch.records {
+            aggregate.add(record);
+        }
+        if let Some(gauges) = batch.gauges {
+            aggregate.gauges(gauges);
+        }
+        self.publish(batch.records);
+    }
+
+    fn tick(&self, aggregate: &mut Aggregate) {
+        let ticked = aggregate.tick(clock::wall_now());
+        self.publish(ticked.findings.into_iter().map(|finding| Record::Finding(Box::new(finding))).collect());
+        self.snapshots.send_replace(ticked.snapshot);
+    }
+
+    fn publish(&self, records: Vec<Record>) {
+        if records.is_empty() {
+            return;
+        }
+        let published = Arc::new(records);
+        for consumer in &self.consumers {
+            if let Err(mpsc::error::TrySendError::Full(lost)) = consumer.try_send(published.clone()) {
+                self.counters.records_dropped.add(lost.len() as u64);
+            }
+        }
+    }
+}
