@@ -104,8 +104,16 @@ pub struct Settings {
 const _: () = assert!(size_of::<Settings>() == 32 && align_of::<Settings>() == 4);
 
 /// Reasons for which kernel programs lose something; index of the `LOSSES` per-CPU array.
-pub const LOSSES: [&str; 8] =
-    ["ring_full", "socket_table_full", "user_copy_failed", "address_unreadable", "iovec_cut", "watch_table_full", "capture_cut", "tls_table_full"];
+pub const LOSSES: [&str; 8] = [
+    "ring_full",
+    "socket_table_full",
+    "user_copy_failed",
+    "address_unreadable",
+    "iovec_cut",
+    "watch_table_full",
+    "capture_cut",
+    "tls_table_full",
+];
 /// The ring had no room.
 pub const LOST_RING_FULL: u32 = 0;
 /// The socket table refused an entry.

@@ -1,1 +1,3 @@
-//! llm: to come.
+pub mod coding;
+pub mod json;
+pub mod sse;
