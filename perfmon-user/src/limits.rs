@@ -28,3 +28,7 @@ pub const BATCH_QUEUE: usize = 1_024;
 pub const CONSUMER_QUEUE: usize = 256;
 /// Findings kept open.
 pub const FINDINGS: usize = 200;
+/// Model calls under way whose bodies are scanned, each below 64 KiB; a further one is only a request.
+pub const LLM_CALLS: usize = 4_096;
+/// Of those, on one connection.
+pub const LLM_CALLS_PER_CONNECTION: usize = 128;

@@ -75,6 +75,11 @@ impl Decoder {
         Ok(Self { kind, meter: Meter::default() })
     }
 
+    /// Whether the body is as it stands.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.kind, Kind::Plain)
+    }
+
     /// Whether plain bytes come out as soon as their coded ones have passed; zstd's only when its window is full or the body ends.
     pub fn is_timely(&self) -> bool {
         !matches!(self.kind, Kind::Zstd(_))
