@@ -66,6 +66,12 @@ counters! {
     processes_evicted,
     /// Wishes for a capture mode that took a slot of another connection.
     capture_slots_taken,
+    /// Requests in the overflow series of `/metrics`, because there were too many different ones.
+    metric_series_overflowed,
+    /// Clients of the live stream disconnected because they were behind.
+    stream_clients_dropped,
+    /// Records not written to the `--jsonl` file, because it could not be written.
+    jsonl_records_lost,
     /// Model-call bodies whose JSON was broken.
     llm_bodies_broken,
 }

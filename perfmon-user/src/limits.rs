@@ -28,3 +28,19 @@ pub const BATCH_QUEUE: usize = 1_024;
 pub const CONSUMER_QUEUE: usize = 256;
 /// Findings kept open.
 pub const FINDINGS: usize = 200;
+/// Containers whose name is remembered; all are forgotten when they are more.
+pub const CONTAINER_NAMES: usize = 4_096;
+/// Records of each kind but `request` that are kept beside `RECENT_RECORDS`.
+pub const RECENT_PER_KIND: usize = 2_000;
+/// Rows of a list of the API.
+pub const LIST_ITEMS: usize = 10_000;
+/// Series of each kind of request in `/metrics`; the rest goes into one overflow series.
+pub const METRIC_SERIES: usize = 5_000;
+/// Clients of `/api/v1/stream`.
+pub const STREAM_CLIENTS: usize = 32;
+/// Findings and alerts that a client of the stream may be behind before it is disconnected.
+pub const STREAM_BACKLOG: usize = 64;
+/// Connections to the HTTP server.
+pub const HTTP_CONNECTIONS: usize = 256;
+/// Messages of the log that the live screen keeps.
+pub const SCREEN_MESSAGES: usize = 100;

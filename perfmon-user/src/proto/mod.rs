@@ -227,6 +227,19 @@ impl<F: FnMut(Message<'_>)> Sink for F {
     }
 }
 
+/// What a parser lost or gave up since it was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Times it lost its place and looked for the next message.
+    pub desyncs: u64,
+    /// Answers without a request, dropped.
+    pub orphans: u64,
+    /// Heads longer than the limit.
+    pub heads_too_long: u64,
+    /// Exchanges that more than the allowed number of pipelined requests pushed out.
+    pub evicted: u64,
+}
+
 /// A protocol's state of one connection.
 pub trait Parser: Send {
     /// Takes the next chunk of one stream.
@@ -239,4 +252,6 @@ pub trait Parser: Send {
     fn serves(&self) -> Option<bool>;
     /// Bytes that this state holds on the heap, about.
     fn heap_bytes(&self) -> usize;
+    /// What was lost since the last call.
+    fn take_stats(&mut self) -> Stats;
 }
