@@ -135,7 +135,7 @@ fn calls_are_bounded() {
     let peer: Arc<str> = "192.0.2.1:5".into();
     let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None };
     let headers: Vec<Header<'_>> = vec![("host", b"api.openai.com")];
-    let mut open = |tracker: &mut LlmTracker, calls: &mut Calls, exchange| {
+    let open = |tracker: &mut LlmTracker, calls: &mut Calls, exchange| {
         let head = RequestHead {
             exchange,
             time_ns: 0,
