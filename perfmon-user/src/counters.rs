@@ -73,5 +73,14 @@ counters! {
     /// Records not written to the `--jsonl` file, because it could not be written.
     jsonl_records_lost,
     /// Model-call bodies whose JSON was broken.
+    /// Model-call bodies whose JSON was broken or whose coding could not be undone.
     llm_bodies_broken,
+    /// Model calls not followed because too many were under way.
+    llm_calls_refused,
+    /// Conversations with models forgotten because a process had too many.
+    agent_conversations_evicted,
+    /// Processes that call models forgotten because there were too many.
+    agent_processes_evicted,
+    /// Inbound requests not linked to model calls because too many were under way.
+    agent_inbound_evicted,
 }

@@ -48,3 +48,13 @@ pub const SCREEN_MESSAGES: usize = 100;
 pub const LLM_CALLS: usize = 4_096;
 /// Of those, on one connection.
 pub const LLM_CALLS_PER_CONNECTION: usize = 128;
+/// Processes whose model calls are followed as agent runs.
+pub const AGENT_PROCESSES: usize = 256;
+/// Conversations of such a process, about 500 bytes each; on overflow the longest idle one's run counts as abandoned.
+pub const AGENT_CONVERSATIONS: usize = 256;
+/// Inbound requests under way in one process that may turn out to call a model.
+pub const AGENT_INBOUND: usize = 4_096;
+/// A run that nobody goes on with is abandoned.
+pub const AGENT_IDLE_NS: u64 = 600 * 1_000_000_000;
+/// A run whose last call failed has failed when no other attempt comes.
+pub const AGENT_RETRY_NS: u64 = 60 * 1_000_000_000;
