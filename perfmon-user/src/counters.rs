@@ -66,6 +66,21 @@ counters! {
     processes_evicted,
     /// Wishes for a capture mode that took a slot of another connection.
     capture_slots_taken,
+    /// Requests in the overflow series of `/metrics`, because there were too many different ones.
+    metric_series_overflowed,
+    /// Clients of the live stream disconnected because they were behind.
+    stream_clients_dropped,
+    /// Records not written to the `--jsonl` file, because it could not be written.
+    jsonl_records_lost,
     /// Model-call bodies whose JSON was broken.
+    /// Model-call bodies whose JSON was broken or whose coding could not be undone.
     llm_bodies_broken,
+    /// Model calls not followed because too many were under way.
+    llm_calls_refused,
+    /// Conversations with models forgotten because a process had too many.
+    agent_conversations_evicted,
+    /// Processes that call models forgotten because there were too many.
+    agent_processes_evicted,
+    /// Inbound requests not linked to model calls because too many were under way.
+    agent_inbound_evicted,
 }

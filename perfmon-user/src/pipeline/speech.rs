@@ -1,0 +1,181 @@
+//! What a connection speaks: detection on its first bytes, then the parser's messages turned into records and wishes.
+use crate::decode::{Direction, Role};
+use crate::proto::detect::{Detected, Protocol, detect};
+use crate::proto::{Chunk, Content as ChunkContent, Demand, End, Exchange, Flow, Message, Parser, Pending, Stats};
+use crate::track::{Connection, Content, Ending, Segment, Step};
+
+use super::exchange::{Context, request};
+use super::{Capture, Out, Wish};
+
+/// Segments of a connection, seen from its middle on, that may look like nothing known before it is given up.
+const LATE_PATIENCE: u32 = 64;
+
+/// A connection's protocol state.
+#[derive(Debug, Default)]
+pub(super) struct Speech {
+    spoken: Spoken,
+    wished: Option<Capture>,
+}
+
+#[derive(Default)]
+enum Spoken {
+    /// Nothing recognised yet after so many segments.
+    #[default]
+    Silent,
+    /// Looking; so many segments were not understood.
+    Listening(u32),
+    Known(Box<dyn Parser>),
+    /// Nothing that perfmon understands.
+    Opaque,
+}
+
+impl std::fmt::Debug for Spoken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Silent => "Silent",
+            Self::Listening(_) => "Listening",
+            Self::Known(_) => "Known",
+            Self::Opaque => "Opaque",
+        })
+    }
+}
+
+impl Speech {
+    /// Whether an exchange is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        let mut busy = false;
+        self.pending(&mut |_| busy = true);
+        busy
+    }
+
+    /// Whether the process was seen to answer on it.
+    pub(super) fn serves(&self) -> bool {
+        match &self.spoken {
+            Spoken::Known(parser) => parser.serves() == Some(true),
+            _ => false,
+        }
+    }
+
+    /// Exchanges under way.
+    pub(super) fn pending(&self, visit: &mut dyn FnMut(Pending<'_>)) {
+        if let Spoken::Known(parser) = &self.spoken {
+            parser.pending(visit);
+        }
+    }
+}
+
+/// Takes a connection's next step.
+pub(super) fn advance(connection: &mut Connection<Speech>, step: Step<'_>, context: &mut Context<'_>, out: &mut Out) {
+    match step {
+        Step::Segment(segment) => {
+            let demand = hear(connection, segment, context, out);
+            wish(connection, demand, out);
+        }
+        Step::Ended { ending, time_ns } => end(connection, ending, time_ns, context, out),
+    }
+}
+
+fn hear(connection: &mut Connection<Speech>, segment: Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> Capture {
+    recognise(connection, segment, context);
+    let Spoken::Known(parser) = &mut connection.state.spoken else {
+        return if matches!(connection.state.spoken, Spoken::Opaque) { Capture::Off } else { Capture::Head };
+    };
+    let mut done = Vec::new();
+    let demand = parser.push(flow(segment.direction), chunk(segment), &mut |message: Message<'_>| collect(message, &mut done));
+    count(parser.take_stats(), context);
+    if demand == Demand::Count && !connection.state.is_busy() && done.is_empty() {
+        connection.state.spoken = Spoken::Opaque;
+        context.counters.connections_unparsed.inc();
+        return Capture::Off;
+    }
+    publish(connection, done, context, out);
+    demand.into()
+}
+
+fn recognise(connection: &mut Connection<Speech>, segment: Segment<'_>, context: &mut Context<'_>) {
+    let misses = match connection.state.spoken {
+        Spoken::Silent => 0,
+        Spoken::Listening(misses) => misses,
+        Spoken::Known(_) | Spoken::Opaque => return,
+    };
+    let Content::Bytes(bytes) = segment.content else {
+        connection.late = true;
+        return;
+    };
+    connection.state.spoken = match detect(flow(segment.direction), bytes) {
+        Detected::Is(protocol) => Spoken::Known(protocol.parser()),
+        // Its parser keeps a beginning that is too short to say, and gives up when it goes on differently.
+        Detected::NeedMore => Spoken::Known(Protocol::Http1.parser()),
+        Detected::Unknown if connection.late && misses < LATE_PATIENCE => Spoken::Listening(misses + 1),
+        Detected::Unknown => {
+            context.counters.connections_unparsed.inc();
+            Spoken::Opaque
+        }
+    };
+}
+
+fn end(connection: &mut Connection<Speech>, ending: Ending, time_ns: u64, context: &mut Context<'_>, out: &mut Out) {
+    let Spoken::Known(parser) = &mut connection.state.spoken else { return };
+    let mut done = Vec::new();
+    parser.end(end_of(ending), time_ns, &mut |message: Message<'_>| collect(message, &mut done));
+    count(parser.take_stats(), context);
+    publish(connection, done, context, out);
+}
+
+fn count(stats: Stats, context: &Context<'_>) {
+    context.counters.parser_desyncs.add(stats.desyncs);
+    context.counters.heads_too_long.add(stats.heads_too_long);
+    context.counters.exchanges_evicted.add(stats.evicted);
+    context.counters.orphan_responses.add(stats.orphans);
+}
+
+fn collect(message: Message<'_>, done: &mut Vec<Box<Exchange>>) {
+    if let Message::Done(exchange) = message {
+        done.push(exchange);
+    }
+}
+
+fn publish(connection: &mut Connection<Speech>, done: Vec<Box<Exchange>>, context: &mut Context<'_>, out: &mut Out) {
+    for exchange in done {
+        if connection.role == Role::Unknown {
+            connection.role = if exchange.server { Role::Server } else { Role::Client };
+        }
+        out.records.push(request(connection, &exchange, context));
+    }
+}
+
+/// Tells the kernel once when a connection needs another capture mode than it has.
+fn wish(connection: &mut Connection<Speech>, wanted: Capture, out: &mut Out) {
+    let has = connection.state.wished.unwrap_or(Capture::Head);
+    if wanted != has {
+        connection.state.wished = Some(wanted);
+        out.wishes.push(Wish::Capture(connection.key, wanted));
+    }
+}
+
+fn flow(direction: Direction) -> Flow {
+    match direction {
+        Direction::In => Flow::In,
+        Direction::Out => Flow::Out,
+    }
+}
+
+fn chunk(segment: Segment<'_>) -> Chunk<'_> {
+    let content = match segment.content {
+        Content::Bytes(bytes) => ChunkContent::Bytes(bytes),
+        Content::Gap(missing) => ChunkContent::Gap(missing),
+        Content::Unknown => ChunkContent::Unknown,
+    };
+    Chunk { time_ns: segment.time_ns, arrival_ns: segment.arrival_ns, thread: segment.thread, content }
+}
+
+fn end_of(ending: Ending) -> End {
+    match ending {
+        Ending::PeerClosed => End::PeerClosed,
+        Ending::LocalClosed => End::LocalClosed,
+        Ending::Closed => End::Closed,
+        Ending::PeerReset => End::PeerReset,
+        Ending::LocalReset => End::LocalReset,
+        Ending::Forgotten => End::Forgotten,
+    }
+}
