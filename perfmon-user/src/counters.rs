@@ -72,7 +72,6 @@ counters! {
     stream_clients_dropped,
     /// Records not written to the `--jsonl` file, because it could not be written.
     jsonl_records_lost,
-    /// Model-call bodies whose JSON was broken.
     /// Model-call bodies whose JSON was broken or whose coding could not be undone.
     llm_bodies_broken,
     /// Model calls not followed because too many were under way.
