@@ -70,3 +70,7 @@ pub const PATH_REMEMBERED_BYTES: usize = 256;
 pub const ENDPOINT_SEGMENTS: usize = 16;
 /// Exchanges of one second that the sweep for concurrency looks at.
 pub const INTERVALS: usize = 65_536;
+/// File systems of the host that are told.
+pub const FILE_SYSTEMS: usize = 64;
+/// Network interfaces of the host that are told.
+pub const INTERFACES: usize = 64;
