@@ -42,3 +42,15 @@ pub const STREAM_BACKLOG: usize = 64;
 pub const HTTP_CONNECTIONS: usize = 256;
 /// Messages of the log that the live screen keeps.
 pub const SCREEN_MESSAGES: usize = 100;
+/// Destinations of all services; the rest goes into one row `(other)` a service.
+pub const DESTINATIONS: usize = 1_000;
+/// Rows of models, agents, tools and workflows, each; the rest goes into one row `(other)` a service.
+pub const WORK_ROWS: usize = 500;
+/// Paths whose endpoint is remembered, and as many for the client side; a path overwrites another one.
+pub const PATHS_REMEMBERED: usize = 4_096;
+/// Bytes of a path that is remembered.
+pub const PATH_REMEMBERED_BYTES: usize = 256;
+/// Segments of an endpoint; the rest of a path is `{rest}`.
+pub const ENDPOINT_SEGMENTS: usize = 16;
+/// Exchanges of one second that the sweep for concurrency looks at.
+pub const INTERVALS: usize = 65_536;
