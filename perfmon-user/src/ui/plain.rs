@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Rows of a table that comes again and again.
 const REPEATED_ROWS: usize = 10;
 /// Rows of the table at the end.
-const FINAL_ROWS: usize = 40;
+pub(super) const FINAL_ROWS: usize = 40;
 
 /// Prints a table to standard output every few seconds until the shutdown; ends when nobody reads it.
 pub async fn lines(snapshots: watch::Receiver<Arc<Snapshot>>, mut shutdown: watch::Receiver<bool>, width: u16) -> io::Result<()> {
@@ -38,7 +38,8 @@ pub fn summary(snapshot: &Snapshot, width: u16) -> String {
     tables(&Model::of(snapshot, Window::Hour), width, FINAL_ROWS)
 }
 
-fn tables(model: &Model, width: u16, most: usize) -> String {
+/// Totals, endpoints, destinations and findings.
+pub(super) fn tables(model: &Model, width: u16, most: usize) -> String {
     let totals = &model.totals;
     let mut text = format!(
         "{} requests in {}, {} % errors, p50 {} p95 {} p99 {} ms, peak {}/s",

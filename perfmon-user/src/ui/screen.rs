@@ -1,16 +1,21 @@
 //! The live screen: owns the terminal from the first frame to the last, and gives it back on every way out: a key, the end of the run,
 //! an error, a panic in any thread. Runs on a thread of its own; a slow terminal makes nobody wait.
-use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::{io, panic};
 
-use ratatui::DefaultTerminal;
+use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
+use ratatui::{DefaultTerminal, Terminal};
 use tokio::sync::watch;
 
 use super::draw::draw;
 use super::messages::Messages;
 use super::model::Model;
+use super::plain::{FINAL_ROWS, tables};
 use super::view::{Asked, View};
 use crate::aggregate::snapshot::{Snapshot, Window};
 
@@ -25,6 +30,13 @@ pub trait Source {
 
 /// What a source has to show.
 pub struct Shown(pub(super) Result<Model, String>);
+
+impl Shown {
+    /// The same as plain text, or why there is none: for an output that is no terminal.
+    pub fn plain(&self, width: u16) -> Result<String, &str> {
+        self.0.as_ref().map(|model| tables(model, width, FINAL_ROWS)).map_err(String::as_str)
+    }
+}
 
 /// This perfmon's snapshots.
 pub struct Local {
@@ -58,7 +70,10 @@ pub fn screen(mut source: impl Source, shutdown: &watch::Sender<bool>, messages:
     let mut view = View::new(colours);
     let (mut model, mut trouble) = (Model::default(), None);
     let mut stale = true;
-    while !*shutdown.borrow() {
+    while OURS.load(Ordering::SeqCst) {
+        if *shutdown.borrow() {
+            return Ok(());
+        }
         if let Some(Shown(shown)) = source.poll(view.window) {
             stale = true;
             match shown {
@@ -75,7 +90,7 @@ pub fn screen(mut source: impl Source, shutdown: &watch::Sender<bool>, messages:
             shutdown.send_replace(true);
         }
     }
-    Ok(())
+    Err(io::Error::other("a thread panicked and the terminal was given back"))
 }
 
 fn take(event: &Event, view: &mut View) -> Asked {
@@ -85,18 +100,36 @@ fn take(event: &Event, view: &mut View) -> Asked {
     }
 }
 
-/// The terminal in raw mode on its alternate screen, for as long as this lives.
+/// Whether the terminal is ours: in raw mode, on its alternate screen.
+static OURS: AtomicBool = AtomicBool::new(false);
+
+/// The terminal, for as long as this lives or until a thread panics.
 struct Session(DefaultTerminal);
 
 impl Session {
     fn begin() -> io::Result<Self> {
-        // Also sets a panic hook that gives the terminal back first.
-        ratatui::try_init().map(Self).inspect_err(|_| ratatui::restore())
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            give_back();
+            previous(panic);
+        }));
+        OURS.store(true, Ordering::SeqCst);
+        enable_raw_mode()
+            .and_then(|()| execute!(io::stdout(), EnterAlternateScreen))
+            .and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())))
+            .map(Self)
+            .inspect_err(|_| give_back())
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn give_back() {
+    if OURS.swap(false, Ordering::SeqCst) {
         ratatui::restore();
     }
 }
