@@ -101,6 +101,7 @@ impl Stream {
             }
         }
         self.wire(now, bytes.len() as u64, cx);
+        self.missed = true;
         self.state = State::Skip { empty_line };
         &[]
     }

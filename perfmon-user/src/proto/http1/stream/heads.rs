@@ -35,6 +35,7 @@ impl Stream {
             return match side.filter(|_| sure) {
                 Some(side) => {
                     self.broken(side, bytes, now, cx);
+                    self.state = State::Skip { empty_line: is_at_line_start(bytes) };
                     &[]
                 }
                 None => self.discard(now, bytes, cx),
@@ -61,10 +62,12 @@ impl Stream {
             self.state = if sure { State::Start } else { State::Search };
             let Some(side) = side.filter(|_| sure) else {
                 // Where a message is only looked for, the new chunk may begin one.
+                self.discard(now, &head[..had], cx);
                 return bytes;
             };
             self.broken(side, &head, now, cx);
-            return &[];
+            self.state = State::Skip { empty_line: is_at_line_start(&head) };
+            return rest;
         }
         if self.head.len() == HEAD_BYTES {
             let head = std::mem::take(&mut self.head);

@@ -201,7 +201,11 @@ fn an_unknown_loss_in_every_state() {
             connection.send(OK);
             let last = summary(connection.done.last().unwrap());
             assert_eq!(last, "GET /b 200", "{request:?} {answer:?} {losses:?}: {:?}", connection.summary());
-            assert!(connection.done.iter().all(|done| done.failure.is_none()), "{request:?} {answer:?} {losses:?}: {:?}", connection.summary());
+            assert!(
+                connection.done.iter().all(|done| done.failure.is_none()),
+                "{request:?} {answer:?} {losses:?}: {:?}",
+                connection.summary()
+            );
         }
     }
 }
