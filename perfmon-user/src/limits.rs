@@ -7,7 +7,7 @@ pub const CONNECTION_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// Bytes of an HTTP head that a parser buffers at most; a longer head is a protocol error of that exchange.
 pub const HEAD_BYTES: usize = 64 * 1024 + 4096;
 /// Header fields that are parsed at most; a head with more is a protocol error of that exchange.
-pub const HEADERS: usize = 256;
+pub const HEADERS: usize = 1_024;
 /// Exchanges under way on one HTTP/1 connection (pipelining).
 pub const PIPELINE: usize = 1_024;
 /// Bytes of a path in a record.
