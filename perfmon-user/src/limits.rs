@@ -44,3 +44,7 @@ pub const STREAM_BACKLOG: usize = 64;
 pub const HTTP_CONNECTIONS: usize = 256;
 /// Messages of the log that the live screen keeps.
 pub const SCREEN_MESSAGES: usize = 100;
+/// Model calls under way whose bodies are scanned, each below 64 KiB; a further one is only a request.
+pub const LLM_CALLS: usize = 4_096;
+/// Of those, on one connection.
+pub const LLM_CALLS_PER_CONNECTION: usize = 128;

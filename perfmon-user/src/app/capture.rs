@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use perfmon_common::map::{MODE_COUNT, MODE_FULL, MODE_HEAD, MODE_OFF};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::clock::{self, ClockOffset};
 use crate::counters::Counters;
-use crate::decode::{Event, StateChange, decode};
+use crate::decode::{Event, State, StateChange, decode};
 use crate::pipeline::{Capture, Newcomer, Out, Pipeline, Wish};
 use crate::probe::Probes;
 use crate::record::{Gauges, Origin};
@@ -27,6 +27,8 @@ const BUSY: usize = 8_192;
 const TICK_NS: u64 = 1_000_000_000;
 /// How often the wall clock is compared with the boot clock.
 const CLOCK_NS: u64 = 60 * 1_000_000_000;
+/// How often the list of processes is compared with /proc, for events that were lost.
+const SWEEP_NS: u64 = 5 * 1_000_000_000;
 
 /// What the thread works with.
 pub struct Capturing {
@@ -40,6 +42,8 @@ pub struct Capturing {
     pub processes: Processes,
     /// Where raw events are written, for `perfmon record`.
     pub recorder: Option<Recorder>,
+    /// Who is watched now, for the sampler of resources and for readiness.
+    pub watched: watch::Sender<Watched>,
     /// To the hub.
     pub batches: mpsc::Sender<Batch>,
     /// Losses.
@@ -48,12 +52,24 @@ pub struct Capturing {
     pub stop: Arc<AtomicBool>,
 }
 
+/// Who is watched.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    /// Capture runs.
+    pub begun: bool,
+    /// Described processes: with `--all` those that used a socket.
+    pub origins: Vec<Arc<Origin>>,
+    /// Targets that nothing running matches, in words.
+    pub missing: Vec<String>,
+}
+
 /// Runs until told to stop; what the ring still holds then is taken too.
 pub fn run(capturing: Capturing) {
     let clock = ClockOffset::now();
-    let Capturing { probes, mut ring, selector, processes, recorder, batches, counters, stop } = capturing;
+    let Capturing { probes, mut ring, selector, processes, recorder, watched, batches, counters, stop } = capturing;
     let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns);
-    let mut worker = Worker { probes, selector, processes, recorder, batches, counters, pipeline, out: Out::default(), ticked_ns: 0, clock_ns: 0 };
+    let (out, times) = (Out::default(), Times::default());
+    let mut worker = Worker { probes, selector, processes, recorder, watched, batches, counters, pipeline, out, times };
     loop {
         let stopping = stop.load(Ordering::Relaxed);
         let now_ns = clock::boot_now_ns();
@@ -75,12 +91,29 @@ struct Worker {
     selector: Selector,
     processes: Processes,
     recorder: Option<Recorder>,
+    watched: watch::Sender<Watched>,
     batches: mpsc::Sender<Batch>,
     counters: Arc<Counters>,
     pipeline: Pipeline,
     out: Out,
-    ticked_ns: u64,
+    times: Times,
+}
+
+/// When what is done now and then was last done.
+#[derive(Default)]
+struct Times {
+    tick_ns: u64,
     clock_ns: u64,
+    sweep_ns: u64,
+}
+
+/// Whether `every_ns` have passed; then it begins anew.
+fn is_due(last_ns: &mut u64, every_ns: u64, now_ns: u64) -> bool {
+    let due = now_ns.saturating_sub(*last_ns) >= every_ns;
+    if due {
+        *last_ns = now_ns;
+    }
+    due
 }
 
 impl Worker {
@@ -111,16 +144,28 @@ impl Worker {
         let actions = match event {
             Event::Exec(exec) => {
                 let comm = String::from_utf8_lossy(exec.comm);
-                self.selector.on_exec(Executed { pid: exec.pid, parent: exec.parent, comm: &comm, argv: exec.argv })
+                self.processes.forget(exec.pid);
+                self.selector.on_exec(&Executed { pid: exec.pid, parent: exec.parent, comm: &comm, argv: exec.argv })
             }
-            Event::Fork(fork) => self.selector.on_fork(fork.pid, fork.parent),
-            Event::Exit(exit) => self.selector.on_exit(exit.pid),
-            Event::State(state) => match state.change {
-                StateChange::Listen(port) => self.selector.on_listen(state.pid, port),
-                _ => return,
-            },
+            Event::Fork(fork) => {
+                self.processes.on_fork(fork.pid, fork.parent);
+                self.selector.on_fork(fork.pid, fork.parent)
+            }
+            Event::Exit(exit) => {
+                self.processes.on_exit(exit.pid);
+                self.selector.on_exit(exit.pid);
+                return;
+            }
+            Event::State(State { change: StateChange::Listen(port), pid, .. }) => {
+                self.processes.on_listen(*pid);
+                self.selector.on_listen(*pid, *port)
+            }
             _ => return,
         };
+        self.act(actions);
+    }
+
+    fn act(&self, actions: Vec<Action>) {
         for action in actions {
             let result = match action {
                 Action::Watch(pid) => self.probes.watch(pid),
@@ -157,7 +202,7 @@ impl Worker {
 
     fn describe(&mut self, newcomer: &Newcomer, now_ns: u64) {
         let executed = Executed { pid: newcomer.pid, parent: newcomer.parent, comm: &newcomer.comm, argv: &newcomer.argv };
-        let origin: Arc<Origin> = self.processes.describe(executed);
+        let origin = self.processes.get_executed(&executed).origin.clone();
         if let Some(recorder) = &mut self.recorder {
             recorder.process(now_ns, &origin);
         }
@@ -165,16 +210,19 @@ impl Worker {
     }
 
     fn keep_time(&mut self, now_ns: u64) {
-        if now_ns.saturating_sub(self.clock_ns) >= CLOCK_NS {
-            self.clock_ns = now_ns;
+        if is_due(&mut self.times.clock_ns, CLOCK_NS, now_ns) {
             let wall_at_boot_ns = ClockOffset::now().wall_at_boot_ns;
             self.pipeline.set_wall_at_boot(wall_at_boot_ns);
             if let Some(recorder) = &mut self.recorder {
                 recorder.clock(now_ns, wall_at_boot_ns);
             }
         }
-        if now_ns.saturating_sub(self.ticked_ns) >= TICK_NS {
-            self.ticked_ns = now_ns;
+        if is_due(&mut self.times.sweep_ns, SWEEP_NS, now_ns) {
+            self.processes.sweep();
+            let actions = self.selector.rescan();
+            self.act(actions);
+        }
+        if is_due(&mut self.times.tick_ns, TICK_NS, now_ns) {
             if let Some(recorder) = &mut self.recorder {
                 recorder.tick(now_ns);
             }
@@ -182,11 +230,22 @@ impl Worker {
             self.complete(&mut gauges);
             self.grant(now_ns);
             self.hand_over(Some(gauges));
+            self.tell_who_is_watched();
         }
     }
 
+    fn tell_who_is_watched(&mut self) {
+        let origins = if self.selector.watches_all() {
+            self.processes.running().map(|description| description.origin.clone()).collect()
+        } else {
+            let pids = self.selector.pids();
+            pids.into_iter().filter_map(|pid| Some(self.processes.get(pid)?.origin.clone())).collect()
+        };
+        self.watched.send_replace(Watched { begun: true, origins, missing: self.selector.missing() });
+    }
+
     /// Adds what the pipeline cannot know: runtimes, TLS libraries, events that the full ring refused.
-    fn complete(&self, gauges: &mut Gauges) {
+    fn complete(&mut self, gauges: &mut Gauges) {
         let lost = self.probes.lost_by_pid();
         for target in &mut gauges.targets {
             if let Some(description) = self.processes.get(target.pid) {

@@ -1,5 +1,5 @@
 //! The one task that owns the aggregate: takes batches of records from its bounded channel, publishes a snapshot a second, and hands
-//! the records on to everybody who wants them. Nobody is waited for: a consumer whose channel is full loses the batch, counted.
+//! the records on to everybody who wants them. Nobody is waited for: a consumer takes a batch at once or counts what it loses.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use tokio::time::MissedTickBehavior;
 use crate::aggregate::Aggregate;
 use crate::aggregate::snapshot::Snapshot;
 use crate::clock;
-use crate::counters::Counters;
 use crate::record::{Gauges, Record};
 
 /// What producers send: capture, the host sampler.
@@ -24,17 +23,17 @@ pub struct Batch {
 /// Records as consumers get them: shared, in the order in which they ended.
 pub type Published = Arc<Vec<Record>>;
 
+/// Takes published records without waiting; has a bounded queue of its own and counts what it refuses.
+pub type Consumer = Box<dyn FnMut(&Published) + Send>;
+
 /// The hub's ends.
-#[derive(Debug)]
 pub struct Hub {
     /// What producers send.
     pub batches: mpsc::Receiver<Batch>,
     /// Where snapshots are published.
     pub snapshots: watch::Sender<Arc<Snapshot>>,
     /// Who wants records.
-    pub consumers: Vec<mpsc::Sender<Published>>,
-    /// Where losses are counted.
-    pub counters: Arc<Counters>,
+    pub consumers: Vec<Consumer>,
 }
 
 impl Hub {
@@ -54,7 +53,7 @@ impl Hub {
         self.tick(&mut aggregate);
     }
 
-    fn take(&self, aggregate: &mut Aggregate, mut batch: Batch) {
+    fn take(&mut self, aggregate: &mut Aggregate, mut batch: Batch) {
         for record in &mut batch.records {
             aggregate.add(record);
         }
@@ -64,21 +63,19 @@ impl Hub {
         self.publish(batch.records);
     }
 
-    fn tick(&self, aggregate: &mut Aggregate) {
+    fn tick(&mut self, aggregate: &mut Aggregate) {
         let ticked = aggregate.tick(clock::wall_now());
         self.publish(ticked.findings.into_iter().map(|finding| Record::Finding(Box::new(finding))).collect());
         self.snapshots.send_replace(ticked.snapshot);
     }
 
-    fn publish(&self, records: Vec<Record>) {
+    fn publish(&mut self, records: Vec<Record>) {
         if records.is_empty() {
             return;
         }
         let published = Arc::new(records);
-        for consumer in &self.consumers {
-            if let Err(mpsc::error::TrySendError::Full(lost)) = consumer.try_send(published.clone()) {
-                self.counters.records_dropped.add(lost.len() as u64);
-            }
+        for consumer in &mut self.consumers {
+            consumer(&published);
         }
     }
 }

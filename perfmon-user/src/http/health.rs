@@ -165,11 +165,12 @@ mod tests {
     use super::*;
 
     type Field = fn(&mut Metrics) -> &mut Option<f64>;
+    type Judged = fn(&Indicators) -> Indicator;
 
     #[test]
     fn indicators_change_exactly_at_their_thresholds() {
         use Indicator::{Green, Red, Yellow};
-        let fields: [(Field, fn(&Indicators) -> Indicator, f64, f64); 4] = [
+        let fields: [(Field, Judged, f64, f64); 4] = [
             (|m| &mut m.avg_response_time, |i| i.response_time, 500.0, 1_000.0),
             (|m| &mut m.error_rate, |i| i.error_rate, 0.01, 0.05),
             (|m| &mut m.memory_percent, |i| i.resource_usage, 70.0, 85.0),

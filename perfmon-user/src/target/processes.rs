@@ -62,6 +62,11 @@ impl Processes {
         self.insert(description, true)
     }
 
+    /// A process becomes another program: it is described anew when it is next asked for.
+    pub fn forget(&mut self, pid: u32) {
+        self.by_pid.remove(&pid);
+    }
+
     /// A child without a program of its own is what its parent is.
     pub fn on_fork(&mut self, pid: u32, parent: u32) {
         let start_time = self.describer.start_time(pid);

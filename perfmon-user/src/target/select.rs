@@ -180,6 +180,11 @@ impl Selector {
         self.absent().map(|(target, matcher)| format!("{target}: {}", what_is_missing(target, matcher))).collect()
     }
 
+    /// Whether a process is watched.
+    pub fn is_watched(&self, pid: u32) -> bool {
+        self.all || self.watched.contains_key(&pid)
+    }
+
     /// The watched processes, in ascending order.
     pub fn pids(&self) -> Vec<u32> {
         let mut pids: Vec<u32> = self.watched.keys().copied().collect();

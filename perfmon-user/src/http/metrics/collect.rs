@@ -93,8 +93,10 @@ fn host(out: &mut Exposition, snapshot: &Snapshot) {
     single(out, &SYSTEM_LOAD, system.map(|system| system.load_1m));
 }
 
+type Figure = fn(&Process) -> Option<f64>;
+
 fn processes(out: &mut Exposition, snapshot: &Snapshot) {
-    let figures: [(&Family, fn(&Process) -> Option<f64>); 4] = [
+    let figures: [(&Family, Figure); 4] = [
         (&PROCESS_CPU, |process| process.cpu_percent.map(|percent| percent / 100.0)),
         (&PROCESS_MEMORY, |process| Some(process.memory_rss_bytes as f64)),
         (&PROCESS_THREADS, |process| Some(process.threads as f64)),

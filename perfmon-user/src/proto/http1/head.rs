@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::{Error, ParserConfig, Status};
 
 use super::line::METHOD_BYTES;
-use super::{HEADERS, Side};
+use super::{HEAD_BYTES, HEADERS, Side};
 use crate::proto::Header;
 
 /// Fields for which no heap is needed.
@@ -92,16 +92,19 @@ pub(super) fn parse<R>(side: Side, bytes: &[u8], then: impl FnOnce(&Head<'_>) ->
     config.allow_multiple_spaces_in_request_line_delimiters(true).allow_multiple_spaces_in_response_status_delimiters(true);
     let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
     match Raw::parse(side, &config, bytes, &mut few) {
-        Ok(Status::Complete(raw)) => return raw.hand_to(bytes.len(), then),
+        Ok(Status::Complete(raw)) => return raw.hand_to(then),
         Ok(Status::Partial) => return Parsed::Partial,
         Err(_) => {}
     }
     let Some(len) = find_end(bytes, &mut 0) else { return Parsed::Partial };
+    if len > HEAD_BYTES {
+        return Parsed::Malformed(len);
+    }
     config.ignore_invalid_headers_in_requests(true).ignore_invalid_headers_in_responses(true);
     let mended = mend(&bytes[..len]);
     let mut many = vec![MaybeUninit::uninit(); HEADERS];
     match Raw::parse(side, &config, &mended, &mut many) {
-        Ok(Status::Complete(raw)) => Raw { len, ..raw }.hand_to(len, then),
+        Ok(Status::Complete(raw)) => Raw { len, ..raw }.hand_to(then),
         Ok(Status::Partial) | Err(_) => Parsed::Malformed(len),
     }
 }
@@ -109,6 +112,7 @@ pub(super) fn parse<R>(side: Side, bytes: &[u8], then: impl FnOnce(&Head<'_>) ->
 /// Makes a whole head of one whose end is not there, keeping what can be understood: all lines that are complete, else the first one.
 /// `None` when not even that is known.
 pub(super) fn salvage(side: Side, bytes: &[u8]) -> Option<Vec<u8>> {
+    let bytes = &bytes[..bytes.len().min(HEAD_BYTES)];
     let end_of = |position: Option<usize>| position.map(|position| [&bytes[..=position], b"\r\n"].concat());
     let understood = |head: &Vec<u8>| matches!(parse(side, head, |_| ()), Parsed::Whole(()));
     let lines = end_of(bytes.iter().rposition(|byte| *byte == b'\n'));
@@ -200,7 +204,7 @@ impl<'h, 'b> Raw<'h, 'b> {
     }
 
     /// Hands the head over, unless its first line is valid by its letters only.
-    fn hand_to<R>(self, end: usize, then: impl FnOnce(&Head<'_>) -> R) -> Parsed<R> {
+    fn hand_to<R>(self, then: impl FnOnce(&Head<'_>) -> R) -> Parsed<R> {
         const SOME_HEADERS: usize = 16;
         let sound = match self.line {
             FirstLine::Request { method, .. } => method.len() <= METHOD_BYTES,
@@ -222,8 +226,8 @@ impl<'h, 'b> Raw<'h, 'b> {
             *to = (from.name, from.value);
         }
         let headers = &headers[..count];
-        if !sound {
-            return Parsed::Malformed(self.len.min(end));
+        if !sound || self.len > HEAD_BYTES {
+            return Parsed::Malformed(self.len);
         }
         Parsed::Whole(then(&Head { line: self.line, minor: self.minor, headers, fields: Fields::of(headers), len: self.len }))
     }

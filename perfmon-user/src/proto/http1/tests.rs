@@ -1,5 +1,9 @@
 //! Tests of the parser as a whole, by topic; here is what they share: a connection that is fed chunk by chunk and collects what is told.
+mod ends;
+mod hostile;
+mod losses;
 mod messages;
+mod order;
 
 use super::Http1;
 use crate::proto::{Chunk, Content, Demand, End, Exchange, Flow, Message, Parser, Stats};

@@ -68,7 +68,6 @@ impl Stream {
         }
         if self.head.len() == HEAD_BYTES {
             let head = std::mem::take(&mut self.head);
-            cx.pairing.stats.heads_too_long += 1;
             if let Some(side) = side {
                 self.broken(side, &head, now, cx);
             }
@@ -126,6 +125,7 @@ impl Stream {
     /// A head that is not valid: its exchange fails.
     fn broken(&mut self, side: Side, bytes: &[u8], now: Moment, cx: &mut Context<'_>) {
         cx.pairing.stats.desyncs += 1;
+        cx.pairing.stats.heads_too_long += u64::from(bytes.len() >= HEAD_BYTES);
         let wire = self.blank + bytes.len() as u64;
         if !self.salvage(side, bytes, wire, now, cx) {
             self.exchange = match side {

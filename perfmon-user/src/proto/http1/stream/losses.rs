@@ -3,6 +3,7 @@
 use super::{Context, State, Stream};
 use crate::proto::Content;
 use crate::proto::http1::body::Gapped;
+use crate::proto::http1::line::{self, Line};
 use crate::proto::http1::{Moment, Side};
 
 impl Stream {
@@ -86,7 +87,10 @@ impl Stream {
         let wire = self.blank + head.len() as u64 + missing.unwrap_or(0);
         cx.pairing.wants_full |= missing.is_some();
         self.state = State::Search;
-        let side = self.side(&head, cx);
+        let side = self.side(&head, cx).or(match line::is_start(&head) {
+            Some(Line::Request) => Some(Side::Request),
+            _ => None,
+        });
         match side.filter(|side| self.salvage(*side, &head, wire, now, cx)) {
             Some(side) => cx.pairing.lose(side, self.exchange, missing, now.time_ns, cx.sink),
             None => self.lose_place(now, missing, cx),
