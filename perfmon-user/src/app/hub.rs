@@ -9,6 +9,8 @@ use tokio::time::MissedTickBehavior;
 use crate::aggregate::Aggregate;
 use crate::aggregate::snapshot::Snapshot;
 use crate::clock;
+use crate::export::jsonl;
+use crate::http::HttpState;
 use crate::record::{Gauges, Record};
 
 /// What producers send: capture, the host sampler.
@@ -23,8 +25,29 @@ pub struct Batch {
 /// Records as consumers get them: shared, in the order in which they ended.
 pub type Published = Arc<Vec<Record>>;
 
-/// Takes published records without waiting; has a bounded queue of its own and counts what it refuses.
-pub type Consumer = Box<dyn FnMut(&Published) + Send>;
+/// Somebody who wants the records.
+pub trait Consumer: Send {
+    /// Takes records without waiting; has a bounded queue of its own and counts what it refuses.
+    fn take(&mut self, records: &Published);
+    /// There are no more; what is queued is finished. May take a while.
+    fn finish(self: Box<Self>) {}
+}
+
+impl Consumer for Arc<HttpState> {
+    fn take(&mut self, records: &Published) {
+        self.push(records);
+    }
+}
+
+impl Consumer for jsonl::Writer {
+    fn take(&mut self, records: &Published) {
+        self.offer(records);
+    }
+
+    fn finish(self: Box<Self>) {
+        (*self).finish();
+    }
+}
 
 /// The hub's ends.
 pub struct Hub {
@@ -33,7 +56,7 @@ pub struct Hub {
     /// Where snapshots are published.
     pub snapshots: watch::Sender<Arc<Snapshot>>,
     /// Who wants records.
-    pub consumers: Vec<Consumer>,
+    pub consumers: Vec<Box<dyn Consumer>>,
 }
 
 impl Hub {
@@ -51,6 +74,10 @@ impl Hub {
             }
         }
         self.tick(&mut aggregate);
+        for consumer in self.consumers {
+            // Fails only when the runtime ends at once, and then there is nobody left to tell.
+            tokio::task::spawn_blocking(|| consumer.finish()).await.ok();
+        }
     }
 
     fn take(&mut self, aggregate: &mut Aggregate, mut batch: Batch) {
@@ -75,7 +102,7 @@ impl Hub {
         }
         let published = Arc::new(records);
         for consumer in &mut self.consumers {
-            consumer(&published);
+            consumer.take(&published);
         }
     }
 }

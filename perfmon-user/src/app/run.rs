@@ -25,7 +25,7 @@ use crate::target::{Describer, Processes, Selector, ServiceRule, Target};
 use crate::ui;
 
 use super::capture::{self, Capturing, Watched};
-use super::hub::{Consumer, Hub, Published};
+use super::hub::{Consumer, Hub};
 use super::own::{Own, readiness};
 use super::recorder::Recorder;
 use super::{Failure, logging, sampler};
@@ -158,8 +158,11 @@ impl Running {
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
         let state = HttpState::new(self.parts(config, snapshot.clone(), shutdown.clone()));
-        let jsonl = self.jsonl.take().map(Arc::new);
-        let hub = Hub { batches: self.to_hub, snapshots, consumers: consumers(&state, jsonl.as_ref()) };
+        let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
+        if let Some(writer) = self.jsonl.take() {
+            consumers.push(Box::new(writer));
+        }
+        let hub = Hub { batches: self.to_hub, snapshots, consumers };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         self.listener.set_nonblocking(true)?;
         let server = tokio::spawn(http::serve(tokio::net::TcpListener::from_std(self.listener)?, state));
@@ -167,14 +170,13 @@ impl Running {
         let status = wait(config.duration, self.launched.as_mut(), screen.closed()).await?;
         self.stop.store(true, Ordering::Relaxed);
         drop(self.sampling);
-        tokio::task::spawn_blocking(move || (self.capture.join(), self.sampler.join())).await?;
+        let (capture, sampler) = tokio::task::spawn_blocking(move || (self.capture.join(), self.sampler.join())).await?;
+        anyhow::ensure!(capture.is_ok(), "the capture thread panicked; what it said stands above");
+        anyhow::ensure!(sampler.is_ok(), "the sampler thread panicked; what it said stands above");
         hub.await?;
         ending.send_replace(true);
         screen.end().await;
         server.await??;
-        if let Some(writer) = jsonl.and_then(Arc::into_inner) {
-            tokio::task::spawn_blocking(|| writer.finish()).await?;
-        }
         if config.duration.is_some() || self.launched.is_some() {
             ui::summary(display, &snapshot.borrow());
         }
@@ -236,15 +238,6 @@ async fn ended(launched: &mut Launched) -> anyhow::Result<u8> {
     }
 }
 
-fn consumers(state: &Arc<HttpState>, jsonl: Option<&Arc<jsonl::Writer>>) -> Vec<Consumer> {
-    let state = state.clone();
-    let mut consumers: Vec<Consumer> = vec![Box::new(move |batch: &Published| state.push(batch))];
-    if let Some(writer) = jsonl.cloned() {
-        consumers.push(Box::new(move |batch: &Published| writer.offer(batch)));
-    }
-    consumers
-}
-
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
     Builder::new().name(name.into()).spawn(work).with_context(|| format!("the {name} thread could not be started"))
 }
@@ -287,9 +280,13 @@ fn targets(config: &Config, launched: Option<&Launched>) -> Vec<Target> {
     targets
 }
 
-/// The configured service names.
+/// The configured service names: a rule with an executable and a port names what either matches.
 pub(super) fn service_rules(config: &Config) -> Vec<ServiceRule> {
-    config.services.iter().map(|rule| ServiceRule { target: target(rule.target.clone()), service: rule.name.as_str().into() }).collect()
+    let rules = config.services.iter().flat_map(|rule| {
+        let targets = [rule.exe.clone().map(Target::Exe), rule.port.map(Target::Port)];
+        targets.into_iter().flatten().map(|target| ServiceRule { target, service: rule.name.as_str().into() })
+    });
+    rules.collect()
 }
 
 /// What the aggregate is told.

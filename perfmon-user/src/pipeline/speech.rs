@@ -1,8 +1,7 @@
 //! What a connection speaks: detection on its first bytes, then the parser's messages turned into records and wishes.
 use crate::decode::{Direction, Role};
-use crate::proto::detect::{Verdict, detect};
-use crate::proto::http1::Http1;
-use crate::proto::{Chunk, Content as ChunkContent, Demand, End, Exchange, Flow, Message, Parser, Pending};
+use crate::proto::detect::{Detected, Protocol, detect};
+use crate::proto::{Chunk, Content as ChunkContent, Demand, End, Exchange, Flow, Message, Parser, Pending, Stats};
 use crate::track::{Connection, Content, Ending, Segment, Step};
 
 use super::exchange::{Context, request};
@@ -83,6 +82,7 @@ fn hear(connection: &mut Connection<Speech>, segment: Segment<'_>, context: &mut
     };
     let mut done = Vec::new();
     let demand = parser.push(flow(segment.direction), chunk(segment), &mut |message: Message<'_>| collect(message, &mut done));
+    count(parser.take_stats(), context);
     if demand == Demand::Count && !connection.state.is_busy() && done.is_empty() {
         connection.state.spoken = Spoken::Opaque;
         context.counters.connections_unparsed.inc();
@@ -103,9 +103,11 @@ fn recognise(connection: &mut Connection<Speech>, segment: Segment<'_>, context:
         return;
     };
     connection.state.spoken = match detect(flow(segment.direction), bytes) {
-        Verdict::Yes | Verdict::NeedMore => Spoken::Known(Box::new(Http1::new())),
-        Verdict::No if connection.late && misses < LATE_PATIENCE => Spoken::Listening(misses + 1),
-        Verdict::No => {
+        Detected::Is(protocol) => Spoken::Known(protocol.parser()),
+        // Its parser keeps a beginning that is too short to say, and gives up when it goes on differently.
+        Detected::NeedMore => Spoken::Known(Protocol::Http1.parser()),
+        Detected::Unknown if connection.late && misses < LATE_PATIENCE => Spoken::Listening(misses + 1),
+        Detected::Unknown => {
             context.counters.connections_unparsed.inc();
             Spoken::Opaque
         }
@@ -116,7 +118,15 @@ fn end(connection: &mut Connection<Speech>, ending: Ending, time_ns: u64, contex
     let Spoken::Known(parser) = &mut connection.state.spoken else { return };
     let mut done = Vec::new();
     parser.end(end_of(ending), time_ns, &mut |message: Message<'_>| collect(message, &mut done));
+    count(parser.take_stats(), context);
     publish(connection, done, context, out);
+}
+
+fn count(stats: Stats, context: &Context<'_>) {
+    context.counters.parser_desyncs.add(stats.desyncs);
+    context.counters.heads_too_long.add(stats.heads_too_long);
+    context.counters.exchanges_evicted.add(stats.evicted);
+    context.counters.orphan_responses.add(stats.orphans);
 }
 
 fn collect(message: Message<'_>, done: &mut Vec<Box<Exchange>>) {
