@@ -62,6 +62,8 @@ counters! {
     records_dropped,
     /// Requests of services beyond the limit on endpoints, counted in the overflow row.
     endpoints_overflowed,
+    /// Records that went to rows `(other)` because there were too many different ones, and findings that found no room.
+    rows_overflowed,
     /// Processes forgotten because the table was full.
     processes_evicted,
     /// Wishes for a capture mode that took a slot of another connection.
