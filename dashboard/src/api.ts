@@ -59,6 +59,7 @@ export interface Health {
 
 /** `GET /api/v1/summary`. */
 export interface Summary extends Latency {
+  time: string;
   requests: number;
   errors: number;
   error_rate: Num;
@@ -161,7 +162,13 @@ export interface Network {
   tx_bytes: number;
 }
 
-/** A sample of `GET /api/v1/system`. */
+/** `GET /api/v1/system`: the newest sample (null before the first) and the window's course, oldest first. */
+export interface SystemAnswer {
+  latest: System | null;
+  trend: { time: string; cpu_percent: Num; memory_percent: Num }[];
+}
+
+/** A sample of the host. */
 export interface System extends Origin {
   cpu_percent: Num;
   memory_percent: Num;
@@ -281,6 +288,7 @@ export interface Losses {
 
 export interface Probe {
   name: string;
+  /** `attached`, `failed`, or `skipped`: not needed here. */
   state: string;
   reason: string | null;
 }

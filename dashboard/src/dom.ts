@@ -44,14 +44,16 @@ export function fill(element: Element, ...children: Child[]): void {
   append(element, children);
 }
 
-/** Puts `wanted` in this order under `parent`; moves only what stands wrong, so that focus survives. */
+/** Puts `wanted` in this order under `parent`. Moving an element takes the focus from it, so it gets it back. */
 export function arrange(parent: Element, wanted: readonly Element[]): void {
+  const focused = document.activeElement;
   const keep = new Set(wanted);
   for (const child of [...parent.children]) if (!keep.has(child)) child.remove();
   wanted.forEach((child, index) => {
     const there = parent.children[index];
     if (there !== child) parent.insertBefore(child, there ?? null);
   });
+  if (focused !== document.activeElement && focused instanceof HTMLElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
 function append(element: Element, children: readonly Child[]): void {

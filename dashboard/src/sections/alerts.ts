@@ -8,18 +8,19 @@ import { clock, count } from "../format";
 import type { Refresher } from "../refresh";
 import { Section } from "../section";
 
+const SEVERITIES = ["critical", "warning", "info"];
 const ORDER: AlertState[] = ["firing", "acknowledged", "pending", "silenced", "resolved"];
 /** Alerts that are over and still shown. */
 const RESOLVED_SHOWN = 5;
 
-/** One entry an alert, its newest state; what needs somebody first, then the newest first. */
+/** One entry an alert, its newest state; what needs somebody first, then the worse, then the newer. */
 export function currentAlerts(changes: readonly Alert[]): Alert[] {
   const newest = new Map<string, Alert>();
   for (const alert of changes) {
     const known = newest.get(alert.alert_id);
     if (!known || alert.time > known.time) newest.set(alert.alert_id, alert);
   }
-  const rank = (alert: Alert): number => ORDER.indexOf(alert.state);
+  const rank = (alert: Alert): number => ORDER.indexOf(alert.state) * SEVERITIES.length + (alert.state === "resolved" ? 0 : SEVERITIES.indexOf(alert.severity));
   const sorted = [...newest.values()].sort((a, b) => rank(a) - rank(b) || (a.time < b.time ? 1 : -1));
   const over = sorted.filter(({ state }) => state === "resolved");
   return sorted.filter(({ state }) => state !== "resolved").concat(over.slice(0, RESOLVED_SHOWN));

@@ -19,8 +19,8 @@ export function blindSpots(self: Self): string[] {
     const names = partly.slice(0, 5).map((target) => `${target.service} ${rate(target.completeness)}`);
     spots.push(`Not fully seen: ${names.join(", ")}${partly.length > 5 ? ` and ${count(partly.length - 5)} more` : ""}.`);
   }
-  const missing = (self.probes ?? []).filter(({ reason }) => reason !== null);
-  if (missing.length > 0) spots.push(`${count(missing.length)} ${missing.length === 1 ? "probe is" : "probes are"} not attached: ${missing.map(({ name }) => name).join(", ")}.`);
+  const missing = (self.probes ?? []).filter(({ state }) => state === "failed");
+  if (missing.length > 0) spots.push(`Not attached: ${missing.map(({ name, reason }) => (reason ? `${name} (${reason})` : name)).join(", ")}.`);
   return spots;
 }
 
@@ -40,7 +40,7 @@ function facts(self: Self): Child {
 
 function probes(self: Self): Child {
   if (!self.probes || self.probes.length === 0) return null;
-  const items = self.probes.map((probe) => h("li", { "data-tone": probe.reason === null ? null : "watch" }, `${probe.name}: ${probe.state}${probe.reason === null ? "" : `, ${probe.reason}`}`));
+  const items = self.probes.map((probe) => h("li", { "data-tone": probe.state === "failed" ? "watch" : null }, `${probe.name}: ${probe.state}${probe.reason === null ? "" : `, ${probe.reason}`}`));
   return h("details", { class: "probes" }, h("summary", {}, `Probes (${count(self.probes.length)})`), h("ul", {}, ...items));
 }
 

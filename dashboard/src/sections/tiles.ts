@@ -44,7 +44,7 @@ function busiest(summary: Summary): string {
 }
 
 function calls(value: Num): string {
-  return `${compact(value)} ${value === 1 ? "call" : "calls"}`;
+  return value == null ? "" : `${compact(value)} ${value === 1 ? "call" : "calls"}`;
 }
 
 function tokens(summary: Summary): string {
@@ -53,7 +53,8 @@ function tokens(summary: Summary): string {
 }
 
 function runs(summary: Summary): string {
-  return `mean of 5 min; ${compact(summary.agent_runs)} runs, ${compact(summary.tool_calls)} tools`;
+  const seen = summary.agent_runs == null ? "" : `; ${compact(summary.agent_runs)} runs, ${compact(summary.tool_calls)} tools`;
+  return `mean of 5 min${seen}`;
 }
 
 /** The row of tiles; rewritten in place. */
