@@ -1,7 +1,14 @@
 // Opens the page in chromium and watches for what must not happen: errors, violations of the policy, questions to another host.
 import { type Browser, type Page, chromium } from "playwright-core";
 
-const ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const ARGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 export interface View {
   width?: number;
@@ -27,13 +34,19 @@ export async function open(browser: Browser, url: string, { width = 1_440, heigh
   const problems: string[] = [];
   page.on("console", (message) => {
     // The browser itself writes this line for a route that perfmon does not have, and for one that is down in the restart test.
-    if (["error", "warning"].includes(message.type()) && !/^Failed to load resource: .*(404|501|401|net::ERR_)/.test(message.text())) problems.push(message.text());
+    if (["error", "warning"].includes(message.type()) && !/^Failed to load resource: .*(404|501|401|net::ERR_)/.test(message.text()))
+      problems.push(message.text());
   });
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("request", (request) => {
-    if (new URL(request.url()).origin !== new URL(url).origin && !request.url().startsWith("data:")) problems.push(`asked ${request.url()}`);
+    if (new URL(request.url()).origin !== new URL(url).origin && !request.url().startsWith("data:"))
+      problems.push(`asked ${request.url()}`);
   });
-  await page.addInitScript(() => document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)));
+  await page.addInitScript(() =>
+    document.addEventListener("securitypolicyviolation", (event) =>
+      console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`),
+    ),
+  );
   await page.goto(url);
   return { page, problems };
 }

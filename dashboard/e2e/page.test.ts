@@ -32,10 +32,33 @@ async function show(view = {}): Promise<Watched["page"]> {
 
 it("shows the API's figures", async () => {
   const page = await show();
-  const tiles = await page.locator("[data-tile]").evaluateAll((all) => all.map((tile) => [tile.getAttribute("data-tile"), tile.querySelector(".figure")?.textContent]));
-  expect(Object.fromEntries(tiles)).toEqual({ requests_per_minute: "6,490", error_rate: "1.2 %", p50_ms: "11.3 ms", p95_ms: "402 ms", p99_ms: "1.31 s", active_connections: "42", cost_usd: "$0.4120", avg_agent_time: "3.48 s" });
+  const tiles = await page
+    .locator("[data-tile]")
+    .evaluateAll((all) => all.map((tile) => [tile.getAttribute("data-tile"), tile.querySelector(".figure")?.textContent]));
+  expect(Object.fromEntries(tiles)).toEqual({
+    requests_per_minute: "6,490",
+    error_rate: "1.2 %",
+    p50_ms: "11.3 ms",
+    p95_ms: "402 ms",
+    p99_ms: "1.31 s",
+    active_connections: "42",
+    cost_usd: "$0.4120",
+    avg_agent_time: "3.48 s",
+  });
   const first = await page.locator("#endpoints tbody tr").first().locator("td").allTextContents();
-  expect(first).toEqual(["POST /checkout", "shop", "43.1 %", "412", "82.4", "6.6 %", "388 ms", "1.84 s", "2.41 s", "96.4 ms", "3 (1.24 s)"]);
+  expect(first).toEqual([
+    "POST /checkout",
+    "shop",
+    "43.1 %",
+    "412",
+    "82.4",
+    "6.6 %",
+    "388 ms",
+    "1.84 s",
+    "2.41 s",
+    "96.4 ms",
+    "3 (1.24 s)",
+  ]);
   const model = await page.locator("#models tbody tr").last().locator("td").allTextContents();
   expect(model).toEqual(["qwen3:8b", "ollama", "127.0.0.1:11434", "6", "0 %", "1,880", "–", "486", "–", "–", "9.00 s", "–"]);
   expect(await page.title()).toBe("perfmon: degraded");
@@ -131,7 +154,14 @@ it("hides what this perfmon does not have", async () => {
   for (const route of ["llm", "agents", "tools", "workflows", "alerts", "findings", "history", "system"]) mock.absent.add(route);
   const page = await show();
   await page.locator("#endpoints tbody tr").first().waitFor();
-  expect(await page.locator("section:visible").evaluateAll((all) => all.map(({ id }) => id))).toEqual(["health", "endpoints", "destinations", "processes", "requests", "self"]);
+  expect(await page.locator("section:visible").evaluateAll((all) => all.map(({ id }) => id))).toEqual([
+    "health",
+    "endpoints",
+    "destinations",
+    "processes",
+    "requests",
+    "self",
+  ]);
 });
 
 it("shows losses at the top", async () => {
@@ -210,12 +240,33 @@ it.each([false, true])("has readable colours (dark: %s)", async (dark) => {
   const page = await show({ dark });
   const ratios = await page.evaluate(() => {
     const style = getComputedStyle(document.documentElement);
-    const hex = (name: string): string => style.getPropertyValue(name).trim().replace(/^#(.)(.)(.)$/, "#$1$1$2$2$3$3");
+    const hex = (name: string): string =>
+      style
+        .getPropertyValue(name)
+        .trim()
+        .replace(/^#(.)(.)(.)$/, "#$1$1$2$2$3$3");
     const luminance = (name: string): number => {
-      const [r, g, b] = [1, 3, 5].map((at) => Number.parseInt(hex(name).slice(at, at + 2), 16) / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)) as [number, number, number];
+      const [r, g, b] = [1, 3, 5]
+        .map((at) => Number.parseInt(hex(name).slice(at, at + 2), 16) / 255)
+        .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)) as [number, number, number];
       return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
-    const pairs = ["text card", "muted card", "muted raised", "muted page", "accent card", "on-accent accent", "good card", "watch card", "bad card", "watch raised", "bad raised", "good good-soft", "watch watch-soft", "bad bad-soft"];
+    const pairs = [
+      "text card",
+      "muted card",
+      "muted raised",
+      "muted page",
+      "accent card",
+      "on-accent accent",
+      "good card",
+      "watch card",
+      "bad card",
+      "watch raised",
+      "bad raised",
+      "good good-soft",
+      "watch watch-soft",
+      "bad bad-soft",
+    ];
     return pairs.map((pair) => {
       const [a, b] = pair.split(" ").map((name) => luminance(`--${name}`)) as [number, number];
       return [pair, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)] as const;

@@ -40,29 +40,41 @@ async function agree(read: () => Promise<[unknown, unknown]>): Promise<void> {
     .poll(
       async () => {
         const [fromApi, fromPage] = await read();
-        return JSON.stringify(fromPage) === JSON.stringify(fromApi) ? "equal" : `page ${JSON.stringify(fromPage)}, API ${JSON.stringify(fromApi)}`;
+        return JSON.stringify(fromPage) === JSON.stringify(fromApi)
+          ? "equal"
+          : `page ${JSON.stringify(fromPage)}, API ${JSON.stringify(fromApi)}`;
       },
       { timeout: 30_000, interval: 300 },
     )
     .toBe("equal");
 }
 
-it.skipIf(url === "").each(["requests_per_minute", "error_rate", "p50_ms", "p95_ms", "p99_ms", "active_connections", "cost_usd"] as const)("tile %s is the API's", async (key) => {
-  const page = await show();
-  const { body } = await api<Summary>("summary?window=5m");
-  if (body[key] === undefined) {
-    expect(await page.locator(`[data-tile="${key}"]:visible`).count()).toBe(key === "active_connections" ? 1 : 0);
-    return;
-  }
-  await agree(async () => [(await api<Summary>("summary?window=5m")).body[key] ?? null, await tile(page, key)]);
-});
+it.skipIf(url === "").each(["requests_per_minute", "error_rate", "p50_ms", "p95_ms", "p99_ms", "active_connections", "cost_usd"] as const)(
+  "tile %s is the API's",
+  async (key) => {
+    const page = await show();
+    const { body } = await api<Summary>("summary?window=5m");
+    if (body[key] === undefined) {
+      expect(await page.locator(`[data-tile="${key}"]:visible`).count()).toBe(key === "active_connections" ? 1 : 0);
+      return;
+    }
+    await agree(async () => [(await api<Summary>("summary?window=5m")).body[key] ?? null, await tile(page, key)]);
+  },
+);
 
 it.skipIf(url === "")("endpoints are the API's, in its order", async () => {
   const page = await show();
   const rows = page.locator("#endpoints tbody tr");
   await agree(async () => [
-    (await api<List<Endpoint>>("endpoints?window=5m")).body.items.slice(0, 25).map((row) => [`${row.method} ${row.endpoint}`, String(row.count), row.p95_ms === null ? null : String(row.p95_ms)]),
-    await rows.evaluateAll((all) => all.map((row) => [row.querySelector('[data-column="endpoint"]')?.textContent, ...["count", "p95_ms"].map((key) => row.querySelector(`[data-column="${key}"]`)?.getAttribute("data-value") ?? null)])),
+    (await api<List<Endpoint>>("endpoints?window=5m")).body.items
+      .slice(0, 25)
+      .map((row) => [`${row.method} ${row.endpoint}`, String(row.count), row.p95_ms === null ? null : String(row.p95_ms)]),
+    await rows.evaluateAll((all) =>
+      all.map((row) => [
+        row.querySelector('[data-column="endpoint"]')?.textContent,
+        ...["count", "p95_ms"].map((key) => row.querySelector(`[data-column="${key}"]`)?.getAttribute("data-value") ?? null),
+      ]),
+    ),
   ]);
 });
 
@@ -73,8 +85,18 @@ it.skipIf(url === "")("model calls are the API's, or hidden", async () => {
     return;
   }
   await agree(async () => [
-    (await api<List<Model>>("llm?window=5m")).body.items.slice(0, 25).map((row) => [row.calls, row.input_tokens, row.output_tokens, row.cost_usd].map((value) => (value === null ? null : String(value)))),
-    await page.locator("#models tbody tr").evaluateAll((all) => all.map((row) => ["calls", "input_tokens", "output_tokens", "cost_usd"].map((key) => row.querySelector(`[data-column="${key}"]`)?.getAttribute("data-value") ?? null))),
+    (await api<List<Model>>("llm?window=5m")).body.items
+      .slice(0, 25)
+      .map((row) => [row.calls, row.input_tokens, row.output_tokens, row.cost_usd].map((value) => (value === null ? null : String(value)))),
+    await page
+      .locator("#models tbody tr")
+      .evaluateAll((all) =>
+        all.map((row) =>
+          ["calls", "input_tokens", "output_tokens", "cost_usd"].map(
+            (key) => row.querySelector(`[data-column="${key}"]`)?.getAttribute("data-value") ?? null,
+          ),
+        ),
+      ),
   ]);
 });
 
@@ -83,10 +105,14 @@ it.skipIf(url === "")("acknowledging a firing alert shows in the API", async (co
   const firing = status === 200 ? body.items.find(({ state }) => state === "firing") : undefined;
   if (!firing) return context.skip("no alert is firing");
   const page = await show();
-  await page.getByRole("button", { name: `Acknowledge: ${firing.rule}` }).first().click();
+  await page
+    .getByRole("button", { name: `Acknowledge: ${firing.rule}` })
+    .first()
+    .click();
   await page.getByLabel("Name").fill("browser test");
   await page.keyboard.press("Enter");
-  const states = async (): Promise<string[]> => (await api<List<Alert>>("alerts")).body.items.filter(({ alert_id }) => alert_id === firing.alert_id).map(({ state }) => state);
+  const states = async (): Promise<string[]> =>
+    (await api<List<Alert>>("alerts")).body.items.filter(({ alert_id }) => alert_id === firing.alert_id).map(({ state }) => state);
   await expect.poll(states, { timeout: 5_000 }).toContain("acknowledged");
   await page.locator('.alerts [data-state="acknowledged"]').first().waitFor({ timeout: 5_000 });
 });

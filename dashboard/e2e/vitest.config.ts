@@ -4,5 +4,11 @@ import PlainTotal from "../plain-total.ts";
 
 export default defineConfig({
   root: import.meta.dirname,
-  test: { include: ["*.test.ts"], fileParallelism: false, testTimeout: 60_000, hookTimeout: 60_000, reporters: ["default", new PlainTotal()] },
+  test: {
+    include: ["*.test.ts"],
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    reporters: ["default", new PlainTotal()],
+  },
 });

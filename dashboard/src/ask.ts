@@ -12,7 +12,13 @@ export interface Question {
 /** The answer, trimmed; null when the dialog was closed without one. */
 export function askLine(question: Question): Promise<string | null> {
   return new Promise((resolve) => {
-    const input = h("input", { type: question.secret ? "password" : "text", required: true, autocomplete: "off", maxlength: "512", id: "answer" });
+    const input = h("input", {
+      type: question.secret ? "password" : "text",
+      required: true,
+      autocomplete: "off",
+      maxlength: "512",
+      id: "answer",
+    });
     const cancel = h("button", { type: "button", class: "quiet", on: { click: () => dialog.close() } }, "Cancel");
     const buttons = h("div", { class: "buttons" }, cancel, h("button", { type: "submit", class: "primary" }, question.submit));
     const label = h("label", { for: "answer" }, question.label);

@@ -66,9 +66,17 @@ export class Chart {
   #plotOptions(): uPlot.Options {
     const style = getComputedStyle(document.documentElement);
     const colour = (name: string): string => style.getPropertyValue(name).trim();
-    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+    const axis = {
+      stroke: colour("--muted"),
+      grid: { stroke: colour("--line"), width: 1 },
+      ticks: { show: false },
+      font: "11px system-ui, sans-serif",
+    };
     const { format, tick = format, atLeast, atMost } = this.options;
-    const top = (_: uPlot, _low: number, high: number): uPlot.Range.MinMax => [0, Math.min(Math.max(atLeast, high * 1.1), atMost ?? Number.POSITIVE_INFINITY)];
+    const top = (_: uPlot, _low: number, high: number): uPlot.Range.MinMax => [
+      0,
+      Math.min(Math.max(atLeast, high * 1.1), atMost ?? Number.POSITIVE_INFINITY),
+    ];
     const recent = (_: uPlot, _from: number, to: number): uPlot.Range.MinMax => [to - SPAN_S, to];
     return {
       width: Math.max(this.#box.clientWidth, 120),
@@ -78,10 +86,23 @@ export class Chart {
       cursor: { sync: { key: SYNC }, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { range: recent }, y: { range: top } },
       axes: [
-        { ...axis, space: 70, size: 24, values: (_, times) => times.map((time) => clock(new Date(time * 1_000).toISOString()).slice(0, 5)) },
+        {
+          ...axis,
+          space: 70,
+          size: 24,
+          values: (_, times) => times.map((time) => clock(new Date(time * 1_000).toISOString()).slice(0, 5)),
+        },
         { ...axis, space: 32, size: 62, values: (_, ticks) => ticks.map(tick) },
       ],
-      series: [{}, { stroke: colour(this.options.colour), fill: `color-mix(in srgb, ${colour(this.options.colour)} 14%, transparent)`, width: 1.5, points: { show: false } }],
+      series: [
+        {},
+        {
+          stroke: colour(this.options.colour),
+          fill: `color-mix(in srgb, ${colour(this.options.colour)} 14%, transparent)`,
+          width: 1.5,
+          points: { show: false },
+        },
+      ],
       hooks: { setCursor: [(plot) => this.#underPointer(plot)] },
     };
   }

@@ -21,7 +21,11 @@ it("decodes answers and sends JSON with the token, once there is one", async () 
   expect(calls[0]?.[1].headers).not.toHaveProperty("Authorization");
   setToken("secret");
   await post("api/v1/alerts/a1/ack", { by: "Ada" });
-  expect(calls[1]?.[1]).toMatchObject({ method: "POST", body: '{"by":"Ada"}', headers: { Authorization: "Bearer secret", "Content-Type": "application/json" } });
+  expect(calls[1]?.[1]).toMatchObject({
+    method: "POST",
+    body: '{"by":"Ada"}',
+    headers: { "Authorization": "Bearer secret", "Content-Type": "application/json" },
+  });
 });
 
 it.each([

@@ -37,7 +37,7 @@ export function get<T>(path: string): Promise<T> {
 
 /** `POST` of a JSON body. */
 export function post(path: string, body: unknown): Promise<unknown> {
-  const type = { "Content-Type": "application/json", Accept: "application/json" };
+  const type = { "Content-Type": "application/json", "Accept": "application/json" };
   return ask(path, { method: "POST", headers: { ...type, ...headers() }, body: JSON.stringify(body) });
 }
 

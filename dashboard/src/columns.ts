@@ -24,13 +24,37 @@ export function name<T>(key: string, label: string, value: (row: T) => string | 
 }
 
 /** A count; `short` writes 12.3 k. */
-export function counted<T>(key: string, label: string, title: string, value: (row: T) => Num, room: Room = "always", short = false): Column<T> {
-  return { key, label, title, numeric: true, room, value, text: (row) => (short ? compact : count)(value(row)), hint: (row) => (short ? count(value(row)) : null) };
+export function counted<T>(
+  key: string,
+  label: string,
+  title: string,
+  value: (row: T) => Num,
+  room: Room = "always",
+  short = false,
+): Column<T> {
+  return {
+    key,
+    label,
+    title,
+    numeric: true,
+    room,
+    value,
+    text: (row) => (short ? compact : count)(value(row)),
+    hint: (row) => (short ? count(value(row)) : null),
+  };
 }
 
 export function perMinute<T extends { requests_per_minute: number | null }>(room: Room = "medium"): Column<T> {
   const value = (row: T): Num => row.requests_per_minute;
-  return { key: "requests_per_minute", label: "Req/min", title: "Requests per minute", numeric: true, room, value, text: (row) => decimal(value(row)) };
+  return {
+    key: "requests_per_minute",
+    label: "Req/min",
+    title: "Requests per minute",
+    numeric: true,
+    room,
+    value,
+    text: (row) => decimal(value(row)),
+  };
 }
 
 /** Part of failed ones, from the rate or else from the counts. */
@@ -49,15 +73,41 @@ export function failed<T extends { errors: number; error_rate?: number | null }>
 }
 
 /** A duration in milliseconds; coloured by the limits of requests unless `plain`. */
-export function timed<T>(key: string, label: string, title: string, value: (row: T) => Num, room: Room = "always", plain = false): Column<T> {
+export function timed<T>(
+  key: string,
+  label: string,
+  title: string,
+  value: (row: T) => Num,
+  room: Room = "always",
+  plain = false,
+): Column<T> {
   const exact = (row: T): string | null => {
     const ms = value(row);
     return ms == null ? null : `${ms.toFixed(3)} ms`;
   };
-  return { key, label, title, numeric: true, room, value, text: (row) => duration(value(row)), hint: exact, tone: (row) => (plain ? null : latencyTone(value(row))) };
+  return {
+    key,
+    label,
+    title,
+    numeric: true,
+    room,
+    value,
+    text: (row) => duration(value(row)),
+    hint: exact,
+    tone: (row) => (plain ? null : latencyTone(value(row))),
+  };
 }
 
 export function dollars<T extends { cost_usd: number | null }>(room: Room = "always"): Column<T> {
   const value = (row: T): Num => row.cost_usd;
-  return { key: "cost_usd", label: "Cost", title: "US dollars by the price table; – = price not known", numeric: true, room, value, text: (row) => usd(value(row)), hint: (row) => (row.cost_usd === null ? null : `$${row.cost_usd}`) };
+  return {
+    key: "cost_usd",
+    label: "Cost",
+    title: "US dollars by the price table; – = price not known",
+    numeric: true,
+    room,
+    value,
+    text: (row) => usd(value(row)),
+    hint: (row) => (row.cost_usd === null ? null : `$${row.cost_usd}`),
+  };
 }

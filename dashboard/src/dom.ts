@@ -53,7 +53,8 @@ export function arrange(parent: Element, wanted: readonly Element[]): void {
     const there = parent.children[index];
     if (there !== child) parent.insertBefore(child, there ?? null);
   });
-  if (focused !== document.activeElement && focused instanceof HTMLElement && parent.contains(focused)) focused.focus({ preventScroll: true });
+  if (focused !== document.activeElement && focused instanceof HTMLElement && parent.contains(focused))
+    focused.focus({ preventScroll: true });
 }
 
 function append(element: Element, children: readonly Child[]): void {

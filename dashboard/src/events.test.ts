@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import { EventParser, type ServerEvent } from "./events";
 
-const STREAM = ': hello\r\n\r\nevent: summary\r\ndata: {"a":1}\r\n\r\ndata: one\rdata:two\r\revent: alert\nid: 7\nignored\ndata: ü→\n\nevent: empty\n\n';
+const STREAM =
+  ': hello\r\n\r\nevent: summary\r\ndata: {"a":1}\r\n\r\ndata: one\rdata:two\r\revent: alert\nid: 7\nignored\ndata: ü→\n\nevent: empty\n\n';
 const EVENTS: ServerEvent[] = [
   { type: "summary", data: '{"a":1}' },
   { type: "message", data: "one\ntwo" },

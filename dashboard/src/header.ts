@@ -4,19 +4,42 @@ import { chooseWindow, chosenWindow } from "./choice";
 import { h, setAttribute, setText } from "./dom";
 import type { LinkState } from "./stream";
 
-const LINK_WORDS: Record<LinkState, string> = { connecting: "Connecting", live: "Live", polled: "Polling", lost: "Reconnecting", locked: "Locked" };
+const LINK_WORDS: Record<LinkState, string> = {
+  connecting: "Connecting",
+  live: "Live",
+  polled: "Polling",
+  lost: "Reconnecting",
+  locked: "Locked",
+};
 const WINDOW_WORDS: Record<Window, string> = { "1m": "1 minute", "5m": "5 minutes", "1h": "1 hour" };
 
 export class Header {
   readonly element: HTMLElement;
-  readonly lost = h("p", { class: "banner bad", role: "alert", hidden: true }, "Connection lost, reconnecting… What you see is from before.");
+  readonly lost = h(
+    "p",
+    { class: "banner bad", role: "alert", hidden: true },
+    "Connection lost, reconnecting… What you see is from before.",
+  );
   readonly locked: HTMLElement;
   #verdict = h("span", { class: "verdict" });
   #link = h("span", { class: "link" });
 
   constructor(windowChosen: () => void, unlock: () => void) {
-    const brand = h("a", { class: "brand", href: "#content" }, h("img", { src: "icon.svg", alt: "", width: "22", height: "22" }), h("span", {}, "perfmon"));
-    this.element = h("header", { class: "top" }, brand, this.#verdict, h("span", { class: "space" }), windowPicker(windowChosen), this.#link);
+    const brand = h(
+      "a",
+      { class: "brand", href: "#content" },
+      h("img", { src: "icon.svg", alt: "", width: "22", height: "22" }),
+      h("span", {}, "perfmon"),
+    );
+    this.element = h(
+      "header",
+      { class: "top" },
+      brand,
+      this.#verdict,
+      h("span", { class: "space" }),
+      windowPicker(windowChosen),
+      this.#link,
+    );
     const button = h("button", { type: "button", class: "primary", on: { click: unlock } }, "Enter the token");
     this.locked = h("p", { class: "banner watch", role: "alert", hidden: true }, "This perfmon asks for its token. ", button);
     this.link("connecting");

@@ -1,6 +1,7 @@
 // Puts the page together: sections in their order, each with its routes; one stream that says when to ask again.
 import "./style/page.css";
 import "./style/parts.css";
+import "./style/controls.css";
 import "./style/table.css";
 import type { Health, Summary } from "./api";
 import { askLine } from "./ask";
@@ -13,9 +14,10 @@ import { alertsSection } from "./sections/alerts";
 import { endpointsSection } from "./sections/endpoints";
 import { findingsSection } from "./sections/findings";
 import { healthSection } from "./sections/health";
-import { agentsSection, destinationsSection, modelsSection, processesSection, requestsSection, toolsSection, workflowsSection } from "./sections/lists";
+import { agentsSection, modelsSection, toolsSection, workflowsSection } from "./sections/models";
 import { Resources } from "./sections/resources";
 import { selfSection } from "./sections/self";
+import { destinationsSection, processesSection, requestsSection } from "./sections/traffic";
 import { TileRow, tiles } from "./sections/tiles";
 import { type LinkState, openStream } from "./stream";
 
@@ -24,7 +26,10 @@ let health: Health | null = null;
 let link: LinkState = "connecting";
 let reconnect: () => void = () => {};
 
-const header = new Header(() => refresher.all(), () => void unlock());
+const header = new Header(
+  () => refresher.all(),
+  () => void unlock(),
+);
 const warning = h("div", { class: "banner watch", role: "status", hidden: true });
 const tileRow = new TileRow();
 const resources = new Resources(refresher);
@@ -76,7 +81,13 @@ function row(kind: "two" | "three", ...sections: HTMLElement[]): HTMLElement {
 }
 
 async function unlock(): Promise<void> {
-  const token = await askLine({ title: "Token", text: "As set in perfmon's configuration. It is kept until this tab is closed.", label: "Token", submit: "Go on", secret: true });
+  const token = await askLine({
+    title: "Token",
+    text: "As set in perfmon's configuration. It is kept until this tab is closed.",
+    label: "Token",
+    submit: "Go on",
+    secret: true,
+  });
   if (token === null) return;
   setToken(token);
   reconnect();

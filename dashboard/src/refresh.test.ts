@@ -70,7 +70,16 @@ it("hides what perfmon does not have and asks again after a reconnect only", asy
 it("keeps what it shows when a route fails, and goes on", async () => {
   const [shown, failures]: [unknown[], string[]] = [[], []];
   refresher.add({ ...source("a", shown), fail: (error) => failures.push(error.message) });
-  refresher.add({ path: () => "odd", wanted: () => true, show: () => [].map((x: { y: number }) => x.y).concat(null as never).forEach((x: number) => x.toFixed()), fail: (error) => failures.push(error.message) });
+  refresher.add({
+    path: () => "odd",
+    wanted: () => true,
+    show: () =>
+      []
+        .map((x: { y: number }) => x.y)
+        .concat(null as never)
+        .forEach((x: number) => x.toFixed()),
+    fail: (error) => failures.push(error.message),
+  });
   answers.set("a", new ApiError(500, "broken"));
   refresher.changed();
   await settle();

@@ -69,7 +69,9 @@ export class Refresher {
     this.#due = "no";
     this.#running = true;
     this.#lastStart = this.asker.now();
-    await Promise.all(this.#sources.filter((source) => !this.#absent.has(source) && (every || source.wanted())).map((source) => this.#ask(source)));
+    await Promise.all(
+      this.#sources.filter((source) => !this.#absent.has(source) && (every || source.wanted())).map((source) => this.#ask(source)),
+    );
     this.#running = false;
     this.#plan();
   }

@@ -17,7 +17,7 @@ export class Section {
   ) {
     const heading = h("h2", { id: `${id}-title` }, title);
     const head = h("header", {}, heading, this.#note, h("div", { class: "tools" }, ...tools));
-    this.element = h("section", { id, class: "card", "aria-labelledby": `${id}-title`, hidden: true }, head, this.#error, this.body);
+    this.element = h("section", { id, "class": "card", "aria-labelledby": `${id}-title`, "hidden": true }, head, this.#error, this.body);
     new IntersectionObserver(
       (entries) => {
         this.#near = entries.at(-1)?.isIntersecting ?? true;

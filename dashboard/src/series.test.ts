@@ -14,7 +14,10 @@ it("keeps the last 15 minutes of live samples, each once", () => {
 it("puts history where no live sample is, and keeps live ones", () => {
   const series = new Series();
   for (const time of [100, 101, 102, 200, 201]) series.add({ time, value: 1 });
-  series.merge([80, 90, 100, 110, 120, 130, 140, 150, 160, 170, 180, 190, 200].map((time) => ({ time, value: 7 })), 10);
+  series.merge(
+    [80, 90, 100, 110, 120, 130, 140, 150, 160, 170, 180, 190, 200].map((time) => ({ time, value: 7 })),
+    10,
+  );
   const [times, values] = series.columns();
   expect(times).toEqual([80, 90, 100, 101, 102, 110, 120, 130, 140, 150, 160, 170, 180, 190, 200, 201]);
   expect(values.filter((value) => value === 1)).toHaveLength(5);
@@ -23,5 +26,8 @@ it("puts history where no live sample is, and keeps live ones", () => {
 it("ends the line where samples are missing", () => {
   const series = new Series();
   for (const time of [0, 1, 300]) series.add({ time, value: 1 });
-  expect(series.columns()).toEqual([[0, 1, 16, 300], [1, 1, null, 1]]);
+  expect(series.columns()).toEqual([
+    [0, 1, 16, 300],
+    [1, 1, null, 1],
+  ]);
 });

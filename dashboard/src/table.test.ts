@@ -23,8 +23,10 @@ beforeEach(() => {
   document.body.replaceChildren(table.element);
 });
 
-const texts = (): string[] => [...table.element.querySelectorAll("tbody tr:not(.details) td:first-child")].map((cell) => cell.textContent ?? "");
-const button = (label: string): HTMLButtonElement => [...table.element.querySelectorAll("button")].find(({ textContent }) => textContent?.includes(label)) as HTMLButtonElement;
+const texts = (): string[] =>
+  [...table.element.querySelectorAll("tbody tr:not(.details) td:first-child")].map((cell) => cell.textContent ?? "");
+const button = (label: string): HTMLButtonElement =>
+  [...table.element.querySelectorAll("button")].find(({ textContent }) => textContent?.includes(label)) as HTMLButtonElement;
 
 it("writes hostile text as text", () => {
   const name = '<img src=x onerror="window.hacked = 1"><script>window.hacked = 2</script>';
@@ -36,21 +38,33 @@ it("writes hostile text as text", () => {
 });
 
 it("keeps rows, focus and open details over refreshes and new orders", () => {
-  table.update([{ name: "a", ms: 1 }, { name: "b", ms: 2 }]);
+  table.update([
+    { name: "a", ms: 1 },
+    { name: "b", ms: 2 },
+  ]);
   const toggle = button("b");
   toggle.click();
   toggle.focus();
-  table.update([{ name: "b", ms: 9 }, { name: "a", ms: null }]);
+  table.update([
+    { name: "b", ms: 9 },
+    { name: "a", ms: null },
+  ]);
   expect(button("b")).toBe(toggle);
   expect(document.activeElement).toBe(toggle);
   expect(toggle.getAttribute("aria-expanded")).toBe("true");
   expect(texts()).toEqual(["b", "a"]);
   expect(table.element.querySelectorAll(".details")).toHaveLength(1);
-  expect([...table.element.querySelectorAll("td.number")].map((cell) => [cell.textContent, cell.getAttribute("data-value")])).toEqual([["9 ms", "9"], ["–", null]]);
+  expect([...table.element.querySelectorAll("td.number")].map((cell) => [cell.textContent, cell.getAttribute("data-value")])).toEqual([
+    ["9 ms", "9"],
+    ["–", null],
+  ]);
 });
 
 it("sorts by its headers and says so", () => {
-  table.update([{ name: "a", ms: 1 }, { name: "b", ms: 2 }]);
+  table.update([
+    { name: "a", ms: 1 },
+    { name: "b", ms: 2 },
+  ]);
   button("Time").click();
   expect(texts()).toEqual(["b", "a"]);
   expect(button("Time").closest("th")?.getAttribute("aria-sort")).toBe("descending");
@@ -60,7 +74,10 @@ it("sorts by its headers and says so", () => {
 });
 
 it("turns pages and filters over all of them", () => {
-  table.update(["a", "b", "c", "d", "e"].map((name, ms) => ({ name, ms })), 900);
+  table.update(
+    ["a", "b", "c", "d", "e"].map((name, ms) => ({ name, ms })),
+    900,
+  );
   expect(table.element.querySelector(".pages")?.textContent).toBe("Page 1 of 3 · 5 rows of 900");
   button("Next").click();
   expect(texts()).toEqual(["c", "d"]);

@@ -77,13 +77,13 @@ export class Table<T> {
   /** A filter field for the heading of the section, when the table can be searched. */
   filterField(): HTMLInputElement {
     return h("input", {
-      type: "search",
-      class: "filter",
-      placeholder: "Filter",
+      "type": "search",
+      "class": "filter",
+      "placeholder": "Filter",
       "aria-label": `Filter: ${this.options.caption}`,
-      spellcheck: "false",
-      autocomplete: "off",
-      on: { input: (event) => this.#filterBy((event.currentTarget as HTMLInputElement).value) },
+      "spellcheck": "false",
+      "autocomplete": "off",
+      "on": { input: (event) => this.#filterBy((event.currentTarget as HTMLInputElement).value) },
     });
   }
 

@@ -70,7 +70,16 @@ export function endpoints(total) {
     endpoint("shop", "GET", "/never-answered", 2, 0, latency(null, null, null, null, null), { completeness: 0 }),
   ];
   const plain = Math.max(0, total - named.length);
-  const rest = Array.from({ length: plain }, (_, i) => endpoint("catalog", "GET", `/items/${i + 1}/{id}`, 1_000 - (i % 900), 0.1 / (i + 20), latency(8 + (i % 40), 7 + (i % 40), 20 + (i % 90), 30 + (i % 120), 90 + i)));
+  const rest = Array.from({ length: plain }, (_, i) =>
+    endpoint(
+      "catalog",
+      "GET",
+      `/items/${i + 1}/{id}`,
+      1_000 - (i % 900),
+      0.1 / (i + 20),
+      latency(8 + (i % 40), 7 + (i % 40), 20 + (i % 90), 30 + (i % 120), 90 + i),
+    ),
+  );
   return [...named, ...rest];
 }
 
@@ -78,7 +87,15 @@ export function health() {
   return {
     status: "degraded",
     timestamp: new Date().toISOString(),
-    performance_metrics: { avg_response_time: 84.2, error_rate: 0.0119, memory_percent: 61.3, cpu_percent: 37.5, avg_agent_time: 3_480, active_connections: 42, requests_per_minute: 6_490 },
+    performance_metrics: {
+      avg_response_time: 84.2,
+      error_rate: 0.0119,
+      memory_percent: 61.3,
+      cpu_percent: 37.5,
+      avg_agent_time: 3_480,
+      active_connections: 42,
+      requests_per_minute: 6_490,
+    },
     health_indicators: { response_time: "green", error_rate: "yellow", resource_usage: "green", agent_performance: "green" },
     recommendations: ["Look at POST /checkout: 43 % of all time, 6.6 % errors"],
   };
@@ -110,7 +127,17 @@ export function summary(window) {
   };
 }
 
-const row = (service, destination, count, errors, availability, times) => ({ service, destination, count, errors, error_rate: errors / count, availability, requests_per_minute: count / 5, ...times, completeness: 1 });
+const row = (service, destination, count, errors, availability, times) => ({
+  service,
+  destination,
+  count,
+  errors,
+  error_rate: errors / count,
+  availability,
+  requests_per_minute: count / 5,
+  ...times,
+  completeness: 1,
+});
 export const destinations = [
   row("shop", "payments.example.com", 431, 19, 0.9559, latency(310, 240, 1_120, 1_900, 2_500)),
   row("assistant", "api.openai.com", 118, 2, 0.9831, latency(1_400, 1_210, 3_900, 4_800, 5_200)),
@@ -173,7 +200,9 @@ export function system(tick) {
     memory_available_bytes: 6_652_000_000,
     swap_percent: null,
     load_1m: 1.42,
-    disks: [{ mount: "/", used_percent: 71.2, free_bytes: 31_200_000_000, read_bytes: 0, write_bytes: 81_920, busy_percent: 3, full_in_s: null }],
+    disks: [
+      { mount: "/", used_percent: 71.2, free_bytes: 31_200_000_000, read_bytes: 0, write_bytes: 81_920, busy_percent: 3, full_in_s: null },
+    ],
     network: [{ name: "eth0", rx_bytes: 1_204_000, tx_bytes: 8_810_000 }],
     psi: { cpu: 2.1, memory: 0, io: 0.4 },
     interval_ms: 1_000,
@@ -181,32 +210,173 @@ export function system(tick) {
 }
 
 export const llm = [
-  { service: "assistant", provider: "openai", model: "gpt-5", destination: "api.openai.com", calls: 118, errors: 2, error_rate: 2 / 118, input_tokens: 512_004, output_tokens: 38_110, cache_read_tokens: 401_408, cost_usd: 0.412_054, ttft_p50_ms: 412, ttft_p95_ms: 1_180, ...latency(1_400, 1_210, 3_900, 4_800, 5_200) },
-  { service: "assistant", provider: "anthropic", model: "claude-sonnet-4-5", destination: "api.anthropic.com", calls: 31, errors: 0, error_rate: 0, input_tokens: 88_120, output_tokens: 7_004, cache_read_tokens: null, cost_usd: 0.002_661, ttft_p50_ms: 690, ttft_p95_ms: 1_320, ...latency(2_100, 1_900, 4_400, 5_000, 5_100) },
-  { service: "assistant", provider: "ollama", model: "qwen3:8b", destination: "127.0.0.1:11434", calls: 6, errors: 0, error_rate: 0, input_tokens: 1_880, output_tokens: 486, cache_read_tokens: null, cost_usd: null, ttft_p50_ms: null, ttft_p95_ms: null, ...latency(6_100, 5_900, 9_000, 9_000, 9_000) },
+  {
+    service: "assistant",
+    provider: "openai",
+    model: "gpt-5",
+    destination: "api.openai.com",
+    calls: 118,
+    errors: 2,
+    error_rate: 2 / 118,
+    input_tokens: 512_004,
+    output_tokens: 38_110,
+    cache_read_tokens: 401_408,
+    cost_usd: 0.412_054,
+    ttft_p50_ms: 412,
+    ttft_p95_ms: 1_180,
+    ...latency(1_400, 1_210, 3_900, 4_800, 5_200),
+  },
+  {
+    service: "assistant",
+    provider: "anthropic",
+    model: "claude-sonnet-4-5",
+    destination: "api.anthropic.com",
+    calls: 31,
+    errors: 0,
+    error_rate: 0,
+    input_tokens: 88_120,
+    output_tokens: 7_004,
+    cache_read_tokens: null,
+    cost_usd: 0.002_661,
+    ttft_p50_ms: 690,
+    ttft_p95_ms: 1_320,
+    ...latency(2_100, 1_900, 4_400, 5_000, 5_100),
+  },
+  {
+    service: "assistant",
+    provider: "ollama",
+    model: "qwen3:8b",
+    destination: "127.0.0.1:11434",
+    calls: 6,
+    errors: 0,
+    error_rate: 0,
+    input_tokens: 1_880,
+    output_tokens: 486,
+    cache_read_tokens: null,
+    cost_usd: null,
+    ttft_p50_ms: null,
+    ttft_p95_ms: null,
+    ...latency(6_100, 5_900, 9_000, 9_000, 9_000),
+  },
 ];
-export const agents = [{ service: "assistant", agent_type: "assistant", count: 35, errors: 1, llm_calls: 118, tools_called: 110, tokens_used: 550_114, cost_usd: 0.412_054, ...latency(3_480, 3_100, 8_800, 9_400, 9_900) }];
+export const agents = [
+  {
+    service: "assistant",
+    agent_type: "assistant",
+    count: 35,
+    errors: 1,
+    llm_calls: 118,
+    tools_called: 110,
+    tokens_used: 550_114,
+    cost_usd: 0.412_054,
+    ...latency(3_480, 3_100, 8_800, 9_400, 9_900),
+  },
+];
 export const tools = [
   { tool_name: "search_catalog", source: "mcp", server: "catalog", count: 81, errors: 0, ...latency(120, 98, 310, 420, 515) },
   { tool_name: "bash", source: "process", server: null, count: 29, errors: 4, ...latency(900, 610, 2_400, 3_000, 3_100) },
 ];
-export const workflows = [{ service: "assistant", workflow_name: "POST /chat", count: 35, errors: 1, agents: 35, llm_calls: 118, tools_called: 110, tokens_used: 550_114, cost_usd: 0.412_054, ...latency(3_600, 3_200, 9_000, 9_600, 10_100) }];
+export const workflows = [
+  {
+    service: "assistant",
+    workflow_name: "POST /chat",
+    count: 35,
+    errors: 1,
+    agents: 35,
+    llm_calls: 118,
+    tools_called: 110,
+    tokens_used: 550_114,
+    cost_usd: 0.412_054,
+    ...latency(3_600, 3_200, 9_000, 9_600, 10_100),
+  },
+];
 export const findings = () => [
-  { kind: "finding", time: new Date().toISOString(), ...ORIGIN, finding_id: "f1", type: "event_loop_blocked", severity: "warning", scope: "shop POST /checkout", message: "Requests to POST /checkout wait 96 ms (p95) for the event loop, more than they take: something blocks it.", evidence: [], first_seen: new Date(Date.now() - 240_000).toISOString(), last_seen: new Date().toISOString(), open: true },
+  {
+    kind: "finding",
+    time: new Date().toISOString(),
+    ...ORIGIN,
+    finding_id: "f1",
+    type: "event_loop_blocked",
+    severity: "warning",
+    scope: "shop POST /checkout",
+    message: "Requests to POST /checkout wait 96 ms (p95) for the event loop, more than they take: something blocks it.",
+    evidence: [],
+    first_seen: new Date(Date.now() - 240_000).toISOString(),
+    last_seen: new Date().toISOString(),
+    open: true,
+  },
 ];
 
-const alert = (alert_id, rule, severity, state, message, more = {}) => ({ kind: "alert", time: new Date(Date.now() - 90_000).toISOString(), ...ORIGIN, alert_id, rule, type: "performance", severity, state, message, metric: "request.error_rate", scope: "", value: 0.066, threshold: 0.05, escalation_level: 0, notified: [], ...more });
+const alert = (alert_id, rule, severity, state, message, more = {}) => ({
+  kind: "alert",
+  time: new Date(Date.now() - 90_000).toISOString(),
+  ...ORIGIN,
+  alert_id,
+  rule,
+  type: "performance",
+  severity,
+  state,
+  message,
+  metric: "request.error_rate",
+  scope: "",
+  value: 0.066,
+  threshold: 0.05,
+  escalation_level: 0,
+  notified: [],
+  ...more,
+});
 export const alerts = () => [
-  alert("a1", "error_rate_5min", "critical", "firing", "6.6 % of the requests failed in the last 5 minutes (limit 5 %).", { notified: [{ channel: "hook", ok: false, error: "timeout" }, { channel: "mail", ok: true, error: null }] }),
+  alert("a1", "error_rate_5min", "critical", "firing", "6.6 % of the requests failed in the last 5 minutes (limit 5 %).", {
+    notified: [
+      { channel: "hook", ok: false, error: "timeout" },
+      { channel: "mail", ok: true, error: null },
+    ],
+  }),
   alert("a2", "response_time_p95", "warning", "firing", "p95 was 1,310 ms over the last 5 minutes (limit 1,000 ms)."),
-  alert("a0", "cpu_usage", "warning", "resolved", "CPU was above 80 %, now 37 %.", { time: new Date(Date.now() - 3_600_000).toISOString() }),
+  alert("a0", "cpu_usage", "warning", "resolved", "CPU was above 80 %, now 37 %.", {
+    time: new Date(Date.now() - 3_600_000).toISOString(),
+  }),
 ];
 
 const request = (i, path, status_code, error, response_time_ms) => ({
-  kind: "request", time: new Date(Date.now() - i * 4_000).toISOString(), ...ORIGIN, side: "server", protocol: "http/1.1", tls: false, local: "10.0.0.5:8000", peer: `10.0.0.9:${40_000 + i}`, host: "shop", destination: null, method: "POST", path, endpoint: "/checkout",
-  user_agent: null, status_code, error, request_size: 310, response_size: 80, request_bytes: 500, response_bytes: 230, response_time_ms, streaming: false, grpc_status: null, queue_time_ms: 3.4, time_to_first_byte_ms: response_time_ms, performance_category: "slow", trace_id: null, span_id: `s${i}`, parent_span_id: null, quality: "exact", missing_bytes: 0,
+  kind: "request",
+  time: new Date(Date.now() - i * 4_000).toISOString(),
+  ...ORIGIN,
+  side: "server",
+  protocol: "http/1.1",
+  tls: false,
+  local: "10.0.0.5:8000",
+  peer: `10.0.0.9:${40_000 + i}`,
+  host: "shop",
+  destination: null,
+  method: "POST",
+  path,
+  endpoint: "/checkout",
+  user_agent: null,
+  status_code,
+  error,
+  request_size: 310,
+  response_size: 80,
+  request_bytes: 500,
+  response_bytes: 230,
+  response_time_ms,
+  streaming: false,
+  grpc_status: null,
+  queue_time_ms: 3.4,
+  time_to_first_byte_ms: response_time_ms,
+  performance_category: "slow",
+  trace_id: null,
+  span_id: `s${i}`,
+  parent_span_id: null,
+  quality: "exact",
+  missing_bytes: 0,
 });
-export const requests = () => [request(1, "/checkout", 500, null, 1_512.7), request(2, "/checkout", 200, null, 2_210.44), request(3, HOSTILE, null, "timeout", null), request(4, "/checkout", 200, "client_closed", 1_702)];
+export const requests = () => [
+  request(1, "/checkout", 500, null, 1_512.7),
+  request(2, "/checkout", 200, null, 2_210.44),
+  request(3, HOSTILE, null, "timeout", null),
+  request(4, "/checkout", 200, "client_closed", 1_702),
+];
 
 export const self = (lost) => ({
   cpu_percent: 1.2,
@@ -216,8 +386,34 @@ export const self = (lost) => ({
   events_seen: 1_204_331,
   events_lost: { total: lost, by_reason: { ring_full: lost, read_failed: 0 } },
   capture_tier: 1,
-  probes: [{ name: "sock_recv_length", state: "attached", reason: null }, { name: "openssl", state: "skipped", reason: "no process uses it" }],
-  targets: [{ service: "shop", pid: 4211, runtime: "python", tls: null, completeness: 0.9951, exchanges: 14_000, incomplete: 68, missing_bytes: 0, events_lost: lost }, { service: "nginx", pid: 990, runtime: null, tls: "openssl 3", completeness: 1, exchanges: 18_442, incomplete: 0, missing_bytes: 0, events_lost: 0 }],
+  probes: [
+    { name: "sock_recv_length", state: "attached", reason: null },
+    { name: "openssl", state: "skipped", reason: "no process uses it" },
+  ],
+  targets: [
+    {
+      service: "shop",
+      pid: 4211,
+      runtime: "python",
+      tls: null,
+      completeness: 0.9951,
+      exchanges: 14_000,
+      incomplete: 68,
+      missing_bytes: 0,
+      events_lost: lost,
+    },
+    {
+      service: "nginx",
+      pid: 990,
+      runtime: null,
+      tls: "openssl 3",
+      completeness: 1,
+      exchanges: 18_442,
+      incomplete: 0,
+      missing_bytes: 0,
+      events_lost: 0,
+    },
+  ],
 });
 
 /** 15 minutes of a metric, a value each step. */
@@ -225,6 +421,7 @@ export function history(metric, from, to) {
   const [start, end] = [Date.parse(from), Date.parse(to)];
   const base = { cpu_percent: 37.5, memory_percent: 61.3, response_time_p95: 402, requests_per_minute: 6_490 }[metric] ?? 1;
   const points = [];
-  for (let time = start; time <= end; time += 10_000) points.push({ time: new Date(time).toISOString(), value: base * (1 + 0.12 * Math.sin(time / 90_000)) });
+  for (let time = start; time <= end; time += 10_000)
+    points.push({ time: new Date(time).toISOString(), value: base * (1 + 0.12 * Math.sin(time / 90_000)) });
   return { metric, points };
 }

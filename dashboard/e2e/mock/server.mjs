@@ -6,7 +6,8 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as fixtures from "./fixtures.mjs";
 
-export const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+export const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
@@ -64,7 +65,8 @@ export class MockPerfmon {
     const json = (status, body) => response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
     if (!url.pathname.startsWith("/api/") && !url.pathname.startsWith("/health/")) return this.#file(url.pathname, response);
     this.asked.push(request.url);
-    if (this.token !== null && request.headers.authorization !== `Bearer ${this.token}`) return json(401, error("unauthorized", "a token is needed"));
+    if (this.token !== null && request.headers.authorization !== `Bearer ${this.token}`)
+      return json(401, error("unauthorized", "a token is needed"));
     if (this.absent.has(route)) return json(404, error("not_found", "no such route"));
     if (route === "stream") return this.#stream(request, response);
     if (request.method === "POST") return this.#post(route, await bodyOf(request), json);
@@ -77,20 +79,20 @@ export class MockPerfmon {
     const list = (items) => ({ window_s: 300, total: items.length, items });
     const routes = {
       "/health/performance": () => fixtures.health(),
-      summary: () => fixtures.summary(window),
-      endpoints: () => list([...this.endpoints].sort((a, b) => b.share_of_time - a.share_of_time)),
-      destinations: () => list(fixtures.destinations),
-      processes: () => list(fixtures.processes()),
-      system: () => fixtures.systemAnswer(this.#tick, { "1m": 60, "5m": 300, "1h": 3_600 }[window]),
-      llm: () => list(fixtures.llm),
-      agents: () => list(fixtures.agents),
-      tools: () => list(fixtures.tools),
-      workflows: () => list(fixtures.workflows),
-      findings: () => list(fixtures.findings()),
-      alerts: () => list(this.alerts),
-      records: () => list(fixtures.requests()),
-      history: () => fixtures.history(query.get("metric"), query.get("from"), query.get("to")),
-      self: () => fixtures.self(this.lost),
+      "summary": () => fixtures.summary(window),
+      "endpoints": () => list([...this.endpoints].sort((a, b) => b.share_of_time - a.share_of_time)),
+      "destinations": () => list(fixtures.destinations),
+      "processes": () => list(fixtures.processes()),
+      "system": () => fixtures.systemAnswer(this.#tick, { "1m": 60, "5m": 300, "1h": 3_600 }[window]),
+      "llm": () => list(fixtures.llm),
+      "agents": () => list(fixtures.agents),
+      "tools": () => list(fixtures.tools),
+      "workflows": () => list(fixtures.workflows),
+      "findings": () => list(fixtures.findings()),
+      "alerts": () => list(this.alerts),
+      "records": () => list(fixtures.requests()),
+      "history": () => fixtures.history(query.get("metric"), query.get("from"), query.get("to")),
+      "self": () => fixtures.self(this.lost),
     };
     return routes[route]?.();
   }
@@ -117,7 +119,13 @@ export class MockPerfmon {
     const file = normalize(path === "/" ? "/index.html" : path);
     try {
       const body = await readFile(join(DIST, file));
-      response.writeHead(200, { "Content-Type": TYPES[extname(file)] ?? "application/octet-stream", "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff" }).end(body);
+      response
+        .writeHead(200, {
+          "Content-Type": TYPES[extname(file)] ?? "application/octet-stream",
+          "Content-Security-Policy": POLICY,
+          "X-Content-Type-Options": "nosniff",
+        })
+        .end(body);
     } catch {
       response.writeHead(404).end();
     }

@@ -20,7 +20,8 @@ export function currentAlerts(changes: readonly Alert[]): Alert[] {
     const known = newest.get(alert.alert_id);
     if (!known || alert.time > known.time) newest.set(alert.alert_id, alert);
   }
-  const rank = (alert: Alert): number => ORDER.indexOf(alert.state) * SEVERITIES.length + (alert.state === "resolved" ? 0 : SEVERITIES.indexOf(alert.severity));
+  const rank = (alert: Alert): number =>
+    ORDER.indexOf(alert.state) * SEVERITIES.length + (alert.state === "resolved" ? 0 : SEVERITIES.indexOf(alert.severity));
   const sorted = [...newest.values()].sort((a, b) => rank(a) - rank(b) || (a.time < b.time ? 1 : -1));
   const over = sorted.filter(({ state }) => state === "resolved");
   return sorted.filter(({ state }) => state !== "resolved").concat(over.slice(0, RESOLVED_SHOWN));
@@ -34,7 +35,9 @@ export function actions(state: AlertState): ("ack" | "resolve")[] {
 
 /** "2 firing, 1 acknowledged", or that there is none. */
 export function alertsNote(alerts: readonly Alert[]): string {
-  const parts = ORDER.filter((state) => state !== "resolved").map((state) => [state, alerts.filter((alert) => alert.state === state).length] as const);
+  const parts = ORDER.filter((state) => state !== "resolved").map(
+    (state) => [state, alerts.filter((alert) => alert.state === state).length] as const,
+  );
   const said = parts.filter(([, number]) => number > 0).map(([state, number]) => `${count(number)} ${state}`);
   return said.length > 0 ? said.join(", ") : "none open";
 }
@@ -67,7 +70,10 @@ export class AlertList {
       this.#items.set(alert.alert_id, item);
       this.#write(item, alert);
     }
-    arrange(this.#list, [...this.#items.values()].map(({ element }) => element));
+    arrange(
+      this.#list,
+      [...this.#items.values()].map(({ element }) => element),
+    );
     this.#empty.hidden = alerts.length > 0;
   }
 
@@ -98,7 +104,16 @@ export class AlertList {
       }
       button.disabled = false;
     };
-    return h("button", { type: "button", class: action === "ack" ? "primary" : "quiet", "aria-label": `${label}: ${alert.rule}`, on: { click: (event) => void run(event) } }, label);
+    return h(
+      "button",
+      {
+        "type": "button",
+        "class": action === "ack" ? "primary" : "quiet",
+        "aria-label": `${label}: ${alert.rule}`,
+        "on": { click: (event) => void run(event) },
+      },
+      label,
+    );
   }
 }
 
@@ -113,7 +128,12 @@ function newItem(): Item {
 async function carryOut(alertId: string, action: "ack" | "resolve"): Promise<void> {
   let by = chosenName();
   if (by === null) {
-    by = await askLine({ title: "Who are you?", text: "Acknowledgements carry a name. It is kept in this browser.", label: "Name", submit: "Go on" });
+    by = await askLine({
+      title: "Who are you?",
+      text: "Acknowledgements carry a name. It is kept in this browser.",
+      label: "Name",
+      submit: "Go on",
+    });
     if (by === null) return;
     chooseName(by);
   }

@@ -47,7 +47,11 @@ function scaled(row: Endpoint): HTMLElement {
     ["p99", row.p99_ms],
     ["max", row.max_ms],
   ];
-  return h("dl", { class: "bars" }, ...bars.map(([name, value]) => bar(name, duration(value), value === null || longest === 0 ? 0 : value / longest)));
+  return h(
+    "dl",
+    { class: "bars" },
+    ...bars.map(([name, value]) => bar(name, duration(value), value === null || longest === 0 ? 0 : value / longest)),
+  );
 }
 
 function categories(row: Endpoint): HTMLElement {
@@ -75,7 +79,8 @@ function waitPairs(row: Endpoint): Pair[] {
     ["queue mean", duration(row.queue_mean_ms)],
     ["first byte p50 / p95", `${duration(row.ttfb_p50_ms)} / ${duration(row.ttfb_p95_ms)}`],
   ];
-  if (row.stream_p50_ms !== null) list.push(["stream life p50 / p95 / max", [row.stream_p50_ms, row.stream_p95_ms, row.stream_max_ms].map(duration).join(" / ")]);
+  if (row.stream_p50_ms !== null)
+    list.push(["stream life p50 / p95 / max", [row.stream_p50_ms, row.stream_p95_ms, row.stream_max_ms].map(duration).join(" / ")]);
   return list;
 }
 

@@ -27,10 +27,25 @@ export function reasons(health: Health): Reason[] {
   const metrics = health.performance_metrics;
   const states = health.health_indicators;
   const all: Reason[] = [
-    { name: "Response time", value: duration(metrics.avg_response_time), state: states.response_time, limits: "watch from 500 ms, bad from 1,000 ms (mean)" },
+    {
+      name: "Response time",
+      value: duration(metrics.avg_response_time),
+      state: states.response_time,
+      limits: "watch from 500 ms, bad from 1,000 ms (mean)",
+    },
     { name: "Error rate", value: rate(metrics.error_rate), state: states.error_rate, limits: "watch from 1 %, bad from 5 %" },
-    { name: "Memory", value: percent(metrics.memory_percent), state: states.resource_usage, limits: "watch from 70 %, bad from 85 % of the host" },
-    { name: "Agent time", value: duration(metrics.avg_agent_time), state: states.agent_performance, limits: "watch from 5 s, bad from 10 s (mean)" },
+    {
+      name: "Memory",
+      value: percent(metrics.memory_percent),
+      state: states.resource_usage,
+      limits: "watch from 70 %, bad from 85 % of the host",
+    },
+    {
+      name: "Agent time",
+      value: duration(metrics.avg_agent_time),
+      state: states.agent_performance,
+      limits: "watch from 5 s, bad from 10 s (mean)",
+    },
   ];
   const order: Indicator[] = ["red", "yellow", "green"];
   return all.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
@@ -41,8 +56,8 @@ export function healthView(health: Health): Child[] {
   const list = reasons(health).map((reason) =>
     h(
       "li",
-      { "data-state": reason.state, title: reason.limits },
-      h("span", { class: "mark", "aria-hidden": "true" }, MARKS[reason.state]),
+      { "data-state": reason.state, "title": reason.limits },
+      h("span", { "class": "mark", "aria-hidden": "true" }, MARKS[reason.state]),
       h("span", { class: "name" }, reason.name),
       h("span", { class: "figure" }, reason.value),
       h("span", { class: "word" }, WORDS[reason.state]),
@@ -50,9 +65,15 @@ export function healthView(health: Health): Child[] {
   );
   const advice = health.recommendations.map((text) => h("li", {}, text));
   return [
-    h("p", { class: "sentence" }, h("strong", { class: "verdict", "data-status": health.status }, health.status), " ", VERDICTS[health.status]),
+    h(
+      "p",
+      { class: "sentence" },
+      h("strong", { "class": "verdict", "data-status": health.status }, health.status),
+      " ",
+      VERDICTS[health.status],
+    ),
     h("ul", { class: "reasons" }, ...list),
-    advice.length > 0 && h("ul", { class: "advice", "aria-label": "Recommendations" }, ...advice),
+    advice.length > 0 && h("ul", { "class": "advice", "aria-label": "Recommendations" }, ...advice),
   ];
 }
 

@@ -38,13 +38,24 @@ export function hostView(system: System): Child[] {
     ["Memory available", bytes(system.memory_available_bytes)],
     ["Swap used", percent(system.swap_percent)],
   ];
-  if (system.psi) facts.push(["Waiting for CPU / memory / I/O", [system.psi.cpu, system.psi.memory, system.psi.io].map(percent).join(" / ")]);
+  if (system.psi)
+    facts.push(["Waiting for CPU / memory / I/O", [system.psi.cpu, system.psi.memory, system.psi.io].map(percent).join(" / ")]);
   for (const disk of system.disks) {
     const full = disk.full_in_s === null ? "" : `, full in ${duration(disk.full_in_s * 1_000)}`;
-    facts.push([`Disk ${disk.mount}`, `${percent(disk.used_percent)} used, ${bytes(disk.free_bytes)} free${full}`, disk.used_percent > 90 ? "bad" : undefined]);
+    facts.push([
+      `Disk ${disk.mount}`,
+      `${percent(disk.used_percent)} used, ${bytes(disk.free_bytes)} free${full}`,
+      disk.used_percent > 90 ? "bad" : undefined,
+    ]);
   }
   for (const net of system.network) facts.push([`Network ${net.name}`, `in ${perSecond(net.rx_bytes)}, out ${perSecond(net.tx_bytes)}`]);
-  return [h("dl", { class: "facts" }, ...facts.map(([name, value, tone]) => h("div", {}, h("dt", {}, name), h("dd", { "data-tone": tone }, value))))];
+  return [
+    h(
+      "dl",
+      { class: "facts" },
+      ...facts.map(([name, value, tone]) => h("div", {}, h("dt", {}, name), h("dd", { "data-tone": tone }, value))),
+    ),
+  ];
 }
 
 export class Resources {
@@ -56,7 +67,10 @@ export class Resources {
     this.section.say("last 15 minutes");
     this.section.body.append(h("div", { class: "charts" }, ...[...this.#charts.values()].map(({ element }) => element)), this.#host);
     // Asked also while nobody looks, so that the lines have no holes when somebody does; the charts' window is a minute, for their detail.
-    const system = this.section.source<SystemAnswer>(() => "api/v1/system?window=1m", (answer) => this.#system(answer));
+    const system = this.section.source<SystemAnswer>(
+      () => "api/v1/system?window=1m",
+      (answer) => this.#system(answer),
+    );
     refresher.add({ ...system, wanted: () => true });
     const show = (summary: Summary | null): void => {
       if (summary) this.#traffic(summary);

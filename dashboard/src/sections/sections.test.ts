@@ -8,10 +8,11 @@ import { correlationText, endpointDetails } from "./endpoint_details";
 import { endpointsTable } from "./endpoints";
 import { findingView } from "./findings";
 import { healthView, reasons } from "./health";
-import { modelsNote, outcome } from "./lists";
+import { modelsNote } from "./models";
 import { historyPoints, hostView, trendPoints } from "./resources";
 import { blindSpots } from "./self";
 import { tiles } from "./tiles";
+import { outcome } from "./traffic";
 
 const box = (children: Child[]): HTMLElement => h("div", {}, ...children);
 const health = fixtures.health() as Health;
@@ -22,7 +23,12 @@ const alerts = (): Alert[] => fixtures.alerts() as unknown as Alert[];
 
 describe("health", () => {
   it("gives reasons with the worst first, in words too", () => {
-    expect(reasons(health).map(({ name, state }) => `${name} ${state}`)).toEqual(["Error rate yellow", "Response time green", "Memory green", "Agent time green"]);
+    expect(reasons(health).map(({ name, state }) => `${name} ${state}`)).toEqual([
+      "Error rate yellow",
+      "Response time green",
+      "Memory green",
+      "Agent time green",
+    ]);
     const view = box(healthView(health));
     expect(view.querySelector('[data-state="yellow"]')?.textContent).toBe("▲Error rate1.2 %watch");
     expect(view.querySelector(".advice")?.textContent).toBe(health.recommendations[0]);
@@ -69,9 +75,19 @@ describe("endpoints", () => {
   });
   it("open to all that is known", () => {
     const text = box(endpointDetails(checkout)).textContent;
-    for (const part of ["status 5xx22", "timeout5", "slow53", "queue p50 / p950.02 ms / 96.4 ms", "fully seen99.51 %", "in flight / peak at once3 / 6"]) expect(text).toContain(part);
+    for (const part of [
+      "status 5xx22",
+      "timeout5",
+      "slow53",
+      "queue p50 / p950.02 ms / 96.4 ms",
+      "fully seen99.51 %",
+      "in flight / peak at once3 / 6",
+    ])
+      expect(text).toContain(part);
     expect(text).not.toContain("reset");
-    expect(correlationText(checkout)).toBe("Failed requests took 1.51 s on average, good ones 548 ms; of the slow requests 34.0 % failed, of the fast ones 1.1 %.");
+    expect(correlationText(checkout)).toBe(
+      "Failed requests took 1.51 s on average, good ones 548 ms; of the slow requests 34.0 % failed, of the fast ones 1.1 %.",
+    );
     expect(correlationText(endpoints[1] as Endpoint)).toBeNull();
   });
 });
@@ -81,14 +97,20 @@ describe("alerts", () => {
   let list: AlertList;
   beforeEach(() => {
     acted = [];
-    list = new AlertList((id, action) => (id === "a2" ? Promise.reject(new Error("gone")) : Promise.resolve(void acted.push(`${action} ${id}`))));
+    list = new AlertList((id, action) =>
+      id === "a2" ? Promise.reject(new Error("gone")) : Promise.resolve(void acted.push(`${action} ${id}`)),
+    );
   });
   const buttons = (): string[] => [...list.element.querySelectorAll("button")].map((button) => button.getAttribute("aria-label") ?? "");
 
   it("are one entry each in their newest state, the worst first", () => {
     const [first, second, over] = alerts() as [Alert, Alert, Alert];
     const later = { ...first, state: "acknowledged" as const, time: new Date().toISOString() };
-    expect(currentAlerts([over, first, second, later]).map(({ alert_id, state }) => `${alert_id} ${state}`)).toEqual(["a2 firing", "a1 acknowledged", "a0 resolved"]);
+    expect(currentAlerts([over, first, second, later]).map(({ alert_id, state }) => `${alert_id} ${state}`)).toEqual([
+      "a2 firing",
+      "a1 acknowledged",
+      "a0 resolved",
+    ]);
     expect(currentAlerts([second, first]).map(({ alert_id }) => alert_id)).toEqual(["a1", "a2"]);
     expect(alertsNote(currentAlerts([over, second, later]))).toBe("1 firing, 1 acknowledged");
     expect(alertsNote([over])).toBe("none open");
@@ -100,7 +122,12 @@ describe("alerts", () => {
   });
   it("offer what can be done, keep their buttons over refreshes, say what went wrong", async () => {
     list.show(currentAlerts(alerts()));
-    expect(buttons()).toEqual(["Acknowledge: error_rate_5min", "Resolve: error_rate_5min", "Acknowledge: response_time_p95", "Resolve: response_time_p95"]);
+    expect(buttons()).toEqual([
+      "Acknowledge: error_rate_5min",
+      "Resolve: error_rate_5min",
+      "Acknowledge: response_time_p95",
+      "Resolve: response_time_p95",
+    ]);
     const button = list.element.querySelector("button");
     list.show(currentAlerts(alerts()));
     expect(list.element.querySelector("button")).toBe(button);
@@ -145,7 +172,11 @@ it("tells how a request ended", () => {
 describe("what perfmon did not see", () => {
   it("is said: losses with their reasons, processes partly seen, probes that failed", () => {
     const spots = blindSpots({ ...(fixtures.self(1_204) as Self), probes: [{ name: "openssl", state: "failed", reason: "no symbol" }] });
-    expect(spots).toEqual(["1,204 events were lost (ring full 1,204): figures may be too low.", "Not fully seen: shop 99.51 %.", "Not attached: openssl (no symbol)."]);
+    expect(spots).toEqual([
+      "1,204 events were lost (ring full 1,204): figures may be too low.",
+      "Not fully seen: shop 99.51 %.",
+      "Not attached: openssl (no symbol).",
+    ]);
   });
   it("is nothing when all was seen", () => {
     expect(blindSpots({ ...(fixtures.self(0) as Self), targets: [], probes: [] })).toEqual([]);
@@ -160,10 +191,18 @@ describe("resources", () => {
   });
   it("show the host with units and what is not known as such", () => {
     const text = box(hostView(fixtures.system(1) as System)).textContent;
-    for (const part of ["Load, 1 min1.42", "Swap used–", "Disk /71.2 % used, 29.1 GiB free", "Network eth0in 1.15 MiB/s, out 8.40 MiB/s"]) expect(text).toContain(part);
+    for (const part of ["Load, 1 min1.42", "Swap used–", "Disk /71.2 % used, 29.1 GiB free", "Network eth0in 1.15 MiB/s, out 8.40 MiB/s"])
+      expect(text).toContain(part);
   });
   it("read history in seconds and leave broken times out", () => {
-    const points = [{ time: "2026-11-23T10:00:00Z", value: 1 }, { time: "soon", value: 2 }, { time: "2026-11-23T10:00:10.5Z", value: null }];
-    expect(historyPoints({ metric: "cpu_percent", points })).toEqual([{ time: 1_795_428_000, value: 1 }, { time: 1_795_428_010.5, value: null }]);
+    const points = [
+      { time: "2026-11-23T10:00:00Z", value: 1 },
+      { time: "soon", value: 2 },
+      { time: "2026-11-23T10:00:10.5Z", value: null },
+    ];
+    expect(historyPoints({ metric: "cpu_percent", points })).toEqual([
+      { time: 1_795_428_000, value: 1 },
+      { time: 1_795_428_010.5, value: null },
+    ]);
   });
 });

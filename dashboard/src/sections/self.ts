@@ -20,7 +20,8 @@ export function blindSpots(self: Self): string[] {
     spots.push(`Not fully seen: ${names.join(", ")}${partly.length > 5 ? ` and ${count(partly.length - 5)} more` : ""}.`);
   }
   const missing = (self.probes ?? []).filter(({ state }) => state === "failed");
-  if (missing.length > 0) spots.push(`Not attached: ${missing.map(({ name, reason }) => (reason ? `${name} (${reason})` : name)).join(", ")}.`);
+  if (missing.length > 0)
+    spots.push(`Not attached: ${missing.map(({ name, reason }) => (reason ? `${name} (${reason})` : name)).join(", ")}.`);
   return spots;
 }
 
@@ -40,7 +41,13 @@ function facts(self: Self): Child {
 
 function probes(self: Self): Child {
   if (!self.probes || self.probes.length === 0) return null;
-  const items = self.probes.map((probe) => h("li", { "data-tone": probe.state === "failed" ? "watch" : null }, `${probe.name}: ${probe.state}${probe.reason === null ? "" : `, ${probe.reason}`}`));
+  const items = self.probes.map((probe) =>
+    h(
+      "li",
+      { "data-tone": probe.state === "failed" ? "watch" : null },
+      `${probe.name}: ${probe.state}${probe.reason === null ? "" : `, ${probe.reason}`}`,
+    ),
+  );
   return h("details", { class: "probes" }, h("summary", {}, `Probes (${count(self.probes.length)})`), h("ul", {}, ...items));
 }
 
@@ -55,8 +62,24 @@ function coverage(): Table<Target> {
       { key: "service", label: "Process", value: (row) => row.service, text: (row) => `${row.service} ${row.pid}` },
       { key: "runtime", label: "Runtime", room: "medium", value: (row) => row.runtime, text: (row) => text(row.runtime) },
       { key: "tls", label: "TLS library", room: "medium", value: (row) => row.tls, text: (row) => text(row.tls) },
-      { key: "exchanges", label: "Exchanges", numeric: true, room: "medium", value: (row) => row.exchanges, text: (row) => count(row.exchanges) },
-      { key: "events_lost", label: "Lost", title: "Events that the full ring refused", numeric: true, room: "wide", value: (row) => row.events_lost, text: (row) => count(row.events_lost), tone: (row) => (row.events_lost ? "bad" : null) },
+      {
+        key: "exchanges",
+        label: "Exchanges",
+        numeric: true,
+        room: "medium",
+        value: (row) => row.exchanges,
+        text: (row) => count(row.exchanges),
+      },
+      {
+        key: "events_lost",
+        label: "Lost",
+        title: "Events that the full ring refused",
+        numeric: true,
+        room: "wide",
+        value: (row) => row.events_lost,
+        text: (row) => count(row.events_lost),
+        tone: (row) => (row.events_lost ? "bad" : null),
+      },
       {
         key: "completeness",
         label: "Fully seen",

@@ -21,9 +21,21 @@ export function tiles(summary: Summary, health: Health | null): Tile[] {
     tile("p50_ms", "p50", duration, summary.p50_ms, "half are faster"),
     tile("p95_ms", "p95", duration, summary.p95_ms, "95 % are faster"),
     tile("p99_ms", "p99", duration, summary.p99_ms, `slowest ${duration(summary.max_ms)}`),
-    tile("active_connections", "Active connections", count, summary.active_connections ?? health?.performance_metrics.active_connections, busiest(summary)),
+    tile(
+      "active_connections",
+      "Active connections",
+      count,
+      summary.active_connections ?? health?.performance_metrics.active_connections,
+      busiest(summary),
+    ),
     tile("cost_usd", "Model cost", usd, summary.cost_usd, `${calls(summary.llm_calls)}${tokens(summary)}`),
-    tile("avg_agent_time", "Agent time", duration, summary.agent_runs === undefined ? undefined : (health?.performance_metrics.avg_agent_time ?? null), runs(summary)),
+    tile(
+      "avg_agent_time",
+      "Agent time",
+      duration,
+      summary.agent_runs === undefined ? undefined : (health?.performance_metrics.avg_agent_time ?? null),
+      runs(summary),
+    ),
   ];
   return all.filter(({ there }) => there !== undefined);
 }
@@ -67,7 +79,12 @@ export class TileRow {
     const keys = list.map(({ key }) => key).join();
     if (keys !== this.#keys) {
       this.#keys = keys;
-      fill(this.element, ...list.map(({ key, label }) => h("div", { class: "tile", "data-tile": key }, h("h3", {}, label), h("p", { class: "figure" }), h("p", { class: "note" }))));
+      fill(
+        this.element,
+        ...list.map(({ key, label }) =>
+          h("div", { "class": "tile", "data-tile": key }, h("h3", {}, label), h("p", { class: "figure" }), h("p", { class: "note" })),
+        ),
+      );
     }
     list.forEach((tile, index) => {
       const [, figure, note] = this.element.children[index]?.children ?? [];
