@@ -28,12 +28,12 @@ fn a_recorded_session_replays_to_the_same_records() -> Result<()> {
     let live = Perfmon::start(&[])?;
     let mut record = perfmon(&["record", "-o"]);
     let mut recording = Running::start(record.arg(&events), &folder.path().join("record.log"))?;
-    wait_until(10, || Ok(events.metadata().is_ok_and(|file| file.len() > 0).then_some(())))?.context(recording.log())?;
-    std::thread::sleep(std::time::Duration::from_secs(1)); // the file is there before the last probe is
+    wait_until(10, || Ok(events.is_file().then_some(())))?.with_context(|| recording.log())?;
+    std::thread::sleep(std::time::Duration::from_secs(2)); // the file is there before the last probe is
 
     let calls: Vec<Call> = (0..30).flat_map(|_| [Call::get("/hello"), Call::get("/bytes/1000"), Call::get("/missing")]).collect();
     for (server, client) in [&nginx, &uvicorn].into_iter().flat_map(|server| Client::ALL.map(|client| (server, client))) {
-        client.run(server.port, &calls)?;
+        client.run(server.port, client.name(), &calls)?;
     }
     let expected = 2 * 2 * Client::ALL.len() * calls.len();
     let seen = live.wait_for(expected, ours)?;
@@ -102,7 +102,7 @@ fn what_is_no_recording_is_refused_with_a_word() -> Result<()> {
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644))?;
         let output = Command::new(binary()).arg("replay").arg(&file).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && said.contains("recording"), "{} {said}", output.status);
+        assert!(!output.status.success() && said.contains("recording"), "{bytes:?}: {} {said}", output.status);
         assert!(!said.contains("panicked"), "{said}");
     }
     Ok(())
