@@ -1,13 +1,15 @@
 //! Builds the stages, owns their channels and the order of their end. All that a command does beside reading its arguments begins here.
 mod capture;
 mod check;
+mod display;
 mod hub;
 mod logging;
+mod own;
 mod recorder;
 mod replay;
 mod run;
 mod sampler;
-mod own;
+mod top;
 
 use std::process::ExitCode;
 
@@ -64,7 +66,7 @@ pub fn start(invocation: Invocation) -> ExitCode {
         Invocation::Replay { config, file } => replay::replay(&config, &file),
         Invocation::Check { config, json } => check::check(&config, json),
         Invocation::Print(text) => print(&text),
-        Invocation::Top { .. } => Err(Failure::Impossible(vec!["top".into()])),
+        Invocation::Top { url, named, config } => top::top(&config, &url, named),
     };
     ExitCode::from(result.unwrap_or_else(|failure| failure.tell()))
 }

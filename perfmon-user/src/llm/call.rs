@@ -188,7 +188,11 @@ impl Call {
 
     fn record(&self, exchange: &Exchange, context: &CallContext<'_>, ids: Ids, time: WallTime, outcome: Outcome) -> Llm {
         let since_start = |at: u64| Millis(at.saturating_sub(exchange.start_ns));
-        let is_streamed = outcome.is_events || self.answer_media == MediaType::Lines || outcome.documents > 1;
+        let is_streamed = match self.answer_media {
+            MediaType::Events => outcome.is_events || outcome.documents == 0,
+            MediaType::Lines => true,
+            MediaType::Other => outcome.is_events || outcome.documents > 1,
+        };
         let stream = is_streamed || (!outcome.has_bytes && self.request.stream == Some(true));
         let timely = is_streamed && self.answer_body.as_ref().is_some_and(Body::is_timely);
         let content = &self.answer.content;
@@ -263,6 +267,7 @@ impl Call {
     }
 
     fn tokens_and_cost(&self, record: &mut Llm, prices: &Calculator) {
+        // xAI's reasoning tokens come on top of its completion tokens, in its chat API only.
         let is_xai_chat = &*record.provider == "x-ai" && self.api.name == "chat";
         let usage = self.answer.usage.unified(Convention { output_excludes_reasoning: is_xai_chat, ..self.api.convention });
         record.input_tokens = usage.get(Count::Input);

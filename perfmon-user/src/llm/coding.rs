@@ -30,7 +30,7 @@ enum Kind {
     Gzip(Gzip),
     Deflate(Option<Decompress>),
     Brotli(Box<Brotli>),
-    Zstd(Zstd),
+    Zstd(Box<Zstd>),
 }
 
 /// One body's decoder.
@@ -69,7 +69,7 @@ impl Decoder {
                 let alloc = StandardAlloc::default;
                 Kind::Brotli(Box::new(BrotliState::new_strict(alloc(), alloc(), alloc())))
             }
-            b"zstd" => Kind::Zstd(Zstd::default()),
+            b"zstd" => Kind::Zstd(Box::default()),
             _ => return Err(Undecodable),
         };
         Ok(Self { kind, meter: Meter::default() })

@@ -48,8 +48,10 @@ pub struct CallDetail {
     pub tool_results: Vec<ToolResult>,
     /// Whether the model was offered tools.
     pub tools_offered: bool,
-    /// Provider's or agent's own id of the conversation.
+    /// Id of the conversation, or session, that the caller names.
     pub conversation: Option<Arc<str>>,
+    /// That conversation's history is kept by the provider, and only new items are in the request.
+    pub is_history_kept: bool,
     /// Hash of the end user's id.
     pub user: Option<u64>,
     /// Answer that this call goes on from.
@@ -66,32 +68,53 @@ pub struct CallDetail {
     pub end_ns: u64,
 }
 
-/// FNV-1a, 64 bits: the same whatever the cut.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hash(u64);
-
-impl Default for Hash {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
+/// A 64-bit hash that is the same whatever the cut: words of eight bytes are multiplied in, as rustc's FxHash does, and mixed at the end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hash {
+    state: u64,
+    /// The bytes of an incomplete word, lowest first.
+    word: u64,
+    /// All bytes so far.
+    len: u64,
 }
 
 impl Hash {
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let shift = (self.len % 8 * 8) as u32;
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            let word = u64::from_le_bytes(*word);
+            self.mix(self.word | word << shift);
+            self.word = word.checked_shr(64 - shift).unwrap_or(0);
+        }
+        self.len += (words.len() * 8) as u64;
+        for &byte in rest {
+            self.word |= u64::from(byte) << (self.len % 8 * 8);
+            self.len += 1;
+            if self.len.is_multiple_of(8) {
+                self.mix(self.word);
+                self.word = 0;
+            }
         }
     }
 
     /// The hash so far; starts again.
     pub(super) fn take(&mut self) -> u64 {
-        std::mem::take(self).0
+        let mut hash = std::mem::take(self);
+        hash.mix(hash.word);
+        hash.mix(hash.len);
+        let mixed = (hash.state ^ hash.state >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        mixed ^ mixed >> 32
     }
 
     pub(super) fn of(bytes: &[u8]) -> u64 {
         let mut hash = Self::default();
         hash.add(bytes);
-        hash.0
+        hash.take()
+    }
+
+    fn mix(&mut self, word: u64) {
+        self.state = (self.state.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
 }
 
@@ -100,4 +123,27 @@ impl Hash {
 pub(super) fn identifier(text: &str) -> Option<Arc<str>> {
     let fits = (1..=super::json::keep::WORD).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cut_does_not_change_a_hash() {
+        let bytes: Vec<u8> = (0..100_u8).collect();
+        for len in 0..40 {
+            for cut in 0..=len {
+                for second in cut..=len {
+                    let mut hash = Hash::default();
+                    hash.add(&bytes[..cut]);
+                    hash.add(&bytes[cut..second]);
+                    hash.add(&bytes[second..len]);
+                    assert_eq!(hash.take(), Hash::of(&bytes[..len]), "{cut}, {second} of {len}");
+                }
+            }
+        }
+        let all: std::collections::HashSet<u64> = (0..100).map(|len| Hash::of(&bytes[..len])).collect();
+        assert_eq!((all.len(), Hash::of(b"a") == Hash::of(b"a\0")), (100, false));
+    }
 }

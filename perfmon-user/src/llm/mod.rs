@@ -29,7 +29,7 @@ use call::{Call, Permit, candidate};
 pub use detail::{CallDetail, PREFIXES, Role, TOOL_RESULTS, ToolResult};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Caps, from `limits`.
 #[derive(Clone, Copy, Debug)]
@@ -92,19 +92,19 @@ pub struct Finished {
 
 /// Calls under way on one connection; costs nothing until there is one.
 #[derive(Default)]
-pub struct Calls(Vec<Box<Call>>);
+pub struct Calls(Vec<Call>);
 
 impl Calls {
     /// Bytes on the heap, about.
     pub fn heap_bytes(&self) -> usize {
-        self.0.iter().map(|call| call.heap_bytes()).sum()
+        self.0.iter().map(Call::heap_bytes).sum()
     }
 
     fn get(&mut self, exchange: ExchangeId) -> Option<&mut Call> {
-        self.0.iter_mut().find(|call| call.exchange == exchange).map(|call| &mut **call)
+        self.0.iter_mut().find(|call| call.exchange == exchange)
     }
 
-    fn take(&mut self, exchange: ExchangeId) -> Option<Box<Call>> {
+    fn take(&mut self, exchange: ExchangeId) -> Option<Call> {
         let at = self.0.iter().position(|call| call.exchange == exchange)?;
         Some(self.0.swap_remove(at))
     }
@@ -135,7 +135,7 @@ impl LlmTracker {
             Message::Request(head) => {
                 if let Some((api, known)) = candidate(head, context.destination.map(|name| &**name)) {
                     match self.permit(calls) {
-                        Some(permit) => calls.0.push(Box::new(Call::new(head, api, known, permit))),
+                        Some(permit) => calls.0.push(Call::new(head, api, known, permit)),
                         None => self.counts.calls_refused += 1,
                     }
                 }

@@ -164,7 +164,10 @@ impl Request {
                 session => self.detail.conversation = self.detail.conversation.take().or(session),
             },
             RequestField::PreviousResponse => self.detail.previous_response = identifier(text),
-            RequestField::Conversation => self.detail.conversation = identifier(text),
+            RequestField::Conversation => {
+                self.detail.conversation = identifier(text);
+                self.detail.is_history_kept = true;
+            }
             RequestField::Tool | RequestField::Message | RequestField::Block | RequestField::Stream | RequestField::ResultError => {}
         }
     }
@@ -213,7 +216,7 @@ fn reads_as_error(text: &str) -> bool {
         Some(rest) => error.ends_with(':') || !rest.starts_with(|next: char| next.is_alphanumeric()),
         None => false,
     };
-    ERROR_TEXTS.iter().any(|error| begins(&error)) && !GOOD_TEXTS.iter().any(|good| text.starts_with(good))
+    ERROR_TEXTS.iter().any(begins) && !GOOD_TEXTS.iter().any(|good| text.starts_with(good))
 }
 
 /// The session in a `metadata.user_id`: `user_…_session_ID`, or a JSON object in the string with `session_id`.

@@ -18,7 +18,7 @@ const OWN_FILE_BYTES: u64 = 256 * 1024;
 
 /// Where /proc is.
 #[derive(Clone, Debug)]
-pub struct ProcRoot {
+pub(super) struct ProcRoot {
     root: PathBuf,
 }
 
@@ -40,8 +40,8 @@ impl Default for ProcRoot {
 }
 
 impl ProcRoot {
-    /// Another place, for tests and for a host's /proc mounted elsewhere.
-    pub fn at(root: impl Into<PathBuf>) -> Self {
+    /// Another place.
+    pub(super) fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 

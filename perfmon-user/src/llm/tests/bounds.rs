@@ -129,13 +129,26 @@ fn after_a_gap_a_stream_goes_on_and_a_document_does_not() {
 }
 
 #[test]
+fn every_prefix_of_a_stream_is_a_call_cut_short() {
+    let whole = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}]}}\n\ndata: {USAGE_CHUNK}\n\ndata: [DONE]\n\n");
+    let end = whole.find("[DONE]").unwrap();
+    for len in 0..=whole.len() {
+        let talk = talk().header("content-type", "text/event-stream").at(1, &whole[..len]).fails(Failure::Truncated);
+        let record = talk.finished().unwrap().record;
+        let has_usage = len >= whole.find("5000").unwrap() + 5;
+        assert_eq!((record.stream, record.output_tokens.is_some()), (true, has_usage), "{len} bytes");
+        assert_eq!(text(&record.error_type), (len <= end).then_some("truncated"), "{len} bytes");
+    }
+}
+
+#[test]
 fn calls_are_bounded() {
     let mut tracker = LlmTracker::new(Options { calls: 3, calls_per_connection: 2 });
     let origin = Arc::new(Origin::unknown(1));
     let peer: Arc<str> = "192.0.2.1:5".into();
     let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None };
     let headers: Vec<Header<'_>> = vec![("host", b"api.openai.com")];
-    let mut open = |tracker: &mut LlmTracker, calls: &mut Calls, exchange| {
+    let open = |tracker: &mut LlmTracker, calls: &mut Calls, exchange| {
         let head = RequestHead {
             exchange,
             time_ns: 0,

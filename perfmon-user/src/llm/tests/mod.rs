@@ -17,20 +17,24 @@ const WALL: u64 = 1_795_341_599_000_000_000;
 
 /// An exchange; times are milliseconds after its start.
 #[derive(Clone)]
-pub struct Talk {
-    pub host: &'static str,
-    pub target: &'static str,
-    pub request_headers: Vec<(&'static str, &'static str)>,
-    pub request: Vec<u8>,
-    pub status: u16,
-    pub headers: Vec<(&'static str, &'static str)>,
-    pub answer: Vec<(u64, Vec<u8>)>,
-    pub failure: Option<Failure>,
-    pub end_ms: u64,
+pub(crate) struct Talk {
+    pub(crate) host: &'static str,
+    pub(crate) target: &'static str,
+    pub(crate) request_headers: Vec<(&'static str, &'static str)>,
+    pub(crate) request: Vec<u8>,
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, &'static str)>,
+    pub(crate) answer: Vec<(u64, Vec<u8>)>,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) end_ms: u64,
+    /// Of the request; all other times are after it.
+    pub(crate) start_ms: u64,
+    pub(crate) thread: u32,
+    pub(crate) server: bool,
 }
 
 impl Talk {
-    pub fn new(host: &'static str, target: &'static str, request: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(host: &'static str, target: &'static str, request: impl Into<Vec<u8>>) -> Self {
         Self {
             host,
             target,
@@ -41,39 +45,42 @@ impl Talk {
             answer: vec![],
             failure: None,
             end_ms: 0,
+            start_ms: 1_000,
+            thread: 42,
+            server: false,
         }
     }
 
     /// A piece of the answer, at this time.
-    pub fn at(mut self, ms: u64, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn at(mut self, ms: u64, bytes: impl Into<Vec<u8>>) -> Self {
         self.answer.push((ms, bytes.into()));
         self.end_ms = ms;
         self
     }
 
-    pub fn status(mut self, status: u16) -> Self {
+    pub(crate) fn status(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
 
-    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers.retain(|(other, _)| *other != name);
         self.headers.push((name, value));
         self
     }
 
-    pub fn request_header(mut self, name: &'static str, value: &'static str) -> Self {
+    pub(crate) fn request_header(mut self, name: &'static str, value: &'static str) -> Self {
         self.request_headers.push((name, value));
         self
     }
 
-    pub fn fails(mut self, failure: Failure) -> Self {
+    pub(crate) fn fails(mut self, failure: Failure) -> Self {
         self.failure = Some(failure);
         self
     }
 
     /// Server-sent events, one piece each: data of unnamed ones, or `event: name` and data.
-    pub fn events(mut self, events: &[(u64, &str)]) -> Self {
+    pub(crate) fn events(mut self, events: &[(u64, &str)]) -> Self {
         self = self.header("content-type", "text/event-stream; charset=utf-8");
         for (ms, event) in events {
             let text = if event.starts_with("event:") { format!("{event}\n\n") } else { format!("data: {event}\n\n") };
@@ -82,7 +89,7 @@ impl Talk {
         self
     }
 
-    pub fn exchange(&self) -> Exchange {
+    pub(crate) fn exchange(&self) -> Exchange {
         let body = self.answer.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
         Exchange {
             id: 7,
@@ -91,16 +98,17 @@ impl Talk {
             failure: self.failure,
             request_wire: self.request.len() as u64 + 200,
             response_wire: body + 150,
-            thread: 42,
-            start_ns: 1_000 * MS,
-            first_byte_ns: self.answer.first().map(|(ms, _)| (1_000 + ms) * MS),
-            end_ns: Some((1_000 + self.end_ms) * MS),
+            server: self.server,
+            thread: self.thread,
+            start_ns: self.start_ms * MS,
+            first_byte_ns: self.answer.first().map(|(ms, _)| (self.start_ms + ms) * MS),
+            end_ns: Some((self.start_ms + self.end_ms) * MS),
             ..Exchange::default()
         }
     }
 
     /// Plays it with bodies cut into pieces of this size.
-    pub fn play(
+    pub(crate) fn play(
         &self,
         tracker: &mut LlmTracker,
         calls: &mut Calls,
@@ -112,12 +120,12 @@ impl Talk {
         let context = CallContext { origin: &origin, tls: true, peer: &peer, destination: Some(&destination) };
         let headers: Vec<Header<'_>> =
             [("Host", self.host)].iter().chain(&self.request_headers).map(|&(name, value)| (name, value.as_bytes())).collect();
-        let start_ns = 1_000 * MS;
+        let start_ns = self.start_ms * MS;
         let head = RequestHead {
             exchange: 7,
             time_ns: start_ns,
             start_ns,
-            thread: 42,
+            thread: self.thread,
             flow: crate::proto::Flow::Out,
             method: "POST",
             target: self.target,
@@ -137,19 +145,19 @@ impl Talk {
         }
         for (ms, bytes) in &self.answer {
             for bytes in bytes.chunks(piece) {
-                send(Message::ResponseBody(BodyPiece { exchange: 7, time_ns: (1_000 + ms) * MS, content: content(bytes) }));
+                send(Message::ResponseBody(BodyPiece { exchange: 7, time_ns: start_ns + ms * MS, content: content(bytes) }));
             }
         }
-        let ids = Ids { trace_id: None, span_id: "0123456789abcdef".into() };
+        let ids = Ids { trace_id: None, span_id: format!("{start_ns:016x}").into() };
         tracker.on_done(calls, &self.exchange(), &context, ids, |at| WallTime(WALL + at))
     }
 
-    pub fn finished(&self) -> Option<Finished> {
+    pub(crate) fn finished(&self) -> Option<Finished> {
         self.play(&mut tracker(), &mut Calls::default(), usize::MAX, |_, _| {})
     }
 
     /// Its record and detail, the same for every piece size.
-    pub fn call(&self) -> (Llm, CallDetail) {
+    pub(crate) fn call(&self) -> (Llm, CallDetail) {
         let whole = self.finished().expect("a model call");
         for piece in [1, 2, 3, 5, 17, 64, 1_000] {
             let cut = self.play(&mut tracker(), &mut Calls::default(), piece, |_, _| {}).expect("a model call");
@@ -159,24 +167,24 @@ impl Talk {
         (*whole.record, *whole.detail)
     }
 
-    pub fn record(&self) -> Llm {
+    pub(crate) fn record(&self) -> Llm {
         self.call().0
     }
 }
 
 /// `GAP` in a body stands for bytes that were not captured.
-pub const GAP: &[u8] = b"<<gap>>";
+pub(crate) const GAP: &[u8] = b"<<gap>>";
 
 fn content(bytes: &[u8]) -> Content<'_> {
     if bytes == GAP { Content::Gap(1_000) } else { Content::Bytes(bytes) }
 }
 
-pub fn tracker() -> LlmTracker {
+pub(crate) fn tracker() -> LlmTracker {
     LlmTracker::new(Options { calls: 4_096, calls_per_connection: 128 })
 }
 
 /// A request of the chat API.
-pub fn chat(model: &str, stream: bool) -> String {
+pub(crate) fn chat(model: &str, stream: bool) -> String {
     format!(
         r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"system","content":"Be brief."}},{{"role":"user","content":"Say \"hi\""}}]}}"#
     )
