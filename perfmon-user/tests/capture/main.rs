@@ -4,7 +4,7 @@
 mod expected;
 mod observed;
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use expected::{Operation, Script, Seen};
 use observed::Observed;
 use perfmon_user::decode::{Address, Direction, Role, StateChange};
 use perfmon_user::probe::{self, ProbeError, Probes, StartOptions, Tier, TierChoice};
+
+use serde_json::Value;
 
 fn start(options: &StartOptions) -> Option<Probes> {
     match probe::start(options) {
@@ -162,6 +164,52 @@ fn budgets_bound_what_is_captured_of_a_run() {
     assert_eq!(captured(Role::Server, Direction::In), request);
     assert_eq!(captured(Role::Server, Direction::Out), answer);
     assert_eq!(captured(Role::Client, Direction::In), answer);
+}
+
+#[test]
+fn connections_have_lives_of_their_own() {
+    let Some(probes) = start(&StartOptions { watch_all: false, ..StartOptions::default() }) else { return };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capture/lives.py");
+    let mut child = Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    let mut lines =
+        std::io::BufReader::new(child.stdout.take().unwrap()).lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let early = lines.next().unwrap();
+    probes.watch(pid).unwrap();
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let (reset, short) = (lines.next().unwrap(), lines.next().unwrap());
+    assert!(child.wait().unwrap().success());
+    let observed = Observed::drain(&probes, |observed| observed.exit(pid).is_some());
+    let inode = |value: &Value| value.as_u64().unwrap() as u32;
+
+    // The connection was made under a watch that did not yet include its process, so only the accepted end has a known beginning.
+    let late = observed.open(inode(&early["early"]));
+    assert!(late.late && late.role == Role::Unknown, "{late:?}");
+    assert_eq!(observed.operations(late.key.inode, Direction::Out)[0].payload, b"seen");
+    assert_eq!(observed.open(inode(&early["early_peer"])).role, Role::Server);
+
+    let (aborted, victim) = (inode(&reset["reset"]), inode(&reset["reset_peer"]));
+    assert_eq!(observed.last_state(aborted), Some(StateChange::Closed { peer_reset: false, local_reset: true }));
+    assert_eq!(observed.last_state(victim), Some(StateChange::Closed { peer_reset: true, local_reset: false }));
+    let read: Vec<_> =
+        observed.operations(victim, Direction::In).iter().map(|operation| (operation.offset, operation.payload.clone())).collect();
+    assert_eq!(read, [(0, b"to ".to_vec()), (3, b"be read".to_vec())], "bytes read after the reset belong to the connection");
+
+    let short = short["short"].as_array().unwrap();
+    assert_eq!(short.len(), 500);
+    for (number, ends) in short.iter().enumerate() {
+        let (client, server) = (inode(&ends[0]), inode(&ends[1]));
+        for (inode, direction) in [(client, Direction::Out), (server, Direction::In)] {
+            let operations = observed.operations(inode, direction);
+            assert_eq!((operations.len(), operations[0].offset), (1, 0), "connection {number}");
+            assert_eq!(operations[0].payload, format!("{number:09}").into_bytes());
+        }
+        assert_eq!((observed.open(client).role, observed.open(server).role), (Role::Client, Role::Server));
+        assert!(matches!(observed.last_state(client), Some(StateChange::Closed { .. })));
+        assert!(matches!(observed.last_state(server), Some(StateChange::Closed { .. })));
+    }
+    let addresses: std::collections::BTreeSet<u64> = observed.opens().map(|open| open.key.sock).collect();
+    assert!(addresses.len() < 1000, "the kernel reused addresses, so the test means something: {}", addresses.len());
 }
 
 #[test]
