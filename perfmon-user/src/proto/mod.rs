@@ -248,6 +248,8 @@ pub trait Parser: Send {
     fn end(&mut self, end: End, time_ns: u64, sink: &mut dyn Sink);
     /// Calls `visit` for each exchange under way.
     fn pending(&self, visit: &mut dyn FnMut(Pending<'_>));
+    /// Whether the process is the server, once that is known.
+    fn serves(&self) -> Option<bool>;
     /// Bytes that this state holds on the heap, about.
     fn heap_bytes(&self) -> usize;
     /// What was lost since the last call.

@@ -80,6 +80,21 @@ impl Record {
         }
     }
 
+    /// Whose record it is.
+    pub fn origin(&self) -> &Origin {
+        match self {
+            Self::Request(r) => &r.origin,
+            Self::Llm(r) => &r.origin,
+            Self::Agent(r) => &r.origin,
+            Self::Tool(r) => &r.origin,
+            Self::Workflow(r) => &r.origin,
+            Self::Process(r) => &r.origin,
+            Self::System(r) => &r.origin,
+            Self::Finding(r) => &r.origin,
+            Self::Alert(r) => &r.origin,
+        }
+    }
+
     /// Start of what the record describes.
     pub fn time(&self) -> WallTime {
         match self {

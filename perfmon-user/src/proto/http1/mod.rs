@@ -200,6 +200,10 @@ impl Parser for Http1 {
         self.pairing.pending(visit);
     }
 
+    fn serves(&self) -> Option<bool> {
+        self.pairing.server
+    }
+
     fn heap_bytes(&self) -> usize {
         self.inbound.heap_bytes() + self.outbound.heap_bytes() + self.pairing.heap_bytes()
     }
