@@ -138,7 +138,7 @@ pub struct Capture {
 
 impl Default for Capture {
     fn default() -> Self {
-        Self { tier: Tier::Auto, ring_mib: 8, request_budget: 65_536, response_budget: 4_096, operation_head: 256 }
+        Self { tier: Tier::Auto, ring_mib: 8, request_budget: 65_536, response_budget: 131_072, operation_head: 512 }
     }
 }
 
