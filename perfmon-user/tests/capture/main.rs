@@ -218,6 +218,26 @@ fn connections_have_lives_of_their_own() {
 }
 
 #[test]
+fn a_full_ring_is_counted_by_process_and_the_rest_is_exact() {
+    let options = StartOptions { watch_all: false, ring_bytes: 64 * 1024, ..StartOptions::default() };
+    let Some(probes) = start(&options) else { return };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capture/runs.py");
+    let mut child = Command::new("python3").args([script, "2000"]).stdin(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    probes.watch(pid).unwrap();
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    let lost = probes.losses().iter().find(|(name, _)| *name == "ring_full").unwrap().1;
+    assert!(lost > 1000, "{lost}");
+    assert_eq!(probes.lost_by_pid(), [(pid, lost)]);
+    let observed = Observed::drain(&probes, |_| true);
+    let server = observed.opens().find(|open| open.role == Role::Server).unwrap().key.inode;
+    let requests = observed.operations(server, Direction::In);
+    assert!(!requests.is_empty() && requests.len() < 6000);
+    assert!(requests.iter().enumerate().all(|(number, request)| request.offset == 100 * number as u64), "the first ones are all there");
+}
+
+#[test]
 fn processes_are_followed_from_exec_to_exit() {
     let options = StartOptions { watch_all: false, watch_new: true, ..StartOptions::default() };
     let Some(probes) = start(&options) else { return };
