@@ -1,7 +1,6 @@
 //! The life of TCP connections. Hooks: raw tracepoints `inet_sock_set_state` (Linux 4.16), `tcp_destroy_sock`, `tcp_receive_reset`,
 //! `tcp_send_reset` (4.16); in any context. Records: LISTEN, the ends of both directions and of the connection, for sockets that user
 //! space knows. Keeps: who began a connection and when it was established, before the first byte. Unix sockets have no such hooks.
-use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::raw_tracepoint;
