@@ -1,13 +1,15 @@
 //! Builds the stages, owns their channels and the order of their end. All that a command does beside reading its arguments begins here.
+mod alerts;
+mod ask;
 mod capture;
 mod check;
 mod hub;
 mod logging;
+mod own;
 mod recorder;
 mod replay;
 mod run;
 mod sampler;
-mod own;
 
 use std::process::ExitCode;
 
@@ -63,6 +65,7 @@ pub fn start(invocation: Invocation) -> ExitCode {
         Invocation::Record { config, output } => run::run(&config, &[], Some(&output)),
         Invocation::Replay { config, file } => replay::replay(&config, &file),
         Invocation::Check { config, json } => check::check(&config, json),
+        Invocation::Alerts { url, config, action } => ask::alerts(&url, &config, &action),
         Invocation::Print(text) => print(&text),
         Invocation::Top { .. } => Err(Failure::Impossible(vec!["top".into()])),
     };

@@ -58,3 +58,11 @@ pub const AGENT_INBOUND: usize = 4_096;
 pub const AGENT_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// A run whose last call failed has failed when no other attempt comes.
 pub const AGENT_RETRY_NS: u64 = 60 * 1_000_000_000;
+/// Alerts that are open at once; a further one is refused and counted.
+pub const ALERTS_OPEN: usize = 1_000;
+/// Alerts that are over and still listed.
+pub const ALERTS_RESOLVED: usize = 100;
+/// Silences at once.
+pub const SILENCES: usize = 100;
+/// Pieces of news that wait for one channel; a further one is refused and counted.
+pub const CHANNEL_QUEUE: usize = 64;

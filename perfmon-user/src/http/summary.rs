@@ -30,12 +30,12 @@ pub(super) struct Summary {
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
     cost_usd: Option<f64>,
-    alerts_firing: Option<u64>,
+    alerts_firing: u64,
 }
 
 impl Summary {
     /// Of a window.
-    pub fn of(snapshot: &Snapshot, window: Window) -> Self {
+    pub fn of(snapshot: &Snapshot, window: Window, alerts_firing: u64) -> Self {
         let view = snapshot.window(window);
         Self {
             time: snapshot.time,
@@ -53,12 +53,12 @@ impl Summary {
             input_tokens: None,
             output_tokens: None,
             cost_usd: None,
-            alerts_firing: None,
+            alerts_firing,
         }
     }
 }
 
 pub(super) async fn summary(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
     let window = params.only(&["window"])?.window()?;
-    Ok(json(&Summary::of(&state.snapshot(), window)))
+    Ok(json(&Summary::of(&state.snapshot(), window, state.parts.alerts.firing())))
 }
