@@ -11,12 +11,12 @@ use std::time::Duration;
 use crate::aggregate::snapshot::Snapshot;
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Alert, AlertState, Notified, WallTime};
+use crate::record::{Alert, AlertState, WallTime};
 
 use super::channel::{Channel, Escalation};
 use super::metric::Reading;
 use super::rule::{HOLD, Rule};
-use super::silence::{NewSilence, Silence};
+use super::silence::Silence;
 use super::verdict::{Verdict, ended, new_alert, sentence, verdict};
 
 /// What the machine is made from.
@@ -54,35 +54,35 @@ pub enum Refused {
 }
 
 /// Rule and scope.
-type Key = (Arc<str>, Arc<str>);
+pub(super) type Key = (Arc<str>, Arc<str>);
 
 /// An open alert.
 #[derive(Debug)]
-struct Open {
-    alert: Alert,
+pub(super) struct Open {
+    pub(super) alert: Alert,
     /// Holds without a break since.
-    bad_since: Option<WallTime>,
+    pub(super) bad_since: Option<WallTime>,
     /// Does not hold since.
-    well_since: Option<WallTime>,
+    pub(super) well_since: Option<WallTime>,
     /// When it was judged last.
-    judged_at: WallTime,
+    pub(super) judged_at: WallTime,
     /// Somebody was told that it fires.
-    told: bool,
+    pub(super) told: bool,
 }
 
 /// All alerts.
 #[derive(Debug)]
 pub struct Machine {
-    rules: Arc<[Rule]>,
-    default_channels: Vec<Arc<str>>,
-    escalation: Vec<Escalation>,
-    open: BTreeMap<Key, Open>,
+    pub(super) rules: Arc<[Rule]>,
+    pub(super) default_channels: Vec<Arc<str>>,
+    pub(super) escalation: Vec<Escalation>,
+    pub(super) open: BTreeMap<Key, Open>,
     /// Newest first.
-    over: VecDeque<Alert>,
+    pub(super) over: VecDeque<Alert>,
     /// Resolved by a person while the condition held: quiet until it no longer holds.
-    quiet: BTreeSet<Key>,
-    silences: Vec<Silence>,
-    counters: Arc<Counters>,
+    pub(super) quiet: BTreeSet<Key>,
+    pub(super) silences: Vec<Silence>,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Machine {
@@ -98,33 +98,6 @@ impl Machine {
             quiet: BTreeSet::new(),
             silences: Vec::new(),
             counters,
-        }
-    }
-
-    /// Takes up what an earlier run left: its alert records, in any order. Nothing of it is told again.
-    pub fn restore(&mut self, stored: Vec<Alert>) {
-        let mut newest: BTreeMap<Arc<str>, Alert> = BTreeMap::new();
-        for alert in stored {
-            let known = newest.get(&alert.alert_id);
-            if known.is_none_or(|known| known.time <= alert.time) {
-                newest.insert(alert.alert_id.clone(), alert);
-            }
-        }
-        let mut alerts: Vec<Alert> = newest.into_values().collect();
-        alerts.sort_by_key(|alert| alert.started_at);
-        for alert in alerts {
-            let key = (alert.rule.clone(), alert.scope.clone());
-            self.open.remove(&key);
-            self.quiet.remove(&key);
-            if alert.state == AlertState::Resolved {
-                if alert.resolved_by.is_some() {
-                    self.quiet.insert(key);
-                }
-                self.keep(alert);
-            } else {
-                let told = matches!(alert.state, AlertState::Firing | AlertState::Acknowledged) || !alert.notified.is_empty();
-                self.open.insert(key, Open { judged_at: alert.time, alert, bad_since: None, well_since: None, told });
-            }
         }
     }
 
@@ -238,7 +211,7 @@ impl Machine {
     }
 
     /// Keeps an alert that is over, if it ever was more than pending.
-    fn keep(&mut self, alert: Alert) {
+    pub(super) fn keep(&mut self, alert: Alert) {
         if alert.fired_at.is_some() {
             self.over.push_front(alert);
             self.over.truncate(limits::ALERTS_RESOLVED);
@@ -281,42 +254,6 @@ impl Machine {
         }
     }
 
-    /// Somebody takes a firing alert: no further step of the escalation.
-    pub fn acknowledge(&mut self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Change, Refused> {
-        let key = self.key_of(id)?;
-        let open = self.open.get_mut(&key).ok_or(Refused::Unknown)?;
-        if open.alert.state != AlertState::Firing {
-            return Err(Refused::State(open.alert.state));
-        }
-        let alert = &mut open.alert;
-        (alert.time, alert.state, alert.acknowledged_by) = (now, AlertState::Acknowledged, by);
-        alert.note = note.or(alert.note.take());
-        Ok(Change { alert: alert.clone(), tell: Vec::new() })
-    }
-
-    /// Somebody ends an alert. While its condition goes on to hold, no new one begins.
-    pub fn resolve(&mut self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Change, Refused> {
-        let key = self.key_of(id)?;
-        let open = self.open.remove(&key).ok_or(Refused::Unknown)?;
-        let tell = if open.told { self.all_told(&open.alert) } else { Vec::new() };
-        let mut alert = open.alert;
-        (alert.time, alert.state) = (now, AlertState::Resolved);
-        alert.resolved_by = Some(by.unwrap_or_else(|| "unknown".into()));
-        alert.note = note.or(alert.note);
-        self.quiet.insert(key);
-        self.keep(alert.clone());
-        Ok(Change { alert, tell })
-    }
-
-    /// Notes how a delivery went; nothing when the alert is forgotten already.
-    pub fn delivered(&mut self, now: WallTime, id: &str, notified: Notified) -> Option<Change> {
-        let open = self.open.values_mut().map(|open| &mut open.alert);
-        let alert = open.chain(self.over.iter_mut()).find(|alert| *alert.alert_id == *id)?;
-        alert.notified.push(notified);
-        alert.time = now;
-        Some(Change { alert: alert.clone(), tell: Vec::new() })
-    }
-
     /// Open alerts, then those that are over; newest first each.
     pub fn alerts(&self) -> Vec<Alert> {
         let mut alerts: Vec<Alert> = self.open.values().map(|open| open.alert.clone()).collect();
@@ -330,47 +267,13 @@ impl Machine {
         self.open.values().filter(|open| open.alert.state == AlertState::Firing).count() as u64
     }
 
-    /// Silences that are in force.
-    pub fn silences(&self, now: WallTime) -> Vec<Silence> {
-        self.silences.iter().filter(|silence| silence.until > now).cloned().collect()
-    }
-
-    /// Begins a silence; alerts follow at the next snapshot.
-    pub fn silence(&mut self, now: WallTime, new: NewSilence) -> Result<Silence, Refused> {
-        self.silences.retain(|silence| silence.until > now);
-        if self.silences.len() >= limits::SILENCES {
-            return Err(Refused::TooMany);
-        }
-        let NewSilence { rule, scope, duration, by, note } = new;
-        let number = self.silences.len();
-        let silence_id = super::verdict::id(&["silence", &number.to_string()], now);
-        let silence =
-            Silence { silence_id, time: now, until: WallTime(now.0.saturating_add(nanoseconds(duration))), rule, scope, by, note };
-        self.silences.push(silence.clone());
-        Ok(silence)
-    }
-
-    /// Ends a silence.
-    pub fn unsilence(&mut self, id: &str) -> Result<Silence, Refused> {
-        let index = self.silences.iter().position(|silence| *silence.silence_id == *id).ok_or(Refused::Unknown)?;
-        Ok(self.silences.remove(index))
-    }
-
-    fn key_of(&self, id: &str) -> Result<Key, Refused> {
-        match self.open.iter().find(|(_, open)| *open.alert.alert_id == *id) {
-            Some((key, _)) => Ok(key.clone()),
-            None if self.over.iter().any(|alert| *alert.alert_id == *id) => Err(Refused::State(AlertState::Resolved)),
-            None => Err(Refused::Unknown),
-        }
-    }
-
     fn channels_of(&self, rule: &str) -> Vec<Arc<str>> {
         let own = self.rules.iter().find(|known| *known.name == *rule).map(|rule| &rule.channels).filter(|channels| !channels.is_empty());
         own.unwrap_or(&self.default_channels).clone()
     }
 
     /// Everybody who was told that it fires.
-    fn all_told(&self, alert: &Alert) -> Vec<Arc<str>> {
+    pub(super) fn all_told(&self, alert: &Alert) -> Vec<Arc<str>> {
         let mut channels = self.channels_of(&alert.rule);
         let steps = self.escalation.iter().take(alert.escalation_level as usize);
         for step in steps.filter(|step| step.severity.is_none_or(|least| alert.severity >= least)) {
@@ -380,10 +283,6 @@ impl Machine {
         }
         channels
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn passed(since: WallTime, now: WallTime) -> Duration {

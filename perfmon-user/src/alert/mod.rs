@@ -1,7 +1,9 @@
-//! Alerts. In: a snapshot a second and what people decide; out: `record::Alert`s for every change of state, and news of them to channels.
-//! `rule` says what is judged, `metric` reads it from a snapshot, `verdict` compares, `machine` is the pure state machine, `notify` and `webhook` carry the
-//! news, `desk` is where the rest of the program meets them. Nothing here waits for a channel while it judges.
+//! Alerts. In: a snapshot a second and what people decide; out: `record::Alert`s for every change of state, and news of them to
+//! channels. `rule` says what is judged, `metric` reads it from a snapshot, `verdict` compares, `machine` is the pure state machine,
+//! `decide` what people and earlier runs do to it, `notify` and `webhook` carry the news, `desk` is where the rest of the program meets
+//! them. Nothing here waits for a channel while it judges.
 mod channel;
+mod decide;
 mod desk;
 mod machine;
 mod metric;

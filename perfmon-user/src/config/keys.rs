@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::alerts;
+use super::alert_keys;
 use super::duration;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
 use super::node::{Checked, Node};
@@ -248,14 +248,14 @@ pub(super) static KEYS: &[Key<Config>] = &[
         set: |config, node| token(node).map(|value| config.http.token = Some(value)),
         show: |config| config.http.token.as_ref().map(|token| show_text(token)),
     },
-    alerts::RULES,
-    alerts::CHANNELS,
-    alerts::ESCALATION,
-    alerts::RESPONSE_TIME_P95,
-    alerts::ERROR_RATE,
-    alerts::MEMORY_USAGE,
-    alerts::CPU_USAGE,
-    alerts::DISK_USAGE,
+    alert_keys::RULES,
+    alert_keys::CHANNELS,
+    alert_keys::ESCALATION,
+    alert_keys::RESPONSE_TIME_P95,
+    alert_keys::ERROR_RATE,
+    alert_keys::MEMORY_USAGE,
+    alert_keys::CPU_USAGE,
+    alert_keys::DISK_USAGE,
 ];
 
 /// Keys of an entry of `endpoints`.

@@ -3,6 +3,7 @@
 //!
 //! To add a key: a field in `settings.rs` and an entry in `keys.rs` (or a file of keys of its own, named there); the file, the
 //! environment, `config print` and docs/configuration.md follow.
+mod alert_keys;
 mod alerts;
 mod document;
 mod duration;

@@ -46,7 +46,7 @@ fn fewer_than_ten_requests_are_not_judged() {
 
 #[test]
 fn a_value_that_swings_around_its_limit_does_not_flap() {
-    let swing = |second: u64, period: u64| State { cpu: if second / period % 2 == 0 { 81.0 } else { 79.0 }, ..CALM };
+    let swing = |second: u64, period: u64| State { cpu: if (second / period).is_multiple_of(2) { 81.0 } else { 79.0 }, ..CALM };
     let mut quiet = machine(&standing());
     let swinging = live(&mut quiet, 0..600, |second| swing(second, 3));
     assert_eq!(states(&swinging), [(0, "cpu_usage", Pending)], "a swing faster than `for` only waits");
@@ -67,7 +67,7 @@ fn a_pending_alert_goes_without_having_told_anybody() {
 
 #[test]
 fn it_fires_anew_with_a_new_id() {
-    let wave = |second: u64| State { error_rate: Some(if second / 100 % 2 == 0 { 0.5 } else { 0.0 }), ..CALM };
+    let wave = |second: u64| State { error_rate: Some(if (second / 100).is_multiple_of(2) { 0.5 } else { 0.0 }), ..CALM };
     let mut machine = machine(&standing());
     let changes = live(&mut machine, 0..400, wave);
     let firing: Vec<_> = changes.iter().filter(|(_, change)| change.alert.state == Firing).map(|(_, c)| c.alert.alert_id.clone()).collect();
