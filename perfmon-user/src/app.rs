@@ -1,4 +1,6 @@
 //! Builds the stages, owns their channels and the order of their end. All that a command does beside reading its arguments begins here.
+mod alerts;
+mod ask;
 mod capture;
 mod check;
 mod display;
@@ -65,6 +67,7 @@ pub fn start(invocation: Invocation) -> ExitCode {
         Invocation::Record { config, output } => run::run(&config, &[], Some(&output)),
         Invocation::Replay { config, file } => replay::replay(&config, &file),
         Invocation::Check { config, json } => check::check(&config, json),
+        Invocation::Alerts { url, config, action } => ask::alerts(&url, &config, &action),
         Invocation::Print(text) => print(&text),
         Invocation::Top { url, named, config } => top::top(&config, &url, named),
     };

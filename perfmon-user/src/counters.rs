@@ -84,4 +84,10 @@ counters! {
     agent_processes_evicted,
     /// Inbound requests not linked to model calls because too many were under way.
     agent_inbound_evicted,
+    /// Alerts that did not begin because too many were open.
+    alerts_refused,
+    /// News of alerts that a channel did not take because too much waited for it.
+    notifications_dropped,
+    /// News of alerts that a channel failed to deliver after all attempts.
+    notifications_failed,
 }

@@ -74,3 +74,11 @@ pub const INTERVALS: usize = 65_536;
 pub const FILE_SYSTEMS: usize = 64;
 /// Network interfaces of the host that are told.
 pub const INTERFACES: usize = 64;
+/// Alerts that are open at once; a further one is refused and counted.
+pub const ALERTS_OPEN: usize = 1_000;
+/// Alerts that are over and still listed.
+pub const ALERTS_RESOLVED: usize = 100;
+/// Silences at once.
+pub const SILENCES: usize = 100;
+/// Pieces of news that wait for one channel; a further one is refused and counted.
+pub const CHANNEL_QUEUE: usize = 64;

@@ -11,8 +11,9 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use crate::aggregate::{Aggregate, AggregateOptions, EndpointRule};
 use crate::aggregate::snapshot::Snapshot;
+use crate::aggregate::{Aggregate, AggregateOptions, EndpointRule};
+use crate::alert;
 use crate::clock;
 use crate::config::{Config, Display, Jsonl, Tier, Ui};
 use crate::counters::Counters;
@@ -24,6 +25,7 @@ use crate::target::command::Launched;
 use crate::target::{Describer, Processes, Selector, ServiceRule, Target};
 use crate::ui::Messages;
 
+use super::alerts::Alerting;
 use super::capture::{self, Capturing, Watched};
 use super::hub::{Consumer, Hub};
 use super::own::{Own, readiness};
@@ -50,6 +52,7 @@ struct Prepared {
     listener: std::net::TcpListener,
     recorder: Option<Recorder>,
     jsonl: Option<jsonl::Writer>,
+    desk: Arc<alert::Desk>,
     counters: Arc<Counters>,
 }
 
@@ -58,20 +61,22 @@ impl Prepared {
         let counters = Arc::new(Counters::default());
         let mut problems = Vec::new();
         let mut or_problem = |what: String, error: &dyn std::fmt::Display| problems.push(format!("{what}: {error}"));
-        let launched = if command.is_empty() {
-            None
-        } else {
-            Launched::start(command).map_err(|error| or_problem("-- CMD".into(), &error)).ok()
-        };
+        let launched =
+            if command.is_empty() { None } else { Launched::start(command).map_err(|error| or_problem("-- CMD".into(), &error)).ok() };
         let listener = std::net::TcpListener::bind(config.listen)
             .map_err(|error| or_problem(format!("--listen {}", config.listen), &listen_mend(&error)))
             .ok();
-        let recorder = record_to.map(|path| {
-            Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok()
-        });
-        let jsonl = config.jsonl.as_ref().map(|to| {
-            jsonl::Writer::start(&destination(to), counters.clone()).map_err(|error| or_problem("--jsonl".into(), &error)).ok()
-        });
+        let recorder =
+            record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
+        let jsonl = config
+            .jsonl
+            .as_ref()
+            .map(|to| jsonl::Writer::start(&destination(to), counters.clone()).map_err(|error| or_problem("--jsonl".into(), &error)).ok());
+        // A store hands over what an earlier run left here.
+        let stored = Vec::new();
+        let desk = alert::Desk::new(&config.alerts.settings(), stored, alert::Patience::default(), counters.clone())
+            .map_err(|error| or_problem("alerts.channels".into(), &error))
+            .ok();
         let describer = Describer::new(&service_rules(config));
         let mut selector = Selector::new(targets(config, launched.as_ref()), config.targets.follow, config.targets.wait);
         let first = selector.check();
@@ -82,9 +87,10 @@ impl Prepared {
         if let Err(wrong) = &first {
             problems.extend(wrong.iter().map(ToString::to_string));
         }
-        match (describer, first, listener) {
-            (Ok(describer), Ok(first), Some(listener)) if problems.is_empty() => {
-                Ok(Self { launched, selector, first, describer, listener, recorder: recorder.flatten(), jsonl: jsonl.flatten(), counters })
+        match (describer, first, listener, desk) {
+            (Ok(describer), Ok(first), Some(listener), Some(desk)) if problems.is_empty() => {
+                let (recorder, jsonl) = (recorder.flatten(), jsonl.flatten());
+                Ok(Self { launched, selector, first, describer, listener, recorder, jsonl, desk, counters })
             }
             _ => Err(Failure::Usage(problems)),
         }
@@ -113,7 +119,8 @@ impl Prepared {
         let capture = thread("capture", move || capture::run(capturing))?;
         let (sampling, sampler_stop) = std::sync::mpsc::channel();
         let (sampler_watched, sampler_counters) = (watched.clone(), self.counters.clone());
-        let sampler = thread("sampler", move || sampler::run(&sampler_watched, &batches, &sampler_counters, &sampler_stop))?;
+        let to_sampler = batches.clone();
+        let sampler = thread("sampler", move || sampler::run(&sampler_watched, &to_sampler, &sampler_counters, &sampler_stop))?;
         if let Some(launched) = &mut self.launched {
             launched.release().context("the command could not be started")?;
         }
@@ -129,6 +136,7 @@ impl Prepared {
             launched: self.launched,
             listener: self.listener,
             jsonl: self.jsonl,
+            alerting: Alerting::new(self.desk, batches, self.counters.clone()),
             counters: self.counters,
         })
     }
@@ -146,6 +154,7 @@ struct Running {
     launched: Option<Launched>,
     listener: std::net::TcpListener,
     jsonl: Option<jsonl::Writer>,
+    alerting: Alerting,
     counters: Arc<Counters>,
 }
 
@@ -165,6 +174,7 @@ impl Running {
         }
         let hub = Hub { batches: self.to_hub, snapshots, consumers, counters: self.counters.clone() };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
+        let alerting = self.alerting.start(snapshot.clone());
         self.listener.set_nonblocking(true)?;
         let server = tokio::spawn(http::serve(tokio::net::TcpListener::from_std(self.listener)?, state));
         let showing = Showing::start(display, snapshot.clone(), messages);
@@ -174,6 +184,7 @@ impl Running {
         let (capture, sampler) = tokio::task::spawn_blocking(move || (self.capture.join(), self.sampler.join())).await?;
         anyhow::ensure!(capture.is_ok(), "the capture thread panicked; what it said stands above");
         anyhow::ensure!(sampler.is_ok(), "the sampler thread panicked; what it said stands above");
+        alerting.end().await?;
         hub.await?;
         ending.send_replace(true);
         showing.end().await?;
@@ -194,6 +205,7 @@ impl Running {
             counters: self.counters.clone(),
             self_report: Box::new(move || own.report()),
             readiness: Box::new(move || readiness(&watched)),
+            alerts: self.alerting.desk(),
             now: clock::wall_now,
             shutdown,
         }

@@ -33,6 +33,14 @@ pub(super) const REPLAY: &str = "Examples:
   perfmon replay session.perfmon
   perfmon replay session.perfmon --jsonl -";
 
+pub(super) const ALERTS: &str = "Examples:
+  perfmon alerts list
+  perfmon alerts list --json --url http://127.0.0.1:9000
+  perfmon alerts ack 3f2a --note 'looking at the database'
+  perfmon alerts resolve 3f2a --by ops
+  perfmon alerts silence --rule cpu_usage --for 2h --note 'nightly build'
+  perfmon alerts test hook";
+
 pub(super) const CONFIG: &str = "Examples:
   perfmon config print
   perfmon config print --config perfmon.toml

@@ -1,5 +1,6 @@
 //! Command line, environment and configuration file in, an [`Invocation`] out: a checked piece of work, or text to print, or every
 //! problem at once (exit 2). `args` is what was typed, `config::Config` is what was meant. Starts nothing and loads no probe.
+mod alerts;
 mod args;
 mod examples;
 mod flags;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 
 use crate::config::{self, Config, Problem, Sources};
+pub use alerts::AlertsAction;
 use args::{Args, Command, ConfigAction, GeneralArgs};
 use flags::Flags;
 use parse::Parsed;
@@ -61,6 +63,15 @@ pub enum Invocation {
         config: Box<Config>,
         /// File to read.
         file: PathBuf,
+    },
+    /// `perfmon alerts`.
+    Alerts {
+        /// Where perfmon serves.
+        url: Url,
+        /// Checked configuration; its `http.token` is sent along.
+        config: Box<Config>,
+        /// What to do.
+        action: AlertsAction,
     },
     /// Text for standard output; nothing else to do.
     Print(String),
@@ -154,6 +165,7 @@ impl Reading {
                 let config = self.config(&args.general, |flags| flags.value("jsonl", "--jsonl", args.jsonl.as_ref()))?;
                 Some(Invocation::Replay { config, file: args.file })
             }
+            Command::Alerts { action } => self.alerts(action),
             Command::Config { action } => self.configuration(action),
             Command::Completions { shell } => Some(Invocation::Print(completions(shell))),
             Command::Man { command } => self.manual(command.as_deref()),

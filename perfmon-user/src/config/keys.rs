@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::alert_keys;
 use super::duration;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
 use super::node::{Checked, Node};
@@ -20,7 +21,7 @@ const LEVELS: [(&str, LogLevel); 5] = [
     ("trace", LogLevel::Trace),
 ];
 
-const fn about(path: &'static str, flag: Option<&'static str>, takes: &'static str, text: &'static str) -> About {
+pub(super) const fn about(path: &'static str, flag: Option<&'static str>, takes: &'static str, text: &'static str) -> About {
     About { path, takes, text, flag, secret: false, inner: leaf }
 }
 
@@ -247,6 +248,14 @@ pub(super) static KEYS: &[Key<Config>] = &[
         set: |config, node| token(node).map(|value| config.http.token = Some(value)),
         show: |config| config.http.token.as_ref().map(|token| show_text(token)),
     },
+    alert_keys::RULES,
+    alert_keys::CHANNELS,
+    alert_keys::ESCALATION,
+    alert_keys::RESPONSE_TIME_P95,
+    alert_keys::ERROR_RATE,
+    alert_keys::MEMORY_USAGE,
+    alert_keys::CPU_USAGE,
+    alert_keys::DISK_USAGE,
 ];
 
 /// Keys of an entry of `endpoints`.
@@ -292,7 +301,7 @@ static SERVICE_KEYS: &[Key<ServiceRule>] = &[
     },
 ];
 
-fn name_of<T: Copy + PartialEq>(choices: &[(&str, T)], value: T) -> String {
+pub(super) fn name_of<T: Copy + PartialEq>(choices: &[(&str, T)], value: T) -> String {
     choices.iter().find(|(_, choice)| *choice == value).map_or(String::new(), |(name, _)| show_text(name))
 }
 
@@ -330,7 +339,7 @@ fn port(node: &Node) -> Checked<u16> {
     node.integer(1, 65_535).map(|value| value as u16)
 }
 
-fn words(node: &Node) -> Checked<String> {
+pub(super) fn words(node: &Node) -> Checked<String> {
     node.text().map(String::from)
 }
 

@@ -3,6 +3,8 @@
 //!
 //! To add a key: a field in `settings.rs` and an entry in `keys.rs` (or a file of keys of its own, named there); the file, the
 //! environment, `config print` and docs/configuration.md follow.
+mod alert_keys;
+mod alerts;
 mod document;
 mod duration;
 mod file;
@@ -18,7 +20,9 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use alerts::{AlertRule, Alerts};
 pub use document::document;
+pub use duration::parse as parse_duration;
 pub use node::Node;
 pub use origin::{Origin, Problem};
 pub use print::print;

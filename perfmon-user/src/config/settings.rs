@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::alerts::{self, Alerts};
 use super::{Origin, Problem};
 
 /// Everything that can be set.
@@ -31,6 +32,8 @@ pub struct Config {
     pub endpoints: Vec<EndpointRule>,
     /// The user's own service names.
     pub services: Vec<ServiceRule>,
+    /// When alerts fire, and who is told.
+    pub alerts: Alerts,
 }
 
 impl Default for Config {
@@ -47,6 +50,7 @@ impl Default for Config {
             http: Http::default(),
             endpoints: Vec::new(),
             services: Vec::new(),
+            alerts: Alerts::default(),
         }
     }
 }
@@ -260,5 +264,6 @@ pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, O
             problems.push(Problem::new(place("services"), message));
         }
     }
+    problems.extend(alerts::contradictions(&config.alerts, place));
     problems
 }

@@ -170,7 +170,17 @@ struct Server {
     shutdown: watch::Sender<bool>,
 }
 
+/// Alerts over the standing thresholds, with nowhere to go.
+fn desk() -> Arc<Desk> {
+    let settings = crate::config::Alerts::default().settings();
+    Desk::new(&settings, vec![], crate::alert::Patience::default(), Arc::new(Counters::default())).unwrap()
+}
+
 fn server_with(snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {
+    server_over(desk(), snapshot, listen, token, ready)
+}
+
+fn server_over(alerts: Arc<Desk>, snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {
     let (snapshots, receiver) = watch::channel(Arc::new(snapshot));
     let (shutdown, asked) = watch::channel(false);
     let reasons = if ready { vec![] } else { vec!["no process listens on port 8000 yet".to_string()] };
@@ -184,6 +194,7 @@ fn server_with(snapshot: Snapshot, listen: &str, token: Option<&str>, ready: boo
         counters: Arc::new(Counters::default()),
         self_report: Box::new(move || report.clone()),
         readiness: Box::new(move || readiness.clone()),
+        alerts,
         now: || WallTime(1_795_341_599_123_456_789),
         shutdown: asked,
     });
@@ -487,4 +498,5 @@ async fn the_page_links_only_routes_that_exist() {
     }
 }
 
+mod alerts;
 mod live;
