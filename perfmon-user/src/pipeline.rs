@@ -11,8 +11,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::counters::Counters;
 use crate::agent::ProcessEnd;
+use crate::counters::Counters;
 use crate::decode::{Event, Exit, Role, SocketKey, decode};
 use crate::limits::IN_FLIGHT;
 use crate::proto::{Demand, Pending};
@@ -184,7 +184,9 @@ impl Pipeline {
     fn expire(&mut self, now_ns: u64, out: &mut Out) {
         self.people.expire(now_ns);
         let (tracker, context) = &mut self.parts();
-        tracker.expire(now_ns, |connection| connection.state.is_busy(), &mut |connection, step| speech::advance(connection, step, context, out));
+        tracker.expire(now_ns, |connection| connection.state.is_busy(), &mut |connection, step| {
+            speech::advance(connection, step, context, out)
+        });
     }
 
     fn gauges(&self, now_ns: u64) -> Gauges {

@@ -27,10 +27,10 @@ use crate::ui::Messages;
 
 use super::alerts::Alerting;
 use super::capture::{self, Capturing, Watched};
+use super::display::{self, Showing};
 use super::hub::{Consumer, Hub};
 use super::own::{Own, readiness};
 use super::recorder::Recorder;
-use super::display::{self, Showing};
 use super::{Failure, logging, sampler};
 
 /// Runs until Ctrl-C, SIGTERM, the duration or the command's end.
@@ -80,9 +80,8 @@ impl Prepared {
         let describer = Describer::new(&service_rules(config));
         let mut selector = Selector::new(targets(config, launched.as_ref()), config.targets.follow, config.targets.wait);
         let first = selector.check();
-        match &describer {
-            Err(wrong) => problems.extend(wrong.iter().map(ToString::to_string)),
-            Ok(_) => {}
+        if let Err(wrong) = &describer {
+            problems.extend(wrong.iter().map(ToString::to_string));
         }
         if let Err(wrong) = &first {
             problems.extend(wrong.iter().map(ToString::to_string));

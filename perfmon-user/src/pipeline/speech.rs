@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use crate::decode::{Direction, Role};
-use crate::proto::detect::{Detected, Protocol, detect};
 use crate::llm::Calls;
+use crate::proto::detect::{Detected, Protocol, detect};
 use crate::proto::{Chunk, Content as ChunkContent, Demand, End, Exchange, Flow, Message, Parser, Pending, Sink, Stats};
 use crate::record::{Origin, Record};
 use crate::track::{Connection, Content, Ending, Segment, Step};
@@ -169,14 +169,14 @@ struct Heard<'a> {
     minds: &'a mut Minds,
     calls: &'a mut Calls,
     wire: Wire<'a>,
-    done: Vec<Box<Exchange>>,
+    done: Vec<Exchange>,
     needs_all: bool,
 }
 
 impl Sink for Heard<'_> {
     fn message(&mut self, message: Message<'_>) {
         match message {
-            Message::Done(exchange) => self.done.push(exchange),
+            Message::Done(exchange) => self.done.push(*exchange),
             message => self.needs_all |= self.minds.message(self.calls, &message, &self.wire),
         }
     }
@@ -189,7 +189,7 @@ fn count(stats: Stats, context: &Context<'_>) {
     context.counters.orphan_responses.add(stats.orphans);
 }
 
-fn publish(connection: &mut Connection<Speech>, done: Vec<Box<Exchange>>, context: &mut Context<'_>, out: &mut Out) {
+fn publish(connection: &mut Connection<Speech>, done: Vec<Exchange>, context: &mut Context<'_>, out: &mut Out) {
     for exchange in done {
         if connection.role == Role::Unknown {
             connection.role = if exchange.server { Role::Server } else { Role::Client };

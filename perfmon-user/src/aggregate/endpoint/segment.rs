@@ -51,7 +51,7 @@ pub fn numbered(piece: &str) -> Option<usize> {
 pub fn is_version(text: &str) -> bool {
     let Some(rest) = text.strip_prefix(['v', 'V']) else {
         let mut groups = text.split('.');
-        return (2..=3).contains(&groups.clone().count()) && groups.all(|group| is_short_number(group));
+        return (2..=3).contains(&groups.clone().count()) && groups.all(is_short_number);
     };
     let mut words = rest.split(|c: char| c.is_ascii_digit() || c == '.');
     rest.starts_with(|c: char| c.is_ascii_digit())
