@@ -8,7 +8,7 @@ use perfmon_common::map::{CaptureMode, LOSSES, MODE_HEAD, mode_slot};
 
 use super::attach::ProbeReport;
 use super::plan::Tier;
-use crate::source::ring::Ring;
+use crate::source::Ring;
 
 /// What a program cost since it was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

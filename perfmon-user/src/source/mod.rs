@@ -1,2 +1,5 @@
-//! Where event bytes come from: the kernel's ring.
-pub mod ring;
+//! Where events come from: the kernel's ring, or a recording of it.
+pub mod recording;
+mod ring;
+
+pub use ring::Ring;
