@@ -55,24 +55,8 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
     if mode == MODE_OFF || !announced(op.sock, state, caller.tgid) {
         return;
     }
-    let header = DataHeader {
-        kind: KIND_DATA,
-        captured_len: 0,
-        sock: op.sock.0,
-        time_ns: now,
-        arrival_ns: arrival,
-        offset,
-        total_len: op.len,
-        piece_offset: 0,
-        tgid: caller.tgid,
-        thread: caller.thread,
-        inode: state.inode,
-        syscall: call.number,
-        direction: op.direction,
-        flags: 0,
-    };
     // SAFETY: this CPU's scratch.
-    unsafe { (*scratch).header = header };
+    unsafe { (*scratch).header = header(op, caller, call, state.inode, now, offset, arrival) };
     if ended {
         return capture::header_only(scratch, DATA_EOF);
     }
@@ -83,6 +67,27 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
         capture::header_only(scratch, 0);
     } else {
         state.run_captured = state.run_captured.saturating_add(capture::payload(scratch, want));
+    }
+}
+
+/// The header of the operation's records; what differs between its pieces is filled in later.
+#[inline(always)]
+fn header(op: Operation, caller: Caller, call: Call, inode: u32, time_ns: u64, offset: u64, arrival_ns: u64) -> DataHeader {
+    DataHeader {
+        kind: KIND_DATA,
+        captured_len: 0,
+        sock: op.sock.0,
+        time_ns,
+        arrival_ns,
+        offset,
+        total_len: op.len,
+        piece_offset: 0,
+        tgid: caller.tgid,
+        thread: caller.thread,
+        inode,
+        syscall: call.number,
+        direction: op.direction,
+        flags: 0,
     }
 }
 

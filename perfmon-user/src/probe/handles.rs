@@ -143,6 +143,14 @@ impl Probes {
     }
 }
 
+/// The capture thread, the target manager and the API share the handles; the ring goes to one thread.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    const fn sent<T: Send>() {}
+    shared::<Probes>();
+    sent::<Ring>();
+};
+
 /// A poisoned lock guards a map handle, which has no state that a panic could have left half-made.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -74,7 +74,6 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
     }
     Ok(KernelOffsets {
         sock_family: at("sock_common", "skc_family")?,
-        sock_state: at("sock_common", "skc_state")?,
         sock_local_port: at("sock_common", "skc_num")?,
         sock_peer_port: at("sock_common", "skc_dport")?,
         sock_local_v4: at("sock_common", "skc_rcv_saddr")?,

@@ -4,8 +4,8 @@
 mod expected;
 mod observed;
 
-use std::io::{BufRead as _, Write as _};
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use expected::{Operation, Script, Seen};
@@ -26,6 +26,16 @@ fn start(options: &StartOptions) -> Option<Probes> {
     }
 }
 
+/// Starts a script, which waits for [`go`].
+fn script(name: &str, arguments: &[&str]) -> Child {
+    let path = format!("{}/tests/capture/{name}", env!("CARGO_MANIFEST_DIR"));
+    Command::new("python3").arg(path).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+fn go(child: &mut Child) {
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+}
+
 /// Runs the traffic with every byte captured.
 fn run(tier: Tier) -> Option<(Script, Observed)> {
     let options = StartOptions {
@@ -38,11 +48,10 @@ fn run(tier: Tier) -> Option<(Script, Observed)> {
     };
     let probes = start(&options)?;
     assert_eq!(probes.tier(), tier);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capture/traffic.py");
-    let mut child = Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    probes.watch(child.id()).unwrap();
-    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let mut child = script("traffic.py", &[]);
     let pid = child.id();
+    probes.watch(pid).unwrap();
+    go(&mut child);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let observed = Observed::drain(&probes, |observed| observed.exit(pid).is_some());
@@ -146,11 +155,10 @@ fn budgets_bound_what_is_captured_of_a_run() {
     let options =
         StartOptions { watch_all: false, request_budget: 150, response_budget: 40, operation_head: 16, ..StartOptions::default() };
     let Some(probes) = start(&options) else { return };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capture/runs.py");
-    let mut child = Command::new("python3").arg(script).stdin(Stdio::piped()).spawn().unwrap();
+    let mut child = script("runs.py", &[]);
     let pid = child.id();
     probes.watch(pid).unwrap();
-    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    go(&mut child);
     assert!(child.wait().unwrap().success());
     let observed = Observed::drain(&probes, |observed| observed.exit(pid).is_some());
     let captured = |role: Role, direction: Direction| -> Vec<usize> {
@@ -174,14 +182,13 @@ fn budgets_bound_what_is_captured_of_a_run() {
 #[test]
 fn connections_have_lives_of_their_own() {
     let Some(probes) = start(&StartOptions { watch_all: false, ..StartOptions::default() }) else { return };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capture/lives.py");
-    let mut child = Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = script("lives.py", &[]);
     let pid = child.id();
     let mut lines =
         std::io::BufReader::new(child.stdout.take().unwrap()).lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     let early = lines.next().unwrap();
     probes.watch(pid).unwrap();
-    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    go(&mut child);
     let (reset, short) = (lines.next().unwrap(), lines.next().unwrap());
     assert!(child.wait().unwrap().success());
     let observed = Observed::drain(&probes, |observed| observed.exit(pid).is_some());
@@ -221,11 +228,10 @@ fn connections_have_lives_of_their_own() {
 fn a_full_ring_is_counted_by_process_and_the_rest_is_exact() {
     let options = StartOptions { watch_all: false, ring_bytes: 64 * 1024, ..StartOptions::default() };
     let Some(probes) = start(&options) else { return };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capture/runs.py");
-    let mut child = Command::new("python3").args([script, "2000"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut child = script("runs.py", &["2000"]);
     let pid = child.id();
     probes.watch(pid).unwrap();
-    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    go(&mut child);
     assert!(child.wait().unwrap().success());
     let lost = probes.losses().iter().find(|(name, _)| *name == "ring_full").unwrap().1;
     assert!(lost > 1000, "{lost}");
@@ -260,6 +266,44 @@ fn processes_are_followed_from_exec_to_exit() {
     assert_eq!(observed.exit(child_of_child).unwrap().exit_code, 0);
     std::thread::sleep(Duration::from_millis(20));
     assert!(!probes.watched().contains(&pid), "the watch ends with the process");
+}
+
+#[test]
+fn a_process_that_begins_to_listen_is_watched() {
+    let mut child = script("runs.py", &[]);
+    let pid = child.id();
+    let Some(probes) = start(&StartOptions { watch_all: false, watch_new: true, ..StartOptions::default() }) else {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return;
+    };
+    go(&mut child);
+    assert!(child.wait().unwrap().success());
+    let observed = Observed::drain(&probes, |observed| observed.exit(pid).is_some());
+    assert!(observed.exec(pid).is_none(), "it was there before");
+    let server = observed.opens().find(|open| open.pid == pid && open.role == Role::Server).unwrap();
+    let Address::Ip(address) = &server.local else { panic!("{server:?}") };
+    assert!(observed.all_states().contains(&StateChange::Listen(address.port())));
+    assert_eq!(observed.operations(server.key.inode, Direction::In).iter().filter(|operation| !operation.eof).count(), 6);
+}
+
+#[test]
+fn children_are_watched_and_perfmon_is_not() {
+    for (follow, expected) in [(true, 2), (false, 0)] {
+        let Some(probes) = start(&StartOptions { watch_all: false, follow, ..StartOptions::default() }) else { return };
+        let mut child = script("runs.py", &["fork"]);
+        let pid = child.id();
+        probes.watch(pid).unwrap();
+        probes.watch(std::process::id()).unwrap();
+        go(&mut child);
+        assert!(child.wait().unwrap().success());
+        let (mut a, mut b) = std::os::unix::net::UnixStream::pair().unwrap();
+        a.write_all(b"own").unwrap();
+        b.read_exact(&mut [0; 3]).unwrap();
+        let observed = Observed::drain(&probes, |observed| observed.exit(pid).is_some());
+        assert!(observed.opens().all(|open| open.pid != pid && open.pid != std::process::id()));
+        assert_eq!(observed.opens().count(), expected, "follow {follow}");
+    }
 }
 
 #[test]

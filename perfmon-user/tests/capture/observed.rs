@@ -111,6 +111,10 @@ impl Observed {
         self.states.iter().filter(|(of, _)| *of == inode).map(|(_, change)| *change).collect()
     }
 
+    pub fn all_states(&self) -> Vec<StateChange> {
+        self.states.iter().map(|(_, change)| *change).collect()
+    }
+
     pub fn last_state(&self, inode: u32) -> Option<StateChange> {
         self.states(inode).last().copied()
     }
