@@ -136,12 +136,12 @@ pub(super) static KEYS: &[Key<Config>] = &[
         show: |config| Some(config.capture.ring_mib.to_string()),
     },
     Key {
-        about: about("capture.request_budget", None, "integer from 256 to 65536", "Bytes captured at the beginning of each request."),
+        about: about("capture.request_budget", None, "integer from 256 to 262144", "Bytes captured at the beginning of each request."),
         set: |config, node| bytes(node, 256).map(|value| config.capture.request_budget = value),
         show: |config| Some(config.capture.request_budget.to_string()),
     },
     Key {
-        about: about("capture.response_budget", None, "integer from 256 to 65536", "Bytes captured at the beginning of each answer."),
+        about: about("capture.response_budget", None, "integer from 256 to 262144", "Bytes captured at the beginning of each answer."),
         set: |config, node| bytes(node, 256).map(|value| config.capture.response_budget = value),
         show: |config| Some(config.capture.response_budget.to_string()),
     },
@@ -149,7 +149,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
         about: about(
             "capture.operation_head",
             None,
-            "integer from 0 to 65536",
+            "integer from 0 to 262144",
             "Bytes captured of each further operation of the same request or answer.",
         ),
         set: |config, node| bytes(node, 0).map(|value| config.capture.operation_head = value),
@@ -328,7 +328,7 @@ fn power_of_two(node: &Node) -> Checked<u32> {
 }
 
 fn bytes(node: &Node, least: i64) -> Checked<u32> {
-    node.integer(least, 65_536).map(|value| value as u32)
+    node.integer(least, 262_144).map(|value| value as u32)
 }
 
 fn pid(node: &Node) -> Checked<u32> {
