@@ -14,6 +14,7 @@ mod top;
 use std::process::ExitCode;
 
 use crate::cli::{EXIT_USAGE, Invocation};
+use crate::config::Config;
 use crate::probe::ProbeError;
 
 /// Failed while running.
@@ -62,7 +63,7 @@ impl Failure {
 pub fn start(invocation: Invocation) -> ExitCode {
     let result = match invocation {
         Invocation::Run { config, command } => run::run(&config, &command, None),
-        Invocation::Record { config, output } => run::run(&config, &[], Some(&output)),
+        Invocation::Record { config, output } => run::run(&Config { no_store: true, ..*config }, &[], Some(&output)),
         Invocation::Replay { config, file } => replay::replay(&config, &file),
         Invocation::Check { config, json } => check::check(&config, json),
         Invocation::Print(text) => print(&text),

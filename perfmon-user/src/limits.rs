@@ -74,3 +74,11 @@ pub const INTERVALS: usize = 65_536;
 pub const FILE_SYSTEMS: usize = 64;
 /// Network interfaces of the host that are told.
 pub const INTERFACES: usize = 64;
+/// Series of the history on disk; further ones are added up in one series `(other)` a service.
+pub const STORE_SERIES: usize = 20_000;
+/// Cells, and records, that wait for a file that cannot be written; more are dropped and counted.
+pub const STORE_PENDING: usize = 20_000;
+/// Slow and failed requests kept one by one of one transaction, about a second.
+pub const STORE_REQUESTS: usize = 200;
+/// Points of one answer of `/api/v1/history`.
+pub const HISTORY_POINTS: u64 = 10_000;

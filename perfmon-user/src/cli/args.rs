@@ -113,6 +113,9 @@ pub(super) struct RunArgs {
     /// Append every record to a file, one JSON object a line; - is standard output
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub jsonl: Option<String>,
+    /// File of the history on disk [default: /var/lib/perfmon/perfmon.db]
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub db: Option<String>,
     /// Keep no history on disk
     #[arg(long, help_heading = "Output")]
     pub no_store: bool,

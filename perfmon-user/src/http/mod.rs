@@ -8,6 +8,7 @@ mod destinations;
 mod endpoints;
 mod findings;
 pub mod health;
+mod history;
 mod listener;
 mod metrics;
 mod own;
@@ -36,6 +37,7 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::counters::Counters;
 use crate::limits;
 use crate::record::{Record, WallTime};
+use crate::store;
 
 pub use access::Access;
 pub use alive::Readiness;
@@ -63,6 +65,8 @@ pub struct Parts {
     pub now: fn() -> WallTime,
     /// Becomes true, or its sender goes, when the server has to end.
     pub shutdown: watch::Receiver<bool>,
+    /// History on disk, when there is one.
+    pub history: Option<store::Reader>,
 }
 
 /// What the routes share.
@@ -120,6 +124,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/api/v1/system", get(resources::system))
         .route("/api/v1/processes", get(resources::processes))
         .route("/api/v1/findings", get(findings::findings))
+        .route("/api/v1/history", get(history::history))
         .route("/api/v1/self", get(own::own))
         .route("/api/v1/stream", get(stream::stream))
         .fallback(answer::unknown_route)

@@ -186,6 +186,7 @@ fn server_with(snapshot: Snapshot, listen: &str, token: Option<&str>, ready: boo
         readiness: Box::new(move || readiness.clone()),
         now: || WallTime(1_795_341_599_123_456_789),
         shutdown: asked,
+        history: None,
     });
     Server { state, snapshots, shutdown }
 }
@@ -487,4 +488,5 @@ async fn the_page_links_only_routes_that_exist() {
     }
 }
 
+mod history;
 mod live;
