@@ -7,6 +7,7 @@ mod logging;
 mod own;
 mod recorder;
 mod replay;
+mod report;
 mod run;
 mod sampler;
 mod top;
@@ -66,6 +67,7 @@ pub fn start(invocation: Invocation) -> ExitCode {
         Invocation::Record { config, output } => run::run(&Config { no_store: true, ..*config }, &[], Some(&output)),
         Invocation::Replay { config, file } => replay::replay(&config, &file),
         Invocation::Check { config, json } => check::check(&config, json),
+        Invocation::Report { config, period, format, output } => report::report(&config, period, format, output.as_deref()),
         Invocation::Print(text) => print(&text),
         Invocation::Top { url, named, config } => top::top(&config, &url, named),
     };

@@ -27,6 +27,8 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Run a file of `perfmon record` through the same pipeline; needs no privileges
     Replay(ReplayArgs),
+    /// Make a performance report from the history on disk
+    Report(ReportArgs),
     /// Show or check the configuration
     #[command(after_help = examples::CONFIG)]
     Config {
@@ -174,6 +176,31 @@ pub(super) struct ReplayArgs {
     /// Append every record to a file, one JSON object a line; - is standard output
     #[arg(long, value_name = "PATH")]
     pub jsonl: Option<String>,
+    #[command(flatten)]
+    pub general: GeneralArgs,
+}
+
+#[derive(Group, Debug)]
+#[command(after_help = examples::REPORT)]
+pub(super) struct ReportArgs {
+    /// The last day or week: day, week [default: day]
+    #[arg(long, value_name = "PERIOD")]
+    pub period: Option<String>,
+    /// Begin of the period, like 2026-01-31 or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// End of the period [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Form: html, md, json [default: md]
+    #[arg(long, value_name = "FORM")]
+    pub format: Option<String>,
+    /// File to write [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// File of the history on disk [default: the configured one]
+    #[arg(long, value_name = "PATH")]
+    pub db: Option<String>,
     #[command(flatten)]
     pub general: GeneralArgs,
 }

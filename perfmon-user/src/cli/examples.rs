@@ -33,6 +33,13 @@ pub(super) const REPLAY: &str = "Examples:
   perfmon replay session.perfmon
   perfmon replay session.perfmon --jsonl -";
 
+pub(super) const REPORT: &str = "Examples:
+  perfmon report
+  perfmon report --period week --format html -o week.html
+  perfmon report --from 2026-01-31 --to 2026-02-01 --format json
+
+A date without a zone is one of this host; reports in JSON tell UTC.";
+
 pub(super) const CONFIG: &str = "Examples:
   perfmon config print
   perfmon config print --config perfmon.toml

@@ -4,6 +4,7 @@ mod args;
 mod examples;
 mod flags;
 mod parse;
+mod report;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -17,6 +18,7 @@ use crate::config::{self, Config, Problem, Sources};
 use args::{Args, Command, ConfigAction, GeneralArgs};
 use flags::Flags;
 use parse::Parsed;
+pub use report::{Period, ReportFormat};
 pub use url::Url;
 
 /// Exit code of wrong usage or configuration.
@@ -61,6 +63,17 @@ pub enum Invocation {
         config: Box<Config>,
         /// File to read.
         file: PathBuf,
+    },
+    /// `perfmon report`.
+    Report {
+        /// Checked configuration; its `db` is read.
+        config: Box<Config>,
+        /// Which time it tells of.
+        period: Period,
+        /// Its form.
+        format: ReportFormat,
+        /// File to write; standard output without.
+        output: Option<PathBuf>,
     },
     /// Text for standard output; nothing else to do.
     Print(String),
@@ -153,6 +166,12 @@ impl Reading {
                 }
                 let config = self.config(&args.general, |flags| flags.value("jsonl", "--jsonl", args.jsonl.as_ref()))?;
                 Some(Invocation::Replay { config, file: args.file })
+            }
+            Command::Report(args) => {
+                let asked = report::read(&args, &jiff::tz::TimeZone::system(), &mut self.problems);
+                let config = self.config(&args.general, |flags| flags.value("db", "--db", args.db.as_ref()))?;
+                let (period, format) = asked?;
+                Some(Invocation::Report { config, period, format, output: args.output })
             }
             Command::Config { action } => self.configuration(action),
             Command::Completions { shell } => Some(Invocation::Print(completions(shell))),

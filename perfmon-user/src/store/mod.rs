@@ -11,7 +11,7 @@ mod rollup;
 mod schema;
 mod series;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 
 use std::io;

@@ -64,9 +64,9 @@ pub struct History {
 }
 
 impl Reader {
-    /// Of a file that some perfmon writes or wrote.
-    pub fn of_file(path: PathBuf) -> Self {
-        Self { path, retention: Retention::default(), shared: None }
+    /// Of a file that some perfmon writes or wrote, and how long it keeps what.
+    pub fn of_file(path: PathBuf, retention: Retention) -> Self {
+        Self { path, retention, shared: None }
     }
 
     pub(super) fn of_running(path: PathBuf, retention: Retention, shared: Arc<Shared>) -> Self {
@@ -90,7 +90,7 @@ impl Reader {
         let level = Level::reaching(query.from, query.now, &self.retention);
         let step = query.step.max(1).next_multiple_of(level.seconds());
         let (from, to) = (query.from - query.from % step, query.to.next_multiple_of(step));
-        let coarsest = Level::ALL.into_iter().rev().find(|level| step % level.seconds() == 0).unwrap_or(Level::Finest);
+        let coarsest = Level::ALL.into_iter().rev().find(|level| step.is_multiple_of(level.seconds())).unwrap_or(Level::Finest);
         let db = self.open()?;
         let steps = db.unchecked_transaction()?;
         let pieces = coarsest.cover(from, to, &complete_until(&steps)?);

@@ -15,7 +15,8 @@ const PART: u64 = 10;
 pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<(), StoreError> {
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     for level in Level::ALL {
-        remove(&transaction, level, now_s.saturating_sub(retention.seconds(level)))?;
+        // An hour longer, so that a report on exactly that time finds all of it.
+        remove(&transaction, level, now_s.saturating_sub(retention.seconds(level) + Level::Hour.seconds()))?;
     }
     let oldest_ns = now_s.saturating_sub(retention.records.as_secs()).saturating_mul(1_000_000_000);
     // By kind, since that is how the index is ordered.

@@ -40,7 +40,7 @@ async fn history_is_a_point_a_step_with_gaps() {
     let (_, shop) = get(&server, &format!("/api/v1/history?metric=request.response_time_ms.p95&service=shop&{range}")).await;
     assert_eq!(shop["points"][0]["value"], 100.0);
     let (_, hour) = get(&server, "/api/v1/history?metric=memory_percent").await;
-    assert_eq!((hour["step_s"].as_u64(), hour["points"].as_array().unwrap().len()), (Some(10), 361));
+    assert_eq!((hour["step_s"].as_u64(), hour["points"].as_array().unwrap().len()), (Some(10), 360));
     let (_, own) = get(&server, "/api/v1/self").await;
     assert_eq!(own["store"]["state"], "ok");
 }

@@ -29,7 +29,7 @@ fn until(store: &Store, clock: &AtomicU64, wanted: impl Fn(&StoreReport) -> bool
 }
 
 fn count(path: &Path) -> u64 {
-    let totals = Reader::of_file(path.into()).totals(Kind::Request, DAY, DAY + 100_000, DAY + 100_000).unwrap();
+    let totals = Reader::of_file(path.into(), Retention::default()).totals(Kind::Request, DAY, DAY + 100_000, DAY + 100_000).unwrap();
     totals.iter().map(|(_, cell)| cell.count).sum()
 }
 
