@@ -82,3 +82,11 @@ pub const ALERTS_RESOLVED: usize = 100;
 pub const SILENCES: usize = 100;
 /// Pieces of news that wait for one channel; a further one is refused and counted.
 pub const CHANNEL_QUEUE: usize = 64;
+/// Series of the history on disk; further ones are added up in one series `(other)` a service.
+pub const STORE_SERIES: usize = 20_000;
+/// Cells, and records, that wait for a file that cannot be written; more are dropped and counted.
+pub const STORE_PENDING: usize = 20_000;
+/// Slow and failed requests kept one by one of one transaction, about a second.
+pub const STORE_REQUESTS: usize = 200;
+/// Points of one answer of `/api/v1/history`.
+pub const HISTORY_POINTS: u64 = 10_000;

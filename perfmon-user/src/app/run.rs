@@ -21,6 +21,7 @@ use crate::export::jsonl;
 use crate::http::{self, Access, HttpState, Parts};
 use crate::limits::BATCH_QUEUE;
 use crate::probe::{self, Probes, StartOptions, TierChoice};
+use crate::store::{self, Store};
 use crate::target::command::Launched;
 use crate::target::{Describer, Processes, Selector, ServiceRule, Target};
 use crate::ui::Messages;
@@ -166,10 +167,15 @@ impl Running {
     async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
-        let state = HttpState::new(self.parts(config, snapshot.clone(), shutdown));
+        let store = start_store(config, &self.counters)?;
+        let history = store.as_ref().map(Store::reader);
+        let state = HttpState::new(Parts { history, ..self.parts(config, snapshot.clone(), shutdown) });
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         if let Some(writer) = self.jsonl.take() {
             consumers.push(Box::new(writer));
+        }
+        if let Some(store) = store {
+            consumers.push(Box::new(store));
         }
         let hub = Hub { batches: self.to_hub, snapshots, consumers, counters: self.counters.clone() };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
@@ -207,8 +213,25 @@ impl Running {
             alerts: self.alerting.desk(),
             now: clock::wall_now,
             shutdown,
+            history: None,
         }
     }
+}
+
+/// The history on disk, unless it is not wanted.
+fn start_store(config: &Config, counters: &Arc<Counters>) -> anyhow::Result<Option<Store>> {
+    if config.no_store {
+        return Ok(None);
+    }
+    let options =
+        store::Options { path: config.db.clone(), max_bytes: config.store.max_bytes, retention: retention(config), now: clock::wall_now };
+    Store::start(options, counters.clone()).map(Some).context("the thread of the history could not be started")
+}
+
+/// How long history is kept.
+pub(super) fn retention(config: &Config) -> store::Retention {
+    let kept = &config.store;
+    store::Retention { finest: kept.keep_seconds, minute: kept.keep_minutes, hour: kept.keep_hours, records: kept.keep_records }
 }
 
 /// Waits for the end; gives the exit status.

@@ -33,6 +33,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: AlertsCommand,
     },
+    /// Make a performance report from the history on disk
+    Report(ReportArgs),
     /// Show or check the configuration
     #[command(after_help = examples::CONFIG)]
     Config {
@@ -119,6 +121,9 @@ pub(super) struct RunArgs {
     /// Append every record to a file, one JSON object a line; - is standard output
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub jsonl: Option<String>,
+    /// File of the history on disk [default: /var/lib/perfmon/perfmon.db]
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub db: Option<String>,
     /// Keep no history on disk
     #[arg(long, help_heading = "Output")]
     pub no_store: bool,
@@ -186,6 +191,31 @@ pub(super) struct ServerArgs {
     /// Where perfmon serves [default: the configured address]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    #[command(flatten)]
+    pub general: GeneralArgs,
+}
+
+#[derive(Group, Debug)]
+#[command(after_help = examples::REPORT)]
+pub(super) struct ReportArgs {
+    /// The last day or week: day, week [default: day]
+    #[arg(long, value_name = "PERIOD")]
+    pub period: Option<String>,
+    /// Begin of the period, like 2026-01-31 or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// End of the period [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Form: html, md, json [default: md]
+    #[arg(long, value_name = "FORM")]
+    pub format: Option<String>,
+    /// File to write [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// File of the history on disk [default: the configured one]
+    #[arg(long, value_name = "PATH")]
+    pub db: Option<String>,
     #[command(flatten)]
     pub general: GeneralArgs,
 }

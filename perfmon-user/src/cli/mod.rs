@@ -5,6 +5,7 @@ mod args;
 mod examples;
 mod flags;
 mod parse;
+mod report;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -19,6 +20,7 @@ pub use alerts::AlertsAction;
 use args::{Args, Command, ConfigAction, GeneralArgs};
 use flags::Flags;
 use parse::Parsed;
+pub use report::{Period, ReportFormat};
 pub use url::Url;
 
 /// Exit code of wrong usage or configuration.
@@ -72,6 +74,17 @@ pub enum Invocation {
         config: Box<Config>,
         /// What to do.
         action: AlertsAction,
+    },
+    /// `perfmon report`.
+    Report {
+        /// Checked configuration; its `db` is read.
+        config: Box<Config>,
+        /// Which time it tells of.
+        period: Period,
+        /// Its form.
+        format: ReportFormat,
+        /// File to write; standard output without.
+        output: Option<PathBuf>,
     },
     /// Text for standard output; nothing else to do.
     Print(String),
@@ -166,6 +179,12 @@ impl Reading {
                 Some(Invocation::Replay { config, file: args.file })
             }
             Command::Alerts { action } => self.alerts(action),
+            Command::Report(args) => {
+                let asked = report::read(&args, &jiff::tz::TimeZone::system(), &mut self.problems);
+                let config = self.config(&args.general, |flags| flags.value("db", "--db", args.db.as_ref()))?;
+                let (period, format) = asked?;
+                Some(Invocation::Report { config, period, format, output: args.output })
+            }
             Command::Config { action } => self.configuration(action),
             Command::Completions { shell } => Some(Invocation::Print(completions(shell))),
             Command::Man { command } => self.manual(command.as_deref()),

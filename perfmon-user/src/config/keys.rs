@@ -55,6 +55,16 @@ pub(super) static KEYS: &[Key<Config>] = &[
         },
     },
     Key {
+        about: about(
+            "db",
+            Some("--db"),
+            "path",
+            "File of the history on disk. It and its folder are made when they do not exist, readable for you alone.",
+        ),
+        set: |config, node| node.text().map(|text| config.db = PathBuf::from(text)),
+        show: |config| Some(show_text(&config.db.to_string_lossy())),
+    },
+    Key {
         about: about("no_store", Some("--no-store"), "`true` or `false`", "Keep no history on disk."),
         set: |config, node| node.bool().map(|value| config.no_store = value),
         show: |config| Some(config.no_store.to_string()),
@@ -154,6 +164,41 @@ pub(super) static KEYS: &[Key<Config>] = &[
         ),
         set: |config, node| bytes(node, 0).map(|value| config.capture.operation_head = value),
         show: |config| Some(config.capture.operation_head.to_string()),
+    },
+    Key {
+        about: about(
+            "store.max_bytes",
+            None,
+            "integer from 1048576",
+            "Size of the history on disk in bytes beyond which the oldest goes, figures of ten seconds and single records first.",
+        ),
+        set: |config, node| node.integer(1 << 20, i64::MAX).map(|value| config.store.max_bytes = value as u64),
+        show: |config| Some(config.store.max_bytes.to_string()),
+    },
+    Key {
+        about: about("store.keep_seconds", None, "duration from `1h`", "How long figures of ten seconds are kept."),
+        set: |config, node| node.duration(HOUR, 10 * YEAR).map(|value| config.store.keep_seconds = value),
+        show: |config| Some(show_text(&duration::show(config.store.keep_seconds))),
+    },
+    Key {
+        about: about("store.keep_minutes", None, "duration from `1h`", "How long figures of a minute are kept."),
+        set: |config, node| node.duration(HOUR, 10 * YEAR).map(|value| config.store.keep_minutes = value),
+        show: |config| Some(show_text(&duration::show(config.store.keep_minutes))),
+    },
+    Key {
+        about: about("store.keep_hours", None, "duration from `1h`", "How long figures of an hour are kept."),
+        set: |config, node| node.duration(HOUR, 10 * YEAR).map(|value| config.store.keep_hours = value),
+        show: |config| Some(show_text(&duration::show(config.store.keep_hours))),
+    },
+    Key {
+        about: about(
+            "store.keep_records",
+            None,
+            "duration from `1h`",
+            "How long model calls, agent runs, tools, findings, alerts, and slow and failed requests, one by one, are kept.",
+        ),
+        set: |config, node| node.duration(HOUR, 10 * YEAR).map(|value| config.store.keep_records = value),
+        show: |config| Some(show_text(&duration::show(config.store.keep_records))),
     },
     Key {
         about: about(
@@ -257,6 +302,9 @@ pub(super) static KEYS: &[Key<Config>] = &[
     alert_keys::CPU_USAGE,
     alert_keys::DISK_USAGE,
 ];
+
+/// The shortest time that history may be kept.
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Keys of an entry of `endpoints`.
 static ENDPOINT_KEYS: &[Key<EndpointRule>] = &[

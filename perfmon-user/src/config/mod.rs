@@ -26,7 +26,9 @@ pub use duration::parse as parse_duration;
 pub use node::Node;
 pub use origin::{Origin, Problem};
 pub use print::print;
-pub use settings::{Capture, Config, Display, EndpointRule, Http, Jsonl, LogLevel, ServiceRule, TargetSpec, Targets, Tier, Ui};
+pub use settings::{
+    Capture, Config, Display, EndpointRule, Http, Jsonl, LogLevel, ServiceRule, StoreSettings, TargetSpec, Targets, Tier, Ui,
+};
 
 use key::{Key, flatten, join, unknown};
 use keys::KEYS;

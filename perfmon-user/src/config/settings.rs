@@ -14,8 +14,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where records go as lines of JSON.
     pub jsonl: Option<Jsonl>,
+    /// File of the history on disk.
+    pub db: PathBuf,
     /// No history on disk.
     pub no_store: bool,
+    /// How much history is kept, and how long.
+    pub store: StoreSettings,
     /// What is shown on the terminal.
     pub ui: Ui,
     /// When to end by itself.
@@ -41,7 +45,9 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9911)),
             jsonl: None,
+            db: PathBuf::from("/var/lib/perfmon/perfmon.db"),
             no_store: false,
+            store: StoreSettings::default(),
             ui: Ui::Auto,
             duration: None,
             log: LogLevel::Info,
@@ -97,6 +103,28 @@ pub enum Display {
     Lines,
     /// Nothing.
     Nothing,
+}
+
+/// What is kept of history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Size of the file beyond which the oldest goes.
+    pub max_bytes: u64,
+    /// How long figures of ten seconds are kept.
+    pub keep_seconds: Duration,
+    /// How long figures of a minute are kept.
+    pub keep_minutes: Duration,
+    /// How long figures of an hour are kept.
+    pub keep_hours: Duration,
+    /// How long single records are kept.
+    pub keep_records: Duration,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self { max_bytes: 1 << 30, keep_seconds: days(1), keep_minutes: days(14), keep_hours: days(400), keep_records: days(31) }
+    }
 }
 
 /// Least severe message that is logged.

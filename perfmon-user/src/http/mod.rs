@@ -9,6 +9,7 @@ mod destinations;
 mod endpoints;
 mod findings;
 pub mod health;
+mod history;
 mod listener;
 mod metrics;
 mod own;
@@ -39,6 +40,7 @@ use crate::alert::Desk;
 use crate::counters::Counters;
 use crate::limits;
 use crate::record::{Record, WallTime};
+use crate::store;
 
 pub use access::Access;
 pub use alive::Readiness;
@@ -71,6 +73,8 @@ pub struct Parts {
     pub now: fn() -> WallTime,
     /// Becomes true, or its sender goes, when the server has to end.
     pub shutdown: watch::Receiver<bool>,
+    /// History on disk, when there is one.
+    pub history: Option<store::Reader>,
 }
 
 /// What the routes share.
@@ -134,6 +138,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/api/v1/alerts/{id}/resolve", post(alerts::resolve))
         .route("/api/v1/silences", get(alerts::silences).post(alerts::silence))
         .route("/api/v1/silences/{id}", delete(alerts::unsilence))
+        .route("/api/v1/history", get(history::history))
         .route("/api/v1/self", get(own::own))
         .route("/api/v1/stream", get(stream::stream))
         .fallback(answer::unknown_route)

@@ -197,6 +197,7 @@ fn server_over(alerts: Arc<Desk>, snapshot: Snapshot, listen: &str, token: Optio
         alerts,
         now: || WallTime(1_795_341_599_123_456_789),
         shutdown: asked,
+        history: None,
     });
     Server { state, snapshots, shutdown }
 }
@@ -499,4 +500,5 @@ async fn the_page_links_only_routes_that_exist() {
 }
 
 mod alerts;
+mod history;
 mod live;

@@ -5,6 +5,7 @@ mod finding;
 mod gauges;
 mod host;
 mod llm;
+pub mod metric;
 mod request;
 mod unit;
 
