@@ -19,8 +19,9 @@ use crate::config::{Config, Display, Jsonl, Tier, Ui};
 use crate::counters::Counters;
 use crate::export::jsonl;
 use crate::http::{self, Access, HttpState, Parts};
-use crate::limits::BATCH_QUEUE;
+use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE};
 use crate::probe::{self, Probes, StartOptions, TierChoice};
+use crate::record::WallTime;
 use crate::store::{self, Store};
 use crate::target::command::Launched;
 use crate::target::{Describer, Processes, Selector, ServiceRule, Target};
@@ -33,6 +34,9 @@ use super::hub::{Consumer, Hub};
 use super::own::{Own, readiness};
 use super::recorder::Recorder;
 use super::{Failure, logging, sampler};
+
+/// Alerts that began longer ago are not taken up again.
+const EARLIER_ALERTS: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Runs until Ctrl-C, SIGTERM, the duration or the command's end.
 pub fn run(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<u8, Failure> {
@@ -73,9 +77,7 @@ impl Prepared {
             .jsonl
             .as_ref()
             .map(|to| jsonl::Writer::start(&destination(to), counters.clone()).map_err(|error| or_problem("--jsonl".into(), &error)).ok());
-        // A store hands over what an earlier run left here.
-        let stored = Vec::new();
-        let desk = alert::Desk::new(&config.alerts.settings(), stored, alert::Patience::default(), counters.clone())
+        let desk = alert::Desk::new(&config.alerts.settings(), earlier_alerts(config), alert::Patience::default(), counters.clone())
             .map_err(|error| or_problem("alerts.channels".into(), &error))
             .ok();
         let describer = Describer::new(&service_rules(config));
@@ -226,6 +228,17 @@ fn start_store(config: &Config, counters: &Arc<Counters>) -> anyhow::Result<Opti
     let options =
         store::Options { path: config.db.clone(), max_bytes: config.store.max_bytes, retention: retention(config), now: clock::wall_now };
     Store::start(options, counters.clone()).map(Some).context("the thread of the history could not be started")
+}
+
+/// What earlier runs left of alerts, so that nothing is told twice; an unreadable history leaves none.
+fn earlier_alerts(config: &Config) -> Vec<crate::record::Alert> {
+    if config.no_store || !config.db.exists() {
+        return Vec::new();
+    }
+    let now = clock::wall_now();
+    let from = WallTime(now.0.saturating_sub(EARLIER_ALERTS.as_nanos() as u64));
+    let lines = store::Reader::of_file(config.db.clone(), retention(config)).records("alert", from, now, ALERTS_OPEN + ALERTS_RESOLVED);
+    lines.unwrap_or_default().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// How long history is kept.
