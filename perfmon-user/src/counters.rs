@@ -84,4 +84,10 @@ counters! {
     agent_processes_evicted,
     /// Inbound requests not linked to model calls because too many were under way.
     agent_inbound_evicted,
+    /// Connections that were recognised as TLS.
+    tls_connections,
+    /// TLS objects forgotten because there were too many.
+    tls_objects_evicted,
+    /// Bytes of plaintext whose connection never became known.
+    tls_bytes_unplaced,
 }

@@ -74,3 +74,13 @@ pub const INTERVALS: usize = 65_536;
 pub const FILE_SYSTEMS: usize = 64;
 /// Network interfaces of the host that are told.
 pub const INTERFACES: usize = 64;
+/// Different TLS libraries that are probed.
+pub const TLS_LIBRARIES: usize = 256;
+/// TLS objects whose socket is known or looked for.
+pub const TLS_OBJECTS: usize = 65_536;
+/// Plaintext that waits for its socket: bytes of one object, and of all.
+pub const TLS_HELD_BYTES: usize = 256 * 1024;
+/// See `TLS_HELD_BYTES`.
+pub const TLS_HELD_BYTES_IN_ALL: usize = 16 << 20;
+/// Writes of a thread that wait for the send that carries them.
+pub const TLS_WRITES_WAITING: usize = 64;
