@@ -10,6 +10,10 @@ use crate::track::{Content, Segment};
 
 use super::Capture;
 
+mod records;
+
+use records::Records;
+
 /// Receives that are remembered until their plaintext is read.
 const RECEIPTS: usize = 64;
 /// The least that a record adds to its plaintext: header, tag, and what every version has beside.
@@ -37,13 +41,20 @@ pub(super) struct Cipher {
 
 /// One direction: bytes on the wire and of plaintext, and how many of both were told in records. Wire bytes may come after what they
 /// carry, so the difference may be negative for a moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Way {
     wire: i64,
     plain: i64,
     told_wire: i64,
     told_plain: i64,
-    begun: bool,
+    /// Until the first plaintext.
+    records: Option<Box<Records>>,
+}
+
+impl Way {
+    fn new() -> Self {
+        Self { wire: 0, plain: 0, told_wire: 0, told_plain: 0, records: Some(Box::default()) }
+    }
 }
 
 /// A receive.
@@ -62,8 +73,8 @@ impl Cipher {
             wished: None,
             hellos: Some(Box::default()),
             overhead: USUAL_OVERHEAD,
-            incoming: Way::default(),
-            outgoing: Way::default(),
+            incoming: Way::new(),
+            outgoing: Way::new(),
             receipts: VecDeque::new(),
             sent_ns: 0,
             unsent: VecDeque::new(),
@@ -82,7 +93,11 @@ impl Cipher {
             Content::Gap(len) => len,
             Content::Unknown => return,
         };
-        self.way(segment.direction).wire += len as i64;
+        let way = self.way(segment.direction);
+        if let Some(records) = &mut way.records {
+            records.push(way.wire, segment.content);
+        }
+        way.wire += len as i64;
         self.listen(segment);
         if segment.direction == Direction::Out {
             self.sent_ns = segment.time_ns;
@@ -144,13 +159,19 @@ impl Cipher {
     }
 
     /// Plaintext of so many calls' lengths passes: bytes on the wire before it, which the handshake needed, belong to no request.
-    pub(super) fn begin(&mut self, direction: Direction, calls: impl Iterator<Item = u32>) {
+    pub(super) fn begin(&mut self, direction: Direction, calls: impl Iterator<Item = u32> + Clone) {
         let overhead = self.overhead;
         let way = self.way(direction);
-        if !way.begun {
-            way.begun = true;
-            way.told_wire = way.wire - calls.map(|len| wire_len(len.into(), overhead) as i64).sum::<i64>();
-        }
+        let Some(records) = way.records.take() else { return };
+        let first = calls.clone().find(|len| *len > 0).map(|len| wire_len(len.min(RECORD_PLAINTEXT).into(), overhead));
+        way.told_wire = first
+            .and_then(|len| records.find(len, way.wire))
+            .unwrap_or_else(|| way.wire - calls.map(|len| wire_len(len.into(), overhead) as i64).sum::<i64>());
+    }
+
+    /// Nothing of the ciphertext but its sizes matters any more.
+    pub(super) fn is_settled(&self) -> bool {
+        self.incoming.records.is_none() && self.outgoing.records.is_none()
     }
 
     /// The time of plaintext and, for reads, when it arrived: that of the socket's operations that carried it.

@@ -48,7 +48,8 @@ fn adopt(connection: &mut Connection<Speech>, object: TlsObject, held: VecDeque<
     if cipher.object != Some(object) {
         cipher.object = Some(object);
         cipher.wished = None;
-        speech::wish(connection, Capture::Count, out);
+        // It may have been given up before.
+        speech::wish(connection, Capture::Head, out);
     }
     if held.is_empty() {
         return;
@@ -112,6 +113,9 @@ fn deliver(connection: &mut Connection<Speech>, plain: &Plain<'_>, context: &mut
     let Some(cipher) = &mut connection.state.cipher else { return };
     cipher.begin(plain.direction, std::iter::once(plain.call_len));
     let (time_ns, arrival_ns) = cipher.times(plain);
+    if cipher.is_settled() {
+        speech::wish(connection, Capture::Count, out);
+    }
     let segment = |content| Segment { direction: plain.direction, time_ns, arrival_ns, thread: plain.thread, content };
     let mut demand = None;
     if !plain.bytes.is_empty() {
