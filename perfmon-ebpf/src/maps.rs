@@ -1,4 +1,6 @@
 //! All maps and globals. Each says its key, its value, who writes, who removes, and why it has its size.
+pub mod tls;
+
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use perfmon_common::event::{ARGV_MAX, DataHeader, ExecHeader};

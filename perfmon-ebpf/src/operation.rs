@@ -8,7 +8,7 @@ use crate::filter::Caller;
 use crate::maps::{Buffers, MODES, SOCKETS, Scratch};
 use crate::sock::{AF_UNIX, Sock};
 use crate::task::{self, Call};
-use crate::{capture, emit, sock, user_buf};
+use crate::{capture, emit, maps, sock, user_buf};
 
 /// Out-of-band data: no part of the stream.
 const MSG_OOB: u32 = 0x1;
@@ -41,6 +41,7 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     let Some(state) = tenant(op, caller.tgid, now) else { return };
+    maps::tls::note(caller.thread, op.sock.0, state.inode);
     find_buffers(op, caller, call, scratch);
     let Buffers { count, capacity } = user_buf::found(scratch);
     if ended && capacity == 0 {

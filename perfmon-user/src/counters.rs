@@ -98,4 +98,10 @@ counters! {
     store_requests_skipped,
     /// Cells of the history on disk that could not be read and were begun anew.
     store_cells_damaged,
+    /// Connections that were recognised as TLS.
+    tls_connections,
+    /// TLS objects forgotten because there were too many.
+    tls_objects_evicted,
+    /// Bytes of plaintext whose connection never became known.
+    tls_bytes_unplaced,
 }

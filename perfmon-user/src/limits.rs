@@ -90,3 +90,13 @@ pub const STORE_PENDING: usize = 20_000;
 pub const STORE_REQUESTS: usize = 200;
 /// Points of one answer of `/api/v1/history`.
 pub const HISTORY_POINTS: u64 = 10_000;
+/// Different TLS libraries that are probed.
+pub const TLS_LIBRARIES: usize = 256;
+/// TLS objects whose socket is known or looked for.
+pub const TLS_OBJECTS: usize = 65_536;
+/// Plaintext that waits for its socket: bytes of one object, and of all.
+pub const TLS_HELD_BYTES: usize = 256 * 1024;
+/// See `TLS_HELD_BYTES`.
+pub const TLS_HELD_BYTES_IN_ALL: usize = 16 << 20;
+/// Writes of a thread that wait for the send that carries them.
+pub const TLS_WRITES_WAITING: usize = 64;

@@ -103,6 +103,7 @@ impl Prepared {
         for pid in &self.first {
             probes.watch(*pid).context("a process could not be put on the kernel's list")?;
         }
+        probes.watch_usual_tls();
         let ring = probes.take_ring().context("the kernel's ring is in use already")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
         let (watched_tx, watched) = watch::channel(Watched::default());

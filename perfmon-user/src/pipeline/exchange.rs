@@ -10,6 +10,7 @@ use super::intern::Interner;
 use super::minds::Minds;
 use super::people::People;
 use super::speech::Speech;
+use super::tls;
 
 /// What the making of records needs beside the connection.
 pub(super) struct Context<'a> {
@@ -39,8 +40,8 @@ pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, cont
         origin,
         side: if exchange.server { Side::Server } else { Side::Client },
         protocol: exchange.protocol,
-        tls: false,
-        destination: (!exchange.server).then(|| host.clone().unwrap_or_else(|| peer.clone())),
+        tls: connection.state.cipher.is_some(),
+        destination: (!exchange.server).then(|| host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone())),
         local,
         peer,
         host,
