@@ -104,8 +104,16 @@ pub struct Settings {
 const _: () = assert!(size_of::<Settings>() == 32 && align_of::<Settings>() == 4);
 
 /// Reasons for which kernel programs lose something; index of the `LOSSES` per-CPU array.
-pub const LOSSES: [&str; 8] =
-    ["ring_full", "socket_table_full", "user_copy_failed", "address_unreadable", "iovec_cut", "watch_table_full", "capture_cut", "tls_table_full"];
+pub const LOSSES: [&str; 8] = [
+    "ring_full",
+    "socket_table_full",
+    "user_copy_failed",
+    "address_unreadable",
+    "iovec_cut",
+    "watch_table_full",
+    "capture_cut",
+    "tls_table_full",
+];
 /// The ring had no room.
 pub const LOST_RING_FULL: u32 = 0;
 /// The socket table refused an entry.
@@ -122,3 +130,157 @@ pub const LOST_WATCH_TABLE: u32 = 5;
 pub const LOST_CAPTURE_CUT: u32 = 6;
 /// The table of TLS calls under way refused an entry.
 pub const LOST_TLS_TABLE: u32 = 7;
+
+/// `KernelOffsets`: this kernel has no such member.
+pub const ABSENT: u32 = u32::MAX;
+
+/// Where the members of kernel structs stand on this host, in bytes; from the running kernel's BTF. A read-only global.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct KernelOffsets {
+    /// `sock.__sk_common.skc_family`, u16.
+    pub sock_family: u32,
+    /// `sock.__sk_common.skc_state`, u8.
+    pub sock_state: u32,
+    /// `sock.__sk_common.skc_num`, u16: local port, host byte order.
+    pub sock_local_port: u32,
+    /// `sock.__sk_common.skc_dport`, u16: remote port, network byte order.
+    pub sock_peer_port: u32,
+    /// `sock.__sk_common.skc_rcv_saddr`, 4 bytes.
+    pub sock_local_v4: u32,
+    /// `sock.__sk_common.skc_daddr`, 4 bytes.
+    pub sock_peer_v4: u32,
+    /// `sock.__sk_common.skc_v6_rcv_saddr`, 16 bytes; `ABSENT` without IPv6.
+    pub sock_local_v6: u32,
+    /// `sock.__sk_common.skc_v6_daddr`, 16 bytes; `ABSENT` without IPv6.
+    pub sock_peer_v6: u32,
+    /// `sock.sk_protocol`, u16.
+    pub sock_protocol: u32,
+    /// `sock.sk_type`, u16.
+    pub sock_type: u32,
+    /// `sock.sk_socket`, pointer.
+    pub sock_socket: u32,
+    /// `sock.sk_ino`, u64; `ABSENT` before Linux 6.17.
+    pub sock_inode: u32,
+    /// `sock.sk_receive_queue.qlen`, u32.
+    pub sock_receive_queue: u32,
+    /// `socket.file`, pointer.
+    pub socket_file: u32,
+    /// `socket.sk`, pointer.
+    pub socket_sock: u32,
+    /// From `struct socket` to `i_ino` of the inode allocated with it, u64.
+    pub socket_inode: u32,
+    /// `unix_sock.addr`, pointer.
+    pub unix_address: u32,
+    /// `unix_sock.peer`, pointer.
+    pub unix_peer: u32,
+    /// `unix_address.len`, i32.
+    pub unix_address_len: u32,
+    /// `unix_address.name`, a `sockaddr_un`.
+    pub unix_address_name: u32,
+    /// `sk_buff.len`, u32.
+    pub skb_len: u32,
+    /// `sk_buff.data`, pointer.
+    pub skb_data: u32,
+    /// `task_struct.flags`, u32.
+    pub task_flags: u32,
+    /// `task_struct.pid`, u32.
+    pub task_pid: u32,
+    /// `task_struct.tgid`, u32.
+    pub task_tgid: u32,
+    /// `task_struct.real_parent`, pointer.
+    pub task_parent: u32,
+    /// `task_struct.group_leader`, pointer.
+    pub task_leader: u32,
+    /// `task_struct.mm`, pointer.
+    pub task_mm: u32,
+    /// `task_struct.files`, pointer.
+    pub task_files: u32,
+    /// `task_struct.signal`, pointer.
+    pub task_signal: u32,
+    /// `task_struct.cred`, pointer.
+    pub task_cred: u32,
+    /// `task_struct.utime`, u64 ns.
+    pub task_utime: u32,
+    /// `task_struct.stime`, u64 ns.
+    pub task_stime: u32,
+    /// `task_struct.se.sum_exec_runtime`, u64 ns.
+    pub task_runtime: u32,
+    /// `task_struct.exit_code`, i32.
+    pub task_exit_code: u32,
+    /// `task_struct.io_uring`, pointer; `ABSENT` without io_uring.
+    pub task_io_uring: u32,
+    /// The word of `task_struct.thread_info` that tells a 32-bit system call.
+    pub task_compat: u32,
+    /// The bit of that word.
+    pub compat_mask: u32,
+    /// `cred.euid`, u32.
+    pub cred_euid: u32,
+    /// `mm_struct.arg_start`, u64.
+    pub mm_arg_start: u32,
+    /// `mm_struct.arg_end`, u64.
+    pub mm_arg_end: u32,
+    /// `signal_struct.live`, i32: threads that have not ended.
+    pub signal_live: u32,
+    /// `signal_struct.flags`, u32.
+    pub signal_flags: u32,
+    /// `signal_struct.group_exit_code`, i32.
+    pub signal_exit_code: u32,
+    /// `signal_struct.utime`, u64 ns of threads that ended.
+    pub signal_utime: u32,
+    /// `signal_struct.stime`, u64 ns of threads that ended.
+    pub signal_stime: u32,
+    /// `signal_struct.sum_sched_runtime`, u64 ns of threads that ended.
+    pub signal_runtime: u32,
+    /// `signal_struct.maxrss`, u64 pages.
+    pub signal_maxrss: u32,
+    /// `files_struct.fdt`, pointer.
+    pub files_table: u32,
+    /// `fdtable.fd`, pointer.
+    pub table_files: u32,
+    /// `fdtable.max_fds`, u32.
+    pub table_size: u32,
+    /// `file.f_inode`, pointer.
+    pub file_inode: u32,
+    /// `file.private_data`, pointer.
+    pub file_private: u32,
+    /// `inode.i_mode`, u16.
+    pub inode_mode: u32,
+    /// The saved register that holds the system call's number.
+    pub regs_syscall: u32,
+    /// The saved registers that hold its arguments.
+    pub regs_arguments: [u32; 4],
+    /// Bytes of a page, for numbers that the kernel keeps in pages.
+    pub page_size: u32,
+}
+const _: () = assert!(size_of::<KernelOffsets>() == 240 && align_of::<KernelOffsets>() == 4);
+
+/// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
+pub type SyscallKind = u8;
+/// System calls that the table covers: numbers below this.
+pub const SYSCALLS: usize = 512;
+/// What each system call of this architecture does with sockets; index = number. A read-only global.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct SyscallTable(pub [SyscallKind; SYSCALLS]);
+
+/// The bits of a kind that are the shape of the arguments.
+pub const SYSCALL_SHAPE: SyscallKind = 0x0f;
+/// `(fd, buffer, length, flags)`; read() and write() have no flags.
+pub const SYSCALL_BUFFER: SyscallKind = 1;
+/// `(fd, struct iovec *, count)`.
+pub const SYSCALL_VECTOR: SyscallKind = 2;
+/// `(fd, struct msghdr *, flags)`.
+pub const SYSCALL_MESSAGE: SyscallKind = 3;
+/// `(fd, struct mmsghdr *, count, flags)`.
+pub const SYSCALL_MESSAGES: SyscallKind = 4;
+/// `(fd out, …)`: no user buffer.
+pub const SYSCALL_SENDFILE: SyscallKind = 5;
+/// `(fd in, offset, fd out, …)`: no user buffer.
+pub const SYSCALL_SPLICE: SyscallKind = 6;
+/// It sends.
+pub const SYSCALL_SENDS: SyscallKind = 0x10;
+/// It has `MSG_*` flags.
+pub const SYSCALL_FLAGS: SyscallKind = 0x20;

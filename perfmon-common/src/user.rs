@@ -1,6 +1,6 @@
 //! The marker that lets aya copy the types into maps and globals.
 #![expect(unsafe_code, reason = "aya's marker trait is unsafe to implement")]
-use crate::map::{CaptureMode, Settings, SocketState};
+use crate::map::{CaptureMode, KernelOffsets, Settings, SocketState, SyscallTable};
 
 // SAFETY: `repr(C)`, integers and byte arrays only, no padding (bytemuck's derive refuses padding).
 unsafe impl aya::Pod for CaptureMode {}
@@ -8,3 +8,7 @@ unsafe impl aya::Pod for CaptureMode {}
 unsafe impl aya::Pod for Settings {}
 // SAFETY: as above.
 unsafe impl aya::Pod for SocketState {}
+// SAFETY: as above.
+unsafe impl aya::Pod for KernelOffsets {}
+// SAFETY: as above.
+unsafe impl aya::Pod for SyscallTable {}

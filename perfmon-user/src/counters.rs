@@ -62,10 +62,32 @@ counters! {
     records_dropped,
     /// Requests of services beyond the limit on endpoints, counted in the overflow row.
     endpoints_overflowed,
+    /// Records that went to rows `(other)` because there were too many different ones, and findings that found no room.
+    rows_overflowed,
     /// Processes forgotten because the table was full.
     processes_evicted,
     /// Wishes for a capture mode that took a slot of another connection.
     capture_slots_taken,
-    /// Model-call bodies whose JSON was broken.
+    /// Requests in the overflow series of `/metrics`, because there were too many different ones.
+    metric_series_overflowed,
+    /// Clients of the live stream disconnected because they were behind.
+    stream_clients_dropped,
+    /// Records not written to the `--jsonl` file, because it could not be written.
+    jsonl_records_lost,
+    /// Model-call bodies whose JSON was broken or whose coding could not be undone.
     llm_bodies_broken,
+    /// Model calls not followed because too many were under way.
+    llm_calls_refused,
+    /// Conversations with models forgotten because a process had too many.
+    agent_conversations_evicted,
+    /// Processes that call models forgotten because there were too many.
+    agent_processes_evicted,
+    /// Inbound requests not linked to model calls because too many were under way.
+    agent_inbound_evicted,
+    /// Alerts that did not begin because too many were open.
+    alerts_refused,
+    /// News of alerts that a channel did not take because too much waited for it.
+    notifications_dropped,
+    /// News of alerts that a channel failed to deliver after all attempts.
+    notifications_failed,
 }

@@ -7,7 +7,7 @@ pub const CONNECTION_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// Bytes of an HTTP head that a parser buffers at most; a longer head is a protocol error of that exchange.
 pub const HEAD_BYTES: usize = 64 * 1024 + 4096;
 /// Header fields that are parsed at most; a head with more is a protocol error of that exchange.
-pub const HEADERS: usize = 256;
+pub const HEADERS: usize = 1_024;
 /// Exchanges under way on one HTTP/1 connection (pipelining).
 pub const PIPELINE: usize = 1_024;
 /// Bytes of a path in a record.
@@ -28,6 +28,36 @@ pub const BATCH_QUEUE: usize = 1_024;
 pub const CONSUMER_QUEUE: usize = 256;
 /// Findings kept open.
 pub const FINDINGS: usize = 200;
+/// Containers whose name is remembered; all are forgotten when they are more.
+pub const CONTAINER_NAMES: usize = 4_096;
+/// Records of each kind but `request` that are kept beside `RECENT_RECORDS`.
+pub const RECENT_PER_KIND: usize = 2_000;
+/// Rows of a list of the API.
+pub const LIST_ITEMS: usize = 10_000;
+/// Series of each kind of request in `/metrics`; the rest goes into one overflow series.
+pub const METRIC_SERIES: usize = 5_000;
+/// Clients of `/api/v1/stream`.
+pub const STREAM_CLIENTS: usize = 32;
+/// Findings and alerts that a client of the stream may be behind before it is disconnected.
+pub const STREAM_BACKLOG: usize = 64;
+/// Connections to the HTTP server.
+pub const HTTP_CONNECTIONS: usize = 256;
+/// Messages of the log that the live screen keeps.
+pub const SCREEN_MESSAGES: usize = 100;
+/// Model calls under way whose bodies are scanned, each below 64 KiB; a further one is only a request.
+pub const LLM_CALLS: usize = 4_096;
+/// Of those, on one connection.
+pub const LLM_CALLS_PER_CONNECTION: usize = 128;
+/// Processes whose model calls are followed as agent runs.
+pub const AGENT_PROCESSES: usize = 256;
+/// Conversations of such a process, about 500 bytes each; on overflow the longest idle one's run counts as abandoned.
+pub const AGENT_CONVERSATIONS: usize = 256;
+/// Inbound requests under way in one process that may turn out to call a model.
+pub const AGENT_INBOUND: usize = 4_096;
+/// A run that nobody goes on with is abandoned.
+pub const AGENT_IDLE_NS: u64 = 600 * 1_000_000_000;
+/// A run whose last call failed has failed when no other attempt comes.
+pub const AGENT_RETRY_NS: u64 = 60 * 1_000_000_000;
 /// Destinations of all services; the rest goes into one row `(other)` a service.
 pub const DESTINATIONS: usize = 1_000;
 /// Rows of models, agents, tools and workflows, each; the rest goes into one row `(other)` a service.
@@ -40,3 +70,15 @@ pub const PATH_REMEMBERED_BYTES: usize = 256;
 pub const ENDPOINT_SEGMENTS: usize = 16;
 /// Exchanges of one second that the sweep for concurrency looks at.
 pub const INTERVALS: usize = 65_536;
+/// File systems of the host that are told.
+pub const FILE_SYSTEMS: usize = 64;
+/// Network interfaces of the host that are told.
+pub const INTERFACES: usize = 64;
+/// Alerts that are open at once; a further one is refused and counted.
+pub const ALERTS_OPEN: usize = 1_000;
+/// Alerts that are over and still listed.
+pub const ALERTS_RESOLVED: usize = 100;
+/// Silences at once.
+pub const SILENCES: usize = 100;
+/// Pieces of news that wait for one channel; a further one is refused and counted.
+pub const CHANNEL_QUEUE: usize = 64;

@@ -1,10 +1,29 @@
-//! The front half as one synchronous, pure function: events in, records and wishes out. No tokio, no aya, no clock, no file.
+//! The front half as one synchronous, pure function: events in, records and wishes out. No tokio, no aya, no clock, no file, so that it
+//! runs the same under unit tests, replay, fuzzing, benchmarks and on the ring. Times are an argument; `wall_at_boot_ns` maps them to
+//! wall time.
+mod exchange;
+mod intern;
+mod minds;
+mod people;
+mod speech;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::counters::Counters;
-use crate::decode::SocketKey;
-use crate::proto::Demand;
-use crate::record::{Gauges, Origin, Record};
+use crate::agent::ProcessEnd;
+use crate::decode::{Event, Exit, Role, SocketKey, decode};
+use crate::limits::IN_FLIGHT;
+use crate::proto::{Demand, Pending};
+use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
+use crate::track::{Connection, Step, Tracker};
+
+use exchange::Context;
+use intern::Interner;
+use minds::Minds;
+use people::People;
+use speech::Speech;
 
 /// What a push leaves.
 #[derive(Debug, Default)]
@@ -16,10 +35,177 @@ pub struct Out {
 }
 
 /// What the pipeline wants of its surroundings; granting a wish is not required for being right, only for being complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
     /// Change the capture mode of a socket.
-    Capture(SocketKey, Demand),
+    Capture(SocketKey, Capture),
     /// Say who this process is (`Pipeline::describe`).
-    Describe(u32),
+    Describe(Newcomer),
+}
+
+/// How much of a socket the kernel should capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// Nothing more is wanted of it.
+    Off,
+    /// Sizes.
+    Count,
+    /// The default.
+    Head,
+    /// Everything.
+    Full,
+}
+
+impl From<Demand> for Capture {
+    fn from(demand: Demand) -> Self {
+        match demand {
+            Demand::Head => Self::Head,
+            Demand::Full => Self::Full,
+            Demand::Count => Self::Count,
+        }
+    }
+}
+
+/// A process that nobody described yet, with what its exec event said (empty when none was seen): it may be gone already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Newcomer {
+    /// Process id.
+    pub pid: u32,
+    /// Parent, 0 = not known.
+    pub parent: u32,
+    /// Name.
+    pub comm: Box<str>,
+    /// Arguments, each ended by NUL.
+    pub argv: Box<[u8]>,
+}
+
+/// State of the whole front half.
+#[derive(Debug)]
+pub struct Pipeline {
+    tracker: Tracker<Speech>,
+    people: People,
+    names: Interner,
+    minds: Minds,
+    connections: u64,
+    counters: Arc<Counters>,
+    wall_at_boot_ns: u64,
+    expired_ns: u64,
+}
+
+/// How often idle connections are looked for.
+const EXPIRE_EVERY_NS: u64 = 10 * 1_000_000_000;
+
+impl Pipeline {
+    /// An empty one. `wall_at_boot_ns` is the wall time of boot.
+    pub fn new(counters: Arc<Counters>, wall_at_boot_ns: u64) -> Self {
+        Self {
+            tracker: Tracker::new(counters.clone()),
+            people: People::new(counters.clone()),
+            names: Interner::default(),
+            minds: Minds::new(counters.clone()),
+            connections: 0,
+            counters,
+            wall_at_boot_ns,
+            expired_ns: 0,
+        }
+    }
+
+    /// Takes one event as the kernel wrote it. Bytes that are no event are counted and skipped.
+    pub fn push(&mut self, bytes: &[u8], now_ns: u64, out: &mut Out) {
+        match decode(bytes) {
+            Ok(event) => self.event(&event, now_ns, out),
+            Err(error) => {
+                self.counters.events_undecodable.inc();
+                tracing::trace!(%error, "An event could not be decoded.");
+            }
+        }
+    }
+
+    /// Takes one event.
+    pub fn event(&mut self, event: &Event<'_>, _now_ns: u64, out: &mut Out) {
+        self.counters.events_seen.inc();
+        if let Event::Data(data) = event {
+            self.people.meet(data.pid, out);
+        }
+        let (tracker, context) = &mut self.parts();
+        let visit = &mut |connection: &mut Connection<Speech>, step: Step<'_>| speech::advance(connection, step, context, out);
+        match event {
+            Event::Open(open) => tracker.open(open.clone(), visit),
+            Event::Data(data) => tracker.data(data, visit),
+            Event::State(state) => tracker.state(state, visit),
+            Event::Exit(exit) => {
+                tracker.exit(exit.pid, exit.time_ns, visit);
+                self.left(exit);
+            }
+            Event::Exec(exec) => self.people.executed(exec),
+            Event::Fork(fork) => self.people.forked(fork),
+            // The TLS libraries' plaintext is not attached yet.
+            Event::Tls(_) => {}
+        }
+    }
+
+    /// Says who a process is; records made from now on carry it.
+    pub fn describe(&mut self, origin: Arc<Origin>) {
+        self.people.describe(origin);
+    }
+
+    /// Wall time of boot, read anew now and then because the wall clock is adjusted.
+    pub fn set_wall_at_boot(&mut self, wall_at_boot_ns: u64) {
+        self.wall_at_boot_ns = wall_at_boot_ns;
+    }
+
+    /// Once a second: expiry, and what is under way.
+    pub fn tick(&mut self, now_ns: u64, out: &mut Out) -> Gauges {
+        if now_ns.saturating_sub(self.expired_ns) >= EXPIRE_EVERY_NS {
+            self.expired_ns = now_ns;
+            self.expire(now_ns, out);
+        }
+        out.records.extend(self.minds.tick(now_ns, self.wall_at_boot_ns));
+        self.gauges(now_ns)
+    }
+
+    /// The end of a recording or of capture: what is open is given up.
+    pub fn finish(&mut self, now_ns: u64, out: &mut Out) {
+        let (tracker, context) = &mut self.parts();
+        tracker.clear(now_ns, &mut |connection, step| speech::advance(connection, step, context, out));
+    }
+
+    /// The table of connections, and what the making of records needs beside it.
+    fn parts(&mut self) -> (&mut Tracker<Speech>, Context<'_>) {
+        let Self { tracker, people, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
+        (tracker, Context { people, names, minds, connections, counters, wall_at_boot_ns: *wall_at_boot_ns })
+    }
+
+    fn left(&mut self, exit: &Exit) {
+        let start_ns = self.people.left(exit.pid, exit.time_ns);
+        self.minds.left(ProcessEnd { pid: exit.pid, start_ns, end_ns: exit.time_ns, has_failed: exit.exit_code != 0 });
+    }
+
+    fn expire(&mut self, now_ns: u64, out: &mut Out) {
+        self.people.expire(now_ns);
+        let (tracker, context) = &mut self.parts();
+        tracker.expire(now_ns, |connection| connection.state.is_busy(), &mut |connection, step| speech::advance(connection, step, context, out));
+    }
+
+    fn gauges(&self, now_ns: u64) -> Gauges {
+        let mut gauges = Gauges { time: WallTime(self.wall_at_boot_ns + now_ns), targets: self.people.coverage(), ..Gauges::default() };
+        for connection in self.tracker.iter() {
+            if connection.role == Role::Server || connection.state.serves() {
+                gauges.active_connections += 1;
+            }
+            connection.state.pending(&mut |pending: Pending<'_>| {
+                if pending.server {
+                    gauges.in_flight.push(InFlight {
+                        origin: self.people.origin(connection.pid),
+                        method: pending.method.into(),
+                        path: pending.path.into(),
+                        since: WallTime(self.wall_at_boot_ns + pending.start_ns),
+                    });
+                }
+            });
+        }
+        gauges.in_flight.sort_by_key(|in_flight| in_flight.since);
+        gauges.in_flight.truncate(IN_FLIGHT);
+        gauges
+    }
 }

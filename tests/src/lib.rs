@@ -1,1 +1,38 @@
-//! perfmon's live, replay and API tests stand in this package's `tests/` folder; what they share stands here.
+//! What perfmon's live, replay and API tests share. The tests themselves stand in `tests/tests/`: a file for each topic.
+//! Servers and clients under observation are real programs (`servers/`, `clients/`); every one is ended when its value is dropped.
+pub mod client;
+pub mod need;
+pub mod perfmon;
+pub mod process;
+pub mod record;
+pub mod script;
+pub mod server;
+pub mod wire;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use perfmon_user::clock::boot_now_ns;
+
+/// The workspace's folder.
+pub fn workspace() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}
+
+/// A TCP port of the loopback address that nobody uses now.
+pub fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Asks `done` every 20 ms until it gives a value, at most for `seconds`.
+pub fn wait_until<T>(seconds: u64, mut done: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<Option<T>> {
+    let deadline = boot_now_ns() + seconds * 1_000_000_000;
+    loop {
+        let value = done()?;
+        if value.is_some() || boot_now_ns() > deadline {
+            return Ok(value);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

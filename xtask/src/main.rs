@@ -1,2 +1,59 @@
-//! perfmon tasks.
-fn main() {}
+//! `cargo xtask TASK`: everything that is done around the code. One file a task; `shell.rs` is what they share.
+//! Tasks build as the calling user and ask for root (sudo) only for the one command that needs it. Each may be run again at any
+//! time: what is there already is not installed or built again.
+mod bench;
+mod build_ebpf;
+mod capture;
+mod clock;
+mod install;
+mod lint;
+mod run;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "perfmon's tasks", disable_help_subcommand = true)]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build perfmon and watch this machine (all arguments go to `perfmon run`)
+    Run(run::Args),
+    /// Install what the tests need, then lint, rebuild the kernel object, run unit, replay and live tests
+    Test(test::Args),
+    /// Formatting, clippy, licences and sources of dependencies
+    Lint(lint::Args),
+    /// Rebuild the kernel programs' object file (perfmon-user/ebpf/perfmon.bpf.o)
+    BuildEbpf,
+    /// Record live traffic into a corpus file with its golden records
+    Capture(capture::Args),
+    /// Measure what perfmon costs and write docs/performance.md
+    #[command(subcommand)]
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().task {
+        Task::Run(args) => run::run(&args),
+        Task::Test(args) => return finish(test::run(&args)),
+        Task::Lint(args) => lint::run(&args),
+        Task::BuildEbpf => build_ebpf::run(),
+        Task::Capture(args) => capture::run(&args),
+        Task::Bench(bench) => bench::run(&bench),
+    };
+    finish(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,1 +1,317 @@
-//! agent: to come.
+//! Agent runs, tools and workflows out of model calls: finished calls (client side) in order of their ends in, `agent`, `tool` and
+//! `workflow` records out (CONTRACT.md); sets the run's ids on the call's record. A run goes from the user's message to the answer that
+//! asks for no more tools, and is known by its growing history, process by process. It exists where tools are offered, asked for or
+//! answered, or the caller is a known agent. What is not executed in a history (MCP, child processes) is not seen here.
+mod conversation;
+mod name;
+mod run;
+mod work;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::llm::CallDetail;
+use crate::record::{Llm, Origin, Record, Request, Side, WallTime};
+
+use conversation::Conversation;
+use run::{End, Run};
+use work::{Inbound, Work};
+
+pub use work::InboundKey;
+
+/// Caps, from `limits`, and times.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Processes that call models.
+    pub processes: usize,
+    /// Conversations of a process.
+    pub conversations: usize,
+    /// Inbound requests under way in a process.
+    pub inbound: usize,
+    /// A run that nobody goes on with for so long is abandoned.
+    pub idle_ns: u64,
+    /// A run whose last call failed and is not tried again for so long has failed.
+    pub retry_ns: u64,
+}
+
+/// What is lost here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Conversations forgotten because there were too many.
+    pub conversations_evicted: u64,
+    /// Processes forgotten because there were too many.
+    pub processes_evicted: u64,
+    /// Inbound requests forgotten because there were too many.
+    pub inbound_evicted: u64,
+}
+
+/// A process that ended.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessEnd {
+    /// Which.
+    pub pid: u32,
+    /// When it began, if known.
+    pub start_ns: Option<u64>,
+    /// When it ended.
+    pub end_ns: u64,
+    /// Whether its status tells of a failure.
+    pub has_failed: bool,
+}
+
+struct Process {
+    origin: Arc<Origin>,
+    conversations: Vec<Conversation>,
+    /// Work that is not an inbound request's.
+    work: Work,
+    /// Whether inbound requests led to model calls: it is a server.
+    serves: bool,
+    start_ns: u64,
+    last_ns: u64,
+}
+
+/// The state of all processes.
+pub struct AgentTracker {
+    options: Options,
+    processes: HashMap<u32, Process>,
+    inbound: HashMap<u32, Vec<Inbound>>,
+    counts: Counts,
+}
+
+impl AgentTracker {
+    /// Nothing seen yet.
+    pub fn new(options: Options) -> Self {
+        Self { options, processes: HashMap::new(), inbound: HashMap::new(), counts: Counts::default() }
+    }
+
+    /// What was lost so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// A process began to read a request.
+    pub fn on_inbound(&mut self, pid: u32, key: InboundKey, thread: u32, start_ns: u64) {
+        let requests = self.inbound.entry(pid).or_default();
+        if requests.len() >= self.options.inbound {
+            requests.remove(0);
+            self.counts.inbound_evicted += 1;
+        }
+        requests.push(Inbound { key, thread, start_ns, work: Work::default() });
+    }
+
+    /// A request that a process served ended, with this record. Runs that waited are over when it failed.
+    pub fn on_inbound_end(&mut self, key: InboundKey, request: &Request, end_ns: u64) -> Vec<Record> {
+        let pid = request.origin.pid;
+        let Some(requests) = self.inbound.get_mut(&pid) else { return Vec::new() };
+        let Some(at) = requests.iter().position(|inbound| inbound.key == key) else { return Vec::new() };
+        let inbound = requests.remove(at);
+        if requests.is_empty() {
+            self.inbound.remove(&pid);
+        }
+        let mut records = Vec::new();
+        if inbound.work.llm_calls == 0 {
+            return records;
+        }
+        if let (true, Some(process)) = (request.is_error(), self.processes.get_mut(&pid)) {
+            let kind: Arc<str> = request.status_code.map_or_else(|| "request_failed".into(), |status| status.to_string().into());
+            process.end_runs(&mut records, |run| (run.inbound == Some(key)).then(|| End::Error(Arc::clone(&kind))));
+        }
+        records.push(Record::Workflow(Box::new(work::of_request(request, &inbound.work, end_ns, inbound.start_ns))));
+        records
+    }
+
+    /// A model call ended. Sets conversation, run and agent on its record, which is to be published after the records returned here.
+    /// `wall` maps times of the exchange to wall-clock time.
+    pub fn on_call(&mut self, record: &mut Llm, detail: &CallDetail, wall: impl Fn(u64) -> WallTime) -> Vec<Record> {
+        let mut records = Vec::new();
+        if record.side != Side::Client {
+            return records;
+        }
+        self.make_room(record.origin.pid, &mut records);
+        let pid = record.origin.pid;
+        let process = self.processes.entry(pid).or_insert_with(|| Process::new(record, detail));
+        process.last_ns = process.last_ns.max(detail.end_ns);
+        let inbound = self.inbound.get_mut(&pid);
+        let is_bound = |key| process.conversations.iter().any(|c| c.run.as_ref().is_some_and(|run| run.inbound == Some(key)));
+        let free = inbound.as_ref().and_then(|all| work::serving(all, detail.thread, detail.start_ns, is_bound));
+        if record.api == "embeddings" {
+            work_of(process, inbound, free).call(record);
+            return records;
+        }
+        let at = process.conversation(record, detail, &self.options, &mut self.counts, &mut records);
+        let step = process.step(at, record, detail, free, wall, &mut records);
+        let work = work_of(process, inbound, step.inbound);
+        work.call(record);
+        work.agents += u64::from(step.began);
+        work.tools += step.tools;
+        records
+    }
+
+    /// Ends runs that nobody went on with. To be called about every second.
+    pub fn tick(&mut self, now_ns: u64) -> Vec<Record> {
+        let mut records = Vec::new();
+        let options = self.options;
+        for process in self.processes.values_mut() {
+            process.end_runs(&mut records, |run| {
+                let idle_ns = now_ns.saturating_sub(run.end_ns());
+                let most = if run.has_failed() { options.retry_ns } else { options.idle_ns };
+                (idle_ns > most).then(|| run.left())
+            });
+        }
+        records
+    }
+
+    /// A process ended, after its exchanges: its runs end with it, and its work is a workflow when no inbound request's was.
+    pub fn on_exit(&mut self, exit: &ProcessEnd, wall: impl Fn(u64) -> WallTime) -> Vec<Record> {
+        self.inbound.remove(&exit.pid);
+        let mut records = Vec::new();
+        let Some(mut process) = self.processes.remove(&exit.pid) else { return records };
+        process.end_runs(&mut records, |run| {
+            Some(match run.left() {
+                End::Abandoned(None) if exit.has_failed => End::Error("exit".into()),
+                end => end,
+            })
+        });
+        if process.work.llm_calls > 0 && !process.serves {
+            let start_ns = exit.start_ns.unwrap_or(process.start_ns);
+            let status = if exit.has_failed { "error" } else { "success" };
+            let whole_ns = exit.end_ns.saturating_sub(start_ns);
+            let workflow = work::of_process(&process.origin, &process.work, wall(start_ns), whole_ns, status);
+            records.push(Record::Workflow(Box::new(workflow)));
+        }
+        records
+    }
+
+    /// The longest idle process goes when a new one comes and the table is full.
+    fn make_room(&mut self, pid: u32, records: &mut Vec<Record>) {
+        if self.processes.contains_key(&pid) || self.processes.len() < self.options.processes {
+            return;
+        }
+        let Some((&idle, _)) = self.processes.iter().min_by_key(|(pid, process)| (process.last_ns, **pid)) else { return };
+        if let Some(mut process) = self.processes.remove(&idle) {
+            process.end_runs(records, |run| Some(run.left()));
+            self.counts.processes_evicted += 1;
+        }
+    }
+}
+
+/// Where a call's work counts.
+fn work_of<'a>(process: &'a mut Process, inbound: Option<&'a mut Vec<Inbound>>, key: Option<InboundKey>) -> &'a mut Work {
+    match key.and_then(|key| inbound?.iter_mut().find(|request| request.key == key)) {
+        Some(request) => {
+            process.serves = true;
+            &mut request.work
+        }
+        None => &mut process.work,
+    }
+}
+
+/// What a call did to its run.
+struct Step {
+    inbound: Option<InboundKey>,
+    began: bool,
+    tools: u64,
+}
+
+impl Process {
+    fn new(record: &Llm, detail: &CallDetail) -> Self {
+        Self {
+            origin: Arc::clone(&record.origin),
+            conversations: Vec::new(),
+            work: Work::default(),
+            serves: false,
+            start_ns: detail.start_ns,
+            last_ns: detail.end_ns,
+        }
+    }
+
+    /// The conversation that the call goes on with, else a new one.
+    fn conversation(
+        &mut self,
+        record: &Llm,
+        detail: &CallDetail,
+        options: &Options,
+        counts: &mut Counts,
+        records: &mut Vec<Record>,
+    ) -> usize {
+        let matches = self.conversations.iter().enumerate().filter_map(|(at, c)| Some((c.matches(detail)?, at)));
+        if let Some((_, at)) = matches.max() {
+            return at;
+        }
+        if self.conversations.len() >= options.conversations {
+            let idle = self.conversations.iter().enumerate().min_by_key(|(_, c)| c.end_ns).map(|(at, _)| at);
+            let forgotten = idle.map(|at| self.conversations.swap_remove(at));
+            counts.conversations_evicted += u64::from(forgotten.is_some());
+            if let Some((run, id)) = forgotten.and_then(|c| Some((c.run?, c.id))) {
+                let end = run.left();
+                records.push(Record::Agent(Box::new(run.record(end, Some(id)))));
+            }
+        }
+        let id = detail.conversation.clone().unwrap_or_else(|| made_id("conversation", record));
+        self.conversations.push(Conversation::new(id, detail));
+        self.conversations.len() - 1
+    }
+
+    /// Takes the call into its conversation and run; begins and ends runs.
+    fn step(
+        &mut self,
+        at: usize,
+        record: &mut Llm,
+        detail: &CallDetail,
+        inbound: Option<InboundKey>,
+        wall: impl Fn(u64) -> WallTime,
+        records: &mut Vec<Record>,
+    ) -> Step {
+        let conversation = &mut self.conversations[at];
+        record.conversation_id = Some(Arc::clone(&conversation.id));
+        if !conversation.goes_on(detail)
+            && let Some(run) = conversation.run.take()
+        {
+            let end = run.left();
+            records.push(Record::Agent(Box::new(run.record(end, Some(Arc::clone(&conversation.id))))));
+        }
+        let began = conversation.run.is_none() && is_agents(record, detail);
+        if began {
+            let agent_type = name::agent_type(detail.user_agent.as_deref(), &record.origin);
+            conversation.run = Some(Run::new(made_id("run", record), agent_type, inbound, record, detail));
+        }
+        conversation.update(detail, record.error_type.is_some());
+        let Some(run) = &mut conversation.run else { return Step { inbound, began, tools: 0 } };
+        (record.agent_type, record.agent_run_id) = (run.agent_type.clone(), Some(Arc::clone(&run.id)));
+        let tools = run.tool_results(detail, wall(run.end_ns()));
+        let step = Step { inbound: run.inbound, began, tools: tools.len() as u64 };
+        records.extend(tools.into_iter().map(|tool| Record::Tool(Box::new(tool))));
+        if let Some(end) = run.call(record, detail)
+            && let Some(run) = conversation.run.take()
+        {
+            records.push(Record::Agent(Box::new(run.record(end, Some(Arc::clone(&conversation.id))))));
+        }
+        step
+    }
+
+    /// Ends the runs for which `ends` gives an end.
+    fn end_runs(&mut self, records: &mut Vec<Record>, ends: impl Fn(&Run) -> Option<End>) {
+        for conversation in &mut self.conversations {
+            if let Some(end) = conversation.run.as_ref().and_then(&ends)
+                && let Some(run) = conversation.run.take()
+            {
+                records.push(Record::Agent(Box::new(run.record(end, Some(Arc::clone(&conversation.id))))));
+            }
+        }
+    }
+}
+
+/// Whether the call is an agent's.
+fn is_agents(record: &Llm, detail: &CallDetail) -> bool {
+    let uses_tools = detail.tools_offered || !record.tool_calls.is_empty() || !detail.tool_results.is_empty();
+    uses_tools || name::known(detail.user_agent.as_deref()).is_some()
+}
+
+/// An id of ours: 16 hexadecimal digits out of what begins here, so that a replay makes the same.
+fn made_id(what: &str, record: &Llm) -> Arc<str> {
+    let text = format!("{what} {} {} {}", record.origin.pid, record.time.0, record.span_id);
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}").into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,168 @@
-//! config: to come.
+//! What perfmon is told to do. In: a TOML file, the environment, flags, in rising order of precedence. Out: a checked [`Config`] with the
+//! origin of each value, or every problem at once. No serde here: it stops at the first error and forgets lines.
+//!
+//! To add a key: a field in `settings.rs` and an entry in `keys.rs` (or a file of keys of its own, named there); the file, the
+//! environment, `config print` and docs/configuration.md follow.
+mod alert_keys;
+mod alerts;
+mod document;
+mod duration;
+mod file;
+mod key;
+mod keys;
+mod node;
+mod origin;
+mod print;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use alerts::{AlertRule, Alerts};
+pub use document::document;
+pub use duration::parse as parse_duration;
+pub use node::Node;
+pub use origin::{Origin, Problem};
+pub use print::print;
+pub use settings::{Capture, Config, Display, EndpointRule, Http, Jsonl, LogLevel, ServiceRule, TargetSpec, Targets, Tier, Ui};
+
+use key::{Key, flatten, join, unknown};
+use keys::KEYS;
+use node::{Fault, Raw};
+
+/// Where the configuration is looked for when no file is named.
+pub const DEFAULT_PATH: &str = "/etc/perfmon/perfmon.toml";
+const ENV_PREFIX: &str = "PERFMON_";
+
+/// A configuration file.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Its path, for messages.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A value given by a flag.
+#[derive(Clone, Debug)]
+pub struct Flag {
+    /// Path of the key.
+    pub path: &'static str,
+    /// The flag as typed.
+    pub name: &'static str,
+    /// The value.
+    pub node: Node,
+}
+
+/// Everything that may set a key.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The file, if there is one.
+    pub file: Option<File>,
+    /// The environment; names that do not begin with `PERFMON_` are ignored.
+    pub env: Vec<(String, String)>,
+    /// Flags.
+    pub flags: Vec<Flag>,
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    /// Where each value that is not a default came from, by path.
+    pub origins: BTreeMap<&'static str, Origin>,
+}
+
+/// Reads the named file, or the default one when it exists.
+pub fn read_file(named: Option<&Path>) -> Result<Option<File>, Problem> {
+    let path = named.unwrap_or(Path::new(DEFAULT_PATH));
+    let shown = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(File { path: shown, text })),
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Problem::new(shown, format!("cannot be read: {error}"))),
+    }
+}
+
+/// Checks everything that was given.
+pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
+    let mut loading = Loading { loaded: Loaded { config: Config::default(), origins: BTreeMap::new() }, problems: Vec::new() };
+    if let Some(file) = &sources.file {
+        loading.file(file);
+    }
+    loading.env(&sources.env);
+    loading.flags(&sources.flags);
+    if loading.problems.is_empty() {
+        let Loaded { config, origins } = &loading.loaded;
+        loading.problems.extend(settings::contradictions(config, origins));
+    }
+    if loading.problems.is_empty() { Ok(loading.loaded) } else { Err(loading.problems) }
+}
+
+struct Loading {
+    loaded: Loaded,
+    problems: Vec<Problem>,
+}
+
+impl Loading {
+    fn file(&mut self, file: &File) {
+        let (root, errors) = file::parse(&file.text);
+        if !errors.is_empty() {
+            self.problems.extend(errors.into_iter().map(|error| Problem::new(format!("{}:{}", file.path, error.line), error.message)));
+            return;
+        }
+        let Raw::Table(table) = &root.value else { return };
+        let mut faults = Vec::new();
+        let found = flatten(KEYS, table, "", &mut faults);
+        self.problems.extend(faults.into_iter().map(|fault| in_file(file, "", fault)));
+        for (key, node) in found {
+            let origin = Origin::File { path: file.path.as_str().into(), line: node.line.unwrap_or(1) };
+            self.set(key, node, origin, |fault| in_file(file, key.about.path, fault));
+        }
+    }
+
+    fn env(&mut self, env: &[(String, String)]) {
+        for (name, value) in env.iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)) {
+            let names: Vec<String> = KEYS.iter().map(|key| key.about.env()).collect();
+            match KEYS.iter().find(|key| key.about.env() == *name) {
+                Some(key) => self.set(key, &Node::word(value.as_str()), Origin::Env(name.as_str().into()), |fault| outside(name, fault)),
+                None => self.problems.push(Problem::new(name, unknown(name, names.iter().map(String::as_str)))),
+            }
+        }
+    }
+
+    fn flags(&mut self, flags: &[Flag]) {
+        if flags.iter().any(|flag| Targets::selects(flag.path)) {
+            self.loaded.config.targets.select_none();
+            self.loaded.origins.retain(|path, _| !Targets::selects(path));
+        }
+        for flag in flags {
+            if let Some(key) = KEYS.iter().find(|key| key.about.path == flag.path) {
+                self.set(key, &flag.node, Origin::Flag(flag.name), |fault| outside(flag.name, fault));
+            }
+        }
+    }
+
+    fn set(&mut self, key: &Key<Config>, node: &Node, origin: Origin, place: impl Fn(Fault) -> Problem) {
+        match (key.set)(&mut self.loaded.config, node) {
+            Ok(()) => {
+                self.loaded.origins.insert(key.about.path, origin);
+            }
+            Err(faults) => self.problems.extend(faults.into_iter().map(place)),
+        }
+    }
+}
+
+fn in_file(file: &File, path: &str, fault: Fault) -> Problem {
+    let line = fault.line.map_or(String::new(), |line| format!(":{line}"));
+    let key = if path.is_empty() { fault.key } else { join(path, &fault.key) };
+    Problem::new(format!("{}{line}: {key}", file.path), fault.message)
+}
+
+fn outside(name: &str, fault: Fault) -> Problem {
+    let place = if fault.key.is_empty() { name.to_string() } else { format!("{name}: {}", fault.key) };
+    Problem::new(place, fault.message)
+}

@@ -327,7 +327,11 @@ fn open(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     };
     let (local, peer) = match (h.family, ip(&h.local_addr, h.local_port), ip(&h.peer_addr, h.peer_port)) {
         (1, ..) => {
-            let name = unix_name(h.unix_path.get(..h.unix_path_len.into()).ok_or(DecodeError::Value { field: "unix_path_len", value: h.unix_path_len.into() })?);
+            let name = unix_name(
+                h.unix_path
+                    .get(..h.unix_path_len.into())
+                    .ok_or(DecodeError::Value { field: "unix_path_len", value: h.unix_path_len.into() })?,
+            );
             (Address::Unix(name.clone()), Address::Unix(name))
         }
         (_, Some(local), Some(peer)) => (Address::Ip(local), Address::Ip(peer)),
@@ -340,7 +344,16 @@ fn open(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         other => return Err(DecodeError::Value { field: "role", value: other.into() }),
     };
     let key = SocketKey { sock: h.sock, inode: h.inode };
-    Ok(Event::Open(Open { key, time_ns: h.time_ns, pid: h.tgid, role, late: h.flags & OPEN_LATE != 0, datagram: h.protocol == 17, local, peer }))
+    Ok(Event::Open(Open {
+        key,
+        time_ns: h.time_ns,
+        pid: h.tgid,
+        role,
+        late: h.flags & OPEN_LATE != 0,
+        datagram: h.protocol == 17,
+        local,
+        peer,
+    }))
 }
 
 fn unix_name(path: &[u8]) -> Box<str> {

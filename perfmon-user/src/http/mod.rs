@@ -1,1 +1,160 @@
-//! http: to come.
+//! The HTTP server: health, metrics, the API and the live stream. In: snapshots, batches of records and closures that say how perfmon
+//! itself is; out: the routes of CONTRACT.md. A file for each group of routes. It changes nothing but alerts and never waits for another stage.
+//! Names, parameters and errors are described in docs/http-api.md; RFC 9110.
+mod access;
+mod alerts;
+mod alive;
+mod answer;
+mod destinations;
+mod endpoints;
+mod findings;
+pub mod health;
+mod listener;
+mod metrics;
+mod own;
+mod page;
+mod params;
+mod recent;
+mod records;
+mod resources;
+mod rows;
+mod series;
+mod stream;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
+use tokio::sync::{Semaphore, broadcast, watch};
+
+use crate::aggregate::snapshot::Snapshot;
+use crate::alert::Desk;
+use crate::counters::Counters;
+use crate::limits;
+use crate::record::{Record, WallTime};
+
+pub use access::Access;
+pub use alive::Readiness;
+pub use metrics::document as metrics_document;
+pub use own::{EventsLost, ProbeState, ProgramStats, SelfReport};
+use recent::Recent;
+use series::Series;
+
+/// How long answers under way may take once the end has been asked for.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Longest body of a request.
+const BODY_BYTES: usize = 16 * 1024;
+
+/// What the server is made from.
+pub struct Parts {
+    /// Who may ask.
+    pub access: Access,
+    /// The newest snapshot.
+    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// perfmon's counters.
+    pub counters: Arc<Counters>,
+    /// How perfmon itself is.
+    pub self_report: Box<dyn Fn() -> SelfReport + Send + Sync>,
+    /// Whether data flows from every target.
+    pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    /// Alerts.
+    pub alerts: Arc<Desk>,
+    /// The wall clock.
+    pub now: fn() -> WallTime,
+    /// Becomes true, or its sender goes, when the server has to end.
+    pub shutdown: watch::Receiver<bool>,
+}
+
+/// What the routes share.
+pub struct HttpState {
+    parts: Parts,
+    recent: Recent,
+    series: Series,
+    live: broadcast::Sender<Arc<Record>>,
+    stream_places: Arc<Semaphore>,
+}
+
+impl HttpState {
+    /// A server that has seen no record yet.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            parts,
+            recent: Recent::default(),
+            series: Series::default(),
+            live: broadcast::channel(limits::STREAM_BACKLOG).0,
+            stream_places: Arc::new(Semaphore::new(limits::STREAM_CLIENTS)),
+        })
+    }
+
+    /// Takes finished records: for `/api/v1/records`, for the cumulative series of `/metrics`, findings and alerts for the stream.
+    pub fn push(&self, batch: &Arc<Vec<Record>>) {
+        self.series.count(batch, &self.parts.counters);
+        for record in batch.iter().filter(|record| matches!(record, Record::Finding(_) | Record::Alert(_))) {
+            // Without clients there is nobody to tell.
+            self.live.send(Arc::new(record.clone())).ok();
+        }
+        self.recent.push(batch);
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.parts.snapshot.borrow().clone()
+    }
+}
+
+/// All routes.
+pub fn router(state: Arc<HttpState>) -> Router {
+    Router::new()
+        .route("/", get(page::page))
+        .route("/healthz", get(alive::healthz))
+        .route("/readyz", get(alive::readyz))
+        .route("/health/performance", get(health::performance))
+        .route("/metrics", get(metrics::metrics))
+        .route("/api/v1/summary", get(summary::summary))
+        .route("/api/v1/endpoints", get(endpoints::endpoints))
+        .route("/api/v1/destinations", get(destinations::destinations))
+        .route("/api/v1/llm", get(work::llm))
+        .route("/api/v1/agents", get(work::agents))
+        .route("/api/v1/tools", get(work::tools))
+        .route("/api/v1/workflows", get(work::workflows))
+        .route("/api/v1/records", get(records::records))
+        .route("/api/v1/system", get(resources::system))
+        .route("/api/v1/processes", get(resources::processes))
+        .route("/api/v1/findings", get(findings::findings))
+        .route("/api/v1/alerts", get(alerts::alerts))
+        .route("/api/v1/alerts/test", post(alerts::test))
+        .route("/api/v1/alerts/{id}/ack", post(alerts::acknowledge))
+        .route("/api/v1/alerts/{id}/resolve", post(alerts::resolve))
+        .route("/api/v1/silences", get(alerts::silences).post(alerts::silence))
+        .route("/api/v1/silences/{id}", delete(alerts::unsilence))
+        .route("/api/v1/self", get(own::own))
+        .route("/api/v1/stream", get(stream::stream))
+        .fallback(answer::unknown_route)
+        .method_not_allowed_fallback(answer::wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), access::guard))
+        .with_state(state)
+}
+
+/// Serves until the shutdown is asked for, then gives answers under way a short time to finish.
+pub async fn serve(listener: tokio::net::TcpListener, state: Arc<HttpState>) -> io::Result<()> {
+    let (asked, late) = (state.parts.shutdown.clone(), state.parts.shutdown.clone());
+    let server = axum::serve(listener::Bounded::new(listener), router(state)).with_graceful_shutdown(ended(asked));
+    tokio::select! {
+        result = async { server.await } => result,
+        () = async { ended(late).await; tokio::time::sleep(GRACE).await } => Ok(()),
+    }
+}
+
+/// Returns when the shutdown has been asked for.
+async fn ended(mut shutdown: watch::Receiver<bool>) {
+    // An error means that whoever could ask is gone, which asks as well.
+    shutdown.wait_for(|asked| *asked).await.ok();
+}

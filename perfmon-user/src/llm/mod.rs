@@ -1,1 +1,187 @@
-//! llm: to come.
+//! Model calls seen in HTTP exchanges: [`Message`]s of a connection in, one `llm` record for each call out (CONTRACT.md), and beside it
+//! the shape of its history for `agent`. Recognised by host and by path with body shape; bodies are scanned as they pass, in bounded
+//! memory. No text of a prompt or an answer and no header beyond the named ones is kept; nothing here reads a clock.
+//!
+//! [`api`] is the table of APIs. [`LlmTracker`] is what calls share; each connection has its own [`Calls`].
+mod answer;
+pub mod api;
+mod body;
+mod call;
+pub mod coding;
+mod detail;
+pub mod json;
+mod price;
+pub mod provider;
+pub mod request;
+pub mod sse;
+pub mod usage;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use genai_prices::Calculator;
+
+use crate::proto::{Exchange, ExchangeId, Message};
+use crate::record::{Llm, Origin, WallTime};
+
+use call::{Call, Permit, candidate};
+
+pub use detail::{CallDetail, PREFIXES, Role, TOOL_RESULTS, ToolResult};
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// Caps, from `limits`.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Calls under way at once; a call's state is below 64 KiB, and usually 3.
+    pub calls: usize,
+    /// Of those, on one connection.
+    pub calls_per_connection: usize,
+}
+
+/// What is lost or cut here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Bodies of calls whose JSON was broken, or whose coding could not be undone.
+    pub bodies_broken: u64,
+    /// Calls not followed because too many were under way.
+    pub calls_refused: u64,
+}
+
+/// Whether the bytes of a connection are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Capture this socket in full.
+    Full,
+    /// Nothing here needs more than heads.
+    None,
+}
+
+/// What is known of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct CallContext<'a> {
+    /// The process.
+    pub origin: &'a Arc<Origin>,
+    /// Whether it is encrypted.
+    pub tls: bool,
+    /// The other end's address.
+    pub peer: &'a Arc<str>,
+    /// Who was asked.
+    pub destination: Option<&'a Arc<str>>,
+}
+
+/// Ids of the request record of the same exchange.
+#[derive(Clone, Debug)]
+pub struct Ids {
+    /// Trace.
+    pub trace_id: Option<Arc<str>>,
+    /// Span.
+    pub span_id: Arc<str>,
+}
+
+/// A call that ended.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Its record; `agent` adds the run's ids.
+    pub record: Box<Llm>,
+    /// The shape of its history.
+    pub detail: Box<CallDetail>,
+    broken_bodies: usize,
+}
+
+/// Calls under way on one connection; costs nothing until there is one.
+#[derive(Default)]
+pub struct Calls(Vec<Call>);
+
+impl Calls {
+    /// Bytes on the heap, about.
+    pub fn heap_bytes(&self) -> usize {
+        self.0.iter().map(Call::heap_bytes).sum()
+    }
+
+    fn get(&mut self, exchange: ExchangeId) -> Option<&mut Call> {
+        self.0.iter_mut().find(|call| call.exchange == exchange)
+    }
+
+    fn take(&mut self, exchange: ExchangeId) -> Option<Call> {
+        let at = self.0.iter().position(|call| call.exchange == exchange)?;
+        Some(self.0.swap_remove(at))
+    }
+}
+
+/// What all calls share.
+pub struct LlmTracker {
+    options: Options,
+    prices: &'static Calculator,
+    open: Arc<AtomicUsize>,
+    counts: Counts,
+}
+
+impl LlmTracker {
+    /// Decodes the price table, which takes some 25 ms once in the life of the program.
+    pub fn new(options: Options) -> Self {
+        Self { options, prices: Calculator::bundled(), open: Arc::default(), counts: Counts::default() }
+    }
+
+    /// What was lost or cut so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Takes a message of a connection before its end; `Done` goes to [`Self::on_done`].
+    pub fn on_message(&mut self, calls: &mut Calls, message: &Message<'_>, context: &CallContext<'_>) -> Interest {
+        let exchange = match message {
+            Message::Request(head) => {
+                if let Some((api, known)) = candidate(head, context.destination.map(|name| &**name)) {
+                    match self.permit(calls) {
+                        Some(permit) => calls.0.push(Call::new(head, api, known, permit)),
+                        None => self.counts.calls_refused += 1,
+                    }
+                }
+                head.exchange
+            }
+            Message::RequestBody(piece) => {
+                if calls.get(piece.exchange).is_some_and(|call| !call.request_piece(piece)) {
+                    calls.take(piece.exchange);
+                }
+                piece.exchange
+            }
+            Message::Response(head) => {
+                if let Some(call) = calls.get(head.exchange) {
+                    call.response(head);
+                }
+                head.exchange
+            }
+            Message::ResponseBody(piece) => {
+                if let Some(call) = calls.get(piece.exchange) {
+                    call.response_piece(piece);
+                }
+                piece.exchange
+            }
+            Message::Done(exchange) => exchange.id,
+        };
+        if calls.get(exchange).is_some() { Interest::Full } else { Interest::None }
+    }
+
+    /// The exchange ended: its record, if it was a model call. `wall` maps a time of the exchange to wall-clock time.
+    pub fn on_done(
+        &mut self,
+        calls: &mut Calls,
+        exchange: &Exchange,
+        context: &CallContext<'_>,
+        ids: Ids,
+        wall: impl Fn(u64) -> WallTime,
+    ) -> Option<Finished> {
+        let finished = calls.take(exchange.id)?.finish(exchange, context, ids, self.prices, wall)?;
+        self.counts.bodies_broken += finished.broken_bodies as u64;
+        Some(finished)
+    }
+
+    fn permit(&self, calls: &Calls) -> Option<Permit> {
+        if calls.0.len() >= self.options.calls_per_connection {
+            return None;
+        }
+        Permit::take(&self.open, self.options.calls)
+    }
+}

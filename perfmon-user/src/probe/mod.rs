@@ -1,1 +1,151 @@
-//! probe: to come.
+//! The kernel side: what this host allows, loading, attaching, and the handles to what runs. In: options; out: a ring of events
+//! (`source::ring`) and [`Probes`], through which modes and watched processes are set and losses are read. Dropping `Probes` detaches all.
+mod attach;
+mod handles;
+mod load;
+mod offsets;
+mod plan;
+mod support;
+mod syscalls;
+
+pub use attach::{ProbeReport, ProbeState};
+pub use handles::{KernelCost, Probes};
+pub use offsets::OffsetError;
+pub use plan::{Tier, TierChoice};
+pub use support::Facts;
+
+use perfmon_common::map::{Settings, WATCH_ALL, WATCH_LISTED};
+
+/// What is observed, and how much of it.
+#[derive(Clone, Debug)]
+pub struct StartOptions {
+    /// Every process of the host but perfmon; else those given to [`Probes::watch`].
+    pub watch_all: bool,
+    /// Children of watched processes are watched.
+    pub follow: bool,
+    /// Processes that execute a program or begin to listen are watched until [`Probes::unwatch`].
+    pub watch_new: bool,
+    /// Bytes of requests captured in a run of operations of one direction.
+    pub request_budget: u32,
+    /// Bytes of answers captured in such a run.
+    pub response_budget: u32,
+    /// Bytes captured of each operation once the run's budget is spent.
+    pub operation_head: u32,
+    /// Size of the ring, bytes; a power of two and of pages.
+    pub ring_bytes: u32,
+    /// The wanted capture tier.
+    pub tier: TierChoice,
+}
+
+impl Default for StartOptions {
+    /// A TLS ClientHello with a post-quantum key share has its server name up to byte 1,505, hence the request budget.
+    fn default() -> Self {
+        Self {
+            watch_all: true,
+            follow: true,
+            watch_new: false,
+            request_budget: 2_048,
+            response_budget: 512,
+            operation_head: 128,
+            ring_bytes: 8 << 20,
+            tier: TierChoice::Auto,
+        }
+    }
+}
+
+/// Why nothing can be observed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Not allowed.
+    #[error("perfmon may not load kernel programs: it lacks {}; run it as root or grant them (setcap, systemd AmbientCapabilities)", missing.join(", "))]
+    Permission {
+        /// Capabilities that it lacks.
+        missing: Vec<&'static str>,
+    },
+    /// No type information.
+    #[error("the kernel does not describe its types: {0}")]
+    NoBtf(String),
+    /// The type information lacks something.
+    #[error(transparent)]
+    Offsets(#[from] OffsetError),
+    /// No tracepoint for the wanted tier.
+    #[error("this kernel ({release}) lacks the tracepoints of {wanted}")]
+    NoTier {
+        /// `uname -r`.
+        release: String,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// The kernel refused a map or the object.
+    #[error("the kernel refused perfmon's maps")]
+    Load(#[from] Box<aya::EbpfError>),
+    /// A map has another type or is missing.
+    #[error("perfmon's kernel object does not fit its user side; rebuild it with `cargo xtask build-ebpf`")]
+    Object(#[from] Box<aya::maps::MapError>),
+    /// The programs that every tier needs were refused.
+    #[error("the kernel refused the programs that capture needs: {}", describe(reports))]
+    Refused {
+        /// What became of each.
+        reports: Vec<ProbeReport>,
+    },
+}
+
+fn describe(reports: &[ProbeReport]) -> String {
+    let lines = reports.iter().filter(|report| report.state == ProbeState::Failed);
+    lines.map(|report| format!("{}: {}", report.name, report.reason.as_deref().unwrap_or("no reason"))).collect::<Vec<_>>().join("; ")
+}
+
+/// Loads and attaches. A tier whose programs the kernel refuses gives way to the next one.
+///
+/// # Errors
+/// [`ProbeError`] when nothing can be observed here, with what is missing.
+pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
+    let facts = Facts::gather();
+    if !facts.missing_capabilities.is_empty() {
+        return Err(ProbeError::Permission { missing: facts.missing_capabilities });
+    }
+    let btf = facts.btf.as_ref().map_err(|reason| ProbeError::NoBtf(reason.clone()))?;
+    let mut globals = load::Globals { settings: settings(options), offsets: offsets::read(btf, page_size())?, syscalls: syscalls::table() };
+    let mut refused = Vec::new();
+    for tier in plan::tiers(&facts.tracepoints, options.tier) {
+        globals.settings.tier3 = u32::from(tier == Tier::SyscallExit);
+        let mut ebpf = load::load(&globals, options.ring_bytes).map_err(Box::new)?;
+        let mut reports = attach::attach(&mut ebpf, &plan::programs(&facts.tracepoints, tier));
+        if reports.iter().all(|report| !report.needed || report.state == ProbeState::Attached) {
+            mark_refused(&mut reports, refused);
+            return Ok(Probes::new(ebpf, reports, tier).map_err(Box::new)?);
+        }
+        refused = reports;
+    }
+    if refused.is_empty() {
+        let wanted = if options.tier == TierChoice::Auto { "every capture tier" } else { "the wanted capture tier" };
+        return Err(ProbeError::NoTier { release: facts.release, wanted });
+    }
+    Err(ProbeError::Refused { reports: refused })
+}
+
+/// Programs of a better tier that the kernel refused stand as failed, not as skipped, in the reports of the tier that is used.
+fn mark_refused(reports: &mut [ProbeReport], refused: Vec<ProbeReport>) {
+    for failed in refused.into_iter().filter(|report| report.needed && report.state == ProbeState::Failed) {
+        if let Some(report) = reports.iter_mut().find(|report| report.name == failed.name) {
+            (report.state, report.reason) = (failed.state, failed.reason);
+        }
+    }
+}
+
+fn settings(options: &StartOptions) -> Settings {
+    Settings {
+        own_tgid: std::process::id(),
+        watch: if options.watch_all { WATCH_ALL } else { WATCH_LISTED },
+        follow: options.follow.into(),
+        watch_new: options.watch_new.into(),
+        request_budget: options.request_budget,
+        response_budget: options.response_budget,
+        operation_head: options.operation_head,
+        tier3: 0,
+    }
+}
+
+fn page_size() -> u32 {
+    u32::try_from(procfs::page_size()).unwrap_or(4096)
+}

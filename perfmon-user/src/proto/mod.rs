@@ -227,6 +227,19 @@ impl<F: FnMut(Message<'_>)> Sink for F {
     }
 }
 
+/// What a parser lost or gave up since it was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Times it lost its place and looked for the next message.
+    pub desyncs: u64,
+    /// Answers without a request, dropped.
+    pub orphans: u64,
+    /// Heads longer than the limit.
+    pub heads_too_long: u64,
+    /// Exchanges that more than the allowed number of pipelined requests pushed out.
+    pub evicted: u64,
+}
+
 /// A protocol's state of one connection.
 pub trait Parser: Send {
     /// Takes the next chunk of one stream.
@@ -235,6 +248,10 @@ pub trait Parser: Send {
     fn end(&mut self, end: End, time_ns: u64, sink: &mut dyn Sink);
     /// Calls `visit` for each exchange under way.
     fn pending(&self, visit: &mut dyn FnMut(Pending<'_>));
+    /// Whether the process is the server, once that is known.
+    fn serves(&self) -> Option<bool>;
     /// Bytes that this state holds on the heap, about.
     fn heap_bytes(&self) -> usize;
+    /// What was lost since the last call.
+    fn take_stats(&mut self) -> Stats;
 }

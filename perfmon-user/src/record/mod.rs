@@ -10,7 +10,7 @@ mod unit;
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use agent::{Agent, Tool, Workflow};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
@@ -21,7 +21,7 @@ pub use request::{Category, Quality, Request, RequestError, Side};
 pub use unit::{Millis, WallTime};
 
 /// Whose record it is; shared by all records of a process.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// Process id on this host.
     pub pid: u32,
@@ -77,6 +77,21 @@ impl Record {
             Self::System(_) => "system",
             Self::Finding(_) => "finding",
             Self::Alert(_) => "alert",
+        }
+    }
+
+    /// Whose record it is.
+    pub fn origin(&self) -> &Origin {
+        match self {
+            Self::Request(r) => &r.origin,
+            Self::Llm(r) => &r.origin,
+            Self::Agent(r) => &r.origin,
+            Self::Tool(r) => &r.origin,
+            Self::Workflow(r) => &r.origin,
+            Self::Process(r) => &r.origin,
+            Self::System(r) => &r.origin,
+            Self::Finding(r) => &r.origin,
+            Self::Alert(r) => &r.origin,
         }
     }
 

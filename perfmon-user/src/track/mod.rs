@@ -1,1 +1,306 @@
-//! track: to come.
+//! Events of sockets in, ordered segments with gaps out: one [`Connection`] a socket, told apart from earlier tenants of the same
+//! kernel address, with room for the protocol state `S` that the pipeline keeps beside it. Knows nothing of protocols.
+//!
+//! The kernel numbers the bytes of each direction ([`Data::offset`]), so that whatever is missing between two events (payload that was
+//! not captured, events that the full ring refused) is known to the byte and told as a gap.
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::counters::Counters;
+use crate::decode::{Address, Data, Direction, Open, Role, SocketKey, State, StateChange};
+use crate::limits::{CONNECTION_IDLE_NS, CONNECTIONS};
+
+use stream::Stream;
+
+/// One socket.
+#[derive(Debug)]
+pub struct Connection<S> {
+    /// Which.
+    pub key: SocketKey,
+    /// Process that last used it.
+    pub pid: u32,
+    /// Who began it.
+    pub role: Role,
+    /// Its first bytes were not seen.
+    pub late: bool,
+    /// UDP rather than a byte stream.
+    pub datagram: bool,
+    /// Own end, `None` when the kernel's word of it was lost.
+    pub local: Option<Arc<str>>,
+    /// Other end.
+    pub peer: Option<Arc<str>>,
+    /// Unix sockets tell nobody when they close; their process's exit does.
+    pub unix: bool,
+    /// Last event.
+    pub last_ns: u64,
+    /// The pipeline's own.
+    pub state: S,
+    incoming: Stream,
+    outgoing: Stream,
+}
+
+/// The next thing that happened on a connection, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Bytes, or a hole in them.
+    Segment(Segment<'a>),
+    /// A direction or the whole connection ended.
+    Ended {
+        /// How.
+        ending: Ending,
+        /// When.
+        time_ns: u64,
+    },
+}
+
+/// Consecutive bytes of one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// Which way.
+    pub direction: Direction,
+    /// When the operation ended.
+    pub time_ns: u64,
+    /// When the first byte that a receive found waiting arrived.
+    pub arrival_ns: Option<u64>,
+    /// Thread.
+    pub thread: u32,
+    /// The bytes.
+    pub content: Content<'a>,
+}
+
+/// What a segment holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// Captured bytes.
+    Bytes(&'a [u8]),
+    /// So many bytes were not captured.
+    Gap(u64),
+    /// The kernel lost its count: an unknown number of bytes is missing.
+    Unknown,
+}
+
+/// How a direction or a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The peer sends no more.
+    PeerClosed,
+    /// This side sends no more.
+    LocalClosed,
+    /// Both, in order.
+    Closed,
+    /// Reset by the peer.
+    PeerReset,
+    /// Reset by this side.
+    LocalReset,
+    /// perfmon gave it up.
+    Forgotten,
+}
+
+/// All connections. `S` is built when a connection appears.
+#[derive(Debug)]
+pub struct Tracker<S> {
+    connections: FxHashMap<u64, Connection<S>>,
+    unix_of_process: FxHashMap<u32, FxHashSet<u64>>,
+    counters: Arc<Counters>,
+    capacity: usize,
+}
+
+impl<S: Default> Tracker<S> {
+    /// An empty table.
+    pub fn new(counters: Arc<Counters>) -> Self {
+        Self { connections: FxHashMap::default(), unix_of_process: FxHashMap::default(), counters, capacity: CONNECTIONS }
+    }
+
+    /// A socket was seen for the first time. `visit` is told when that ends an earlier tenant of its address.
+    pub fn open(&mut self, open: Open, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+        self.make_room(visit);
+        let connection = Connection {
+            key: open.key,
+            pid: open.pid,
+            role: open.role,
+            late: open.late,
+            datagram: open.datagram,
+            unix: matches!(open.local, Address::Unix(_)),
+            local: Some(open.local.to_string().into()),
+            peer: Some(open.peer.to_string().into()),
+            last_ns: open.time_ns,
+            state: S::default(),
+            incoming: Stream::default(),
+            outgoing: Stream::default(),
+        };
+        if connection.unix {
+            self.unix_of_process.entry(open.pid).or_default().insert(open.key.sock);
+        }
+        if let Some(mut former) = self.connections.insert(open.key.sock, connection) {
+            visit(&mut former, Step::Ended { ending: Ending::Forgotten, time_ns: open.time_ns });
+        }
+    }
+
+    /// Bytes moved. Tells the segments, and the end of the stream when the operation was one.
+    pub fn data(&mut self, data: &Data<'_>, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+        if self.connections.len() >= self.capacity && !self.connections.contains_key(&data.key.sock) {
+            self.make_room(visit);
+        }
+        let connection = match self.connections.entry(data.key.sock) {
+            Entry::Occupied(entry) => {
+                let connection = entry.into_mut();
+                if connection.key.inode != data.key.inode {
+                    adopt(connection, data, visit);
+                }
+                connection
+            }
+            Entry::Vacant(entry) => entry.insert(unannounced(data)),
+        };
+        connection.pid = data.pid;
+        connection.last_ns = data.time_ns;
+        if data.eof {
+            return visit(connection, Step::Ended { ending: Ending::PeerClosed, time_ns: data.time_ns });
+        }
+        let stream = match data.direction {
+            Direction::In => &mut connection.incoming,
+            Direction::Out => &mut connection.outgoing,
+        };
+        let placed = stream.place(data);
+        self.counters.stream_bytes_lost.add(placed.lost);
+        let segment = |content| Step::Segment(Segment { direction: data.direction, time_ns: data.time_ns, arrival_ns: data.arrival_ns, thread: data.thread, content });
+        if let Some(before) = placed.before {
+            visit(connection, segment(before));
+        }
+        if !placed.bytes.is_empty() {
+            visit(connection, segment(Content::Bytes(placed.bytes)));
+        }
+        if placed.not_captured > 0 {
+            visit(connection, segment(Content::Gap(placed.not_captured)));
+        }
+    }
+
+    /// A TCP socket changed its state.
+    pub fn state(&mut self, state: &State, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+        let (ending, gone) = match state.change {
+            StateChange::Listen(_) => return,
+            StateChange::PeerClosed => (Ending::PeerClosed, false),
+            StateChange::LocalClosed => (Ending::LocalClosed, false),
+            StateChange::Closed { peer_reset: true, .. } => (Ending::PeerReset, true),
+            StateChange::Closed { local_reset: true, .. } => (Ending::LocalReset, true),
+            StateChange::Closed { .. } => (Ending::Closed, true),
+        };
+        let Some(connection) = self.connections.get_mut(&state.key.sock) else { return };
+        // After close() the socket file is gone and its inode number with it: 0 then means "the tenant that was there".
+        if state.key.inode != 0 && connection.key.inode != 0 && state.key.inode != connection.key.inode {
+            return;
+        }
+        connection.last_ns = state.time_ns;
+        if gone {
+            let lost = connection.incoming.unseen(state.in_bytes) + connection.outgoing.unseen(state.out_bytes);
+            self.counters.stream_bytes_lost.add(lost);
+        }
+        visit(connection, Step::Ended { ending, time_ns: state.time_ns });
+        if gone {
+            self.connections.remove(&state.key.sock);
+        }
+    }
+
+    /// A process ended: its unix sockets closed with it.
+    pub fn exit(&mut self, pid: u32, time_ns: u64, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+        for sock in self.unix_of_process.remove(&pid).unwrap_or_default() {
+            if let Some(mut connection) = self.connections.remove(&sock) {
+                if connection.unix && connection.pid == pid {
+                    visit(&mut connection, Step::Ended { ending: Ending::LocalClosed, time_ns });
+                    visit(&mut connection, Step::Ended { ending: Ending::Closed, time_ns });
+                } else {
+                    self.connections.insert(sock, connection);
+                }
+            }
+        }
+    }
+
+    /// Forgets connections without any event for long. `busy` says which to keep because an exchange is under way.
+    pub fn expire(&mut self, now_ns: u64, busy: impl Fn(&Connection<S>) -> bool, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+        let before = self.connections.len();
+        self.connections.retain(|_, connection| {
+            let idle = now_ns.saturating_sub(connection.last_ns) > CONNECTION_IDLE_NS && !busy(connection);
+            if idle {
+                visit(connection, Step::Ended { ending: Ending::Forgotten, time_ns: now_ns });
+            }
+            !idle
+        });
+        self.counters.connections_expired.add((before - self.connections.len()) as u64);
+        let connections = &self.connections;
+        self.unix_of_process.retain(|_, socks| {
+            socks.retain(|sock| connections.contains_key(sock));
+            !socks.is_empty()
+        });
+    }
+
+    /// All connections.
+    pub fn iter(&self) -> impl Iterator<Item = &Connection<S>> {
+        self.connections.values()
+    }
+
+    /// A connection by its socket.
+    pub fn get_mut(&mut self, key: SocketKey) -> Option<&mut Connection<S>> {
+        self.connections.get_mut(&key.sock).filter(|connection| connection.key.inode == key.inode || key.inode == 0)
+    }
+
+    /// Ends all connections as forgotten (shutdown, end of a recording).
+    pub fn clear(&mut self, time_ns: u64, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+        for (_, mut connection) in self.connections.drain() {
+            visit(&mut connection, Step::Ended { ending: Ending::Forgotten, time_ns });
+        }
+        self.unix_of_process.clear();
+    }
+
+    /// When the table is full, the sixteenth of it that was idle longest goes at once, so that the search for it is paid rarely.
+    fn make_room(&mut self, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+        if self.connections.len() < self.capacity {
+            return;
+        }
+        let mut ages: Vec<u64> = self.connections.values().map(|connection| connection.last_ns).collect();
+        let rank = ages.len() / 16;
+        let (_, &mut oldest_kept, _) = ages.select_nth_unstable(rank);
+        let before = self.connections.len();
+        self.connections.retain(|_, connection| {
+            let keep = connection.last_ns > oldest_kept;
+            if !keep {
+                visit(connection, Step::Ended { ending: Ending::Forgotten, time_ns: connection.last_ns });
+            }
+            keep
+        });
+        self.counters.connections_evicted.add((before - self.connections.len()) as u64);
+    }
+}
+
+/// Data came for an address whose known tenant has another inode number: the file was not known yet (0 before accept), or the close of
+/// the former tenant was lost.
+fn adopt<S: Default>(connection: &mut Connection<S>, data: &Data<'_>, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+    if connection.key.inode == 0 {
+        connection.key.inode = data.key.inode;
+        return;
+    }
+    visit(connection, Step::Ended { ending: Ending::Forgotten, time_ns: connection.last_ns });
+    *connection = unannounced(data);
+}
+
+/// A connection whose `Open` was lost: addresses unknown.
+fn unannounced<S: Default>(data: &Data<'_>) -> Connection<S> {
+    Connection {
+        key: data.key,
+        pid: data.pid,
+        role: Role::Unknown,
+        late: true,
+        datagram: false,
+        local: None,
+        peer: None,
+        unix: false,
+        last_ns: data.time_ns,
+        state: S::default(),
+        incoming: Stream::default(),
+        outgoing: Stream::default(),
+    }
+}

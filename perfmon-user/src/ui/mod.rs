@@ -1,1 +1,18 @@
-//! ui: to come.
+//! What a person sees on a terminal: the live screen, plain tables where there is no terminal, and the summary at the end. In: snapshots,
+//! or the API of another perfmon; out: characters. Reads keys, changes nothing but the request to end.
+mod column;
+mod draw;
+mod messages;
+mod model;
+mod plain;
+mod remote;
+mod screen;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use messages::Messages;
+pub use plain::{lines, summary};
+pub use remote::{Remote, RemoteError};
+pub use screen::{Local, Shown, Source, colours, screen};

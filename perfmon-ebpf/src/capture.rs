@@ -1,0 +1,149 @@
+//! From an operation to data records: how much of it is captured, copied from the user's buffers, cut into pieces.
+//! Captured bytes are always a contiguous prefix of the operation.
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use perfmon_common::event::*;
+use perfmon_common::map::*;
+
+use crate::maps::{Buffers, CAPACITY_UNKNOWN, Cursor, PIECE, Scratch, VECTORS, Vector, setting};
+use crate::{emit, user_buf};
+/// Bytes of one operation that full capture covers: 16 pieces and a bit, so that 256 KiB fit.
+const FULL: u32 = 256 * 1024;
+/// Rounds of the copy loop: each ends a vector or a piece.
+const ROUNDS: u32 = FULL / PIECE + 1 + VECTORS;
+
+/// Bytes to capture of an operation of `len` bytes in `direction`.
+#[inline(always)]
+pub fn wanted(state: &SocketState, mode: u8, direction: u8, len: u32) -> u32 {
+    match mode {
+        MODE_COUNT => 0,
+        MODE_FULL => {
+            if len > FULL {
+                emit::lost(LOST_CAPTURE_CUT);
+            }
+            len.min(FULL)
+        }
+        _ => {
+            let answers = match state.role {
+                ROLE_SERVER => direction == DIRECTION_OUT,
+                ROLE_CLIENT => direction == DIRECTION_IN,
+                _ => false,
+            };
+            let budget = if answers { setting!(response_budget) } else { setting!(request_budget) };
+            len.min(budget.saturating_sub(state.run_captured).max(setting!(operation_head))).min(FULL)
+        }
+    }
+}
+
+/// Emits a record without payload.
+#[inline(always)]
+pub fn header_only(scratch: *mut Scratch, flags: u8) {
+    // SAFETY: this CPU's scratch.
+    unsafe {
+        (*scratch).header.captured_len = 0;
+        (*scratch).header.piece_offset = 0;
+        (*scratch).header.flags = DATA_LAST_PIECE | flags;
+        emit::bytes((*scratch).header.tgid, scratch.cast(), size_of::<DataHeader>() as u64);
+    }
+}
+
+/// Copies `want` bytes of the buffers and emits them in pieces; tells how many were captured.
+#[inline(always)]
+pub fn payload(scratch: *mut Scratch, want: u32) -> u32 {
+    let mut copy = Copy(scratch);
+    copy.set(Cursor { filled: 0, emitted: 0, index: 0, from: 0, want: want.into() });
+    for _ in 0..ROUNDS {
+        if !copy.round() {
+            break;
+        }
+    }
+    copy.cursor().emitted as u32
+}
+
+/// A record under construction.
+struct Copy(*mut Scratch);
+
+impl Copy {
+    /// Where the copy stands. It is kept in the scratch, not in registers: the verifier knows nothing of a number in a map, so that each
+    /// round of the loop looks like the one before and is walked once instead of once for every way to get there.
+    #[inline(always)]
+    fn cursor(&self) -> Cursor {
+        // SAFETY: this CPU's scratch.
+        unsafe { (&raw const (*self.0).cursor).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, cursor: Cursor) {
+        // SAFETY: this CPU's scratch.
+        unsafe { (&raw mut (*self.0).cursor).write_volatile(cursor) }
+    }
+
+    /// Goes on to the end of a vector or of the piece. False when there is nothing more to do.
+    #[inline(always)]
+    fn round(&mut self) -> bool {
+        let Cursor { filled, emitted, mut index, mut from, want } = self.cursor();
+        let Buffers { count, capacity } = user_buf::found(self.0);
+        // SAFETY: the index is below VECTORS.
+        let vector = unsafe { *(&raw const (*self.0).vectors).cast::<Vector>().add((index & u64::from(VECTORS - 1)) as usize) };
+        let missing = want - emitted - filled;
+        let filled = bounded(filled);
+        let part = bounded((vector.len - from).min(missing).min(u64::from(PIECE) - filled));
+        if !self.read(filled, vector.base + from, part) {
+            self.emit(filled, emitted, DATA_LAST_PIECE | DATA_FAULT);
+            return false;
+        }
+        from += part;
+        if from == vector.len {
+            index += 1;
+            from = 0;
+        }
+        let filled = filled + part;
+        let over = part == missing;
+        if over || index >= count {
+            if !over && capacity == CAPACITY_UNKNOWN {
+                emit::lost(LOST_IOVEC);
+            }
+            self.emit(filled, emitted, DATA_LAST_PIECE);
+            return false;
+        }
+        self.set(Cursor { filled, emitted, index, from, want });
+        filled < u64::from(PIECE) || self.emit(filled, emitted, 0)
+    }
+
+    #[inline(always)]
+    fn read(&mut self, filled: u64, address: u64, len: u64) -> bool {
+        // SAFETY: the scratch has room for two pieces.
+        let failed = unsafe {
+            let into = (&raw mut (*self.0).payload).cast::<u8>().add(filled as usize);
+            bpf_probe_read_user(into.cast(), len as u32, address as *const _)
+        } != 0;
+        if failed {
+            emit::lost(LOST_USER_COPY);
+        }
+        !failed
+    }
+
+    /// Emits a piece of `filled` bytes that comes after `emitted` bytes.
+    #[inline(always)]
+    fn emit(&mut self, filled: u64, emitted: u64, flags: u8) -> bool {
+        let filled = bounded(filled);
+        // SAFETY: this CPU's scratch.
+        let taken = unsafe {
+            let header = &mut (*self.0).header;
+            header.captured_len = filled as u32;
+            header.piece_offset = emitted as u32;
+            header.flags = flags;
+            (*self.0).cursor.emitted = emitted + filled;
+            (*self.0).cursor.filled = 0;
+            emit::bytes(header.tgid, self.0.cast(), size_of::<DataHeader>() as u64 + filled)
+        };
+        taken
+    }
+}
+
+/// A number that is at most `PIECE`, in a way that the verifier sees: the compiler, which knows it already, must not drop the comparison.
+#[inline(always)]
+fn bounded(mut value: u64) -> u64 {
+    // SAFETY: a move onto itself, which the compiler cannot look into. (Without an instruction the line information would be refused.)
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) value) };
+    if value > u64::from(PIECE) { u64::from(PIECE) } else { value }
+}

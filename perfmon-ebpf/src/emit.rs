@@ -1,0 +1,55 @@
+//! The only place that touches the ring and the counters of losses. The reader polls: nothing here wakes it.
+use aya_ebpf::bindings::{BPF_ANY, BPF_RB_NO_WAKEUP};
+use aya_ebpf::helpers::generated::bpf_ringbuf_output;
+use perfmon_common::map::LOST_RING_FULL;
+
+use crate::maps::{EVENTS, LOSSES, LOST_BY_TGID};
+
+/// Counts a loss.
+#[inline(always)]
+pub fn lost(reason: u32) {
+    // Keys below the length of the array are always there.
+    if let Some(counter) = LOSSES.get_ptr_mut(reason) {
+        // SAFETY: this CPU's slot.
+        unsafe { *counter += 1 };
+    }
+}
+
+/// Counts an event of process `tgid` that the ring had no room for.
+#[inline(never)]
+pub fn lost_to_full_ring(tgid: u32) -> u32 {
+    lost(LOST_RING_FULL);
+    match LOST_BY_TGID.get_ptr_mut(tgid) {
+        // SAFETY: a live map value; a count lost to a race between CPUs is still in LOSSES.
+        Some(count) => unsafe { *count += 1 },
+        // When this table is full too, the total has it.
+        None => {
+            LOST_BY_TGID.insert(tgid, 1, u64::from(BPF_ANY)).ok();
+        }
+    }
+    0
+}
+
+/// Puts a fixed-size event of process `tgid` into the ring: `fill` writes it in place. True when the ring took it.
+#[inline(always)]
+pub fn record<T: 'static>(tgid: u32, fill: impl FnOnce(*mut T)) -> bool {
+    let Some(mut slot) = EVENTS.reserve::<T>(0) else {
+        lost_to_full_ring(tgid);
+        return false;
+    };
+    fill(slot.as_mut_ptr());
+    slot.submit(u64::from(BPF_RB_NO_WAKEUP));
+    true
+}
+
+/// Puts an event of process `tgid` into the ring, `size` bytes that stand at `event`. True when the ring took it.
+#[inline(always)]
+pub fn bytes(tgid: u32, event: *mut u8, size: u64) -> bool {
+    // SAFETY: the verifier checks that the memory is that large.
+    let refused =
+        unsafe { bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), event.cast(), size, u64::from(BPF_RB_NO_WAKEUP)) } != 0;
+    if refused {
+        lost_to_full_ring(tgid);
+    }
+    !refused
+}

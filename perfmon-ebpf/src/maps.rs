@@ -1,0 +1,168 @@
+//! All maps and globals. Each says its key, its value, who writes, who removes, and why it has its size.
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use perfmon_common::event::{ARGV_MAX, DataHeader, ExecHeader};
+use perfmon_common::map::*;
+
+/// Events. Written by `emit` alone, read by user space every few milliseconds; the loader sets the size.
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
+
+/// Address of a `struct sock` → what is known of it. Written by socket programs, removed when the socket ends (unix sockets: by age).
+/// As many connections as user space keeps.
+#[map]
+pub static SOCKETS: LruHashMap<u64, SocketState> = LruHashMap::with_max_entries(65_536, 0);
+
+/// `mode_slot(sock)` → capture mode. Written by user space only; nothing is removed, a slot of another socket does not count.
+#[map]
+pub static MODES: Array<CaptureMode> = Array::with_max_entries(MODE_SLOTS, 0);
+
+/// Process id → 1 when it is watched. Written by user space and the process programs, which also remove at exit.
+/// Half of the default `pid_max`: more processes than one host serves with.
+#[map]
+pub static WATCHED: HashMap<u32, u8> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// `LOST_*` → how often. Written everywhere, read by user space.
+#[map]
+pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES_LEN, 0);
+
+/// Process id → events of it that the full ring refused. Written by `emit`, read by user space; full = only `LOSSES` counts.
+#[map]
+pub static LOST_BY_TGID: HashMap<u32, u64> = HashMap::with_max_entries(1_024, BPF_F_NO_PREALLOC);
+
+/// Direction → the record under construction; per CPU, as large as a per-CPU value can be. The two directions are apart, since
+/// a program may be interrupted by the other, never by itself.
+#[map]
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
+
+/// The exec event under construction; per CPU.
+#[map]
+pub static EXEC: PerCpuArray<ExecRecord> = PerCpuArray::with_max_entries(1, 0);
+
+/// Thread id → its place in the message vector of a sendmmsg/recvmmsg under way. Written by socket programs, removed by age.
+#[map]
+pub static POSITIONS: LruHashMap<u32, Position> = LruHashMap::with_max_entries(1_024, 0);
+
+const BPF_F_NO_PREALLOC: u32 = 1;
+const LOSSES_LEN: u32 = perfmon_common::map::LOSSES.len() as u32;
+
+/// Bytes of payload in one record at most.
+pub const PIECE: u32 = 16_256;
+/// I/O vectors that are walked.
+pub const VECTORS: u32 = 8;
+
+/// A data record and what is needed to fill it. Room for two pieces, so that "filled so far + next part" is within bounds for the verifier.
+#[repr(C)]
+pub struct Scratch {
+    pub header: DataHeader,
+    pub payload: [u8; 2 * PIECE as usize],
+    pub vectors: [Vector; VECTORS as usize],
+    pub buffers: Buffers,
+    pub cursor: Cursor,
+}
+const _: () = assert!(size_of::<Scratch>() <= 32_768);
+
+/// An exec event with room for its arguments.
+#[repr(C)]
+pub struct ExecRecord {
+    pub header: ExecHeader,
+    pub argv: [u8; ARGV_MAX],
+}
+
+/// The user's buffers of an operation.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Buffers {
+    /// Vectors in the scratch; 0 = there is nothing to read.
+    pub count: u64,
+    /// Bytes that they hold together; `CAPACITY_UNKNOWN` when there are more vectors than are walked, or no buffers.
+    pub capacity: u64,
+}
+
+/// See `Buffers::capacity`.
+pub const CAPACITY_UNKNOWN: u64 = u64::MAX;
+
+impl Buffers {
+    /// Nothing to read.
+    pub const NONE: Self = Self { count: 0, capacity: CAPACITY_UNKNOWN };
+}
+
+/// How far the copy of an operation is.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Cursor {
+    /// Bytes in the present piece.
+    pub filled: u64,
+    /// Bytes in pieces before it.
+    pub emitted: u64,
+    /// The vector that comes next.
+    pub index: u64,
+    /// Bytes of it that are done.
+    pub from: u64,
+    /// Bytes to capture in all.
+    pub want: u64,
+}
+
+/// `struct iovec`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Vector {
+    pub base: u64,
+    pub len: u64,
+}
+
+/// A thread's place in a message vector.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Position {
+    pub messages: u64,
+    pub next: u32,
+    pub pad: u32,
+}
+
+/// What user space decided before loading.
+#[unsafe(no_mangle)]
+pub static SETTINGS: Settings =
+    Settings { own_tgid: 0, watch: 0, follow: 0, watch_new: 0, request_budget: 0, response_budget: 0, operation_head: 0, tier3: 0 };
+
+/// The running kernel's offsets. All bits zero is a valid value of the type, and replaced by the loader.
+#[unsafe(no_mangle)]
+// SAFETY: integers only.
+pub static OFFSETS: KernelOffsets = unsafe { core::mem::zeroed() };
+
+/// This architecture's system calls.
+#[unsafe(no_mangle)]
+static SYSCALL_TABLE: SyscallTable = SyscallTable([0; SYSCALLS]);
+
+/// A value that the loader, not the compiler, knows: the read is volatile, and the verifier takes it as a constant.
+#[inline(always)]
+pub fn constant<T: Copy>(global: &'static T) -> T {
+    // SAFETY: a valid reference to plain integers that nobody writes once the program is loaded.
+    unsafe { core::ptr::read_volatile(global) }
+}
+
+/// A field of the settings.
+macro_rules! setting {
+    ($field:ident) => {
+        $crate::maps::constant(&$crate::maps::SETTINGS.$field)
+    };
+}
+pub(crate) use setting;
+
+/// A field of the kernel's offsets.
+macro_rules! offset {
+    ($($field:tt)+) => {
+        $crate::maps::constant(&$crate::maps::OFFSETS.$($field)+)
+    };
+}
+pub(crate) use offset;
+
+/// What system call `number` does with sockets.
+#[inline(always)]
+pub fn syscall_kind(number: u64) -> SyscallKind {
+    if number >= SYSCALLS as u64 {
+        return 0;
+    }
+    // SAFETY: within the table.
+    unsafe { core::ptr::read_volatile((&raw const SYSCALL_TABLE.0).cast::<SyscallKind>().add(number as usize)) }
+}

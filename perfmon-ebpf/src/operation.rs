@@ -1,0 +1,241 @@
+//! A finished socket operation → the socket's state and events. The one body behind all tiers: they differ in how they learn of it.
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use perfmon_common::event::*;
+use perfmon_common::map::*;
+
+use crate::filter::Caller;
+use crate::maps::{Buffers, MODES, SOCKETS, Scratch};
+use crate::sock::{AF_UNIX, Sock};
+use crate::task::{self, Call};
+use crate::{capture, emit, sock, user_buf};
+
+/// Out-of-band data: no part of the stream.
+const MSG_OOB: u32 = 0x1;
+/// The same bytes will be read again.
+const MSG_PEEK: u32 = 0x2;
+/// The bytes were thrown away: the buffer does not hold them.
+const MSG_TRUNC: u32 = 0x20;
+/// Notices of the kernel, not bytes of the peer.
+const MSG_ERRQUEUE: u32 = 0x2000;
+
+/// A finished operation.
+#[derive(Clone, Copy)]
+pub struct Operation {
+    pub sock: Sock,
+    /// `DIRECTION_*`.
+    pub direction: u8,
+    /// Bytes moved.
+    pub len: u32,
+    /// `MSG_*`.
+    pub flags: u32,
+}
+
+/// Keeps the socket's state and reports the operation. The caller has been filtered.
+#[inline(always)]
+pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
+    let ended = op.len == 0;
+    if op.flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE) != 0 || (ended && op.direction == DIRECTION_OUT) {
+        return;
+    }
+    // SAFETY: no arguments.
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    let Some(state) = tenant(op, caller.tgid, now) else { return };
+    find_buffers(op, caller, call, scratch);
+    let Buffers { count, capacity } = user_buf::found(scratch);
+    if ended && capacity == 0 {
+        return;
+    }
+    if state.run_direction != op.direction {
+        state.run_direction = op.direction;
+        state.run_captured = 0;
+    }
+    let (offset, arrival) = account(state, op, now, capacity);
+    let mode = mode(op.sock, state.inode);
+    if mode == MODE_OFF || !announced(op.sock, state, caller.tgid) {
+        return;
+    }
+    let header = DataHeader {
+        kind: KIND_DATA,
+        captured_len: 0,
+        sock: op.sock.0,
+        time_ns: now,
+        arrival_ns: arrival,
+        offset,
+        total_len: op.len,
+        piece_offset: 0,
+        tgid: caller.tgid,
+        thread: caller.thread,
+        inode: state.inode,
+        syscall: call.number,
+        direction: op.direction,
+        flags: 0,
+    };
+    // SAFETY: this CPU's scratch.
+    unsafe { (*scratch).header = header };
+    if ended {
+        return capture::header_only(scratch, DATA_EOF);
+    }
+    let want = capture::wanted(state, mode, op.direction, op.len);
+    if count == 0 {
+        capture::header_only(scratch, DATA_NO_BUFFER);
+    } else if want == 0 {
+        capture::header_only(scratch, 0);
+    } else {
+        state.run_captured = state.run_captured.saturating_add(capture::payload(scratch, want));
+    }
+}
+
+/// The state of the socket: that of the connection that has the address now. `None` for sockets that are not reported.
+#[inline(always)]
+fn tenant(op: Operation, tgid: u32, now: u64) -> Option<&'static mut SocketState> {
+    // SAFETY: a live map value; races between threads on one socket may lose a count, never memory.
+    let known = SOCKETS.get_ptr_mut(op.sock.0).map(|state| unsafe { &mut *state });
+    let is_new = known.is_none();
+    if let Some(state) = known {
+        let inode = op.sock.inode();
+        if state.inode == inode && inode != 0 {
+            state.tgid = tgid;
+            return Some(state);
+        }
+        if state.inode == 0 {
+            if !op.sock.is_open_file() {
+                return None;
+            }
+            state.inode = inode;
+            state.tgid = tgid;
+            return Some(state);
+        }
+    }
+    // What ends before it was known is not worth a record.
+    if op.len == 0 || !op.sock.is_stream() || !op.sock.is_open_file() {
+        return None;
+    }
+    let flags = if is_new { BPF_NOEXIST } else { BPF_ANY };
+    create(op.sock, fresh(op.sock.inode(), tgid, unix_role(op.sock), 0, now), flags)
+}
+
+/// The role of a unix socket; TCP sockets that got here were open before.
+#[inline(always)]
+fn unix_role(sock: Sock) -> u8 {
+    if sock.family() != AF_UNIX {
+        return ROLE_UNKNOWN;
+    }
+    match sock.unix_ends() {
+        (0, 0) => ROLE_UNKNOWN,
+        (0, _) => ROLE_CLIENT,
+        (_, 0) => ROLE_SERVER,
+        _ => ROLE_UNKNOWN,
+    }
+}
+
+/// The state of a connection at its beginning.
+#[inline(always)]
+pub fn fresh(inode: u32, tgid: u32, role: u8, flags: u8, now: u64) -> SocketState {
+    SocketState {
+        in_bytes: 0,
+        out_bytes: 0,
+        arrival_ns: 0,
+        open_ns: now,
+        inode,
+        tgid,
+        run_captured: 0,
+        run_direction: 0xff,
+        role,
+        flags,
+        pad: 0,
+    }
+}
+
+/// Puts a state into the table: in place of an earlier tenant's, or (`BPF_NOEXIST`) unless another thread just did the same.
+#[inline(always)]
+pub fn create(sock: Sock, state: SocketState, flags: u32) -> Option<&'static mut SocketState> {
+    let refused = SOCKETS.insert(sock.0, state, flags.into()).is_err();
+    // SAFETY: a live map value.
+    let state = SOCKETS.get_ptr_mut(sock.0).map(|state| unsafe { &mut *state });
+    if refused && state.is_none() {
+        emit::lost(LOST_SOCKET_TABLE);
+    }
+    state
+}
+
+/// Finds the user's buffers, and the place in a message vector.
+#[inline(always)]
+fn find_buffers(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
+    if call.kind == 0 || op.flags & MSG_TRUNC != 0 || is_foreign(op, call) {
+        return user_buf::put(scratch, Buffers::NONE);
+    }
+    if call.kind & SYSCALL_SHAPE != SYSCALL_MESSAGES {
+        return user_buf::locate(call, 0, scratch);
+    }
+    let place = user_buf::message_place(call, caller.thread);
+    user_buf::locate(call, place, scratch);
+    let partial = op.direction == DIRECTION_OUT && u64::from(op.len) < user_buf::found(scratch).capacity;
+    user_buf::message_done(call, caller.thread, place, partial);
+}
+
+/// Whether io_uring did this operation while the thread was in another system call, whose buffers would be taken for the operation's.
+#[inline(always)]
+fn is_foreign(op: Operation, call: Call) -> bool {
+    let task = task::current();
+    task::uses_io_uring(task) && sock::of_descriptor(task, call.argument(0) as u32) != Some(op.sock)
+}
+
+/// Counts the operation's bytes; gives its position in the stream and, for receives, when what it found waiting had arrived.
+#[inline(always)]
+fn account(state: &mut SocketState, op: Operation, now: u64, capacity: u64) -> (u64, u64) {
+    if op.direction == DIRECTION_OUT {
+        let offset = state.out_bytes;
+        state.out_bytes += u64::from(op.len);
+        return (offset, 0);
+    }
+    let offset = state.in_bytes;
+    state.in_bytes += u64::from(op.len);
+    let arrival = state.arrival_ns;
+    if arrival != 0 {
+        // A read that filled its buffer may have left bytes; after any other one, what waits now came since.
+        let filled = u64::from(op.len) >= capacity;
+        state.arrival_ns = match (op.sock.has_unread(), filled) {
+            (false, _) => 0,
+            (true, true) => arrival,
+            (true, false) => now,
+        };
+    }
+    (offset, arrival)
+}
+
+/// The socket's capture mode.
+#[inline(always)]
+fn mode(sock: Sock, inode: u32) -> u8 {
+    match MODES.get(mode_slot(sock.0)) {
+        Some(slot) if slot.sock == sock.0 && slot.inode == inode => slot.mode,
+        _ => MODE_HEAD,
+    }
+}
+
+/// Tells user space of the socket before its first data. False when the ring was full: the data waits for the next operation to tell.
+#[inline(always)]
+fn announced(sock: Sock, state: &mut SocketState, tgid: u32) -> bool {
+    if state.flags & SOCKET_ANNOUNCED != 0 {
+        return true;
+    }
+    let taken = emit::record::<OpenHeader>(tgid, |open| {
+        // SAFETY: fresh memory of the ring, all of it written: zero is valid for integers.
+        let open = unsafe {
+            core::ptr::write_bytes(open.cast::<u64>(), 0, size_of::<OpenHeader>() / 8);
+            &mut *open
+        };
+        open.kind = KIND_OPEN;
+        open.tgid = tgid;
+        open.sock = sock.0;
+        open.time_ns = state.open_ns;
+        open.inode = state.inode;
+        open.role = state.role;
+        open.flags = if state.flags & SOCKET_SEEN_OPEN == 0 { OPEN_LATE } else { 0 };
+        sock.describe(open);
+    });
+    if taken {
+        state.flags |= SOCKET_ANNOUNCED;
+    }
+    taken
+}

@@ -1,0 +1,24 @@
+//! Checks that the prebuilt kernel object belongs to the sources beside it; builds nothing.
+use std::path::Path;
+
+#[path = "ebpf/digest.rs"]
+mod digest;
+
+fn main() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workspace = package.parent().unwrap_or(package);
+    for watched in ["perfmon-ebpf", "perfmon-common", "perfmon-user/ebpf"] {
+        println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
+    }
+    if let Err(problem) = check(workspace, package) {
+        println!("cargo::error=the kernel object perfmon-user/ebpf/perfmon.bpf.o {problem}; run `cargo xtask build-ebpf`");
+    }
+}
+
+fn check(workspace: &Path, package: &Path) -> Result<(), String> {
+    let read = |what: std::io::Result<String>| what.map_err(|error| format!("cannot be checked ({error})"));
+    let built = read(std::fs::read_to_string(package.join("ebpf/perfmon.bpf.digest")))?;
+    let object = read(digest::of_object(&package.join("ebpf/perfmon.bpf.o")))?;
+    let sources = read(digest::of_sources(workspace))?;
+    if built == digest::text(&sources, &object) { Ok(()) } else { Err("was not built from these sources".into()) }
+}

@@ -1,0 +1,113 @@
+//! The one task that owns the aggregate: takes batches of records from its bounded channel, publishes a snapshot a second, and hands
+//! the records on to everybody who wants them. Nobody is waited for: a consumer takes a batch at once or counts what it loses.
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::aggregate::Aggregate;
+use crate::aggregate::snapshot::Snapshot;
+use crate::clock;
+use crate::counters::Counters;
+use crate::export::jsonl;
+use crate::http::HttpState;
+use crate::record::{Gauges, Record};
+
+/// What producers send: capture, the host sampler.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Finished records.
+    pub records: Vec<Record>,
+    /// What is under way, once a second.
+    pub gauges: Option<Gauges>,
+}
+
+/// Records as consumers get them: shared, in the order in which they ended.
+pub type Published = Arc<Vec<Record>>;
+
+/// Somebody who wants the records.
+pub trait Consumer: Send {
+    /// Takes records without waiting; has a bounded queue of its own and counts what it refuses.
+    fn take(&mut self, records: &Published);
+    /// There are no more; what is queued is finished. May take a while.
+    fn finish(self: Box<Self>) {}
+}
+
+impl Consumer for Arc<HttpState> {
+    fn take(&mut self, records: &Published) {
+        self.push(records);
+    }
+}
+
+impl Consumer for jsonl::Writer {
+    fn take(&mut self, records: &Published) {
+        self.offer(records);
+    }
+
+    fn finish(self: Box<Self>) {
+        (*self).finish();
+    }
+}
+
+/// The hub's ends.
+pub struct Hub {
+    /// What producers send.
+    pub batches: mpsc::Receiver<Batch>,
+    /// Where snapshots are published.
+    pub snapshots: watch::Sender<Arc<Snapshot>>,
+    /// Who wants records.
+    pub consumers: Vec<Box<dyn Consumer>>,
+    /// Where losses are counted.
+    pub counters: Arc<Counters>,
+}
+
+impl Hub {
+    /// Runs until all producers are gone; what they sent is handed on before it returns.
+    pub async fn run(mut self, mut aggregate: Aggregate) {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                batch = self.batches.recv() => match batch {
+                    Some(batch) => self.take(&mut aggregate, batch),
+                    None => break,
+                },
+                _ = second.tick() => self.tick(&mut aggregate),
+            }
+        }
+        self.tick(&mut aggregate);
+        for consumer in self.consumers {
+            // Fails only when the runtime ends at once, and then there is nobody left to tell.
+            tokio::task::spawn_blocking(|| consumer.finish()).await.ok();
+        }
+    }
+
+    fn take(&mut self, aggregate: &mut Aggregate, mut batch: Batch) {
+        for record in &mut batch.records {
+            aggregate.add(record);
+        }
+        if let Some(gauges) = batch.gauges {
+            aggregate.gauges(gauges);
+        }
+        self.publish(batch.records);
+    }
+
+    fn tick(&mut self, aggregate: &mut Aggregate) {
+        let ticked = aggregate.tick(clock::wall_now());
+        self.counters.endpoints_overflowed.add(ticked.endpoints_overflowed);
+        self.counters.rows_overflowed.add(ticked.rows_overflowed);
+        self.publish(ticked.findings.into_iter().map(|finding| Record::Finding(Box::new(finding))).collect());
+        self.snapshots.send_replace(ticked.snapshot);
+    }
+
+    fn publish(&mut self, records: Vec<Record>) {
+        if records.is_empty() {
+            return;
+        }
+        let published = Arc::new(records);
+        for consumer in &mut self.consumers {
+            consumer.take(&published);
+        }
+    }
+}

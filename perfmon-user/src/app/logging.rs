@@ -1,0 +1,35 @@
+//! Where perfmon's own messages go: standard error; while the live screen has the terminal, they are kept for it and told at its end.
+use std::io::{self, IsTerminal};
+
+use tracing::level_filters::LevelFilter;
+
+use crate::config::LogLevel;
+use crate::ui::Messages;
+
+/// Begins. `screen`: the terminal belongs to the live screen, and messages go to what is returned.
+pub fn begin(level: LogLevel, screen: bool) -> Messages {
+    let messages = Messages::default();
+    let colours = !screen && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let builder = tracing_subscriber::fmt().with_max_level(filter(level)).with_ansi(colours).with_target(false);
+    let kept = messages.clone();
+    // A second subscriber in one process is refused; the first one goes on.
+    if screen { builder.with_writer(move || kept.clone()).try_init().ok() } else { builder.with_writer(io::stderr).try_init().ok() };
+    messages
+}
+
+/// Tells on standard error what the screen held back.
+pub fn tell(messages: &Messages) {
+    for message in messages.drain() {
+        eprintln!("{message}");
+    }
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}

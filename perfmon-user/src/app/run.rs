@@ -1,0 +1,332 @@
+//! `perfmon run` and `perfmon record`: from a checked configuration to a running profiler and back. Everything that can be refused is
+//! refused before a probe is loaded; what is running ends in the order in which data flows, so that nothing on its way is lost.
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::aggregate::snapshot::Snapshot;
+use crate::aggregate::{Aggregate, AggregateOptions, EndpointRule};
+use crate::alert;
+use crate::clock;
+use crate::config::{Config, Display, Jsonl, Tier, Ui};
+use crate::counters::Counters;
+use crate::export::jsonl;
+use crate::http::{self, Access, HttpState, Parts};
+use crate::limits::BATCH_QUEUE;
+use crate::probe::{self, Probes, StartOptions, TierChoice};
+use crate::target::command::Launched;
+use crate::target::{Describer, Processes, Selector, ServiceRule, Target};
+use crate::ui::Messages;
+
+use super::alerts::Alerting;
+use super::capture::{self, Capturing, Watched};
+use super::hub::{Consumer, Hub};
+use super::own::{Own, readiness};
+use super::recorder::Recorder;
+use super::display::{self, Showing};
+use super::{Failure, logging, sampler};
+
+/// Runs until Ctrl-C, SIGTERM, the duration or the command's end.
+pub fn run(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<u8, Failure> {
+    let display = config.display(std::io::IsTerminal::is_terminal(&std::io::stdout()));
+    let messages = logging::begin(config.log, display == Display::Screen);
+    let prepared = Prepared::new(config, command, record_to)?;
+    let result = prepared.start(config)?.until_the_end(config, display, &messages);
+    logging::tell(&messages);
+    result
+}
+
+/// Everything that can be wrong with the user's wishes has been found right.
+struct Prepared {
+    launched: Option<Launched>,
+    selector: Selector,
+    first: Vec<u32>,
+    describer: Describer,
+    listener: std::net::TcpListener,
+    recorder: Option<Recorder>,
+    jsonl: Option<jsonl::Writer>,
+    desk: Arc<alert::Desk>,
+    counters: Arc<Counters>,
+}
+
+impl Prepared {
+    fn new(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<Self, Failure> {
+        let counters = Arc::new(Counters::default());
+        let mut problems = Vec::new();
+        let mut or_problem = |what: String, error: &dyn std::fmt::Display| problems.push(format!("{what}: {error}"));
+        let launched =
+            if command.is_empty() { None } else { Launched::start(command).map_err(|error| or_problem("-- CMD".into(), &error)).ok() };
+        let listener = std::net::TcpListener::bind(config.listen)
+            .map_err(|error| or_problem(format!("--listen {}", config.listen), &listen_mend(&error)))
+            .ok();
+        let recorder =
+            record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
+        let jsonl = config
+            .jsonl
+            .as_ref()
+            .map(|to| jsonl::Writer::start(&destination(to), counters.clone()).map_err(|error| or_problem("--jsonl".into(), &error)).ok());
+        // A store hands over what an earlier run left here.
+        let stored = Vec::new();
+        let desk = alert::Desk::new(&config.alerts.settings(), stored, alert::Patience::default(), counters.clone())
+            .map_err(|error| or_problem("alerts.channels".into(), &error))
+            .ok();
+        let describer = Describer::new(&service_rules(config));
+        let mut selector = Selector::new(targets(config, launched.as_ref()), config.targets.follow, config.targets.wait);
+        let first = selector.check();
+        match &describer {
+            Err(wrong) => problems.extend(wrong.iter().map(ToString::to_string)),
+            Ok(_) => {}
+        }
+        if let Err(wrong) = &first {
+            problems.extend(wrong.iter().map(ToString::to_string));
+        }
+        match (describer, first, listener, desk) {
+            (Ok(describer), Ok(first), Some(listener), Some(desk)) if problems.is_empty() => {
+                let (recorder, jsonl) = (recorder.flatten(), jsonl.flatten());
+                Ok(Self { launched, selector, first, describer, listener, recorder, jsonl, desk, counters })
+            }
+            _ => Err(Failure::Usage(problems)),
+        }
+    }
+
+    fn start(mut self, config: &Config) -> Result<Running, Failure> {
+        let probes = Arc::new(probe::start(&start_options(config, &self.selector))?);
+        for pid in &self.first {
+            probes.watch(*pid).context("a process could not be put on the kernel's list")?;
+        }
+        let ring = probes.take_ring().context("the kernel's ring is in use already")?;
+        let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
+        let (watched_tx, watched) = watch::channel(Watched::default());
+        let stop = Arc::new(AtomicBool::new(false));
+        let capturing = Capturing {
+            probes: probes.clone(),
+            ring,
+            selector: self.selector,
+            processes: Processes::new(self.describer, self.counters.clone()),
+            recorder: self.recorder,
+            watched: watched_tx,
+            batches: batches.clone(),
+            counters: self.counters.clone(),
+            stop: stop.clone(),
+        };
+        let capture = thread("capture", move || capture::run(capturing))?;
+        let (sampling, sampler_stop) = std::sync::mpsc::channel();
+        let (sampler_watched, sampler_counters) = (watched.clone(), self.counters.clone());
+        let to_sampler = batches.clone();
+        let sampler = thread("sampler", move || sampler::run(&sampler_watched, &to_sampler, &sampler_counters, &sampler_stop))?;
+        if let Some(launched) = &mut self.launched {
+            launched.release().context("the command could not be started")?;
+        }
+        tracing::info!(tier = probes.tier().number(), listen = %config.listen, "perfmon is watching.");
+        Ok(Running {
+            probes,
+            watched,
+            to_hub,
+            stop,
+            capture,
+            sampler,
+            sampling,
+            launched: self.launched,
+            listener: self.listener,
+            jsonl: self.jsonl,
+            alerting: Alerting::new(self.desk, batches, self.counters.clone()),
+            counters: self.counters,
+        })
+    }
+}
+
+/// Probes are attached and threads run.
+struct Running {
+    probes: Arc<Probes>,
+    watched: watch::Receiver<Watched>,
+    to_hub: mpsc::Receiver<super::hub::Batch>,
+    stop: Arc<AtomicBool>,
+    capture: JoinHandle<()>,
+    sampler: JoinHandle<()>,
+    sampling: std::sync::mpsc::Sender<()>,
+    launched: Option<Launched>,
+    listener: std::net::TcpListener,
+    jsonl: Option<jsonl::Writer>,
+    alerting: Alerting,
+    counters: Arc<Counters>,
+}
+
+impl Running {
+    fn until_the_end(self, config: &Config, display: Display, messages: &Messages) -> Result<u8, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no async runtime")?;
+        runtime.block_on(self.serve(config, display, messages)).map_err(Failure::from)
+    }
+
+    async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
+        let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
+        let (ending, shutdown) = watch::channel(false);
+        let state = HttpState::new(self.parts(config, snapshot.clone(), shutdown));
+        let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
+        if let Some(writer) = self.jsonl.take() {
+            consumers.push(Box::new(writer));
+        }
+        let hub = Hub { batches: self.to_hub, snapshots, consumers, counters: self.counters.clone() };
+        let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
+        let alerting = self.alerting.start(snapshot.clone());
+        self.listener.set_nonblocking(true)?;
+        let server = tokio::spawn(http::serve(tokio::net::TcpListener::from_std(self.listener)?, state));
+        let showing = Showing::start(display, snapshot.clone(), messages);
+        let status = wait(config.duration, self.launched.as_mut(), showing.asked()).await?;
+        self.stop.store(true, Ordering::Relaxed);
+        drop(self.sampling);
+        let (capture, sampler) = tokio::task::spawn_blocking(move || (self.capture.join(), self.sampler.join())).await?;
+        anyhow::ensure!(capture.is_ok(), "the capture thread panicked; what it said stands above");
+        anyhow::ensure!(sampler.is_ok(), "the sampler thread panicked; what it said stands above");
+        alerting.end().await?;
+        hub.await?;
+        ending.send_replace(true);
+        showing.end().await?;
+        server.await??;
+        let is_bounded = config.duration.is_some() || self.launched.is_some();
+        if is_bounded && config.ui != Ui::None && config.jsonl != Some(Jsonl::Stdout) {
+            display::summary(&snapshot.borrow())?;
+        }
+        Ok(status)
+    }
+
+    fn parts(&self, config: &Config, snapshot: watch::Receiver<Arc<Snapshot>>, shutdown: watch::Receiver<bool>) -> Parts {
+        let own = Own::new(self.probes.clone(), self.counters.clone());
+        let watched = self.watched.clone();
+        Parts {
+            access: Access::new(config.listen, &config.http.hosts, config.http.token.clone()),
+            snapshot,
+            counters: self.counters.clone(),
+            self_report: Box::new(move || own.report()),
+            readiness: Box::new(move || readiness(&watched)),
+            alerts: self.alerting.desk(),
+            now: clock::wall_now,
+            shutdown,
+        }
+    }
+}
+
+/// Waits for the end; gives the exit status.
+async fn wait(duration: Option<Duration>, launched: Option<&mut Launched>, closed: impl Future<Output = ()>) -> anyhow::Result<u8> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let timer = async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    let Some(launched) = launched else {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = timer => {}
+            () = closed => {}
+        }
+        return Ok(0);
+    };
+    tokio::select! {
+        // On a terminal the command got it too: its own end is waited for.
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => launched.terminate()?,
+        () = timer => launched.terminate()?,
+        () = closed => launched.terminate()?,
+        status = ended(launched) => return status,
+    }
+    ended(launched).await
+}
+
+async fn ended(launched: &mut Launched) -> anyhow::Result<u8> {
+    loop {
+        if let Some(status) = launched.status()? {
+            // The last answers are on their way through the ring.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            return Ok(u8::try_from(status).unwrap_or(u8::MAX));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
+    Builder::new().name(name.into()).spawn(work).with_context(|| format!("the {name} thread could not be started"))
+}
+
+fn listen_mend(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "another program listens there, maybe another perfmon; give another address with --listen".into(),
+        std::io::ErrorKind::AddrNotAvailable => "this host has no such address; give one of its own with --listen".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// Where lines of JSON go.
+pub(super) fn destination(to: &Jsonl) -> jsonl::Destination {
+    match to {
+        Jsonl::Stdout => jsonl::Destination::Stdout,
+        Jsonl::File(path) => jsonl::Destination::File(path.clone()),
+    }
+}
+
+fn target(spec: crate::config::TargetSpec) -> Target {
+    use crate::config::TargetSpec;
+    match spec {
+        TargetSpec::Pid(pid) => Target::Pid { pid },
+        TargetSpec::Exe(glob) => Target::Exe(glob),
+        TargetSpec::Port(port) => Target::Port(port),
+        TargetSpec::Container(name) => Target::Container(name),
+        TargetSpec::Cgroup(path) => Target::Cgroup(path),
+    }
+}
+
+/// What is watched: with a command and no other target, the command and its children.
+pub(super) fn targets(config: &Config, launched: Option<&Launched>) -> Vec<Target> {
+    let mut targets: Vec<Target> = config.targets.specs().into_iter().map(target).collect();
+    if let Some(launched) = launched
+        && !config.targets.all
+    {
+        targets.push(Target::Pid { pid: launched.pid() });
+    }
+    targets
+}
+
+/// The configured service names: a rule with an executable and a port names what either matches.
+pub(super) fn service_rules(config: &Config) -> Vec<ServiceRule> {
+    let rules = config.services.iter().flat_map(|rule| {
+        let targets = [rule.exe.clone().map(Target::Exe), rule.port.map(Target::Port)];
+        targets.into_iter().flatten().map(|target| ServiceRule { target, service: rule.name.as_str().into() })
+    });
+    rules.collect()
+}
+
+/// What the aggregate is told.
+pub(super) fn aggregate_options(config: &Config) -> AggregateOptions {
+    let endpoint_rules = config
+        .endpoints
+        .iter()
+        .map(|rule| EndpointRule { service: rule.service.clone(), method: rule.method.clone(), pattern: rule.pattern.clone() })
+        .collect();
+    AggregateOptions { endpoint_rules, now: clock::wall_now() }
+}
+
+/// What the kernel side is told.
+pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOptions {
+    StartOptions {
+        watch_all: selector.watches_all(),
+        follow: config.targets.follow,
+        watch_new: !selector.watches_all(),
+        request_budget: config.capture.request_budget,
+        response_budget: config.capture.response_budget,
+        operation_head: config.capture.operation_head,
+        ring_bytes: config.capture.ring_mib << 20,
+        tier: match config.capture.tier {
+            Tier::Auto => TierChoice::Auto,
+            Tier::One => TierChoice::Only(probe::Tier::Socket),
+            Tier::Three => TierChoice::Only(probe::Tier::SyscallExit),
+        },
+    }
+}

@@ -1,0 +1,28 @@
+//! The thread that samples the host and the watched processes once a second and sends the samples to the hub.
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::clock;
+use crate::counters::Counters;
+use crate::host::Sampler;
+
+use super::capture::Watched;
+use super::hub::Batch;
+
+/// Length of an interval.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Samples until the sender of `stop` is gone.
+pub fn run(watched: &watch::Receiver<Watched>, batches: &mpsc::Sender<Batch>, counters: &Arc<Counters>, stop: &Receiver<()>) {
+    let mut sampler = Sampler::new();
+    while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        let subjects = watched.borrow().subjects.clone();
+        let batch = Batch { records: sampler.sample(clock::wall_now(), &subjects), gauges: None };
+        if let Err(mpsc::error::TrySendError::Full(_)) = batches.try_send(batch) {
+            counters.batches_dropped.inc();
+        }
+    }
+}

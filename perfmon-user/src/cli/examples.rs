@@ -1,0 +1,55 @@
+//! The examples at the end of each help text. A test parses every line of them that begins with `perfmon`.
+
+pub(super) const PERFMON: &str = "Examples:
+  perfmon run                            watch everything on this host
+  perfmon run --port 8000                watch whoever listens on port 8000
+  perfmon check                          say what this host allows
+  curl localhost:9911/health/performance ask the running perfmon";
+
+pub(super) const RUN: &str = "Examples:
+  perfmon run
+  perfmon run --pid 1234
+  perfmon run --exe nginx --exe '/opt/shop/*' --wait
+  perfmon run --port 8000 --jsonl requests.jsonl --ui none
+  perfmon run --duration 30s --jsonl -
+  perfmon run --listen 127.0.0.1:9000 -- python3 -m http.server 8000
+
+While it runs: http://127.0.0.1:9911/health/performance, /metrics, /api/v1/endpoints and more.
+Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 this host or user cannot do it; with CMD, its own.";
+
+pub(super) const TOP: &str = "Examples:
+  perfmon top
+  perfmon top --url http://127.0.0.1:9000";
+
+pub(super) const CHECK: &str = "Examples:
+  perfmon check
+  perfmon check --port 8000 --json";
+
+pub(super) const RECORD: &str = "Examples:
+  perfmon record -o session.perfmon --duration 30s
+  perfmon record -o nginx.perfmon --exe nginx";
+
+pub(super) const REPLAY: &str = "Examples:
+  perfmon replay session.perfmon
+  perfmon replay session.perfmon --jsonl -";
+
+pub(super) const ALERTS: &str = "Examples:
+  perfmon alerts list
+  perfmon alerts list --json --url http://127.0.0.1:9000
+  perfmon alerts ack 3f2a --note 'looking at the database'
+  perfmon alerts resolve 3f2a --by ops
+  perfmon alerts silence --rule cpu_usage --for 2h --note 'nightly build'
+  perfmon alerts test hook";
+
+pub(super) const CONFIG: &str = "Examples:
+  perfmon config print
+  perfmon config print --config perfmon.toml
+  perfmon config check perfmon.toml";
+
+pub(super) const COMPLETIONS: &str = "Examples:
+  perfmon completions bash
+  perfmon completions zsh";
+
+pub(super) const MAN: &str = "Examples:
+  perfmon man
+  perfmon man run";

@@ -1,0 +1,252 @@
+//! Command line, environment and configuration file in, an [`Invocation`] out: a checked piece of work, or text to print, or every
+//! problem at once (exit 2). `args` is what was typed, `config::Config` is what was meant. Starts nothing and loads no probe.
+mod alerts;
+mod args;
+mod examples;
+mod flags;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod url;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+
+use crate::config::{self, Config, Problem, Sources};
+pub use alerts::AlertsAction;
+use args::{Args, Command, ConfigAction, GeneralArgs};
+use flags::Flags;
+use parse::Parsed;
+pub use url::Url;
+
+/// Exit code of wrong usage or configuration.
+pub const EXIT_USAGE: u8 = 2;
+
+/// What to do.
+#[derive(Debug)]
+pub enum Invocation {
+    /// `perfmon run`; `command` is empty without `-- CMD`.
+    Run {
+        /// Checked configuration.
+        config: Box<Config>,
+        /// Program and arguments after `--`. Without a named target, it and its children are the only target.
+        command: Vec<OsString>,
+    },
+    /// `perfmon top`.
+    Top {
+        /// Where perfmon serves.
+        url: Url,
+        /// Whether the user named it.
+        named: bool,
+        /// Checked configuration; its `http.token` is sent along.
+        config: Box<Config>,
+    },
+    /// `perfmon check`.
+    Check {
+        /// Checked configuration.
+        config: Box<Config>,
+        /// Answer in JSON.
+        json: bool,
+    },
+    /// `perfmon record`.
+    Record {
+        /// Checked configuration.
+        config: Box<Config>,
+        /// File to write.
+        output: PathBuf,
+    },
+    /// `perfmon replay`.
+    Replay {
+        /// Checked configuration.
+        config: Box<Config>,
+        /// File to read.
+        file: PathBuf,
+    },
+    /// `perfmon alerts`.
+    Alerts {
+        /// Where perfmon serves.
+        url: Url,
+        /// Checked configuration; its `http.token` is sent along.
+        config: Box<Config>,
+        /// What to do.
+        action: AlertsAction,
+    },
+    /// Text for standard output; nothing else to do.
+    Print(String),
+}
+
+/// Why there is nothing to do.
+#[derive(Debug)]
+pub enum Stop {
+    /// Help or version, asked for or not.
+    Help(Box<clap::Error>),
+    /// Everything that the user has to mend.
+    Problems(Vec<Problem>),
+}
+
+impl Stop {
+    /// Prints it where it belongs and returns the exit code.
+    pub fn tell(&self) -> u8 {
+        match self {
+            Self::Help(error) => match error.print() {
+                Ok(()) => error.exit_code() as u8,
+                Err(_) => 1,
+            },
+            Self::Problems(problems) => {
+                eprint!("{}", report(problems));
+                EXIT_USAGE
+            }
+        }
+    }
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Problems(vec![problem])
+    }
+}
+
+/// All problems as text for standard error.
+pub fn report(problems: &[Problem]) -> String {
+    let count = if problems.len() == 1 { "1 problem".to_string() } else { format!("{} problems", problems.len()) };
+    let lines: String = problems.iter().map(|problem| format!("  {problem}\n")).collect();
+    format!("perfmon: {count}, nothing was started\n{lines}`perfmon help` and docs/configuration.md say what there is.\n")
+}
+
+/// Reads the command line (with the program's name first) and the environment.
+pub fn read(argv: impl IntoIterator<Item = OsString>, env: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Invocation, Stop> {
+    let (args, problems) = match parse::parse(argv.into_iter().collect()) {
+        Parsed::Args(args, problems) => (args, problems),
+        Parsed::Asked(error) => return Err(Stop::Help(error)),
+        Parsed::Wrong(problems) => return Err(Stop::Problems(problems)),
+    };
+    let env = env.into_iter().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect();
+    let mut reading = Reading { env, problems };
+    let invocation = reading.command(args.command);
+    match invocation {
+        Some(invocation) if reading.problems.is_empty() => Ok(invocation),
+        _ => Err(Stop::Problems(reading.problems)),
+    }
+}
+
+struct Reading {
+    env: Vec<(String, String)>,
+    problems: Vec<Problem>,
+}
+
+impl Reading {
+    fn command(&mut self, command: Command) -> Option<Invocation> {
+        match command {
+            Command::Run(args) => {
+                let config = self.config(&args.general, |flags| flags.run(&args))?;
+                Some(Invocation::Run { config, command: args.command })
+            }
+            Command::Top(args) => self.top(&args),
+            Command::Check(args) => {
+                let config = self.config(&args.general, |flags| {
+                    flags.targets(&args.targets);
+                    flags.value("capture.tier", "--capture-tier", args.capture_tier.as_ref());
+                })?;
+                Some(Invocation::Check { config, json: args.json })
+            }
+            Command::Record(args) => {
+                let config = self.config(&args.general, |flags| {
+                    flags.targets(&args.targets);
+                    flags.capture(&args.capture);
+                })?;
+                Some(Invocation::Record { config, output: args.output })
+            }
+            Command::Replay(args) => {
+                if let Err(error) = std::fs::File::open(&args.file) {
+                    self.problems.push(Problem::new(args.file.display().to_string(), format!("cannot be read: {error}")));
+                }
+                let config = self.config(&args.general, |flags| flags.value("jsonl", "--jsonl", args.jsonl.as_ref()))?;
+                Some(Invocation::Replay { config, file: args.file })
+            }
+            Command::Alerts { action } => self.alerts(action),
+            Command::Config { action } => self.configuration(action),
+            Command::Completions { shell } => Some(Invocation::Print(completions(shell))),
+            Command::Man { command } => self.manual(command.as_deref()),
+        }
+    }
+
+    fn top(&mut self, args: &args::TopArgs) -> Option<Invocation> {
+        let url = args.url.as_deref().map(Url::parse).transpose();
+        let config = self.config(&args.general, |_| ());
+        match (url, config) {
+            (Ok(url), Some(config)) => {
+                let named = url.is_some();
+                Some(Invocation::Top { url: url.unwrap_or_else(|| Url::of(config.listen)), named, config })
+            }
+            (Ok(_), None) => None,
+            (Err(why), _) => {
+                self.problems.push(Problem::new("--url", why));
+                None
+            }
+        }
+    }
+
+    fn sources(&mut self, file: Option<&Path>) -> Sources {
+        let file = config::read_file(file).map_err(|problem| self.problems.push(problem)).ok().flatten();
+        Sources { file, env: self.env.clone(), flags: Vec::new() }
+    }
+
+    fn load(&mut self, file: Option<&Path>, flags: Flags) -> Option<config::Loaded> {
+        let sources = Sources { flags: flags.into_vec(), ..self.sources(file) };
+        config::load(&sources).map_err(|problems| self.problems.extend(problems)).ok()
+    }
+
+    fn config(&mut self, general: &GeneralArgs, fill: impl FnOnce(&mut Flags)) -> Option<Box<Config>> {
+        let mut flags = Flags::default();
+        flags.general(general);
+        fill(&mut flags);
+        self.load(general.config.as_deref(), flags).map(|loaded| Box::new(loaded.config))
+    }
+
+    fn configuration(&mut self, action: ConfigAction) -> Option<Invocation> {
+        match action {
+            ConfigAction::Print { general } => {
+                let mut flags = Flags::default();
+                flags.general(&general);
+                self.load(general.config.as_deref(), flags).map(|loaded| Invocation::Print(config::print(&loaded)))
+            }
+            ConfigAction::Check { file } => {
+                let sources = self.sources(file.as_deref());
+                let name = sources.file.as_ref().map_or(format!("{} (does not exist)", config::DEFAULT_PATH), |file| file.path.clone());
+                config::load(&sources).map_err(|problems| self.problems.extend(problems)).ok()?;
+                Some(Invocation::Print(format!("{name} and the environment: no problem found\n")))
+            }
+        }
+    }
+
+    fn manual(&mut self, name: Option<&str>) -> Option<Invocation> {
+        let mut root = Args::command();
+        root.build();
+        let page = match name {
+            None => Some(&root),
+            Some(name) => root.find_subcommand(name),
+        };
+        let Some(page) = page else {
+            let names: Vec<_> = root.get_subcommands().map(|command| command.get_name().to_string()).collect();
+            self.problems
+                .push(Problem::new("man", format!("there is no command {:?}; there are {}", name.unwrap_or(""), names.join(", "))));
+            return None;
+        };
+        let mut text = Vec::new();
+        match clap_mangen::Man::new(page.clone()).render(&mut text) {
+            Ok(()) => Some(Invocation::Print(String::from_utf8_lossy(&text).into_owned())),
+            Err(error) => {
+                self.problems.push(Problem::new("man", error.to_string()));
+                None
+            }
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "perfmon", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}

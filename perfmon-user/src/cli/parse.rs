@@ -1,0 +1,62 @@
+//! Command line to [`Args`], with every unknown argument reported and not only the first: an unknown one is noted, taken out, and the
+//! rest is parsed again.
+use std::ffi::OsString;
+
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::args::Args;
+use crate::config::Problem;
+
+/// What came out.
+pub(super) enum Parsed {
+    /// Parsed, apart from these problems.
+    Args(Box<Args>, Vec<Problem>),
+    /// Help or version was asked for, or nothing at all was given.
+    Asked(Box<clap::Error>),
+    /// Not understood.
+    Wrong(Vec<Problem>),
+}
+
+pub(super) fn parse(mut argv: Vec<OsString>) -> Parsed {
+    let mut problems = Vec::new();
+    loop {
+        let error = match Args::try_parse_from(&argv) {
+            Ok(args) => return Parsed::Args(Box::new(args), problems),
+            Err(error) => error,
+        };
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                if problems.is_empty() =>
+            {
+                return Parsed::Asked(Box::new(error));
+            }
+            _ => problems.push(Problem::new("command line", sentence(&error))),
+        }
+        if error.kind() != ErrorKind::UnknownArgument || !remove(&mut argv, &error) {
+            return Parsed::Wrong(problems);
+        }
+    }
+}
+
+/// Takes the unknown argument out, with its value if it seems to have one.
+fn remove(argv: &mut Vec<OsString>, error: &clap::Error) -> bool {
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else { return false };
+    let name = |argument: &OsString| argument.to_string_lossy().split('=').next().map(String::from);
+    let Some(index) = argv.iter().skip(1).position(|argument| name(argument).as_deref() == Some(unknown.as_str())) else { return false };
+    let index = index + 1;
+    let whole = argv.remove(index);
+    let lone = !whole.to_string_lossy().contains('=') && unknown.starts_with('-');
+    if lone && argv.get(index).is_some_and(|next| !next.to_string_lossy().starts_with('-')) {
+        argv.remove(index);
+    }
+    true
+}
+
+/// clap's message without its frame: what is wrong, and the tip.
+fn sentence(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let body = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let parts: Vec<_> = body.map(|line| line.trim().trim_start_matches("error: ")).filter(|line| !line.is_empty()).collect();
+    parts.join("; ")
+}

@@ -1,0 +1,60 @@
+//! docs/configuration.md, written from the table of keys. A test keeps the file equal to it; `UPDATE_DOCS=1` writes it anew.
+use super::key::About;
+use super::keys::KEYS;
+use super::print::default_of;
+
+const HEAD: &str = "# Configuration
+perfmon reads a TOML file, then the environment, then flags; what comes later wins. The file is `/etc/perfmon/perfmon.toml` when it
+exists, or the one that `--config` names. Targets named by flags replace those of the file and the environment.
+
+Unknown keys are errors, and all problems are reported at once with their lines. `perfmon config check` looks through a file,
+`perfmon config print` shows what is in effect and where each value came from.
+
+The environment variable of a key is `PERFMON_` and its path in upper case, with `__` between levels. Lists are separated by commas
+or written as in TOML. Durations carry their unit: `500ms`, `90s`, `5m`, `2h`, `1h30m`, `2d`.
+
+```toml
+listen = \"127.0.0.1:9911\"
+
+[targets]
+exe = [\"nginx\", \"/opt/shop/*\"]
+port = [8000]
+wait = true
+
+[[endpoints]]
+pattern = \"/shop/{slug}/reviews\"
+method = \"GET\"
+
+[[services]]
+name = \"checkout\"
+port = 8443
+```
+";
+
+/// The whole document.
+pub fn document() -> String {
+    let mut text = HEAD.to_string();
+    for key in KEYS {
+        let about = &key.about;
+        text.push_str(&format!("\n## `{}`\n{}\n\n", about.path, about.text));
+        text.push_str(&format!("- takes: {}\n", about.takes));
+        text.push_str(&match default_of(key.show) {
+            Some(value) => format!("- default: `{value}`\n"),
+            None => "- default: not set\n".to_string(),
+        });
+        text.push_str(&format!("- environment: `{}`\n", about.env()));
+        if let Some(flag) = about.flag {
+            text.push_str(&format!("- flag: `{flag}`\n"));
+        }
+        text.push_str(&entries(&(about.inner)()));
+    }
+    text
+}
+
+fn entries(keys: &[About]) -> String {
+    if keys.is_empty() {
+        return String::new();
+    }
+    let rows: String = keys.iter().map(|key| format!("| `{}` | {} | {} |\n", key.path, key.takes, key.text)).collect();
+    format!("\n| key of an entry | takes | meaning |\n|---|---|---|\n{rows}")
+}

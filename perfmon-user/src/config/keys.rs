@@ -1,0 +1,376 @@
+//! The table of keys. A key's default is what [`Config::default`] says; its flag, if it has one, is defined in `cli`.
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::alert_keys;
+use super::duration;
+use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
+use super::node::{Checked, Node};
+use super::settings::{Config, EndpointRule, Jsonl, LogLevel, ServiceRule, Tier, Ui};
+
+const SECOND: Duration = Duration::from_secs(1);
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+const TIERS: [(&str, Tier); 3] = [("auto", Tier::Auto), ("1", Tier::One), ("3", Tier::Three)];
+const UIS: [(&str, Ui); 3] = [("auto", Ui::Auto), ("table", Ui::Table), ("none", Ui::None)];
+const LEVELS: [(&str, LogLevel); 5] = [
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];
+
+pub(super) const fn about(path: &'static str, flag: Option<&'static str>, takes: &'static str, text: &'static str) -> About {
+    About { path, takes, text, flag, secret: false, inner: leaf }
+}
+
+/// Every key, those outside tables first.
+pub(super) static KEYS: &[Key<Config>] = &[
+    Key {
+        about: about(
+            "listen",
+            Some("--listen"),
+            "`address:port`",
+            "Address of the HTTP server. One that is not loopback needs `http.token`. Port 0 takes a free one.",
+        ),
+        set: |config, node| address(node).map(|value| config.listen = value),
+        show: |config| Some(show_text(&config.listen.to_string())),
+    },
+    Key {
+        about: about(
+            "jsonl",
+            Some("--jsonl"),
+            "path or `-`",
+            "File that every record is appended to, one JSON object a line; `-` is standard output.",
+        ),
+        set: |config, node| {
+            node.text().map(|text| config.jsonl = Some(if text == "-" { Jsonl::Stdout } else { Jsonl::File(PathBuf::from(text)) }))
+        },
+        show: |config| {
+            config.jsonl.as_ref().map(|jsonl| match jsonl {
+                Jsonl::Stdout => show_text("-"),
+                Jsonl::File(path) => show_text(&path.to_string_lossy()),
+            })
+        },
+    },
+    Key {
+        about: about("no_store", Some("--no-store"), "`true` or `false`", "Keep no history on disk."),
+        set: |config, node| node.bool().map(|value| config.no_store = value),
+        show: |config| Some(config.no_store.to_string()),
+    },
+    Key {
+        about: about(
+            "ui",
+            Some("--ui"),
+            "`auto`, `table` or `none`",
+            "The live table: `auto` shows it on a terminal, `table` prints plain lines where there is none.",
+        ),
+        set: |config, node| node.choice(&UIS).map(|value| config.ui = value),
+        show: |config| Some(name_of(&UIS, config.ui)),
+    },
+    Key {
+        about: about(
+            "duration",
+            Some("--duration"),
+            "duration from `1s`",
+            "End after this time; without it perfmon runs until it is stopped.",
+        ),
+        set: |config, node| node.duration(SECOND, YEAR).map(|value| config.duration = Some(value)),
+        show: |config| config.duration.map(|value| show_text(&duration::show(value))),
+    },
+    Key {
+        about: about(
+            "log",
+            Some("--log"),
+            "`error`, `warn`, `info`, `debug` or `trace`",
+            "Least severe message written to standard error.",
+        ),
+        set: |config, node| node.choice(&LEVELS).map(|value| config.log = value),
+        show: |config| Some(name_of(&LEVELS, config.log)),
+    },
+    Key {
+        about: About {
+            inner: || ENDPOINT_KEYS.iter().map(|key| key.about).collect(),
+            ..about(
+                "endpoints",
+                None,
+                "list of tables",
+                "Your own endpoint templates. They win over the ones that perfmon finds; the first that matches counts.",
+            )
+        },
+        set: |config, node| tables(node, ENDPOINT_KEYS, &["pattern"]).map(|rules| config.endpoints = rules),
+        show: |config| show_tables(&config.endpoints, ENDPOINT_KEYS),
+    },
+    Key {
+        about: About {
+            inner: || SERVICE_KEYS.iter().map(|key| key.about).collect(),
+            ..about(
+                "services",
+                None,
+                "list of tables",
+                "Your own service names; the first rule that matches a process counts. Each has exactly one of `exe` and `port`.",
+            )
+        },
+        set: |config, node| tables(node, SERVICE_KEYS, &["name"]).map(|rules| config.services = rules),
+        show: |config| show_tables(&config.services, SERVICE_KEYS),
+    },
+    Key {
+        about: about(
+            "capture.tier",
+            Some("--capture-tier"),
+            "`auto`, `1` or `3`",
+            "How socket operations are seen: `1` by the kernel's socket tracepoints, `3` by the one for all system calls, `auto` by the cheapest that works here.",
+        ),
+        set: |config, node| node.choice(&TIERS).map(|value| config.capture.tier = value),
+        show: |config| Some(name_of(&TIERS, config.capture.tier)),
+    },
+    Key {
+        about: about(
+            "capture.ring_mib",
+            None,
+            "power of two from 1 to 512",
+            "Size in MiB of the ring between the kernel and perfmon. A larger one bridges longer bursts and costs that much memory.",
+        ),
+        set: |config, node| power_of_two(node).map(|value| config.capture.ring_mib = value),
+        show: |config| Some(config.capture.ring_mib.to_string()),
+    },
+    Key {
+        about: about("capture.request_budget", None, "integer from 256 to 65536", "Bytes captured at the beginning of each request."),
+        set: |config, node| bytes(node, 256).map(|value| config.capture.request_budget = value),
+        show: |config| Some(config.capture.request_budget.to_string()),
+    },
+    Key {
+        about: about("capture.response_budget", None, "integer from 256 to 65536", "Bytes captured at the beginning of each answer."),
+        set: |config, node| bytes(node, 256).map(|value| config.capture.response_budget = value),
+        show: |config| Some(config.capture.response_budget.to_string()),
+    },
+    Key {
+        about: about(
+            "capture.operation_head",
+            None,
+            "integer from 0 to 65536",
+            "Bytes captured of each further operation of the same request or answer.",
+        ),
+        set: |config, node| bytes(node, 0).map(|value| config.capture.operation_head = value),
+        show: |config| Some(config.capture.operation_head.to_string()),
+    },
+    Key {
+        about: about(
+            "targets.pid",
+            Some("--pid"),
+            "list of process ids",
+            "Watch these processes, with their children unless `targets.follow` is false.",
+        ),
+        set: |config, node| node.list(pid).map(|pids| config.targets.pid = pids),
+        show: |config| show_list(&config.targets.pid, u32::to_string),
+    },
+    Key {
+        about: about(
+            "targets.exe",
+            Some("--exe"),
+            "list of globs",
+            "Watch processes whose executable or script matches, like `nginx` or `/opt/shop/*`.",
+        ),
+        set: |config, node| node.list(glob).map(|globs| config.targets.exe = globs),
+        show: |config| show_list(&config.targets.exe, |glob| show_text(glob)),
+    },
+    Key {
+        about: about("targets.port", Some("--port"), "list of TCP ports", "Watch whoever listens on these ports."),
+        set: |config, node| node.list(port).map(|ports| config.targets.port = ports),
+        show: |config| show_list(&config.targets.port, u16::to_string),
+    },
+    Key {
+        about: about(
+            "targets.container",
+            Some("--container"),
+            "list of container ids or names",
+            "Watch the processes of these containers.",
+        ),
+        set: |config, node| node.list(words).map(|names| config.targets.container = names),
+        show: |config| show_list(&config.targets.container, |name| show_text(name)),
+    },
+    Key {
+        about: about(
+            "targets.cgroup",
+            Some("--cgroup"),
+            "list of paths",
+            "Watch the processes of these control groups and those below them.",
+        ),
+        set: |config, node| node.list(words).map(|paths| config.targets.cgroup = paths),
+        show: |config| show_list(&config.targets.cgroup, |path| show_text(path)),
+    },
+    Key {
+        about: about(
+            "targets.all",
+            Some("--all"),
+            "`true` or `false`",
+            "Watch every process, whatever else is named. This is so when no target is named.",
+        ),
+        set: |config, node| node.bool().map(|value| config.targets.all = value),
+        show: |config| Some(config.targets.all.to_string()),
+    },
+    Key {
+        about: about("targets.follow", Some("--no-follow"), "`true` or `false`", "Watch the children of watched processes too."),
+        set: |config, node| node.bool().map(|value| config.targets.follow = value),
+        show: |config| Some(config.targets.follow.to_string()),
+    },
+    Key {
+        about: about(
+            "targets.wait",
+            Some("--wait"),
+            "`true` or `false`",
+            "Wait for targets that do not exist yet instead of refusing to start.",
+        ),
+        set: |config, node| node.bool().map(|value| config.targets.wait = value),
+        show: |config| Some(config.targets.wait.to_string()),
+    },
+    Key {
+        about: about(
+            "http.hosts",
+            None,
+            "list of host names",
+            "Names, beside `localhost`, by which browsers may address the server; others are refused, against DNS rebinding.",
+        ),
+        set: |config, node| node.list(words).map(|hosts| config.http.hosts = hosts),
+        show: |config| show_list(&config.http.hosts, |host| show_text(host)),
+    },
+    Key {
+        about: About {
+            secret: true,
+            ..about(
+                "http.token",
+                None,
+                "text of 16 characters or more",
+                "Token that every question must carry as `Authorization: Bearer TOKEN`; needed when `listen` is not a loopback address.",
+            )
+        },
+        set: |config, node| token(node).map(|value| config.http.token = Some(value)),
+        show: |config| config.http.token.as_ref().map(|token| show_text(token)),
+    },
+    alert_keys::RULES,
+    alert_keys::CHANNELS,
+    alert_keys::ESCALATION,
+    alert_keys::RESPONSE_TIME_P95,
+    alert_keys::ERROR_RATE,
+    alert_keys::MEMORY_USAGE,
+    alert_keys::CPU_USAGE,
+    alert_keys::DISK_USAGE,
+];
+
+/// Keys of an entry of `endpoints`.
+static ENDPOINT_KEYS: &[Key<EndpointRule>] = &[
+    Key {
+        about: about(
+            "pattern",
+            None,
+            "template, required",
+            "The template, beginning with `/`: `{name}` and `*` stand for any text within a segment, a segment `**` for any number of segments.",
+        ),
+        set: |rule, node| pattern(node).map(|value| rule.pattern = value),
+        show: |rule| Some(show_text(&rule.pattern)),
+    },
+    Key {
+        about: about("method", None, "HTTP method", "Only requests with this method."),
+        set: |rule, node| node.text().map(|text| rule.method = Some(text.to_uppercase())),
+        show: |rule| rule.method.as_deref().map(show_text),
+    },
+    Key {
+        about: about("service", None, "service name", "Only requests of this service."),
+        set: |rule, node| node.text().map(|text| rule.service = Some(text.into())),
+        show: |rule| rule.service.as_deref().map(show_text),
+    },
+];
+
+/// Keys of an entry of `services`.
+static SERVICE_KEYS: &[Key<ServiceRule>] = &[
+    Key {
+        about: about("name", None, "text, required", "The service name."),
+        set: |rule, node| node.text().map(|text| rule.name = text.into()),
+        show: |rule| Some(show_text(&rule.name)),
+    },
+    Key {
+        about: about("exe", None, "glob", "Processes whose executable or script matches."),
+        set: |rule, node| glob(node).map(|value| rule.exe = Some(value)),
+        show: |rule| rule.exe.as_deref().map(show_text),
+    },
+    Key {
+        about: about("port", None, "TCP port", "Processes that listen on this port."),
+        set: |rule, node| port(node).map(|value| rule.port = Some(value)),
+        show: |rule| rule.port.map(|port| port.to_string()),
+    },
+];
+
+pub(super) fn name_of<T: Copy + PartialEq>(choices: &[(&str, T)], value: T) -> String {
+    choices.iter().find(|(_, choice)| *choice == value).map_or(String::new(), |(name, _)| show_text(name))
+}
+
+fn address(node: &Node) -> Checked<SocketAddr> {
+    let text = node.text()?;
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    match (host, port.parse()) {
+        ("localhost", Ok(port)) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        _ if text.parse::<IpAddr>().is_ok() => node.fault(format!("{text:?} has no port; write it like 127.0.0.1:9911 or [::1]:9911")),
+        _ => node.fault(format!("{text:?} is not an address with a port; write it like 127.0.0.1:9911 or [::1]:9911")),
+    }
+}
+
+fn power_of_two(node: &Node) -> Checked<u32> {
+    let value = node.integer(1, 512)? as u32;
+    if value.is_power_of_two() {
+        Ok(value)
+    } else {
+        node.fault(format!("{value} is not a power of two; the next one is {}", value.next_power_of_two()))
+    }
+}
+
+fn bytes(node: &Node, least: i64) -> Checked<u32> {
+    node.integer(least, 65_536).map(|value| value as u32)
+}
+
+fn pid(node: &Node) -> Checked<u32> {
+    node.integer(1, i64::from(i32::MAX)).map(|value| value as u32)
+}
+
+fn port(node: &Node) -> Checked<u16> {
+    node.integer(1, 65_535).map(|value| value as u16)
+}
+
+pub(super) fn words(node: &Node) -> Checked<String> {
+    node.text().map(String::from)
+}
+
+fn glob(node: &Node) -> Checked<String> {
+    let text = node.text()?;
+    match globset::Glob::new(text) {
+        Ok(_) => Ok(text.into()),
+        Err(error) => node.fault(format!("{text:?} is not a glob: {}", error.kind())),
+    }
+}
+
+fn pattern(node: &Node) -> Checked<String> {
+    let text = node.text()?;
+    if !text.starts_with('/') || text.contains(['?', '#']) {
+        return node.fault(format!("{text:?} must begin with / and hold no query, like /users/{{id}}"));
+    }
+    let parameters = |segment: &str| segment.split('{').skip(1).all(|rest| rest.find('}').is_some_and(|end| end > 0));
+    let braces = |segment: &str| segment.matches('{').count() == segment.matches('}').count();
+    if text.split('/').all(|segment| braces(segment) && parameters(segment)) {
+        Ok(text.into())
+    } else {
+        node.fault(format!("{text:?}: a parameter is a name in braces within a segment, like /users/{{id}}"))
+    }
+}
+
+fn token(node: &Node) -> Checked<String> {
+    let text = node.text()?;
+    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.len() >= 16 && printable {
+        Ok(text.into())
+    } else {
+        node.fault("must have 16 characters or more, without spaces; try `openssl rand -hex 16`")
+    }
+}

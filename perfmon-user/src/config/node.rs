@@ -1,0 +1,196 @@
+//! One setting as it was given, before it is checked: a tree of values with the lines they stand on. Files, environment variables and
+//! flags all become nodes, so that a key is checked by one function whatever it came from. Checks return every fault, not the first.
+use std::time::Duration;
+
+use super::duration;
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Line in the file, from 1; `None` outside files.
+    pub line: Option<usize>,
+    /// What was given.
+    pub value: Raw,
+}
+
+/// What was given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Raw {
+    /// Text of an environment variable or a flag, whose type follows from the key.
+    Word(String),
+    /// A TOML string.
+    Text(String),
+    /// A TOML integer.
+    Integer(i64),
+    /// A TOML float.
+    Float(f64),
+    /// A TOML boolean.
+    Bool(bool),
+    /// A TOML array, or a flag given several times.
+    List(Vec<Node>),
+    /// A TOML table, keys in the order of their names.
+    Table(Vec<(String, Node)>),
+    /// A TOML date, which no key takes.
+    Date(String),
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Line in the file.
+    pub line: Option<usize>,
+    /// Key below the one being checked, empty for that key itself.
+    pub key: String,
+    /// What is wrong and how to mend it.
+    pub message: String,
+}
+
+/// A checked value or everything that is wrong with it.
+pub type Checked<T> = Result<T, Vec<Fault>>;
+
+impl Node {
+    /// A node of a flag or an environment variable.
+    pub fn word(text: impl Into<String>) -> Self {
+        Self { line: None, value: Raw::Word(text.into()) }
+    }
+
+    /// A flag that was given several times.
+    pub fn words<I: IntoIterator<Item = S>, S: Into<String>>(texts: I) -> Self {
+        Self { line: None, value: Raw::List(texts.into_iter().map(Self::word).collect()) }
+    }
+
+    /// The fault "this is not what the key takes".
+    pub fn fault<T>(&self, message: impl Into<String>) -> Checked<T> {
+        Err(vec![Fault { line: self.line, key: String::new(), message: message.into() }])
+    }
+
+    fn wrong<T>(&self, wanted: &str) -> Checked<T> {
+        self.fault(format!("{} is not {wanted}", self.shown()))
+    }
+
+    fn shown(&self) -> String {
+        match &self.value {
+            Raw::Word(text) | Raw::Text(text) => format!("{text:?}"),
+            Raw::Integer(number) => number.to_string(),
+            Raw::Float(number) => number.to_string(),
+            Raw::Bool(value) => value.to_string(),
+            Raw::List(_) => "a list".into(),
+            Raw::Table(_) => "a table".into(),
+            Raw::Date(text) => format!("the date {text}"),
+        }
+    }
+
+    /// Text that is not empty.
+    pub fn text(&self) -> Checked<&str> {
+        match &self.value {
+            Raw::Word(text) | Raw::Text(text) if text.is_empty() => self.fault("must not be empty; leave the key out instead"),
+            Raw::Word(text) | Raw::Text(text) => Ok(text),
+            _ => self.wrong("text; put it in quotation marks"),
+        }
+    }
+
+    /// `true` or `false`; as a word also `1`, `0`, `yes`, `no`.
+    pub fn bool(&self) -> Checked<bool> {
+        match &self.value {
+            Raw::Bool(value) => Ok(*value),
+            Raw::Word(text) => match text.as_str() {
+                "true" | "1" | "yes" => Ok(true),
+                "false" | "0" | "no" => Ok(false),
+                _ => self.wrong("true or false"),
+            },
+            _ => self.wrong("true or false"),
+        }
+    }
+
+    /// An integer from `least` to `most`.
+    pub fn integer(&self, least: i64, most: i64) -> Checked<i64> {
+        let number = match &self.value {
+            Raw::Integer(number) => Some(*number),
+            Raw::Word(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(number) if (least..=most).contains(&number) => Ok(number),
+            Some(number) => self.fault(format!("{number} is out of range; give an integer from {least} to {most}")),
+            None => self.wrong(&format!("an integer from {least} to {most}")),
+        }
+    }
+
+    /// A number from `least` to `most`.
+    pub fn number(&self, least: f64, most: f64) -> Checked<f64> {
+        let number = match &self.value {
+            Raw::Integer(number) => Some(*number as f64),
+            Raw::Float(number) => Some(*number),
+            Raw::Word(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(number) if (least..=most).contains(&number) => Ok(number),
+            Some(number) => self.fault(format!("{number} is out of range; give a number from {least} to {most}")),
+            None => self.wrong(&format!("a number from {least} to {most}")),
+        }
+    }
+
+    /// One of a few words; integers among them may be given as such.
+    pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Checked<T> {
+        let given = match &self.value {
+            Raw::Word(text) | Raw::Text(text) => text.clone(),
+            Raw::Integer(number) => number.to_string(),
+            _ => String::new(),
+        };
+        match choices.iter().find(|(name, _)| *name == given) {
+            Some((_, value)) => Ok(*value),
+            None => self.wrong(&format!("one of {}", choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "))),
+        }
+    }
+
+    /// A duration like `"90s"`, `"5m"`, `"1h30m"`, within bounds.
+    pub fn duration(&self, least: Duration, most: Duration) -> Checked<Duration> {
+        let text = match &self.value {
+            Raw::Integer(number) => {
+                return self.fault(format!("{number} has no unit; write a duration like \"{number}s\" or \"{number}m\""));
+            }
+            _ => self.text()?,
+        };
+        match duration::parse(text) {
+            Ok(value) if value < least || value > most => {
+                self.fault(format!("{text:?} is out of range; give {} to {}", duration::show(least), duration::show(most)))
+            }
+            Ok(value) => Ok(value),
+            Err(why) => self.fault(format!("{text:?} is not a duration: {why}")),
+        }
+    }
+
+    /// A list of values; as a word, separated by commas or written as in TOML.
+    pub fn list<T>(&self, check: impl Fn(&Node) -> Checked<T>) -> Checked<Vec<T>> {
+        let parts: Vec<Node> = match &self.value {
+            Raw::List(nodes) => nodes.clone(),
+            Raw::Word(text) if text.trim_start().starts_with('[') => match self.toml_list(text)? {
+                Node { value: Raw::List(nodes), .. } => nodes,
+                other => return other.wrong("a list"),
+            },
+            Raw::Word(text) => text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Node::word).collect(),
+            _ => return self.wrong("a list; put it in square brackets"),
+        };
+        gather(parts.iter().map(check))
+    }
+
+    fn toml_list(&self, text: &str) -> Checked<Node> {
+        match super::file::parse_value(text) {
+            Ok(node) => Ok(node),
+            Err(why) => self.fault(format!("{text:?} is not a TOML list: {why}")),
+        }
+    }
+}
+
+/// All values, or all faults.
+pub fn gather<T>(results: impl Iterator<Item = Checked<T>>) -> Checked<Vec<T>> {
+    let (mut values, mut faults) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(more) => faults.extend(more),
+        }
+    }
+    if faults.is_empty() { Ok(values) } else { Err(faults) }
+}

@@ -1,0 +1,269 @@
+//! The checked configuration, its defaults, and what must not stand together. Each stage is handed only its part.
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::alerts::{self, Alerts};
+use super::{Origin, Problem};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Address of the HTTP server.
+    pub listen: SocketAddr,
+    /// Where records go as lines of JSON.
+    pub jsonl: Option<Jsonl>,
+    /// No history on disk.
+    pub no_store: bool,
+    /// What is shown on the terminal.
+    pub ui: Ui,
+    /// When to end by itself.
+    pub duration: Option<Duration>,
+    /// Least severe message that is logged.
+    pub log: LogLevel,
+    /// What is captured, and how much of it.
+    pub capture: Capture,
+    /// Which processes are watched.
+    pub targets: Targets,
+    /// Who may ask the HTTP server.
+    pub http: Http,
+    /// The user's own endpoint templates.
+    pub endpoints: Vec<EndpointRule>,
+    /// The user's own service names.
+    pub services: Vec<ServiceRule>,
+    /// When alerts fire, and who is told.
+    pub alerts: Alerts,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9911)),
+            jsonl: None,
+            no_store: false,
+            ui: Ui::Auto,
+            duration: None,
+            log: LogLevel::Info,
+            capture: Capture::default(),
+            targets: Targets::default(),
+            http: Http::default(),
+            endpoints: Vec::new(),
+            services: Vec::new(),
+            alerts: Alerts::default(),
+        }
+    }
+}
+
+impl Config {
+    /// What to show, knowing whether standard output is a terminal.
+    pub fn display(&self, terminal: bool) -> Display {
+        match (self.ui, terminal) {
+            (Ui::None, _) => Display::Nothing,
+            (_, _) if self.jsonl == Some(Jsonl::Stdout) => Display::Nothing,
+            (_, true) => Display::Screen,
+            (Ui::Table, false) => Display::Lines,
+            (Ui::Auto, false) => Display::Nothing,
+        }
+    }
+}
+
+/// Destination of `--jsonl`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Jsonl {
+    /// Standard output.
+    Stdout,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// `--ui`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ui {
+    /// The screen on a terminal, nothing elsewhere.
+    Auto,
+    /// The screen on a terminal, plain lines elsewhere.
+    Table,
+    /// Nothing.
+    None,
+}
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Display {
+    /// The live table.
+    Screen,
+    /// A plain table now and then.
+    Lines,
+    /// Nothing.
+    Nothing,
+}
+
+/// Least severe message that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Data lost or stopped.
+    Error,
+    /// Degraded but working.
+    Warn,
+    /// What perfmon does.
+    Info,
+    /// For those who look for a fault.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How operations on sockets are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// The cheapest that this kernel allows.
+    Auto,
+    /// The kernel's tracepoints for socket operations.
+    One,
+    /// The tracepoint for all system calls.
+    Three,
+}
+
+/// What is captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// How operations on sockets are seen.
+    pub tier: Tier,
+    /// Size of the ring between kernel and perfmon, in MiB, a power of two.
+    pub ring_mib: u32,
+    /// Bytes of a request that are captured.
+    pub request_budget: u32,
+    /// Bytes of an answer that are captured.
+    pub response_budget: u32,
+    /// Bytes of each further operation.
+    pub operation_head: u32,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self { tier: Tier::Auto, ring_mib: 8, request_budget: 65_536, response_budget: 131_072, operation_head: 512 }
+    }
+}
+
+/// One way to name processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetSpec {
+    /// A process.
+    Pid(u32),
+    /// Processes whose executable or script matches.
+    Exe(String),
+    /// Whoever listens on the TCP port.
+    Port(u16),
+    /// A container, by id or name.
+    Container(String),
+    /// A control group and those below it.
+    Cgroup(String),
+}
+
+/// Which processes are watched; several are combined with "or", none means all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// Process ids.
+    pub pid: Vec<u32>,
+    /// Globs on executables and scripts.
+    pub exe: Vec<String>,
+    /// Listening ports.
+    pub port: Vec<u16>,
+    /// Container ids or names.
+    pub container: Vec<String>,
+    /// Paths of control groups.
+    pub cgroup: Vec<String>,
+    /// Everything, whatever else is named.
+    pub all: bool,
+    /// Children of watched processes are watched too.
+    pub follow: bool,
+    /// A target that does not exist yet is waited for.
+    pub wait: bool,
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self { pid: vec![], exe: vec![], port: vec![], container: vec![], cgroup: vec![], all: false, follow: true, wait: false }
+    }
+}
+
+impl Targets {
+    /// The targets as one list; empty means every process.
+    pub fn specs(&self) -> Vec<TargetSpec> {
+        if self.all {
+            return Vec::new();
+        }
+        let pids = self.pid.iter().map(|pid| TargetSpec::Pid(*pid));
+        let exes = self.exe.iter().cloned().map(TargetSpec::Exe);
+        let ports = self.port.iter().map(|port| TargetSpec::Port(*port));
+        let containers = self.container.iter().cloned().map(TargetSpec::Container);
+        let cgroups = self.cgroup.iter().cloned().map(TargetSpec::Cgroup);
+        pids.chain(exes).chain(ports).chain(containers).chain(cgroups).collect()
+    }
+
+    /// Whether a key says which processes are meant (and not how).
+    pub(super) fn selects(path: &str) -> bool {
+        matches!(path, "targets.pid" | "targets.exe" | "targets.port" | "targets.container" | "targets.cgroup" | "targets.all")
+    }
+
+    /// Forgets what is selected: targets on the command line replace those of the file and the environment.
+    pub(super) fn select_none(&mut self) {
+        *self = Self { follow: self.follow, wait: self.wait, ..Self::default() };
+    }
+}
+
+/// Who may ask the HTTP server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Http {
+    /// Host names, beside `localhost`, under which the server may be asked.
+    pub hosts: Vec<String>,
+    /// Token that every question must carry; needed when `listen` is not a loopback address.
+    pub token: Option<String>,
+}
+
+/// A template for paths; the user's rules win over what perfmon finds itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointRule {
+    /// Only for this service; all when absent.
+    pub service: Option<String>,
+    /// Only for this method; all when absent.
+    pub method: Option<String>,
+    /// The template, for example `/shop/{slug}/reviews`.
+    pub pattern: String,
+}
+
+/// A service name for processes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceRule {
+    /// The name.
+    pub name: String,
+    /// Glob on the executable or script.
+    pub exe: Option<String>,
+    /// A TCP port that the process listens on.
+    pub port: Option<u16>,
+}
+
+/// What must not stand together.
+pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, Origin>) -> Vec<Problem> {
+    let place = |path: &str| origins.get(path).map_or(path.to_string(), |origin| format!("{path} ({origin})"));
+    let mut problems = Vec::new();
+    if !config.listen.ip().is_loopback() && config.http.token.is_none() {
+        let message = format!(
+            "{} can be reached from other machines, so a token is needed: set http.token (PERFMON_HTTP__TOKEN), or listen on 127.0.0.1",
+            config.listen
+        );
+        problems.push(Problem::new(place("listen"), message));
+    }
+    if config.ui == Ui::Table && config.jsonl == Some(Jsonl::Stdout) {
+        problems.push(Problem::new(place("jsonl"), "records and the table would share standard output; name a file, or use --ui none"));
+    }
+    for (index, rule) in config.services.iter().enumerate() {
+        if rule.exe.is_some() == rule.port.is_some() {
+            let message = format!("entry {} ({}) needs exactly one of exe and port", index + 1, rule.name);
+            problems.push(Problem::new(place("services"), message));
+        }
+    }
+    problems.extend(alerts::contradictions(&config.alerts, place));
+    problems
+}

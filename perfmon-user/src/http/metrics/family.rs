@@ -1,0 +1,140 @@
+//! The families of `/metrics`: name, type, unit, labels and meaning of each; docs/metrics.md is written from them.
+use std::borrow::Cow;
+
+use crate::counters::Counters;
+
+/// Type of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// A family.
+#[derive(Clone, Debug)]
+pub(super) struct Family {
+    /// Without `_total`.
+    pub name: Cow<'static, str>,
+    pub kind: Kind,
+    /// As in OpenMetrics, also the end of the name.
+    pub unit: Option<&'static str>,
+    pub help: Cow<'static, str>,
+    /// Names of the labels.
+    pub labels: &'static str,
+}
+
+impl Family {
+    pub const fn new(name: &'static str, kind: Kind, unit: Option<&'static str>, help: &'static str, labels: &'static str) -> Self {
+        Self { name: Cow::Borrowed(name), kind, unit, help: Cow::Borrowed(help), labels }
+    }
+
+    /// The family of one of perfmon's counters.
+    pub fn of_counter(name: &str, meaning: &str) -> Self {
+        Self {
+            name: format!("perfmon_{name}").into(),
+            kind: Kind::Counter,
+            unit: None,
+            help: meaning.trim().to_string().into(),
+            labels: "",
+        }
+    }
+}
+
+macro_rules! families {
+    ($($name:ident = $text:literal, $kind:ident, $unit:expr, $labels:literal, $help:literal;)+) => {
+        $(pub(super) const $name: Family = Family::new($text, Kind::$kind, $unit, $help, $labels);)+
+        /// All but the counters.
+        const ALL: &[Family] = &[$($name),+];
+    };
+}
+
+families! {
+    SERVER = "http_server_request_duration_seconds", Histogram, Some("seconds"),
+        "service_name, http_route, http_request_method, http_response_status_code, error_type",
+        "Latency of requests to the targets; of streaming ones, the time to the first byte.";
+    CLIENT = "http_client_request_duration_seconds", Histogram, Some("seconds"),
+        "service_name, server_address, http_request_method, http_response_status_code, error_type",
+        "Latency of requests that the targets make.";
+    ACTIVE = "http_server_active_requests", Gauge, None, "service_name", "Requests under way.";
+    EXCHANGES = "perfmon_exchanges", Counter, None, "side, quality", "HTTP exchanges seen, those without a known latency too.";
+    CONNECTIONS = "perfmon_active_connections", Gauge, None, "", "Open connections that the targets accepted.";
+    FINDINGS = "perfmon_findings_open", Gauge, None, "type, severity", "Open findings.";
+    COMPLETENESS = "perfmon_target_completeness_ratio", Gauge, Some("ratio"), "service_name, process_pid", "Exchanges fully seen of those known to exist.";
+    SYSTEM_CPU = "system_cpu_utilization_ratio", Gauge, Some("ratio"), "", "CPU use of the host over all cores.";
+    SYSTEM_MEMORY = "system_memory_utilization_ratio", Gauge, Some("ratio"), "", "Memory use of the host.";
+    SYSTEM_LOAD = "system_cpu_load_average_1m", Gauge, None, "", "Load average of one minute.";
+    PROCESS_CPU = "perfmon_target_cpu_ratio", Gauge, Some("ratio"), "service_name, process_pid", "CPU use of a target; 1 is one core.";
+    PROCESS_MEMORY = "perfmon_target_memory_bytes", Gauge, Some("bytes"), "service_name, process_pid", "Resident memory of a target.";
+    PROCESS_THREADS = "perfmon_target_threads", Gauge, None, "service_name, process_pid", "Threads of a target.";
+    PROCESS_FILES = "perfmon_target_open_files", Gauge, None, "service_name, process_pid", "Open descriptors of a target.";
+    UPTIME = "perfmon_uptime_seconds", Gauge, Some("seconds"), "", "Time since capture began.";
+    BUILD = "perfmon_build_info", Gauge, None, "version, capture_tier", "Always 1.";
+    OWN_CPU = "perfmon_cpu_ratio", Gauge, Some("ratio"), "", "CPU use of perfmon itself; 1 is one core.";
+    OWN_MEMORY = "perfmon_memory_bytes", Gauge, Some("bytes"), "", "Resident memory of perfmon itself.";
+    OWN_MAPS = "perfmon_kernel_map_bytes", Gauge, Some("bytes"), "", "Memory of perfmon's maps in the kernel.";
+    OWN_KERNEL = "perfmon_kernel_event_seconds", Gauge, Some("seconds"), "", "Mean time of a kernel program, when the kernel keeps statistics.";
+    LOST = "perfmon_events_lost", Counter, None, "reason", "Events that did not reach perfmon.";
+    PROBE = "perfmon_probe_attached", Gauge, None, "probe", "1 when the probe is attached.";
+}
+
+/// docs/metrics.md.
+pub fn document() -> String {
+    let mut text = "# Metrics
+`GET /metrics` answers in Prometheus text, or in OpenMetrics when the `Accept` header prefers it. Label values that are not known are
+left out. Requests are counted since the start of perfmon; buckets end at 5, 10, 25, 50, 75, 100, 250, 500, 750 ms and 1, 2.5, 5, 7.5,
+10 s. For exact percentiles ask `/api/v1/endpoints`.
+
+| name | type | labels | meaning |
+|---|---|---|---|
+"
+    .to_string();
+    let counters = Counters::default().all();
+    let own = counters.iter().map(|(name, meaning, _)| Family::of_counter(name, meaning));
+    for family in ALL.iter().cloned().chain(own) {
+        let total = if family.kind == Kind::Counter { "_total" } else { "" };
+        text.push_str(&format!("| `{}{total}` | {} | {} | {} |\n", family.name, family.kind.name(), family.labels, family.help));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_end_in_their_unit() {
+        let mut names: Vec<_> = ALL.iter().map(|family| family.name.to_string()).collect();
+        names.extend(Counters::default().all().iter().map(|(name, meaning, _)| Family::of_counter(name, meaning).name.to_string()));
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        for family in ALL {
+            assert!(family.unit.is_none_or(|unit| family.name.ends_with(unit)), "{}", family.name);
+            assert!(!family.name.ends_with("_total"), "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn the_documentation_is_up_to_date() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, document()).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(&path).unwrap_or_default() == document(),
+            "docs/metrics.md is stale: run the tests with UPDATE_DOCS=1"
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! `GET /metrics`: everything countable in Prometheus text or, when asked for, OpenMetrics. Requests are counted since the start;
+//! gauges show the newest snapshot. Names follow the OpenTelemetry conventions where there is one. docs/metrics.md is written from the
+//! table of families.
+mod collect;
+mod family;
+mod text;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+
+use super::HttpState;
+use super::answer::ApiError;
+use super::params::Params;
+pub use family::document;
+use text::Format;
+
+pub(super) async fn metrics(State(state): State<Arc<HttpState>>, params: Params, headers: HeaderMap) -> Result<Response, ApiError> {
+    params.only(&[])?;
+    let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or(""));
+    let body = collect::collect(&state, format);
+    Ok(([(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")], body).into_response())
+}

@@ -1,0 +1,183 @@
+//! The two text formats. In: families and their samples; out: escaped text. Prometheus text 0.0.4 and OpenMetrics 1.0 differ in the
+//! names of counters, in units and in the end mark.
+use std::fmt::{Display, Write};
+
+use super::family::{Family, Kind};
+use crate::http::series::{BOUNDS_S, Histogram};
+
+/// Which format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Prometheus,
+    OpenMetrics,
+}
+
+impl Format {
+    /// What the client prefers; Prometheus text when it does not say.
+    pub fn accepted(accept: &str) -> Self {
+        let quality = |name: &str| {
+            let range = accept.split(',').map(str::trim).find(|range| range.split(';').next().is_some_and(|kind| kind.trim() == name))?;
+            let weight = range.split(';').find_map(|part| part.trim().strip_prefix("q=")?.parse::<f64>().ok());
+            Some(weight.unwrap_or(1.0))
+        };
+        match quality("application/openmetrics-text") {
+            Some(weight) if weight > 0.0 && weight >= quality("text/plain").unwrap_or(0.0) => Self::OpenMetrics,
+            _ => Self::Prometheus,
+        }
+    }
+
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// The text being written.
+pub(super) struct Exposition {
+    format: Format,
+    out: String,
+}
+
+/// Name and value of a label; empty values are left out.
+pub(super) type Label<'a> = (&'a str, &'a dyn Display);
+
+impl Exposition {
+    pub fn new(format: Format) -> Self {
+        Self { format, out: String::with_capacity(16 * 1024) }
+    }
+
+    pub fn finish(mut self) -> String {
+        if self.format == Format::OpenMetrics {
+            self.out.push_str("# EOF\n");
+        }
+        self.out
+    }
+
+    /// Begins a family; its samples follow.
+    pub fn family(&mut self, family: &Family) {
+        let (open, name) = (self.format == Format::OpenMetrics, family.name.as_ref());
+        let described = if open { name } else { &sample_name(family) };
+        let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
+        let help = if open { help.replace('"', "\\\"") } else { help };
+        self.line(format_args!("# HELP {described} {help}\n# TYPE {described} {}\n", family.kind.name()));
+        if open && let Some(unit) = family.unit {
+            self.line(format_args!("# UNIT {described} {unit}\n"));
+        }
+    }
+
+    /// A sample of a counter or gauge.
+    pub fn sample(&mut self, family: &Family, labels: &[Label<'_>], value: impl Display) {
+        self.raw(&sample_name(family), labels, value);
+    }
+
+    /// The samples of a histogram.
+    pub fn histogram(&mut self, family: &Family, labels: &[Label<'_>], histogram: &Histogram) {
+        let name = family.name.as_ref();
+        let mut below = 0;
+        for (bound, count) in BOUNDS_S.iter().zip(histogram.buckets) {
+            below += count;
+            let bound = format!("{bound:?}");
+            self.raw(&format!("{name}_bucket"), &with_bound(labels, &bound), below);
+        }
+        self.raw(&format!("{name}_bucket"), &with_bound(labels, &"+Inf"), histogram.count());
+        self.raw(&format!("{name}_sum"), labels, histogram.sum_ns as f64 / 1e9);
+        self.raw(&format!("{name}_count"), labels, histogram.count());
+    }
+
+    fn raw(&mut self, name: &str, labels: &[Label<'_>], value: impl Display) {
+        self.out.push_str(name);
+        let mut open = '{';
+        for (label, text) in labels {
+            let text = text.to_string();
+            if !text.is_empty() {
+                self.line(format_args!("{open}{label}=\"{}\"", escape(&text)));
+                open = ',';
+            }
+        }
+        if open == ',' {
+            self.out.push('}');
+        }
+        self.line(format_args!(" {value}\n"));
+    }
+
+    fn line(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing into a String does not fail.
+        self.out.write_fmt(text).ok();
+    }
+}
+
+fn with_bound<'a>(labels: &[Label<'a>], bound: &'a dyn Display) -> Vec<Label<'a>> {
+    labels.iter().copied().chain([("le", bound)]).collect()
+}
+
+/// Samples of counters end in `_total` in both formats.
+fn sample_name(family: &Family) -> String {
+    match family.kind {
+        Kind::Counter => format!("{}_total", family.name),
+        _ => family.name.to_string(),
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNTER: Family = Family::new("a_things", Kind::Counter, None, "Things \\ seen.", "");
+    const SECONDS: Family = Family::new("b_seconds", Kind::Histogram, Some("seconds"), "A \"time\".", "");
+
+    fn write(format: Format) -> String {
+        let mut text = Exposition::new(format);
+        text.family(&COUNTER);
+        text.sample(&COUNTER, &[("name", &"a\"b\\c\nd"), ("none", &"")], 3);
+        text.family(&SECONDS);
+        let mut histogram = Histogram::default();
+        histogram.buckets[0] = 2;
+        histogram.buckets[14] = 1;
+        histogram.sum_ns = 12_500_000_000;
+        text.histogram(&SECONDS, &[("x", &"y")], &histogram);
+        text.finish()
+    }
+
+    #[test]
+    fn prometheus_text() {
+        let text = write(Format::Prometheus);
+        assert!(
+            text.starts_with(
+                "# HELP a_things_total Things \\\\ seen.\n# TYPE a_things_total counter\na_things_total{name=\"a\\\"b\\\\c\\nd\"} 3\n"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("# TYPE b_seconds histogram\nb_seconds_bucket{x=\"y\",le=\"0.005\"} 2\n"), "{text}");
+        assert!(text.ends_with("b_seconds_bucket{x=\"y\",le=\"10.0\"} 2\nb_seconds_bucket{x=\"y\",le=\"+Inf\"} 3\nb_seconds_sum{x=\"y\"} 12.5\nb_seconds_count{x=\"y\"} 3\n"), "{text}");
+    }
+
+    #[test]
+    fn openmetrics_text() {
+        let text = write(Format::OpenMetrics);
+        assert!(text.contains("# TYPE a_things counter\na_things_total{"), "{text}");
+        assert!(text.contains("# HELP b_seconds A \\\"time\\\".\n# TYPE b_seconds histogram\n# UNIT b_seconds seconds\n"), "{text}");
+        assert!(text.ends_with("\n# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn the_format_is_negotiated() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for (accept, format) in [
+            ("", Format::Prometheus),
+            ("*/*", Format::Prometheus),
+            ("text/plain", Format::Prometheus),
+            ("application/openmetrics-text", Format::OpenMetrics),
+            ("application/openmetrics-text;q=0", Format::Prometheus),
+            ("text/plain;q=0.9, application/openmetrics-text;q=0.1", Format::Prometheus),
+            (prometheus, Format::OpenMetrics),
+        ] {
+            assert_eq!(Format::accepted(accept), format, "{accept}");
+        }
+    }
+}

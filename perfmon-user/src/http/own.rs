@@ -1,0 +1,90 @@
+//! `GET /api/v1/self`: what perfmon itself costs, what it sees and what it loses.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::HttpState;
+use super::answer::{ApiError, json};
+use super::params::Params;
+use crate::record::TargetCoverage;
+
+/// How perfmon itself is, as far as `http` cannot know it. Unknown is null.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SelfReport {
+    /// Of one core, 0..100 and more.
+    pub cpu_percent: Option<f64>,
+    /// Resident memory.
+    pub rss_bytes: Option<u64>,
+    /// Memory of the kernel's maps.
+    pub map_bytes: Option<u64>,
+    /// Mean time that a kernel program takes; null unless the kernel keeps statistics.
+    pub kernel_ns_per_event: Option<f64>,
+    /// Events that reached perfmon.
+    pub events_seen: u64,
+    /// Events that did not.
+    pub events_lost: EventsLost,
+    /// How socket operations are seen; null without probes, as in a replay.
+    pub capture_tier: Option<u8>,
+    /// Every probe and how it stands.
+    pub probes: Vec<ProbeState>,
+    /// Kernel statistics of each program, empty unless the kernel keeps them.
+    pub programs: Vec<ProgramStats>,
+}
+
+/// Lost events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EventsLost {
+    /// All.
+    pub total: u64,
+    /// By reason.
+    pub by_reason: BTreeMap<String, u64>,
+}
+
+/// A probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProbeState {
+    /// Its name.
+    pub name: String,
+    /// `attached` | `failed` | `skipped`.
+    pub state: String,
+    /// Why it is not attached.
+    pub reason: Option<String>,
+}
+
+/// What a kernel program cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProgramStats {
+    /// Its name.
+    pub name: String,
+    /// Times it ran.
+    pub runs: u64,
+    /// Time it took, all runs together.
+    pub run_time_ns: u64,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    version: &'static str,
+    pid: u32,
+    uptime_s: f64,
+    #[serde(flatten)]
+    report: SelfReport,
+    targets: Vec<TargetCoverage>,
+    counters: BTreeMap<&'static str, u64>,
+}
+
+pub(super) async fn own(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
+    params.only(&[])?;
+    let snapshot = state.snapshot();
+    Ok(json(&Answer {
+        version: env!("CARGO_PKG_VERSION"),
+        pid: std::process::id(),
+        uptime_s: snapshot.uptime_s,
+        report: (state.parts.self_report)(),
+        targets: snapshot.gauges.targets.clone(),
+        counters: state.parts.counters.all().into_iter().map(|(name, _, value)| (name, value)).collect(),
+    }))
+}

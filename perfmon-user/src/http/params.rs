@@ -1,0 +1,102 @@
+//! Query parameters, strictly: an unknown name, a repeated one or a bad value is a 400 that names it and says what is allowed.
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::extract::Query;
+use axum::http::request::Parts;
+
+use super::HttpState;
+use super::answer::ApiError;
+use crate::aggregate::snapshot::Window;
+use crate::record::WallTime;
+
+/// The parameters of a request.
+#[derive(Debug)]
+pub(super) struct Params(Vec<(String, String)>);
+
+impl FromRequestParts<Arc<HttpState>> for Params {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<HttpState>) -> Result<Self, ApiError> {
+        match Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) {
+            Ok(Query(pairs)) => Ok(Self(pairs)),
+            Err(error) => Err(ApiError::parameter("query", error.body_text())),
+        }
+    }
+}
+
+impl Params {
+    /// Refuses names that the route does not take.
+    pub fn only(self, allowed: &[&str]) -> Result<Self, ApiError> {
+        for (index, (name, _)) in self.0.iter().enumerate() {
+            if !allowed.contains(&name.as_str()) {
+                let known = if allowed.is_empty() {
+                    "this route takes none".to_string()
+                } else {
+                    format!("this route takes {}", allowed.join(", "))
+                };
+                return Err(ApiError::parameter(name, format!("unknown parameter; {known}")));
+            }
+            if self.0[..index].iter().any(|(earlier, _)| earlier == name) {
+                return Err(ApiError::parameter(name, "is given twice"));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The text of a parameter.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `window`: one of those that are kept, 5 minutes when absent.
+    pub fn window(&self) -> Result<Window, ApiError> {
+        match self.text("window") {
+            None | Some("5m") => Ok(Window::FiveMinutes),
+            Some("1m") => Ok(Window::Minute),
+            Some("1h") => Ok(Window::Hour),
+            Some(other) => Err(ApiError::parameter("window", format!("{other:?} is not kept; give 1m, 5m or 1h"))),
+        }
+    }
+
+    /// `limit`: from 1 to `most`.
+    pub fn limit(&self, default: usize, most: usize) -> Result<usize, ApiError> {
+        match self.text("limit").map(str::parse::<usize>) {
+            None => Ok(default),
+            Some(Ok(limit)) if (1..=most).contains(&limit) => Ok(limit),
+            Some(_) => Err(ApiError::parameter("limit", format!("give an integer from 1 to {most}"))),
+        }
+    }
+
+    /// A switch: `1`, `true`, `0`, `false`; off when absent.
+    pub fn switch(&self, name: &str) -> Result<bool, ApiError> {
+        match self.text(name) {
+            Some("1" | "true") => Ok(true),
+            None | Some("0" | "false") => Ok(false),
+            Some(_) => Err(ApiError::parameter(name, "give 1 or 0")),
+        }
+    }
+
+    /// One of a list of words.
+    pub fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>, ApiError> {
+        let Some(given) = self.text(name) else { return Ok(None) };
+        match choices.iter().find(|(choice, _)| *choice == given) {
+            Some((_, value)) => Ok(Some(*value)),
+            None => {
+                let known: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
+                Err(ApiError::parameter(name, format!("{given:?} is none of {}", known.join(", "))))
+            }
+        }
+    }
+
+    /// A time, as RFC 3339.
+    pub fn time(&self, name: &str) -> Result<Option<WallTime>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        // A plus sign in a query stands for a space, so an offset may arrive with one.
+        let time = text.replace(' ', "+").parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_nanosecond()).ok());
+        match time {
+            Some(nanoseconds) => Ok(Some(WallTime(nanoseconds))),
+            None => Err(ApiError::parameter(name, format!("{text:?} is no RFC 3339 time, like 2026-01-31T12:00:00Z"))),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The newest records, for `/api/v1/records`. All kinds together are kept as the batches they came in, at most
+//! `limits::RECENT_RECORDS` of them; every kind but `request` also has a ring of its own, so that a flood of requests does not push
+//! out the few findings. Nothing is copied for requests.
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Serialize, Serializer};
+
+use crate::limits;
+use crate::record::{Category, Record, WallTime};
+
+/// The newest records.
+#[derive(Default)]
+pub(super) struct Recent(Mutex<Rings>);
+
+#[derive(Default)]
+struct Rings {
+    /// Oldest batch first.
+    batches: VecDeque<Arc<Vec<Record>>>,
+    /// Records in them.
+    count: usize,
+    /// Oldest record first.
+    by_kind: HashMap<&'static str, VecDeque<Arc<Record>>>,
+}
+
+/// Which records are wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted<'a> {
+    pub kind: Option<&'a str>,
+    pub service: Option<&'a str>,
+    pub since: Option<WallTime>,
+    pub slow: bool,
+}
+
+/// A record that is kept, alone or in its batch.
+#[derive(Debug)]
+pub(super) enum Kept {
+    Alone(Arc<Record>),
+    Batch(Arc<Vec<Record>>, usize),
+}
+
+impl Kept {
+    pub fn record(&self) -> &Record {
+        match self {
+            Self::Alone(record) => record,
+            Self::Batch(batch, index) => &batch[*index],
+        }
+    }
+}
+
+impl Serialize for Kept {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.record().serialize(serializer)
+    }
+}
+
+impl Wanted<'_> {
+    fn takes(&self, record: &Record) -> bool {
+        let slow = || matches!(record, Record::Request(request) if request.performance_category == Some(Category::Slow));
+        self.kind.is_none_or(|kind| kind == record.kind())
+            && self.since.is_none_or(|since| record.time() >= since)
+            && self.service.is_none_or(|service| *record.origin().service == *service)
+            && (!self.slow || slow())
+    }
+}
+
+impl Recent {
+    /// Keeps a batch.
+    pub fn push(&self, batch: &Arc<Vec<Record>>) {
+        if batch.is_empty() {
+            return;
+        }
+        let mut rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in batch.iter().filter(|record| !matches!(record, Record::Request(_))) {
+            let ring = rings.by_kind.entry(record.kind()).or_default();
+            if ring.len() == limits::RECENT_PER_KIND {
+                ring.pop_front();
+            }
+            ring.push_back(Arc::new(record.clone()));
+        }
+        rings.count += batch.len();
+        rings.batches.push_back(batch.clone());
+        while rings.count > limits::RECENT_RECORDS && rings.batches.len() > 1 {
+            let oldest = rings.batches.pop_front().map_or(0, |oldest| oldest.len());
+            rings.count -= oldest;
+        }
+    }
+
+    /// How many match, and the newest `limit` of them, newest first.
+    pub fn select(&self, wanted: Wanted<'_>, limit: usize) -> (usize, Vec<Kept>) {
+        let matching: Vec<Kept> = match wanted.kind {
+            Some(kind) if kind != "request" => {
+                let ring = self.of_kind(kind);
+                ring.into_iter().rev().filter(|record| wanted.takes(record)).map(Kept::Alone).collect()
+            }
+            _ => {
+                let batches: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).batches.iter().rev().cloned().collect();
+                let newest = batches.iter().flat_map(|batch| (0..batch.len()).rev().map(move |index| (batch, index)));
+                newest
+                    .filter(|(batch, index)| wanted.takes(&batch[*index]))
+                    .map(|(batch, index)| Kept::Batch(batch.clone(), index))
+                    .collect()
+            }
+        };
+        let total = matching.len();
+        (total, matching.into_iter().take(limit).collect())
+    }
+
+    /// The records of a kind other than `request`, oldest first.
+    pub fn of_kind(&self, kind: &str) -> Vec<Arc<Record>> {
+        let rings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rings.by_kind.get(kind).map(|ring| ring.iter().cloned().collect()).unwrap_or_default()
+    }
+}

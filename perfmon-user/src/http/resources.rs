@@ -1,0 +1,54 @@
+//! `GET /api/v1/system` and `/api/v1/processes`: newest samples of the host and of each target process, and the host's recent course.
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::HttpState;
+use super::answer::{ApiError, List, json};
+use super::params::Params;
+use crate::record::{Record, System, WallTime};
+
+#[derive(Serialize)]
+struct SystemAnswer {
+    window_s: u64,
+    /// Null before the first sample.
+    latest: Option<Arc<System>>,
+    /// Oldest first.
+    trend: Vec<TrendPoint>,
+}
+
+#[derive(Serialize)]
+struct TrendPoint {
+    time: WallTime,
+    cpu_percent: Option<f64>,
+    memory_percent: f64,
+    load_1m: f64,
+}
+
+pub(super) async fn system(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
+    let window = params.only(&["window"])?.window()?;
+    let snapshot = state.snapshot();
+    let since = WallTime(snapshot.time.0.saturating_sub(window.seconds() * 1_000_000_000));
+    let samples = state.recent.of_kind("system");
+    let trend = samples.iter().filter(|record| record.time() >= since).filter_map(|record| trend_point(record)).collect();
+    Ok(json(&SystemAnswer { window_s: window.seconds(), latest: snapshot.system.clone(), trend }))
+}
+
+fn trend_point(record: &Record) -> Option<TrendPoint> {
+    match record {
+        Record::System(s) => {
+            Some(TrendPoint { time: s.time, cpu_percent: s.cpu_percent, memory_percent: s.memory_percent, load_1m: s.load_1m })
+        }
+        _ => None,
+    }
+}
+
+pub(super) async fn processes(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
+    let params = params.only(&["service"])?;
+    let snapshot = state.snapshot();
+    let wanted = |service: &str| params.text("service").is_none_or(|name| name == service);
+    let items: Vec<_> = snapshot.processes.iter().filter(|process| wanted(&process.origin.service)).cloned().collect();
+    Ok(json(&List { window_s: None, total: items.len(), items }))
+}

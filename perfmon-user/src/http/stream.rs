@@ -1,0 +1,102 @@
+//! `GET /api/v1/stream`: server-sent events (WHATWG HTML, 9.2). A `summary` each time a snapshot is published, `finding` and `alert`
+//! at once. Nothing is kept for slow clients: summaries skip, and who falls behind on findings and alerts is disconnected.
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
+
+use super::HttpState;
+use super::answer::ApiError;
+use super::params::Params;
+use super::summary::Summary;
+use crate::aggregate::snapshot::{Snapshot, Window};
+use crate::alert::Desk;
+use crate::record::Record;
+
+/// One client.
+struct Client {
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+    records: broadcast::Receiver<Arc<Record>>,
+    shutdown: watch::Receiver<bool>,
+    alerts: Arc<Desk>,
+    window: Window,
+    /// Its place among the clients, free again when it is gone.
+    _place: OwnedSemaphorePermit,
+}
+
+pub(super) async fn stream(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
+    let window = params.only(&["window"])?.window()?;
+    let Ok(place) = state.stream_places.clone().try_acquire_owned() else {
+        return Err(ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_clients",
+            "all places of the stream are taken; try again later",
+        ));
+    };
+    let mut snapshot = state.parts.snapshot.clone();
+    snapshot.mark_changed();
+    let client = Client {
+        snapshot,
+        records: state.live.subscribe(),
+        shutdown: state.parts.shutdown.clone(),
+        alerts: state.parts.alerts.clone(),
+        window,
+        _place: place,
+    };
+    let counters = state.parts.counters.clone();
+    let events = futures_util::stream::unfold(client, move |mut client| {
+        let counters = counters.clone();
+        async move {
+            match client.next().await {
+                Next::Event(event) => Some((Ok::<_, Infallible>(event), client)),
+                Next::Behind => {
+                    counters.stream_clients_dropped.inc();
+                    None
+                }
+                Next::End => None,
+            }
+        }
+    });
+    Ok(([(header::CACHE_CONTROL, "no-store")], Sse::new(events)).into_response())
+}
+
+enum Next {
+    Event(Event),
+    Behind,
+    End,
+}
+
+impl Client {
+    async fn next(&mut self) -> Next {
+        tokio::select! {
+            biased;
+            _ = self.shutdown.wait_for(|asked| *asked) => Next::End,
+            record = self.records.recv() => match record {
+                Ok(record) => event(record.kind(), &*record),
+                Err(broadcast::error::RecvError::Lagged(_)) => Next::Behind,
+                Err(broadcast::error::RecvError::Closed) => Next::End,
+            },
+            changed = self.snapshot.changed() => match changed {
+                Ok(()) => {
+                    let summary = Summary::of(&self.snapshot.borrow_and_update(), self.window, self.alerts.firing());
+                    event("summary", &summary)
+                }
+                Err(_) => Next::End,
+            },
+        }
+    }
+}
+
+fn event<T: serde::Serialize>(name: &str, data: &T) -> Next {
+    match serde_json::to_string(data) {
+        Ok(json) => Next::Event(Event::default().event(name).data(json)),
+        Err(error) => {
+            tracing::error!(%error, "An event could not be written as JSON.");
+            Next::End
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! OpenAI's legacy completions: a text goes on. Still what many local servers are benchmarked with.
+use std::sync::LazyLock;
+
+use super::super::answer::AnswerField as A;
+use super::super::json::{Paths, Place, keep};
+use super::super::provider::COMPATIBLE;
+use super::super::request::{RequestField as R, part};
+use super::super::usage::Convention;
+use super::{Api, chat};
+
+const REQUEST: &[Place<R>] = &[
+    Place::new("model", R::Model, keep::WORD),
+    Place::new("stream", R::Stream, keep::LENGTH),
+    Place::digested("prompt", R::Prompt),
+    Place::new("user", R::User, keep::LONG),
+];
+
+const CHOICES: &[Place<A>] = &[Place::new("choices[*].text", A::Content, keep::LENGTH)];
+
+pub(super) static API: Api = Api {
+    name: "completions",
+    paths: &["/v1/completions", "/beta/completions", "/openai/completions"],
+    provider: COMPATIBLE,
+    request_parts: &[part::MODEL | part::PROMPT],
+    request: LazyLock::new(|| Paths::new(REQUEST)),
+    answer: LazyLock::new(|| Paths::new(chat::ANSWER.iter().chain(CHOICES))),
+    convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
+    is_input_only: false,
+};

@@ -1,0 +1,265 @@
+//! One body: pieces as they pass in, wanted values out. Undoes the content coding, finds the framing (one JSON document, documents in
+//! lines, server-sent events) by its first byte, and goes on after gaps where a new document can be found.
+use super::coding::{Decoder, Undecodable};
+use super::json::{Handler, Paths, Scanner};
+use super::sse::{Events, Sse};
+
+/// A body with more broken documents than this is not looked at any more.
+const BROKEN: u32 = 16;
+
+/// Takes what stands in the documents of a body.
+pub(super) trait Documents<F>: Handler<F> {
+    /// A document is complete; `event` is the name of its server-sent event, else empty.
+    fn document(&mut self, event: &str);
+    /// The stream's sentinel (`[DONE]`) passed.
+    fn end_of_stream(&mut self);
+}
+
+/// What a media type says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MediaType {
+    /// `text/event-stream`
+    Events,
+    /// `application/x-ndjson` and the like
+    Lines,
+    /// Anything else
+    Other,
+}
+
+impl MediaType {
+    pub(super) fn of(content_type: &[u8]) -> Self {
+        let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+        match essence.as_slice() {
+            b"text/event-stream" => Self::Events,
+            b"application/x-ndjson" | b"application/ndjson" | b"application/jsonl" | b"application/x-jsonlines" => Self::Lines,
+            _ => Self::Other,
+        }
+    }
+}
+
+enum Framing {
+    Unknown,
+    Documents,
+    Events(Sse),
+    /// Nothing more can be read.
+    Lost,
+}
+
+/// Where in a document the bytes are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Before,
+    Inside,
+    /// After the document of this event, or in something that is none.
+    Past,
+    /// In the sentinel.
+    Sentinel,
+}
+
+/// How a body went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Documents that were complete.
+    pub(super) documents: u32,
+    /// Documents that were no JSON, or cut.
+    pub(super) broken: u32,
+    /// The coding could not be undone.
+    pub(super) undecodable: bool,
+    /// A part did not pass here.
+    pub(super) has_gap: bool,
+    /// Any byte passed.
+    pub(super) has_bytes: bool,
+    /// It is a stream of events.
+    pub(super) is_events: bool,
+}
+
+/// A body's state.
+pub(super) struct Body<F: 'static> {
+    media: MediaType,
+    decoder: Option<Decoder>,
+    documents: DocumentReader<F>,
+    framing: Framing,
+}
+
+/// Reads documents wherever they stand.
+struct DocumentReader<F: 'static> {
+    scanner: Scanner<F>,
+    place: Place,
+    /// Bytes up to the end of the line belong to nothing.
+    skip_line: bool,
+    outcome: Outcome,
+}
+
+impl<F: Copy> Body<F> {
+    /// A body with these wanted places and head fields.
+    pub(super) fn new(paths: &'static Paths<F>, coding: &[u8], media: MediaType) -> Self {
+        let decoder = Decoder::new(coding).ok();
+        let outcome = Outcome { undecodable: decoder.is_none(), ..Outcome::default() };
+        let documents = DocumentReader { scanner: Scanner::new(paths), place: Place::Before, skip_line: false, outcome };
+        let framing = if decoder.is_none() { Framing::Lost } else { Framing::Unknown };
+        Self { media, decoder, documents, framing }
+    }
+
+    /// Takes bytes.
+    pub(super) fn push(&mut self, bytes: &[u8], handler: &mut impl Documents<F>) {
+        self.documents.outcome.has_bytes |= !bytes.is_empty();
+        let Some(decoder) = &mut self.decoder else { return };
+        let (framing, documents) = (&mut self.framing, &mut self.documents);
+        let result = decoder.push(bytes, &mut |plain| read(framing, documents, plain, handler));
+        if result == Err(Undecodable) {
+            self.documents.outcome.undecodable = true;
+            self.lose();
+        }
+    }
+
+    /// Bytes did not pass here.
+    pub(super) fn gap(&mut self) {
+        self.documents.outcome.has_gap = true;
+        self.documents.place = Place::Before;
+        match (&mut self.framing, self.media) {
+            _ if !self.decoder.as_ref().is_some_and(Decoder::is_plain) => self.lose(),
+            (Framing::Events(sse), _) => sse.gap(),
+            (Framing::Unknown, MediaType::Events) => {
+                let mut sse = Sse::default();
+                sse.gap();
+                self.documents.outcome.is_events = true;
+                self.framing = Framing::Events(sse);
+            }
+            (Framing::Unknown | Framing::Documents, MediaType::Lines) => {
+                self.documents.skip_line = true;
+                self.framing = Framing::Documents;
+            }
+            _ => self.lose(),
+        }
+    }
+
+    /// No more bytes come.
+    pub(super) fn finish(&mut self, handler: &mut impl Documents<F>) {
+        match &mut self.framing {
+            Framing::Events(sse) => sse.push(b"\n\n", &mut EventReader { documents: &mut self.documents, handler }),
+            _ if self.documents.place == Place::Inside => self.documents.end(handler, ""),
+            _ => {}
+        }
+    }
+
+    /// How it went so far.
+    pub(super) fn outcome(&self) -> Outcome {
+        self.documents.outcome
+    }
+
+    /// Whether content is seen as soon as it passes.
+    pub(super) fn is_timely(&self) -> bool {
+        self.decoder.as_ref().is_some_and(Decoder::is_timely)
+    }
+
+    /// Bytes on the heap, see [`Decoder::heap_bytes`].
+    pub(super) fn heap_bytes(&self) -> usize {
+        let framing = if let Framing::Events(sse) = &self.framing { sse.heap_bytes() } else { 0 };
+        self.documents.scanner.heap_bytes() + self.decoder.as_ref().map_or(0, Decoder::heap_bytes) + framing
+    }
+
+    fn lose(&mut self) {
+        self.framing = Framing::Lost;
+        self.documents.place = Place::Past;
+    }
+}
+
+fn read<F: Copy>(framing: &mut Framing, documents: &mut DocumentReader<F>, bytes: &[u8], handler: &mut impl Documents<F>) {
+    if matches!(framing, Framing::Unknown) {
+        let Some(&first) = bytes.trim_ascii_start().first() else { return };
+        *framing = match first {
+            b'{' | b'[' => Framing::Documents,
+            b':' | b'a'..=b'z' => Framing::Events(Sse::default()),
+            _ => {
+                documents.outcome.broken += 1;
+                Framing::Lost
+            }
+        };
+        documents.outcome.is_events = matches!(framing, Framing::Events(_));
+    }
+    match framing {
+        Framing::Documents => documents.read_lines(bytes, handler),
+        Framing::Events(sse) => sse.push(bytes, &mut EventReader { documents, handler }),
+        Framing::Unknown | Framing::Lost => {}
+    }
+    if documents.outcome.broken > BROKEN {
+        *framing = Framing::Lost;
+    }
+}
+
+impl<F: Copy> DocumentReader<F> {
+    /// Reads documents one after another.
+    fn read_lines(&mut self, mut bytes: &[u8], handler: &mut impl Documents<F>) {
+        while !bytes.is_empty() {
+            if self.skip_line {
+                let Some(end) = memchr::memchr(b'\n', bytes) else { return };
+                bytes = &bytes[end + 1..];
+                self.skip_line = false;
+            }
+            bytes = self.read_one(bytes, handler);
+            match self.place {
+                Place::Past if self.scanner.is_done() => self.end(handler, ""),
+                Place::Past => {
+                    self.end(handler, "");
+                    self.skip_line = true;
+                }
+                Place::Before | Place::Inside | Place::Sentinel => {}
+            }
+        }
+    }
+
+    /// Reads up to the end of a document; returns what is left.
+    fn read_one<'a>(&mut self, mut bytes: &'a [u8], handler: &mut impl Documents<F>) -> &'a [u8] {
+        if self.place == Place::Before {
+            bytes = bytes.trim_ascii_start();
+            let Some(&first) = bytes.first() else { return bytes };
+            self.scanner.reset();
+            self.place = Place::Inside;
+            // Every document of these APIs is an object; a lone number or word would not show its end.
+            if first != b'{' && first != b'[' {
+                self.scanner.finish(handler);
+                self.place = Place::Past;
+            }
+        }
+        if self.place == Place::Inside {
+            bytes = &bytes[self.scanner.push(bytes, handler)..];
+            if self.scanner.is_done() || self.scanner.is_broken() {
+                self.place = Place::Past;
+            }
+        }
+        bytes
+    }
+
+    /// The document must be complete now.
+    fn end(&mut self, handler: &mut impl Documents<F>, event: &str) {
+        match self.place {
+            Place::Before => return,
+            Place::Sentinel => handler.end_of_stream(),
+            Place::Inside | Place::Past if self.scanner.is_done() => {
+                self.outcome.documents += 1;
+                handler.document(event);
+            }
+            Place::Inside | Place::Past => self.outcome.broken += 1,
+        }
+        self.place = Place::Before;
+    }
+}
+
+struct EventReader<'a, F: 'static, H> {
+    documents: &'a mut DocumentReader<F>,
+    handler: &'a mut H,
+}
+
+impl<F: Copy, H: Documents<F>> Events for EventReader<'_, F, H> {
+    fn data(&mut self, bytes: &[u8]) {
+        let starts = self.documents.place == Place::Before;
+        if starts && bytes.trim_ascii_start().first() == Some(&b'[') {
+            self.documents.place = Place::Sentinel;
+        }
+        self.documents.read_one(bytes, self.handler);
+    }
+
+    fn dispatch(&mut self, event: &str) {
+        self.documents.end(self.handler, event);
+    }
+}

@@ -1,0 +1,14 @@
+//! JSON scanned as it passes: any cut of the bytes in, the few wanted scalars out, in memory that does not grow with the document
+//! (RFC 8259). [`Tokenizer`] knows the grammar, [`Paths`] the wanted places, [`Scanner`] joins both. Strings nobody wants are skipped
+//! without being stored. It is lenient where that costs no safety: number grammar, escapes and UTF-8 of skipped strings are not checked.
+mod paths;
+mod scanner;
+mod text;
+mod token;
+
+pub use paths::{Paths, Place, keep};
+pub use scanner::{Handler, Scanner, Value};
+pub use token::{Container, Scalar, Tokenizer, Visitor};
+
+#[cfg(test)]
+mod tests;

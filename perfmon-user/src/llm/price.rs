@@ -1,0 +1,93 @@
+//! What a call cost, by the price table of crate genai-prices. An unknown model has no cost; it is never 0.
+use std::time::{Duration, UNIX_EPOCH};
+
+use genai_prices::{Calculator, PriceRequest, UsageKey};
+
+use crate::record::WallTime;
+
+use super::provider::{COMPATIBLE, LOCAL};
+use super::usage::{Count, Usage};
+
+/// A call, as far as its price depends on it.
+pub(super) struct Priced<'a> {
+    pub(super) provider: &'a str,
+    pub(super) model: &'a str,
+    /// In the one convention.
+    pub(super) usage: &'a Usage,
+    pub(super) tier: Option<&'a str>,
+    pub(super) time: WallTime,
+}
+
+const KEYS: [(Count, UsageKey); 10] = [
+    (Count::Input, UsageKey::INPUT_TOKENS),
+    (Count::Output, UsageKey::OUTPUT_TOKENS),
+    (Count::CacheRead, UsageKey::CACHE_READ_TOKENS),
+    (Count::CacheWrite, UsageKey::CACHE_WRITE_TOKENS),
+    (Count::CacheWrite5m, UsageKey::CACHE_WRITE_5M_TOKENS),
+    (Count::CacheWrite1h, UsageKey::CACHE_WRITE_1H_TOKENS),
+    (Count::Reasoning, UsageKey::OUTPUT_REASONING_TOKENS),
+    (Count::InputAudio, UsageKey::INPUT_AUDIO_TOKENS),
+    (Count::OutputAudio, UsageKey::OUTPUT_AUDIO_TOKENS),
+    (Count::WebSearches, UsageKey::WEB_SEARCHES),
+];
+
+/// US dollars; `None` when the model has no price, or the counts contradict one another.
+pub(super) fn cost(prices: &Calculator, call: &Priced<'_>) -> Option<f64> {
+    if LOCAL.contains(&call.provider) {
+        return None;
+    }
+    let counts = KEYS.into_iter().filter_map(|(count, key)| Some((key, call.usage.get(count)? as f64)));
+    let usage: genai_prices::Usage = counts.collect();
+    let mut request = PriceRequest::new(call.model, &usage).with_timestamp(UNIX_EPOCH + Duration::from_nanos(call.time.0));
+    if call.provider != COMPATIBLE {
+        request = request.with_provider_id(call.provider);
+    }
+    if let Some(tier) = call.tier {
+        request = request.with_price_context("service_tier", tier);
+    }
+    prices.calculate(&request).ok().map(|price| price.total_price)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: WallTime = WallTime(1_795_341_599_000_000_000);
+
+    fn usage(counts: &[(Count, u64)]) -> Usage {
+        let mut usage = Usage::default();
+        counts.iter().for_each(|&(count, value)| usage.set(count, value));
+        usage
+    }
+
+    fn cost_of(provider: &str, model: &str, counts: &[(Count, u64)]) -> Option<f64> {
+        cost(Calculator::bundled(), &Priced { provider, model, usage: &usage(counts), tier: None, time: NOW })
+    }
+
+    #[test]
+    fn known_prices() {
+        let gpt = [(Count::Input, 1_200), (Count::CacheRead, 1_024), (Count::Output, 20)];
+        assert!((cost_of("openai", "gpt-5", &gpt).unwrap() - 0.000_548).abs() < 1e-12);
+        assert_eq!(cost_of(COMPATIBLE, "gpt-5", &gpt), cost_of("openai", "gpt-5", &gpt));
+        let claude = [(Count::Input, 5_112), (Count::CacheWrite, 100), (Count::CacheRead, 5_000), (Count::Output, 50)];
+        assert!((cost_of("anthropic", "claude-sonnet-4-5", &claude).unwrap() - 0.002_661).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_not_known_has_no_cost() {
+        let counts = [(Count::Input, 10), (Count::Output, 10)];
+        assert_eq!(cost_of("openai", "no-such-model", &counts), None);
+        assert_eq!(cost_of(COMPATIBLE, "my-finetune", &counts), None);
+        assert_eq!(cost_of("ollama", "gpt-5", &counts), None);
+        let contradiction = [(Count::Input, 10), (Count::CacheRead, 20), (Count::Output, 10)];
+        assert_eq!(cost_of("openai", "gpt-5", &contradiction), None);
+    }
+
+    #[test]
+    fn the_tier_has_its_price() {
+        let usage = usage(&[(Count::Input, 1_000_000), (Count::Output, 1_000_000)]);
+        let call = |tier| Priced { provider: "openai", model: "o3", usage: &usage, tier, time: NOW };
+        let prices = Calculator::bundled();
+        assert!(cost(prices, &call(Some("flex"))).unwrap() < cost(prices, &call(Some("default"))).unwrap());
+    }
+}

@@ -1,0 +1,208 @@
+//! Server-sent events (WHATWG HTML, section 9.2): any cut of the bytes in, pieces of `data`, event names and event ends out. Lines end
+//! with LF, CRLF or CR; comments, `id` and `retry` are dropped; data lines of one event are joined by a line feed. Nothing but a field's
+//! name and an event's name (64 bytes) is held.
+
+/// Longest event name that is kept.
+const NAME: usize = 64;
+/// `data` and `event` are the longest names of interest.
+const FIELD: usize = 5;
+
+/// Takes what a stream tells.
+pub trait Events {
+    /// A piece of the event's data.
+    fn data(&mut self, bytes: &[u8]);
+    /// The event is complete; `name` is empty when it has none.
+    fn dispatch(&mut self, name: &str);
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// At the beginning of a line; `true`: the last byte was a CR, a LF after it belongs to it.
+    LineStart(bool),
+    /// In a field's name.
+    Field,
+    /// After its colon, where one space is dropped.
+    Colon,
+    /// In the value of `data`.
+    Data,
+    /// In the value of `event`.
+    Name,
+    /// In a line that nobody wants.
+    Skip,
+}
+
+/// The framing of one stream.
+#[derive(Debug)]
+pub struct Sse {
+    state: State,
+    field: Vec<u8>,
+    name: Vec<u8>,
+    /// Data lines of this event so far.
+    lines: u32,
+}
+
+impl Default for Sse {
+    fn default() -> Self {
+        Self { state: State::LineStart(false), field: Vec::new(), name: Vec::new(), lines: 0 }
+    }
+}
+
+impl Sse {
+    /// Takes bytes.
+    pub fn push(&mut self, bytes: &[u8], events: &mut impl Events) {
+        let mut at = 0;
+        while at < bytes.len() {
+            at += match self.state {
+                State::Data | State::Name | State::Skip => self.value(&bytes[at..], events),
+                _ => self.step(bytes[at], events),
+            };
+        }
+    }
+
+    /// Bytes were lost: the event they were part of is gone, the next line is read again.
+    pub fn gap(&mut self) {
+        *self = Self { state: State::Skip, ..Self::default() };
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.field.capacity() + self.name.capacity()
+    }
+
+    fn value(&mut self, bytes: &[u8], events: &mut impl Events) -> usize {
+        let len = memchr::memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
+        match self.state {
+            State::Data => events.data(&bytes[..len]),
+            State::Name => {
+                let room = NAME - self.name.len();
+                self.name.extend_from_slice(&bytes[..len.min(room)]);
+            }
+            _ => {}
+        }
+        if len == bytes.len() {
+            return len;
+        }
+        self.state = State::LineStart(bytes[len] == b'\r');
+        len + 1
+    }
+
+    /// A byte outside values; returns 0 when it must be looked at again.
+    fn step(&mut self, byte: u8, events: &mut impl Events) -> usize {
+        match (self.state, byte) {
+            (State::LineStart(true), b'\n') => self.state = State::LineStart(false),
+            (State::LineStart(_), b'\n' | b'\r') => {
+                self.dispatch(events);
+                self.state = State::LineStart(byte == b'\r');
+            }
+            (State::LineStart(_), _) => {
+                self.field.clear();
+                self.state = State::Field;
+                return 0;
+            }
+            (State::Field, b':') => self.state = State::Colon,
+            (State::Field, b'\n' | b'\r') => {
+                self.begin_value(events);
+                self.state = State::LineStart(byte == b'\r');
+            }
+            (State::Field, _) if self.field.len() == FIELD => self.state = State::Skip,
+            (State::Field, _) => self.field.push(byte),
+            (State::Colon, _) => {
+                self.begin_value(events);
+                return usize::from(byte == b' ');
+            }
+            (State::Data | State::Name | State::Skip, _) => {}
+        }
+        1
+    }
+
+    fn begin_value(&mut self, events: &mut impl Events) {
+        self.state = match self.field.as_slice() {
+            b"data" => {
+                if self.lines > 0 {
+                    events.data(b"\n");
+                }
+                self.lines += 1;
+                State::Data
+            }
+            b"event" => {
+                self.name.clear();
+                State::Name
+            }
+            _ => State::Skip,
+        };
+    }
+
+    fn dispatch(&mut self, events: &mut impl Events) {
+        if self.lines > 0 {
+            events.dispatch(&String::from_utf8_lossy(&self.name));
+        }
+        self.lines = 0;
+        self.name.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default, PartialEq, Debug, Clone)]
+    struct Seen(String, Vec<(String, String)>);
+
+    impl Events for Seen {
+        fn data(&mut self, bytes: &[u8]) {
+            self.0.push_str(std::str::from_utf8(bytes).unwrap());
+        }
+        fn dispatch(&mut self, name: &str) {
+            self.1.push((name.to_owned(), std::mem::take(&mut self.0)));
+        }
+    }
+
+    fn read(pieces: &[&[u8]]) -> Vec<(String, String)> {
+        let (mut sse, mut seen) = (Sse::default(), Seen::default());
+        for piece in pieces {
+            sse.push(piece, &mut seen);
+        }
+        seen.1
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        expected.iter().map(|&(name, data)| (name.to_owned(), data.to_owned())).collect()
+    }
+
+    #[test]
+    fn every_line_end_and_every_split_gives_the_same_events() {
+        let text =
+            ": hi\nevent: ping\ndata: {\"a\":1}\n\nid: 7\nretry: 5\ndata\ndatabase: no\ndata:two\ndata:  lines\n\n\ndata: [DONE]\n\n";
+        let expected = pairs(&[("ping", "{\"a\":1}"), ("", "\ntwo\n lines"), ("", "[DONE]")]);
+        for text in [text.to_owned(), text.replace('\n', "\r\n"), text.replace('\n', "\r")] {
+            let bytes = text.as_bytes();
+            for cut in 0..=bytes.len() {
+                assert_eq!(read(&[&bytes[..cut], &bytes[cut..]]), expected, "cut at {cut} of {text:?}");
+            }
+            assert_eq!(read(&bytes.chunks(1).collect::<Vec<_>>()), expected);
+        }
+    }
+
+    #[test]
+    fn after_a_gap_the_next_line_is_read() {
+        let (mut sse, mut seen) = (Sse::default(), Seen::default());
+        sse.push(b"event: lost\ndata: {\"lo", &mut seen);
+        sse.gap();
+        seen.0.clear();
+        sse.push(b"st\"}\n\ndata: next\n\n", &mut seen);
+        assert_eq!(seen.1, pairs(&[("", "next")]));
+    }
+
+    #[test]
+    fn names_and_fields_are_bounded() {
+        let (mut sse, mut seen) = (Sse::default(), Seen::default());
+        for _ in 0..1_000 {
+            sse.push(b"event: ", &mut seen);
+            sse.push(&[b'x'; 1_000], &mut seen);
+            sse.push(b"\n", &mut seen);
+            sse.push(&[b'y'; 1_000], &mut seen);
+            sse.push(b"\n", &mut seen);
+        }
+        assert!(sse.heap_bytes() < 256);
+    }
+}

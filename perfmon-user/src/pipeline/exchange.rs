@@ -1,0 +1,129 @@
+//! A parsed exchange and what is known of its connection and process → the `request` record.
+use std::sync::Arc;
+
+use crate::counters::Counters;
+use crate::proto::{Exchange, Failure};
+use crate::record::{Category, Millis, Quality, Request, RequestError, Side, WallTime};
+use crate::track::Connection;
+
+use super::intern::Interner;
+use super::minds::Minds;
+use super::people::People;
+use super::speech::Speech;
+
+/// What the making of records needs beside the connection.
+pub(super) struct Context<'a> {
+    pub(super) people: &'a mut People,
+    pub(super) names: &'a mut Interner,
+    pub(super) minds: &'a mut Minds,
+    /// Connections that spoke so far.
+    pub(super) connections: &'a mut u64,
+    pub(super) counters: &'a Counters,
+    pub(super) wall_at_boot_ns: u64,
+}
+
+/// Makes the record.
+pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, context: &mut Context<'_>) -> Request {
+    let complete = !exchange.inferred && exchange.missing_bytes == 0;
+    context.people.count(connection.pid, complete, exchange.missing_bytes);
+    let origin = context.people.origin(connection.pid);
+    let names = &mut *context.names;
+    let mut intern = |text: &Option<String>| text.as_deref().map(|text| names.get(text));
+    let (method, path, host, user_agent) = (intern(&exchange.method), intern(&exchange.path), intern(&exchange.host), intern(&exchange.user_agent));
+    let (local, peer) = (address(connection.local.as_ref(), names), address(connection.peer.as_ref(), names));
+    let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(exchange.start_ns));
+    let seen_to_end = exchange.status.is_some() || exchange.failure.is_some();
+    let mut record = Request {
+        time: WallTime(context.wall_at_boot_ns + exchange.start_ns),
+        origin,
+        side: if exchange.server { Side::Server } else { Side::Client },
+        protocol: exchange.protocol,
+        tls: false,
+        destination: (!exchange.server).then(|| host.clone().unwrap_or_else(|| peer.clone())),
+        local,
+        peer,
+        host,
+        method,
+        path,
+        endpoint: None,
+        user_agent,
+        status_code: exchange.status,
+        error: exchange.failure.map(error),
+        request_size: exchange.request_body,
+        response_size: exchange.response_body,
+        request_bytes: exchange.request_wire,
+        response_bytes: exchange.response_wire,
+        response_time_ms: exchange.end_ns.filter(|_| seen_to_end).map(since_start),
+        streaming: exchange.streaming,
+        grpc_status: exchange.grpc_status,
+        queue_time_ms: exchange.first_read_ns.filter(|_| exchange.server && exchange.arrival_known).map(since_start),
+        time_to_first_byte_ms: exchange.first_byte_ns.map(since_start),
+        performance_category: None,
+        trace_id: None,
+        span_id: span_id(connection, exchange, context.wall_at_boot_ns),
+        parent_span_id: None,
+        quality: if exchange.inferred { Quality::Inferred } else { Quality::Exact },
+        missing_bytes: exchange.missing_bytes,
+        messages_sent: None,
+        messages_received: None,
+    };
+    record.performance_category = record.latency().map(Category::of);
+    if let Some((trace_id, parent)) = exchange.traceparent.as_deref().and_then(trace_context) {
+        (record.trace_id, record.parent_span_id) = (Some(trace_id.into()), Some(parent.into()));
+    }
+    record
+}
+
+fn error(failure: Failure) -> RequestError {
+    match failure {
+        Failure::ClientClosed => RequestError::ClientClosed,
+        Failure::Reset => RequestError::Reset,
+        Failure::Truncated => RequestError::Truncated,
+        Failure::Protocol => RequestError::Protocol,
+    }
+}
+
+pub(super) fn address(known: Option<&Arc<str>>, names: &mut Interner) -> Arc<str> {
+    known.cloned().unwrap_or_else(|| names.get("unknown"))
+}
+
+/// Trace id and parent id of a `traceparent` header (W3C Trace Context, version 00 and later ones that begin alike).
+fn trace_context(header: &str) -> Option<(&str, &str)> {
+    let mut parts = header.trim().split('-');
+    let (version, trace_id, parent) = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next()?;
+    let hex = |text: &str, len: usize| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let nonzero = |text: &str| text.bytes().any(|b| b != b'0');
+    (hex(version, 2) && version != "ff" && hex(trace_id, 32) && hex(parent, 16) && nonzero(trace_id) && nonzero(parent)).then_some((trace_id, parent))
+}
+
+/// Ids follow from what they name, so that a replay gives the same ones.
+fn span_id(connection: &Connection<Speech>, exchange: &Exchange, wall_at_boot_ns: u64) -> Arc<str> {
+    let mut id = wall_at_boot_ns;
+    for part in [connection.key.sock, u64::from(connection.key.inode), exchange.id, exchange.start_ns] {
+        id = mix(id ^ part);
+    }
+    format!("{id:016x}").into()
+}
+
+/// One round of SplitMix64 (Steele, Lea, Flood 2014).
+fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trace_context;
+
+    #[test]
+    fn only_valid_trace_contexts_are_taken() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(trace_context(good), Some(("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")));
+        for bad in ["", "00", "00-0af7-b7ad-01", "00-00000000000000000000000000000000-b7ad6b7169203331-01", "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"] {
+            assert_eq!(trace_context(bad), None, "{bad}");
+        }
+    }
+}

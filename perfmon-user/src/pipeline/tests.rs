@@ -1,0 +1,194 @@
+//! The whole front half over events as the kernel writes them.
+use bytemuck::bytes_of;
+use perfmon_common::event::*;
+
+use super::*;
+use crate::record::{Quality, Request, RequestError, Side};
+
+const SERVER: u32 = 100;
+const SECOND: u64 = 1_000_000_000;
+
+struct Host {
+    pipeline: Pipeline,
+    out: Out,
+    now: u64,
+    offsets: std::collections::HashMap<(u64, u8), u64>,
+}
+
+impl Host {
+    fn new() -> Self {
+        let mut pipeline = Pipeline::new(Arc::default(), 1_000 * SECOND);
+        pipeline.describe(Arc::new(Origin { pid: SERVER, comm: "srv".into(), service: "shop".into(), container: None }));
+        Self { pipeline, out: Out::default(), now: SECOND, offsets: Default::default() }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.now += 1_000_000;
+        self.pipeline.push(bytes, self.now, &mut self.out);
+    }
+
+    fn open(&mut self, sock: u64, role: u8, flags: u8) {
+        let mut header: OpenHeader = bytemuck::Zeroable::zeroed();
+        (header.kind, header.tgid, header.sock, header.inode) = (KIND_OPEN, SERVER, sock, sock as u32);
+        (header.family, header.protocol, header.role, header.flags) = (2, 6, role, flags);
+        (header.local_addr[0], header.local_port, header.peer_addr[0], header.peer_port) = (127, 80, 10, 4_000);
+        self.push(bytes_of(&header));
+    }
+
+    /// One operation of which only the first `captured` bytes are seen.
+    fn moved_partly(&mut self, sock: u64, direction: u8, payload: &[u8], captured: usize, arrival_ns: u64) {
+        let offset = self.offsets.entry((sock, direction)).or_default();
+        let header = DataHeader {
+            kind: KIND_DATA,
+            captured_len: captured as u32,
+            sock,
+            time_ns: self.now,
+            arrival_ns,
+            offset: *offset,
+            total_len: payload.len() as u32,
+            piece_offset: 0,
+            tgid: SERVER,
+            thread: SERVER,
+            inode: sock as u32,
+            syscall: 0,
+            direction,
+            flags: DATA_LAST_PIECE,
+        };
+        *offset += payload.len() as u64;
+        let mut bytes = bytes_of(&header).to_vec();
+        bytes.extend_from_slice(&payload[..captured]);
+        self.push(&bytes);
+    }
+
+    fn received(&mut self, sock: u64, payload: &[u8]) {
+        self.moved_partly(sock, DIRECTION_IN, payload, payload.len(), self.now - 500_000);
+    }
+
+    fn sent(&mut self, sock: u64, payload: &[u8]) {
+        self.moved_partly(sock, DIRECTION_OUT, payload, payload.len(), 0);
+    }
+
+    fn state(&mut self, sock: u64, new_state: u8, flags: u8) {
+        let mut header: StateHeader = bytemuck::Zeroable::zeroed();
+        (header.kind, header.sock, header.time_ns, header.new_state, header.flags) = (KIND_STATE, sock, self.now, new_state, flags);
+        self.push(bytes_of(&header));
+    }
+
+    fn requests(&mut self) -> Vec<Request> {
+        self.out.records.drain(..).map(|record| if let Record::Request(request) = record { *request } else { panic!("{record:?}") }).collect()
+    }
+}
+
+#[test]
+fn an_exchange_becomes_a_record_with_exact_times_and_sizes() {
+    let mut host = Host::new();
+    host.open(64, ROLE_SERVER, 0);
+    host.received(64, b"GET /a/1?q=2 HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: t\r\n\r\n");
+    let body = [b'x'; 5_000];
+    host.sent(64, b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n");
+    host.moved_partly(64, DIRECTION_OUT, &body, 10, 0);
+    let requests = host.requests();
+    let [request] = requests.as_slice() else { panic!("{requests:?}") };
+    assert_eq!((request.side, request.method.as_deref(), request.path.as_deref()), (Side::Server, Some("GET"), Some("/a/1")));
+    assert_eq!((request.status_code, request.response_size, request.request_size), (Some(200), Some(5_000), Some(0)));
+    assert_eq!((request.local.as_ref(), request.peer.as_ref()), ("127.0.0.0:80", "10.0.0.0:4000"));
+    assert_eq!((request.quality, request.missing_bytes, request.error), (Quality::Exact, 0, None));
+    assert_eq!((request.response_time_ms.map(|t| t.0), request.queue_time_ms.map(|t| t.0)), (Some(2_500_000), Some(500_000)));
+    assert_eq!(request.time_to_first_byte_ms.map(|t| t.0), Some(1_500_000));
+    assert_eq!((request.origin.service.as_ref(), request.destination.as_deref()), ("shop", None));
+    assert_eq!(request.response_bytes, 5_000 + 41);
+}
+
+#[test]
+fn a_client_names_its_destination() {
+    let mut host = Host::new();
+    host.open(64, ROLE_CLIENT, 0);
+    host.sent(64, b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n");
+    host.received(64, b"HTTP/1.1 204 No Content\r\n\r\n");
+    let requests = host.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!((requests[0].side, requests[0].destination.as_deref()), (Side::Client, Some("api.test")));
+    assert_eq!((requests[0].queue_time_ms, requests[0].request_size), (None, Some(0)));
+}
+
+#[test]
+fn a_connection_open_before_the_start_is_seen_from_its_next_request() {
+    let mut host = Host::new();
+    host.open(64, ROLE_UNKNOWN, OPEN_LATE);
+    host.sent(64, b"\x00\x01 the rest of some body");
+    host.received(64, b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+    host.sent(64, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let requests = host.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!((requests[0].path.as_deref(), requests[0].quality), (Some("/next"), Quality::Exact));
+}
+
+#[test]
+fn what_nobody_understands_is_switched_off_once() {
+    let mut host = Host::new();
+    host.open(64, ROLE_SERVER, 0);
+    host.received(64, b"\x16\x03\x01\x02\x00\x01garbage");
+    host.sent(64, b"\x16\x03\x03garbage");
+    let captures: Vec<_> = host.out.wishes.iter().filter(|wish| matches!(wish, Wish::Capture(..))).collect();
+    assert_eq!(captures, [&Wish::Capture(SocketKey { sock: 64, inode: 64 }, Capture::Off)]);
+    assert_eq!(host.requests(), []);
+}
+
+#[test]
+fn a_reset_by_the_client_is_the_clients() {
+    let mut host = Host::new();
+    host.open(64, ROLE_SERVER, 0);
+    host.received(64, b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    host.state(64, 7, STATE_PEER_RESET);
+    let requests = host.requests();
+    assert_eq!(requests.iter().map(|r| (r.status_code, r.error)).collect::<Vec<_>>(), [(None, Some(RequestError::ClientClosed))]);
+}
+
+#[test]
+fn what_perfmon_did_not_see_is_no_error() {
+    let mut host = Host::new();
+    host.open(64, ROLE_SERVER, 0);
+    host.received(64, b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    host.pipeline.finish(host.now, &mut host.out);
+    for request in host.requests() {
+        assert_eq!((request.status_code, request.error, request.quality), (None, None, Quality::Inferred));
+    }
+}
+
+#[test]
+fn requests_under_way_and_connections_are_told_each_tick() {
+    let mut host = Host::new();
+    host.open(64, ROLE_SERVER, 0);
+    host.received(64, b"GET /hangs HTTP/1.1\r\nHost: a\r\n\r\n");
+    let gauges = host.pipeline.tick(host.now, &mut host.out);
+    assert_eq!(gauges.active_connections, 1);
+    assert_eq!(gauges.in_flight.iter().map(|f| (f.method.as_ref(), f.path.as_ref())).collect::<Vec<_>>(), [("GET", "/hangs")]);
+    host.sent(64, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    host.state(64, 7, 0);
+    let gauges = host.pipeline.tick(host.now, &mut host.out);
+    assert_eq!((gauges.active_connections, gauges.in_flight.len()), (0, 0));
+    let coverage: Vec<_> = gauges.targets.iter().map(|t| (t.pid, t.exchanges, t.completeness)).collect();
+    assert_eq!(coverage, [(SERVER, 1, Some(1.0))]);
+}
+
+#[test]
+fn an_unknown_process_is_asked_for_once_with_what_its_exec_said() {
+    let mut host = Host::new();
+    let mut exec: ExecHeader = bytemuck::Zeroable::zeroed();
+    (exec.kind, exec.tgid, exec.parent, exec.argv_len) = (KIND_EXEC, SERVER, 1, 5);
+    exec.comm[..4].copy_from_slice(b"curl");
+    host.push(&[bytes_of(&exec), b"curl\0"].concat());
+    host.sent(64, b"GET / HTTP/1.1\r\n\r\n");
+    host.sent(64, b"GET / HTTP/1.1\r\n\r\n");
+    let expected = Newcomer { pid: SERVER, parent: 1, comm: "curl".into(), argv: (*b"curl\0").into() };
+    assert_eq!(host.out.wishes, [Wish::Describe(expected)]);
+}
+
+#[test]
+fn bytes_that_are_no_event_are_counted() {
+    let mut host = Host::new();
+    host.push(b"");
+    host.push(&99_u32.to_ne_bytes());
+    host.push(&KIND_DATA.to_ne_bytes());
+    assert_eq!(host.pipeline.counters.events_undecodable.get(), 3);
+}

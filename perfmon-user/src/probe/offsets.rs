@@ -1,0 +1,238 @@
+//! The running kernel's BTF → `KernelOffsets`. In: type information; out: one number a member, or an error that names the member that
+//! this kernel lacks. Nothing is guessed from version numbers. Format: <https://docs.kernel.org/bpf/btf.html>.
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use btf_rs::{Btf, Type};
+use perfmon_common::map::{ABSENT, KernelOffsets};
+
+/// Why the offsets of this kernel cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum OffsetError {
+    /// A struct is not in the kernel's type information.
+    #[error("the kernel's BTF has no struct {0}; this kernel cannot be observed")]
+    Struct(&'static str),
+    /// A struct has no such member.
+    #[error(
+        "the kernel's BTF has no member {1} in struct {0}; this kernel is newer or older than perfmon knows, please report its version"
+    )]
+    Member(&'static str, &'static str),
+    /// The type information is damaged.
+    #[error("the kernel's BTF cannot be read")]
+    Btf(#[from] btf_rs::Error),
+    /// An architecture whose registers perfmon does not know.
+    #[error("perfmon cannot read system call arguments on {0}; x86_64 and aarch64 are supported")]
+    Architecture(&'static str),
+}
+
+/// Bits of `task_struct.thread_info` that tell a 32-bit system call: the member and its mask.
+struct Compat {
+    member: &'static str,
+    mask: u32,
+}
+
+/// Where the saved registers hold a system call.
+struct Registers {
+    record: &'static str,
+    number: &'static str,
+    arguments: [(&'static str, u32); 4],
+    compat: Compat,
+}
+
+fn registers() -> Result<Registers, OffsetError> {
+    match std::env::consts::ARCH {
+        "x86_64" => Ok(Registers {
+            record: "pt_regs",
+            number: "orig_ax",
+            arguments: [("di", 0), ("si", 0), ("dx", 0), ("r10", 0)],
+            // TS_COMPAT, arch/x86/include/asm/thread_info.h
+            compat: Compat { member: "thread_info.status", mask: 0x2 },
+        }),
+        "aarch64" => Ok(Registers {
+            record: "pt_regs",
+            number: "syscallno",
+            arguments: [("orig_x0", 0), ("user_regs.regs", 8), ("user_regs.regs", 16), ("user_regs.regs", 24)],
+            // TIF_32BIT, arch/arm64/include/asm/thread_info.h
+            compat: Compat { member: "thread_info.flags", mask: 1 << 22 },
+        }),
+        other => Err(OffsetError::Architecture(other)),
+    }
+}
+
+/// Reads the offsets of every member that the kernel programs use.
+///
+/// # Errors
+/// [`OffsetError`] when a member that is needed is missing.
+pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
+    let records = Records { btf, known: RefCell::default() };
+    let at = |record, path| records.member(record, path)?.ok_or(OffsetError::Member(record, path));
+    let maybe = |record, path| Ok::<_, OffsetError>(records.member(record, path)?.unwrap_or(ABSENT));
+    let registers = registers()?;
+    let mut regs_arguments = [0; 4];
+    for (slot, (path, plus)) in regs_arguments.iter_mut().zip(registers.arguments) {
+        *slot = at(registers.record, path)? + plus;
+    }
+    Ok(KernelOffsets {
+        sock_family: at("sock_common", "skc_family")?,
+        sock_state: at("sock_common", "skc_state")?,
+        sock_local_port: at("sock_common", "skc_num")?,
+        sock_peer_port: at("sock_common", "skc_dport")?,
+        sock_local_v4: at("sock_common", "skc_rcv_saddr")?,
+        sock_peer_v4: at("sock_common", "skc_daddr")?,
+        sock_local_v6: maybe("sock_common", "skc_v6_rcv_saddr")?,
+        sock_peer_v6: maybe("sock_common", "skc_v6_daddr")?,
+        sock_protocol: at("sock", "sk_protocol")?,
+        sock_type: at("sock", "sk_type")?,
+        sock_socket: at("sock", "sk_socket")?,
+        sock_inode: maybe("sock", "sk_ino")?,
+        sock_receive_queue: at("sock", "sk_receive_queue.qlen")?,
+        socket_file: at("socket", "file")?,
+        socket_sock: at("socket", "sk")?,
+        socket_inode: at("socket_alloc", "vfs_inode.i_ino")? - at("socket_alloc", "socket")?,
+        unix_address: at("unix_sock", "addr")?,
+        unix_peer: at("unix_sock", "peer")?,
+        unix_address_len: at("unix_address", "len")?,
+        unix_address_name: at("unix_address", "name")?,
+        skb_len: at("sk_buff", "len")?,
+        skb_data: at("sk_buff", "data")?,
+        task_flags: at("task_struct", "flags")?,
+        task_pid: at("task_struct", "pid")?,
+        task_tgid: at("task_struct", "tgid")?,
+        task_parent: at("task_struct", "real_parent")?,
+        task_leader: at("task_struct", "group_leader")?,
+        task_mm: at("task_struct", "mm")?,
+        task_files: at("task_struct", "files")?,
+        task_signal: at("task_struct", "signal")?,
+        task_cred: at("task_struct", "cred")?,
+        task_utime: at("task_struct", "utime")?,
+        task_stime: at("task_struct", "stime")?,
+        task_runtime: at("task_struct", "se.sum_exec_runtime")?,
+        task_exit_code: at("task_struct", "exit_code")?,
+        task_io_uring: maybe("task_struct", "io_uring")?,
+        task_compat: at("task_struct", registers.compat.member)?,
+        compat_mask: registers.compat.mask,
+        cred_euid: at("cred", "euid")?,
+        mm_arg_start: at("mm_struct", "arg_start")?,
+        mm_arg_end: at("mm_struct", "arg_end")?,
+        signal_live: at("signal_struct", "live")?,
+        signal_flags: at("signal_struct", "flags")?,
+        signal_exit_code: at("signal_struct", "group_exit_code")?,
+        signal_utime: at("signal_struct", "utime")?,
+        signal_stime: at("signal_struct", "stime")?,
+        signal_runtime: at("signal_struct", "sum_sched_runtime")?,
+        signal_maxrss: at("signal_struct", "maxrss")?,
+        files_table: at("files_struct", "fdt")?,
+        table_files: at("fdtable", "fd")?,
+        table_size: at("fdtable", "max_fds")?,
+        file_inode: at("file", "f_inode")?,
+        file_private: at("file", "private_data")?,
+        inode_mode: at("inode", "i_mode")?,
+        regs_syscall: at(registers.record, registers.number)?,
+        regs_arguments,
+        page_size,
+    })
+}
+
+/// The kernel's structs by name. Finding one means walking through all types, so each is found once.
+struct Records<'a> {
+    btf: &'a Btf,
+    known: RefCell<HashMap<&'static str, Type>>,
+}
+
+impl Records<'_> {
+    /// Offset in bytes of a member (`a.b` = member b of the struct that is member a); `None` when the struct lacks it.
+    fn member(&self, record: &'static str, path: &str) -> Result<Option<u32>, OffsetError> {
+        let mut current = self.record(record)?;
+        let mut offset_bits = 0;
+        for name in path.split('.') {
+            match find(self.btf, &current, name)? {
+                Some((bits, kind)) => {
+                    offset_bits += bits;
+                    current = kind;
+                }
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(offset_bits / 8))
+    }
+
+    fn record(&self, name: &'static str) -> Result<Type, OffsetError> {
+        if let Some(known) = self.known.borrow().get(name) {
+            return Ok(known.clone());
+        }
+        let types = self.btf.resolve_types_by_name(name).map_err(|_| OffsetError::Struct(name))?;
+        let found = types.into_iter().find(|kind| matches!(kind, Type::Struct(_))).ok_or(OffsetError::Struct(name))?;
+        self.known.borrow_mut().insert(name, found.clone());
+        Ok(found)
+    }
+}
+
+/// A member by name, also inside anonymous structs and unions: its offset in bits and its type without qualifiers.
+fn find(btf: &Btf, record: &Type, name: &str) -> Result<Option<(u32, Type)>, OffsetError> {
+    let (Type::Struct(record) | Type::Union(record)) = record else { return Ok(None) };
+    for member in &record.members {
+        let member_name = btf.resolve_name(member)?;
+        if member_name == name {
+            return Ok(Some((member.bit_offset(), unqualified(btf, btf.resolve_chained_type(member)?)?)));
+        }
+        if member_name.is_empty()
+            && let Some((bits, kind)) = find(btf, &unqualified(btf, btf.resolve_chained_type(member)?)?, name)?
+        {
+            return Ok(Some((member.bit_offset() + bits, kind)));
+        }
+    }
+    Ok(None)
+}
+
+fn unqualified(btf: &Btf, mut kind: Type) -> Result<Type, OffsetError> {
+    loop {
+        kind = match &kind {
+            Type::Typedef(inner) => btf.resolve_chained_type(inner)?,
+            Type::Const(inner) | Type::Volatile(inner) | Type::Restrict(inner) => btf.resolve_chained_type(inner)?,
+            _ => return Ok(kind),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host_btf() -> Option<Btf> {
+        crate::probe::Facts::gather().btf.ok()
+    }
+
+    fn member(btf: &Btf, record: &'static str, path: &str) -> Result<Option<u32>, OffsetError> {
+        Records { btf, known: RefCell::default() }.member(record, path)
+    }
+
+    #[test]
+    fn every_member_is_found_on_this_kernel() {
+        let Some(btf) = host_btf() else { return };
+        let offsets = read(&btf, 4096).expect("offsets");
+        // Members of one struct stand apart.
+        assert_ne!(offsets.sock_local_port, offsets.sock_peer_port);
+        assert!(offsets.socket_inode > offsets.socket_sock);
+        let mut arguments = offsets.regs_arguments.to_vec();
+        arguments.push(offsets.regs_syscall);
+        arguments.sort_unstable();
+        arguments.dedup();
+        assert_eq!(arguments.len(), 5);
+    }
+
+    #[test]
+    fn a_missing_member_is_named() {
+        let Some(btf) = host_btf() else { return };
+        assert_eq!(member(&btf, "sock", "no_such_member").expect("lookup"), None);
+        let error = member(&btf, "no_such_struct", "x").expect_err("no struct");
+        assert!(error.to_string().contains("no_such_struct"));
+    }
+
+    #[test]
+    fn anonymous_unions_are_searched() {
+        let Some(btf) = host_btf() else { return };
+        // skc_daddr is the first member of an anonymous struct in an anonymous union at the beginning.
+        assert_eq!(member(&btf, "sock_common", "skc_daddr").expect("lookup"), Some(0));
+        assert_eq!(member(&btf, "sock", "__sk_common.skc_rcv_saddr").expect("lookup"), Some(4));
+    }
+}

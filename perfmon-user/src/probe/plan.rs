@@ -1,0 +1,164 @@
+//! Facts and the wanted capture tier → which programs go to which tracepoints. Pure: nothing is loaded here.
+use std::collections::BTreeSet;
+
+/// How sends and receives are learned of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Tier 1: tracepoints of the socket layer (Linux 6.3 and later). Other system calls pay nothing.
+    Socket,
+    /// Tier 3: the exit of every system call.
+    SyscallExit,
+}
+
+impl Tier {
+    /// Its number in `check`, `/api/v1/self` and `--capture-tier`.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Socket => 1,
+            Self::SyscallExit => 3,
+        }
+    }
+
+    /// What it means, for people.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Socket => "socket tracepoints, so that system calls that are no socket I/O pay nothing",
+            Self::SyscallExit => "the exit of every system call, because this kernel lacks the socket tracepoints or it was asked for",
+        }
+    }
+}
+
+/// The wanted tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TierChoice {
+    /// The cheapest that this host has.
+    #[default]
+    Auto,
+    /// This one or an error.
+    Only(Tier),
+}
+
+impl std::str::FromStr for TierChoice {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "1" => Ok(Self::Only(Tier::Socket)),
+            "3" => Ok(Self::Only(Tier::SyscallExit)),
+            _ => Err("the capture tier is auto, 1 or 3"),
+        }
+    }
+}
+
+/// A program and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Name in the object.
+    pub program: &'static str,
+    /// Where it goes.
+    pub tracepoint: &'static str,
+    /// Without it the tier cannot be used.
+    pub needed: bool,
+    /// Why it is not loaded, if it is not.
+    pub skip: Option<String>,
+}
+
+/// Programs of a tier: name and tracepoint.
+const SOCKET_TIER: [(&str, &str); 2] = [("sock_recv", "sock_recv_length"), ("sock_send", "sock_send_length")];
+const SYSCALL_TIER: [(&str, &str); 1] = [("syscall_exit", "sys_exit")];
+/// Programs of every tier.
+const COMMON: [(&str, &str); 7] = [
+    ("sock_state", "inet_sock_set_state"),
+    ("sock_destroy", "tcp_destroy_sock"),
+    ("reset_received", "tcp_receive_reset"),
+    ("reset_sent", "tcp_send_reset"),
+    ("process_exec", "sched_process_exec"),
+    ("process_fork", "sched_process_fork"),
+    ("process_exit", "sched_process_exit"),
+];
+/// Arrival of data: the first that exists, the cheaper one first.
+const ARRIVAL: [(&str, &str); 2] = [("data_ready", "sk_data_ready"), ("segment_received", "tcp_probe")];
+
+/// The tiers to try, best first; empty when the host has none of those wanted.
+pub fn tiers(tracepoints: &BTreeSet<&'static str>, choice: TierChoice) -> Vec<Tier> {
+    let exists = |tier: &Tier| tier_programs(*tier).iter().all(|(_, tracepoint)| tracepoints.contains(tracepoint));
+    let wanted: &[Tier] = match &choice {
+        TierChoice::Auto => &[Tier::Socket, Tier::SyscallExit],
+        TierChoice::Only(tier) => std::slice::from_ref(tier),
+    };
+    wanted.iter().copied().filter(exists).collect()
+}
+
+/// The programs of a tier, those that are not needed here with the reason.
+pub fn programs(tracepoints: &BTreeSet<&'static str>, tier: Tier) -> Vec<Planned> {
+    let exists = |tracepoint: &str| tracepoints.contains(tracepoint);
+    let missing = |tracepoint: &str| (!exists(tracepoint)).then(|| format!("this kernel has no tracepoint {tracepoint}"));
+    let mut plan = Vec::new();
+    for each in [Tier::Socket, Tier::SyscallExit] {
+        let skip = (each != tier).then(|| format!("capture tier {} is used", tier.number()));
+        plan.extend(tier_programs(each).iter().map(|&(program, tracepoint)| Planned {
+            program,
+            tracepoint,
+            needed: each == tier,
+            skip: skip.clone(),
+        }));
+    }
+    plan.extend(COMMON.iter().map(|&(program, tracepoint)| Planned { program, tracepoint, needed: false, skip: missing(tracepoint) }));
+    let arrival = ARRIVAL.iter().find(|(_, tracepoint)| exists(tracepoint)).map(|(program, _)| *program);
+    plan.extend(ARRIVAL.iter().map(|&(program, tracepoint)| {
+        let skip =
+            missing(tracepoint).or_else(|| arrival.filter(|chosen| *chosen != program).map(|chosen| format!("{chosen} tells arrivals")));
+        Planned { program, tracepoint, needed: false, skip }
+    }));
+    plan
+}
+
+fn tier_programs(tier: Tier) -> &'static [(&'static str, &'static str)] {
+    match tier {
+        Tier::Socket => &SOCKET_TIER,
+        Tier::SyscallExit => &SYSCALL_TIER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: [&str; 5] = ["sys_exit", "tcp_probe", "inet_sock_set_state", "sched_process_exec", "sched_process_exit"];
+    const NEW: [&str; 5] = ["sock_recv_length", "sock_send_length", "sys_exit", "sk_data_ready", "tcp_probe"];
+
+    fn loaded(plan: &[Planned]) -> Vec<&str> {
+        plan.iter().filter(|planned| planned.skip.is_none()).map(|planned| planned.program).collect()
+    }
+
+    #[test]
+    fn the_cheapest_tier_comes_first() {
+        assert_eq!(tiers(&NEW.into(), TierChoice::Auto), [Tier::Socket, Tier::SyscallExit]);
+        assert_eq!(tiers(&OLD.into(), TierChoice::Auto), [Tier::SyscallExit]);
+        assert_eq!(tiers(&OLD.into(), TierChoice::Only(Tier::Socket)), []);
+        assert_eq!(tiers(&NEW.into(), TierChoice::Only(Tier::SyscallExit)), [Tier::SyscallExit]);
+        assert_eq!(tiers(&BTreeSet::new(), TierChoice::Auto), []);
+    }
+
+    #[test]
+    fn only_one_tier_is_loaded() {
+        assert_eq!(loaded(&programs(&NEW.into(), Tier::Socket)), ["sock_recv", "sock_send", "data_ready"]);
+        assert_eq!(loaded(&programs(&NEW.into(), Tier::SyscallExit)), ["syscall_exit", "data_ready"]);
+    }
+
+    #[test]
+    fn what_the_kernel_lacks_is_skipped_with_a_reason() {
+        let plan = programs(&OLD.into(), Tier::SyscallExit);
+        assert_eq!(loaded(&plan), ["syscall_exit", "sock_state", "process_exec", "process_exit", "segment_received"]);
+        let skipped = plan.iter().find(|planned| planned.program == "data_ready").and_then(|planned| planned.skip.clone());
+        assert_eq!(skipped.as_deref(), Some("this kernel has no tracepoint sk_data_ready"));
+    }
+
+    #[test]
+    fn tiers_are_read_from_text() {
+        assert_eq!("auto".parse(), Ok(TierChoice::Auto));
+        assert_eq!("3".parse(), Ok(TierChoice::Only(Tier::SyscallExit)));
+        assert!("2".parse::<TierChoice>().is_err());
+    }
+}

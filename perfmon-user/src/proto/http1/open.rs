@@ -1,0 +1,166 @@
+//! One exchange under way: how far its two messages are, and what its end says of it (CONTRACT.md, `request`, `error`).
+use crate::proto::{Exchange, Failure};
+
+use super::Side;
+
+/// When the ends of a connection were seen to close.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Closing {
+    pub(super) client_ns: Option<u64>,
+    pub(super) server_ns: Option<u64>,
+}
+
+/// How the last exchanges of a connection end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// In order.
+    Closed,
+    /// The client reset.
+    ClientReset,
+    /// The server reset.
+    ServerReset,
+    /// Nobody knows.
+    Forgotten,
+}
+
+/// How far a message is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing of it was seen.
+    #[default]
+    Awaited,
+    /// Under way; its end will be recognised.
+    Going,
+    /// Under way; only what comes after can tell that it ended.
+    Lost,
+    /// Complete.
+    Done,
+}
+
+/// A message under way.
+#[derive(Debug, Default)]
+pub(super) struct Half {
+    pub(super) stage: Stage,
+    /// Bytes of the body so far.
+    pub(super) body: u64,
+    /// The size of the body cannot be told.
+    pub(super) unsized_body: bool,
+    /// When its last byte so far passed.
+    pub(super) last_ns: u64,
+}
+
+impl Half {
+    fn size(&self, unseen: Option<u64>) -> Option<u64> {
+        match self.stage {
+            Stage::Awaited => unseen,
+            _ => (!self.unsized_body).then_some(self.body),
+        }
+    }
+
+    /// Its end will not be recognised.
+    pub(super) fn lose(&mut self) {
+        self.stage = Stage::Lost;
+        self.unsized_body = true;
+    }
+}
+
+/// An exchange under way.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) exchange: Box<Exchange>,
+    pub(super) request: Half,
+    pub(super) answer: Half,
+    /// The end of the connection ends the answer.
+    pub(super) until_close: bool,
+}
+
+impl Open {
+    /// With nothing of the answer.
+    pub(super) fn new(exchange: Box<Exchange>, stage: Stage, last_ns: u64) -> Self {
+        let request = Half { stage, body: 0, unsized_body: stage == Stage::Lost, last_ns };
+        Self { exchange, request, answer: Half::default(), until_close: false }
+    }
+
+    pub(super) fn half(&mut self, side: Side) -> &mut Half {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Response => &mut self.answer,
+        }
+    }
+
+    /// Bytes on the wire.
+    pub(super) fn wire(&mut self, side: Side) -> &mut u64 {
+        match side {
+            Side::Request => &mut self.exchange.request_wire,
+            Side::Response => &mut self.exchange.response_wire,
+        }
+    }
+
+    /// Both messages are complete, as far as that can be told.
+    pub(super) fn is_over(&self) -> bool {
+        self.answer.stage == Stage::Done && matches!(self.request.stage, Stage::Done | Stage::Lost)
+    }
+
+    /// The connection ended.
+    pub(super) fn end(&mut self, ending: Ending, closing: Closing, time_ns: u64) {
+        let unknown = ending == Ending::Forgotten && closing.client_ns.is_none() && closing.server_ns.is_none();
+        if unknown {
+            self.exchange.inferred = true;
+            self.answer.unsized_body |= self.answer.stage != Stage::Done;
+            self.request.unsized_body |= self.request.stage != Stage::Done;
+        } else if self.answer.stage == Stage::Lost {
+            self.exchange.end_ns = Some(self.answer.last_ns);
+        } else if self.until_close && self.is_ended_in_order(ending, closing) {
+            self.answer.stage = Stage::Done;
+            self.exchange.end_ns = Some(self.answer.last_ns);
+        } else if self.answer.stage != Stage::Done {
+            self.fail(ending, closing, time_ns);
+        }
+    }
+
+    /// Whether the end of the connection is what the server wanted.
+    fn is_ended_in_order(&self, ending: Ending, closing: Closing) -> bool {
+        let orderly = matches!(ending, Ending::Closed | Ending::Forgotten);
+        orderly && (self.exchange.server || closing.server_ns.is_some() || closing.client_ns.is_none())
+    }
+
+    /// The answer is not complete and never will be.
+    fn fail(&mut self, ending: Ending, closing: Closing, time_ns: u64) {
+        let by_client = match (closing.client_ns, closing.server_ns) {
+            (Some(client), Some(server)) => client <= server,
+            (client, _) => client.is_some() || ending == Ending::ClientReset,
+        };
+        let (failure, closed_ns) = match (by_client, ending) {
+            (true, _) => (Failure::ClientClosed, closing.client_ns),
+            (false, Ending::ServerReset) => (Failure::Reset, None),
+            (false, _) => (Failure::Truncated, closing.server_ns),
+        };
+        self.exchange.end_ns = Some(closed_ns.unwrap_or(time_ns).max(self.answer.last_ns));
+        if self.exchange.method.is_some() {
+            self.exchange.failure = self.exchange.failure.or(Some(failure));
+        }
+    }
+
+    /// What is to be told of it; `None` when nothing is known but that bytes were lost.
+    pub(super) fn into_exchange(self) -> Option<Box<Exchange>> {
+        let Self { mut exchange, request, answer, .. } = self;
+        if exchange.method.is_none() && exchange.status.is_none() && exchange.failure.is_none() {
+            return None;
+        }
+        let misread = request.unsized_body && !answer.unsized_body && exchange.status.is_some_and(|status| status < 400);
+        if exchange.failure == Some(Failure::Protocol) && misread {
+            // The server understood the request all the same.
+            exchange.failure = None;
+            exchange.inferred = true;
+        }
+        if answer.stage == Stage::Lost && exchange.end_ns.is_none() && !matches!(answer.last_ns, 0) {
+            exchange.end_ns = Some(answer.last_ns);
+        }
+        if request.stage == Stage::Lost && exchange.request_end_ns.is_none() {
+            exchange.request_end_ns = Some(request.last_ns);
+        }
+        exchange.request_body = request.size(None);
+        exchange.response_body = answer.size(exchange.failure.map(|_| 0));
+        Some(exchange)
+    }
+}

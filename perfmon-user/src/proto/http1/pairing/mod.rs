@@ -1,0 +1,282 @@
+//! Which answer belongs to which request: the queue of a connection's exchanges under way. Heads, pieces of bodies and losses of both
+//! streams come in, [`Message`]s go out. It does not look at bytes. RFC 9112, 9.3: answers come in the order of the requests.
+mod outcome;
+
+use std::collections::VecDeque;
+
+use super::body::{self, Framing};
+use super::head::{FirstLine, Head};
+use super::open::{Closing, Ending, Open, Stage};
+use super::{Moment, PIPELINE, Side, target};
+use crate::proto::{BodyPiece, Content, Exchange, ExchangeId, Failure, Flow, Message, Pending, RequestHead, ResponseHead, Sink, Stats};
+
+/// The exchanges of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Pairing {
+    /// Whether the process is the server; `None` before the first head.
+    pub(super) server: Option<bool>,
+    /// Heads that were understood.
+    pub(super) heads: u64,
+    /// A request was understood.
+    pub(super) has_requests: bool,
+    /// Something was needed and not captured: capture everything.
+    pub(super) wants_full: bool,
+    /// The connection speaks HTTP no more.
+    pub(super) tunnel: bool,
+    /// What answers that have no request mean: `None`: wait for the request, else see [`Orphans`].
+    pub(super) orphans: Option<Orphans>,
+    /// Losses, counted.
+    pub(super) stats: Stats,
+    /// Oldest first; ids without holes. Only the first one can have a part of its answer.
+    open: VecDeque<Open>,
+    next_id: ExchangeId,
+    /// Answers that belong to evicted exchanges.
+    answers_to_skip: u64,
+    /// Why and when the connection's ends closed.
+    pub(super) closing: Closing,
+}
+
+/// What to make of an answer whose request did not come.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Orphans {
+    /// Its request was before this parser's time, or there is none.
+    Drop,
+    /// Its request was lost, here.
+    Infer(Moment),
+}
+
+/// Where and when a head stood.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) flow: Flow,
+    /// Chunk of the first byte.
+    pub(super) start: Moment,
+    /// Chunk of the last byte.
+    pub(super) now: Moment,
+    /// All bytes of the head, and of empty lines before it.
+    pub(super) wire: u64,
+    /// The head's end was seen.
+    pub(super) whole: bool,
+}
+
+/// What a stream needs to know of a head that it delivered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepted {
+    /// Exchange that it belongs to; `None`: to none that is recorded.
+    pub(super) id: Option<ExchangeId>,
+    pub(super) framing: Framing,
+    /// A body is announced, yet may not come.
+    pub(super) may_lack_body: bool,
+    /// Another protocol may follow the message.
+    pub(super) may_switch: bool,
+}
+
+impl Pairing {
+    /// Takes a head. `None`: it is an answer, and there is no request that it could belong to.
+    pub(super) fn head(&mut self, head: &Head<'_>, place: &Place, sink: &mut dyn Sink) -> Option<Accepted> {
+        self.heads += 1;
+        match head.line {
+            FirstLine::Request { method, target } => {
+                self.server = Some(place.flow == Flow::In);
+                self.has_requests = true;
+                Some(self.request(method, target, head, place, sink))
+            }
+            FirstLine::Response { status } => {
+                self.server = Some(place.flow == Flow::Out);
+                self.answer(status, head, place, sink)
+            }
+        }
+    }
+
+    fn request(&mut self, method: &str, target: &str, head: &Head<'_>, place: &Place, sink: &mut dyn Sink) -> Accepted {
+        self.before_request(sink);
+        let fields = &head.fields;
+        let (path, authority) = target::split(target);
+        let mut exchange = self.new_exchange(place, head.minor);
+        exchange.method = Some(method.to_owned());
+        exchange.path = Some(target::path(path));
+        exchange.host = fields.host.or(authority.map(str::as_bytes)).map(target::value);
+        exchange.user_agent = fields.user_agent.map(target::value);
+        exchange.traceparent = fields.traceparent.map(target::value);
+        let id = exchange.id;
+        let time_ns = place.now.time_ns;
+        sink.message(Message::Request(RequestHead {
+            exchange: id,
+            time_ns,
+            start_ns: exchange.start_ns,
+            thread: exchange.thread,
+            flow: place.flow,
+            method,
+            target,
+            headers: head.headers,
+        }));
+        self.open.push_back(Open::new(exchange, Stage::Going, time_ns));
+        let framing = if place.whole { body::of_request(fields) } else { Framing::Unknown };
+        Accepted { id: Some(id), framing, may_lack_body: fields.expects_continue, may_switch: method == "CONNECT" || fields.upgrade }
+    }
+
+    fn new_exchange(&mut self, place: &Place, minor: u8) -> Box<Exchange> {
+        let server = self.server == Some(true);
+        let start = place.start;
+        let id = self.next_id;
+        self.next_id += 1;
+        Box::new(Exchange {
+            id,
+            server,
+            protocol: if minor == 0 { "http/1.0" } else { "http/1.1" },
+            request_wire: place.wire,
+            thread: start.thread,
+            start_ns: if server { start.arrival_ns.unwrap_or(start.time_ns) } else { start.time_ns },
+            first_read_ns: server.then_some(start.time_ns),
+            arrival_known: server && start.arrival_ns.is_some(),
+            ..Exchange::default()
+        })
+    }
+
+    /// What the begin of a request tells of the exchanges before it.
+    fn before_request(&mut self, sink: &mut dyn Sink) {
+        if let Some(last) = self.open.back_mut().filter(|last| last.request.stage != Stage::Done) {
+            last.request.lose();
+        }
+        if self.front_is_lost() {
+            self.close_front(sink);
+        }
+        if self.open.len() >= PIPELINE {
+            self.evict(sink);
+        }
+    }
+
+    /// A request that is not HTTP: an exchange of which only the failure is known.
+    pub(super) fn broken_request(&mut self, place: &Place, sink: &mut dyn Sink) -> ExchangeId {
+        self.before_request(sink);
+        let mut exchange = self.new_exchange(place, 1);
+        exchange.failure = Some(Failure::Protocol);
+        let id = exchange.id;
+        self.open.push_back(Open::new(exchange, Stage::Lost, place.now.time_ns));
+        id
+    }
+
+    fn answer(&mut self, status: u16, head: &Head<'_>, place: &Place, sink: &mut dyn Sink) -> Option<Accepted> {
+        let interim = (100..=199).contains(&status) && status != 101;
+        let id = self.answered(interim, head.minor, place, sink)?;
+        let time_ns = place.now.time_ns;
+        self.wire(Side::Response, id, place.wire, time_ns);
+        let framing = |method| match (interim, place.whole) {
+            (true, _) => Framing::Interim,
+            (false, true) => body::of_response(method, status, &head.fields),
+            (false, false) => Framing::Unknown,
+        };
+        let Some(open) = self.get(id) else {
+            return Some(Accepted { id: None, framing: framing(None), may_lack_body: true, may_switch: false });
+        };
+        let exchange = &mut open.exchange;
+        let method = exchange.method.as_deref();
+        let framing = framing(method);
+        let accepted = Accepted { id, framing, may_lack_body: method.is_none(), may_switch: false };
+        if interim {
+            return Some(accepted);
+        }
+        open.answer.stage = Stage::Going;
+        open.until_close = framing == Framing::UntilClose;
+        exchange.status = Some(status);
+        exchange.first_byte_ns = Some(place.start.time_ns);
+        exchange.streaming = head.fields.streaming || status == 101;
+        exchange.grpc_status = head.fields.grpc_status;
+        let response = ResponseHead { exchange: exchange.id, time_ns, status, headers: head.headers };
+        sink.message(Message::Response(response));
+        Some(accepted)
+    }
+
+    /// The exchange that an answer now belongs to: `Some(None)` if to none that is recorded, `None` if that is open.
+    fn answered(&mut self, interim: bool, minor: u8, place: &Place, sink: &mut dyn Sink) -> Option<Option<ExchangeId>> {
+        if self.answers_to_skip > 0 {
+            self.answers_to_skip -= u64::from(!interim);
+            return Some(None);
+        }
+        if self.front_is_lost() && !self.front_lacks_its_head() {
+            self.close_front(sink);
+        }
+        if self.is_awaiting() {
+            return Some(self.open.front().map(|front| front.exchange.id));
+        }
+        match (self.orphans?, self.open.is_empty()) {
+            (Orphans::Infer(start), true) => {
+                let mut exchange = self.new_exchange(&Place { start, wire: 0, ..*place }, minor);
+                exchange.inferred = true;
+                let id = exchange.id;
+                self.open.push_back(Open::new(exchange, Stage::Lost, start.time_ns));
+                Some(Some(id))
+            }
+            _ => {
+                self.stats.orphans += 1;
+                Some(None)
+            }
+        }
+    }
+
+    /// Whether an answer that comes now belongs to a request that was seen.
+    pub(super) fn is_awaiting(&self) -> bool {
+        let awaited = self.open.front().is_some_and(|front| front.answer.stage == Stage::Awaited);
+        awaited || self.answers_to_skip > 0 || self.front_lacks_its_head()
+    }
+
+    /// Only what comes after can tell that the answer under way ended. No other exchange waits behind it then: see `lose`.
+    fn front_is_lost(&self) -> bool {
+        self.open.front().is_some_and(|front| front.answer.stage == Stage::Lost)
+    }
+
+    /// Bytes passed where the first exchange's answer was to come, and its head was not among those captured.
+    fn front_lacks_its_head(&self) -> bool {
+        self.open.front().is_some_and(|front| front.answer.stage == Stage::Lost && front.exchange.status.is_none())
+    }
+
+    /// Whether the answer to this exchange is complete.
+    pub(super) fn is_answered(&mut self, id: Option<ExchangeId>) -> bool {
+        self.get(id).is_some_and(|open| open.answer.stage == Stage::Done)
+    }
+
+    /// Counts bytes on the wire.
+    pub(super) fn wire(&mut self, side: Side, id: Option<ExchangeId>, n: u64, time_ns: u64) {
+        let Some(open) = self.get(id) else { return };
+        *open.wire(side) += n;
+        open.half(side).last_ns = time_ns;
+    }
+
+    /// Takes a piece of a body.
+    pub(super) fn body(&mut self, side: Side, id: Option<ExchangeId>, content: Content<'_>, time_ns: u64, sink: &mut dyn Sink) {
+        let Some(open) = self.get(id) else { return };
+        open.half(side).body += match content {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::Gap(n) => n,
+            Content::Unknown => 0,
+        };
+        let piece = BodyPiece { exchange: open.exchange.id, time_ns, content };
+        sink.message(match side {
+            Side::Request => Message::RequestBody(piece),
+            Side::Response => Message::ResponseBody(piece),
+        });
+    }
+
+    fn get(&mut self, id: Option<ExchangeId>) -> Option<&mut Open> {
+        let first = self.open.front()?.exchange.id;
+        self.open.get_mut(usize::try_from(id?.checked_sub(first)?).ok()?)
+    }
+
+    /// Calls `visit` for each exchange whose request is known.
+    pub(super) fn pending(&self, visit: &mut dyn FnMut(Pending<'_>)) {
+        for Open { exchange, .. } in &self.open {
+            if let (Some(method), Some(path)) = (&exchange.method, &exchange.path) {
+                visit(Pending { server: exchange.server, method, path, start_ns: exchange.start_ns });
+            }
+        }
+    }
+
+    /// Heap bytes, about.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::capacity);
+        let of = |Open { exchange: e, .. }: &Open| {
+            size_of::<Exchange>() + text(&e.method) + text(&e.path) + text(&e.host) + text(&e.user_agent) + text(&e.traceparent)
+        };
+        self.open.capacity() * size_of::<Open>() + self.open.iter().map(of).sum::<usize>()
+    }
+}

@@ -1,0 +1,205 @@
+//! Heads: in one piece, in many, not valid, too long, or cut by a loss.
+use super::{Context, State, Stream};
+use crate::proto::http1::head::{self, Parsed};
+use crate::proto::http1::line::{self, Line};
+use crate::proto::http1::pairing::Place;
+use crate::proto::http1::{HEAD_BYTES, Moment, Side};
+
+impl Stream {
+    /// At the beginning of a message, or looking for one.
+    pub(super) fn begin<'b>(&mut self, now: Moment, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+        let (blank, bytes) = bytes.split_at(line::blank(bytes));
+        self.blank += blank.len() as u64;
+        if bytes.is_empty() {
+            return bytes;
+        }
+        self.start = now;
+        let sure = self.state == State::Start;
+        let Some(side) = self.side_by(bytes, cx) else {
+            return self.keep(now, sure, None, bytes, cx);
+        };
+        match self.deliver(side, bytes, now, cx) {
+            Parsed::Whole(len) => &bytes[len..],
+            Parsed::Partial => self.keep(now, sure, Some(side), bytes, cx),
+            Parsed::Malformed(len) if sure || is_line(side, bytes) => {
+                self.broken(side, &bytes[..len], now, cx);
+                &bytes[len..]
+            }
+            Parsed::Malformed(_) => self.discard(now, bytes, cx),
+        }
+    }
+
+    /// Keeps what may be the beginning of a head.
+    fn keep<'b>(&mut self, now: Moment, sure: bool, side: Option<Side>, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+        if !may_be(side, bytes) {
+            return match side.filter(|_| sure) {
+                Some(side) => {
+                    self.broken(side, bytes, now, cx);
+                    self.state = State::Skip { empty_line: is_at_line_start(bytes) };
+                    &[]
+                }
+                None => self.discard(now, bytes, cx),
+            };
+        }
+        self.state = State::Head { sure };
+        self.head.clear();
+        self.scanned = 0;
+        self.continue_head(now, sure, bytes, cx)
+    }
+
+    /// In a head that did not come in one piece.
+    pub(super) fn continue_head<'b>(&mut self, now: Moment, sure: bool, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+        let had = self.head.len();
+        let (taken, rest) = bytes.split_at(bytes.len().min(HEAD_BYTES - had));
+        self.head.extend_from_slice(taken);
+        let side = self.side_by(&self.head, cx);
+        if let Some(end) = head::find_end(&self.head, &mut self.scanned) {
+            self.complete_head(now, sure, side, end, cx);
+            return &bytes[end.saturating_sub(had)..];
+        }
+        if !may_be(side, &self.head) {
+            let head = std::mem::take(&mut self.head);
+            self.state = if sure { State::Start } else { State::Search };
+            let Some(side) = side.filter(|_| sure) else {
+                // Where a message is only looked for, the new chunk may begin one.
+                self.discard(now, &head[..had], cx);
+                return bytes;
+            };
+            self.broken(side, &head, now, cx);
+            self.state = State::Skip { empty_line: is_at_line_start(&head) };
+            return rest;
+        }
+        if self.head.len() == HEAD_BYTES {
+            let head = std::mem::take(&mut self.head);
+            if let Some(side) = side {
+                self.broken(side, &head, now, cx);
+            }
+            self.state = State::Skip { empty_line: is_at_line_start(&head) };
+        }
+        rest
+    }
+
+    /// The head that was kept ends at `end`.
+    fn complete_head(&mut self, now: Moment, sure: bool, side: Option<Side>, end: usize, cx: &mut Context<'_>) {
+        let mut head = std::mem::take(&mut self.head);
+        head.truncate(end);
+        self.state = if sure { State::Start } else { State::Search };
+        let Some(side) = side else { return };
+        match self.deliver(side, &head, now, cx) {
+            Parsed::Whole(_) => {}
+            Parsed::Partial | Parsed::Malformed(_) if sure || is_line(side, &head) => self.broken(side, &head, now, cx),
+            Parsed::Partial | Parsed::Malformed(_) => {
+                self.discard(now, &head, cx);
+            }
+        }
+    }
+
+    /// Parses a head and hands it on. An answer without a request waits.
+    pub(super) fn deliver(&mut self, side: Side, bytes: &[u8], now: Moment, cx: &mut Context<'_>) -> Parsed<usize> {
+        let (flow, start, blank) = (self.flow, self.start, self.blank);
+        let parsed = head::parse(side, bytes, |head| {
+            let place = Place { flow, start, now, wire: blank + head.len as u64, whole: true };
+            (head.len, cx.pairing.head(head, &place, cx.sink))
+        });
+        match parsed {
+            Parsed::Whole((len, Some(accepted))) => {
+                self.accept(side, accepted, now, cx);
+                Parsed::Whole(len)
+            }
+            Parsed::Whole((len, None)) => {
+                self.head = bytes[..len].to_vec();
+                self.waiting.since = Some(now);
+                Parsed::Whole(len)
+            }
+            Parsed::Partial => Parsed::Partial,
+            Parsed::Malformed(len) => Parsed::Malformed(len),
+        }
+    }
+
+    /// Bytes where a message should begin or was looked for, and that are none.
+    fn discard<'b>(&mut self, now: Moment, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+        self.state = State::Search;
+        self.missed = true;
+        let wire = std::mem::take(&mut self.blank) + bytes.len() as u64;
+        self.pass_unread(now, wire, Some(0), cx);
+        &[]
+    }
+
+    /// A head that is not valid: its exchange fails.
+    fn broken(&mut self, side: Side, bytes: &[u8], now: Moment, cx: &mut Context<'_>) {
+        cx.pairing.stats.desyncs += 1;
+        cx.pairing.stats.heads_too_long += u64::from(bytes.len() >= HEAD_BYTES);
+        let wire = self.blank + bytes.len() as u64;
+        if !self.salvage(side, bytes, wire, now, cx) {
+            self.exchange = match side {
+                Side::Request => {
+                    let place = Place { flow: self.flow, start: self.start, now, wire, whole: false };
+                    Some(cx.pairing.broken_request(&place, cx.sink))
+                }
+                Side::Response => cx.pairing.awaited(),
+            };
+            if side == Side::Response {
+                cx.pairing.wire(side, self.exchange, wire, now.time_ns);
+            }
+        }
+        cx.pairing.fail(side, self.exchange, cx.sink);
+        self.blank = 0;
+        self.state = State::Search;
+        self.missed = true;
+    }
+
+    /// Makes the most of a head that is not whole or not valid. Whether there is an exchange that it belongs to.
+    pub(super) fn salvage(&mut self, side: Side, bytes: &[u8], wire: u64, now: Moment, cx: &mut Context<'_>) -> bool {
+        let Some(head) = head::salvage(side, bytes) else { return false };
+        let place = Place { flow: self.flow, start: self.start, now, wire, whole: false };
+        let Parsed::Whole(Some(accepted)) = head::parse(side, &head, |head| cx.pairing.head(head, &place, cx.sink)) else { return false };
+        self.exchange = accepted.id;
+        self.blank = 0;
+        self.lost = None;
+        true
+    }
+
+    /// Takes a head as far as it came for one that does not go on, since its answer is there or the connection ended. Whether a request
+    /// came of it; of an answer only the bytes are counted.
+    pub(in crate::proto::http1) fn promote(&mut self, cx: &mut Context<'_>) -> bool {
+        let State::Head { .. } = self.state else { return false };
+        let wire = self.blank + self.head.len() as u64;
+        let side = match self.side_by(&self.head, cx) {
+            Some(side @ Side::Request) if self.head.contains(&b'\n') => side,
+            Some(side @ Side::Response) => {
+                cx.pairing.wire(side, cx.pairing.awaited(), wire, self.start.time_ns);
+                return false;
+            }
+            _ => return false,
+        };
+        let head = std::mem::take(&mut self.head);
+        self.state = State::Skip { empty_line: is_at_line_start(&head) };
+        let known = self.salvage(side, &head, wire, self.start, cx);
+        cx.pairing.open_end(side, self.exchange.filter(|_| known), cx.sink);
+        known
+    }
+}
+
+/// Whether `bytes` may be the beginning of a head, by their first line.
+fn may_be(side: Option<Side>, bytes: &[u8]) -> bool {
+    match line::classify(bytes) {
+        Line::NeedMore => true,
+        Line::No => false,
+        line => side.is_none_or(|_| is_line_of(side, line)),
+    }
+}
+
+/// Whether `bytes` begin with the first line of such a message.
+fn is_line(side: Side, bytes: &[u8]) -> bool {
+    is_line_of(Some(side), line::classify(bytes))
+}
+
+fn is_line_of(side: Option<Side>, line: Line) -> bool {
+    matches!((side, line), (Some(Side::Request), Line::Request) | (Some(Side::Response), Line::Response))
+}
+
+/// Whether nothing but a CR follows the last line end.
+fn is_at_line_start(head: &[u8]) -> bool {
+    let line = head.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.iter().all(|byte| *byte == b'\r')
+}

@@ -1,0 +1,233 @@
+//! One direction of a connection: finds where messages begin, where their heads and bodies end, and what was lost. Understands a body
+//! by its framing only. Where nothing is known (late attach, loss), a message is looked for at the beginning of each chunk.
+mod bodies;
+mod heads;
+mod losses;
+
+use super::body::{Chunked, Framing};
+use super::line::{self, Line};
+use super::pairing::{Accepted, Pairing};
+use super::wait::Waiting;
+use super::{Moment, Side};
+use crate::proto::{Content, ExchangeId, Flow, Sink};
+
+/// What both streams share, and where messages go.
+pub(super) struct Context<'a> {
+    pub(super) pairing: &'a mut Pairing,
+    pub(super) sink: &'a mut dyn Sink,
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(super) struct Stream {
+    flow: Flow,
+    state: State,
+    /// Exchange of the message under way.
+    exchange: Option<ExchangeId>,
+    /// Chunk of that message's first byte.
+    start: Moment,
+    /// Empty lines before its head.
+    blank: u64,
+    /// What there is of a head that did not come in one piece.
+    head: Vec<u8>,
+    /// How far `head` was searched for its end.
+    scanned: usize,
+    /// A body was announced that may not come, and nothing of it came.
+    may_lack_body: bool,
+    /// Another protocol may follow this message.
+    may_switch: bool,
+    /// Chunk in which bytes were lost that may have been a message; until the next message.
+    lost: Option<Moment>,
+    /// When the last captured bytes passed.
+    captured_ns: u64,
+    /// A chunk began no message where one was looked for.
+    missed: bool,
+    /// The first bytes are of another protocol.
+    foreign: bool,
+    /// A whole answer's head that has no request yet, and what came after it.
+    waiting: Waiting,
+}
+
+/// Where in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// At the beginning of one.
+    Start,
+    /// Somewhere: the next one is looked for.
+    Search,
+    /// In a head, which began at a `Start` (`sure`) or where one was looked for.
+    Head { sure: bool },
+    /// In a head that is no longer kept, looking for its end; whether the present line is empty so far.
+    Skip { empty_line: bool },
+    /// In a body of so many more bytes.
+    Length(u64),
+    /// In a chunked body.
+    Chunked(Chunked),
+    /// In a chunked body, not knowing where.
+    LostChunks,
+    /// In a body that ends with the connection.
+    UntilClose,
+}
+
+impl Stream {
+    /// Of a connection of which nothing is known.
+    pub(super) fn new(flow: Flow) -> Self {
+        Self {
+            flow,
+            state: State::Search,
+            exchange: None,
+            start: Moment::default(),
+            blank: 0,
+            head: Vec::new(),
+            scanned: 0,
+            may_lack_body: false,
+            may_switch: false,
+            lost: None,
+            captured_ns: 0,
+            missed: false,
+            foreign: false,
+            waiting: Waiting::default(),
+        }
+    }
+
+    /// Takes the next chunk.
+    pub(super) fn push(&mut self, now: Moment, content: Content<'_>, cx: &mut Context<'_>) {
+        if self.waiting.since.is_some() {
+            return self.waiting.keep(now, content);
+        }
+        match content {
+            Content::Bytes(bytes) => self.bytes(now, bytes, cx),
+            Content::Gap(n) => self.gap(now, n, cx),
+            Content::Unknown => self.unknown(now, cx),
+        }
+    }
+
+    /// When the head passed that waits for its request.
+    pub(super) fn waits_since(&self) -> Option<u64> {
+        self.waiting.since.map(|since| since.time_ns)
+    }
+
+    /// It waits, and no more can be kept.
+    pub(super) fn holds_too_much(&self) -> bool {
+        self.waiting.is_full()
+    }
+
+    /// Goes on with the head that waited.
+    pub(super) fn resume(&mut self, cx: &mut Context<'_>) {
+        let (head, waiting) = (std::mem::take(&mut self.head), std::mem::take(&mut self.waiting));
+        let now = waiting.since.unwrap_or_default();
+        self.deliver(Side::Response, &head, now, cx);
+        waiting.release(|moment, content| self.push(moment, content, cx));
+    }
+
+    /// Where bytes were lost since the last message began.
+    pub(super) fn lost_at(&self) -> Option<Moment> {
+        self.lost
+    }
+
+    /// Whether a chunk began no message where one was looked for, since the last call.
+    pub(super) fn take_missed(&mut self) -> bool {
+        std::mem::take(&mut self.missed)
+    }
+
+    /// The connection speaks TLS or HTTP/2.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign
+    }
+
+    /// Heap bytes, about.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.head.capacity() + self.waiting.heap_bytes()
+    }
+
+    fn bytes(&mut self, now: Moment, bytes: &[u8], cx: &mut Context<'_>) {
+        if self.state == State::Search && cx.pairing.server.is_none() && line::is_foreign(bytes) {
+            self.foreign = true;
+            return;
+        }
+        self.begin_anew(bytes, cx);
+        let mut rest = bytes;
+        while !rest.is_empty() && self.waiting.since.is_none() && !cx.pairing.tunnel {
+            rest = match self.state {
+                State::Start | State::Search => self.begin(now, rest, cx),
+                State::Head { sure } => self.continue_head(now, sure, rest, cx),
+                State::Skip { empty_line } => self.skip(now, empty_line, rest, cx),
+                State::Length(left) => self.length(now, left, rest, cx),
+                State::Chunked(chunked) => self.chunked(now, chunked, rest, cx),
+                State::LostChunks => self.lost_chunks(now, rest, cx),
+                State::UntilClose => {
+                    self.body(now, rest, cx);
+                    &[]
+                }
+            };
+        }
+        if self.waiting.since.is_some() && !rest.is_empty() {
+            self.waiting.keep(now, Content::Bytes(rest));
+        }
+        self.captured_ns = now.time_ns;
+    }
+
+    /// Which messages this stream carries, once that is known.
+    fn side(&self, cx: &Context<'_>) -> Option<Side> {
+        let server = cx.pairing.server?;
+        Some(if server == (self.flow == Flow::In) { Side::Request } else { Side::Response })
+    }
+
+    /// Which messages this stream carries; while nobody knows, what `bytes` begin.
+    fn side_by(&self, bytes: &[u8], cx: &Context<'_>) -> Option<Side> {
+        self.side(cx).or_else(|| match line::classify(bytes) {
+            Line::Request => Some(Side::Request),
+            Line::Response => Some(Side::Response),
+            Line::NeedMore | Line::No => None,
+        })
+    }
+
+    /// Leaves a message whose end was lost, or whose body does not come, when the next one begins with `bytes`.
+    fn begin_anew(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
+        let side = self.side(cx);
+        let begins = || match line::is_start(bytes) {
+            Some(Line::Request) => side != Some(Side::Response),
+            Some(Line::Response) => side != Some(Side::Request),
+            _ => false,
+        };
+        match self.state {
+            State::Head { sure: false } if begins() && !self.head.contains(&b'\n') => {}
+            State::Skip { .. } | State::LostChunks if begins() => {}
+            State::Length(_) | State::Chunked(_) | State::UntilClose if self.may_lack_body && begins() => {
+                if side == Some(Side::Request) && !cx.pairing.is_answered(self.exchange) {
+                    return;
+                }
+                self.finish(self.captured_ns, cx);
+            }
+            _ => return,
+        }
+        self.state = State::Search;
+        self.exchange = None;
+        self.head.clear();
+        self.blank = 0;
+    }
+
+    fn accept(&mut self, side: Side, accepted: Accepted, now: Moment, cx: &mut Context<'_>) {
+        self.exchange = accepted.id;
+        self.may_lack_body = accepted.may_lack_body;
+        self.may_switch = accepted.may_switch;
+        self.blank = 0;
+        self.lost = None;
+        match accepted.framing {
+            Framing::Interim => self.state = State::Start,
+            Framing::Length(0) => self.finish(now.time_ns, cx),
+            Framing::Length(length) => self.state = State::Length(length),
+            Framing::Chunked => self.state = State::Chunked(Chunked::START),
+            Framing::UntilClose => self.state = State::UntilClose,
+            Framing::Tunnel => cx.pairing.switch(self.exchange, now.time_ns, cx.sink),
+            Framing::Unknown => {
+                self.state = State::Search;
+                cx.pairing.lose(side, self.exchange, None, now.time_ns, cx.sink);
+            }
+            Framing::Invalid => {
+                self.state = State::Search;
+                cx.pairing.fail(side, self.exchange, cx.sink);
+            }
+        }
+    }
+}

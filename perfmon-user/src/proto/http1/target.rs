@@ -1,0 +1,61 @@
+//! Request targets (RFC 9112, 3.2) and texts of heads → what an exchange keeps of them: no query, bounded length.
+
+/// Bytes of a path that are kept.
+const PATH_BYTES: usize = 2_048;
+/// Bytes of a field value that are kept.
+const VALUE_BYTES: usize = 512;
+
+/// Path without query of a target, and the authority of one in absolute form.
+pub(super) fn split(target: &str) -> (&str, Option<&str>) {
+    let without_query = &target[..target.bytes().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len())];
+    if without_query.starts_with('/') {
+        return (without_query, None);
+    }
+    let Some((_, rest)) = without_query.split_once("://") else { return (without_query, None) };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    (if path.is_empty() { "/" } else { path }, Some(host))
+}
+
+/// A path as it is kept.
+pub(super) fn path(path: &str) -> String {
+    path[..path.floor_char_boundary(PATH_BYTES)].to_owned()
+}
+
+/// A field value as it is kept.
+pub(super) fn value(value: &[u8]) -> String {
+    let value = &value[..value.len().min(VALUE_BYTES)];
+    if let Ok(text) = std::str::from_utf8(value) {
+        return text.to_owned();
+    }
+    let text = String::from_utf8_lossy(value);
+    text[..text.floor_char_boundary(VALUE_BYTES)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_of_every_form() {
+        let cases = [
+            ("/", "/", None),
+            ("/a/b?c=/d#e", "/a/b", None),
+            ("*", "*", None),
+            ("http://h.example:8080/a?b", "/a", Some("h.example:8080")),
+            ("https://user:secret@h.example?b", "/", Some("h.example")),
+            ("h.example:443", "h.example:443", None),
+            ("/x?next=http://h/y", "/x", None),
+        ];
+        for (target, path, authority) in cases {
+            assert_eq!(split(target), (path, authority), "{target}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_whole_characters() {
+        assert_eq!(path(&"é".repeat(2_000)).len(), 2_048);
+        assert_eq!(path(&format!("/{}", "é".repeat(2_000))).len(), 2_047);
+        assert!(value(&[0xff; 600]).len() <= 512);
+    }
+}

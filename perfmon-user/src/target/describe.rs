@@ -1,0 +1,204 @@
+//! Who a process is: /proc and the configured names → [`Description`]. Service name, in this order: a configured rule ·
+//! `OTEL_SERVICE_NAME`, else `service.name` in `OTEL_RESOURCE_ATTRIBUTES`, of its environment · the container's name or the systemd
+//! unit · the program's name (`name`). A process that ended before it was looked at is described by what its exec event told and by
+//! its parent's container, unit and environment, which it had inherited.
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::record::Origin;
+
+use super::cgroup::{Cgroups, Container};
+use super::container::ContainerNames;
+use super::listen::Listeners;
+use super::matcher::{Candidate, Matcher, World};
+use super::name::{self, Name};
+use super::root::ProcRoot;
+use super::{Executed, Problem, ServiceRule, Target, Tls, runtime, tls};
+
+/// How many parents a worker's name is looked for in.
+const PARENTS: usize = 4;
+
+/// Bytes of a service name.
+const SERVICE_BYTES: usize = 128;
+
+/// What is known of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Pid, comm, service and container: what its records carry.
+    pub origin: Arc<Origin>,
+    /// Its executable, as its mount namespace names it.
+    pub exe: Option<PathBuf>,
+    /// `python` `node` `go` `jvm` `ruby` `php` `dotnet` `deno` `bun` `native`; `None` when the process was gone.
+    pub runtime: Option<Arc<str>>,
+    /// The shared TLS library that was mapped when it was looked at; libraries come later than the exec.
+    pub tls: Option<Tls>,
+    /// Its control group, v2 before v1; `None` in the root group.
+    pub cgroup: Option<Arc<str>>,
+    /// Clock ticks between boot and its start: with the pid, its identity. `None` when the process was gone.
+    pub start_time: Option<u64>,
+}
+
+impl Description {
+    /// In words: what can be seen of its encrypted traffic.
+    pub fn tls_outlook(&self) -> &'static str {
+        tls::outlook(self.runtime.as_deref(), self.tls.as_ref())
+    }
+
+    /// The same program in a child that executed none of its own.
+    pub(super) fn of_child(&self, pid: u32, start_time: Option<u64>) -> Self {
+        Self { origin: Arc::new(Origin { pid, ..(*self.origin).clone() }), start_time, ..self.clone() }
+    }
+}
+
+/// Describes processes.
+#[derive(Debug)]
+pub struct Describer {
+    proc: ProcRoot,
+    containers: ContainerNames,
+    rules: Vec<(Matcher, Arc<str>)>,
+    ports: Vec<u16>,
+}
+
+impl Describer {
+    /// With the configured names.
+    ///
+    /// # Errors
+    /// Every rule whose pattern is wrong.
+    pub fn new(rules: &[ServiceRule]) -> Result<Self, Vec<Problem>> {
+        Self::with(ProcRoot::default(), ContainerNames::default(), rules)
+    }
+
+    pub(super) fn with(proc: ProcRoot, containers: ContainerNames, rules: &[ServiceRule]) -> Result<Self, Vec<Problem>> {
+        let (mut ready, mut problems, mut ports) = (Vec::new(), Vec::new(), Vec::new());
+        for rule in rules {
+            match Matcher::new(&rule.target) {
+                Ok(matcher) => ready.push((matcher, rule.service.clone())),
+                Err(problem) => problems.push(problem),
+            }
+            if let Target::Port(port) = rule.target {
+                ports.push(port);
+            }
+        }
+        if problems.is_empty() { Ok(Self { proc, containers, rules: ready, ports }) } else { Err(problems) }
+    }
+
+    /// A running process; `None` when it is gone.
+    pub fn describe(&mut self, pid: u32) -> Option<Description> {
+        let proc = self.proc.clone();
+        let life = proc.life(pid).filter(|life| !life.zombie)?;
+        Some(self.build(&Candidate::new(&proc, pid, None), Some(life.start_time)))
+    }
+
+    /// A process that executed a program and may be gone already.
+    pub fn describe_exec(&mut self, executed: &Executed<'_>) -> Description {
+        let proc = self.proc.clone();
+        let life = proc.life(executed.pid).filter(|life| !life.zombie);
+        self.build(&Candidate::new(&proc, executed.pid, Some(executed)), life.map(|life| life.start_time))
+    }
+
+    /// Whether a process's name can depend on the ports that it listens on.
+    pub(super) fn names_ports(&self) -> bool {
+        !self.ports.is_empty()
+    }
+
+    /// Start time of a running process, to tell it from an earlier one with its pid, and its name.
+    pub(super) fn identity(&self, pid: u32) -> Option<(u64, String)> {
+        self.proc.life(pid).filter(|life| !life.zombie).map(|life| (life.start_time, life.comm))
+    }
+
+    /// Runtime and TLS library as they are now.
+    pub(super) fn look_inside(&self, pid: u32) -> (Option<Arc<str>>, Option<Tls>) {
+        let candidate = Candidate::new(&self.proc, pid, None);
+        if candidate.exe().is_none() {
+            return (None, None);
+        }
+        let mapped = self.proc.mapped_files(pid);
+        let family = candidate.program(None, |program| program.family());
+        let runtime = runtime::detect(family, &mapped, &self.proc.path(pid, "exe"));
+        (Some(runtime.into()), tls::find(&mapped))
+    }
+
+    fn build(&mut self, candidate: &Candidate<'_>, start_time: Option<u64>) -> Description {
+        let service = self.service(candidate, PARENTS);
+        let cgroups = candidate.cgroups();
+        let container = self.container(cgroups);
+        let (runtime, tls) = self.look_inside(candidate.pid);
+        Description {
+            origin: Arc::new(Origin { pid: candidate.pid, comm: candidate.comm().into(), service: service.into(), container }),
+            exe: candidate.exe().map(Path::to_owned),
+            runtime,
+            tls,
+            cgroup: cgroups.path().map(Arc::from),
+            start_time,
+        }
+    }
+
+    fn container(&mut self, cgroups: &Cgroups) -> Option<Arc<str>> {
+        match cgroups.container()? {
+            Container::Machine(name) => Some(name.into()),
+            Container::Id(id) => Some(self.containers.name(&id).unwrap_or_else(|| id.get(..12).unwrap_or(&id).into())),
+        }
+    }
+
+    fn service(&mut self, candidate: &Candidate<'_>, parents: usize) -> String {
+        let [service_name, attributes, flask_app] =
+            candidate.env(&["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "FLASK_APP"]).try_into().unwrap_or_default();
+        let from_environment =
+            || service_name.or_else(|| resource_attribute(&attributes?, "service.name")).map(|name| name.trim().to_owned());
+        let known = self.rule(candidate).or_else(from_environment).or_else(|| self.surroundings(candidate.cgroups()));
+        let mut service = known.filter(|name| !name.is_empty()).unwrap_or_else(|| self.program(candidate, flask_app.as_deref(), parents));
+        while service.len() > SERVICE_BYTES {
+            service.pop();
+        }
+        service
+    }
+
+    fn rule(&mut self, candidate: &Candidate<'_>) -> Option<String> {
+        let mut world = World { containers: &mut self.containers, listeners: Listeners::new(candidate.proc, &self.ports) };
+        let rule = self.rules.iter().find(|(matcher, _)| matcher.matches(candidate, &mut world));
+        rule.map(|(_, service)| service.to_string())
+    }
+
+    /// The name of an application container, the unit within a machine or on the host, the name of a machine.
+    fn surroundings(&mut self, cgroups: &Cgroups) -> Option<String> {
+        match cgroups.container() {
+            Some(Container::Id(id)) => self.containers.name(&id).map(|name| name.to_string()),
+            Some(Container::Machine(name)) => cgroups.unit().or(Some(name)),
+            None => cgroups.unit(),
+        }
+    }
+
+    fn program(&mut self, candidate: &Candidate<'_>, flask_app: Option<&str>, parents: usize) -> String {
+        let otherwise = match candidate.program(flask_app, name::name) {
+            Name::Own(name) if name.is_empty() => return "unknown".to_owned(),
+            Name::Own(name) => return name,
+            Name::Parents(otherwise) => otherwise,
+        };
+        match candidate.parent().filter(|_| parents > 0) {
+            Some(parent) if is_same_program(candidate, parent) => self.service(&Candidate::new(candidate.proc, parent, None), parents - 1),
+            _ => otherwise,
+        }
+    }
+}
+
+/// A worker's parent runs the same executable; a worker that outlived its parent has another one.
+fn is_same_program(candidate: &Candidate<'_>, parent: u32) -> bool {
+    let parents = candidate.proc.exe(parent);
+    parents.is_some() && (candidate.exe().is_none() || candidate.exe() == parents.as_deref())
+}
+
+/// A value of `key=value,key=value` with percent-encoding (OpenTelemetry, "Resource SDK", and W3C Baggage).
+fn resource_attribute(text: &str, key: &str) -> Option<String> {
+    let value = text.split(',').filter_map(|pair| pair.split_once('=')).find(|(name, _)| name.trim() == key)?.1.trim();
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = tail.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()).filter(|_| *first == b'%');
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests;

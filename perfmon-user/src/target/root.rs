@@ -1,0 +1,185 @@
+//! Reads one process's files below /proc (or a copy of it in tests). Everything may be gone or forbidden at any time: then `None`
+//! or empty. Reads are bounded, since the observed process decides how long its arguments and environment are. Format: proc(5).
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use procfs::FromRead;
+use procfs::process::Stat;
+
+/// Bytes of `cmdline` that are read.
+const CMDLINE_BYTES: u64 = 64 * 1024;
+/// Bytes of `environ`; the kernel's limit for one string is 128 KiB.
+const ENVIRON_BYTES: u64 = 1024 * 1024;
+/// Bytes of `maps`; a line has about 100.
+const MAPS_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of a file of the process's own that a name is looked for in.
+const OWN_FILE_BYTES: u64 = 256 * 1024;
+
+/// Where /proc is.
+#[derive(Clone, Debug)]
+pub(super) struct ProcRoot {
+    root: PathBuf,
+}
+
+/// What of `/proc/PID/stat` matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Life {
+    pub comm: String,
+    pub parent: u32,
+    /// Clock ticks since boot; with the pid it identifies a process.
+    pub start_time: u64,
+    /// Ended, waiting for its parent.
+    pub zombie: bool,
+}
+
+impl Default for ProcRoot {
+    /// This host's `/proc`.
+    fn default() -> Self {
+        Self::at("/proc")
+    }
+}
+
+impl ProcRoot {
+    /// Another place.
+    pub(super) fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// A file of a process.
+    pub(super) fn path(&self, pid: u32, file: &str) -> PathBuf {
+        self.root.join(pid.to_string()).join(file)
+    }
+
+    fn read(&self, pid: u32, file: &str, limit: u64) -> Option<Vec<u8>> {
+        read_bounded(&self.path(pid, file), limit)
+    }
+
+    /// All processes.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir(&self.root) else { return Vec::new() };
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+    }
+
+    pub(super) fn life(&self, pid: u32) -> Option<Life> {
+        let stat = Stat::from_read(self.read(pid, "stat", 4096)?.as_slice()).ok()?;
+        let zombie = matches!(stat.state, 'Z' | 'X');
+        Some(Life { parent: stat.ppid.try_into().ok()?, start_time: stat.starttime, zombie, comm: stat.comm })
+    }
+
+    pub(super) fn comm(&self, pid: u32) -> Option<String> {
+        Some(String::from_utf8_lossy(&self.read(pid, "comm", 64)?).trim_end_matches('\n').to_owned())
+    }
+
+    /// Arguments; empty for kernel threads.
+    pub(super) fn argv(&self, pid: u32) -> Option<Vec<String>> {
+        Some(split_nul(&self.read(pid, "cmdline", CMDLINE_BYTES)?))
+    }
+
+    /// The executable's path as its mount namespace names it, also when the file was replaced since.
+    pub(super) fn exe(&self, pid: u32) -> Option<PathBuf> {
+        let link = fs::read_link(self.path(pid, "exe")).ok()?;
+        Some(match link.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
+            Some(path) => path.into(),
+            None => link,
+        })
+    }
+
+    pub(super) fn cwd(&self, pid: u32) -> Option<PathBuf> {
+        fs::read_link(self.path(pid, "cwd")).ok()
+    }
+
+    /// A variable of the environment that the process was started with.
+    pub(super) fn env(&self, pid: u32, names: &[&str]) -> Vec<Option<String>> {
+        let environ = self.read(pid, "environ", ENVIRON_BYTES).unwrap_or_default();
+        let find = |name: &str| {
+            let mut pairs = environ.split(|byte| *byte == 0);
+            let value = pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        };
+        names.iter().map(|name| find(name)).collect()
+    }
+
+    pub(super) fn cgroup(&self, pid: u32) -> Option<String> {
+        Some(String::from_utf8_lossy(&self.read(pid, "cgroup", CMDLINE_BYTES)?).into_owned())
+    }
+
+    /// A file as the process itself sees it, in its own mount namespace.
+    pub(super) fn own_file(&self, pid: u32, path: &Path) -> Option<Vec<u8>> {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        read_bounded(&self.path(pid, "root").join(inside), OWN_FILE_BYTES)
+    }
+
+    /// Paths of the mapped files, each once, in order.
+    pub(super) fn mapped_files(&self, pid: u32) -> Vec<PathBuf> {
+        let Ok(file) = File::open(self.path(pid, "maps")) else { return Vec::new() };
+        let mut files: Vec<PathBuf> = Vec::new();
+        for line in BufReader::new(file.take(MAPS_BYTES)).lines().map_while(Result::ok) {
+            // address perms offset dev inode path: the path begins at the first slash.
+            let Some(path) = line.find('/').map(|start| line[start..].trim_end_matches(" (deleted)")) else { continue };
+            if files.last().is_none_or(|last| last.as_os_str() != path) {
+                files.push(path.into());
+            }
+        }
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
+    /// Inode numbers of the sockets among the first `limit` descriptors.
+    pub(super) fn socket_inodes(&self, pid: u32, limit: usize) -> Vec<u64> {
+        let Ok(entries) = fs::read_dir(self.path(pid, "fd")) else { return Vec::new() };
+        let inode =
+            |entry: fs::DirEntry| fs::read_link(entry.path()).ok()?.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();
+        entries.flatten().take(limit).filter_map(inode).collect()
+    }
+}
+
+fn read_bounded(path: &Path, limit: u64) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(limit).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Strings that are each ended by NUL. Empty ones at the end (left by programs that rewrite their title) are dropped.
+pub(super) fn split_nul(bytes: &[u8]) -> Vec<String> {
+    let mut strings: Vec<String> = bytes.split(|byte| *byte == 0).map(|string| String::from_utf8_lossy(string).into_owned()).collect();
+    while strings.last().is_some_and(String::is_empty) {
+        strings.pop();
+    }
+    strings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_this_process() {
+        let (proc, own) = (ProcRoot::default(), std::process::id());
+        let life = proc.life(own).unwrap();
+        assert!(life.start_time > 0 && life.parent > 0 && !life.zombie);
+        assert_eq!(proc.exe(own), std::env::current_exe().ok());
+        assert_eq!(proc.argv(own).unwrap(), std::env::args().collect::<Vec<_>>());
+        assert!(proc.pids().contains(&own));
+        assert!(proc.mapped_files(own).contains(&std::env::current_exe().unwrap()));
+        assert_eq!(proc.env(own, &["PATH", "PERFMON_NO_SUCH"]), [std::env::var("PATH").ok(), None]);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(!proc.socket_inodes(own, 4096).is_empty());
+        drop(listener);
+    }
+
+    #[test]
+    fn what_is_gone_is_none() {
+        let proc = ProcRoot::at("/nonexistent");
+        assert_eq!((proc.life(1), proc.comm(1), proc.argv(1), proc.exe(1)), (None, None, None, None));
+        assert!(proc.pids().is_empty() && proc.mapped_files(1).is_empty());
+    }
+
+    #[test]
+    fn arguments_are_split_at_nul() {
+        assert_eq!(split_nul(b"a\0\0b\0"), ["a", "", "b"]);
+        assert_eq!(split_nul(b"nginx: worker process\0\0\0\0"), ["nginx: worker process"]);
+        assert!(split_nul(b"").is_empty());
+    }
+}

@@ -1,0 +1,187 @@
+//! perfmon under test: started as root with its records going into a file, stopped by signal. Only one runs at a time, since each
+//! watches the whole machine.
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{Read as _, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{Running, signal};
+use crate::record::{Request, requests};
+use crate::{free_port, need, wait_until, wire, workspace};
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// The binary: `TESTED_PERFMON`, else the newest one that cargo built.
+pub fn binary() -> PathBuf {
+    if let Some(binary) = std::env::var_os("TESTED_PERFMON") {
+        return binary.into();
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
+    let built = ["release/perfmon", "debug/perfmon"].map(|name| workspace().join(&target).join(name));
+    let age = |file: &PathBuf| file.metadata().and_then(|metadata| metadata.modified()).ok();
+    if age(&built[1]) > age(&built[0]) { built[1].clone() } else { built[0].clone() }
+}
+
+/// A copy of the binary that every user may execute, in a folder of its own that every user may enter.
+pub fn binary_for_everybody() -> Result<(TempDir, PathBuf)> {
+    let folder = tempfile::tempdir()?;
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    let copy = folder.path().join("perfmon");
+    std::fs::copy(binary(), &copy).with_context(|| format!("cannot copy {}", binary().display()))?;
+    Ok((folder, copy))
+}
+
+/// A running `perfmon run`.
+pub struct Perfmon {
+    running: Running,
+    pid: u32,
+    port: u16,
+    folder: TempDir,
+    read: RefCell<Read>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// How far the file of records was read, and the `request` records until there.
+#[derive(Default)]
+struct Read {
+    bytes: usize,
+    requests: Vec<Request>,
+}
+
+impl Perfmon {
+    /// Starts it with more options (none: it watches everything) and waits until `/readyz` says that data flows.
+    pub fn start(options: &[&str]) -> Result<Self> {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?;
+        let jsonl = folder.path().join("records.jsonl");
+        std::fs::write(&jsonl, "")?; // so that it belongs to this user whoever perfmon runs as
+        let mut command = need::as_root(binary());
+        command.args(["run", "--ui", "none", "--no-store", "--listen", &format!("127.0.0.1:{port}"), "--jsonl"]).arg(jsonl).args(options);
+        let running = Running::start(&mut command, &folder.path().join("perfmon.log"))?;
+        let mut perfmon = Self { pid: running.pid(), running, port, folder, read: RefCell::default(), _turn: turn };
+        let ready = wait_until(15, || {
+            ensure!(perfmon.running.ended()?.is_none(), "perfmon ended:\n{}", perfmon.running.log());
+            Ok(wire::get(port, "/readyz").ok().filter(|answer| answer.status == 200))
+        })?;
+        ready.with_context(|| format!("perfmon was not ready after 15 s:\n{}", perfmon.running.log()))?;
+        perfmon.pid = perfmon.own_pid()?;
+        Ok(perfmon)
+    }
+
+    /// sudo's child, where sudo stands between.
+    fn own_pid(&self) -> Result<u32> {
+        let started = self.running.pid();
+        if need::is_root() {
+            return Ok(started);
+        }
+        let children = std::fs::read_to_string(format!("/proc/{started}/task/{started}/children"))?;
+        Ok(children.split_whitespace().next().context("sudo has no child")?.parse()?)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Where its API listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it printed.
+    pub fn log(&self) -> String {
+        self.running.log()
+    }
+
+    /// All `request` records so far.
+    pub fn requests(&self) -> Result<Vec<Request>> {
+        self.matching(|_| true)
+    }
+
+    fn matching(&self, keep: impl Fn(&Request) -> bool) -> Result<Vec<Request>> {
+        let mut read = self.read.borrow_mut();
+        let mut file = File::open(self.folder.path().join("records.jsonl"))?;
+        file.seek(SeekFrom::Start(read.bytes as u64))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1)); // a last line that is being written comes next time
+        read.requests.extend(requests(&text)?);
+        read.bytes += text.len();
+        Ok(read.requests.iter().filter(|request| keep(request)).cloned().collect())
+    }
+
+    /// The `request` records that `keep` wants: waits up to 10 s for `count` of them, then half a second for any too many.
+    pub fn wait_for(&self, count: usize, keep: impl Fn(&Request) -> bool) -> Result<Vec<Request>> {
+        wait_until(10, || Ok((self.matching(&keep)?.len() >= count).then_some(())))?;
+        std::thread::sleep(Duration::from_millis(500));
+        self.matching(&keep)
+    }
+
+    /// The JSON answer of an API path.
+    pub fn api(&self, path: &str) -> Result<Value> {
+        let answer = wire::get(self.port, path)?;
+        ensure!(answer.status == 200, "{path} answered {}", answer.status);
+        serde_json::from_slice(&answer.body).with_context(|| format!("{path} did not answer JSON"))
+    }
+
+    /// Events lost so far, by its own account.
+    pub fn lost(&self) -> Result<u64> {
+        self.api("/api/v1/self")?.pointer("/events_lost/total").and_then(Value::as_u64).context("no events_lost.total in /api/v1/self")
+    }
+
+    /// Sends a signal and waits for the end, up to 10 s.
+    pub fn end(mut self, name: &str) -> Result<ExitStatus> {
+        signal(self.pid, name)?;
+        self.running.wait(10)?.with_context(|| format!("perfmon did not end on SIG{name}:\n{}", self.running.log()))
+    }
+
+    /// Ends it by Ctrl-C's signal and gives all `request` records.
+    pub fn stop(mut self) -> Result<Vec<Request>> {
+        signal(self.pid, "INT")?;
+        let status = self.running.wait(10)?.context("perfmon did not end on SIGINT")?;
+        ensure!(status.success(), "perfmon ended with {status}:\n{}", self.running.log());
+        self.requests()
+    }
+}
+
+impl Drop for Perfmon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("perfmon said:\n{}", self.running.log());
+        }
+    }
+}
+
+/// `perfmon` with arguments, as root, to its end.
+pub fn perfmon(arguments: &[&str]) -> Command {
+    let mut command = need::as_root(binary());
+    command.args(arguments);
+    command
+}
+
+/// Ids of the kernel programs and links' programs that a process holds.
+pub fn kernel_programs(pid: u32) -> Result<Vec<u64>> {
+    let list = need::as_root("sh").args(["-c", &format!("cat /proc/{pid}/fdinfo/*")]).output()?;
+    let text = String::from_utf8_lossy(&list.stdout).into_owned();
+    let mut ids: Vec<u64> = text.lines().filter_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Ids of all kernel programs of the host, by bpftool.
+pub fn programs_of_the_host() -> Result<Vec<u64>> {
+    let bpftool = need::find("bpftool").unwrap_or_else(|| Path::new("bpftool").into());
+    let output = need::as_root(bpftool).args(["--json", "prog", "show"]).output()?;
+    let list: Vec<Value> = serde_json::from_slice(&output.stdout).context("bpftool did not answer JSON")?;
+    Ok(list.iter().filter_map(|program| program.get("id")?.as_u64()).collect())
+}

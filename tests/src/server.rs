@@ -1,0 +1,170 @@
+//! Servers under observation. All answer `/hello` (12 bytes), `/bytes/1000`, `/bytes/100000` and 404; those marked `dynamic` also
+//! `/bytes/N`, `/sleep/MS`, `POST /echo`, `/status/N` and `/stream/N` (N pieces of 10 bytes).
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+use crate::need::{Need, find, python};
+use crate::process::Running;
+use crate::{free_port, workspace};
+
+/// A server program and how it is run.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    /// Name in messages.
+    pub name: &'static str,
+    /// What must be installed.
+    pub needs: &'static [Need],
+    /// Whether it is a program of the tests with all routes, or serves files only.
+    pub dynamic: bool,
+    command: fn(&Path, u16) -> Result<Command>,
+}
+
+/// nginx: sendfile, keep-alive, IPv4, IPv6 and a unix socket.
+pub const NGINX: Kind = Kind { name: "nginx", needs: &[Need::Program("nginx")], dynamic: false, command: nginx };
+/// `python -m http.server`.
+pub const HTTP_SERVER: Kind = Kind { name: "http.server", needs: &[Need::Python], dynamic: false, command: http_server };
+/// uvicorn with h11 on asyncio, a FastAPI application.
+pub const UVICORN_H11: Kind = Kind { name: "uvicorn-h11", needs: &[Need::Python], dynamic: true, command: uvicorn_h11 };
+/// uvicorn with httptools on uvloop, the same application.
+pub const UVICORN_HTTPTOOLS: Kind = Kind { name: "uvicorn-httptools", needs: &[Need::Python], dynamic: true, command: uvicorn_httptools };
+/// gunicorn with two forked workers, which close each connection.
+pub const GUNICORN: Kind = Kind { name: "gunicorn", needs: &[Need::Python], dynamic: true, command: gunicorn };
+/// aiohttp.
+pub const AIOHTTP: Kind = Kind { name: "aiohttp", needs: &[Need::Python], dynamic: true, command: aiohttp };
+/// node's http module.
+pub const NODE: Kind = Kind { name: "node", needs: &[Need::Program("node")], dynamic: true, command: node };
+/// Go's net/http.
+pub const GO: Kind = Kind { name: "go", needs: &[Need::Python], dynamic: true, command: go };
+/// Java's com.sun.net.httpserver.
+pub const JAVA: Kind = Kind { name: "java", needs: &[Need::Program("javac")], dynamic: true, command: java };
+
+/// A running server; ended when dropped.
+pub struct Server {
+    /// Its program.
+    pub kind: Kind,
+    /// Its TCP port.
+    pub port: u16,
+    running: Running,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts it on a free port and waits until it listens.
+    pub fn start(kind: Kind) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let files = folder.path().join("files");
+        std::fs::create_dir_all(files.join("bytes"))?;
+        std::fs::write(files.join("hello"), "hello world\n")?;
+        std::fs::write(files.join("bytes/1000"), [b'x'; 1_000])?;
+        std::fs::write(files.join("bytes/100000"), vec![b'x'; 100_000])?;
+        let port = free_port()?;
+        let mut command = (kind.command)(folder.path(), port)?;
+        let mut running = Running::start(&mut command, &folder.path().join("server.log"))?;
+        running.listens(port).with_context(|| format!("{} did not start", kind.name))?;
+        Ok(Self { kind, port, running, folder })
+    }
+
+    /// Process id of its first process.
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    /// Base URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// nginx's unix socket.
+    pub fn unix_socket(&self) -> PathBuf {
+        self.folder.path().join("nginx.sock")
+    }
+}
+
+fn script(name: &str) -> PathBuf {
+    workspace().join("tests/servers").join(name)
+}
+
+/// The nginx configuration in a folder; `/proxy/` asks another server, here itself.
+fn nginx(folder: &Path, port: u16) -> Result<Command> {
+    let socket = folder.join("nginx.sock").display().to_string();
+    let values = [
+        ("{folder}", folder.display().to_string()),
+        ("{socket}", socket),
+        ("{port}", port.to_string()),
+        ("{workers}", "2".into()),
+        ("{affinity}", "auto".into()),
+        ("{upstream}", format!("127.0.0.1:{port}")),
+    ];
+    let template = std::fs::read_to_string(script("nginx.conf"))?;
+    let conf = folder.join("nginx.conf");
+    std::fs::write(&conf, values.iter().fold(template, |text, (name, value)| text.replace(name, value)))?;
+    let mut command = Command::new(find("nginx").context("nginx is not installed")?);
+    command.arg("-c").arg(conf).arg("-p").arg(folder).args(["-e", "stderr"]);
+    Ok(command)
+}
+
+fn http_server(folder: &Path, port: u16) -> Result<Command> {
+    let mut command = Command::new(python());
+    command.args(["-m", "http.server", "--bind", "127.0.0.1", "--directory"]).arg(folder.join("files")).arg(port.to_string());
+    command.args(["--protocol", "HTTP/1.1"]);
+    Ok(command)
+}
+
+fn uvicorn(port: u16, http: &str, event_loop: &str) -> Command {
+    let mut command = Command::new(python());
+    command.args(["-m", "uvicorn", "fastapi_app:app", "--no-access-log", "--log-level", "warning", "--app-dir"]).arg(script(""));
+    command.args(["--port", &port.to_string(), "--http", http, "--loop", event_loop]);
+    command
+}
+
+fn uvicorn_h11(_: &Path, port: u16) -> Result<Command> {
+    Ok(uvicorn(port, "h11", "asyncio"))
+}
+
+fn uvicorn_httptools(_: &Path, port: u16) -> Result<Command> {
+    Ok(uvicorn(port, "httptools", "uvloop"))
+}
+
+fn gunicorn(_: &Path, port: u16) -> Result<Command> {
+    let mut command = Command::new(python());
+    command.args(["-m", "gunicorn", "wsgi_app:app", "--workers", "2", "--log-level", "warning", "--no-control-socket", "--chdir"]);
+    command.arg(script("")).args(["--bind", &format!("127.0.0.1:{port}")]);
+    Ok(command)
+}
+
+fn aiohttp(_: &Path, port: u16) -> Result<Command> {
+    let mut command = Command::new(python());
+    command.arg(script("aiohttp_server.py")).arg(port.to_string());
+    Ok(command)
+}
+
+fn node(_: &Path, port: u16) -> Result<Command> {
+    let mut command = Command::new("node");
+    command.arg(script("node_server.js")).arg(port.to_string());
+    Ok(command)
+}
+
+/// Built by the Go that the tests' Python environment holds; Go's own cache makes a second build a matter of milliseconds.
+fn go(_: &Path, port: u16) -> Result<Command> {
+    let cache = workspace().join(".cache");
+    let program = cache.join("build/go_server");
+    let mut build = Command::new(python().with_file_name("go"));
+    build.env("GOCACHE", cache.join("go-build")).env("GOTOOLCHAIN", "local").env("CGO_ENABLED", "0").env("GOFLAGS", "");
+    build.env("PATH", std::env::join_paths([python().with_file_name(""), "/usr/bin".into(), "/bin".into()])?);
+    let built = build.args(["build", "-o"]).arg(&program).arg(script("go_server.go")).output().context("cannot start go")?;
+    ensure!(built.status.success(), "go build failed: {}", String::from_utf8_lossy(&built.stderr));
+    let mut command = Command::new(program);
+    command.arg(port.to_string());
+    Ok(command)
+}
+
+/// `nodelay`: without it the answer's second half waits for the client's delayed acknowledgement, 40 ms that only the client sees.
+fn java(_: &Path, port: u16) -> Result<Command> {
+    let mut command = Command::new("java");
+    command.args(["-Xshare:auto", "-Dsun.net.httpserver.nodelay=true"]).arg(script("JavaServer.java")).arg(port.to_string());
+    Ok(command)
+}

@@ -1,0 +1,146 @@
+//! Start and end: nothing stays behind however perfmon ends, and what it cannot or must not do is said with the exit code of the
+//! contract (2 wrong usage, 3 this user cannot) before any probe is loaded.
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result};
+use perfmon_tests::need::{self, Need, missing};
+use perfmon_tests::perfmon::{Perfmon, binary_for_everybody, kernel_programs, perfmon, programs_of_the_host};
+use perfmon_tests::server::{self, Server};
+use perfmon_tests::wire::{Wire, get};
+use perfmon_tests::{free_port, wait_until};
+use perfmon_user::clock::boot_now_ns;
+
+/// Ends perfmon by a signal; its kernel programs must be gone.
+fn nothing_stays_after(signal: &str) -> Result<Option<i32>> {
+    let perfmon = Perfmon::start(&[])?;
+    let port = perfmon.port();
+    let own = kernel_programs(perfmon.pid())?;
+    assert!(!own.is_empty(), "perfmon holds no kernel program");
+    let status = perfmon.end(signal)?;
+    let gone = wait_until(5, || {
+        let left = programs_of_the_host()?;
+        Ok((!own.iter().any(|id| left.contains(id))).then_some(()))
+    })?;
+    assert!(gone.is_some(), "kernel programs are left after SIG{signal}: some of {own:?}");
+    assert!(get(port, "/healthz").is_err(), "something still listens");
+    Ok(status.code())
+}
+
+const NEEDS: [Need; 2] = [Need::Perfmon, Need::Program("bpftool")];
+
+#[test]
+fn ctrl_c_and_sigterm_end_it_in_order() -> Result<()> {
+    if missing(&NEEDS) {
+        return Ok(());
+    }
+    assert_eq!(nothing_stays_after("INT")?, Some(0));
+    assert_eq!(nothing_stays_after("TERM")?, Some(0));
+    Ok(())
+}
+
+#[test]
+fn sigkill_leaves_nothing_in_the_kernel() -> Result<()> {
+    if missing(&NEEDS) {
+        return Ok(());
+    }
+    nothing_stays_after("KILL").map(drop)
+}
+
+#[test]
+fn the_first_request_is_seen_soon_after_the_start() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Program("nginx")]) {
+        return Ok(());
+    }
+    let server = Server::start(server::NGINX)?;
+    let start = boot_now_ns();
+    let perfmon = Perfmon::start(&[])?;
+    let ready = boot_now_ns();
+    Wire::connect("127.0.0.1", server.port)?.call("GET", "/hello", "first", b"")?;
+    let seen = wait_until(10, || Ok(perfmon.requests()?.iter().any(|r| r.served_by(server.port)).then(boot_now_ns)))?;
+    let seen = seen.context("the first request was not seen")?;
+    let ms = |from: u64, to: u64| (to - from) / 1_000_000;
+    println!("start to ready {} ms, request to record {} ms", ms(start, ready), ms(ready, seen));
+    assert!(ms(start, seen) < 10_000, "start to first record took {} ms", ms(start, seen));
+    Ok(())
+}
+
+#[test]
+fn a_duration_ends_it_by_itself() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let listen = format!("127.0.0.1:{}", free_port()?);
+    let output = perfmon(&["run", "--ui", "none", "--no-store", "--listen", &listen, "--duration", "2s"]).output()?;
+    assert_code(&output, 0, &[]);
+    Ok(())
+}
+
+#[test]
+fn a_command_is_watched_and_its_status_is_passed_on() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Program("nginx"), Need::Program("curl")]) {
+        return Ok(());
+    }
+    let server = Server::start(server::NGINX)?;
+    let listen = format!("127.0.0.1:{}", free_port()?);
+    let script = format!("curl --silent --output /dev/null {}/hello; exit 7", server.url());
+    let options = ["run", "--ui", "none", "--no-store", "--listen", &listen, "--jsonl", "-", "--", "sh", "-c", &script];
+    let output = perfmon(&options).output()?;
+    assert_code(&output, 7, &[]);
+    let records = perfmon_tests::record::requests(&String::from_utf8_lossy(&output.stdout))?;
+    assert_eq!(records.iter().filter(|record| record.sent_to(server.port) && record.comm == "curl").count(), 1, "{records:#?}");
+    Ok(())
+}
+
+#[test]
+fn wrong_usage_is_exit_2_with_every_problem() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    assert_code(&perfmon(&["run", "--no-such-option"]).output()?, 2, &["--no-such-option"]);
+    let several = ["run", "--ui", "none", "--listen", "nonsense", "--duration", "soon", "--capture-tier", "9"];
+    assert_code(&perfmon(&several).output()?, 2, &["nonsense", "soon", "capture-tier"]);
+    assert_code(&perfmon(&["run", "--ui", "none", "--no-store", "--pid", "999999999"]).output()?, 2, &["999999999", "--wait"]);
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("perfmon.toml");
+    std::fs::write(&file, "listen = 5\nlitsen = \"x\"\n[capture]\nring_mib = \"big\"\n")?;
+    let file = file.to_string_lossy().into_owned();
+    assert_code(&perfmon(&["run", "--config", &file]).output()?, 2, &["listen", "litsen", "ring_mib"]);
+    Ok(())
+}
+
+#[test]
+fn a_port_in_use_is_exit_2() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let listen = taken.local_addr()?.to_string();
+    let output = perfmon(&["run", "--ui", "none", "--no-store", "--listen", &listen]).output()?;
+    assert_code(&output, 2, &[&listen, "--listen"]);
+    Ok(())
+}
+
+#[test]
+fn without_privileges_it_is_exit_3_with_what_is_missing() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let (_folder, copy) = binary_for_everybody()?;
+    let mut command = Command::new(copy);
+    command.args(["run", "--ui", "none", "--no-store", "--listen", &format!("127.0.0.1:{}", free_port()?)]).current_dir("/");
+    if need::is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    assert_code(&command.output()?, 3, &["CAP_BPF", "root"]);
+    Ok(())
+}
+
+/// The exit code, and that standard error names all of `words`.
+fn assert_code(output: &Output, code: i32, words: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    for word in words {
+        assert!(said.contains(word), "`{word}` is not named:\n{said}");
+    }
+}

@@ -1,0 +1,110 @@
+//! A recorded session gives the same records as the live run, replayed without any privilege; so does each recording of the corpus.
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use perfmon_tests::client::{Call, Client};
+use perfmon_tests::need::{self, Need, missing};
+use perfmon_tests::perfmon::{Perfmon, binary, binary_for_everybody, perfmon};
+use perfmon_tests::process::{Running, signal};
+use perfmon_tests::record::{Request, different_percentiles, requests, substances};
+use perfmon_tests::server::{self, Server};
+use perfmon_tests::{wait_until, workspace};
+
+/// User and group `nobody` of Debian.
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn a_recorded_session_replays_to_the_same_records() -> Result<()> {
+    if missing(&[&Client::NEEDS[..], &[Need::Perfmon, Need::Program("nginx")]].concat()) {
+        return Ok(());
+    }
+    let (nginx, uvicorn) = (Server::start(server::NGINX)?, Server::start(server::UVICORN_H11)?);
+    let ours = |r: &Request| r.about(nginx.port) || r.about(uvicorn.port);
+    let (folder, copy) = binary_for_everybody()?;
+    let events = folder.path().join("session.perfmon");
+    let live = Perfmon::start(&[])?;
+    let mut record = perfmon(&["record", "-o"]);
+    let mut recording = Running::start(record.arg(&events), &folder.path().join("record.log"))?;
+    wait_until(15, || Ok((!recording.log().is_empty()).then_some(())))?.context("`perfmon record` never said that it records")?;
+
+    let calls: Vec<Call> = (0..30).flat_map(|_| [Call::get("/hello"), Call::get("/bytes/1000"), Call::get("/missing")]).collect();
+    for (server, client) in [&nginx, &uvicorn].into_iter().flat_map(|server| Client::ALL.map(|client| (server, client))) {
+        client.run(server.port, client.name(), &calls)?;
+    }
+    let expected = 2 * 2 * Client::ALL.len() * calls.len();
+    let seen = live.wait_for(expected, ours)?;
+    signal(recording.pid(), "INT")?;
+    let status = recording.wait(10)?.context("`perfmon record` did not end on SIGINT")?;
+    ensure!(status.success(), "`perfmon record` ended with {status}: {}", recording.log());
+
+    let shared = need::as_root("chmod").arg("a+r").arg(&events).status()?;
+    ensure!(shared.success(), "cannot hand the recording to another user");
+    let replayed: Vec<Request> = replay(&copy, &events, need::is_root())?.into_iter().filter(ours).collect();
+    assert_eq!(seen.len(), expected);
+    assert_eq!(substances(&replayed), substances(&seen));
+    // Two perfmons have two sets of kernel programs, which read the clock one after the other.
+    let durations = |records: &[Request]| -> Vec<f64> { records.iter().filter_map(|record| record.response_time_ms).collect() };
+    assert_eq!(different_percentiles("replayed", &durations(&replayed), &durations(&seen)), None);
+    Ok(())
+}
+
+/// Paths with their durations, sorted.
+fn times(requests: &[Request]) -> Vec<String> {
+    let line =
+        |r: &Request| format!("{} {:?} {:?} {:?} {:?}", r.side, r.path, r.response_time_ms, r.time_to_first_byte_ms, r.queue_time_ms);
+    let mut times: Vec<String> = requests.iter().map(line).collect();
+    times.sort();
+    times
+}
+
+/// The records of `perfmon replay`, run as `nobody` when this is root.
+fn replay(binary: &Path, events: &Path, as_nobody: bool) -> Result<Vec<Request>> {
+    let mut command = Command::new(binary);
+    command.arg("replay").arg(events).args(["--jsonl", "-"]).current_dir("/");
+    if as_nobody {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output().with_context(|| format!("cannot start {}", binary.display()))?;
+    ensure!(output.status.success(), "replay ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    requests(&String::from_utf8(output.stdout)?)
+}
+
+#[test]
+fn every_recording_of_the_corpus_gives_its_golden_records() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let corpus = workspace().join("tests/corpus/recordings");
+    let Ok(entries) = std::fs::read_dir(&corpus) else { return Ok(()) };
+    for entry in entries {
+        let events = entry?.path();
+        if events.extension().is_some_and(|extension| extension == "perfmon") {
+            let golden = requests(&std::fs::read_to_string(events.with_extension("jsonl"))?)?;
+            let replayed = replay(&binary(), &events, false)?;
+            assert_eq!(substances(&replayed), substances(&golden), "{}", events.display());
+            assert_eq!(times(&replayed), times(&golden), "{}", events.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_no_recording_is_refused_with_a_word() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("noise.perfmon");
+    for bytes in [&b""[..], b"not a recording at all", b"perfmon\x01\xff\xff\xff\xff\x01ninebytes, more than a frame's head"] {
+        std::fs::write(&file, bytes)?;
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644))?;
+        let output = Command::new(binary()).arg("replay").arg(&file).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("recording"), "{bytes:?}: {} {said}", output.status);
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    Ok(())
+}

