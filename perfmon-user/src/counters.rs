@@ -84,4 +84,12 @@ counters! {
     agent_processes_evicted,
     /// Inbound requests not linked to model calls because too many were under way.
     agent_inbound_evicted,
+    /// Records missing in telemetry because the exporter was behind.
+    export_records_lost,
+    /// Records that went to overflow series of telemetry, because there were too many different ones.
+    export_series_overflowed,
+    /// Spans, points and log records dropped because too many waited for delivery.
+    export_items_dropped,
+    /// Spans, points and log records that a receiver refused for good.
+    export_items_refused,
 }

@@ -74,3 +74,7 @@ pub const INTERVALS: usize = 65_536;
 pub const FILE_SYSTEMS: usize = 64;
 /// Network interfaces of the host that are told.
 pub const INTERFACES: usize = 64;
+/// Series of telemetry of one interval; the rest goes into one overflow series of its kind and process.
+pub const EXPORT_SERIES: usize = 5_000;
+/// Processes that have telemetry of their own in one interval; the rest goes to a service `(other)`.
+pub const EXPORT_PROCESSES: usize = 1_000;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::duration;
+use super::export_keys;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
 use super::node::{Checked, Node};
 use super::settings::{Config, EndpointRule, Jsonl, LogLevel, ServiceRule, Tier, Ui};
@@ -20,7 +21,7 @@ const LEVELS: [(&str, LogLevel); 5] = [
     ("trace", LogLevel::Trace),
 ];
 
-const fn about(path: &'static str, flag: Option<&'static str>, takes: &'static str, text: &'static str) -> About {
+pub(super) const fn about(path: &'static str, flag: Option<&'static str>, takes: &'static str, text: &'static str) -> About {
     About { path, takes, text, flag, secret: false, inner: leaf }
 }
 
@@ -247,6 +248,20 @@ pub(super) static KEYS: &[Key<Config>] = &[
         set: |config, node| token(node).map(|value| config.http.token = Some(value)),
         show: |config| config.http.token.as_ref().map(|token| show_text(token)),
     },
+    export_keys::INTERVAL,
+    export_keys::SPAN_RATE,
+    export_keys::METRICS_ONLY,
+    export_keys::QUEUE,
+    export_keys::ENVIRONMENT,
+    export_keys::SERVICE_NAME,
+    export_keys::RESOURCE_ATTRIBUTES,
+    export_keys::LOGFIRE_TOKEN,
+    export_keys::LOGFIRE_BASE_URL,
+    export_keys::LOGFIRE_SEND,
+    export_keys::OTLP_ENDPOINT,
+    export_keys::OTLP_HEADERS,
+    export_keys::OTLP_TIMEOUT,
+    export_keys::OTLP_COMPRESSION,
 ];
 
 /// Keys of an entry of `endpoints`.
