@@ -9,6 +9,7 @@ mod recorder;
 mod replay;
 mod run;
 mod sampler;
+mod telemetry;
 mod top;
 
 use std::process::ExitCode;

@@ -10,7 +10,7 @@ use crate::aggregate::Aggregate;
 use crate::aggregate::snapshot::Snapshot;
 use crate::clock;
 use crate::counters::Counters;
-use crate::export::jsonl;
+use crate::export::{jsonl, otlp};
 use crate::http::HttpState;
 use crate::record::{Gauges, Record};
 
@@ -41,6 +41,16 @@ impl Consumer for Arc<HttpState> {
 }
 
 impl Consumer for jsonl::Writer {
+    fn take(&mut self, records: &Published) {
+        self.offer(records);
+    }
+
+    fn finish(self: Box<Self>) {
+        (*self).finish();
+    }
+}
+
+impl Consumer for otlp::Exporter {
     fn take(&mut self, records: &Published) {
         self.offer(records);
     }

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::config::{Config, Display, Jsonl, Tier, Ui};
 use crate::counters::Counters;
 use crate::export::jsonl;
+use crate::export::otlp::{Deliveries, Exporter};
 use crate::http::{self, Access, HttpState, Parts};
 use crate::limits::BATCH_QUEUE;
 use crate::probe::{self, Probes, StartOptions, TierChoice};
@@ -29,7 +30,7 @@ use super::hub::{Consumer, Hub};
 use super::own::{Own, readiness};
 use super::recorder::Recorder;
 use super::display::{self, Showing};
-use super::{Failure, logging, sampler};
+use super::{Failure, logging, sampler, telemetry};
 
 /// Runs until Ctrl-C, SIGTERM, the duration or the command's end.
 pub fn run(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<u8, Failure> {
@@ -158,10 +159,15 @@ impl Running {
     async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
-        let state = HttpState::new(self.parts(config, snapshot.clone(), shutdown));
+        let exporter = telemetry::start(config, snapshot.clone(), &self.counters)?;
+        let deliveries = exporter.as_ref().map(Exporter::deliveries);
+        let state = HttpState::new(self.parts(config, snapshot.clone(), deliveries, shutdown));
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         if let Some(writer) = self.jsonl.take() {
             consumers.push(Box::new(writer));
+        }
+        if let Some(exporter) = exporter {
+            consumers.push(Box::new(exporter));
         }
         let hub = Hub { batches: self.to_hub, snapshots, consumers, counters: self.counters.clone() };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
@@ -185,8 +191,14 @@ impl Running {
         Ok(status)
     }
 
-    fn parts(&self, config: &Config, snapshot: watch::Receiver<Arc<Snapshot>>, shutdown: watch::Receiver<bool>) -> Parts {
-        let own = Own::new(self.probes.clone(), self.counters.clone());
+    fn parts(
+        &self,
+        config: &Config,
+        snapshot: watch::Receiver<Arc<Snapshot>>,
+        deliveries: Option<Deliveries>,
+        shutdown: watch::Receiver<bool>,
+    ) -> Parts {
+        let own = Own::new(self.probes.clone(), deliveries, self.counters.clone());
         let watched = self.watched.clone();
         Parts {
             access: Access::new(config.listen, &config.http.hosts, config.http.token.clone()),

@@ -271,7 +271,8 @@ mod tests {
 
     #[test]
     fn a_token_alone_is_enough_and_several_get_a_copy_each() {
-        let mut export = Export { logfire: Logfire { tokens: vec![Secret("pylf_v1_eu_x".into())], ..Logfire::default() }, ..Export::default() };
+        let mut export =
+            Export { logfire: Logfire { tokens: vec![Secret("pylf_v1_eu_x".into())], ..Logfire::default() }, ..Export::default() };
         let targets = export.targets().unwrap();
         let urls: Vec<&str> = targets.iter().map(|target| target.url.as_str()).collect();
         let base = "https://logfire-eu.pydantic.dev/v1";
@@ -304,7 +305,8 @@ mod tests {
             assert!(faults.iter().all(|(_, message)| !message.contains("hunter2")), "{faults:?}");
         }
         let all = OtlpOptions { protocol: Some("grpc".into()), ..OtlpOptions::default() };
-        let export = Export { otlp: Otlp { endpoint: Some("http://x:1".into()), all: all.clone(), ..Otlp::default() }, ..Export::default() };
+        let export =
+            Export { otlp: Otlp { endpoint: Some("http://x:1".into()), all: all.clone(), ..Otlp::default() }, ..Export::default() };
         assert!(export.targets().unwrap_err()[0].1.contains("http/protobuf"));
         // Without an endpoint nobody minds.
         assert_eq!(Export { otlp: Otlp { all, ..Otlp::default() }, ..Export::default() }.targets(), Ok(vec![]));

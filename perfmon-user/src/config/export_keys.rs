@@ -138,7 +138,9 @@ pub(super) const OTLP_HEADERS: Key<Config> = Key {
         ..about("export.otlp.headers", None, "list of `name=value`", "Headers for that receiver. Also `OTEL_EXPORTER_OTLP_HEADERS`.")
     },
     set: |config, node| node.list(|item| by_text(item, header)).map(|headers| config.export.otlp.all.headers = Some(headers)),
-    show: |config| config.export.otlp.all.headers.as_ref().and_then(|all| show_list(all, |(name, value)| show_text(&format!("{name}={}", value.0)))),
+    show: |config| {
+        config.export.otlp.all.headers.as_ref().and_then(|all| show_list(all, |(name, value)| show_text(&format!("{name}={}", value.0))))
+    },
 };
 
 pub(super) const OTLP_TIMEOUT: Key<Config> = Key {
@@ -180,7 +182,8 @@ pub(super) fn standard(name: &str) -> Option<Standard> {
     }
     let by_key: fn(&mut Export, &str) -> Result<(), String> = match name {
         "LOGFIRE_TOKEN" => |export, text| {
-            export.logfire.tokens = text.split(',').map(str::trim).filter(|token| !token.is_empty()).map(|token| Secret(token.into())).collect();
+            export.logfire.tokens =
+                text.split(',').map(str::trim).filter(|token| !token.is_empty()).map(|token| Secret(token.into())).collect();
             Ok(())
         },
         "LOGFIRE_BASE_URL" => |export, text| {
@@ -241,7 +244,8 @@ fn otlp(rest: &str) -> Option<Standard> {
             Ok(())
         }),
         "TIMEOUT" => (Some("export.otlp.timeout"), |options, text| {
-            let milliseconds = text.parse().ok().filter(|ms| (1..=300_000).contains(ms)).ok_or("is not a number of milliseconds from 1 to 300000")?;
+            let milliseconds =
+                text.parse().ok().filter(|ms| (1..=300_000).contains(ms)).ok_or("is not a number of milliseconds from 1 to 300000")?;
             options.timeout = Some(Duration::from_millis(milliseconds));
             Ok(())
         }),

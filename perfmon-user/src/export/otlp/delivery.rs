@@ -138,7 +138,12 @@ impl Shared {
             state.lane.answered((clocks.steady_ns)(), outcome);
             if unreachable && state.closing {
                 let lost = state.lane.give_up();
-                tracing::error!(target = self.target.name, signal = self.target.signal.name(), lost, "Telemetry is lost: it could not be delivered.");
+                tracing::error!(
+                    target = self.target.name,
+                    signal = self.target.signal.name(),
+                    lost,
+                    "Telemetry is lost: it could not be delivered."
+                );
             }
             self.count(&mut state);
         }
@@ -194,7 +199,9 @@ impl Trouble {
         let (name, signal, url) = (target.name.as_str(), target.signal.name(), target.url.split('?').next());
         match kind {
             None => tracing::info!(target = name, signal, "Telemetry is delivered again."),
-            Some(Kind::Unreachable) => tracing::warn!(target = name, signal, url, why, "Telemetry cannot be delivered; it waits and is tried again."),
+            Some(Kind::Unreachable) => {
+                tracing::warn!(target = name, signal, url, why, "Telemetry cannot be delivered; it waits and is tried again.")
+            }
             Some(Kind::Forbidden) => {
                 tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver refuses the token; check it.");
             }

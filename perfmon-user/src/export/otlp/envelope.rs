@@ -153,7 +153,9 @@ mod tests {
 
     fn spans(count: usize, name: &str) -> Traces {
         let spans = (0..count).map(|n| Span { name: format!("{n} {name}"), ..Span::default() }).collect();
-        Traces { resource_spans: vec![ResourceSpans { scope_spans: vec![ScopeSpans { spans, ..Default::default() }], ..Default::default() }] }
+        Traces {
+            resource_spans: vec![ResourceSpans { scope_spans: vec![ScopeSpans { spans, ..Default::default() }], ..Default::default() }],
+        }
     }
 
     fn names(envelope: &Envelope) -> Vec<String> {

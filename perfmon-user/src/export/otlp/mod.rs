@@ -7,12 +7,15 @@ mod delivery;
 mod envelope;
 mod exponential;
 mod failure;
+mod identity;
 mod instrument;
 mod lane;
+mod logs;
 mod metrics;
 pub(super) mod post;
 mod provider;
 mod resource;
+mod spans;
 
 use std::io;
 use std::sync::Arc;

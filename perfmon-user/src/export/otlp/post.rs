@@ -114,7 +114,11 @@ impl Poster {
     }
 
     fn without_secrets(&self, text: &str) -> String {
-        self.target.headers.iter().filter(|(_, value)| !value.0.is_empty()).fold(text.to_string(), |text, (_, value)| text.replace(&value.0, "…"))
+        self.target
+            .headers
+            .iter()
+            .filter(|(_, value)| !value.0.is_empty())
+            .fold(text.to_string(), |text, (_, value)| text.replace(&value.0, "…"))
     }
 }
 

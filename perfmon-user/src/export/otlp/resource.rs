@@ -111,7 +111,9 @@ mod tests {
         let origin = Origin { pid: 7, comm: "app".into(), service: "shop".into(), container: Some("c".into()) };
         let texts = texts(&Resources::new(common).resource(&origin));
         assert_eq!(texts.iter().filter(|text| text.starts_with("host.name")).count(), 1);
-        for wanted in ["host.name=StringValue(\"named\")", "team=StringValue(\"shop\")", "process.pid=IntValue(7)", "container.id=StringValue(\"c\")"] {
+        for wanted in
+            ["host.name=StringValue(\"named\")", "team=StringValue(\"shop\")", "process.pid=IntValue(7)", "container.id=StringValue(\"c\")"]
+        {
             assert!(texts.contains(&wanted.to_string()), "{wanted}: {texts:?}");
         }
     }

@@ -1,3 +1,4 @@
+mod events;
 mod receiver;
 mod sample;
 mod strict;
@@ -226,7 +227,11 @@ fn a_busy_receiver_gets_the_same_delivery_after_the_time_it_asked_for() {
 #[test]
 fn an_unknown_token_is_not_tried_again_and_not_shown() {
     let body = br#"{"detail":"unknown token pylf_v1_us_hunter2"}"#.to_vec();
-    let otlp = Otlp::start(move |_, _| Answer { headers: vec![("Content-Type".into(), "application/json".into())], body: body.clone(), ..Answer::status(401) });
+    let otlp = Otlp::start(move |_, _| Answer {
+        headers: vec![("Content-Type".into(), "application/json".into())],
+        body: body.clone(),
+        ..Answer::status(401)
+    });
     let env = [("LOGFIRE_TOKEN", "pylf_v1_us_hunter2".into()), ("LOGFIRE_BASE_URL", format!("http://{}", otlp.address))];
     let run = start(&env, CLOCKS, Gauges::default());
     run.offer(vec![server("shop", "/", 200, 1)]);

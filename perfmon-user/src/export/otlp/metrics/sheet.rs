@@ -100,13 +100,13 @@ impl Sheet {
 fn metric(instrument: &Instrument, points: Points) -> Metric {
     let delta = AggregationTemporality::Delta as i32;
     let data = match (points, instrument.kind) {
-        (Points::Histogram(data_points), _) => Data::ExponentialHistogram(ExponentialHistogram { data_points, aggregation_temporality: delta }),
+        (Points::Histogram(data_points), _) => {
+            Data::ExponentialHistogram(ExponentialHistogram { data_points, aggregation_temporality: delta })
+        }
         (Points::Number(data_points), Kind::Gauge) => Data::Gauge(Gauge { data_points }),
-        (Points::Number(data_points), Kind::UpDown) => Data::Sum(Sum {
-            data_points,
-            aggregation_temporality: AggregationTemporality::Cumulative as i32,
-            is_monotonic: false,
-        }),
+        (Points::Number(data_points), Kind::UpDown) => {
+            Data::Sum(Sum { data_points, aggregation_temporality: AggregationTemporality::Cumulative as i32, is_monotonic: false })
+        }
         (Points::Number(data_points), _) => Data::Sum(Sum { data_points, aggregation_temporality: delta, is_monotonic: true }),
     };
     Metric {

@@ -2,7 +2,8 @@
 use std::sync::Arc;
 
 use crate::record::{
-    Category, Disk, Llm, Millis, Network, Origin, Process, Quality, Record, Request, Side, System, Tool, ToolCall, WallTime,
+    Agent, Alert, AlertState, Category, Disk, Finding, Llm, Millis, Network, Origin, Process, Quality, Record, Request, Severity, Side,
+    System, Tool, ToolCall, WallTime,
 };
 
 pub const SECOND: u64 = 1_000_000_000;
@@ -164,5 +165,62 @@ pub fn system() -> Record {
         network: vec![Network { name: "eth0".into(), rx_bytes: 10, tx_bytes: 20 }],
         psi: None,
         interval_ms: Millis(SECOND),
+    }))
+}
+
+pub fn run(origin: &Arc<Origin>, status: &'static str) -> Agent {
+    Agent {
+        time: WallTime(BEGIN),
+        origin: origin.clone(),
+        agent_type: Some("helper".into()),
+        agent_run_id: "run-1".into(),
+        conversation_id: Some("conv".into()),
+        execution_time_ms: Millis(5 * SECOND),
+        status,
+        error_type: (status == "error").then(|| "timeout".into()),
+        llm_calls: 2,
+        tools_called: 1,
+        tokens_used: Some(1_200),
+        input_tokens: Some(1_000),
+        output_tokens: Some(200),
+        cost_usd: Some(0.0045),
+        model_time_ms: Millis(4 * SECOND),
+        tool_time_ms: Millis(SECOND / 2),
+        local_time_ms: Millis(SECOND / 2),
+    }
+}
+
+pub fn alert(id: &str, state: AlertState) -> Record {
+    Record::Alert(Box::new(Alert {
+        time: WallTime(BEGIN),
+        origin: origin("host", 0),
+        alert_id: id.into(),
+        rule: "error_rate_5min".into(),
+        kind_name: "reliability".into(),
+        severity: Severity::Critical,
+        state,
+        message: "7 % of requests fail.".into(),
+        metric: "request.error_rate".into(),
+        scope: "all".into(),
+        value: Some(0.07),
+        threshold: 0.05,
+        escalation_level: 0,
+        notified: vec![],
+    }))
+}
+
+pub fn finding(id: &str, open: bool) -> Record {
+    Record::Finding(Box::new(Finding {
+        time: WallTime(BEGIN),
+        origin: origin("shop", 7),
+        finding_id: id.into(),
+        kind_name: "event_loop_blocked",
+        severity: Severity::Warning,
+        scope: "shop".into(),
+        message: "The loop waits.".into(),
+        evidence: vec!["00000000000000aa".into()],
+        first_seen: WallTime(BEGIN),
+        last_seen: WallTime(BEGIN),
+        open,
     }))
 }

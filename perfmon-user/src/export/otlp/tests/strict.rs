@@ -23,7 +23,13 @@ pub const TABLE: &[(&str, &str, char, &[&str], &[&str])] = &[
     ("http.client.response.body.size", "By", 'H', &["http.request.method", "server.address"], CLIENT),
     ("perfmon.http.unmeasured_requests", "{request}", 'C', &["perfmon.side"], UNMEASURED),
     ("gen_ai.client.operation.duration", "s", 'H', MODEL, MODEL_MORE),
-    ("gen_ai.client.token.usage", "{token}", 'H', &["gen_ai.token.type", "gen_ai.provider.name", "gen_ai.system", "gen_ai.operation.name"], MODEL_MORE),
+    (
+        "gen_ai.client.token.usage",
+        "{token}",
+        'H',
+        &["gen_ai.token.type", "gen_ai.provider.name", "gen_ai.system", "gen_ai.operation.name"],
+        MODEL_MORE,
+    ),
     ("gen_ai.client.operation.time_to_first_chunk", "s", 'H', MODEL, MODEL_MORE),
     ("operation.cost", "{USD}", 'H', MODEL, MODEL_MORE),
     ("gen_ai.server.request.duration", "s", 'H', MODEL, MODEL_MORE),
@@ -51,7 +57,13 @@ pub const TABLE: &[(&str, &str, char, &[&str], &[&str])] = &[
 const SERVER: &[&str] = &["http.route", "http.response.status_code", "error.type", "network.protocol.version"];
 const CLIENT: &[&str] = &["url.scheme", "server.port", "http.response.status_code", "error.type", "network.protocol.version"];
 const UNMEASURED: &[&str] = &[
-    "http.request.method", "url.scheme", "http.route", "server.address", "server.port", "http.response.status_code", "error.type",
+    "http.request.method",
+    "url.scheme",
+    "http.route",
+    "server.address",
+    "server.port",
+    "http.response.status_code",
+    "error.type",
     "network.protocol.version",
 ];
 const MODEL: &[&str] = &["gen_ai.provider.name", "gen_ai.system", "gen_ai.operation.name"];
@@ -81,7 +93,9 @@ pub fn metrics(request: &ExportMetricsServiceRequest) -> Vec<String> {
 
 fn metric(metric: &Metric) -> Vec<String> {
     let name = metric.name.as_str();
-    let Some((_, unit, kind, needed, allowed)) = TABLE.iter().find(|row| row.0 == name) else { return vec![format!("unknown metric {name}")] };
+    let Some((_, unit, kind, needed, allowed)) = TABLE.iter().find(|row| row.0 == name) else {
+        return vec![format!("unknown metric {name}")];
+    };
     let mut wrong = Vec::new();
     let mut note = |is_wrong: bool, what: &str| wrong.extend(is_wrong.then(|| format!("{name}: {what}")));
     note(metric.unit != *unit, &format!("unit {}", metric.unit));
