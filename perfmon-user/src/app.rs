@@ -12,6 +12,7 @@ mod replay;
 mod report;
 mod run;
 mod sampler;
+mod telemetry;
 mod top;
 
 use std::process::ExitCode;

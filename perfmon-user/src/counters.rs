@@ -104,4 +104,14 @@ counters! {
     tls_objects_evicted,
     /// Bytes of plaintext whose connection never became known.
     tls_bytes_unplaced,
+    /// Records missing in telemetry because the exporter was behind.
+    export_records_lost,
+    /// Requests not sent as spans: ordinary ones beyond `export.span_rate`, and any beyond the limit.
+    export_spans_left_out,
+    /// Records that went to overflow series of telemetry, because there were too many different ones.
+    export_series_overflowed,
+    /// Spans, points and log records dropped because too many waited for delivery.
+    export_items_dropped,
+    /// Spans, points and log records that a receiver refused for good.
+    export_items_refused,
 }

@@ -100,3 +100,13 @@ pub const TLS_HELD_BYTES: usize = 256 * 1024;
 pub const TLS_HELD_BYTES_IN_ALL: usize = 16 << 20;
 /// Writes of a thread that wait for the send that carries them.
 pub const TLS_WRITES_WAITING: usize = 64;
+/// Series of telemetry of one interval; the rest goes into one overflow series of its kind and process.
+pub const EXPORT_SERIES: usize = 5_000;
+/// Processes that have telemetry of their own in one interval; the rest goes to a service `(other)`.
+pub const EXPORT_PROCESSES: usize = 1_000;
+/// Spans of two seconds of telemetry; the rest is left out and counted.
+pub const EXPORT_SPANS: usize = 10_000;
+/// Of these, spans of requests that are no model calls.
+pub const EXPORT_REQUEST_SPANS: usize = 4_000;
+/// Alerts and findings whose state is remembered, so that it is told once.
+pub const EXPORT_TOLD: usize = 10_000;

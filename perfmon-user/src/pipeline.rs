@@ -7,9 +7,9 @@ mod intern;
 mod minds;
 mod people;
 mod speech;
-mod tls;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::Arc;
 

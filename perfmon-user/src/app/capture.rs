@@ -73,7 +73,8 @@ pub fn run(capturing: Capturing) {
     let Capturing { probes, mut ring, selector, processes, recorder, watched, batches, counters, stop } = capturing;
     let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns);
     let (out, times) = (Out::default(), Times::default());
-    let mut worker = Worker { probes, selector, processes, recorder, watched, batches, counters, pipeline, out, times, tls: FxHashMap::default() };
+    let mut worker =
+        Worker { probes, selector, processes, recorder, watched, batches, counters, pipeline, out, times, tls: FxHashMap::default() };
     loop {
         let stopping = stop.load(Ordering::Relaxed);
         let now_ns = clock::boot_now_ns();

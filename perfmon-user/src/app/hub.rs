@@ -10,7 +10,7 @@ use crate::aggregate::Aggregate;
 use crate::aggregate::snapshot::Snapshot;
 use crate::clock;
 use crate::counters::Counters;
-use crate::export::jsonl;
+use crate::export::{jsonl, otlp};
 use crate::http::HttpState;
 use crate::record::{Gauges, Record};
 use crate::store::Store;
@@ -58,6 +58,16 @@ impl Consumer for Store {
 }
 
 impl Consumer for jsonl::Writer {
+    fn take(&mut self, records: &Published) {
+        self.offer(records);
+    }
+
+    fn finish(self: Box<Self>) {
+        (*self).finish();
+    }
+}
+
+impl Consumer for otlp::Exporter {
     fn take(&mut self, records: &Published) {
         self.offer(records);
     }

@@ -5,10 +5,12 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::counters::Counters;
+use crate::export::otlp::Deliveries;
 use crate::http::{EventsLost, ProbeState, ProgramStats, Readiness, SelfReport};
 use crate::probe::Probes;
 
 use super::capture::Watched;
+use super::telemetry;
 
 /// CPU shares are means over at least this long.
 const CPU_INTERVAL_NS: u64 = 1_000_000_000;
@@ -16,6 +18,7 @@ const CPU_INTERVAL_NS: u64 = 1_000_000_000;
 /// What reports are made from.
 pub struct Own {
     probes: Arc<Probes>,
+    deliveries: Option<Deliveries>,
     counters: Arc<Counters>,
     cpu: Mutex<Cpu>,
 }
@@ -29,8 +32,8 @@ struct Cpu {
 
 impl Own {
     /// Of a running capture.
-    pub fn new(probes: Arc<Probes>, counters: Arc<Counters>) -> Self {
-        let own = Self { probes, counters, cpu: Mutex::default() };
+    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, counters: Arc<Counters>) -> Self {
+        let own = Self { probes, deliveries, counters, cpu: Mutex::default() };
         own.cpu_percent();
         own
     }
@@ -54,6 +57,7 @@ impl Own {
                 .filter(|cost| cost.runs > 0)
                 .map(|cost| ProgramStats { name: cost.program.into(), runs: cost.runs, run_time_ns: cost.run_ns })
                 .collect(),
+            export: self.deliveries.as_ref().map(telemetry::state).unwrap_or_default(),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::config::{Config, Display, Jsonl, Tier, Ui};
 use crate::counters::Counters;
 use crate::export::jsonl;
+use crate::export::otlp::{Deliveries, Exporter};
 use crate::http::{self, Access, HttpState, Parts};
 use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE};
 use crate::probe::{self, Probes, StartOptions, TierChoice};
@@ -33,7 +34,7 @@ use super::display::{self, Showing};
 use super::hub::{Consumer, Hub};
 use super::own::{Own, readiness};
 use super::recorder::Recorder;
-use super::{Failure, logging, sampler};
+use super::{Failure, logging, sampler, telemetry};
 
 /// Alerts that began longer ago are not taken up again.
 const EARLIER_ALERTS: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -172,13 +173,18 @@ impl Running {
         let (ending, shutdown) = watch::channel(false);
         let store = start_store(config, &self.counters)?;
         let history = store.as_ref().map(Store::reader);
-        let state = HttpState::new(Parts { history, ..self.parts(config, snapshot.clone(), shutdown) });
+        let exporter = telemetry::start(config, snapshot.clone(), &self.counters)?;
+        let deliveries = exporter.as_ref().map(Exporter::deliveries);
+        let state = HttpState::new(Parts { history, ..self.parts(config, snapshot.clone(), deliveries, shutdown) });
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         if let Some(writer) = self.jsonl.take() {
             consumers.push(Box::new(writer));
         }
         if let Some(store) = store {
             consumers.push(Box::new(store));
+        }
+        if let Some(exporter) = exporter {
+            consumers.push(Box::new(exporter));
         }
         let hub = Hub { batches: self.to_hub, snapshots, consumers, counters: self.counters.clone() };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
@@ -204,8 +210,14 @@ impl Running {
         Ok(status)
     }
 
-    fn parts(&self, config: &Config, snapshot: watch::Receiver<Arc<Snapshot>>, shutdown: watch::Receiver<bool>) -> Parts {
-        let own = Own::new(self.probes.clone(), self.counters.clone());
+    fn parts(
+        &self,
+        config: &Config,
+        snapshot: watch::Receiver<Arc<Snapshot>>,
+        deliveries: Option<Deliveries>,
+        shutdown: watch::Receiver<bool>,
+    ) -> Parts {
+        let own = Own::new(self.probes.clone(), deliveries, self.counters.clone());
         let watched = self.watched.clone();
         Parts {
             access: Access::new(config.listen, &config.http.hosts, config.http.token.clone()),

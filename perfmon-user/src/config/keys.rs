@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::alert_keys;
 use super::duration;
+use super::export_keys;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
 use super::node::{Checked, Node};
 use super::settings::{Config, EndpointRule, Jsonl, LogLevel, ServiceRule, Tier, Ui};
@@ -301,6 +302,20 @@ pub(super) static KEYS: &[Key<Config>] = &[
     alert_keys::MEMORY_USAGE,
     alert_keys::CPU_USAGE,
     alert_keys::DISK_USAGE,
+    export_keys::INTERVAL,
+    export_keys::SPAN_RATE,
+    export_keys::METRICS_ONLY,
+    export_keys::QUEUE,
+    export_keys::ENVIRONMENT,
+    export_keys::SERVICE_NAME,
+    export_keys::RESOURCE_ATTRIBUTES,
+    export_keys::LOGFIRE_TOKEN,
+    export_keys::LOGFIRE_BASE_URL,
+    export_keys::LOGFIRE_SEND,
+    export_keys::OTLP_ENDPOINT,
+    export_keys::OTLP_HEADERS,
+    export_keys::OTLP_TIMEOUT,
+    export_keys::OTLP_COMPRESSION,
 ];
 
 /// The shortest time that history may be kept.

@@ -7,6 +7,8 @@ mod alert_keys;
 mod alerts;
 mod document;
 mod duration;
+mod export;
+mod export_keys;
 mod file;
 mod key;
 mod keys;
@@ -23,6 +25,7 @@ use std::path::Path;
 pub use alerts::{AlertRule, Alerts};
 pub use document::document;
 pub use duration::parse as parse_duration;
+pub use export::{Export, ExportTarget, Secret, Signal};
 pub use node::Node;
 pub use origin::{Origin, Problem};
 pub use print::print;
@@ -95,6 +98,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     if let Some(file) = &sources.file {
         loading.file(file);
     }
+    loading.standard_env(&sources.env);
     loading.env(&sources.env);
     loading.flags(&sources.flags);
     if loading.problems.is_empty() {
@@ -132,6 +136,19 @@ impl Loading {
             match KEYS.iter().find(|key| key.about.env() == *name) {
                 Some(key) => self.set(key, &Node::word(value.as_str()), Origin::Env(name.as_str().into()), |fault| outside(name, fault)),
                 None => self.problems.push(Problem::new(name, unknown(name, names.iter().map(String::as_str)))),
+            }
+        }
+    }
+
+    /// Variables that other programs know too; those with perfmon's own names win.
+    fn standard_env(&mut self, env: &[(String, String)]) {
+        for (name, value) in env.iter().filter(|(_, value)| !value.is_empty()) {
+            let Some(variable) = export_keys::standard(name) else { continue };
+            match (variable.set)(&mut self.loaded.config.export, value) {
+                Ok(()) => {
+                    variable.key.map(|key| self.loaded.origins.insert(key, Origin::Env(name.as_str().into())));
+                }
+                Err(message) => self.problems.push(Problem::new(name, message)),
             }
         }
     }

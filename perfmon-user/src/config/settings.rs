@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::alerts::{self, Alerts};
+use super::export::Export;
 use super::{Origin, Problem};
 
 /// Everything that can be set.
@@ -32,6 +33,8 @@ pub struct Config {
     pub targets: Targets,
     /// Who may ask the HTTP server.
     pub http: Http,
+    /// Where telemetry goes.
+    pub export: Export,
     /// The user's own endpoint templates.
     pub endpoints: Vec<EndpointRule>,
     /// The user's own service names.
@@ -54,6 +57,7 @@ impl Default for Config {
             capture: Capture::default(),
             targets: Targets::default(),
             http: Http::default(),
+            export: Export::default(),
             endpoints: Vec::new(),
             services: Vec::new(),
             alerts: Alerts::default(),
@@ -285,6 +289,9 @@ pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, O
     }
     if config.ui == Ui::Table && config.jsonl == Some(Jsonl::Stdout) {
         problems.push(Problem::new(place("jsonl"), "records and the table would share standard output; name a file, or use --ui none"));
+    }
+    if let Err(faults) = config.export.targets() {
+        problems.extend(faults.into_iter().map(|(path, message)| Problem::new(place(path), message)));
     }
     for (index, rule) in config.services.iter().enumerate() {
         if rule.exe.is_some() == rule.port.is_some() {

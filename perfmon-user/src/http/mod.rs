@@ -45,7 +45,7 @@ use crate::store;
 pub use access::Access;
 pub use alive::Readiness;
 pub use metrics::document as metrics_document;
-pub use own::{EventsLost, ProbeState, ProgramStats, SelfReport};
+pub use own::{EventsLost, ExportState, ProbeState, ProgramStats, SelfReport};
 use recent::Recent;
 use series::Series;
 

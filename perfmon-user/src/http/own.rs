@@ -33,6 +33,33 @@ pub struct SelfReport {
     pub probes: Vec<ProbeState>,
     /// Kernel statistics of each program, empty unless the kernel keeps them.
     pub programs: Vec<ProgramStats>,
+    /// Deliveries of telemetry; empty when nobody wants any.
+    pub export: Vec<ExportState>,
+}
+
+/// How a receiver stands with one signal. Items are spans, points or log records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExportState {
+    /// `logfire` or `otlp`.
+    pub target: String,
+    /// `traces` | `metrics` | `logs`.
+    pub signal: &'static str,
+    /// Where.
+    pub url: String,
+    /// Items that wait.
+    pub queued: u64,
+    /// Bytes that wait.
+    pub queued_bytes: u64,
+    /// Items delivered.
+    pub sent: u64,
+    /// Items that the receiver refused for good.
+    pub refused: u64,
+    /// Items dropped because too many waited.
+    pub dropped: u64,
+    /// Deliveries tried again.
+    pub retries: u64,
+    /// What went wrong last; null when the last delivery was taken.
+    pub last_error: Option<String>,
 }
 
 /// Lost events.

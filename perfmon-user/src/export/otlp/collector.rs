@@ -1,0 +1,133 @@
+//! The thread that collects: records become metrics of an interval, spans and log records, and these become envelopes.
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use tokio::sync::watch;
+
+use super::delivery::Deliveries;
+use super::envelope::{Request, pack};
+use super::logs::Logs;
+use super::metrics::Metrics;
+use super::resource::{Common, Resources};
+use super::spans::Spans;
+use super::{Batch, Clocks};
+use crate::aggregate::snapshot::Snapshot;
+use crate::config::Export;
+use crate::counters::Counters;
+use crate::record::Record;
+
+/// How often spans and log records are sent.
+const EVENTS_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What the thread owns.
+#[derive(Debug)]
+pub struct Collector {
+    resources: Resources,
+    metrics: Metrics,
+    /// None when only metrics are wanted.
+    spans: Option<Spans>,
+    logs: Logs,
+    deliveries: Deliveries,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    interval: Duration,
+    clocks: Clocks,
+    counters: Arc<Counters>,
+}
+
+impl Collector {
+    /// Nothing collected yet.
+    pub fn new(
+        settings: &Export,
+        deliveries: Deliveries,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        clocks: Clocks,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let resources = Resources::new(Common {
+            host: host_name(),
+            environment: settings.environment.clone(),
+            own_service: settings.service_name.as_str().into(),
+            attributes: settings.resource_attributes.clone(),
+        });
+        let metrics = Metrics::new((clocks.wall)(), resources.host());
+        let spans = (!settings.metrics_only).then(|| Spans::new(settings.span_rate));
+        Self { resources, metrics, spans, logs: Logs::default(), deliveries, snapshots, interval: settings.interval, clocks, counters }
+    }
+
+    /// Collects until the sender of the batches is gone, and then sends the rest.
+    pub fn run(mut self, batches: &Receiver<Batch>) {
+        let (mut metrics_due, mut events_due) = (self.steady() + self.interval, self.steady() + EVENTS_INTERVAL);
+        loop {
+            match batches.recv_timeout(metrics_due.min(events_due).saturating_sub(self.steady())) {
+                Ok(batch) => self.take(&batch),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let now = self.steady();
+            if now >= events_due {
+                self.send_events();
+                events_due = now + EVENTS_INTERVAL;
+            }
+            if now >= metrics_due {
+                self.send_metrics();
+                metrics_due = now.max(metrics_due + self.interval);
+            }
+        }
+        self.send_events();
+        self.send_metrics();
+        self.deliveries.close();
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::from_nanos((self.clocks.steady_ns)())
+    }
+
+    fn take(&mut self, batch: &[Record]) {
+        for record in batch {
+            if let Record::Process(process) = record {
+                self.resources.learn(process);
+            }
+            self.metrics.add(record);
+        }
+        if let Some(spans) = &mut self.spans {
+            spans.add(batch);
+        }
+        self.logs.add(batch, (self.clocks.wall)());
+    }
+
+    fn send_events(&mut self) {
+        if let Some(spans) = &mut self.spans {
+            let (resource_spans, left_out) = spans.take(&self.resources);
+            self.counters.export_spans_left_out.add(left_out);
+            self.send(ExportTraceServiceRequest { resource_spans });
+        }
+        let resource_logs = self.logs.take(&self.resources);
+        self.send(ExportLogsServiceRequest { resource_logs });
+    }
+
+    fn send_metrics(&mut self) {
+        let gauges = self.snapshots.borrow().gauges.clone();
+        let (resource_metrics, overflowed) = self.metrics.take((self.clocks.wall)(), &gauges, processes(), &self.resources);
+        self.counters.export_series_overflowed.add(overflowed);
+        self.send(ExportMetricsServiceRequest { resource_metrics });
+    }
+
+    fn send<R: Request>(&self, request: R) {
+        pack(request).iter().for_each(|envelope| self.deliveries.push(envelope));
+    }
+}
+
+/// The host's name, as the kernel has it.
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_string()).unwrap_or_default()
+}
+
+/// How many processes the host has.
+fn processes() -> Option<u64> {
+    let names = std::fs::read_dir("/proc").ok()?.filter_map(Result::ok).map(|entry| entry.file_name());
+    Some(names.filter(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit)).count() as u64)
+}

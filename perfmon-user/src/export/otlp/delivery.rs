@@ -1,0 +1,213 @@
+//! The threads that deliver, one for each receiver and signal, each with its lane. Trouble is said when it begins and when it ends, not in
+//! between.
+use std::io;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
+
+use ureq::tls::RootCerts;
+
+use super::Clocks;
+use super::envelope::Envelope;
+use super::lane::{Figures, Lane, Next, Outcome};
+use super::post::Poster;
+use crate::config::{ExportTarget, Signal};
+use crate::counters::Counters;
+use crate::export::logfire;
+
+/// How a receiver stands with one signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetFigures {
+    /// What messages call it.
+    pub name: String,
+    /// What it gets.
+    pub signal: Signal,
+    /// Where, without a query.
+    pub url: String,
+    /// The figures.
+    pub figures: Figures,
+}
+
+/// All lanes; clones are the same lanes.
+#[derive(Clone, Debug)]
+pub struct Deliveries(Vec<Arc<Shared>>);
+
+/// What the collector and a delivering thread share.
+#[derive(Debug)]
+struct Shared {
+    target: ExportTarget,
+    state: Mutex<State>,
+    changed: Condvar,
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug)]
+struct State {
+    lane: Lane,
+    /// Nothing more comes.
+    closing: bool,
+    /// Losses that were counted.
+    counted: (u64, u64),
+    overflowing: bool,
+}
+
+impl Deliveries {
+    /// Starts the threads; `running` is dropped by the last one that ends.
+    pub fn start(
+        targets: &[ExportTarget],
+        bound: usize,
+        clocks: Clocks,
+        counters: &Arc<Counters>,
+        running: SyncSender<()>,
+    ) -> io::Result<Self> {
+        let roots = super::post::roots(targets);
+        let lanes = targets.iter().map(|target| Shared::start(target, bound, clocks, &roots, counters.clone(), running.clone()));
+        lanes.collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Hands an envelope to everybody who gets its signal.
+    pub fn push(&self, envelope: &Envelope) {
+        for shared in self.0.iter().filter(|shared| shared.target.signal == envelope.signal) {
+            let mut state = shared.lock();
+            let overflowing = state.lane.push(envelope.clone());
+            if overflowing && !state.overflowing {
+                let (target, signal) = (shared.target.name.as_str(), envelope.signal.name());
+                tracing::warn!(target, signal, "Too much telemetry waits for delivery; the oldest is dropped and counted.");
+            }
+            state.overflowing = overflowing;
+            shared.count(&mut state);
+            shared.changed.notify_one();
+        }
+    }
+
+    /// Nothing more comes: what waits is tried once more.
+    pub fn close(&self) {
+        for shared in &self.0 {
+            let mut state = shared.lock();
+            state.closing = true;
+            state.lane.hurry();
+            shared.changed.notify_one();
+        }
+    }
+
+    /// How they stand.
+    pub fn figures(&self) -> Vec<TargetFigures> {
+        let figures = |shared: &Arc<Shared>| {
+            let ExportTarget { name, signal, url, .. } = &shared.target;
+            let url = url.split(['?', '#']).next().unwrap_or_default().to_string();
+            TargetFigures { name: name.clone(), signal: *signal, url, figures: shared.lock().lane.figures() }
+        };
+        self.0.iter().map(figures).collect()
+    }
+}
+
+impl Shared {
+    fn start(
+        target: &ExportTarget,
+        bound: usize,
+        clocks: Clocks,
+        roots: &RootCerts,
+        counters: Arc<Counters>,
+        running: SyncSender<()>,
+    ) -> io::Result<Arc<Self>> {
+        let state = State { lane: Lane::new(bound), closing: false, counted: (0, 0), overflowing: false };
+        let shared = Arc::new(Self { target: target.clone(), state: Mutex::new(state), changed: Condvar::new(), counters });
+        let poster = Poster::new(target.clone(), roots);
+        let lane = shared.clone();
+        Builder::new().name(format!("export {}", target.signal.name())).spawn(move || {
+            lane.deliver(&poster, clocks);
+            drop(running);
+        })?;
+        Ok(shared)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deliver(&self, poster: &Poster, clocks: Clocks) {
+        if let Some(url) = &self.target.check_url {
+            logfire::check(poster, url);
+        }
+        let mut trouble = Trouble::default();
+        while let Some(envelope) = self.next(clocks) {
+            let outcome = poster.send(&envelope, (clocks.wall)());
+            trouble.tell(&self.target, &outcome);
+            let mut state = self.lock();
+            let unreachable = matches!(outcome, Outcome::Again { .. });
+            state.lane.answered((clocks.steady_ns)(), outcome);
+            if unreachable && state.closing {
+                let lost = state.lane.give_up();
+                tracing::error!(
+                    target = self.target.name,
+                    signal = self.target.signal.name(),
+                    lost,
+                    "Telemetry is lost: it could not be delivered."
+                );
+            }
+            self.count(&mut state);
+        }
+    }
+
+    /// Waits for something to send; `None` at the end.
+    fn next(&self, clocks: Clocks) -> Option<Envelope> {
+        let mut state = self.lock();
+        loop {
+            state = match state.lane.next((clocks.steady_ns)()) {
+                Next::Send(envelope) => return Some(envelope),
+                Next::Wait(time) => self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0,
+                Next::Idle if state.closing => return None,
+                Next::Idle => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Counts what was lost since it was counted last.
+    fn count(&self, state: &mut State) {
+        let Figures { dropped, failed, .. } = state.lane.figures();
+        self.counters.export_items_dropped.add(dropped - state.counted.0);
+        self.counters.export_items_refused.add(failed - state.counted.1);
+        state.counted = (dropped, failed);
+    }
+}
+
+/// The trouble that was told.
+#[derive(Debug, Default)]
+struct Trouble(Option<Kind>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Unreachable,
+    Forbidden,
+    Refused,
+    Partial,
+}
+
+impl Trouble {
+    fn tell(&mut self, target: &ExportTarget, outcome: &Outcome) {
+        let (kind, why) = match outcome {
+            Outcome::TooLarge => return,
+            Outcome::Taken { why: None, .. } => (None, ""),
+            Outcome::Taken { why: Some(why), .. } => (Some(Kind::Partial), why.as_str()),
+            Outcome::Again { why, .. } => (Some(Kind::Unreachable), why.as_str()),
+            Outcome::Refused { forbidden: true, why } => (Some(Kind::Forbidden), why.as_str()),
+            Outcome::Refused { forbidden: false, why } => (Some(Kind::Refused), why.as_str()),
+        };
+        if kind == self.0 {
+            return;
+        }
+        let (name, signal, url) = (target.name.as_str(), target.signal.name(), target.url.split('?').next());
+        match kind {
+            None => tracing::info!(target = name, signal, "Telemetry is delivered again."),
+            Some(Kind::Unreachable) => {
+                tracing::warn!(target = name, signal, url, why, "Telemetry cannot be delivered; it waits and is tried again.")
+            }
+            Some(Kind::Forbidden) => {
+                tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver refuses the token; check it.");
+            }
+            Some(Kind::Refused) => tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver refuses it."),
+            Some(Kind::Partial) => tracing::warn!(target = name, signal, url, why, "The receiver refuses a part of the telemetry."),
+        }
+        self.0 = kind;
+    }
+}

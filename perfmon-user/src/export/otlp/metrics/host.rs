@@ -1,0 +1,159 @@
+//! Samples of processes and the host: shares are means over the interval, times and bytes its sums, the rest the newest sample.
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::sheet::Sheet;
+use crate::export::otlp::attribute::Attributes;
+use crate::export::otlp::instrument as of;
+use crate::record::{Gauges, Origin, Process, System};
+
+/// A mean weighted by time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mean {
+    weighted: f64,
+    ns: u64,
+}
+
+impl Mean {
+    fn add(&mut self, value: f64, ns: u64) {
+        self.weighted += value * ns as f64;
+        self.ns += ns;
+    }
+
+    fn value(self) -> Option<f64> {
+        (self.ns > 0).then(|| self.weighted / self.ns as f64)
+    }
+}
+
+/// Samples of a process.
+#[derive(Debug, Default)]
+pub struct ProcessSums {
+    newest: Option<Process>,
+    cpu: Mean,
+    switches: u64,
+    read: u64,
+    written: u64,
+}
+
+impl ProcessSums {
+    /// Counts a sample.
+    pub fn add(&mut self, sample: &Process) {
+        sample.cpu_percent.into_iter().for_each(|percent| self.cpu.add(percent / 100.0, sample.interval_ms.0));
+        self.switches += sample.context_switches.unwrap_or(0);
+        self.read += sample.read_bytes.unwrap_or(0);
+        self.written += sample.write_bytes.unwrap_or(0);
+        self.newest = Some(sample.clone());
+    }
+
+    /// Puts the sums on the sheet.
+    pub fn write(&self, sheet: &mut Sheet) {
+        let Some(newest) = &self.newest else { return };
+        if let Some(share) = self.cpu.value() {
+            sheet.value(&of::PROCESS_CPU_UTILIZATION, share, vec![]);
+            sheet.value(&of::PROCESS_CPU_TIME, self.cpu.weighted / 1e9, vec![]);
+        }
+        sheet.count(&of::PROCESS_MEMORY, newest.memory_rss_bytes, vec![]);
+        sheet.count(&of::PROCESS_THREADS, newest.threads, vec![]);
+        sheet.value(&of::PROCESS_UPTIME, newest.uptime_s, vec![]);
+        newest.open_files.into_iter().for_each(|files| sheet.count(&of::PROCESS_DESCRIPTORS, files, vec![]));
+        newest.context_switches.into_iter().for_each(|_| sheet.count(&of::PROCESS_SWITCHES, self.switches, vec![]));
+        let directions = [("read", newest.read_bytes, self.read), ("write", newest.write_bytes, self.written)];
+        for (direction, known, bytes) in directions {
+            if known.is_some() {
+                sheet.count(&of::PROCESS_IO, bytes, Attributes::default().add("disk.io.direction", direction).take());
+            }
+        }
+    }
+}
+
+/// Samples of the host.
+#[derive(Debug, Default)]
+pub struct SystemSums {
+    newest: Option<System>,
+    processes: Option<u64>,
+    cpu: Mean,
+    disks: FxHashMap<(Arc<str>, &'static str), u64>,
+    network: FxHashMap<(Arc<str>, &'static str), u64>,
+}
+
+impl SystemSums {
+    /// Counts a sample.
+    pub fn add(&mut self, sample: &System) {
+        sample.cpu_percent.into_iter().for_each(|percent| self.cpu.add(percent / 100.0, sample.interval_ms.0));
+        for disk in &sample.disks {
+            for (direction, bytes) in [("read", disk.read_bytes), ("write", disk.write_bytes)] {
+                bytes.into_iter().for_each(|bytes| *self.disks.entry((disk.mount.clone(), direction)).or_default() += bytes);
+            }
+        }
+        for interface in &sample.network {
+            for (direction, bytes) in [("receive", interface.rx_bytes), ("transmit", interface.tx_bytes)] {
+                *self.network.entry((interface.name.clone(), direction)).or_default() += bytes;
+            }
+        }
+        self.newest = Some(sample.clone());
+    }
+
+    /// Sets how many processes there are.
+    pub fn processes(&mut self, count: u64) {
+        self.processes = Some(count);
+    }
+
+    /// Puts the sums on the sheet.
+    pub fn write(&self, sheet: &mut Sheet) {
+        self.processes.into_iter().for_each(|count| sheet.count(&of::SYSTEM_PROCESSES, count, vec![]));
+        let Some(newest) = &self.newest else { return };
+        let state = |state: &str| Attributes::default().add("state", state).take();
+        if let Some(share) = self.cpu.value() {
+            sheet.value(&of::SYSTEM_CPU, share, vec![]);
+            sheet.value(&of::SYSTEM_CPU_SIMPLE, share, vec![]);
+        }
+        let used = newest.memory_percent / 100.0;
+        sheet.value(&of::SYSTEM_MEMORY, 1.0 - used, state("available"));
+        sheet.value(&of::SYSTEM_MEMORY, used, state("used"));
+        newest.swap_percent.into_iter().for_each(|percent| sheet.value(&of::SYSTEM_SWAP, percent / 100.0, state("used")));
+        sheet.value(&of::SYSTEM_LOAD, newest.load_1m, vec![]);
+        let mount = "system.filesystem.mountpoint";
+        for disk in &newest.disks {
+            sheet.value(&of::SYSTEM_FILESYSTEM, disk.used_percent / 100.0, Attributes::default().add(mount, &*disk.mount).take());
+        }
+        for ((name, direction), bytes) in &self.disks {
+            let attributes = Attributes::default().add(mount, &**name).add("disk.io.direction", *direction).take();
+            sheet.count(&of::SYSTEM_DISK_IO, *bytes, attributes);
+        }
+        for ((name, direction), bytes) in &self.network {
+            let attributes = Attributes::default().add("network.interface.name", &**name).add("network.io.direction", *direction).take();
+            sheet.count(&of::SYSTEM_NETWORK_IO, *bytes, attributes);
+        }
+    }
+}
+
+/// Requests under way, by process and method. What there was in the interval before is told as 0 when it is over.
+#[derive(Debug, Default)]
+pub struct Active {
+    counts: FxHashMap<(u32, Arc<str>), (Arc<Origin>, u64)>,
+}
+
+impl Active {
+    /// Takes what is under way now.
+    pub fn set(&mut self, gauges: &Gauges) {
+        self.counts.retain(|_, (_, count)| std::mem::take(count) > 0);
+        for request in &gauges.in_flight {
+            let key = (request.origin.pid, request.method.clone());
+            self.counts.entry(key).or_insert_with(|| (request.origin.clone(), 0)).1 += 1;
+        }
+    }
+
+    /// Processes with requests under way.
+    pub fn origins(&self) -> impl Iterator<Item = &Arc<Origin>> {
+        self.counts.values().map(|(origin, _)| origin)
+    }
+
+    /// Puts those of a process on the sheet.
+    pub fn write(&self, pid: u32, sheet: &mut Sheet) {
+        for ((_, method), (_, count)) in self.counts.iter().filter(|((owner, _), _)| *owner == pid) {
+            let attributes = Attributes::default().add("http.request.method", super::http::method(Some(method))).take();
+            sheet.count(&of::HTTP_SERVER_ACTIVE, *count, attributes);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! HTTP exchanges: durations and body sizes by method, status, route or destination. Streaming exchanges stand with their first byte,
+//! as everywhere in perfmon.
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+
+use super::series::Key;
+use super::sheet::Sheet;
+use crate::export::otlp::attribute::{Attributes, address};
+use crate::export::otlp::exponential::Distribution;
+use crate::export::otlp::failure::{self, Failure};
+use crate::export::otlp::instrument as of;
+use crate::record::{Request, Side};
+
+/// Methods that stand for themselves (RFC 9110, RFC 5789); others are `_OTHER`.
+const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
+
+/// What tells HTTP series apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HttpKey {
+    side: Option<Side>,
+    method: &'static str,
+    secure: bool,
+    status: Option<u16>,
+    /// Server: the endpoint. Client: the destination.
+    place: Option<Arc<str>>,
+    failure: Option<Failure>,
+    version: &'static str,
+}
+
+/// The method, if it is a known one.
+pub fn method(method: Option<&str>) -> &'static str {
+    METHODS.into_iter().find(|known| Some(*known) == method).unwrap_or("_OTHER")
+}
+
+/// `network.protocol.version`.
+pub fn version(protocol: &str) -> &'static str {
+    match protocol {
+        "http/1.0" => "1.0",
+        "h2" | "grpc" => "2",
+        _ => "1.1",
+    }
+}
+
+impl HttpKey {
+    /// The series of a request.
+    pub fn of(request: &Request) -> Self {
+        let place = match request.side {
+            Side::Server => &request.endpoint,
+            Side::Client => &request.destination,
+        };
+        Self {
+            side: Some(request.side),
+            method: method(request.method.as_deref()),
+            secure: request.tls,
+            status: request.status_code,
+            place: place.clone(),
+            failure: failure::of(request),
+            version: version(request.protocol),
+        }
+    }
+
+    fn attributes(&self) -> Vec<KeyValue> {
+        let mut attributes = Attributes::default();
+        let Some(side) = self.side else { return attributes.add("otel.metric.overflow", true).take() };
+        attributes
+            .add("http.request.method", self.method)
+            .add("url.scheme", if self.secure { "https" } else { "http" })
+            .add("network.protocol.version", self.version)
+            .maybe("http.response.status_code", self.status.map(u64::from))
+            .maybe("error.type", self.failure.map(failure::name));
+        match side {
+            Side::Server => {
+                attributes.maybe("http.route", self.place.as_deref());
+            }
+            Side::Client => {
+                let place = self.place.as_deref().map(address);
+                attributes.maybe("server.address", place.map(|(host, _)| host));
+                attributes.maybe("server.port", place.and_then(|(_, port)| port));
+            }
+        }
+        attributes.take()
+    }
+}
+
+impl Key for HttpKey {
+    fn overflow() -> Self {
+        Self { side: None, method: "", secure: false, status: None, place: None, failure: None, version: "" }
+    }
+}
+
+/// What a series counted.
+#[derive(Debug, Default)]
+pub struct HttpSums {
+    server: Sides,
+    client: Sides,
+}
+
+#[derive(Debug, Default)]
+struct Sides {
+    duration: Distribution,
+    request_size: Distribution,
+    response_size: Distribution,
+    unmeasured: u64,
+}
+
+impl HttpSums {
+    /// Counts a request.
+    pub fn add(&mut self, request: &Request) {
+        let sums = match request.side {
+            Side::Server => &mut self.server,
+            Side::Client => &mut self.client,
+        };
+        match request.latency() {
+            Some(latency) => sums.duration.record(latency.0),
+            None => sums.unmeasured += 1,
+        }
+        request.request_size.into_iter().for_each(|size| sums.request_size.record(size));
+        request.response_size.into_iter().for_each(|size| sums.response_size.record(size));
+    }
+
+    /// Puts the sums on the sheet. An overflow series may have both sides, any other has one.
+    pub fn write(&self, key: &HttpKey, sheet: &mut Sheet) {
+        let attributes = key.attributes();
+        let server = [&of::HTTP_SERVER_DURATION, &of::HTTP_SERVER_REQUEST_SIZE, &of::HTTP_SERVER_RESPONSE_SIZE];
+        let client = [&of::HTTP_CLIENT_DURATION, &of::HTTP_CLIENT_REQUEST_SIZE, &of::HTTP_CLIENT_RESPONSE_SIZE];
+        for (sums, [duration, request_size, response_size]) in [(&self.server, server), (&self.client, client)] {
+            sheet.distribution(duration, &sums.duration, &attributes);
+            sheet.distribution(request_size, &sums.request_size, &attributes);
+            sheet.distribution(response_size, &sums.response_size, &attributes);
+        }
+        for (sums, side) in [(&self.server, "server"), (&self.client, "client")] {
+            if sums.unmeasured > 0 {
+                let mut attributes_with_side = attributes.clone();
+                attributes_with_side.extend(Attributes::default().add("perfmon.side", side).take());
+                sheet.count(&of::HTTP_UNMEASURED, sums.unmeasured, attributes_with_side);
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Metrics of one interval: records in, OTLP metrics out. Histograms and counters begin anew with each interval, so figures that are lost
+//! with a refused delivery are lost once. A record that counts is in exactly one point, so the counts add up to the records.
+mod host;
+pub mod http;
+pub mod model;
+mod series;
+mod sheet;
+
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
+use rustc_hash::FxHashMap;
+
+use self::host::{Active, ProcessSums, SystemSums};
+use self::http::{HttpKey, HttpSums};
+use self::model::{McpKey, McpSums, ModelKey, ModelSums};
+use self::series::{Room, Series};
+use self::sheet::{Sheet, Span};
+use super::resource::Resources;
+use crate::limits;
+use crate::record::{Gauges, Origin, Record, WallTime};
+
+/// All that an interval counted.
+#[derive(Debug)]
+pub struct Metrics {
+    /// When perfmon began: the start of what is not a delta.
+    began: WallTime,
+    /// End of the interval before.
+    since: WallTime,
+    owners: FxHashMap<Owner, Sums>,
+    room: Room,
+    active: Active,
+    /// Who the host's figures belong to.
+    host: Arc<Origin>,
+}
+
+/// Whose sums.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Owner {
+    service: Arc<str>,
+    pid: u32,
+}
+
+/// The sums of one process.
+#[derive(Debug)]
+struct Sums {
+    origin: Arc<Origin>,
+    http: Series<HttpKey, HttpSums>,
+    models: Series<ModelKey, ModelSums>,
+    mcp: Series<McpKey, McpSums>,
+    process: ProcessSums,
+    system: SystemSums,
+}
+
+impl Metrics {
+    /// Nothing counted yet; `host` is who the host's figures belong to.
+    pub fn new(now: WallTime, host: Arc<Origin>) -> Self {
+        Self { began: now, since: now, owners: FxHashMap::default(), room: Room::default(), active: Active::default(), host }
+    }
+
+    /// Counts a record.
+    pub fn add(&mut self, record: &Record) {
+        match record {
+            Record::Request(request) if request.counts() => {
+                let (sums, room) = self.sums(&request.origin);
+                sums.http.at(HttpKey::of(request), room).add(request);
+            }
+            Record::Llm(call) => {
+                let (sums, room) = self.sums(&call.origin);
+                sums.models.at(ModelKey::of(call), room).add(call);
+            }
+            Record::Tool(tool) => {
+                if let Some(key) = McpKey::of(tool) {
+                    let (sums, room) = self.sums(&tool.origin);
+                    sums.mcp.at(key, room).add(tool);
+                }
+            }
+            Record::Process(sample) => self.sums(&sample.origin).0.process.add(sample),
+            Record::System(sample) => {
+                let host = self.host.clone();
+                self.sums(&host).0.system.add(sample);
+            }
+            _ => {}
+        }
+    }
+
+    fn sums(&mut self, origin: &Arc<Origin>) -> (&mut Sums, &mut Room) {
+        let mut owner = Owner { service: origin.service.clone(), pid: origin.pid };
+        let mut origin = origin;
+        let other;
+        if self.owners.len() >= limits::EXPORT_PROCESSES && !self.owners.contains_key(&owner) {
+            other = Arc::new(Origin { service: "(other)".into(), ..Origin::unknown(0) });
+            owner = Owner { service: other.service.clone(), pid: 0 };
+            origin = &other;
+            self.room.overflowed += 1;
+        }
+        (self.owners.entry(owner).or_insert_with(|| Sums::of(origin.clone())), &mut self.room)
+    }
+
+    /// Ends the interval: its metrics by resource, and how many records stand in overflow series. The next begins. `processes` are
+    /// those of the host.
+    pub fn take(&mut self, now: WallTime, gauges: &Gauges, processes: Option<u64>, resources: &Resources) -> (Vec<ResourceMetrics>, u64) {
+        self.active.set(gauges);
+        let with_active: Vec<Arc<Origin>> = self.active.origins().cloned().collect();
+        for origin in with_active {
+            self.sums(&origin);
+        }
+        if let Some(processes) = processes {
+            let host = self.host.clone();
+            self.sums(&host).0.system.processes(processes);
+        }
+        let span = Span { began: self.began, since: self.since, until: now };
+        self.since = now;
+        let overflowed = std::mem::take(&mut self.room).overflowed;
+        let owners = std::mem::take(&mut self.owners);
+        let of_resource = |sums: &Sums| {
+            let mut sheet = Sheet::new(span);
+            sums.write(&self.active, &mut sheet);
+            let resource = Some(resources.resource(&sums.origin));
+            sheet.finish().map(|metrics| ResourceMetrics { resource, scope_metrics: vec![metrics], ..ResourceMetrics::default() })
+        };
+        (owners.values().filter_map(of_resource).collect(), overflowed)
+    }
+}
+
+impl Sums {
+    fn of(origin: Arc<Origin>) -> Self {
+        Self {
+            origin,
+            http: Series::default(),
+            models: Series::default(),
+            mcp: Series::default(),
+            process: ProcessSums::default(),
+            system: SystemSums::default(),
+        }
+    }
+
+    fn write(&self, active: &Active, sheet: &mut Sheet) {
+        self.http.iter().for_each(|(key, sums)| sums.write(key, sheet));
+        self.models.iter().for_each(|(key, sums)| sums.write(key, sheet));
+        self.mcp.iter().for_each(|(key, sums)| sums.write(key, sheet));
+        self.process.write(sheet);
+        self.system.write(sheet);
+        active.write(self.origin.pid, sheet);
+    }
+}

@@ -1,0 +1,161 @@
+//! Model calls: duration, tokens, first content, cost; and tool calls over MCP. Tokens and cost are counted on the caller's side only, so
+//! that a model server on the same host does not count them twice.
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+
+use super::series::Key;
+use super::sheet::Sheet;
+use crate::export::otlp::attribute::{Attributes, address};
+use crate::export::otlp::exponential::Distribution;
+use crate::export::otlp::instrument as of;
+use crate::export::otlp::provider;
+use crate::record::{Llm, Side, Tool};
+
+/// What tells series of model calls apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ModelKey(Option<Known>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Known {
+    side: Side,
+    provider: Arc<str>,
+    operation: &'static str,
+    request_model: Option<Arc<str>>,
+    response_model: Option<Arc<str>>,
+    destination: Option<Arc<str>>,
+    error_type: Option<Arc<str>>,
+}
+
+impl ModelKey {
+    /// The series of a call.
+    pub fn of(call: &Llm) -> Self {
+        Self(Some(Known {
+            side: call.side,
+            provider: call.provider.clone(),
+            operation: provider::operation(call.api),
+            request_model: call.request_model.clone(),
+            response_model: call.response_model.clone(),
+            destination: call.destination.clone(),
+            error_type: call.error_type.clone(),
+        }))
+    }
+
+    fn attributes(&self) -> Vec<KeyValue> {
+        let mut attributes = Attributes::default();
+        let Some(known) = &self.0 else { return attributes.add("otel.metric.overflow", true).take() };
+        let place = known.destination.as_deref().map(address);
+        attributes
+            .add("gen_ai.operation.name", known.operation)
+            .add("gen_ai.provider.name", provider::name(&known.provider))
+            .add("gen_ai.system", &*known.provider)
+            .maybe("gen_ai.request.model", known.request_model.as_deref())
+            .maybe("gen_ai.response.model", known.response_model.as_deref())
+            .maybe("server.address", place.map(|(host, _)| host))
+            .maybe("server.port", place.and_then(|(_, port)| port))
+            .maybe("error.type", known.error_type.as_deref());
+        attributes.take()
+    }
+}
+
+impl Key for ModelKey {
+    fn overflow() -> Self {
+        Self(None)
+    }
+}
+
+/// What a series of model calls counted.
+#[derive(Debug, Default)]
+pub struct ModelSums {
+    duration: Distribution,
+    input: Distribution,
+    output: Distribution,
+    first_chunk: Distribution,
+    cost: Distribution,
+    server_duration: Distribution,
+    server_first_token: Distribution,
+}
+
+impl ModelSums {
+    /// Counts a call.
+    pub fn add(&mut self, call: &Llm) {
+        let (duration, first) = match call.side {
+            Side::Client => (&mut self.duration, &mut self.first_chunk),
+            Side::Server => (&mut self.server_duration, &mut self.server_first_token),
+        };
+        call.response_time_ms.into_iter().for_each(|time| duration.record(time.0));
+        call.time_to_first_token_ms.into_iter().for_each(|time| first.record(time.0));
+        if call.side == Side::Client {
+            call.input_tokens.into_iter().for_each(|tokens| self.input.record(tokens));
+            call.output_tokens.into_iter().for_each(|tokens| self.output.record(tokens));
+            let nano_dollars = call.cost_usd.map(|cost| (cost / of::MODEL_COST.scale).round() as u64);
+            nano_dollars.into_iter().for_each(|cost| self.cost.record(cost));
+        }
+    }
+
+    /// Puts the sums on the sheet.
+    pub fn write(&self, key: &ModelKey, sheet: &mut Sheet) {
+        let attributes = key.attributes();
+        sheet.distribution(&of::MODEL_DURATION, &self.duration, &attributes);
+        sheet.distribution(&of::MODEL_FIRST_CHUNK, &self.first_chunk, &attributes);
+        sheet.distribution(&of::MODEL_COST, &self.cost, &attributes);
+        sheet.distribution(&of::MODEL_SERVER_DURATION, &self.server_duration, &attributes);
+        sheet.distribution(&of::MODEL_SERVER_FIRST_TOKEN, &self.server_first_token, &attributes);
+        for (tokens, of_type) in [(&self.input, "input"), (&self.output, "output")] {
+            let mut attributes_of_type = attributes.clone();
+            attributes_of_type.extend(Attributes::default().add("gen_ai.token.type", of_type).take());
+            sheet.distribution(&of::MODEL_TOKENS, tokens, &attributes_of_type);
+        }
+    }
+}
+
+/// What tells series of MCP tools apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct McpKey(Option<(Arc<str>, Option<&'static str>, Option<Arc<str>>)>);
+
+impl McpKey {
+    /// The series of a tool call; `None` when it is not over MCP.
+    pub fn of(tool: &Tool) -> Option<Self> {
+        (tool.source == "mcp").then(|| Self(Some((tool.tool_name.clone(), tool.transport, tool.error_type.clone()))))
+    }
+}
+
+impl Key for McpKey {
+    fn overflow() -> Self {
+        Self(None)
+    }
+}
+
+/// What a series of MCP tools counted.
+#[derive(Debug, Default)]
+pub struct McpSums(Distribution);
+
+impl McpSums {
+    /// Counts a tool call.
+    pub fn add(&mut self, tool: &Tool) {
+        tool.execution_time_ms.into_iter().for_each(|time| self.0.record(time.0));
+    }
+
+    /// Puts the sums on the sheet.
+    pub fn write(&self, key: &McpKey, sheet: &mut Sheet) {
+        let mut attributes = Attributes::default();
+        match &key.0 {
+            None => {
+                attributes.add("otel.metric.overflow", true);
+            }
+            Some((name, transport, error_type)) => {
+                attributes
+                    .add("mcp.method.name", "tools/call")
+                    .add("gen_ai.tool.name", &**name)
+                    .maybe("network.transport", transport.map(network_transport))
+                    .maybe("error.type", error_type.as_deref());
+            }
+        }
+        sheet.distribution(&of::MCP_DURATION, &self.0, &attributes.take());
+    }
+}
+
+/// `network.transport` of an MCP transport.
+pub fn network_transport(transport: &str) -> &'static str {
+    if transport == "stdio" { "pipe" } else { "tcp" }
+}

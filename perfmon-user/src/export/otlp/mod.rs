@@ -1,0 +1,102 @@
+//! Telemetry over OTLP/HTTP: metrics, spans and log records. Two kinds of threads stand between the hub and the receivers: one collects
+//! records into envelopes, and one for each receiver and signal delivers them, so that a receiver that hangs keeps nobody waiting. All
+//! queues are bounded, and what they lose is counted.
+mod attribute;
+mod collector;
+mod delivery;
+mod envelope;
+mod exponential;
+mod failure;
+mod identity;
+mod instrument;
+mod lane;
+mod logs;
+mod metrics;
+pub(super) mod post;
+mod provider;
+mod resource;
+mod spans;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::Builder;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use self::collector::Collector;
+pub use self::delivery::{Deliveries, TargetFigures};
+pub use self::lane::Figures;
+use crate::aggregate::snapshot::Snapshot;
+use crate::config::{Export, ExportTarget};
+use crate::counters::Counters;
+use crate::limits;
+use crate::record::{Record, WallTime};
+
+/// How long the end waits for receivers.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Records that finished together.
+pub type Batch = Arc<Vec<Record>>;
+
+/// The clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Clocks {
+    /// Wall time.
+    pub wall: fn() -> WallTime,
+    /// Nanoseconds of a clock that nobody sets.
+    pub steady_ns: fn() -> u64,
+}
+
+/// The threads, and the queue to them.
+#[derive(Debug)]
+pub struct Exporter {
+    queue: SyncSender<Batch>,
+    /// Closed when everything is delivered.
+    ended: Receiver<()>,
+    deliveries: Deliveries,
+    counters: Arc<Counters>,
+}
+
+impl Exporter {
+    /// Starts the threads that send to `targets`.
+    pub fn start(
+        settings: &Export,
+        targets: &[ExportTarget],
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        clocks: Clocks,
+        counters: Arc<Counters>,
+    ) -> io::Result<Self> {
+        let (queue, batches) = sync_channel(limits::CONSUMER_QUEUE);
+        let (running, ended) = sync_channel(0);
+        let deliveries = Deliveries::start(targets, settings.queue_bytes, clocks, &counters, running)?;
+        let collector = Collector::new(settings, deliveries.clone(), snapshots, clocks, counters.clone());
+        Builder::new().name("export".into()).spawn(move || collector.run(&batches))?;
+        Ok(Self { queue, ended, deliveries, counters })
+    }
+
+    /// Takes a batch without waiting; what does not fit into the queue is counted.
+    pub fn offer(&self, batch: &Batch) {
+        if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = self.queue.try_send(batch.clone()) {
+            self.counters.export_records_lost.add(batch.len() as u64);
+        }
+    }
+
+    /// The lanes, for those who ask how they stand.
+    pub fn deliveries(&self) -> Deliveries {
+        self.deliveries.clone()
+    }
+
+    /// Sends what there is and ends; receivers that do not answer are waited for a few seconds.
+    pub fn finish(self) {
+        drop(self.queue);
+        if self.ended.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+            let lost: u64 = self.deliveries.figures().iter().map(|target| target.figures.queued).sum();
+            tracing::error!(lost, "A receiver of telemetry does not answer; what waits for it is lost.");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! One delivery over HTTP: headers, time-out, and what the answer means (OTLP 1.x, "OTLP/HTTP Response"). Redirects are not followed, since
+//! they would carry the token elsewhere; secrets that an answer repeats are cut out of it.
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+use ureq::http::{HeaderMap, Response, StatusCode, header};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body, Error};
+
+use super::envelope::Envelope;
+use super::lane::Outcome;
+use crate::config::{ExportTarget, Signal};
+use crate::record::WallTime;
+
+/// Bytes of an answer that are read.
+const ANSWER_BYTES: u64 = 64 * 1024;
+/// Characters of an answer that are shown.
+const SHOWN: usize = 200;
+
+/// The way to a receiver.
+#[derive(Debug)]
+pub struct Poster {
+    agent: Agent,
+    target: ExportTarget,
+}
+
+/// The certificates that this host trusts; read once for all receivers, and only when one of them needs them.
+pub fn roots(targets: &[ExportTarget]) -> RootCerts {
+    if targets.iter().all(|target| target.url.starts_with("http://")) {
+        return RootCerts::Specific(Arc::default());
+    }
+    // Whoever was first chose the same.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
+        tracing::error!("This host has no trusted certificates, so nothing can be sent over https; install ca-certificates.");
+    }
+    found.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
+}
+
+impl Poster {
+    /// To a receiver.
+    pub fn new(target: ExportTarget, roots: &RootCerts) -> Self {
+        let tls = TlsConfig::builder().root_certs(roots.clone()).build();
+        let agent = Agent::config_builder()
+            .timeout_global(Some(target.timeout))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("perfmon/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls)
+            .build()
+            .into();
+        Self { agent, target }
+    }
+
+    /// Who it is.
+    pub fn target(&self) -> &ExportTarget {
+        &self.target
+    }
+
+    /// Sends an envelope.
+    pub fn send(&self, envelope: &Envelope, now: WallTime) -> Outcome {
+        let mut request = self.agent.post(&self.target.url).header(header::CONTENT_TYPE, "application/x-protobuf");
+        for (name, value) in &self.target.headers {
+            request = request.header(name, &value.0);
+        }
+        let sent = if self.target.gzip {
+            request.header(header::CONTENT_ENCODING, "gzip").send(&envelope.gzipped[..])
+        } else {
+            request.send(&envelope.plain()[..])
+        };
+        match sent {
+            Ok(answer) => self.judge(answer, now),
+            Err(error) => Outcome::Again { after: None, why: self.without_secrets(&unreached(&error)) },
+        }
+    }
+
+    /// Asks for a page with the receiver's headers: its status and text.
+    pub fn ask(&self, url: &str) -> Result<(StatusCode, String), String> {
+        let mut request = self.agent.get(url);
+        for (name, value) in &self.target.headers {
+            request = request.header(name, &value.0);
+        }
+        let mut answer = request.call().map_err(|error| self.without_secrets(&unreached(&error)))?;
+        Ok((answer.status(), self.without_secrets(&String::from_utf8_lossy(&body(&mut answer)))))
+    }
+
+    fn judge(&self, mut answer: Response<Body>, now: WallTime) -> Outcome {
+        let (status, after) = (answer.status(), retry_after(answer.headers(), now));
+        let body = body(&mut answer);
+        match status.as_u16() {
+            200..=299 => {
+                let (rejected, why) = partial(self.target.signal, &body).unwrap_or_default();
+                Outcome::Taken { rejected, why: (!why.is_empty() || rejected > 0).then(|| self.without_secrets(&why)) }
+            }
+            408 | 429 | 500..=599 => Outcome::Again { after, why: self.said(status, &answer, &body) },
+            413 => Outcome::TooLarge,
+            code => Outcome::Refused { forbidden: matches!(code, 401 | 403), why: self.said(status, &answer, &body) },
+        }
+    }
+
+    /// The status, and the text that came with it.
+    fn said(&self, status: StatusCode, answer: &Response<Body>, body: &[u8]) -> String {
+        let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+        let is_text = ["text/plain", "application/json"].iter().any(|text| kind.starts_with(text));
+        let text = if is_text { String::from_utf8_lossy(body) } else { "".into() };
+        let text: String = self.without_secrets(text.trim()).chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+        if text.is_empty() { format!("answered {status}") } else { format!("answered {status}: {text}") }
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
+        self.target
+            .headers
+            .iter()
+            .filter(|(_, value)| !value.0.is_empty())
+            .fold(text.to_string(), |text, (_, value)| text.replace(&value.0, "…"))
+    }
+}
+
+fn unreached(error: &Error) -> String {
+    match error {
+        Error::Timeout(_) => "did not answer in time".into(),
+        error => error.to_string(),
+    }
+}
+
+/// What came of the answer's body.
+fn body(answer: &mut Response<Body>) -> Vec<u8> {
+    answer.body_mut().with_config().limit(ANSWER_BYTES).read_to_vec().unwrap_or_default()
+}
+
+/// `Retry-After`: seconds or a date.
+fn retry_after(headers: &HeaderMap, now: WallTime) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_nanosecond();
+    Some(Duration::from_nanos(u64::try_from(date - i128::from(now.0)).unwrap_or(0)))
+}
+
+/// How many items of a delivery were refused, and why.
+fn partial(signal: Signal, body: &[u8]) -> Option<(u64, String)> {
+    let (rejected, why) = match signal {
+        Signal::Traces => {
+            let partial = ExportTraceServiceResponse::decode(body).ok()?.partial_success?;
+            (partial.rejected_spans, partial.error_message)
+        }
+        Signal::Metrics => {
+            let partial = ExportMetricsServiceResponse::decode(body).ok()?.partial_success?;
+            (partial.rejected_data_points, partial.error_message)
+        }
+        Signal::Logs => {
+            let partial = ExportLogsServiceResponse::decode(body).ok()?.partial_success?;
+            (partial.rejected_log_records, partial.error_message)
+        }
+    };
+    Some((u64::try_from(rejected).unwrap_or(0), why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = WallTime(1_795_341_599_000_000_000);
+        for (text, seconds) in [
+            ("17", Some(17)),
+            (" 0 ", Some(0)),
+            ("Sun, 22 Nov 2026 10:00:09 GMT", Some(10)),
+            ("Sun, 22 Nov 2020 10:00:09 GMT", Some(0)),
+            ("soon", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, text.parse().unwrap());
+            assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! Who the data is about: one OTLP resource for each observed process of a service, and one for perfmon's view of the host.
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use rustc_hash::FxHashMap;
+
+use super::attribute::Attributes;
+use crate::limits;
+use crate::record::{Origin, Process};
+
+/// What is the same in every resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Common {
+    /// `host.name`.
+    pub host: String,
+    /// `deployment.environment.name`.
+    pub environment: Option<String>,
+    /// `service.name` of perfmon's view of the host.
+    pub own_service: Arc<str>,
+    /// The user's own attributes; they win.
+    pub attributes: Vec<(String, String)>,
+}
+
+/// Resources by what they stand for.
+#[derive(Debug)]
+pub struct Resources {
+    common: Common,
+    /// Languages of processes, as their samples tell them; forgotten when they are too many.
+    languages: FxHashMap<u32, Arc<str>>,
+}
+
+impl Resources {
+    /// None known yet.
+    pub fn new(common: Common) -> Self {
+        Self { common, languages: FxHashMap::default() }
+    }
+
+    /// Learns the process's language.
+    pub fn learn(&mut self, process: &Process) {
+        let Some(language) = process.runtime.as_deref().map(language) else { return };
+        if self.languages.len() >= limits::PROCESSES {
+            self.languages.clear();
+        }
+        self.languages.entry(process.origin.pid).or_insert_with(|| language.into());
+    }
+
+    /// Who the host's own figures belong to.
+    pub fn host(&self) -> Arc<Origin> {
+        Arc::new(Origin { service: self.common.own_service.clone(), ..Origin::unknown(0) })
+    }
+
+    /// The resource of a process; without one (id 0) that of a service on this host.
+    pub fn resource(&self, origin: &Origin) -> Resource {
+        let common = &self.common;
+        let mut attributes = Attributes::default();
+        let own = |key: &str| common.attributes.iter().any(|(name, _)| name == key);
+        let mut add = |key: &str, value: Option<super::attribute::Worth>| {
+            if !own(key) {
+                attributes.maybe(key, value);
+            }
+        };
+        let instance = if origin.pid == 0 { common.host.clone() } else { format!("{}:{}", common.host, origin.pid) };
+        add("service.name", Some((&*origin.service).into()));
+        add("service.instance.id", Some(instance.into()));
+        add("host.name", Some(common.host.as_str().into()));
+        add("deployment.environment.name", common.environment.as_deref().map(Into::into));
+        if origin.pid != 0 {
+            add("process.pid", Some(u64::from(origin.pid).into()));
+            add("process.executable.name", Some(&*origin.comm).filter(|comm| !comm.is_empty()).map(Into::into));
+            add("container.id", origin.container.as_deref().map(Into::into));
+            add("telemetry.sdk.language", self.languages.get(&origin.pid).map(|language| (&**language).into()));
+        }
+        for (key, value) in &common.attributes {
+            attributes.add(key, value.as_str());
+        }
+        Resource { attributes: attributes.take(), ..Resource::default() }
+    }
+}
+
+/// Language of a runtime, as `telemetry.sdk.language` names it.
+fn language(runtime: &str) -> &str {
+    match runtime {
+        "node" => "nodejs",
+        "jvm" => "java",
+        other => other,
+    }
+}
+
+/// perfmon as the source of telemetry; `part` tells alerts apart.
+pub fn scope(part: &str) -> InstrumentationScope {
+    InstrumentationScope { name: part.into(), version: env!("CARGO_PKG_VERSION").into(), ..InstrumentationScope::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(resource: &Resource) -> Vec<String> {
+        resource.attributes.iter().map(|a| format!("{}={:?}", a.key, a.value.as_ref().unwrap().value.as_ref().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_users_attributes_win_and_stand_once() {
+        let common = Common {
+            host: "h".into(),
+            environment: Some("prod".into()),
+            own_service: "perfmon".into(),
+            attributes: vec![("host.name".into(), "named".into()), ("team".into(), "shop".into())],
+        };
+        let origin = Origin { pid: 7, comm: "app".into(), service: "shop".into(), container: Some("c".into()) };
+        let texts = texts(&Resources::new(common).resource(&origin));
+        assert_eq!(texts.iter().filter(|text| text.starts_with("host.name")).count(), 1);
+        for wanted in
+            ["host.name=StringValue(\"named\")", "team=StringValue(\"shop\")", "process.pid=IntValue(7)", "container.id=StringValue(\"c\")"]
+        {
+            assert!(texts.contains(&wanted.to_string()), "{wanted}: {texts:?}");
+        }
+    }
+}
