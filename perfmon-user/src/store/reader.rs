@@ -119,7 +119,7 @@ impl Reader {
         let wanted = series(&db, kind, &Labels::new())?;
         let mut cells: BTreeMap<i64, Cell> = BTreeMap::new();
         for piece in Level::Hour.cover(from, to, &complete_until(&db)?) {
-            each_cell(&db, kind, piece, |_, id, cell| cells.entry(id).or_default().merge(&cell))?;
+            each_cell(&db, kind, piece, &wanted, |_, id, cell| cells.entry(id).or_default().merge(&cell))?;
         }
         let found = cells.into_iter().filter_map(|(id, cell)| Some((wanted.get(&id)?.clone(), cell))).collect();
         Ok(if kind == Kind::Llm { one_end(found) } else { found })
@@ -154,14 +154,14 @@ fn by_step(db: &Connection, pieces: &[Piece], kind: Kind, labels: &Labels, step:
     let wanted = series(db, kind, &labels)?;
     let mut cells: BTreeMap<u64, BTreeMap<i64, Cell>> = BTreeMap::new();
     for piece in pieces {
-        each_cell(db, kind, *piece, |time, id, cell| {
-            if wanted.contains_key(&id) {
-                cells.entry(time - time % step).or_default().entry(id).or_default().merge(&cell);
-            }
+        each_cell(db, kind, *piece, &wanted, |time, id, cell| {
+            // Only model calls have to be told apart to the end.
+            let apart = if kind == Kind::Llm { id } else { 0 };
+            cells.entry(time - time % step).or_default().entry(apart).or_default().merge(&cell);
         })?;
     }
     let merged = cells.into_iter().map(|(start, cells)| {
-        let found: Vec<_> = cells.into_iter().map(|(id, cell)| (wanted[&id].clone(), cell)).collect();
+        let found: Vec<_> = cells.into_iter().map(|(id, cell)| (wanted.get(&id).cloned().unwrap_or_default(), cell)).collect();
         let found = if kind == Kind::Llm && !labels.contains_key("side") { one_end(found) } else { found };
         let mut sum = Cell::default();
         found.iter().for_each(|(_, cell)| sum.merge(cell));
@@ -200,15 +200,26 @@ fn series(db: &Connection, kind: Kind, labels: &Labels) -> Result<BTreeMap<i64, 
     Ok(found)
 }
 
-/// Calls `each` with the start, the series and the cell of every cell in a piece; damaged ones are left out.
-fn each_cell(db: &Connection, kind: Kind, piece: Piece, mut each: impl FnMut(u64, i64, Cell)) -> Result<(), StoreError> {
+/// Calls `each` with the start, the series and the cell of every cell in a piece that belongs to a wanted series; damaged ones are
+/// left out.
+fn each_cell(
+    db: &Connection,
+    kind: Kind,
+    piece: Piece,
+    wanted: &BTreeMap<i64, Labels>,
+    mut each: impl FnMut(u64, i64, Cell),
+) -> Result<(), StoreError> {
     let mut query =
         db.prepare_cached("SELECT time, series, cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
     let bound = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
     let mut rows = query.query(params![piece.level as u8, kind as u8, bound(piece.from), bound(piece.to)])?;
     while let Some(row) = rows.next()? {
+        let series = row.get(1)?;
+        if !wanted.contains_key(&series) {
+            continue;
+        }
         if let Some(cell) = Cell::from_bytes(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?) {
-            each(row.get::<_, i64>(0)? as u64, row.get(1)?, cell);
+            each(row.get::<_, i64>(0)? as u64, series, cell);
         }
     }
     Ok(())
