@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use crate::decode::{Direction, Role};
-use crate::proto::detect::{Detected, Protocol, detect};
 use crate::llm::Calls;
+use crate::proto::detect::{Detected, Protocol, detect};
 use crate::proto::{Chunk, Content as ChunkContent, Demand, End, Exchange, Flow, Message, Parser, Pending, Sink, Stats};
 use crate::record::{Origin, Record};
 use crate::track::{Connection, Content, Ending, Segment, Step};
@@ -222,6 +222,7 @@ fn chunk(segment: Segment<'_>) -> Chunk<'_> {
     let content = match segment.content {
         Content::Bytes(bytes) => ChunkContent::Bytes(bytes),
         Content::Gap(missing) => ChunkContent::Gap(missing),
+        Content::Lost(missing) => ChunkContent::Lost(missing),
         Content::Unknown => ChunkContent::Unknown,
     };
     Chunk { time_ns: segment.time_ns, arrival_ns: segment.arrival_ns, thread: segment.thread, content }
