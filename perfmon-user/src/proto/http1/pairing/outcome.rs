@@ -37,7 +37,6 @@ impl Pairing {
         sink: &mut dyn Sink,
     ) {
         self.stats.desyncs += 1;
-        self.doubt = true;
         let Some(open) = self.get(id) else { return };
         open.exchange.inferred = true;
         open.exchange.missing_bytes += missing.unwrap_or(0);

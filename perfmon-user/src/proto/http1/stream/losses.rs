@@ -52,11 +52,11 @@ impl Stream {
     /// between messages may have been whole ones.
     pub(super) fn lose_operations(&mut self, at: Moment, n: u64, cx: &mut Context<'_>) {
         let now = Moment { time_ns: self.seen_ns.min(at.time_ns), ..at };
+        cx.pairing.doubt = true;
         match self.state {
             State::Start | State::Search if self.side(cx) == Some(Side::Response) && self.exchange.is_none() => {
                 self.state = State::Search;
                 self.lost = Some(at);
-                cx.pairing.doubt = true;
                 self.exchange = cx.pairing.lose_between(n, at.time_ns, cx.sink);
             }
             State::Start | State::Search => self.lose_place(at, Some(n), cx),

@@ -232,6 +232,17 @@ fn the_lost_end_of_a_body_does_not_last_until_the_next_answer() {
 }
 
 #[test]
+fn a_head_that_was_cut_does_not_spoil_pipelining() {
+    let mut connection = Connection::new();
+    connection.recv("GET /long HTTP/1.1\r\nCookie: a");
+    connection.chunk_at(connection.now_ns, None, Flow::In, Content::Gap(500));
+    connection.recv(GET);
+    connection.send(OK);
+    connection.send(OK);
+    assert_eq!(connection.summary(), ["GET /long 200 ~", "GET /a 200"]);
+}
+
+#[test]
 fn losses_between_pipelined_exchanges_lose_all_that_wait() {
     let mut connection = Connection::new();
     connection.recv(format!("{GET}{GET}{NEXT}"));
