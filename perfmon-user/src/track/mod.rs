@@ -6,6 +6,7 @@
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
