@@ -32,6 +32,7 @@ fuzz_target!(|data: &[u8]| {
                 parser.end(ENDS[usize::from(*length) % ENDS.len()], time_ns, &mut sink);
                 continue;
             }
+            3 => Content::Lost(u64::from(*length)),
             _ => Content::Bytes(bytes),
         };
         parser.push(flow, Chunk { time_ns, arrival_ns: None, thread: 1, content }, &mut sink);

@@ -102,7 +102,7 @@ impl Call {
     pub(super) fn request_piece(&mut self, piece: &BodyPiece<'_>) -> bool {
         match piece.content {
             Content::Bytes(bytes) => self.request_body.push(bytes, &mut self.request),
-            Content::Gap(_) | Content::Unknown => self.request_body.gap(),
+            Content::Gap(_) | Content::Lost(_) | Content::Unknown => self.request_body.gap(),
         }
         let is_complete = self.request_body.outcome().documents > 0;
         self.known.is_some() || !is_complete || self.request_fit() != Fit::No
@@ -123,7 +123,7 @@ impl Call {
         self.answer.now_ns = piece.time_ns;
         match piece.content {
             Content::Bytes(bytes) => body.push(bytes, &mut self.answer),
-            Content::Gap(_) | Content::Unknown => body.gap(),
+            Content::Gap(_) | Content::Lost(_) | Content::Unknown => body.gap(),
         }
     }
 

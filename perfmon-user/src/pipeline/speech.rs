@@ -242,6 +242,7 @@ fn chunk(segment: Segment<'_>) -> Chunk<'_> {
     let content = match segment.content {
         Content::Bytes(bytes) => ChunkContent::Bytes(bytes),
         Content::Gap(missing) => ChunkContent::Gap(missing),
+        Content::Lost(missing) => ChunkContent::Lost(missing),
         Content::Unknown => ChunkContent::Unknown,
     };
     Chunk { time_ns: segment.time_ns, arrival_ns: segment.arrival_ns, thread: segment.thread, content }

@@ -34,6 +34,8 @@ pub enum Content<'a> {
     Bytes(&'a [u8]),
     /// So many bytes passed that were not captured.
     Gap(u64),
+    /// So many bytes passed at some time since the chunk before, in operations of which nothing is known.
+    Lost(u64),
     /// Bytes were lost and nobody knows how many (the kernel's state of the socket was lost); find the next message.
     Unknown,
 }

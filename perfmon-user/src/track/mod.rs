@@ -80,8 +80,10 @@ pub struct Segment<'a> {
 pub enum Content<'a> {
     /// Captured bytes.
     Bytes(&'a [u8]),
-    /// So many bytes were not captured.
+    /// So many bytes of the operation were not captured.
     Gap(u64),
+    /// So many bytes passed since the segment before, in operations that no event told of.
+    Lost(u64),
     /// The kernel lost its count: an unknown number of bytes is missing.
     Unknown,
 }
@@ -205,9 +207,15 @@ impl<S: Default> Tracker<S> {
             return;
         }
         connection.last_ns = state.time_ns;
-        if gone {
-            let lost = connection.incoming.unseen(state.in_bytes) + connection.outgoing.unseen(state.out_bytes);
-            self.counters.stream_bytes_lost.add(lost);
+        // What the process sent before it closed, and all it received before the end, was told; else it was lost.
+        let incoming = if gone { connection.incoming.skip_to(state.in_bytes) } else { 0 };
+        let outgoing = if gone || ending == Ending::LocalClosed { connection.outgoing.skip_to(state.out_bytes) } else { 0 };
+        self.counters.stream_bytes_lost.add(incoming + outgoing);
+        for (direction, lost) in [(Direction::In, incoming), (Direction::Out, outgoing)] {
+            if lost > 0 {
+                let segment = Segment { direction, time_ns: state.time_ns, arrival_ns: None, thread: 0, content: Content::Lost(lost) };
+                visit(connection, Step::Segment(segment));
+            }
         }
         visit(connection, Step::Ended { ending, time_ns: state.time_ns });
         if gone {

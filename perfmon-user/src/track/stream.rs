@@ -29,7 +29,7 @@ impl Stream {
         let start = data.offset + u64::from(data.piece_offset);
         let (before, lost) = match start.checked_sub(self.next) {
             Some(0) => (None, 0),
-            Some(missing) => (Some(Content::Gap(missing)), missing),
+            Some(missing) => (Some(Content::Lost(missing)), missing),
             // The kernel's table dropped the socket and began to count anew.
             None => (Some(Content::Unknown), 0),
         };
@@ -40,8 +40,10 @@ impl Stream {
         Placed { before, bytes: data.payload, not_captured, lost }
     }
 
-    /// How many of the `total` bytes of the whole stream no event told of since the last one.
-    pub(super) fn unseen(&self, total: u64) -> u64 {
-        total.saturating_sub(self.next)
+    /// Moves on to the end of the first `total` bytes of the stream; how many of them no event told of since the last one.
+    pub(super) fn skip_to(&mut self, total: u64) -> u64 {
+        let unseen = total.saturating_sub(self.next);
+        self.next += unseen;
+        unseen
     }
 }

@@ -37,6 +37,7 @@ impl Log {
             self.0.push(match step {
                 Step::Segment(Segment { content: Content::Bytes(bytes), .. }) => format!("{inode}:{}", String::from_utf8_lossy(bytes)),
                 Step::Segment(Segment { content: Content::Gap(n), .. }) => format!("{inode}:gap {n}"),
+                Step::Segment(Segment { content: Content::Lost(n), .. }) => format!("{inode}:lost {n}"),
                 Step::Segment(Segment { content: Content::Unknown, .. }) => format!("{inode}:unknown"),
                 Step::Ended { ending, .. } => format!("{inode}:{ending:?}"),
             });
@@ -57,8 +58,22 @@ fn uncaptured_and_lost_bytes_are_gaps_to_the_byte() {
     tracker.data(&data(KEY, 0, 10, b"abcd"), &mut log.visit());
     tracker.data(&data(KEY, 15, 2, b"xy"), &mut log.visit());
     tracker.data(&data(KEY, 17, 4, b""), &mut log.visit());
-    assert_eq!(log.0, ["7:abcd", "7:gap 6", "7:gap 5", "7:xy", "7:gap 4"]);
+    assert_eq!(log.0, ["7:abcd", "7:gap 6", "7:lost 5", "7:xy", "7:gap 4"]);
     assert_eq!(counters.stream_bytes_lost.get(), 5);
+}
+
+#[test]
+fn what_was_lost_last_shows_at_the_close() {
+    let (mut tracker, counters) = tracker();
+    let mut log = Log::default();
+    tracker.open(open(KEY, 1), &mut log.visit());
+    tracker.data(&data(KEY, 0, 4, b"abcd"), &mut log.visit());
+    let state = |change| State { key: KEY, time_ns: 9, pid: 1, change, in_bytes: 10, out_bytes: 20 };
+    for change in [StateChange::PeerClosed, StateChange::LocalClosed, StateChange::Closed { peer_reset: false, local_reset: false }] {
+        tracker.state(&state(change), &mut log.visit());
+    }
+    assert_eq!(log.0, ["7:abcd", "7:PeerClosed", "7:lost 20", "7:LocalClosed", "7:lost 6", "7:Closed"]);
+    assert_eq!(counters.stream_bytes_lost.get(), 26);
 }
 
 #[test]
@@ -79,7 +94,7 @@ fn a_count_that_begins_anew_is_an_unknown_hole() {
     let mut log = Log::default();
     tracker.data(&data(KEY, 100, 1, b"a"), &mut log.visit());
     tracker.data(&data(KEY, 0, 1, b"b"), &mut log.visit());
-    assert_eq!(log.0, ["7:gap 100", "7:a", "7:unknown", "7:b"]);
+    assert_eq!(log.0, ["7:lost 100", "7:a", "7:unknown", "7:b"]);
 }
 
 #[test]
@@ -105,7 +120,7 @@ fn a_close_without_inode_ends_the_tenant_and_a_foreign_one_does_not() {
     state.key.inode = 0;
     tracker.state(&state, &mut log.visit());
     tracker.state(&state, &mut log.visit());
-    assert_eq!(log.0, ["7:PeerReset"]);
+    assert_eq!(log.0, ["7:lost 4", "7:PeerReset"]);
     assert_eq!(counters.stream_bytes_lost.get(), 4);
 }
 

@@ -90,7 +90,7 @@ impl Http1 {
     fn release(&mut self, sink: &mut dyn Sink) {
         for flow in [Flow::In, Flow::Out] {
             let (stream, _, pairing) = self.parts(flow);
-            while stream.waits_since().is_some() && pairing.is_awaiting() {
+            if stream.waits_since().is_some() && pairing.is_awaiting() {
                 stream.resume(&mut Context { pairing, sink });
             }
         }
@@ -102,14 +102,18 @@ impl Http1 {
             loop {
                 let (stream, requests, pairing) = self.parts(flow);
                 let Some(since_ns) = stream.waits_since() else { break };
-                // Until each request of the connection has been seen, an answer without one is no sign of events that were swapped.
-                let patience_ns = if pairing.has_requests && requests.lost_at().is_none() { SWAP_NS } else { 0 };
+                // Unless each request of the connection is known, an answer without one is no sign of events that were swapped.
+                let patience_ns = if pairing.in_step && !pairing.doubt { SWAP_NS } else { 0 };
                 if !stream.holds_too_much() && now_ns.is_some_and(|now_ns| now_ns <= since_ns + patience_ns) {
                     break;
                 }
                 let mut context = Context { pairing, sink };
-                if !requests.promote(&mut context) {
-                    context.pairing.orphans = Some(requests.lost_at().map_or(Orphans::Drop, Orphans::Infer));
+                if requests.promote(&mut context) {
+                    context.pairing.doubt_newest();
+                } else {
+                    let lost_at = requests.lost_at();
+                    let known = lost_at.is_some() || context.pairing.in_step;
+                    context.pairing.orphans = Some(if known { Orphans::Infer(lost_at) } else { Orphans::Drop });
                 }
                 stream.resume(&mut context);
                 context.pairing.orphans = None;
@@ -131,7 +135,7 @@ impl Http1 {
         if tunnel || foreign || self.misses >= MISSES {
             // Where a parser of WebSocket frames takes over, it does so at the `Done` of the exchange with status 101.
             self.opaque = true;
-            self.pairing.end(Ending::Forgotten, now_ns, sink);
+            self.pairing.end(Ending::Forgotten, false, now_ns, sink);
             (self.inbound, self.outbound) = (Stream::new(Flow::In), Stream::new(Flow::Out));
         }
     }
@@ -192,7 +196,8 @@ impl Parser for Http1 {
                 stream.promote(&mut Context { pairing, sink });
             }
         }
-        self.pairing.end(ending, time_ns, sink);
+        let answers = if server { &self.outbound } else { &self.inbound };
+        self.pairing.end(ending, answers.lost_at().is_some(), time_ns, sink);
         (self.inbound, self.outbound) = (Stream::new(Flow::In), Stream::new(Flow::Out));
     }
 

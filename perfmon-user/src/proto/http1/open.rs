@@ -45,6 +45,8 @@ pub(super) struct Half {
     pub(super) body: u64,
     /// The size of the body cannot be told.
     pub(super) unsized_body: bool,
+    /// When its first byte passed.
+    pub(super) first_ns: u64,
     /// When its last byte so far passed.
     pub(super) last_ns: u64,
 }
@@ -72,13 +74,17 @@ pub(super) struct Open {
     pub(super) answer: Half,
     /// The end of the connection ends the answer.
     pub(super) until_close: bool,
+    /// Bytes were lost before the request.
+    pub(super) after_loss: bool,
+    /// The request was lost, and nobody knows when.
+    pub(super) start_unknown: bool,
 }
 
 impl Open {
     /// With nothing of the answer.
-    pub(super) fn new(exchange: Box<Exchange>, stage: Stage, last_ns: u64) -> Self {
-        let request = Half { stage, body: 0, unsized_body: stage == Stage::Lost, last_ns };
-        Self { exchange, request, answer: Half::default(), until_close: false }
+    pub(super) fn new(exchange: Box<Exchange>, stage: Stage, first_ns: u64, last_ns: u64) -> Self {
+        let request = Half { stage, body: 0, unsized_body: stage == Stage::Lost, first_ns, last_ns };
+        Self { exchange, request, answer: Half::default(), until_close: false, after_loss: false, start_unknown: false }
     }
 
     pub(super) fn half(&mut self, side: Side) -> &mut Half {
@@ -102,12 +108,15 @@ impl Open {
     }
 
     /// The connection ended.
-    pub(super) fn end(&mut self, ending: Ending, closing: Closing, time_ns: u64) {
+    pub(super) fn end(&mut self, ending: Ending, closing: Closing, answers_lost: bool, time_ns: u64) {
         let unknown = ending == Ending::Forgotten && closing.client_ns.is_none() && closing.server_ns.is_none();
         if unknown {
             self.exchange.inferred = true;
             self.answer.unsized_body |= self.answer.stage != Stage::Done;
             self.request.unsized_body |= self.request.stage != Stage::Done;
+        } else if self.answer.stage == Stage::Awaited && (answers_lost || self.exchange.inferred) {
+            // What was not seen is no error.
+            self.exchange.inferred = true;
         } else if self.answer.stage == Stage::Lost {
             self.exchange.end_ns = Some(self.answer.last_ns);
         } else if self.until_close && self.is_ended_in_order(ending, closing) {
@@ -143,7 +152,7 @@ impl Open {
 
     /// What is to be told of it; `None` when nothing is known but that bytes were lost.
     pub(super) fn into_exchange(self) -> Option<Box<Exchange>> {
-        let Self { mut exchange, request, answer, .. } = self;
+        let Self { mut exchange, request, answer, start_unknown, .. } = self;
         if exchange.method.is_none() && exchange.status.is_none() && exchange.failure.is_none() {
             return None;
         }
@@ -158,6 +167,9 @@ impl Open {
         }
         if request.stage == Stage::Lost && exchange.request_end_ns.is_none() {
             exchange.request_end_ns = Some(request.last_ns);
+        }
+        if start_unknown {
+            (exchange.first_read_ns, exchange.first_byte_ns, exchange.end_ns) = (None, None, None);
         }
         exchange.request_body = request.size(None);
         exchange.response_body = answer.size(exchange.failure.map(|_| 0));

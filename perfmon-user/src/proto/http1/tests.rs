@@ -88,7 +88,7 @@ impl Connection {
 fn collect(body: &mut Vec<u8>, content: Content<'_>) {
     match content {
         Content::Bytes(bytes) => body.extend_from_slice(bytes),
-        Content::Gap(n) => body.extend(std::iter::repeat_n(b'?', n.min(1 << 17) as usize)),
+        Content::Gap(n) | Content::Lost(n) => body.extend(std::iter::repeat_n(b'?', n.min(1 << 17) as usize)),
         Content::Unknown => body.extend_from_slice(b"<lost>"),
     }
 }

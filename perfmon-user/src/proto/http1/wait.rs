@@ -21,6 +21,7 @@ pub(super) struct Waiting {
 enum Kept {
     Bytes(Vec<u8>),
     Gap(u64),
+    Lost(u64),
     Unknown,
 }
 
@@ -33,6 +34,7 @@ impl Waiting {
                 Kept::Bytes(bytes.to_vec())
             }
             Content::Gap(n) => Kept::Gap(n),
+            Content::Lost(n) => Kept::Lost(n),
             Content::Unknown => Kept::Unknown,
         };
         self.later.push((now, kept));
@@ -49,6 +51,7 @@ impl Waiting {
             match kept {
                 Kept::Bytes(bytes) => take(moment, Content::Bytes(&bytes)),
                 Kept::Gap(n) => take(moment, Content::Gap(n)),
+                Kept::Lost(n) => take(moment, Content::Lost(n)),
                 Kept::Unknown => take(moment, Content::Unknown),
             }
         }

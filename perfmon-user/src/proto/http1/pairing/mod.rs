@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use super::body::{self, Framing};
 use super::head::{FirstLine, Head};
 use super::open::{Closing, Ending, Open, Stage};
-use super::{Moment, PIPELINE, Side, target};
+use super::{Moment, PIPELINE, SWAP_NS, Side, target};
 use crate::proto::{BodyPiece, Content, Exchange, ExchangeId, Failure, Flow, Message, Pending, RequestHead, ResponseHead, Sink, Stats};
 
 /// The exchanges of a connection.
@@ -17,8 +17,9 @@ pub(super) struct Pairing {
     pub(super) server: Option<bool>,
     /// Heads that were understood.
     pub(super) heads: u64,
-    /// A request was understood.
-    pub(super) has_requests: bool,
+    /// Each request of the connection is known: one began when all before it were answered.
+    pub(super) in_step: bool,
+    has_requests: bool,
     /// Something was needed and not captured: capture everything.
     pub(super) wants_full: bool,
     /// The connection speaks HTTP no more.
@@ -32,7 +33,11 @@ pub(super) struct Pairing {
     next_id: ExchangeId,
     /// Answers that belong to evicted exchanges.
     answers_to_skip: u64,
-    /// Why and when the connection's ends closed.
+    /// The client was seen to send requests without waiting for answers.
+    pipelines: bool,
+    /// Bytes were lost since an answer was last seen to follow its request.
+    pub(super) doubt: bool,
+    /// When the connection's ends closed.
     pub(super) closing: Closing,
 }
 
@@ -41,8 +46,8 @@ pub(super) struct Pairing {
 pub(super) enum Orphans {
     /// Its request was before this parser's time, or there is none.
     Drop,
-    /// Its request was lost, here.
-    Infer(Moment),
+    /// Its request was lost, here if that is known.
+    Infer(Option<Moment>),
 }
 
 /// Where and when a head stood.
@@ -57,6 +62,8 @@ pub(super) struct Place {
     pub(super) wire: u64,
     /// The head's end was seen.
     pub(super) whole: bool,
+    /// Where bytes were lost before it.
+    pub(super) lost: Option<Moment>,
 }
 
 /// What a stream needs to know of a head that it delivered.
@@ -78,6 +85,7 @@ impl Pairing {
         match head.line {
             FirstLine::Request { method, target } => {
                 self.server = Some(place.flow == Flow::In);
+                self.in_step |= self.has_requests && self.open.is_empty();
                 self.has_requests = true;
                 Some(self.request(method, target, head, place, sink))
             }
@@ -89,7 +97,7 @@ impl Pairing {
     }
 
     fn request(&mut self, method: &str, target: &str, head: &Head<'_>, place: &Place, sink: &mut dyn Sink) -> Accepted {
-        self.before_request(sink);
+        self.before_request(place, sink);
         let fields = &head.fields;
         let (path, authority) = target::split(target);
         let mut exchange = self.new_exchange(place, head.minor);
@@ -110,7 +118,7 @@ impl Pairing {
             target,
             headers: head.headers,
         }));
-        self.open.push_back(Open::new(exchange, Stage::Going, time_ns));
+        self.open.push_back(Open { after_loss: place.lost.is_some(), ..Open::new(exchange, Stage::Going, place.start.time_ns, time_ns) });
         let framing = if place.whole { body::of_request(fields) } else { Framing::Unknown };
         Accepted { id: Some(id), framing, may_lack_body: fields.expects_continue, may_switch: method == "CONNECT" || fields.upgrade }
     }
@@ -134,11 +142,24 @@ impl Pairing {
     }
 
     /// What the begin of a request tells of the exchanges before it.
-    fn before_request(&mut self, sink: &mut dyn Sink) {
-        if let Some(last) = self.open.back_mut().filter(|last| last.request.stage != Stage::Done) {
-            last.request.lose();
+    fn before_request(&mut self, place: &Place, sink: &mut dyn Sink) {
+        if let Some(last) = self.open.back_mut() {
+            // Complete in the chunk that this one begins in.
+            let same_chunk = last.exchange.request_end_ns == Some(place.start.time_ns);
+            self.pipelines |= same_chunk && last.answer.stage == Stage::Awaited;
+            if last.request.stage != Stage::Done {
+                last.request.lose();
+            }
         }
-        if self.front_is_lost() {
+        self.close_over(sink);
+        if self.doubt && !self.pipelines {
+            // The client has their answers, so they were lost.
+            for open in self.open.iter_mut().filter(|open| open.answer.stage == Stage::Awaited) {
+                open.exchange.inferred = true;
+                open.answer.lose();
+            }
+        }
+        while self.front_is_lost() {
             self.close_front(sink);
         }
         if self.open.len() >= PIPELINE {
@@ -148,17 +169,17 @@ impl Pairing {
 
     /// A request that is not HTTP: an exchange of which only the failure is known.
     pub(super) fn broken_request(&mut self, place: &Place, sink: &mut dyn Sink) -> ExchangeId {
-        self.before_request(sink);
+        self.before_request(place, sink);
         let mut exchange = self.new_exchange(place, 1);
         exchange.failure = Some(Failure::Protocol);
         let id = exchange.id;
-        self.open.push_back(Open::new(exchange, Stage::Lost, place.now.time_ns));
+        self.open.push_back(Open::new(exchange, Stage::Lost, place.start.time_ns, place.now.time_ns));
         id
     }
 
     fn answer(&mut self, status: u16, head: &Head<'_>, place: &Place, sink: &mut dyn Sink) -> Option<Accepted> {
-        let interim = (100..=199).contains(&status) && status != 101;
-        let id = self.answered(interim, head.minor, place, sink)?;
+        let interim = is_interim(status);
+        let id = self.answered(status, head.minor, place, sink)?;
         let time_ns = place.now.time_ns;
         self.wire(Side::Response, id, place.wire, time_ns);
         let framing = |method| match (interim, place.whole) {
@@ -176,6 +197,8 @@ impl Pairing {
         if interim {
             return Some(accepted);
         }
+        // What was lost since the request began may have been its answer, and this one another's.
+        exchange.inferred |= place.lost.is_some_and(|lost| lost.time_ns >= open.request.first_ns);
         open.answer.stage = Stage::Going;
         open.until_close = framing == Framing::UntilClose;
         exchange.status = Some(status);
@@ -188,36 +211,49 @@ impl Pairing {
     }
 
     /// The exchange that an answer now belongs to: `Some(None)` if to none that is recorded, `None` if that is open.
-    fn answered(&mut self, interim: bool, minor: u8, place: &Place, sink: &mut dyn Sink) -> Option<Option<ExchangeId>> {
+    fn answered(&mut self, status: u16, minor: u8, place: &Place, sink: &mut dyn Sink) -> Option<Option<ExchangeId>> {
         if self.answers_to_skip > 0 {
-            self.answers_to_skip -= u64::from(!interim);
+            self.answers_to_skip -= u64::from(!is_interim(status));
             return Some(None);
         }
         if self.front_is_lost() && !self.front_lacks_its_head() {
             self.close_front(sink);
         }
-        if self.is_awaiting() {
+        if self.is_awaiting() && self.follows_request(place) {
+            self.pipelines |= self.open.len() > 1 && place.whole && !self.doubt;
+            self.doubt &= self.open.len() > 1 || self.front_is_lost() || !place.whole;
             return Some(self.open.front().map(|front| front.exchange.id));
         }
-        match (self.orphans?, self.open.is_empty()) {
-            (Orphans::Infer(start), true) => {
-                let mut exchange = self.new_exchange(&Place { start, wire: 0, ..*place }, minor);
-                exchange.inferred = true;
-                let id = exchange.id;
-                self.open.push_back(Open::new(exchange, Stage::Lost, start.time_ns));
-                Some(Some(id))
-            }
-            _ => {
-                self.stats.orphans += 1;
-                Some(None)
-            }
+        if !place.whole {
+            return Some(None);
         }
+        let start = match self.orphans? {
+            // Some servers say 408 to a client that asks nothing.
+            Orphans::Infer(start) if self.open.is_empty() && (start.is_some() || status != 408) => start,
+            Orphans::Drop | Orphans::Infer(_) => {
+                self.stats.orphans += 1;
+                return Some(None);
+            }
+        };
+        // Of a loss that showed only after the answer, the time is not known.
+        let start = start.filter(|start| start.time_ns <= place.start.time_ns);
+        let at = start.unwrap_or(place.start);
+        let mut exchange = self.new_exchange(&Place { start: at, wire: 0, ..*place }, minor);
+        exchange.inferred = true;
+        let id = exchange.id;
+        self.open.push_back(Open { start_unknown: start.is_none(), ..Open::new(exchange, Stage::Lost, at.time_ns, at.time_ns) });
+        Some(Some(id))
     }
 
     /// Whether an answer that comes now belongs to a request that was seen.
     pub(super) fn is_awaiting(&self) -> bool {
         let awaited = self.open.front().is_some_and(|front| front.answer.stage == Stage::Awaited);
         awaited || self.answers_to_skip > 0 || self.front_lacks_its_head()
+    }
+
+    /// Whether an answer began after the request that waits for one, up to what events may be swapped by.
+    fn follows_request(&self, place: &Place) -> bool {
+        self.open.front().is_some_and(|front| front.request.first_ns <= place.start.time_ns + SWAP_NS)
     }
 
     /// Only what comes after can tell that the answer under way ended. No other exchange waits behind it then: see `lose`.
@@ -247,7 +283,7 @@ impl Pairing {
         let Some(open) = self.get(id) else { return };
         open.half(side).body += match content {
             Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Gap(n) => n,
+            Content::Gap(n) | Content::Lost(n) => n,
             Content::Unknown => 0,
         };
         let piece = BodyPiece { exchange: open.exchange.id, time_ns, content };
@@ -279,4 +315,9 @@ impl Pairing {
         };
         self.open.capacity() * size_of::<Open>() + self.open.iter().map(of).sum::<usize>()
     }
+}
+
+/// Whether another head follows that answers the same request.
+fn is_interim(status: u16) -> bool {
+    (100..=199).contains(&status) && status != 101
 }

@@ -12,7 +12,12 @@ impl Pairing {
         } else {
             open.exchange.end_ns = Some(time_ns);
         }
-        while self.open.front().is_some_and(Open::is_over) {
+        self.close_over(sink);
+    }
+
+    /// Tells the exchanges that are over.
+    pub(super) fn close_over(&mut self, sink: &mut dyn Sink) {
+        while self.open.front().is_some_and(|front| front.is_over() || (front.answer.stage == Stage::Lost && self.open.len() > 1)) {
             self.close_front(sink);
         }
     }
@@ -54,11 +59,53 @@ impl Pairing {
         open.half(side).lose();
         open.until_close &= side == Side::Request;
         if side == Side::Response && self.open.len() > 1 {
-            // Which of the waiting exchanges the next answers belong to cannot be told.
-            while let Some(front) = self.open.front_mut() {
-                front.exchange.inferred = true;
-                self.close_front(sink);
+            self.close_answered(sink);
+        }
+        self.close_over(sink);
+    }
+
+    /// `missing` bytes were lost where an answer was to begin; any number of answers, maybe none. Returns the exchange whose answer
+    /// they must have been.
+    pub(in crate::proto::http1) fn lose_between(&mut self, missing: u64, time_ns: u64, sink: &mut dyn Sink) -> Option<ExchangeId> {
+        let awaited = self.awaited()?;
+        self.stats.desyncs += 1;
+        match self.open.len() {
+            // They may be the answer to a request that was lost too.
+            1 if self.open[0].after_loss => return None,
+            1 => {
+                self.lose(Side::Response, Some(awaited), Some(missing), time_ns, sink);
+                self.wire(Side::Response, Some(awaited), missing, time_ns);
+                return Some(awaited);
             }
+            _ => {}
+        }
+        self.open[0].exchange.missing_bytes += missing;
+        self.open[0].exchange.response_wire += missing;
+        self.close_answered(sink);
+        None
+    }
+
+    /// After a loss: a client that waits for answers has all but the newest; of one that does not, nobody knows which it has.
+    fn close_answered(&mut self, sink: &mut dyn Sink) {
+        let kept = usize::from(!self.pipelines);
+        self.in_step &= kept > 0;
+        while self.open.len() > kept {
+            self.open[0].exchange.inferred = true;
+            self.close_front(sink);
+        }
+    }
+
+    /// The end of the answer under way passed, nobody knows when.
+    pub(in crate::proto::http1) fn infer_end(&mut self, id: Option<ExchangeId>) {
+        if let Some(open) = self.get(id).filter(|open| open.answer.stage == Stage::Going) {
+            open.exchange.inferred = true;
+        }
+    }
+
+    /// The newest exchange's request was cut short: what it is answered by may be another's.
+    pub(in crate::proto::http1) fn doubt_newest(&mut self) {
+        if let Some(newest) = self.open.back_mut() {
+            newest.exchange.inferred = true;
         }
     }
 
@@ -91,9 +138,9 @@ impl Pairing {
     }
 
     /// The connection ended: so do all exchanges.
-    pub(in crate::proto::http1) fn end(&mut self, ending: Ending, time_ns: u64, sink: &mut dyn Sink) {
+    pub(in crate::proto::http1) fn end(&mut self, ending: Ending, answers_lost: bool, time_ns: u64, sink: &mut dyn Sink) {
         while let Some(front) = self.open.front_mut() {
-            front.end(ending, self.closing, time_ns);
+            front.end(ending, self.closing, answers_lost, time_ns);
             self.close_front(sink);
         }
     }

@@ -96,9 +96,9 @@ impl Stream {
 
     /// Parses a head and hands it on. An answer without a request waits.
     pub(super) fn deliver(&mut self, side: Side, bytes: &[u8], now: Moment, cx: &mut Context<'_>) -> Parsed<usize> {
-        let (flow, start, blank) = (self.flow, self.start, self.blank);
+        let (flow, start, blank, lost) = (self.flow, self.start, self.blank, self.lost);
         let parsed = head::parse(side, bytes, |head| {
-            let place = Place { flow, start, now, wire: blank + head.len as u64, whole: true };
+            let place = Place { flow, start, now, wire: blank + head.len as u64, whole: true, lost };
             (head.len, cx.pairing.head(head, &place, cx.sink))
         });
         match parsed {
@@ -133,7 +133,7 @@ impl Stream {
         if !self.salvage(side, bytes, wire, now, cx) {
             self.exchange = match side {
                 Side::Request => {
-                    let place = Place { flow: self.flow, start: self.start, now, wire, whole: false };
+                    let place = Place { flow: self.flow, start: self.start, now, wire, whole: false, lost: self.lost };
                     Some(cx.pairing.broken_request(&place, cx.sink))
                 }
                 Side::Response => cx.pairing.awaited(),
@@ -151,7 +151,7 @@ impl Stream {
     /// Makes the most of a head that is not whole or not valid. Whether there is an exchange that it belongs to.
     pub(super) fn salvage(&mut self, side: Side, bytes: &[u8], wire: u64, now: Moment, cx: &mut Context<'_>) -> bool {
         let Some(head) = head::salvage(side, bytes) else { return false };
-        let place = Place { flow: self.flow, start: self.start, now, wire, whole: false };
+        let place = Place { flow: self.flow, start: self.start, now, wire, whole: false, lost: self.lost };
         let Parsed::Whole(Some(accepted)) = head::parse(side, &head, |head| cx.pairing.head(head, &place, cx.sink)) else { return false };
         self.exchange = accepted.id;
         self.blank = 0;

@@ -7,30 +7,33 @@ use crate::proto::http1::line::{self, Line};
 use crate::proto::http1::{Moment, Side};
 
 impl Stream {
-    /// `n` bytes passed that were not captured.
+    /// `n` bytes passed that were not captured: the rest of an operation, or a whole one.
     pub(super) fn gap(&mut self, now: Moment, n: u64, cx: &mut Context<'_>) {
         match self.state {
             _ if n == 0 => {}
-            State::Start | State::Search => self.lose_place(now, Some(n), cx),
-            State::Head { .. } => self.lose_head(now, Some(n), cx),
+            State::Start | State::Search => {
+                // The rest of an operation whose beginning was captured: more would have been there to capture.
+                cx.pairing.wants_full |= now.time_ns == self.seen_ns;
+                self.lose_place(now, Some(n), cx);
+            }
+            State::Head { sure } => {
+                cx.pairing.wants_full = true;
+                self.lose_head(now, sure, Some(n), cx);
+            }
             State::Skip { .. } => {
                 self.wire(now, n, cx);
                 self.state = State::Search;
+                self.lost = Some(now);
+                cx.pairing.doubt = true;
             }
             State::Length(left) => {
                 let taken = left.min(n);
-                self.piece(now, Content::Gap(taken), cx);
-                self.wire(now, taken, cx);
-                self.state = State::Length(left - taken);
-                if taken == left {
-                    self.finish(now.time_ns, cx);
-                }
-                if n > taken {
-                    self.lose_place(now, Some(n - taken), cx);
-                }
+                self.gap_in_length(now, left, taken, cx);
+                self.gap(now, n - taken, cx);
             }
             State::Chunked(mut chunked) => {
                 let gapped = chunked.gap(n);
+                cx.pairing.wants_full |= matches!(gapped, Gapped::Lost(_));
                 self.state = State::Chunked(chunked);
                 self.gap_in_chunks(now, n, gapped, cx);
             }
@@ -45,6 +48,56 @@ impl Stream {
         }
     }
 
+    /// `n` bytes passed before `at`, nobody knows when: so the message under way has its last known byte as its end, and what was lost
+    /// between messages may have been whole ones.
+    pub(super) fn lose_operations(&mut self, at: Moment, n: u64, cx: &mut Context<'_>) {
+        let now = Moment { time_ns: self.seen_ns.min(at.time_ns), ..at };
+        cx.pairing.doubt = true;
+        match self.state {
+            State::Start | State::Search if self.side(cx) == Some(Side::Response) && self.exchange.is_none() => {
+                self.state = State::Search;
+                self.lost = Some(at);
+                self.exchange = cx.pairing.lose_between(n, at.time_ns, cx.sink);
+            }
+            State::Start | State::Search => self.lose_place(at, Some(n), cx),
+            State::Head { sure } => {
+                self.lose_head(now, sure, Some(n), cx);
+                self.lost = Some(at);
+            }
+            State::Length(left) if n >= left => {
+                cx.pairing.infer_end(self.exchange);
+                self.gap_in_length(now, left, left, cx);
+                if n > left {
+                    self.lose_operations(at, n - left, cx);
+                }
+            }
+            State::Chunked(mut chunked) => {
+                let gapped = chunked.gap(n);
+                match gapped {
+                    Gapped::Inside(_) => {}
+                    Gapped::Ended(_) => cx.pairing.infer_end(self.exchange),
+                    Gapped::Lost(_) => self.lost = Some(at),
+                }
+                self.state = State::Chunked(chunked);
+                self.gap_in_chunks(now, n, gapped, cx);
+            }
+            State::Skip { .. } | State::LostChunks => {
+                self.gap(now, n, cx);
+                self.lost = Some(at);
+            }
+            State::Length(_) | State::UntilClose => self.gap(now, n, cx),
+        }
+    }
+
+    fn gap_in_length(&mut self, now: Moment, left: u64, taken: u64, cx: &mut Context<'_>) {
+        self.piece(now, Content::Gap(taken), cx);
+        self.wire(now, taken, cx);
+        self.state = State::Length(left - taken);
+        if taken == left {
+            self.finish(now.time_ns, cx);
+        }
+    }
+
     fn gap_in_chunks(&mut self, now: Moment, n: u64, gapped: Gapped, cx: &mut Context<'_>) {
         let (Gapped::Inside(data) | Gapped::Ended(data) | Gapped::Lost(data)) = gapped;
         if data > 0 {
@@ -54,10 +107,7 @@ impl Stream {
         match gapped {
             Gapped::Inside(_) => {}
             Gapped::Ended(_) => self.finish(now.time_ns, cx),
-            Gapped::Lost(_) => {
-                cx.pairing.wants_full = true;
-                self.lose_message(now, State::LostChunks, Some(n - data), cx);
-            }
+            Gapped::Lost(_) => self.lose_message(now, State::LostChunks, Some(n - data), cx),
         }
     }
 
@@ -65,12 +115,13 @@ impl Stream {
     pub(super) fn unknown(&mut self, now: Moment, cx: &mut Context<'_>) {
         match self.state {
             State::Start | State::Search => self.lose_place(now, None, cx),
-            State::Head { .. } => self.lose_head(now, None, cx),
+            State::Head { sure } => self.lose_head(now, sure, None, cx),
             State::Skip { .. } => self.state = State::Search,
             State::Chunked(_) | State::LostChunks => self.lose_message(now, State::LostChunks, None, cx),
             State::Length(_) | State::UntilClose => self.lose_message(now, State::Search, None, cx),
         }
         self.lost = Some(now);
+        cx.pairing.doubt = true;
     }
 
     /// The message under way goes on, but where in it the stream is cannot be told.
@@ -82,16 +133,16 @@ impl Stream {
         }
     }
 
-    /// Bytes of a head were lost. What came of it is kept.
-    fn lose_head(&mut self, now: Moment, missing: Option<u64>, cx: &mut Context<'_>) {
+    /// Bytes of a head were lost. What came of it is kept, if it surely was one.
+    fn lose_head(&mut self, now: Moment, sure: bool, missing: Option<u64>, cx: &mut Context<'_>) {
         let head = std::mem::take(&mut self.head);
         let wire = self.blank + head.len() as u64 + missing.unwrap_or(0);
-        cx.pairing.wants_full |= missing.is_some();
         self.state = State::Search;
-        let side = self.side_by(&head, cx).or(match line::is_start(&head) {
-            Some(Line::Request) => Some(Side::Request),
-            _ => None,
-        });
+        let side = match line::is_start(&head) {
+            Some(Line::Request) => self.side(cx).or(Some(Side::Request)),
+            Some(_) => self.side(cx).or(Some(Side::Response)),
+            None => self.side(cx).filter(|_| sure),
+        };
         match side.filter(|side| self.salvage(*side, &head, wire, now, cx)) {
             Some(side) => cx.pairing.lose(side, self.exchange, missing, now.time_ns, cx.sink),
             None => self.lose_place(now, missing, cx),
@@ -100,8 +151,7 @@ impl Stream {
 
     /// Bytes were lost where a message begins or was looked for.
     fn lose_place(&mut self, now: Moment, missing: Option<u64>, cx: &mut Context<'_>) {
-        // The rest of an operation whose beginning was captured: more would have been there to capture.
-        cx.pairing.wants_full |= missing.is_some() && now.time_ns == self.captured_ns;
+        cx.pairing.doubt = true;
         self.state = State::Search;
         self.lost = Some(now);
         self.pass_unread(now, missing.unwrap_or(0), missing, cx);

@@ -38,8 +38,8 @@ pub(super) struct Stream {
     may_switch: bool,
     /// Chunk in which bytes were lost that may have been a message; until the next message.
     lost: Option<Moment>,
-    /// When the last captured bytes passed.
-    captured_ns: u64,
+    /// When the last bytes passed of which that is known.
+    seen_ns: u64,
     /// A chunk began no message where one was looked for.
     missed: bool,
     /// The first bytes are of another protocol.
@@ -83,7 +83,7 @@ impl Stream {
             may_lack_body: false,
             may_switch: false,
             lost: None,
-            captured_ns: 0,
+            seen_ns: 0,
             missed: false,
             foreign: false,
             waiting: Waiting::default(),
@@ -98,8 +98,10 @@ impl Stream {
         match content {
             Content::Bytes(bytes) => self.bytes(now, bytes, cx),
             Content::Gap(n) => self.gap(now, n, cx),
-            Content::Unknown => self.unknown(now, cx),
+            Content::Lost(n) => return self.lose_operations(now, n, cx),
+            Content::Unknown => return self.unknown(now, cx),
         }
+        self.seen_ns = now.time_ns;
     }
 
     /// When the head passed that waits for its request.
@@ -164,7 +166,6 @@ impl Stream {
         if self.waiting.since.is_some() && !rest.is_empty() {
             self.waiting.keep(now, Content::Bytes(rest));
         }
-        self.captured_ns = now.time_ns;
     }
 
     /// Which messages this stream carries, once that is known.
@@ -197,7 +198,7 @@ impl Stream {
                 if side == Some(Side::Request) && !cx.pairing.is_answered(self.exchange) {
                     return;
                 }
-                self.finish(self.captured_ns, cx);
+                self.finish(self.seen_ns, cx);
             }
             _ => return,
         }

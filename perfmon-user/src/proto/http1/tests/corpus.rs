@@ -12,6 +12,7 @@ use crate::proto::Failure;
 pub(super) enum Step {
     Bytes(Flow, Vec<u8>),
     Gap(Flow, u64),
+    Lost(Flow, u64),
     Unknown(Flow),
     End(End),
 }
@@ -66,6 +67,7 @@ fn parse_step(line: &str) -> Option<(u64, Option<u64>, Step)> {
         [] => (time_ns, None, Step::Bytes(flow, Vec::new())),
         ["arrival", time] => (time_ns, Some(time.parse::<u64>().ok()? * 1_000), Step::Bytes(flow, Vec::new())),
         ["gap", n] => (time_ns, None, Step::Gap(flow, n.parse().ok()?)),
+        ["lost", n] => (time_ns, None, Step::Lost(flow, n.parse().ok()?)),
         ["unknown"] => (time_ns, None, Step::Unknown(flow)),
         _ => return None,
     })
@@ -128,6 +130,9 @@ impl Connection {
             }
             Step::Gap(flow, n) => {
                 self.chunk_at(time_ns, arrival_ns, *flow, Content::Gap(*n));
+            }
+            Step::Lost(flow, n) => {
+                self.chunk_at(time_ns, arrival_ns, *flow, Content::Lost(*n));
             }
             Step::Unknown(flow) => {
                 self.chunk_at(time_ns, arrival_ns, *flow, Content::Unknown);

@@ -184,10 +184,93 @@ fn pieces_of_anything() -> impl Strategy<Value = Vec<Step>> {
         8 => (flow(), text).prop_map(|(flow, bytes)| Step::Bytes(flow, bytes)),
         2 => (flow(), vec(any::<u8>(), 0..300)).prop_map(|(flow, bytes)| Step::Bytes(flow, bytes)),
         2 => (flow(), prop_oneof![1..20u64, 1..1u64 << 40]).prop_map(|(flow, n)| Step::Gap(flow, n)),
+        1 => (flow(), 1..200u64).prop_map(|(flow, n)| Step::Lost(flow, n)),
         1 => flow().prop_map(Step::Unknown),
         1 => end.prop_map(Step::End),
     ];
     vec(step, 0..60)
+}
+
+/// Operations of a request and of its answer, which of them are lost, whether the answer is chunked.
+type Plan = (usize, usize, Vec<bool>, bool);
+
+/// Exchanges of which operations are lost, which shows only at the next one that is seen; a client that waits for its answers.
+fn run_with_losses(plan: &[Plan], server: bool) {
+    let mut connection = Connection::new();
+    let (mut offsets, mut hit, mut times, mut time_ns) = ([0u64; 2], Vec::new(), Vec::new(), 0);
+    for (index, (request_operations, answer_operations, lost, chunked)) in plan.iter().enumerate() {
+        let body = if *chunked { Body::Chunked(vec![b"chunk one".to_vec(), b"two".to_vec()], false) } else { Body::Length(vec![b'x'; 50]) };
+        let request = format!("POST /{index} HTTP/1.1\r\nContent-Length: 10\r\n\r\n0123456789").into_bytes();
+        let answer = [format!("HTTP/1.1 {} Reason\r\n", 400 + index).as_bytes(), &body.wire()].concat();
+        let mut lost = lost.iter();
+        let mut any_lost = false;
+        let (begin_ns, answer_ns) = (time_ns + MS, time_ns + MS * (*request_operations as u64 + 1));
+        for (is_request, wire, count) in [(true, request, request_operations), (false, answer, answer_operations)] {
+            let flow = if is_request == server { Flow::In } else { Flow::Out };
+            for operation in wire.chunks(wire.len().div_ceil(*count)) {
+                time_ns += MS;
+                let gap = &mut offsets[usize::from(is_request)];
+                if *lost.next().unwrap() {
+                    *gap += operation.len() as u64;
+                    any_lost = true;
+                    continue;
+                }
+                if *gap > 0 {
+                    connection.chunk_at(time_ns, None, flow, Content::Lost(std::mem::take(gap)));
+                }
+                connection.chunk_at(time_ns, None, flow, Content::Bytes(operation));
+            }
+        }
+        hit.push(any_lost);
+        times.push((begin_ns, Some(answer_ns), Some(time_ns)));
+    }
+    for (is_request, lost) in [(false, offsets[0]), (true, offsets[1])] {
+        if lost > 0 {
+            connection.chunk(if is_request == server { Flow::In } else { Flow::Out }, Content::Lost(lost));
+        }
+    }
+    connection.end(End::Closed);
+    for done in &connection.done {
+        let index = done.path.as_ref().map(|path| path[1..].parse::<usize>().unwrap());
+        let answered = done.status.map(|status| usize::from(status) - 400);
+        if !done.inferred {
+            assert_eq!(index, answered, "{}", summary(done));
+            let expected = times[answered.unwrap()];
+            assert_eq!((done.start_ns, done.first_byte_ns, done.end_ns), expected, "{}", summary(done));
+        }
+        assert_eq!(done.failure, None, "{}", summary(done));
+    }
+    for index in 1..plan.len() {
+        if !hit[index - 1] && !hit[index] {
+            let exact = connection.done.iter().filter(|done| done.path.as_deref() == Some(&format!("/{index}")) && !done.inferred);
+            assert_eq!(exact.count(), 1, "/{} of {:?}", index, connection.summary());
+        }
+    }
+}
+
+/// Plans that once came to an answer at another's request.
+#[test]
+fn losses_that_were_trouble() {
+    let plan = |text: &str| -> Vec<Plan> {
+        let exchange = |word: &str| {
+            let lost: Vec<_> = word[2..].bytes().filter(|byte| *byte != b'c').map(|byte| byte == b'x').collect();
+            let count = |at| usize::from(word.as_bytes()[at] - b'0');
+            (count(0), count(1), lost, word.ends_with('c'))
+        };
+        text.split(' ').map(exchange).collect()
+    };
+    // Each word: operations of the request and of the answer, then each of them: x is lost.
+    for text in [
+        "21.x. 31.x.x 12x.xc 11.. 21..x 31..x. 11..",
+        "31...x 21.x. 31x.xx 11.. 32..xx. 11..",
+        "11.. 32.xx.x 11..",
+        "11.x 22.x.x 11.. 31..x.",
+        "21..x 21.x. 11x.",
+        "13...xc 31...x 11x.",
+    ] {
+        run_with_losses(&plan(text), false);
+        run_with_losses(&plan(text), true);
+    }
 }
 
 proptest! {
@@ -230,6 +313,11 @@ proptest! {
         for (spec, done) in specs.iter().zip(&connection.done) {
             spec.assert(done, server);
         }
+    }
+
+    #[test]
+    fn lost_operations_never_shift_answers(plan in vec((1..4usize, 1..4usize, vec(prop::bool::weighted(0.15), 6), any::<bool>()), 1..30), server: bool) {
+        run_with_losses(&plan, server);
     }
 
     #[test]

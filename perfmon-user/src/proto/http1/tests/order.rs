@@ -32,11 +32,13 @@ fn the_method_of_a_request_that_comes_late_still_frames_the_answer() {
 #[test]
 fn pipelined_answers_seen_before_their_requests() {
     let mut connection = Connection::new();
-    at(&mut connection, 1, Flow::In, GET);
-    at(&mut connection, 2, Flow::Out, OK);
+    for time_ns in [1, 3] {
+        at(&mut connection, time_ns, Flow::In, GET);
+        at(&mut connection, time_ns + 1, Flow::Out, OK);
+    }
     at(&mut connection, 1_000, Flow::Out, &[OK, OK].concat());
     at(&mut connection, 1_000 + MS, Flow::In, &[GET, GET, GET].concat());
-    assert_eq!(connection.summary(), ["GET /a 200", "GET /a 200", "GET /a 200"]);
+    assert_eq!(connection.summary(), ["GET /a 200"; 4]);
 }
 
 #[test]
