@@ -36,8 +36,9 @@ pub(super) fn sent(binder: &mut Binder, data: &Data<'_>, tracker: &mut Tracker<S
     if data.direction != Direction::Out {
         return;
     }
-    let Some(object) = binder.sent(data) else { return };
-    if let Some(connection) = tracker.get_mut(data.key) {
+    let Some(connection) = tracker.get_mut(data.key) else { return };
+    let expansion = connection.state.cipher.as_ref().and_then(|cipher| cipher.expansion());
+    if let Some(object) = binder.sent(data, expansion) {
         adopt(connection, object, binder.take_held(object), context, out);
     }
 }
