@@ -133,7 +133,7 @@ impl Worker {
                 return;
             }
         };
-        self.follow(&event);
+        self.follow(&event, now_ns);
         if self.is_ignored(&event) {
             return;
         }
@@ -147,7 +147,7 @@ impl Worker {
     }
 
     /// Lets the selector judge what processes do.
-    fn follow(&mut self, event: &Event<'_>) {
+    fn follow(&mut self, event: &Event<'_>, now_ns: u64) {
         let actions = match event {
             Event::Exec(exec) => {
                 let comm = String::from_utf8_lossy(exec.comm);
@@ -167,6 +167,7 @@ impl Worker {
             }
             Event::State(State { change: StateChange::Listen(port), pid, .. }) => {
                 self.processes.on_listen(*pid);
+                self.watch_tls(*pid, now_ns);
                 self.selector.on_listen(*pid, *port)
             }
             _ => return,
@@ -275,7 +276,12 @@ impl Worker {
         for target in &mut gauges.targets {
             if let Some(description) = self.processes.get(target.pid) {
                 target.runtime = description.runtime.clone();
-                target.tls = description.tls.as_ref().map(|tls| tls.to_string().into());
+                let sight = self.tls.get(&target.pid).and_then(|(_, sight)| sight.as_ref());
+                target.tls = description.tls.as_ref().map(|tls| match sight.map(TlsSight::as_result) {
+                    Some(Ok(())) => format!("{tls}: plaintext").into(),
+                    Some(Err(reason)) => format!("{tls}: no plaintext, because {reason}").into(),
+                    None => tls.to_string().into(),
+                });
             }
             target.events_lost = lost.iter().find(|(pid, _)| *pid == target.pid).map_or(0, |(_, count)| *count);
         }

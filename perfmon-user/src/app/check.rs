@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::probe::{self, Facts};
+use crate::probe::{self, Facts, Probes, TlsSight};
 use crate::target::{Describer, Processes, Selector};
 
 use super::run::{service_rules, start_options, targets};
@@ -49,7 +49,7 @@ struct TargetProcess {
     container: Option<String>,
     runtime: Option<String>,
     tls: Option<String>,
-    encrypted_traffic: &'static str,
+    encrypted_traffic: String,
 }
 
 /// Finds out and tells.
@@ -65,14 +65,14 @@ pub fn check(config: &Config, json: bool) -> Result<u8, Failure> {
             return Err(Failure::Usage(wrong.map(|problem| problem.to_string()).collect()));
         }
     };
-    let mut findings = host(config, &selector);
-    findings.targets = processes(&pids, Processes::new(describer, Counters::default().into()));
+    let (mut findings, probes) = host(config, &selector);
+    findings.targets = processes(&pids, Processes::new(describer, Counters::default().into()), probes.as_ref());
     let text = if json { format!("{}\n", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?) } else { words(&findings) };
     print(&text)?;
     Ok(if findings.can_run { 0 } else { EXIT_IMPOSSIBLE })
 }
 
-fn host(config: &Config, selector: &Selector) -> Findings {
+fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
     let facts = Facts::gather();
     let mut findings = Findings {
         can_run: false,
@@ -85,7 +85,10 @@ fn host(config: &Config, selector: &Selector) -> Findings {
         targets: Vec::new(),
     };
     match probe::start(&start_options(config, selector)) {
-        Err(error) => findings.problems.push(format!("{:#}", anyhow::Error::from(error))),
+        Err(error) => {
+            findings.problems.push(format!("{:#}", anyhow::Error::from(error)));
+            (findings, None)
+        }
         Ok(probes) => {
             let instructions = probes.verified_instructions();
             findings.can_run = true;
@@ -102,16 +105,17 @@ fn host(config: &Config, selector: &Selector) -> Findings {
                     verified_instructions: instructions.iter().find(|(name, _)| *name == report.name).map(|(_, count)| *count),
                 })
                 .collect();
+            (findings, Some(probes))
         }
     }
-    findings
 }
 
-fn processes(pids: &[u32], mut known: Processes) -> Vec<TargetProcess> {
+fn processes(pids: &[u32], mut known: Processes, probes: Option<&Probes>) -> Vec<TargetProcess> {
     let describe = |pid: &u32| {
         let description = known.look_again(*pid)?;
         // Threads of the kernel have no program.
         description.exe.as_ref()?;
+        let sight = probes.and_then(|probes| probes.watch_tls(*pid));
         Some(TargetProcess {
             pid: *pid,
             comm: description.origin.comm.to_string(),
@@ -119,7 +123,7 @@ fn processes(pids: &[u32], mut known: Processes) -> Vec<TargetProcess> {
             container: description.origin.container.as_ref().map(ToString::to_string),
             runtime: description.runtime.as_ref().map(ToString::to_string),
             tls: description.tls.as_ref().map(ToString::to_string),
-            encrypted_traffic: description.tls_outlook(),
+            encrypted_traffic: description.tls_outlook(sight.as_ref().map(TlsSight::as_result)).into_owned(),
         })
     };
     pids.iter().filter_map(describe).collect()

@@ -105,6 +105,9 @@ impl Prepared {
             probes.watch(*pid).context("a process could not be put on the kernel's list")?;
         }
         probes.watch_usual_tls();
+        for pid in &self.first {
+            probes.watch_tls(*pid);
+        }
         let ring = probes.take_ring().context("the kernel's ring is in use already")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
         let (watched_tx, watched) = watch::channel(Watched::default());

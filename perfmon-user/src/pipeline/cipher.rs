@@ -18,6 +18,8 @@ use records::Records;
 const RECEIPTS: usize = 64;
 /// The least that a record adds to its plaintext: header, tag, and what every version has beside.
 const LEAST_OVERHEAD: u64 = 21;
+/// A record's header.
+const HEADER: u64 = 5;
 /// What it adds in TLS 1.3: header 5, tag 16, type 1.
 const USUAL_OVERHEAD: u64 = 22;
 
@@ -31,12 +33,20 @@ pub(super) struct Cipher {
     /// Capture mode that was asked for the object.
     pub(super) wished: Option<Capture>,
     hellos: Option<Box<[Hello; 2]>>,
-    overhead: u64,
+    /// What each record adds, once the server's hello told.
+    overhead: Option<u64>,
     incoming: Way,
     outgoing: Way,
     receipts: VecDeque<Receipt>,
     sent_ns: u64,
-    unsent: VecDeque<Plain<'static>>,
+    unsent: VecDeque<Unsent>,
+}
+
+/// A write, and the least number of bytes on the wire that carry what is left of it.
+#[derive(Debug)]
+struct Unsent {
+    plain: Plain<'static>,
+    cost: u64,
 }
 
 /// One direction: bytes on the wire and of plaintext, and how many of both were told in records. Wire bytes may come after what they
@@ -72,7 +82,7 @@ impl Cipher {
             server_name: None,
             wished: None,
             hellos: Some(Box::default()),
-            overhead: USUAL_OVERHEAD,
+            overhead: None,
             incoming: Way::new(),
             outgoing: Way::new(),
             receipts: VecDeque::new(),
@@ -90,7 +100,7 @@ impl Cipher {
     pub(super) fn moved(&mut self, segment: &Segment<'_>) {
         let len = match segment.content {
             Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Gap(len) => len,
+            Content::Gap(len) | Content::Lost(len) => len,
             Content::Unknown => return,
         };
         let way = self.way(segment.direction);
@@ -119,11 +129,11 @@ impl Cipher {
         let hello = &mut hellos[usize::from(segment.direction == Direction::Out)];
         match segment.content {
             Content::Bytes(bytes) => hello.push(bytes),
-            Content::Gap(_) | Content::Unknown => hello.give_up(),
+            Content::Gap(_) | Content::Lost(_) | Content::Unknown => hello.give_up(),
         }
         match hello.take() {
             Some(Said::Client { server_name }) => self.server_name = server_name.map(Arc::from),
-            Some(Said::Server { overhead }) => self.overhead = overhead.into(),
+            Some(Said::Server { overhead }) => self.overhead = Some(overhead.into()),
             None => {}
         }
         if hellos.iter().all(Hello::is_over) {
@@ -131,22 +141,29 @@ impl Cipher {
         }
     }
 
+    /// How much longer than its plaintext the content of a record is, once that is known.
+    pub(super) fn expansion(&self) -> Option<u32> {
+        self.overhead.map(|overhead| (overhead - HEADER) as u32)
+    }
+
     /// Keeps a write until the socket sends it.
     pub(super) fn will_send(&mut self, plain: Plain<'static>) {
-        self.unsent.push_back(plain);
+        let cost = wire_len(plain.len(), LEAST_OVERHEAD);
+        self.unsent.push_back(Unsent { plain, cost });
     }
 
     /// The writes, or parts of them, that `len` sent bytes carried.
     pub(super) fn sent(&mut self, len: u64) -> Vec<Plain<'static>> {
         let (mut credit, mut carried) = (len, Vec::new());
         while let Some(first) = self.unsent.front_mut().filter(|_| credit > 0) {
-            let cost = wire_len(first.len(), LEAST_OVERHEAD);
-            if credit >= cost {
-                credit -= cost;
-                carried.extend(self.unsent.pop_front());
+            if credit >= first.cost {
+                credit -= first.cost;
+                carried.extend(self.unsent.pop_front().map(|whole| whole.plain));
             } else {
                 // In proportion; what is left of the write follows with the next sends.
-                carried.extend(split(first, first.len() * credit / cost));
+                let len = first.plain.len() * credit / first.cost;
+                carried.extend(split(&mut first.plain, len));
+                first.cost -= credit;
                 credit = 0;
             }
         }
@@ -155,12 +172,12 @@ impl Cipher {
 
     /// Everything that was written and not seen sent: the connection ends.
     pub(super) fn all_unsent(&mut self) -> Vec<Plain<'static>> {
-        self.unsent.drain(..).collect()
+        self.unsent.drain(..).map(|whole| whole.plain).collect()
     }
 
     /// Plaintext of so many calls' lengths passes: bytes on the wire before it, which the handshake needed, belong to no request.
     pub(super) fn begin(&mut self, direction: Direction, calls: impl Iterator<Item = u32> + Clone) {
-        let overhead = self.overhead;
+        let overhead = self.overhead.unwrap_or(USUAL_OVERHEAD);
         let way = self.way(direction);
         let Some(records) = way.records.take() else { return };
         let first = calls.clone().find(|len| *len > 0).map(|len| wire_len(len.min(RECORD_PLAINTEXT).into(), overhead));

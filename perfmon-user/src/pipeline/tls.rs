@@ -36,8 +36,9 @@ pub(super) fn sent(binder: &mut Binder, data: &Data<'_>, tracker: &mut Tracker<S
     if data.direction != Direction::Out {
         return;
     }
-    let Some(object) = binder.sent(data) else { return };
-    if let Some(connection) = tracker.get_mut(data.key) {
+    let Some(connection) = tracker.get_mut(data.key) else { return };
+    let expansion = connection.state.cipher.as_ref().and_then(|cipher| cipher.expansion());
+    if let Some(object) = binder.sent(data, expansion) {
         adopt(connection, object, binder.take_held(object), context, out);
     }
 }
@@ -88,7 +89,7 @@ pub(super) fn ciphertext(connection: &mut Connection<Speech>, segment: &Segment<
     cipher.moved(segment);
     let len = match segment.content {
         Content::Bytes(bytes) => bytes.len() as u64,
-        Content::Gap(len) => len,
+        Content::Gap(len) | Content::Lost(len) => len,
         Content::Unknown => 0,
     };
     if segment.direction == Direction::Out {

@@ -39,6 +39,16 @@ pub enum TlsSight {
     Refused(Arc<str>),
 }
 
+impl TlsSight {
+    /// Whether plaintext is seen, or why not.
+    pub fn as_result(&self) -> Result<(), &str> {
+        match self {
+            Self::Plaintext => Ok(()),
+            Self::Refused(reason) => Err(reason),
+        }
+    }
+}
+
 /// A file, as maps name it.
 type FileId = (u64, u64);
 

@@ -2,6 +2,7 @@
 //! `OTEL_SERVICE_NAME`, else `service.name` in `OTEL_RESOURCE_ATTRIBUTES`, of its environment · the container's name or the systemd
 //! unit · the program's name (`name`). A process that ended before it was looked at is described by what its exec event told and by
 //! its parent's container, unit and environment, which it had inherited.
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,9 +40,9 @@ pub struct Description {
 }
 
 impl Description {
-    /// In words: what can be seen of its encrypted traffic.
-    pub fn tls_outlook(&self) -> &'static str {
-        tls::outlook(self.runtime.as_deref(), self.tls.as_ref())
+    /// In words: what can be seen of its encrypted traffic. `probed`: whether its shared OpenSSL took the probes, or why not.
+    pub fn tls_outlook(&self, probed: Option<Result<(), &str>>) -> Cow<'static, str> {
+        tls::outlook(self.runtime.as_deref(), self.tls.as_ref(), probed)
     }
 
     /// The same program in a child that executed none of its own.

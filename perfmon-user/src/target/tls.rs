@@ -1,5 +1,6 @@
 //! Which TLS library a process has mapped, and in words what can be seen of its encrypted traffic. By file name only; where the
 //! functions are is `probe`'s business. All wording about TLS for users stands here.
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,16 +46,23 @@ fn library(path: &Path) -> Option<(u8, String)> {
     }
 }
 
-/// What can be seen of a process's encrypted traffic.
-pub(super) fn outlook(runtime: Option<&str>, tls: Option<&Tls>) -> &'static str {
+/// What can be seen of a process's encrypted traffic. `probed`: whether its shared OpenSSL took the probes, or why not; `None` when it
+/// has none, or nobody tried.
+pub(super) fn outlook(runtime: Option<&str>, tls: Option<&Tls>, probed: Option<Result<(), &str>>) -> Cow<'static, str> {
+    match probed {
+        Some(Ok(())) => "shared OpenSSL: plaintext".into(),
+        Some(Err(reason)) => format!("shared OpenSSL without plaintext, because {reason}: destination, times and sizes").into(),
+        None => unprobed(runtime, tls).into(),
+    }
+}
+
+fn unprobed(runtime: Option<&str>, tls: Option<&Tls>) -> &'static str {
     match (tls, runtime) {
-        (Some(tls), _) if tls.library.starts_with("OpenSSL ") && &*tls.library != "OpenSSL or BoringSSL" => {
-            "shared OpenSSL: destination, times and sizes; plaintext possible in a later version"
-        }
+        (Some(tls), _) if tls.library.contains("OpenSSL") || &*tls.library == "LibreSSL" => "shared OpenSSL: plaintext while perfmon runs",
         (Some(_), _) => "shared library that is not OpenSSL: destination, times and sizes; no plaintext",
-        (None, Some("go")) => "TLS, if any, is Go's own: destination, times and sizes; plaintext possible in a later version",
-        (None, Some("node")) => "OpenSSL is part of node: destination, times and sizes; plaintext possible in a later version",
-        (None, Some("bun")) => "BoringSSL is part of Bun: destination, times and sizes; plaintext possible in a later version",
+        (None, Some("go")) => "TLS, if any, is Go's own: destination, times and sizes; no plaintext in this version",
+        (None, Some("node")) => "OpenSSL is part of node: destination, times and sizes; no plaintext in this version",
+        (None, Some("bun")) => "BoringSSL is part of Bun: destination, times and sizes; no plaintext in this version",
         (None, Some("jvm")) => "TLS, if any, is Java's own: destination, times and sizes; no plaintext",
         (None, Some("deno")) => "rustls is part of Deno: destination, times and sizes; no plaintext",
         (None, _) => "no shared TLS library loaded: if it encrypts with one linked into it, destination, times and sizes",
@@ -90,6 +98,9 @@ mod tests {
     fn openssl_comes_first() {
         let tls = find(&["/a/libgnutls.so.30".into(), "/a/libssl.so.3".into()]).unwrap();
         assert_eq!(tls.to_string(), "OpenSSL 3 (/a/libssl.so.3)");
-        assert!(outlook(Some("python"), Some(&tls)).starts_with("shared OpenSSL"));
+        assert_eq!(outlook(Some("python"), Some(&tls), Some(Ok(()))), "shared OpenSSL: plaintext");
+        assert!(outlook(Some("python"), Some(&tls), Some(Err("it is odd"))).contains("because it is odd"));
+        assert!(outlook(Some("python"), Some(&tls), None).starts_with("shared OpenSSL"));
+        assert!(outlook(Some("jvm"), None, None).contains("no plaintext"));
     }
 }

@@ -157,8 +157,9 @@ impl Binder {
         }
     }
 
-    /// A socket sent: tells the object that this shows to be its own, when that is news.
-    pub fn sent(&mut self, data: &Data<'_>) -> Option<TlsObject> {
+    /// A socket sent: tells the object that this shows to be its own, when that is news. `expansion`: how much longer than its plaintext
+    /// the content of its records is, when known.
+    pub fn sent(&mut self, data: &Data<'_>, expansion: Option<u32>) -> Option<TlsObject> {
         let waiting = self.waiting.get_mut(&data.thread)?;
         let owner = self.by_socket.get(&data.key.sock).copied();
         if let Some(owner) = owner {
@@ -168,7 +169,7 @@ impl Binder {
                 return None;
             }
         }
-        let object = carried(waiting, &self.objects, data)?;
+        let object = carried(waiting, &self.objects, data, expansion)?;
         waiting.retain(|write| write.object != object);
         self.bind(object, data.key, false);
         Some(object)
@@ -266,10 +267,10 @@ impl Binder {
 
 /// The object whose waiting write this send carries: the oldest of fitting length, one without a socket before one that has another; a
 /// length that fits nothing (padding, small fragments) still tells when only one object without a socket is waiting.
-fn carried(waiting: &VecDeque<Write>, objects: &FxHashMap<TlsObject, Bound>, data: &Data<'_>) -> Option<TlsObject> {
+fn carried(waiting: &VecDeque<Write>, objects: &FxHashMap<TlsObject, Bound>, data: &Data<'_>, expansion: Option<u32>) -> Option<TlsObject> {
     let record = record_len(data.payload)?;
     let is_free = |write: &&Write| objects.get(&write.object).is_none_or(|bound| bound.socket.is_none());
-    let fitting = || waiting.iter().filter(|write| fits(write.len, record));
+    let fitting = || waiting.iter().filter(|write| fits(write.len, record, expansion));
     if let Some(write) = fitting().find(is_free).or_else(|| fitting().next()) {
         return Some(write.object);
     }
@@ -286,6 +287,10 @@ fn record_len(bytes: &[u8]) -> Option<u32> {
 }
 
 /// Whether a record can hold the beginning of a write: TLS 1.3 adds 17 bytes, TLS 1.2 24 (GCM) or 16 (ChaCha20).
-fn fits(write: u32, record: u32) -> bool {
-    matches!(record.checked_sub(write.min(RECORD_PLAINTEXT)), Some(16 | 17 | 24))
+fn fits(write: u32, record: u32, expansion: Option<u32>) -> bool {
+    match (record.checked_sub(write.min(RECORD_PLAINTEXT)), expansion) {
+        (Some(added), Some(expansion)) => added == expansion,
+        (added, None) => matches!(added, Some(16 | 17 | 24)),
+        (None, _) => false,
+    }
 }

@@ -31,11 +31,11 @@ impl Records {
     pub(super) fn push(&mut self, mut position: i64, content: Content<'_>) {
         let mut bytes = match content {
             Content::Bytes(bytes) => bytes,
-            Content::Gap(len) if len <= self.left && self.header.is_empty() => {
+            Content::Gap(len) | Content::Lost(len) if len <= self.left && self.header.is_empty() => {
                 self.left -= len;
                 return;
             }
-            Content::Gap(_) => {
+            Content::Gap(_) | Content::Lost(_) => {
                 self.hidden = Some(position + self.left as i64 - self.header.len() as i64);
                 return self.lose();
             }
