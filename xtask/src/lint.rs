@@ -2,6 +2,7 @@
 //! licences and sources of all dependencies (deny.toml). The advisory database is not asked: it is not on a package registry.
 use anyhow::Result;
 
+use crate::build_dashboard;
 use crate::shell::{self, cargo, execute, say};
 
 /// Options.
@@ -22,6 +23,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     say("clippy");
     execute(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    say("the page's built files");
+    build_dashboard::check()?;
     deny(args.deny)
 }
 

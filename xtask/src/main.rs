@@ -2,6 +2,7 @@
 //! Tasks build as the calling user and ask for root (sudo) only for the one command that needs it. Each may be run again at any
 //! time: what is there already is not installed or built again.
 mod bench;
+mod build_dashboard;
 mod build_ebpf;
 mod capture;
 mod clock;
@@ -32,6 +33,8 @@ enum Task {
     Lint(lint::Args),
     /// Rebuild the kernel programs' object file (perfmon-user/ebpf/perfmon.bpf.o)
     BuildEbpf,
+    /// Rebuild the page's files (dashboard/dist) with npm
+    BuildDashboard,
     /// Record live traffic into a corpus file with its golden records
     Capture(capture::Args),
     /// Measure what perfmon costs and write docs/performance.md
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Test(args) => return finish(test::run(&args)),
         Task::Lint(args) => lint::run(&args),
         Task::BuildEbpf => build_ebpf::run(),
+        Task::BuildDashboard => build_dashboard::run(),
         Task::Capture(args) => capture::run(&args),
         Task::Bench(bench) => bench::run(&bench),
     };

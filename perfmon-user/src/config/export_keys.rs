@@ -167,12 +167,16 @@ pub(super) const OTLP_COMPRESSION: Key<Config> = Key {
     show: |config| config.export.otlp.all.gzip.map(|gzip| show_text(if gzip { "gzip" } else { "none" })),
 };
 
+/// Sets a value from its text; the error says what is wrong with it.
+type Set<T> = fn(&mut T, &str) -> Result<(), String>;
+type BoxedSet = Box<dyn Fn(&mut Export, &str) -> Result<(), String>>;
+
 /// A variable that other programs know too.
 pub(super) struct Standard {
     /// The key that it sets, when a key does.
     pub(super) key: Option<&'static str>,
-    /// Sets the value; the error says what is wrong with it.
-    pub(super) set: Box<dyn Fn(&mut Export, &str) -> Result<(), String>>,
+    /// Sets the value.
+    pub(super) set: BoxedSet,
 }
 
 /// The variable of this name, if perfmon reads it.
@@ -180,7 +184,7 @@ pub(super) fn standard(name: &str) -> Option<Standard> {
     if let Some(rest) = name.strip_prefix("OTEL_EXPORTER_OTLP_") {
         return otlp(rest);
     }
-    let by_key: fn(&mut Export, &str) -> Result<(), String> = match name {
+    let by_key: Set<Export> = match name {
         "LOGFIRE_TOKEN" => |export, text| {
             export.logfire.tokens =
                 text.split(',').map(str::trim).filter(|token| !token.is_empty()).map(|token| Secret(token.into())).collect();
@@ -237,7 +241,7 @@ fn otlp(rest: &str) -> Option<Standard> {
             }),
         });
     }
-    let (key, set): (_, fn(&mut OtlpOptions, &str) -> Result<(), String>) = match what {
+    let (key, set): (_, Set<OtlpOptions>) = match what {
         "HEADERS" => (Some("export.otlp.headers"), |options, text| {
             let headers = text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(header);
             options.headers = Some(headers.collect::<Result<_, _>>()?);

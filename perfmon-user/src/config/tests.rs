@@ -334,3 +334,54 @@ fn rules_and_channels_must_fit_together() {
         assert!(found.iter().any(|line| line.contains(want)), "{want} is not in {found:#?}");
     }
 }
+
+#[test]
+fn the_variables_of_opentelemetry_and_logfire_are_read() {
+    let loaded = load(&env(&[
+        ("LOGFIRE_TOKEN", "pylf_v1_eu_a, pylf_v1_us_b"),
+        ("LOGFIRE_ENVIRONMENT", "prod"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://metrics:1/x"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "X-Key=hunter%202,b=c=d"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none"),
+        ("OTEL_SERVICE_NAME", "edge"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team=shop,zone=a%2Cb"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "read by others"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", ""),
+    ]))
+    .unwrap();
+    let export = &loaded.config.export;
+    assert_eq!((export.environment.as_deref(), export.service_name.as_str()), (Some("prod"), "edge"));
+    assert_eq!(export.resource_attributes, [("team".into(), "shop".into()), ("zone".into(), "a,b".into())]);
+    let targets = export.targets().unwrap();
+    let otlp: Vec<_> = targets.iter().filter(|target| target.name == "otlp").collect();
+    let urls: Vec<&str> = otlp.iter().map(|target| target.url.as_str()).collect();
+    assert_eq!(urls, ["http://collector:4318/v1/traces", "http://metrics:1/x", "http://collector:4318/v1/logs"]);
+    assert_eq!(otlp.iter().map(|target| target.gzip).collect::<Vec<_>>(), [false, true, true]);
+    assert_eq!(otlp[0].timeout, Duration::from_millis(2_500));
+    assert_eq!(otlp[0].headers, [("x-key".into(), Secret("hunter 2".into())), ("b".into(), Secret("c=d".into()))]);
+    assert_eq!((targets.len(), targets[1].name.as_str()), (9, "logfire 2"));
+    assert_eq!(loaded.origins["export.otlp.endpoint"], Origin::Env("OTEL_EXPORTER_OTLP_ENDPOINT".into()));
+    let printed = print(&loaded);
+    assert!(!printed.contains("pylf") && !printed.contains("hunter") && printed.contains("# token is set, not shown"), "{printed}");
+}
+
+#[test]
+fn variables_of_others_that_cannot_be_used_are_all_told() {
+    let told = problems(&env(&[
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "zstd"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
+        ("LOGFIRE_SEND_TO_LOGFIRE", "perhaps"),
+        ("PERFMON_EXPORT__SPAN_RATE", "2"),
+    ]));
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert!(told.iter().all(|problem| !problem.contains("hunter2")), "{told:?}");
+    let grpc = env(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317")]);
+    assert!(problems(&grpc)[0].contains("http/protobuf"));
+    assert!(load(&env(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")])).is_ok());
+    // perfmon's own names win.
+    let both = env(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1"), ("PERFMON_EXPORT__OTLP__ENDPOINT", "http://b:1")]);
+    assert_eq!(load(&both).unwrap().config.export.otlp.endpoint.as_deref(), Some("http://b:1"));
+}

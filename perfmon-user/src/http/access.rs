@@ -11,13 +11,13 @@ use axum::response::{IntoResponse, Response};
 use super::HttpState;
 use super::answer::ApiError;
 
-/// Routes that carry no data and need no token.
-const OPEN_ROUTES: [&str; 2] = ["/", "/healthz"];
+/// Carries no data and needs no token, as the files of the page.
+const OPEN_ROUTE: &str = "/healthz";
 const HEADERS: [(header::HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (header::CONTENT_SECURITY_POLICY, "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
 ];
 
 /// Who may ask.
@@ -60,12 +60,16 @@ impl Access {
             return Err(ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", "pages of other sites may not ask this server"));
         }
         match &self.token {
-            Some(token) if !OPEN_ROUTES.contains(&request.uri().path()) && !carries(headers, token) => {
+            Some(token) if !is_open(request.uri().path()) && !carries(headers, token) => {
                 Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "send the configured token as Authorization: Bearer TOKEN"))
             }
             _ => Ok(()),
         }
     }
+}
+
+fn is_open(path: &str) -> bool {
+    path == OPEN_ROUTE || super::page::is_file(path)
 }
 
 /// The middleware.

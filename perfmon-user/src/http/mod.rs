@@ -116,7 +116,7 @@ impl HttpState {
 /// All routes.
 pub fn router(state: Arc<HttpState>) -> Router {
     Router::new()
-        .route("/", get(page::page))
+        .merge(page::routes())
         .route("/healthz", get(alive::healthz))
         .route("/readyz", get(alive::readyz))
         .route("/health/performance", get(health::performance))

@@ -1,27 +1,31 @@
-//! `GET /`: a small page that links what there is. No script, nothing from another host.
-use axum::response::Html;
+//! The dashboard: its built files, embedded. Built from `dashboard/` by `cargo xtask build-dashboard`; no inline script or style, nothing
+//! from another host, so that the strictest Content-Security-Policy serves.
+use axum::Router;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::IntoResponse;
+use axum::routing::get;
 
-const PAGE: &str = r#"<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>perfmon</title>
-<style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark }</style>
-<h1>perfmon</h1>
-<ul>
-<li><a href="/health/performance">Health</a></li>
-<li><a href="/api/v1/summary">Summary</a> of the last five minutes, <a href="/api/v1/summary?window=1m">one minute</a>, <a href="/api/v1/summary?window=1h">one hour</a></li>
-<li><a href="/api/v1/endpoints">Endpoints</a>, those first that take most of the time</li>
-<li><a href="/api/v1/destinations">Destinations</a> that the services ask</li>
-<li><a href="/api/v1/findings">Findings</a></li>
-<li><a href="/api/v1/alerts">Alerts</a> and <a href="/api/v1/silences">silences</a></li>
-<li><a href="/api/v1/records?limit=100">Records</a>, the newest hundred; <a href="/api/v1/records?slow=1">slow requests</a></li>
-<li><a href="/api/v1/system">System</a> and <a href="/api/v1/processes">processes</a></li>
-<li><a href="/api/v1/self">perfmon itself</a>, <a href="/metrics">metrics</a>, <a href="/readyz">readiness</a></li>
-</ul>
-</html>
-"#;
+/// What the page may do: its own script, style and picture, and questions to this server.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
 
-pub(super) async fn page() -> Html<&'static str> {
-    Html(PAGE)
+/// Path, media type and content of each file.
+const FILES: [(&str, &str, &str); 4] = [
+    ("/", "text/html; charset=utf-8", include_str!("../../../dashboard/dist/index.html")),
+    ("/app.js", "text/javascript; charset=utf-8", include_str!("../../../dashboard/dist/app.js")),
+    ("/app.css", "text/css; charset=utf-8", include_str!("../../../dashboard/dist/app.css")),
+    ("/icon.svg", "image/svg+xml", include_str!("../../../dashboard/dist/icon.svg")),
+];
+
+/// Whether `path` is one of the page's files: they carry no data.
+pub(super) fn is_file(path: &str) -> bool {
+    FILES.iter().any(|(name, ..)| *name == path)
+}
+
+/// A route for each file.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    FILES.into_iter().fold(Router::new(), |router, (path, media_type, content)| {
+        let headers = [(CONTENT_TYPE, media_type), (CONTENT_SECURITY_POLICY, POLICY), (CACHE_CONTROL, "no-cache")];
+        router.route(path, get(async move || (headers, content).into_response()))
+    })
 }

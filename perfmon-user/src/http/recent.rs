@@ -56,7 +56,8 @@ impl Serialize for Kept {
 
 impl Wanted<'_> {
     fn takes(&self, record: &Record) -> bool {
-        let slow = || matches!(record, Record::Request(request) if request.performance_category == Some(Category::Slow));
+        let slow =
+            || matches!(record, Record::Request(request) if request.performance_category == Some(Category::Slow) || request.is_error());
         self.kind.is_none_or(|kind| kind == record.kind())
             && self.since.is_none_or(|since| record.time() >= since)
             && self.service.is_none_or(|service| *record.origin().service == *service)

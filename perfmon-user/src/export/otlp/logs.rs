@@ -25,18 +25,22 @@ impl Logs {
     pub fn add(&mut self, records: &[Record], now: WallTime) {
         for record in records {
             match record {
-                Record::Alert(alert) => {
-                    if self.is_news(&alert.alert_id, state(alert.state), alert.state == AlertState::Resolved) {
-                        self.waiting.entry((alert.origin.clone(), "perfmon.alerts")).or_default().push(alert_record(alert, now));
-                    }
-                }
-                Record::Finding(finding) => {
-                    if self.is_news(&finding.finding_id, if finding.open { "open" } else { "closed" }, !finding.open) {
-                        self.waiting.entry((finding.origin.clone(), "perfmon.findings")).or_default().push(finding_record(finding, now));
-                    }
-                }
+                Record::Alert(alert) => self.alert(alert, now),
+                Record::Finding(finding) => self.finding(finding, now),
                 _ => {}
             }
+        }
+    }
+
+    fn alert(&mut self, alert: &Alert, now: WallTime) {
+        if self.is_news(&alert.alert_id, state(alert.state), alert.state == AlertState::Resolved) {
+            self.waiting.entry((alert.origin.clone(), "perfmon.alerts")).or_default().push(alert_record(alert, now));
+        }
+    }
+
+    fn finding(&mut self, finding: &Finding, now: WallTime) {
+        if self.is_news(&finding.finding_id, if finding.open { "open" } else { "closed" }, !finding.open) {
+            self.waiting.entry((finding.origin.clone(), "perfmon.findings")).or_default().push(finding_record(finding, now));
         }
     }
 
