@@ -106,11 +106,48 @@ impl Client {
         let url = format!("http://127.0.0.1:{port}");
         let script = |name: &str| workspace().join("tests/clients").join(name);
         let log = match self {
-            Self::Curl => curl(&url, calls, agent)?,
+            Self::Curl => curl(&url, calls, agent, None)?,
             Self::Requests => scripted(Command::new(python()).arg(script("requests_client.py")).args([url.as_str(), agent]), calls)?,
             Self::Fetch => scripted(Command::new("node").arg(script("fetch_client.mjs")).args([url.as_str(), agent]), calls)?,
             Self::Wire => bare(port, calls, agent)?,
         };
+        ensure!(log.len() == calls.len(), "{self:?} made {} calls and logged {}", calls.len(), log.len());
+        Ok(log)
+    }
+}
+
+/// A client program over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsClient {
+    /// curl, all calls in one process.
+    Curl,
+    /// A session of python's requests.
+    Requests,
+    /// python's httpx.
+    Httpx,
+    /// httpx on asyncio, ten calls at once.
+    HttpxAsync,
+    /// aiohttp, ten calls at once.
+    Aiohttp,
+}
+
+impl TlsClient {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Curl, Self::Requests, Self::Httpx, Self::HttpxAsync, Self::Aiohttp];
+
+    /// Makes the calls on a port of 127.0.0.1 whose certificate is trusted.
+    pub fn run(self, port: u16, certificate: &Path, agent: &str, calls: &[Call]) -> Result<Vec<Logged>> {
+        let url = format!("https://127.0.0.1:{port}");
+        let library = match self {
+            Self::Curl => return curl(&url, calls, agent, Some(certificate)),
+            Self::Requests => "requests",
+            Self::Httpx => "httpx",
+            Self::HttpxAsync => "httpx-async",
+            Self::Aiohttp => "aiohttp",
+        };
+        let mut command = Command::new(python());
+        command.arg(workspace().join("tests/clients/tls_client.py")).args([library, &url, agent]).arg(certificate);
+        let log = scripted(&mut command, calls)?;
         ensure!(log.len() == calls.len(), "{self:?} made {} calls and logged {}", calls.len(), log.len());
         Ok(log)
     }
@@ -133,12 +170,15 @@ fn fed(command: &mut Command, input: &str) -> Result<String> {
 }
 
 /// A curl configuration with one section a call.
-fn curl(url: &str, calls: &[Call], agent: &str) -> Result<Vec<Logged>> {
+fn curl(url: &str, calls: &[Call], agent: &str, certificate: Option<&Path>) -> Result<Vec<Logged>> {
     let folder = tempfile::tempdir()?;
     let mut sections = Vec::new();
     for (number, call) in calls.iter().enumerate() {
         let mut section = format!("url = \"{url}{}\"\nuser-agent = \"{agent}\"\noutput = \"/dev/null\"\n", call.path);
         section += "write-out = \"%{http_code} %{size_download} %{time_pretransfer} %{time_total}\\n\"\n";
+        if let Some(certificate) = certificate {
+            section += &format!("cacert = \"{}\"\nhttp1.1\n", certificate.display());
+        }
         if call.method == "HEAD" {
             section += "head\n";
         }

@@ -41,6 +41,16 @@ pub const GO: Kind = Kind { name: "go", needs: &[Need::Python], dynamic: true, c
 /// Java's com.sun.net.httpserver.
 pub const JAVA: Kind = Kind { name: "java", needs: &[Need::Program("javac")], dynamic: true, command: java };
 
+/// nginx over TLS.
+pub const NGINX_TLS: Kind =
+    Kind { name: "nginx-tls", needs: &[Need::Program("nginx"), Need::Program("openssl")], dynamic: false, command: nginx_tls };
+/// uvicorn over TLS with h11 on asyncio: the library is apart from the socket.
+pub const UVICORN_H11_TLS: Kind =
+    Kind { name: "uvicorn-h11-tls", needs: &[Need::Python, Need::Program("openssl")], dynamic: true, command: uvicorn_h11_tls };
+/// uvicorn over TLS with httptools on uvloop.
+pub const UVICORN_HTTPTOOLS_TLS: Kind =
+    Kind { name: "uvicorn-httptools-tls", needs: &[Need::Python, Need::Program("openssl")], dynamic: true, command: uvicorn_httptools_tls };
+
 /// A running server; ended when dropped.
 pub struct Server {
     /// Its program.
@@ -78,6 +88,11 @@ impl Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The certificate of a server over TLS, which signs itself.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("cert.pem")
+    }
+
     /// nginx's unix socket.
     pub fn unix_socket(&self) -> PathBuf {
         self.folder.path().join("nginx.sock")
@@ -107,6 +122,30 @@ fn nginx(folder: &Path, port: u16) -> Result<Command> {
     Ok(command)
 }
 
+/// The same with TLS on its port.
+fn nginx_tls(folder: &Path, port: u16) -> Result<Command> {
+    let (certificate, key) = make_certificate(folder)?;
+    let command = nginx(folder, port)?;
+    let conf = folder.join("nginx.conf");
+    let secured = std::fs::read_to_string(&conf)?.replace(
+        &format!("listen 127.0.0.1:{port} backlog=4096;"),
+        &format!("listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {};", certificate.display(), key.display()),
+    );
+    std::fs::write(&conf, secured)?;
+    Ok(command)
+}
+
+/// A certificate for 127.0.0.1 that signs itself, and its key.
+fn make_certificate(folder: &Path) -> Result<(PathBuf, PathBuf)> {
+    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
+    command.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"]).arg(&key).arg("-out").arg(&certificate);
+    let made = command.output().context("cannot start openssl")?;
+    ensure!(made.status.success(), "openssl failed: {}", String::from_utf8_lossy(&made.stderr));
+    Ok((certificate, key))
+}
+
 fn http_server(folder: &Path, port: u16) -> Result<Command> {
     let mut command = Command::new(python());
     command.args(["-m", "http.server", "--bind", "127.0.0.1", "--directory"]).arg(folder.join("files")).arg(port.to_string());
@@ -127,6 +166,20 @@ fn uvicorn_h11(_: &Path, port: u16) -> Result<Command> {
 
 fn uvicorn_httptools(_: &Path, port: u16) -> Result<Command> {
     Ok(uvicorn(port, "httptools", "uvloop"))
+}
+
+fn secured(folder: &Path, mut command: Command) -> Result<Command> {
+    let (certificate, key) = make_certificate(folder)?;
+    command.arg("--ssl-certfile").arg(certificate).arg("--ssl-keyfile").arg(key);
+    Ok(command)
+}
+
+fn uvicorn_h11_tls(folder: &Path, port: u16) -> Result<Command> {
+    secured(folder, uvicorn(port, "h11", "asyncio"))
+}
+
+fn uvicorn_httptools_tls(folder: &Path, port: u16) -> Result<Command> {
+    secured(folder, uvicorn(port, "httptools", "uvloop"))
 }
 
 fn gunicorn(_: &Path, port: u16) -> Result<Command> {

@@ -97,7 +97,9 @@ fn parse(bytes: &[u8]) -> Option<Said> {
     if cursor.number(1)? != 22 {
         return None;
     }
-    cursor.take(4)?;
+    cursor.take(2)?;
+    let is_whole = complete(bytes);
+    cursor = cursor.vector(2)?;
     let kind = cursor.number(1)?;
     // Length, version, random, session id.
     cursor.take(3 + 2 + 32)?;
@@ -112,7 +114,7 @@ fn parse(bytes: &[u8]) -> Option<Said> {
             let cipher = cursor.number(2)?;
             cursor.take(1)?;
             let is_13 = cursor.vector(2).is_some_and(|extensions| extension(extensions, 43).is_some_and(|version| version.0 == [3, 4]));
-            Some(Said::Server { overhead: overhead(is_13, cipher) })
+            (is_13 || is_whole).then(|| Said::Server { overhead: overhead(is_13, cipher) })
         }
         _ => None,
     }

@@ -39,6 +39,7 @@ pub(super) struct Cipher {
     outgoing: Way,
     receipts: VecDeque<Receipt>,
     sent_ns: u64,
+    moves: u32,
     unsent: VecDeque<Unsent>,
 }
 
@@ -49,8 +50,7 @@ struct Unsent {
     cost: u64,
 }
 
-/// One direction: bytes on the wire and of plaintext, and how many of both were told in records. Wire bytes may come after what they
-/// carry, so the difference may be negative for a moment.
+/// One direction: bytes on the wire and of plaintext, and how many of both were told in records.
 #[derive(Debug)]
 struct Way {
     wire: i64,
@@ -87,6 +87,7 @@ impl Cipher {
             outgoing: Way::new(),
             receipts: VecDeque::new(),
             sent_ns: 0,
+            moves: 0,
             unsent: VecDeque::new(),
         }
     }
@@ -96,12 +97,13 @@ impl Cipher {
         matches!(bytes, [20..=23, 3, 0..=4, ..])
     }
 
-    /// The socket moved bytes.
-    pub(super) fn moved(&mut self, segment: &Segment<'_>) {
+    /// The socket moved bytes; tells how often it did.
+    pub(super) fn moved(&mut self, segment: &Segment<'_>) -> u32 {
+        self.moves = self.moves.saturating_add(1);
         let len = match segment.content {
             Content::Bytes(bytes) => bytes.len() as u64,
             Content::Gap(len) | Content::Lost(len) => len,
-            Content::Unknown => return,
+            Content::Unknown => return self.moves,
         };
         let way = self.way(segment.direction);
         if let Some(records) = &mut way.records {
@@ -111,7 +113,7 @@ impl Cipher {
         self.listen(segment);
         if segment.direction == Direction::Out {
             self.sent_ns = segment.time_ns;
-            return;
+            return self.moves;
         }
         match self.receipts.back_mut() {
             Some(last) if last.time_ns == segment.time_ns => last.len += len,
@@ -122,6 +124,7 @@ impl Cipher {
                 self.receipts.push_back(Receipt { time_ns: segment.time_ns, arrival_ns: segment.arrival_ns, len });
             }
         }
+        self.moves
     }
 
     fn listen(&mut self, segment: &Segment<'_>) {
@@ -148,6 +151,9 @@ impl Cipher {
 
     /// Keeps a write until the socket sends it.
     pub(super) fn will_send(&mut self, plain: Plain<'static>) {
+        if self.outgoing.records.take().is_some() {
+            self.outgoing.told_wire = self.outgoing.wire;
+        }
         let cost = wire_len(plain.len(), LEAST_OVERHEAD);
         self.unsent.push_back(Unsent { plain, cost });
     }
@@ -183,7 +189,8 @@ impl Cipher {
         let first = calls.clone().find(|len| *len > 0).map(|len| wire_len(len.min(RECORD_PLAINTEXT).into(), overhead));
         way.told_wire = first
             .and_then(|len| records.find(len, way.wire))
-            .unwrap_or_else(|| way.wire - calls.map(|len| wire_len(len.into(), overhead) as i64).sum::<i64>());
+            .unwrap_or_else(|| way.wire - calls.map(|len| wire_len(len.into(), overhead) as i64).sum::<i64>())
+            .max(0);
     }
 
     /// Nothing of the ciphertext but its sizes matters any more.

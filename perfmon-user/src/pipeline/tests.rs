@@ -5,29 +5,29 @@ use perfmon_common::event::*;
 use super::*;
 use crate::record::{Quality, Request, RequestError, Side};
 
-const SERVER: u32 = 100;
+pub(super) const SERVER: u32 = 100;
 const SECOND: u64 = 1_000_000_000;
 
-struct Host {
+pub(super) struct Host {
     pipeline: Pipeline,
-    out: Out,
-    now: u64,
+    pub(super) out: Out,
+    pub(super) now: u64,
     offsets: std::collections::HashMap<(u64, u8), u64>,
 }
 
 impl Host {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut pipeline = Pipeline::new(Arc::default(), 1_000 * SECOND);
         pipeline.describe(Arc::new(Origin { pid: SERVER, comm: "srv".into(), service: "shop".into(), container: None }));
         Self { pipeline, out: Out::default(), now: SECOND, offsets: Default::default() }
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.now += 1_000_000;
         self.pipeline.push(bytes, self.now, &mut self.out);
     }
 
-    fn open(&mut self, sock: u64, role: u8, flags: u8) {
+    pub(super) fn open(&mut self, sock: u64, role: u8, flags: u8) {
         let mut header: OpenHeader = bytemuck::Zeroable::zeroed();
         (header.kind, header.tgid, header.sock, header.inode) = (KIND_OPEN, SERVER, sock, sock as u32);
         (header.family, header.protocol, header.role, header.flags) = (2, 6, role, flags);
@@ -60,21 +60,21 @@ impl Host {
         self.push(&bytes);
     }
 
-    fn received(&mut self, sock: u64, payload: &[u8]) {
+    pub(super) fn received(&mut self, sock: u64, payload: &[u8]) {
         self.moved_partly(sock, DIRECTION_IN, payload, payload.len(), self.now - 500_000);
     }
 
-    fn sent(&mut self, sock: u64, payload: &[u8]) {
+    pub(super) fn sent(&mut self, sock: u64, payload: &[u8]) {
         self.moved_partly(sock, DIRECTION_OUT, payload, payload.len(), 0);
     }
 
-    fn state(&mut self, sock: u64, new_state: u8, flags: u8) {
+    pub(super) fn state(&mut self, sock: u64, new_state: u8, flags: u8) {
         let mut header: StateHeader = bytemuck::Zeroable::zeroed();
         (header.kind, header.sock, header.time_ns, header.new_state, header.flags) = (KIND_STATE, sock, self.now, new_state, flags);
         self.push(bytes_of(&header));
     }
 
-    fn requests(&mut self) -> Vec<Request> {
+    pub(super) fn requests(&mut self) -> Vec<Request> {
         self.out
             .records
             .drain(..)
@@ -131,8 +131,8 @@ fn a_connection_open_before_the_start_is_seen_from_its_next_request() {
 fn what_nobody_understands_is_switched_off_once() {
     let mut host = Host::new();
     host.open(64, ROLE_SERVER, 0);
-    host.received(64, b"\x16\x03\x01\x02\x00\x01garbage");
-    host.sent(64, b"\x16\x03\x03garbage");
+    host.received(64, b"\x05\x01\x00garbage");
+    host.sent(64, b"\x05\x00garbage");
     let captures: Vec<_> = host.out.wishes.iter().filter(|wish| matches!(wish, Wish::Capture(..))).collect();
     assert_eq!(captures, [&Wish::Capture(SocketKey { sock: 64, inode: 64 }, Capture::Off)]);
     assert_eq!(host.requests(), []);

@@ -12,6 +12,9 @@ use super::exchange::Context;
 use super::speech::{self, Speech};
 use super::{Capture, Out, Wish};
 
+/// Segments of a connection whose object does not show before it is given up: its library is none that is probed.
+const PATIENCE: u32 = 1_000;
+
 /// A library moved plaintext.
 pub(super) fn call(binder: &mut Binder, tls: &Tls<'_>, tracker: &mut Tracker<Speech>, context: &mut Context<'_>, out: &mut Out) {
     let object = TlsObject { pid: tls.pid, ssl: tls.ssl };
@@ -86,7 +89,8 @@ pub(super) fn ciphertext(connection: &mut Connection<Speech>, segment: &Segment<
         }
     }
     let cipher = begin(connection, context, out);
-    cipher.moved(segment);
+    let moves = cipher.moved(segment);
+    let is_hopeless = cipher.object.is_none() && moves > PATIENCE;
     let len = match segment.content {
         Content::Bytes(bytes) => bytes.len() as u64,
         Content::Gap(len) | Content::Lost(len) => len,
@@ -96,6 +100,9 @@ pub(super) fn ciphertext(connection: &mut Connection<Speech>, segment: &Segment<
         for plain in cipher.sent(len) {
             deliver(connection, &plain, context, out);
         }
+    }
+    if is_hopeless {
+        speech::wish(connection, Capture::Off, out);
     }
     true
 }
@@ -156,3 +163,6 @@ pub(super) fn server_name(connection: &Connection<Speech>) -> Option<Arc<str>> {
     let name = connection.state.cipher.as_ref()?.server_name.clone()?;
     (connection.role != Role::Server).then_some(name)
 }
+
+#[cfg(test)]
+mod tests;

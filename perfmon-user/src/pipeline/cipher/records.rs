@@ -65,10 +65,14 @@ impl Records {
         }
     }
 
-    /// Where the first record of `len` bytes begins, of a direction that moved `total` bytes so far.
+    /// Where the record begins whose plaintext needs `len` bytes on the wire, of a direction that moved `total` bytes so far: the last of
+    /// that length (the handshake's own come before), else (a read may take a part of it) one whose header was not captured, else the last
+    /// that is longer.
     pub(super) fn find(&self, len: u64, total: i64) -> Option<i64> {
-        let seen = self.seen.iter().find(|record| record.len == len).map(|record| record.begins);
-        seen.or(self.hidden.filter(|begins| total - begins >= len as i64))
+        let exact = self.seen.iter().rfind(|record| record.len == len);
+        let hidden = || self.hidden.filter(|begins| total - begins >= len as i64);
+        let longer = || self.seen.iter().rfind(|record| record.len > len).map(|record| record.begins);
+        exact.map(|record| record.begins).or_else(hidden).or_else(longer)
     }
 
     fn remember(&mut self, record: Record) {
