@@ -7,8 +7,6 @@ use crate::track::Content;
 /// Records that are remembered: a handshake and what came with it.
 const REMEMBERED: usize = 32;
 const HEADER: usize = 5;
-/// No record of a handshake is of exactly a body's length from here on, but by a rare chance.
-const LARGE: u64 = 1_024;
 
 /// A direction's records.
 #[derive(Debug, Default)]
@@ -68,11 +66,10 @@ impl Records {
     }
 
     /// Where the record begins whose plaintext needs `len` bytes on the wire, of a direction that moved `total` bytes so far: the last of
-    /// that length (the handshake's own come before; of large ones, of which a body makes many alike, the first), else (a read may take
-    /// a part of it) one whose header was not captured, else the last that is longer.
+    /// that length (the handshake's own come before), else (a read may take a part of it) one whose header was not captured, else the last
+    /// that is longer.
     pub(super) fn find(&self, len: u64, total: i64) -> Option<i64> {
-        let fits = |record: &&Record| record.len == len;
-        let exact = if len >= LARGE { self.seen.iter().find(fits) } else { self.seen.iter().rfind(fits) };
+        let exact = self.seen.iter().rfind(|record| record.len == len);
         let hidden = || self.hidden.filter(|begins| total - begins >= len as i64);
         let longer = || self.seen.iter().rfind(|record| record.len > len).map(|record| record.begins);
         exact.map(|record| record.begins).or_else(hidden).or_else(longer)
