@@ -42,7 +42,8 @@ pub const GO: Kind = Kind { name: "go", needs: &[Need::Python], dynamic: true, c
 pub const JAVA: Kind = Kind { name: "java", needs: &[Need::Program("javac")], dynamic: true, command: java };
 
 /// nginx over TLS.
-pub const NGINX_TLS: Kind = Kind { name: "nginx-tls", needs: &[Need::Program("nginx"), Need::Program("openssl")], dynamic: false, command: nginx_tls };
+pub const NGINX_TLS: Kind =
+    Kind { name: "nginx-tls", needs: &[Need::Program("nginx"), Need::Program("openssl")], dynamic: false, command: nginx_tls };
 /// uvicorn over TLS with h11 on asyncio: the library is apart from the socket.
 pub const UVICORN_H11_TLS: Kind =
     Kind { name: "uvicorn-h11-tls", needs: &[Need::Python, Need::Program("openssl")], dynamic: true, command: uvicorn_h11_tls };

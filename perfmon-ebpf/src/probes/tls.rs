@@ -156,7 +156,9 @@ fn wanted(object: TlsObject, direction: u32, mode: u8, total: u32) -> u32 {
 /// What was captured of an object since its direction last changed.
 #[inline(always)]
 fn run(object: TlsObject) -> Option<&'static mut TlsRun> {
-    if TLS_RUNS.get_ptr_mut(object).is_none() && TLS_RUNS.insert(object, TlsRun { direction: 0xff, captured: 0 }, u64::from(BPF_ANY)).is_err() {
+    if TLS_RUNS.get_ptr_mut(object).is_none()
+        && TLS_RUNS.insert(object, TlsRun { direction: 0xff, captured: 0 }, u64::from(BPF_ANY)).is_err()
+    {
         emit::lost(LOST_TLS_TABLE);
     }
     // SAFETY: a live map value; threads that share an object may lose a count, never memory.
@@ -171,8 +173,8 @@ fn pieces(record: *mut TlsRecord, buffer: u64, want: u32) {
     for _ in 0..PIECES {
         let part = bounded(want - done);
         // SAFETY: this CPU's scratch, which has room for a piece.
-        let failed = part != 0
-            && unsafe { bpf_probe_read_user((&raw mut (*record).payload).cast(), part as u32, (buffer + done) as *const _) } != 0;
+        let failed =
+            part != 0 && unsafe { bpf_probe_read_user((&raw mut (*record).payload).cast(), part as u32, (buffer + done) as *const _) } != 0;
         if failed {
             emit::lost(LOST_USER_COPY);
             emit_piece(record, 0, done, DATA_LAST_PIECE | DATA_FAULT);

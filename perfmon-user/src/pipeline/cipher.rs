@@ -189,7 +189,8 @@ impl Cipher {
         let first = calls.clone().find(|len| *len > 0).map(|len| wire_len(len.min(RECORD_PLAINTEXT).into(), overhead));
         way.told_wire = first
             .and_then(|len| records.find(len, way.wire))
-            .unwrap_or_else(|| way.wire - calls.map(|len| wire_len(len.into(), overhead) as i64).sum::<i64>()).max(0);
+            .unwrap_or_else(|| way.wire - calls.map(|len| wire_len(len.into(), overhead) as i64).sum::<i64>())
+            .max(0);
     }
 
     /// Nothing of the ciphertext but its sizes matters any more.

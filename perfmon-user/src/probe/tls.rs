@@ -124,7 +124,9 @@ impl TlsLibraries {
         }
         let sight = match places.iter().find_map(|place| Some((place, std::fs::read(place).ok()?))) {
             None => TlsSight::Refused("its file cannot be read".into()),
-            Some((place, file)) => attach(ebpf, place, &file).map_or_else(|reason| TlsSight::Refused(reason.into()), |()| TlsSight::Plaintext),
+            Some((place, file)) => {
+                attach(ebpf, place, &file).map_or_else(|reason| TlsSight::Refused(reason.into()), |()| TlsSight::Plaintext)
+            }
         };
         tracing::debug!(place = ?places.first(), ?sight, "A TLS library was looked at.");
         self.known.insert(id, sight.clone());
@@ -136,7 +138,8 @@ impl TlsLibraries {
 /// since it only costs.
 fn attach(ebpf: &mut Ebpf, place: &Path, file: &[u8]) -> Result<(), String> {
     let points = openssl::points(file).map_err(|error| error.to_string())?;
-    for (name, offset) in points.iter().map(|point| (RETURN, point.offset)).chain(points.iter().map(|point| (point.program, point.offset))) {
+    for (name, offset) in points.iter().map(|point| (RETURN, point.offset)).chain(points.iter().map(|point| (point.program, point.offset)))
+    {
         let attached = program(ebpf, name).and_then(|program| program.attach(offset, place, UProbeScope::AllProcesses));
         attached.map_err(|error| format!("the kernel refused a probe: {}", explain(&error)))?;
     }

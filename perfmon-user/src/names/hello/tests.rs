@@ -23,7 +23,8 @@ fn client(name: Option<&str>, filler: usize) -> Vec<u8> {
         extensions.extend(extension_bytes(0, &vector(2, &entry)));
     }
     extensions.extend(extension_bytes(16, b"\0\x09\x08http/1.1"));
-    let body = [&[3, 3][..], &[9; 32], &vector(1, &[5; 32]), &vector(2, &[0x13, 1, 0x13, 2]), &vector(1, &[0]), &vector(2, &extensions)].concat();
+    let body =
+        [&[3, 3][..], &[9; 32], &vector(1, &[5; 32]), &vector(2, &[0x13, 1, 0x13, 2]), &vector(1, &[0]), &vector(2, &extensions)].concat();
     record(1, &body)
 }
 

@@ -146,5 +146,8 @@ fn an_answer_cut_by_the_peer_is_the_clients_doing() {
     host.sent(64, &record(&ANSWER[..40]));
     host.state(64, 7, STATE_PEER_RESET);
     let requests = host.requests();
-    assert_eq!(requests.iter().map(|r| (r.tls, r.status_code, r.error)).collect::<Vec<_>>(), [(true, Some(200), Some(crate::record::RequestError::ClientClosed))]);
+    assert_eq!(
+        requests.iter().map(|r| (r.tls, r.status_code, r.error)).collect::<Vec<_>>(),
+        [(true, Some(200), Some(crate::record::RequestError::ClientClosed))]
+    );
 }

@@ -92,7 +92,8 @@ fn shared(_elf: &object::File<'_>, _plain: u64, _ex: u64) -> Option<u64> {
 #[cfg(target_arch = "x86_64")]
 fn first_call(elf: &object::File<'_>, function: u64) -> Option<u64> {
     use iced_x86::FlowControl;
-    let stop = code(elf, function)?.take(PROLOGUE).find(|i| !matches!(i.flow_control(), FlowControl::Next | FlowControl::ConditionalBranch))?;
+    let stop =
+        code(elf, function)?.take(PROLOGUE).find(|i| !matches!(i.flow_control(), FlowControl::Next | FlowControl::ConditionalBranch))?;
     (stop.flow_control() == FlowControl::Call && stop.is_call_near()).then(|| stop.near_branch_target())
 }
 

@@ -127,7 +127,9 @@ fn writes_of_one_length_go_in_order() {
 
 #[test]
 fn versions_lengths_and_padding() {
-    for (write, record, bound) in [(100, 117, true), (100, 124, true), (100, 116, true), (20_000, 16_384 + 17, true), (100, 160, true), (100, 90, true)] {
+    for (write, record, bound) in
+        [(100, 117, true), (100, 124, true), (100, 116, true), (20_000, 16_384 + 17, true), (100, 160, true), (100, 90, true)]
+    {
         let (mut binder, _) = binder();
         binder.call(&Tls { total_len: write, ..call(1, Direction::Out, b"", None) });
         let [high, low] = u16::try_from(record).unwrap().to_be_bytes();

@@ -15,7 +15,12 @@ fn files_that_are_no_library_are_refused() {
 
 #[test]
 fn both_directions_of_the_own_library_are_found() {
-    let places = ["/usr/lib/x86_64-linux-gnu/libssl.so.3", "/usr/lib64/libssl.so.3", "/usr/lib/libssl.so.3", "/usr/lib/aarch64-linux-gnu/libssl.so.3"];
+    let places = [
+        "/usr/lib/x86_64-linux-gnu/libssl.so.3",
+        "/usr/lib64/libssl.so.3",
+        "/usr/lib/libssl.so.3",
+        "/usr/lib/aarch64-linux-gnu/libssl.so.3",
+    ];
     let Some(file) = places.iter().find_map(|place| std::fs::read(place).ok()) else {
         return eprintln!("skipped: this machine has no shared OpenSSL");
     };
