@@ -1,8 +1,8 @@
 //! Which socket a TLS object belongs to. In: plaintext calls and sends, in the order of the ring; out: the socket, or "wait".
 //!
-//! 1. A send or receive within the call names it (socket BIO). 2. Otherwise (memory BIO) a write waits on its thread for the next send there
-//!    that begins with a record of application data of the right length: that is its socket. 3. Reads follow the binding and never make one.
-//! 4. It ends when the socket closes, and gives way when a later call or send says otherwise: libraries reuse addresses of objects.
+//! Rule 1: A send or receive within the call names it (socket BIO). Rule 2: otherwise (memory BIO) a write waits on its thread for the next send there
+//! that begins with a record of application data of the right length: that is its socket. Rule 3: reads follow the binding and never make one.
+//! Rule 4: it ends when the socket closes, and gives way when a later call or send says otherwise: libraries reuse addresses of objects.
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -7,6 +7,10 @@ use crate::track::Content;
 /// Records that are remembered: a handshake and what came with it.
 const REMEMBERED: usize = 32;
 const HEADER: usize = 5;
+/// The type of records that carry plaintext and, in TLS 1.3, most of the handshake.
+const APPLICATION_DATA: u8 = 23;
+/// The end of the handshake in TLS 1.3, with each of its two hashes: what has this length too comes after it.
+const FINISHED: [u64; 2] = [4 + 32 + 22, 4 + 48 + 22];
 
 /// A direction's records.
 #[derive(Debug, Default)]
@@ -54,10 +58,12 @@ impl Records {
             position += taken as i64;
             bytes = &bytes[taken..];
             match *self.header {
-                [20..=23, 3, _, high, low] => {
+                [kind @ 20..=23, 3, _, high, low] => {
                     self.left = u16::from_be_bytes([high, low]).into();
                     self.header.clear();
-                    self.remember(Record { begins: position - HEADER as i64, len: self.left + HEADER as u64 });
+                    if kind == APPLICATION_DATA {
+                        self.remember(Record { begins: position - HEADER as i64, len: self.left + HEADER as u64 });
+                    }
                 }
                 [_, _, _, _, _] => return self.lose(),
                 _ => return,
@@ -65,11 +71,11 @@ impl Records {
         }
     }
 
-    /// Where the record begins whose plaintext needs `len` bytes on the wire, of a direction that moved `total` bytes so far: the last of
-    /// that length (the handshake's own come before), else (a read may take a part of it) one whose header was not captured, else the last
-    /// that is longer.
+    /// Where the record begins whose plaintext needs `len` bytes on the wire, of a direction that moved `total` bytes so far: the first of
+    /// that length, else (a read may take a part of it) one whose header was not captured, else the last that is longer.
     pub(super) fn find(&self, len: u64, total: i64) -> Option<i64> {
-        let exact = self.seen.iter().rfind(|record| record.len == len);
+        let mut exact = self.seen.iter().filter(|record| record.len == len);
+        let exact = if FINISHED.contains(&len) { exact.next_back() } else { exact.next() };
         let hidden = || self.hidden.filter(|begins| total - begins >= len as i64);
         let longer = || self.seen.iter().rfind(|record| record.len > len).map(|record| record.begins);
         exact.map(|record| record.begins).or_else(hidden).or_else(longer)
