@@ -4,10 +4,8 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use perfmon_common::event::*;
 use perfmon_common::map::*;
 
-use crate::emit;
-use crate::maps::{Cursor, PIECE, Scratch, VECTORS, Vector, setting};
-use crate::user_buf::Buffers;
-
+use crate::maps::{Buffers, CAPACITY_UNKNOWN, Cursor, PIECE, Scratch, VECTORS, Vector, setting};
+use crate::{emit, user_buf};
 /// Bytes of one operation that full capture covers: 16 pieces and a bit, so that 256 KiB fit.
 const FULL: u32 = 256 * 1024;
 /// Rounds of the copy loop: each ends a vector or a piece.
@@ -44,17 +42,17 @@ pub fn header_only(scratch: *mut Scratch, flags: u8) {
         (*scratch).header.captured_len = 0;
         (*scratch).header.piece_offset = 0;
         (*scratch).header.flags = DATA_LAST_PIECE | flags;
-        emit::data((*scratch).header.tgid, scratch, 0);
+        emit::bytes((*scratch).header.tgid, scratch.cast(), size_of::<DataHeader>() as u64);
     }
 }
 
 /// Copies `want` bytes of the buffers and emits them in pieces; tells how many were captured.
 #[inline(always)]
-pub fn payload(scratch: *mut Scratch, buffers: Buffers, want: u32) -> u32 {
+pub fn payload(scratch: *mut Scratch, want: u32) -> u32 {
     let mut copy = Copy(scratch);
-    copy.set(Cursor { filled: 0, emitted: 0, index: 0, from: 0 });
+    copy.set(Cursor { filled: 0, emitted: 0, index: 0, from: 0, want: want.into() });
     for _ in 0..ROUNDS {
-        if !copy.round(buffers, u64::from(want)) {
+        if !copy.round() {
             break;
         }
     }
@@ -81,8 +79,9 @@ impl Copy {
 
     /// Goes on to the end of a vector or of the piece. False when there is nothing more to do.
     #[inline(always)]
-    fn round(&mut self, buffers: Buffers, want: u64) -> bool {
-        let Cursor { filled, emitted, mut index, mut from } = self.cursor();
+    fn round(&mut self) -> bool {
+        let Cursor { filled, emitted, mut index, mut from, want } = self.cursor();
+        let Buffers { count, capacity } = user_buf::found(self.0);
         // SAFETY: the index is below VECTORS.
         let vector = unsafe { *(&raw const (*self.0).vectors).cast::<Vector>().add((index & u64::from(VECTORS - 1)) as usize) };
         let missing = want - emitted - filled;
@@ -99,14 +98,14 @@ impl Copy {
         }
         let filled = filled + part;
         let over = part == missing;
-        if over || index >= u64::from(buffers.count) {
-            if !over && buffers.cut {
+        if over || index >= count {
+            if !over && capacity == CAPACITY_UNKNOWN {
                 emit::lost(LOST_IOVEC);
             }
             self.emit(filled, emitted, DATA_LAST_PIECE);
             return false;
         }
-        self.set(Cursor { filled, emitted, index, from });
+        self.set(Cursor { filled, emitted, index, from, want });
         filled < u64::from(PIECE) || self.emit(filled, emitted, 0)
     }
 
@@ -135,7 +134,7 @@ impl Copy {
             header.flags = flags;
             (*self.0).cursor.emitted = emitted + filled;
             (*self.0).cursor.filled = 0;
-            emit::data(header.tgid, self.0, filled)
+            emit::bytes(header.tgid, self.0.cast(), size_of::<DataHeader>() as u64 + filled)
         };
         taken
     }

@@ -3,7 +3,7 @@ use aya_ebpf::bindings::{BPF_ANY, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::bpf_ringbuf_output;
 use perfmon_common::map::LOST_RING_FULL;
 
-use crate::maps::{EVENTS, LOSSES, LOST_BY_TGID, Scratch};
+use crate::maps::{EVENTS, LOSSES, LOST_BY_TGID};
 
 /// Counts a loss.
 #[inline(always)]
@@ -22,10 +22,9 @@ pub fn lost_to_full_ring(tgid: u32) -> u32 {
     match LOST_BY_TGID.get_ptr_mut(tgid) {
         // SAFETY: a live map value; a count lost to a race between CPUs is still in LOSSES.
         Some(count) => unsafe { *count += 1 },
+        // When this table is full too, the total has it.
         None => {
-            if LOST_BY_TGID.insert(tgid, 1, u64::from(BPF_ANY)).is_err() {
-                // The table by process is full: the total has it.
-            }
+            LOST_BY_TGID.insert(tgid, 1, u64::from(BPF_ANY)).ok();
         }
     }
     0
@@ -43,13 +42,12 @@ pub fn record<T: 'static>(tgid: u32, fill: impl FnOnce(*mut T)) -> bool {
     true
 }
 
-/// Puts the data record under construction into the ring: its header and `payload_len` bytes. True when the ring took it.
+/// Puts an event of process `tgid` into the ring, `size` bytes that stand at `event`. True when the ring took it.
 #[inline(always)]
-pub fn data(tgid: u32, scratch: *mut Scratch, payload_len: u64) -> bool {
-    let size = size_of::<perfmon_common::event::DataHeader>() as u64 + payload_len;
-    // SAFETY: the scratch is larger than header and payload.
+pub fn bytes(tgid: u32, event: *mut u8, size: u64) -> bool {
+    // SAFETY: the verifier checks that the memory is that large.
     let refused =
-        unsafe { bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), scratch.cast(), size, u64::from(BPF_RB_NO_WAKEUP)) } != 0;
+        unsafe { bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), event.cast(), size, u64::from(BPF_RB_NO_WAKEUP)) } != 0;
     if refused {
         lost_to_full_ring(tgid);
     }

@@ -1,7 +1,7 @@
 //! All maps and globals. Each says its key, its value, who writes, who removes, and why it has its size.
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
-use perfmon_common::event::DataHeader;
+use perfmon_common::event::{ARGV_MAX, DataHeader, ExecHeader};
 use perfmon_common::map::*;
 
 /// Events. Written by `emit` alone, read by user space every few milliseconds; the loader sets the size.
@@ -35,6 +35,10 @@ pub static LOST_BY_TGID: HashMap<u32, u64> = HashMap::with_max_entries(1_024, BP
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
 
+/// The exec event under construction; per CPU.
+#[map]
+pub static EXEC: PerCpuArray<ExecRecord> = PerCpuArray::with_max_entries(1, 0);
+
 /// Thread id → its place in the message vector of a sendmmsg/recvmmsg under way. Written by socket programs, removed by age.
 #[map]
 pub static POSITIONS: LruHashMap<u32, Position> = LruHashMap::with_max_entries(1_024, 0);
@@ -53,9 +57,35 @@ pub struct Scratch {
     pub header: DataHeader,
     pub payload: [u8; 2 * PIECE as usize],
     pub vectors: [Vector; VECTORS as usize],
+    pub buffers: Buffers,
     pub cursor: Cursor,
 }
 const _: () = assert!(size_of::<Scratch>() <= 32_768);
+
+/// An exec event with room for its arguments.
+#[repr(C)]
+pub struct ExecRecord {
+    pub header: ExecHeader,
+    pub argv: [u8; ARGV_MAX],
+}
+
+/// The user's buffers of an operation.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Buffers {
+    /// Vectors in the scratch; 0 = there is nothing to read.
+    pub count: u64,
+    /// Bytes that they hold together; `CAPACITY_UNKNOWN` when there are more vectors than are walked, or no buffers.
+    pub capacity: u64,
+}
+
+/// See `Buffers::capacity`.
+pub const CAPACITY_UNKNOWN: u64 = u64::MAX;
+
+impl Buffers {
+    /// Nothing to read.
+    pub const NONE: Self = Self { count: 0, capacity: CAPACITY_UNKNOWN };
+}
 
 /// How far the copy of an operation is.
 #[repr(C)]
@@ -69,6 +99,8 @@ pub struct Cursor {
     pub index: u64,
     /// Bytes of it that are done.
     pub from: u64,
+    /// Bytes to capture in all.
+    pub want: u64,
 }
 
 /// `struct iovec`.

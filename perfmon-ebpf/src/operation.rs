@@ -1,15 +1,14 @@
 //! A finished socket operation → the socket's state and events. The one body behind all tiers: they differ in how they learn of it.
-use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use perfmon_common::event::*;
 use perfmon_common::map::*;
 
 use crate::filter::Caller;
-use crate::maps::{MODES, SCRATCH, SOCKETS, Scratch};
+use crate::maps::{Buffers, MODES, SOCKETS, Scratch};
 use crate::sock::{AF_UNIX, Sock};
 use crate::task::{self, Call};
-use crate::user_buf::{self, Buffers};
-use crate::{capture, emit, sock};
+use crate::{capture, emit, sock, user_buf};
 
 /// Out-of-band data: no part of the stream.
 const MSG_OOB: u32 = 0x1;
@@ -34,17 +33,17 @@ pub struct Operation {
 
 /// Keeps the socket's state and reports the operation. The caller has been filtered.
 #[inline(always)]
-pub fn finished(op: Operation, caller: Caller, call: Call) {
+pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
     let ended = op.len == 0;
     if op.flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE) != 0 || (ended && op.direction == DIRECTION_OUT) {
         return;
     }
-    let Some(scratch) = SCRATCH.get_ptr_mut(u32::from(op.direction)) else { return };
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     let Some(state) = tenant(op, caller.tgid, now) else { return };
-    let (buffers, capacity) = buffers(op, caller, call, scratch);
-    if ended && capacity == Some(0) {
+    find_buffers(op, caller, call, scratch);
+    let Buffers { count, capacity } = user_buf::found(scratch);
+    if ended && capacity == 0 {
         return;
     }
     if state.run_direction != op.direction {
@@ -78,10 +77,12 @@ pub fn finished(op: Operation, caller: Caller, call: Call) {
         return capture::header_only(scratch, DATA_EOF);
     }
     let want = capture::wanted(state, mode, op.direction, op.len);
-    match buffers {
-        None => capture::header_only(scratch, DATA_NO_BUFFER),
-        Some(_) if want == 0 => capture::header_only(scratch, 0),
-        Some(buffers) => state.run_captured = state.run_captured.saturating_add(capture::payload(scratch, buffers, want)),
+    if count == 0 {
+        capture::header_only(scratch, DATA_NO_BUFFER);
+    } else if want == 0 {
+        capture::header_only(scratch, 0);
+    } else {
+        state.run_captured = state.run_captured.saturating_add(capture::payload(scratch, want));
     }
 }
 
@@ -90,6 +91,7 @@ pub fn finished(op: Operation, caller: Caller, call: Call) {
 fn tenant(op: Operation, tgid: u32, now: u64) -> Option<&'static mut SocketState> {
     // SAFETY: a live map value; races between threads on one socket may lose a count, never memory.
     let known = SOCKETS.get_ptr_mut(op.sock.0).map(|state| unsafe { &mut *state });
+    let is_new = known.is_none();
     if let Some(state) = known {
         let inode = op.sock.inode();
         if state.inode == inode && inode != 0 {
@@ -109,7 +111,8 @@ fn tenant(op: Operation, tgid: u32, now: u64) -> Option<&'static mut SocketState
     if op.len == 0 || !op.sock.is_stream() || !op.sock.is_open_file() {
         return None;
     }
-    create(op.sock, fresh(op.sock.inode(), tgid, unix_role(op.sock), 0, now))
+    let flags = if is_new { BPF_NOEXIST } else { BPF_ANY };
+    create(op.sock, fresh(op.sock.inode(), tgid, unix_role(op.sock), 0, now), flags)
 }
 
 /// The role of a unix socket; TCP sockets that got here were open before.
@@ -144,34 +147,31 @@ pub fn fresh(inode: u32, tgid: u32, role: u8, flags: u8, now: u64) -> SocketStat
     }
 }
 
-/// Puts a state into the table, in place of an earlier tenant's.
+/// Puts a state into the table: in place of an earlier tenant's, or (`BPF_NOEXIST`) unless another thread just did the same.
 #[inline(always)]
-pub fn create(sock: Sock, state: SocketState) -> Option<&'static mut SocketState> {
-    if SOCKETS.insert(sock.0, state, u64::from(BPF_ANY)).is_err() {
-        emit::lost(LOST_SOCKET_TABLE);
-        return None;
-    }
+pub fn create(sock: Sock, state: SocketState, flags: u32) -> Option<&'static mut SocketState> {
+    let refused = SOCKETS.insert(sock.0, state, flags.into()).is_err();
     // SAFETY: a live map value.
-    SOCKETS.get_ptr_mut(sock.0).map(|state| unsafe { &mut *state })
+    let state = SOCKETS.get_ptr_mut(sock.0).map(|state| unsafe { &mut *state });
+    if refused && state.is_none() {
+        emit::lost(LOST_SOCKET_TABLE);
+    }
+    state
 }
 
-/// The user's buffers, and how much they could hold when that is known.
+/// Finds the user's buffers, and the place in a message vector.
 #[inline(always)]
-fn buffers(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) -> (Option<Buffers>, Option<u64>) {
+fn find_buffers(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
     if call.kind == 0 || op.flags & MSG_TRUNC != 0 || is_foreign(op, call) {
-        return (None, None);
+        return user_buf::put(scratch, Buffers::NONE);
     }
-    // SAFETY: this CPU's scratch.
-    let vectors = unsafe { &raw mut (*scratch).vectors }.cast();
-    let many = call.kind & SYSCALL_SHAPE == SYSCALL_MESSAGES;
-    let place = if many { user_buf::message_place(call, caller.thread) } else { 0 };
-    let Some(buffers) = user_buf::locate(call, place, vectors) else { return (None, None) };
-    let capacity = user_buf::capacity(buffers, vectors);
-    if many {
-        let partial = op.direction == DIRECTION_OUT && u64::from(op.len) < capacity;
-        user_buf::message_done(call, caller.thread, place, partial);
+    if call.kind & SYSCALL_SHAPE != SYSCALL_MESSAGES {
+        return user_buf::locate(call, 0, scratch);
     }
-    (Some(buffers), (!buffers.cut).then_some(capacity))
+    let place = user_buf::message_place(call, caller.thread);
+    user_buf::locate(call, place, scratch);
+    let partial = op.direction == DIRECTION_OUT && u64::from(op.len) < user_buf::found(scratch).capacity;
+    user_buf::message_done(call, caller.thread, place, partial);
 }
 
 /// Whether io_uring did this operation while the thread was in another system call, whose buffers would be taken for the operation's.
@@ -183,7 +183,7 @@ fn is_foreign(op: Operation, call: Call) -> bool {
 
 /// Counts the operation's bytes; gives its position in the stream and, for receives, when what it found waiting had arrived.
 #[inline(always)]
-fn account(state: &mut SocketState, op: Operation, now: u64, capacity: Option<u64>) -> (u64, u64) {
+fn account(state: &mut SocketState, op: Operation, now: u64, capacity: u64) -> (u64, u64) {
     if op.direction == DIRECTION_OUT {
         let offset = state.out_bytes;
         state.out_bytes += u64::from(op.len);
@@ -194,7 +194,7 @@ fn account(state: &mut SocketState, op: Operation, now: u64, capacity: Option<u6
     let arrival = state.arrival_ns;
     if arrival != 0 {
         // A read that filled its buffer may have left bytes; after any other one, what waits now came since.
-        let filled = capacity.is_some_and(|capacity| u64::from(op.len) >= capacity);
+        let filled = u64::from(op.len) >= capacity;
         state.arrival_ns = match (op.sock.has_unread(), filled) {
             (false, _) => 0,
             (true, true) => arrival,

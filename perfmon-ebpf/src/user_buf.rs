@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated;
 use perfmon_common::map::*;
 
 use crate::emit;
-use crate::maps::{POSITIONS, Position, VECTORS, Vector};
+use crate::maps::{Buffers, CAPACITY_UNKNOWN, POSITIONS, Position, Scratch, VECTORS, Vector};
 use crate::task::Call;
 
 /// Offset of `msg_iov` in `struct user_msghdr`; `msg_iovlen` follows.
@@ -18,48 +18,61 @@ const MESSAGE_LEN: u64 = 56;
 /// Messages of one sendmmsg/recvmmsg that are added up.
 const MESSAGES: u64 = 32;
 
-/// The user's buffers of an operation.
-#[derive(Clone, Copy)]
-pub struct Buffers {
-    /// Vectors in the scratch.
-    pub count: u32,
-    /// There are more than that.
-    pub cut: bool,
+/// Puts the buffers of the call into the scratch; none (`count` 0) when the call has none that can be read. `message` is the place in a
+/// message vector. They are read back from there with [`found`], so that the verifier goes on with one state instead of one a shape.
+#[inline(always)]
+pub fn locate(call: Call, message: u32, scratch: *mut Scratch) {
+    let buffers = match call.kind & SYSCALL_SHAPE {
+        SYSCALL_BUFFER => {
+            let len = call.argument(2);
+            // SAFETY: this CPU's scratch.
+            unsafe { (*scratch).vectors[0] = Vector { base: call.argument(1), len } };
+            Buffers { count: 1, capacity: len }
+        }
+        SYSCALL_VECTOR => read_vectors(call.argument(1), call.argument(2), scratch),
+        SYSCALL_MESSAGE => read_message(call.argument(1), scratch),
+        SYSCALL_MESSAGES => read_message(call.argument(1) + u64::from(message) * MESSAGE_SIZE, scratch),
+        _ => Buffers::NONE,
+    };
+    put(scratch, buffers);
 }
 
-/// Puts the buffers of the call into `vectors`; `None` when the call has none that can be read. `message` is the place in a message vector.
+/// Notes the buffers.
 #[inline(always)]
-pub fn locate(call: Call, message: u32, vectors: *mut Vector) -> Option<Buffers> {
-    match call.kind & SYSCALL_SHAPE {
-        SYSCALL_BUFFER => {
-            // SAFETY: the scratch has room for `VECTORS`.
-            unsafe { *vectors = Vector { base: call.argument(1), len: call.argument(2) } };
-            Some(Buffers { count: 1, cut: false })
-        }
-        SYSCALL_VECTOR => read_vectors(call.argument(1), call.argument(2), vectors),
-        SYSCALL_MESSAGE => read_message(call.argument(1), vectors),
-        SYSCALL_MESSAGES => read_message(call.argument(1) + u64::from(message) * MESSAGE_SIZE, vectors),
-        _ => None,
+pub fn put(scratch: *mut Scratch, buffers: Buffers) {
+    // SAFETY: this CPU's scratch.
+    unsafe { (&raw mut (*scratch).buffers).write_volatile(buffers) };
+}
+
+/// The buffers that [`locate`] found.
+#[inline(always)]
+pub fn found(scratch: *mut Scratch) -> Buffers {
+    // SAFETY: this CPU's scratch.
+    unsafe { (&raw const (*scratch).buffers).read_volatile() }
+}
+
+#[inline(always)]
+fn read_message(message: u64, scratch: *mut Scratch) -> Buffers {
+    match user::<Vector>(message + MESSAGE_VECTORS) {
+        Some(Vector { base, len }) => read_vectors(base, len, scratch),
+        None => Buffers::NONE,
     }
 }
 
 #[inline(always)]
-fn read_message(message: u64, vectors: *mut Vector) -> Option<Buffers> {
-    let Some(Vector { base, len }) = user::<Vector>(message + MESSAGE_VECTORS) else { return None };
-    read_vectors(base, len, vectors)
-}
-
-#[inline(always)]
-fn read_vectors(base: u64, count: u64, vectors: *mut Vector) -> Option<Buffers> {
-    let cut = count > u64::from(VECTORS);
-    let count = if cut { VECTORS } else { count as u32 };
+fn read_vectors(base: u64, given: u64, scratch: *mut Scratch) -> Buffers {
+    let cut = given > u64::from(VECTORS);
+    let count = if cut { VECTORS } else { given as u32 };
+    // SAFETY: this CPU's scratch.
+    let vectors = unsafe { &raw mut (*scratch).vectors };
     // SAFETY: the scratch has room for `VECTORS`; the helper checks the user's address.
     let failed = unsafe { generated::bpf_probe_read_user(vectors.cast(), count * size_of::<Vector>() as u32, base as *const _) } != 0;
     if failed {
         emit::lost(LOST_USER_COPY);
-        return None;
+        return Buffers::NONE;
     }
-    Some(Buffers { count, cut })
+    let capacity = if cut { CAPACITY_UNKNOWN } else { capacity(vectors.cast(), count) };
+    Buffers { count: count.into(), capacity }
 }
 
 /// Copies a value from user memory.
@@ -73,16 +86,16 @@ fn user<T>(address: u64) -> Option<T> {
     value.ok()
 }
 
-/// Bytes that the buffers hold together.
+/// Bytes that the vectors hold together.
 #[inline(always)]
-pub fn capacity(buffers: Buffers, vectors: *const Vector) -> u64 {
+fn capacity(vectors: *const Vector, count: u32) -> u64 {
     let mut sum = 0u64;
     for index in 0..VECTORS {
-        if index >= buffers.count {
+        if index >= count {
             break;
         }
         // SAFETY: below `VECTORS`.
-        sum = sum.saturating_add(unsafe { (*vectors.add(index as usize)).len });
+        sum = sum.wrapping_add(unsafe { (*vectors.add(index as usize)).len });
     }
     sum
 }
@@ -112,15 +125,21 @@ pub fn message_done(call: Call, thread: u32, place: u32, over: bool) {
     }
 }
 
-/// Bytes that a finished sendmmsg/recvmmsg moved in its first `count` messages.
+/// Bytes that a finished sendmmsg/recvmmsg moved in its first `count` messages. The sum is kept in the scratch for the verifier's sake.
 #[inline(always)]
-pub fn messages_sum(messages: u64, count: u64) -> u32 {
-    let mut sum = 0;
+pub fn messages_sum(messages: u64, count: u64, scratch: *mut Scratch) -> u32 {
+    // SAFETY: this CPU's scratch.
+    let sum = unsafe { &raw mut (*scratch).buffers.capacity };
+    // SAFETY: as above.
+    unsafe { sum.write_volatile(0) };
     for place in 0..MESSAGES {
         if place >= count {
             break;
         }
-        sum += user::<u32>(messages + place * MESSAGE_SIZE + MESSAGE_LEN).unwrap_or(0);
+        let len = user::<u32>(messages + place * MESSAGE_SIZE + MESSAGE_LEN).unwrap_or(0);
+        // SAFETY: as above.
+        unsafe { sum.write_volatile(sum.read_volatile() + u64::from(len)) };
     }
-    sum
+    // SAFETY: as above.
+    unsafe { sum.read_volatile() as u32 }
 }

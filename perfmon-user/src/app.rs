@@ -3,6 +3,7 @@ mod alerts;
 mod ask;
 mod capture;
 mod check;
+mod display;
 mod hub;
 mod logging;
 mod own;
@@ -10,6 +11,7 @@ mod recorder;
 mod replay;
 mod run;
 mod sampler;
+mod top;
 
 use std::process::ExitCode;
 
@@ -67,7 +69,7 @@ pub fn start(invocation: Invocation) -> ExitCode {
         Invocation::Check { config, json } => check::check(&config, json),
         Invocation::Alerts { url, config, action } => ask::alerts(&url, &config, &action),
         Invocation::Print(text) => print(&text),
-        Invocation::Top { .. } => Err(Failure::Impossible(vec!["top".into()])),
+        Invocation::Top { url, named, config } => top::top(&config, &url, named),
     };
     ExitCode::from(result.unwrap_or_else(|failure| failure.tell()))
 }

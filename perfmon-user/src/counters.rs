@@ -62,6 +62,8 @@ counters! {
     records_dropped,
     /// Requests of services beyond the limit on endpoints, counted in the overflow row.
     endpoints_overflowed,
+    /// Records that went to rows `(other)` because there were too many different ones, and findings that found no room.
+    rows_overflowed,
     /// Processes forgotten because the table was full.
     processes_evicted,
     /// Wishes for a capture mode that took a slot of another connection.
@@ -72,7 +74,6 @@ counters! {
     stream_clients_dropped,
     /// Records not written to the `--jsonl` file, because it could not be written.
     jsonl_records_lost,
-    /// Model-call bodies whose JSON was broken.
     /// Model-call bodies whose JSON was broken or whose coding could not be undone.
     llm_bodies_broken,
     /// Model calls not followed because too many were under way.

@@ -7,7 +7,7 @@ pub const CONNECTION_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// Bytes of an HTTP head that a parser buffers at most; a longer head is a protocol error of that exchange.
 pub const HEAD_BYTES: usize = 64 * 1024 + 4096;
 /// Header fields that are parsed at most; a head with more is a protocol error of that exchange.
-pub const HEADERS: usize = 256;
+pub const HEADERS: usize = 1_024;
 /// Exchanges under way on one HTTP/1 connection (pipelining).
 pub const PIPELINE: usize = 1_024;
 /// Bytes of a path in a record.
@@ -58,6 +58,22 @@ pub const AGENT_INBOUND: usize = 4_096;
 pub const AGENT_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// A run whose last call failed has failed when no other attempt comes.
 pub const AGENT_RETRY_NS: u64 = 60 * 1_000_000_000;
+/// Destinations of all services; the rest goes into one row `(other)` a service.
+pub const DESTINATIONS: usize = 1_000;
+/// Rows of models, agents, tools and workflows, each; the rest goes into one row `(other)` a service.
+pub const WORK_ROWS: usize = 500;
+/// Paths whose endpoint is remembered, and as many for the client side; a path overwrites another one.
+pub const PATHS_REMEMBERED: usize = 4_096;
+/// Bytes of a path that is remembered.
+pub const PATH_REMEMBERED_BYTES: usize = 256;
+/// Segments of an endpoint; the rest of a path is `{rest}`.
+pub const ENDPOINT_SEGMENTS: usize = 16;
+/// Exchanges of one second that the sweep for concurrency looks at.
+pub const INTERVALS: usize = 65_536;
+/// File systems of the host that are told.
+pub const FILE_SYSTEMS: usize = 64;
+/// Network interfaces of the host that are told.
+pub const INTERFACES: usize = 64;
 /// Alerts that are open at once; a further one is refused and counted.
 pub const ALERTS_OPEN: usize = 1_000;
 /// Alerts that are over and still listed.

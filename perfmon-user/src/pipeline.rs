@@ -3,6 +3,7 @@
 //! wall time.
 mod exchange;
 mod intern;
+mod minds;
 mod people;
 mod speech;
 #[cfg(test)]
@@ -11,7 +12,8 @@ mod tests;
 use std::sync::Arc;
 
 use crate::counters::Counters;
-use crate::decode::{Event, Role, SocketKey, decode};
+use crate::agent::ProcessEnd;
+use crate::decode::{Event, Exit, Role, SocketKey, decode};
 use crate::limits::IN_FLIGHT;
 use crate::proto::{Demand, Pending};
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
@@ -19,6 +21,7 @@ use crate::track::{Connection, Step, Tracker};
 
 use exchange::Context;
 use intern::Interner;
+use minds::Minds;
 use people::People;
 use speech::Speech;
 
@@ -82,6 +85,8 @@ pub struct Pipeline {
     tracker: Tracker<Speech>,
     people: People,
     names: Interner,
+    minds: Minds,
+    connections: u64,
     counters: Arc<Counters>,
     wall_at_boot_ns: u64,
     expired_ns: u64,
@@ -97,6 +102,8 @@ impl Pipeline {
             tracker: Tracker::new(counters.clone()),
             people: People::new(counters.clone()),
             names: Interner::default(),
+            minds: Minds::new(counters.clone()),
+            connections: 0,
             counters,
             wall_at_boot_ns,
             expired_ns: 0,
@@ -120,8 +127,7 @@ impl Pipeline {
         if let Event::Data(data) = event {
             self.people.meet(data.pid, out);
         }
-        let Self { tracker, people, names, counters, wall_at_boot_ns, .. } = self;
-        let context = &mut Context { people, names, counters, wall_at_boot_ns: *wall_at_boot_ns };
+        let (tracker, context) = &mut self.parts();
         let visit = &mut |connection: &mut Connection<Speech>, step: Step<'_>| speech::advance(connection, step, context, out);
         match event {
             Event::Open(open) => tracker.open(open.clone(), visit),
@@ -129,10 +135,10 @@ impl Pipeline {
             Event::State(state) => tracker.state(state, visit),
             Event::Exit(exit) => {
                 tracker.exit(exit.pid, exit.time_ns, visit);
-                people.left(exit.pid, exit.time_ns);
+                self.left(exit);
             }
-            Event::Exec(exec) => people.executed(exec),
-            Event::Fork(fork) => people.forked(fork),
+            Event::Exec(exec) => self.people.executed(exec),
+            Event::Fork(fork) => self.people.forked(fork),
             // The TLS libraries' plaintext is not attached yet.
             Event::Tls(_) => {}
         }
@@ -154,20 +160,30 @@ impl Pipeline {
             self.expired_ns = now_ns;
             self.expire(now_ns, out);
         }
+        out.records.extend(self.minds.tick(now_ns, self.wall_at_boot_ns));
         self.gauges(now_ns)
     }
 
     /// The end of a recording or of capture: what is open is given up.
     pub fn finish(&mut self, now_ns: u64, out: &mut Out) {
-        let Self { tracker, people, names, counters, wall_at_boot_ns, .. } = self;
-        let context = &mut Context { people, names, counters, wall_at_boot_ns: *wall_at_boot_ns };
+        let (tracker, context) = &mut self.parts();
         tracker.clear(now_ns, &mut |connection, step| speech::advance(connection, step, context, out));
     }
 
+    /// The table of connections, and what the making of records needs beside it.
+    fn parts(&mut self) -> (&mut Tracker<Speech>, Context<'_>) {
+        let Self { tracker, people, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
+        (tracker, Context { people, names, minds, connections, counters, wall_at_boot_ns: *wall_at_boot_ns })
+    }
+
+    fn left(&mut self, exit: &Exit) {
+        let start_ns = self.people.left(exit.pid, exit.time_ns);
+        self.minds.left(ProcessEnd { pid: exit.pid, start_ns, end_ns: exit.time_ns, has_failed: exit.exit_code != 0 });
+    }
+
     fn expire(&mut self, now_ns: u64, out: &mut Out) {
-        let Self { tracker, people, names, counters, wall_at_boot_ns, .. } = self;
-        people.expire(now_ns);
-        let context = &mut Context { people, names, counters, wall_at_boot_ns: *wall_at_boot_ns };
+        self.people.expire(now_ns);
+        let (tracker, context) = &mut self.parts();
         tracker.expire(now_ns, |connection| connection.state.is_busy(), &mut |connection, step| speech::advance(connection, step, context, out));
     }
 

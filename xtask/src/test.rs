@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::clock::Stopwatch;
 use crate::shell::{self, cargo, execute, say};
@@ -69,7 +69,7 @@ fn live(args: &Args, total: &mut Total) -> Result<bool> {
     let binary = shell::build_perfmon()?;
     say("live tests");
     let mut command = cargo();
-    command.args(["test", "--package", "perfmon-tests", "--no-fail-fast"]).env("PERFMON_BIN", binary);
+    command.args(["test", "--package", "perfmon-tests", "--no-fail-fast"]).env("TESTED_PERFMON", binary);
     command.args(LIVE.iter().flat_map(|name| ["--test", name])).args(&args.filter);
     cargo_test(command.args(["--", "--test-threads=1"]), total)
 }
@@ -81,16 +81,22 @@ fn cargo_test(command: &mut Command, total: &mut Total) -> Result<bool> {
     let mut screen = std::io::stdout();
     let mut line = Vec::new();
     let mut reader = BufReader::new(output);
+    let mut programs = 0;
     while reader.read_until(b'\n', &mut line)? > 0 {
         screen.write_all(&line)?;
         if let Some(result) = result_line(&String::from_utf8_lossy(&line)) {
+            programs += 1;
             total.passed += result.passed;
             total.failed += result.failed;
             total.skipped += result.skipped;
         }
         line.clear();
     }
-    Ok(child.wait()?.success())
+    let status = child.wait()?;
+    if programs == 0 {
+        bail!("no test program ran: {} ended with {status}", shell::line(command));
+    }
+    Ok(status.success())
 }
 
 /// Reads libtest's `test result: ok. 3 passed; 0 failed; 1 ignored; …`.

@@ -7,6 +7,7 @@ use aya_ebpf::programs::RawTracePointContext;
 use perfmon_common::event::{DIRECTION_IN, DIRECTION_OUT};
 use perfmon_common::map::{SYSCALL_MESSAGES, SYSCALL_SHAPE};
 
+use crate::maps::SCRATCH;
 use crate::operation::{Operation, finished};
 use crate::sock::Sock;
 use crate::{filter, task, user_buf};
@@ -38,6 +39,7 @@ fn on_operation(ctx: &RawTracePointContext, direction: u8) -> i32 {
         }
         return 0;
     }
-    finished(Operation { sock: Sock(ctx.arg(0)), direction, len: len as u32, flags: ctx.arg(2) }, caller, call);
+    let Some(scratch) = SCRATCH.get_ptr_mut(u32::from(direction)) else { return 0 };
+    finished(Operation { sock: Sock(ctx.arg(0)), direction, len: len as u32, flags: ctx.arg(2) }, caller, call, scratch);
     0
 }

@@ -1,1 +1,182 @@
-//! to come
+//! The life of TCP connections. Hooks: raw tracepoints `inet_sock_set_state` (Linux 4.16), `tcp_destroy_sock`, `tcp_receive_reset`,
+//! `tcp_send_reset` (4.16); in any context. Records: LISTEN, the ends of both directions and of the connection, for sockets that user
+//! space knows. Keeps: who began a connection and when it was established, before the first byte. Unix sockets have no such hooks.
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
+use perfmon_common::event::*;
+use perfmon_common::map::*;
+
+use crate::maps::SOCKETS;
+use crate::operation::{create, fresh};
+use crate::sock::Sock;
+use crate::{emit, filter};
+
+// include/net/tcp_states.h
+const ESTABLISHED: i32 = 1;
+const SYN_SENT: i32 = 2;
+const SYN_RECEIVED: i32 = 3;
+const FIN_WAIT1: i32 = 4;
+const CLOSE: i32 = 7;
+const CLOSE_WAIT: i32 = 8;
+const LAST_ACK: i32 = 9;
+const LISTEN: i32 = 10;
+
+/// `(const struct sock *sk, int old, int new)`.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub fn sock_state(ctx: RawTracePointContext) -> i32 {
+    let sock = Sock(ctx.arg(0));
+    let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    if !sock.is_tcp() {
+        return 0;
+    }
+    match (old, new) {
+        (_, LISTEN) => listens(sock, old),
+        (_, SYN_SENT) => connects(sock),
+        (SYN_SENT, ESTABLISHED) => connected(sock),
+        (SYN_RECEIVED, ESTABLISHED) => accepted(sock),
+        (_, FIN_WAIT1 | CLOSE_WAIT | LAST_ACK) => changes(sock, old, new),
+        (_, CLOSE) => closes(sock, old),
+        _ => {}
+    }
+    0
+}
+
+/// `(struct sock *sk)`: the socket's memory is about to be freed.
+#[raw_tracepoint(tracepoint = "tcp_destroy_sock")]
+pub fn sock_destroy(ctx: RawTracePointContext) -> i32 {
+    ends(Sock(ctx.arg(0)), CLOSE);
+    0
+}
+
+/// `(struct sock *sk)`.
+#[raw_tracepoint(tracepoint = "tcp_receive_reset")]
+pub fn reset_received(ctx: RawTracePointContext) -> i32 {
+    mark(ctx.arg(0), SOCKET_PEER_RESET)
+}
+
+/// `(const struct sock *sk, const struct sk_buff *skb, …)`; `sk` may be null.
+#[raw_tracepoint(tracepoint = "tcp_send_reset")]
+pub fn reset_sent(ctx: RawTracePointContext) -> i32 {
+    mark(ctx.arg(0), SOCKET_LOCAL_RESET)
+}
+
+#[inline(always)]
+fn mark(sock: u64, flag: u8) -> i32 {
+    if let Some(state) = state_of(Sock(sock)) {
+        state.flags |= flag;
+    }
+    0
+}
+
+#[inline(always)]
+fn state_of(sock: Sock) -> Option<&'static mut SocketState> {
+    // SAFETY: a live map value.
+    SOCKETS.get_ptr_mut(sock.0).map(|state| unsafe { &mut *state })
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// In the process that calls listen().
+#[inline(always)]
+fn listens(sock: Sock, old: i32) {
+    let caller = filter::caller();
+    filter::watch_if_new(caller.tgid);
+    if filter::is_watched(caller.tgid) {
+        report(sock, &fresh(sock.inode(), caller.tgid, ROLE_UNKNOWN, 0, 0), old, LISTEN);
+    }
+}
+
+/// In the process that calls connect().
+#[inline(always)]
+fn connects(sock: Sock) {
+    let caller = filter::caller();
+    if filter::is_watched(caller.tgid) {
+        create(sock, fresh(sock.inode(), caller.tgid, ROLE_CLIENT, 0, now()), BPF_ANY);
+    }
+}
+
+#[inline(always)]
+fn connected(sock: Sock) {
+    if let Some(state) = state_of(sock) {
+        state.open_ns = now();
+        state.flags |= SOCKET_SEEN_OPEN;
+    }
+}
+
+/// Before accept(): no process has the socket yet, so which one will is not known here.
+#[inline(always)]
+fn accepted(sock: Sock) {
+    create(sock, fresh(0, 0, ROLE_SERVER, SOCKET_SEEN_OPEN, now()), BPF_ANY);
+}
+
+/// An end of one direction.
+#[inline(always)]
+fn changes(sock: Sock, old: i32, new: i32) {
+    if let Some(state) = state_of(sock)
+        && state.flags & SOCKET_ANNOUNCED != 0
+    {
+        report(sock, state, old, new);
+    }
+}
+
+/// The connection is over, unless the process can still read what arrived before: then it is over when the socket is destroyed.
+/// Straight from a state in which both directions were open, or this side's was, it is a reset: the peer's, which was seen before,
+/// or this side's, which is sent after this.
+#[inline(always)]
+fn closes(sock: Sock, old: i32) {
+    if matches!(old, ESTABLISHED | CLOSE_WAIT)
+        && let Some(state) = state_of(sock)
+        && state.flags & SOCKET_PEER_RESET == 0
+    {
+        state.flags |= SOCKET_LOCAL_RESET;
+    }
+    if !(sock.has_unread() && sock.is_open_file()) {
+        ends(sock, old);
+    }
+}
+
+#[inline(always)]
+fn ends(sock: Sock, old: i32) {
+    let Some(state) = state_of(sock) else { return };
+    if state.flags & SOCKET_ANNOUNCED != 0 {
+        report(sock, state, old, CLOSE);
+    }
+    // Another CPU may have removed it: then it is gone, as wanted.
+    SOCKETS.remove(sock.0).ok();
+}
+
+#[inline(always)]
+fn report(sock: Sock, state: &SocketState, old: i32, new: i32) {
+    let mut flags = 0;
+    if state.flags & SOCKET_PEER_RESET != 0 {
+        flags |= STATE_PEER_RESET;
+    }
+    if state.flags & SOCKET_LOCAL_RESET != 0 {
+        flags |= STATE_LOCAL_RESET;
+    }
+    emit::record::<StateHeader>(state.tgid, |event| {
+        let header = StateHeader {
+            kind: KIND_STATE,
+            tgid: state.tgid,
+            sock: sock.0,
+            time_ns: now(),
+            in_bytes: state.in_bytes,
+            out_bytes: state.out_bytes,
+            inode: state.inode,
+            local_port: sock.local_port(),
+            old_state: old as u8,
+            new_state: new as u8,
+            flags,
+            pad: [0; 7],
+        };
+        // SAFETY: fresh memory of the ring.
+        unsafe { event.write(header) };
+    });
+}

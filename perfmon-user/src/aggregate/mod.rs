@@ -1,10 +1,258 @@
-//! temporary
+//! Records in, snapshots out. One task owns the [`Aggregate`]: it adds every record, tells the pipeline's gauges and ticks once a second.
+//! Pure: no clock, no tokio. What happens counts where it arrives, in the slice of time that the last tick opened; ticks that come late or
+//! not once a second cost resolution, not counts.
+//!
+//! Server-side exchanges count in totals, services and endpoints, client-side ones in destinations, so an exchange whose both ends are on
+//! this host counts once in each view and never twice in one. A record that does not count as a request (the end of a WebSocket) only adds
+//! its duration to the streams of its endpoint.
+mod concurrency;
+pub mod endpoint;
+mod exchange;
+mod figures;
+mod finding;
+pub mod histogram;
+mod host;
+mod ledger;
+mod row;
+mod sample;
 pub mod snapshot;
+mod tally;
+mod varint;
+mod view;
+mod window;
+
 use std::sync::Arc;
-use crate::record::*;
-pub struct EndpointRule { pub service: Option<String>, pub method: Option<String>, pub pattern: String }
-pub struct AggregateOptions { pub endpoint_rules: Vec<EndpointRule>, pub now: WallTime }
-pub struct Ticked { pub snapshot: Arc<snapshot::Snapshot>, pub findings: Vec<Finding> }
-pub struct Aggregate(Arc<Gauges>);
-impl Aggregate { pub fn new(_: AggregateOptions) -> Self { Self(Default::default()) } pub fn add(&mut self, _: &mut Record) {} pub fn gauges(&mut self, g: Gauges) { self.0 = Arc::new(g) }
-pub fn tick(&mut self, now: WallTime) -> Ticked { Ticked { snapshot: Arc::new(snapshot::Snapshot { time: now, gauges: self.0.clone(), ..Default::default() }), findings: vec![] } } }
+
+use self::concurrency::{Concurrency, Interval};
+pub use self::endpoint::{EndpointRule, RuleError};
+use self::endpoint::{Endpoints, Place};
+use self::exchange::{Exchange, HttpCounts, HttpRow};
+use self::figures::Merger;
+use self::finding::{Detector, keeper::Keeper};
+pub use self::histogram::{Bucket, Histogram};
+use self::host::Host;
+use self::ledger::{Beat, Ledger};
+use self::row::agent::AgentKey;
+use self::row::destination::DestinationKey;
+use self::row::llm::{LlmCounts, LlmKey};
+use self::row::tool::ToolKey;
+use self::row::work::WorkCounts;
+use self::row::workflow::WorkflowKey;
+use self::snapshot::Snapshot;
+use self::window::SliceClock;
+use crate::limits;
+use crate::record::{Finding, Gauges, Record, Request, Side, WallTime};
+
+/// Rates are taken when this much time has passed since they last were: ticks come about once a second.
+const SECOND_NS: u64 = 900_000_000;
+
+/// What an [`Aggregate`] needs to begin.
+#[derive(Clone, Debug, Default)]
+pub struct AggregateOptions {
+    /// Endpoints that the user names; those that make no sense ([`EndpointRule::check`]) are left out.
+    pub endpoint_rules: Vec<EndpointRule>,
+    /// Begin of capture.
+    pub now: WallTime,
+}
+
+/// What a tick gives.
+#[derive(Clone, Debug)]
+pub struct Ticked {
+    /// Everything that is known.
+    pub snapshot: Arc<Snapshot>,
+    /// Findings that opened, changed or closed: records to publish.
+    pub findings: Vec<Finding>,
+    /// Requests since the last tick that went to rows `(other)` because their service has too many endpoints.
+    pub endpoints_overflowed: u64,
+    /// Records since the last tick that went to other rows `(other)`, and findings that found no room.
+    pub rows_overflowed: u64,
+}
+
+/// Windowed rows of everything that was recorded.
+#[derive(Debug)]
+pub struct Aggregate {
+    clock: SliceClock,
+    names: Endpoints,
+    endpoints: Ledger<u32, HttpCounts, 4>,
+    services: Ledger<u32, HttpCounts, 4>,
+    totals: HttpRow,
+    totals_merger: Merger<HttpCounts, 4>,
+    destinations: Ledger<DestinationKey, HttpCounts, 4>,
+    llm: Ledger<LlmKey, LlmCounts, 3>,
+    agents: Ledger<AgentKey, WorkCounts, 1>,
+    tools: Ledger<ToolKey, WorkCounts, 1>,
+    workflows: Ledger<WorkflowKey, WorkCounts, 1>,
+    concurrency: Concurrency,
+    host: Host,
+    gauges: Arc<Gauges>,
+    detectors: Vec<Box<dyn Detector>>,
+    keeper: Keeper,
+    /// Time of the last tick.
+    ticked: WallTime,
+    /// Nanoseconds since rates were last taken.
+    in_second_ns: u64,
+}
+
+impl Aggregate {
+    /// Empty.
+    pub fn new(options: AggregateOptions) -> Self {
+        Self {
+            clock: SliceClock::new(options.now),
+            names: Endpoints::new(options.endpoint_rules),
+            // The limits of both are kept by `names`.
+            endpoints: Ledger::new(usize::MAX),
+            services: Ledger::new(usize::MAX),
+            totals: HttpRow::default(),
+            totals_merger: Merger::default(),
+            destinations: Ledger::new(limits::DESTINATIONS),
+            llm: Ledger::new(limits::WORK_ROWS),
+            agents: Ledger::new(limits::WORK_ROWS),
+            tools: Ledger::new(limits::WORK_ROWS),
+            workflows: Ledger::new(limits::WORK_ROWS),
+            concurrency: Concurrency::default(),
+            host: Host::default(),
+            gauges: Arc::default(),
+            detectors: finding::detectors(),
+            keeper: Keeper::default(),
+            ticked: options.now,
+            in_second_ns: 0,
+        }
+    }
+
+    /// Counts a record; sets the `endpoint` of a request.
+    pub fn add(&mut self, record: &mut Record) {
+        match record {
+            Record::Request(request) if request.side == Side::Server => self.add_server(request),
+            Record::Request(request) => self.add_client(request),
+            Record::Llm(call) => row::llm::add(call, self.llm.row(LlmKey::new(call), LlmKey::other).count()),
+            Record::Agent(run) => row::agent::add(run, self.agents.row(AgentKey::new(run), AgentKey::other).count()),
+            Record::Tool(tool) => row::tool::add(tool, self.tools.row(ToolKey::new(tool), ToolKey::other).count()),
+            Record::Workflow(run) => row::workflow::add(run, self.workflows.row(WorkflowKey::new(run), WorkflowKey::other).count()),
+            Record::Process(process) => self.host.add_process(process, self.ticked),
+            Record::System(system) => self.host.add_system(system),
+            Record::Finding(_) | Record::Alert(_) => {}
+        }
+    }
+
+    fn add_server(&mut self, request: &mut Request) {
+        let place = self.names.locate(request);
+        self.follow_merged();
+        if request.path.is_some() {
+            request.endpoint = self.names.name(place.row).map(|name| name.endpoint.clone());
+        }
+        if !request.counts() {
+            return Exchange::stream_end(request).add_to(self.endpoints.row(place.row, |row| *row).amend());
+        }
+        let exchange = Exchange::new(request);
+        for row in [self.endpoints.row(place.row, |row| *row), self.services.row(place.service, |row| *row)] {
+            exchange.add_to(row.count());
+            if let Some(latency_ns) = exchange.latency_ns {
+                row.samples().offer(latency_ns, request.time, &request.span_id);
+            }
+        }
+        exchange.add_to(self.totals.count());
+        if let Some(time) = request.response_time_ms {
+            self.concurrency.ended(interval(request.time.0, request.time.0.saturating_add(time.0), place));
+        }
+    }
+
+    fn add_client(&mut self, request: &mut Request) {
+        if let (Some(method), Some(path)) = (&request.method, &request.path) {
+            let text = self.names.text_of(&request.origin.service, method, path, request.protocol == "grpc");
+            request.endpoint = Some(text);
+        }
+        if request.counts() {
+            let row = self.destinations.row(DestinationKey::new(request), DestinationKey::other);
+            Exchange::new(request).add_to(row.count());
+        }
+    }
+
+    /// Rows that were found to be one endpoint.
+    fn follow_merged(&mut self) {
+        for (from, into) in self.names.take_merged() {
+            self.endpoints.merge(&from, into);
+            self.concurrency.merge(from, into);
+        }
+    }
+
+    /// What the pipeline knows of things not ended yet; to be told before each tick.
+    pub fn gauges(&mut self, gauges: Gauges) {
+        self.gauges = Arc::new(gauges);
+    }
+
+    /// Ends the second. To be called once a second.
+    pub fn tick(&mut self, now: WallTime) -> Ticked {
+        let under_way = self.under_way(now);
+        self.sweep(&under_way.intervals);
+        let from = self.clock.slice();
+        self.in_second_ns += self.clock.advance(now);
+        let second_s = (self.in_second_ns >= SECOND_NS).then(|| std::mem::take(&mut self.in_second_ns) as f64 / 1e9);
+        self.beat(&Beat::new(now, from, &self.clock, second_s));
+        self.ticked = now;
+        let mut snapshot = self.snapshot(now, &under_way);
+        let verdicts = self.detectors.iter().flat_map(|detector| detector.judge(&snapshot)).collect();
+        let findings = self.keeper.judge(now, verdicts);
+        snapshot.findings = self.keeper.open(now);
+        Ticked {
+            snapshot: Arc::new(snapshot),
+            findings,
+            endpoints_overflowed: self.names.take_overflowed(),
+            rows_overflowed: self.take_overflowed(),
+        }
+    }
+
+    fn beat(&mut self, beat: &Beat) {
+        self.totals.beat(beat, &mut self.totals_merger);
+        let idle = self.endpoints.beat(beat);
+        self.names.forget(&idle);
+        self.services.beat(beat);
+        self.destinations.beat(beat);
+        self.llm.beat(beat);
+        self.agents.beat(beat);
+        self.tools.beat(beat);
+        self.workflows.beat(beat);
+        self.host.expire(beat.now);
+    }
+
+    /// Notes how many requests were under way at once since the last tick.
+    fn sweep(&mut self, under_way: &[Interval]) {
+        let peaks = self.concurrency.sweep(self.ticked.0, self.gauges.time.0, under_way);
+        if peaks.total > 0 {
+            self.totals.concurrency(peaks.total);
+        }
+        for (row, peak) in peaks.rows {
+            self.endpoints.row(row, |row| *row).concurrency(peak);
+        }
+        for (service, peak) in peaks.services {
+            self.services.row(service, |row| *row).concurrency(peak);
+        }
+    }
+
+    fn take_overflowed(&mut self) -> u64 {
+        self.destinations.take_overflowed()
+            + self.llm.take_overflowed()
+            + self.agents.take_overflowed()
+            + self.tools.take_overflowed()
+            + self.workflows.take_overflowed()
+            + self.keeper.take_refused()
+    }
+
+    /// Bytes that the rows take, about.
+    pub fn memory_bytes(&self) -> usize {
+        self.endpoints.memory_bytes()
+            + self.services.memory_bytes()
+            + self.destinations.memory_bytes()
+            + self.llm.memory_bytes()
+            + self.agents.memory_bytes()
+            + self.tools.memory_bytes()
+            + self.workflows.memory_bytes()
+            + self.names.memory_bytes()
+    }
+}
+
+fn interval(start_ns: u64, end_ns: u64, place: Place) -> Interval {
+    Interval { start_ns, end_ns, row: Some(place.row), service: place.service }
+}
+
+#[cfg(test)]
+mod tests;

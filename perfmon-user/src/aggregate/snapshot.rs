@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::record::{Finding, Gauges, Process, System, WallTime};
+use crate::record::{Finding, Gauges, Origin, Process, Side, System, WallTime};
 
 /// The windows that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,7 +62,7 @@ impl Snapshot {
 pub struct WindowView {
     /// Its length.
     pub window_s: u64,
-    /// Seconds of it that perfmon has watched (less than `window_s` at the beginning): rates divide by this.
+    /// Seconds that it holds: less than `window_s` at the beginning, later up to one slice (a tenth) more. Rates divide by this.
     pub covered_s: f64,
     /// Server-side totals.
     pub totals: Arc<Totals>,
@@ -70,6 +70,18 @@ pub struct WindowView {
     pub endpoints: Vec<Arc<EndpointRow>>,
     /// Client-side rows, busiest first.
     pub destinations: Vec<Arc<DestinationRow>>,
+    /// Server-side totals of each service, by share of total time, largest first.
+    pub services: Vec<Arc<ServiceRow>>,
+    /// Model calls, agents, tools and workflows in all.
+    pub work: Arc<WorkTotals>,
+    /// Model calls, most calls first.
+    pub llm: Vec<Arc<LlmRow>>,
+    /// Agent runs, most runs first.
+    pub agents: Vec<Arc<AgentRow>>,
+    /// Tool executions, most first.
+    pub tools: Vec<Arc<ToolRow>>,
+    /// Workflows, most first.
+    pub workflows: Vec<Arc<WorkflowRow>>,
 }
 
 /// Latency figures of a set of exchanges; all null when there are none.
@@ -169,14 +181,15 @@ pub struct EndpointRow {
     pub service: Arc<str>,
     /// Method.
     pub method: Arc<str>,
-    /// Template; `(other)` in the overflow row.
+    /// Template; `(other)` in the overflow row, `(not found)` for paths that never answered but with 400, 404, 405, 410 or 414,
+    /// `(unknown)` for exchanges whose request was not seen. These have the method `*`.
     pub endpoint: Arc<str>,
     /// Exchanges.
     pub count: u64,
     /// Failed ones and 5xx.
     pub errors: u64,
-    /// 0..1.
-    pub error_rate: f64,
+    /// 0..1; null in a row that only has requests under way.
+    pub error_rate: Option<f64>,
     /// Over the window.
     pub requests_per_minute: f64,
     /// In the last full second.
@@ -222,6 +235,61 @@ pub struct EndpointRow {
     pub oldest_in_flight_ms: Option<f64>,
     /// Exchanges fully seen ÷ exchanges, 0..1.
     pub completeness: Option<f64>,
+    /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
+    pub slowest_span_ids: Arc<[Arc<str>]>,
+}
+
+/// Server-side totals of one service; fields as in [`EndpointRow`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ServiceRow {
+    /// Service name.
+    pub service: Arc<str>,
+    /// A process of it, the last one that was heard of.
+    #[serde(skip)]
+    pub origin: Option<Arc<Origin>>,
+    /// Exchanges.
+    pub count: u64,
+    /// Failed ones and 5xx.
+    pub errors: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Over the window.
+    pub requests_per_minute: f64,
+    /// In the last full second.
+    pub rate_now_per_second: f64,
+    /// Highest second of the window.
+    pub rate_peak_per_second: f64,
+    /// Latency (first byte for streaming exchanges).
+    #[serde(flatten)]
+    pub latency: Latency,
+    /// Time to the first byte of the answer.
+    pub ttfb_p50_ms: Option<f64>,
+    /// Likewise.
+    pub ttfb_p95_ms: Option<f64>,
+    /// Time that requests waited for the application.
+    pub queue_p50_ms: Option<f64>,
+    /// Likewise.
+    pub queue_p95_ms: Option<f64>,
+    /// Mean of it.
+    pub queue_mean_ms: Option<f64>,
+    /// By speed.
+    pub categories: Categories,
+    /// By class.
+    pub error_classes: ErrorClasses,
+    /// Errors and slowness.
+    pub correlation: Correlation,
+    /// Its part of the time that all requests of the window took, 0..1.
+    pub share_of_time: f64,
+    /// Most under way at once in the window.
+    pub concurrency_peak: u64,
+    /// Under way now.
+    pub in_flight: u64,
+    /// Age of the oldest of them.
+    pub oldest_in_flight_ms: Option<f64>,
+    /// Exchanges fully seen ÷ exchanges, 0..1.
+    pub completeness: Option<f64>,
+    /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
+    pub slowest_span_ids: Arc<[Arc<str>]>,
 }
 
 /// One external service, seen from the clients on this host.
@@ -236,7 +304,7 @@ pub struct DestinationRow {
     /// Failed ones and 5xx.
     pub errors: u64,
     /// 0..1.
-    pub error_rate: f64,
+    pub error_rate: Option<f64>,
     /// 1 − failed attempts ÷ attempts, 0..1.
     pub availability: Option<f64>,
     /// Over the window.
@@ -246,4 +314,156 @@ pub struct DestinationRow {
     pub latency: Latency,
     /// Exchanges fully seen ÷ exchanges, 0..1.
     pub completeness: Option<f64>,
+}
+
+/// Model calls of one service to one model at one destination.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LlmRow {
+    /// Who asks (or, `side` server, who answers).
+    pub service: Arc<str>,
+    /// Which end was seen.
+    pub side: Side,
+    /// Id as in the price table.
+    pub provider: Arc<str>,
+    /// Model asked for.
+    pub request_model: Option<Arc<str>>,
+    /// Who is asked.
+    pub destination: Option<Arc<str>>,
+    /// Calls, retries included.
+    pub calls: u64,
+    /// Failed ones.
+    pub errors: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Over the window.
+    pub requests_per_minute: f64,
+    /// Prompt tokens of the calls that told; null when none did.
+    pub input_tokens: Option<u64>,
+    /// Output tokens, likewise.
+    pub output_tokens: Option<u64>,
+    /// Prompt tokens read from the cache, likewise.
+    pub cache_read_tokens: Option<u64>,
+    /// Cost of the calls that have one; null when none has.
+    pub cost_usd: Option<f64>,
+    /// Calls whose cost is not known.
+    pub unpriced_calls: u64,
+    /// Duration of calls.
+    #[serde(flatten)]
+    pub latency: Latency,
+    /// Time to the first byte.
+    pub ttfb_p50_ms: Option<f64>,
+    /// Likewise.
+    pub ttfb_p95_ms: Option<f64>,
+    /// Time to the first generated content.
+    pub ttft_p50_ms: Option<f64>,
+    /// Likewise.
+    pub ttft_p95_ms: Option<f64>,
+}
+
+/// Runs of one agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct AgentRow {
+    /// Whose.
+    pub service: Arc<str>,
+    /// Name of the agent.
+    pub agent_type: Option<Arc<str>>,
+    /// Runs.
+    pub count: u64,
+    /// Failed ones.
+    pub errors: u64,
+    /// Given up without an answer.
+    pub abandoned: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Model calls, retries included.
+    pub llm_calls: u64,
+    /// Tools executed.
+    pub tools_called: u64,
+    /// Input and output together; null when no run told.
+    pub tokens_used: Option<u64>,
+    /// Cost of the runs that have one; null when none has.
+    pub cost_usd: Option<f64>,
+    /// Duration of runs.
+    #[serde(flatten)]
+    pub latency: Latency,
+}
+
+/// Executions of one tool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ToolRow {
+    /// Whose agent.
+    pub service: Arc<str>,
+    /// Name.
+    pub tool_name: Arc<str>,
+    /// `mcp` | `process` | `conversation`.
+    pub source: &'static str,
+    /// MCP server's own name.
+    pub server: Option<Arc<str>>,
+    /// Executions.
+    pub count: u64,
+    /// Those whose result says that they failed.
+    pub errors: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Duration.
+    #[serde(flatten)]
+    pub latency: Latency,
+}
+
+/// Runs of one workflow.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct WorkflowRow {
+    /// Whose.
+    pub service: Arc<str>,
+    /// Endpoint of the inbound request, or name of the process.
+    pub workflow_name: Arc<str>,
+    /// Runs.
+    pub count: u64,
+    /// Failed ones.
+    pub errors: u64,
+    /// Given up.
+    pub abandoned: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Agent runs.
+    pub agents: u64,
+    /// Model calls.
+    pub llm_calls: u64,
+    /// Tools executed.
+    pub tools_called: u64,
+    /// Input and output together; null when no run told.
+    pub tokens_used: Option<u64>,
+    /// Cost of the runs that have one; null when none has.
+    pub cost_usd: Option<f64>,
+    /// Duration.
+    #[serde(flatten)]
+    pub latency: Latency,
+}
+
+/// Model calls, agents, tools and workflows of a window in all. Where both ends of model calls to one model were seen, the end with more
+/// calls stands for both, so no call counts twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct WorkTotals {
+    /// Model calls.
+    pub llm_calls: u64,
+    /// Failed ones.
+    pub llm_errors: u64,
+    /// Prompt tokens; null when no call told.
+    pub input_tokens: Option<u64>,
+    /// Output tokens, likewise.
+    pub output_tokens: Option<u64>,
+    /// Cost of model calls that have one; null when none has.
+    pub cost_usd: Option<f64>,
+    /// Agent runs.
+    pub agent_runs: u64,
+    /// Failed ones.
+    pub agent_errors: u64,
+    /// Mean duration of agent runs; null without one.
+    pub avg_agent_time_ms: Option<f64>,
+    /// Tool executions.
+    pub tool_calls: u64,
+    /// Failed ones.
+    pub tool_errors: u64,
+    /// Workflows.
+    pub workflows: u64,
 }

@@ -10,11 +10,12 @@ use tokio::sync::{mpsc, watch};
 use crate::clock::{self, ClockOffset};
 use crate::counters::Counters;
 use crate::decode::{Event, State, StateChange, decode};
+use crate::host::Subject;
 use crate::pipeline::{Capture, Newcomer, Out, Pipeline, Wish};
 use crate::probe::Probes;
-use crate::record::{Gauges, Origin};
+use crate::record::Gauges;
 use crate::source::Ring;
-use crate::target::{Action, Executed, Processes, Selector};
+use crate::target::{Action, Description, Executed, Processes, Selector};
 
 use super::hub::Batch;
 use super::recorder::Recorder;
@@ -58,7 +59,7 @@ pub struct Watched {
     /// Capture runs.
     pub begun: bool,
     /// Described processes: with `--all` those that used a socket.
-    pub origins: Vec<Arc<Origin>>,
+    pub subjects: Vec<Subject>,
     /// Targets that nothing running matches, in words.
     pub missing: Vec<String>,
 }
@@ -235,13 +236,14 @@ impl Worker {
     }
 
     fn tell_who_is_watched(&mut self) {
-        let origins = if self.selector.watches_all() {
-            self.processes.running().map(|description| description.origin.clone()).collect()
+        let subject = |description: &Arc<Description>| Subject { origin: description.origin.clone(), runtime: description.runtime.clone() };
+        let subjects = if self.selector.watches_all() {
+            self.processes.running().map(subject).collect()
         } else {
             let pids = self.selector.pids();
-            pids.into_iter().filter_map(|pid| Some(self.processes.get(pid)?.origin.clone())).collect()
+            pids.into_iter().filter_map(|pid| Some(subject(&self.processes.get(pid)?))).collect()
         };
-        self.watched.send_replace(Watched { begun: true, origins, missing: self.selector.missing() });
+        self.watched.send_replace(Watched { begun: true, subjects, missing: self.selector.missing() });
     }
 
     /// Adds what the pipeline cannot know: runtimes, TLS libraries, events that the full ring refused.

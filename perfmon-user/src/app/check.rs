@@ -1,3 +1,155 @@
-//! temporary
-use super::*;
-pub fn check(_: &crate::config::Config, _: bool) -> Result<u8, Failure> { Ok(0) }
+//! `perfmon check`: what this host allows, in words or as JSON. Loads and attaches every program for a moment, since only that tells
+//! what the kernel takes, and looks at each target process. Exit 0 when the main job can run, 3 when not.
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::probe::{self, Facts};
+use crate::target::{Describer, Processes, Selector};
+
+use super::run::{service_rules, start_options, targets};
+use super::{EXIT_IMPOSSIBLE, Failure, logging, print};
+
+/// Everything that was found out.
+#[derive(Serialize)]
+struct Findings {
+    /// The main job can run.
+    can_run: bool,
+    /// `uname -r`.
+    kernel: String,
+    /// What the main job lacks, with the mend.
+    problems: Vec<String>,
+    /// Capture tier that would be used.
+    capture_tier: Option<u8>,
+    /// What that tier means.
+    capture: Option<&'static str>,
+    /// Memory of the kernel's maps.
+    map_bytes: Option<u64>,
+    /// Every kernel program.
+    probes: Vec<Probe>,
+    /// Every target process that runs.
+    targets: Vec<TargetProcess>,
+}
+
+#[derive(Serialize)]
+struct Probe {
+    name: &'static str,
+    state: &'static str,
+    reason: Option<String>,
+    verified_instructions: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct TargetProcess {
+    pid: u32,
+    comm: String,
+    service: String,
+    container: Option<String>,
+    runtime: Option<String>,
+    tls: Option<String>,
+    encrypted_traffic: &'static str,
+}
+
+/// Finds out and tells.
+pub fn check(config: &Config, json: bool) -> Result<u8, Failure> {
+    logging::begin(config.log, false);
+    let mut selector = Selector::new(targets(config, None), config.targets.follow, config.targets.wait);
+    let pids = selector.check();
+    let describer = Describer::new(&service_rules(config));
+    let (pids, describer) = match (pids, describer) {
+        (Ok(pids), Ok(describer)) => (pids, describer),
+        (pids, describer) => {
+            let wrong = pids.err().unwrap_or_default().into_iter().chain(describer.err().unwrap_or_default());
+            return Err(Failure::Usage(wrong.map(|problem| problem.to_string()).collect()));
+        }
+    };
+    let mut findings = host(config, &selector);
+    findings.targets = processes(&pids, Processes::new(describer, Counters::default().into()));
+    let text = if json { format!("{}\n", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?) } else { words(&findings) };
+    print(&text)?;
+    Ok(if findings.can_run { 0 } else { EXIT_IMPOSSIBLE })
+}
+
+fn host(config: &Config, selector: &Selector) -> Findings {
+    let facts = Facts::gather();
+    let mut findings = Findings {
+        can_run: false,
+        kernel: facts.release.clone(),
+        problems: Vec::new(),
+        capture_tier: None,
+        capture: None,
+        map_bytes: None,
+        probes: Vec::new(),
+        targets: Vec::new(),
+    };
+    match probe::start(&start_options(config, selector)) {
+        Err(error) => findings.problems.push(format!("{:#}", anyhow::Error::from(error))),
+        Ok(probes) => {
+            let instructions = probes.verified_instructions();
+            findings.can_run = true;
+            findings.capture_tier = Some(probes.tier().number());
+            findings.capture = Some(probes.tier().about());
+            findings.map_bytes = Some(probes.map_bytes());
+            findings.probes = probes
+                .reports()
+                .iter()
+                .map(|report| Probe {
+                    name: report.name,
+                    state: report.state.name(),
+                    reason: report.reason.clone(),
+                    verified_instructions: instructions.iter().find(|(name, _)| *name == report.name).map(|(_, count)| *count),
+                })
+                .collect();
+        }
+    }
+    findings
+}
+
+fn processes(pids: &[u32], mut known: Processes) -> Vec<TargetProcess> {
+    let describe = |pid: &u32| {
+        let description = known.look_again(*pid)?;
+        // Threads of the kernel have no program.
+        description.exe.as_ref()?;
+        Some(TargetProcess {
+            pid: *pid,
+            comm: description.origin.comm.to_string(),
+            service: description.origin.service.to_string(),
+            container: description.origin.container.as_ref().map(ToString::to_string),
+            runtime: description.runtime.as_ref().map(ToString::to_string),
+            tls: description.tls.as_ref().map(ToString::to_string),
+            encrypted_traffic: description.tls_outlook(),
+        })
+    };
+    pids.iter().filter_map(describe).collect()
+}
+
+fn words(findings: &Findings) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    tell(findings, &mut text).ok();
+    text
+}
+
+fn tell(findings: &Findings, text: &mut String) -> std::fmt::Result {
+    writeln!(text, "perfmon {} on Linux {}", if findings.can_run { "can run" } else { "cannot run" }, findings.kernel)?;
+    for problem in &findings.problems {
+        writeln!(text, "  {problem}")?;
+    }
+    if let (Some(tier), Some(capture), Some(bytes)) = (findings.capture_tier, findings.capture, findings.map_bytes) {
+        writeln!(text, "Capture tier {tier}: {capture}; {:.1} MB of kernel maps", bytes as f64 / 1e6)?;
+        writeln!(text, "Kernel programs")?;
+    }
+    for probe in &findings.probes {
+        writeln!(text, "  {:<18} {:<9} {}", probe.name, probe.state, probe.reason.as_deref().unwrap_or(""))?;
+    }
+    if !findings.targets.is_empty() {
+        writeln!(text, "Processes")?;
+    }
+    for target in &findings.targets {
+        let runtime = target.runtime.as_deref().unwrap_or("unknown runtime");
+        writeln!(text, "  {:>7} {:<20} {runtime}, {}", target.pid, target.service, target.encrypted_traffic)?;
+    }
+    Ok(())
+}

@@ -9,6 +9,7 @@ use tokio::time::MissedTickBehavior;
 use crate::aggregate::Aggregate;
 use crate::aggregate::snapshot::Snapshot;
 use crate::clock;
+use crate::counters::Counters;
 use crate::export::jsonl;
 use crate::http::HttpState;
 use crate::record::{Gauges, Record};
@@ -57,6 +58,8 @@ pub struct Hub {
     pub snapshots: watch::Sender<Arc<Snapshot>>,
     /// Who wants records.
     pub consumers: Vec<Box<dyn Consumer>>,
+    /// Where losses are counted.
+    pub counters: Arc<Counters>,
 }
 
 impl Hub {
@@ -92,6 +95,8 @@ impl Hub {
 
     fn tick(&mut self, aggregate: &mut Aggregate) {
         let ticked = aggregate.tick(clock::wall_now());
+        self.counters.endpoints_overflowed.add(ticked.endpoints_overflowed);
+        self.counters.rows_overflowed.add(ticked.rows_overflowed);
         self.publish(ticked.findings.into_iter().map(|finding| Record::Finding(Box::new(finding))).collect());
         self.snapshots.send_replace(ticked.snapshot);
     }

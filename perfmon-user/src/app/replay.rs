@@ -11,10 +11,9 @@ use crate::export::jsonl;
 use crate::pipeline::{Out, Pipeline};
 use crate::record::{Record, WallTime};
 use crate::source::recording::{Frame, Reader};
-use crate::ui;
 
 use super::run::{aggregate_options, destination};
-use super::{Failure, logging};
+use super::{Failure, display, logging};
 
 /// Replays a file; the records go where `--jsonl` says, a summary to standard output otherwise.
 pub fn replay(config: &Config, file: &Path) -> Result<u8, Failure> {
@@ -33,7 +32,7 @@ pub fn replay(config: &Config, file: &Path) -> Result<u8, Failure> {
             Err(error) => break Some(error),
         }
     };
-    replay.finish(config);
+    replay.finish(config).context("the summary")?;
     match damage {
         Some(error) => Err(anyhow::Error::from(error).context(format!("{}: what stands before that was replayed", file.display())).into()),
         None => Ok(0),
@@ -101,7 +100,7 @@ impl Replay {
         }
     }
 
-    fn finish(mut self, config: &Config) {
+    fn finish(mut self, config: &Config) -> std::io::Result<()> {
         self.pipeline.finish(self.now_ns, &mut self.out);
         let mut records = std::mem::take(&mut self.out.records);
         let now = self.wall();
@@ -113,7 +112,8 @@ impl Replay {
         self.publish(records);
         match self.writer {
             Some(writer) => writer.finish(),
-            None => ui::summary(crate::config::Display::Nothing, &snapshot),
+            None => display::summary(&snapshot)?,
         }
+        Ok(())
     }
 }

@@ -15,7 +15,7 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::aggregate::{Aggregate, AggregateOptions, EndpointRule};
 use crate::alert;
 use crate::clock;
-use crate::config::{Config, Jsonl, Tier};
+use crate::config::{Config, Display, Jsonl, Tier, Ui};
 use crate::counters::Counters;
 use crate::export::jsonl;
 use crate::http::{self, Access, HttpState, Parts};
@@ -23,10 +23,11 @@ use crate::limits::BATCH_QUEUE;
 use crate::probe::{self, Probes, StartOptions, TierChoice};
 use crate::target::command::Launched;
 use crate::target::{Describer, Processes, Selector, ServiceRule, Target};
-use crate::ui;
+use crate::ui::Messages;
 
 use super::alerts::Alerting;
 use super::capture::{self, Capturing, Watched};
+use super::display::{self, Showing};
 use super::hub::{Consumer, Hub};
 use super::own::{Own, readiness};
 use super::recorder::Recorder;
@@ -35,10 +36,10 @@ use super::{Failure, logging, sampler};
 /// Runs until Ctrl-C, SIGTERM, the duration or the command's end.
 pub fn run(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<u8, Failure> {
     let display = config.display(std::io::IsTerminal::is_terminal(&std::io::stdout()));
-    let held = logging::begin(config.log, display == crate::config::Display::Screen);
+    let messages = logging::begin(config.log, display == Display::Screen);
     let prepared = Prepared::new(config, command, record_to)?;
-    let result = prepared.start(config)?.until_the_end(config, display);
-    held.tell();
+    let result = prepared.start(config)?.until_the_end(config, display, &messages);
+    logging::tell(&messages);
     result
 }
 
@@ -158,26 +159,26 @@ struct Running {
 }
 
 impl Running {
-    fn until_the_end(self, config: &Config, display: crate::config::Display) -> Result<u8, Failure> {
+    fn until_the_end(self, config: &Config, display: Display, messages: &Messages) -> Result<u8, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no async runtime")?;
-        runtime.block_on(self.serve(config, display)).map_err(Failure::from)
+        runtime.block_on(self.serve(config, display, messages)).map_err(Failure::from)
     }
 
-    async fn serve(mut self, config: &Config, display: crate::config::Display) -> anyhow::Result<u8> {
+    async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
-        let state = HttpState::new(self.parts(config, snapshot.clone(), shutdown.clone()));
+        let state = HttpState::new(self.parts(config, snapshot.clone(), shutdown));
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         if let Some(writer) = self.jsonl.take() {
             consumers.push(Box::new(writer));
         }
-        let hub = Hub { batches: self.to_hub, snapshots, consumers };
+        let hub = Hub { batches: self.to_hub, snapshots, consumers, counters: self.counters.clone() };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alerting = self.alerting.start(snapshot.clone());
         self.listener.set_nonblocking(true)?;
         let server = tokio::spawn(http::serve(tokio::net::TcpListener::from_std(self.listener)?, state));
-        let screen = ui::start(display, snapshot.clone(), shutdown);
-        let status = wait(config.duration, self.launched.as_mut(), screen.closed()).await?;
+        let showing = Showing::start(display, snapshot.clone(), messages);
+        let status = wait(config.duration, self.launched.as_mut(), showing.asked()).await?;
         self.stop.store(true, Ordering::Relaxed);
         drop(self.sampling);
         let (capture, sampler) = tokio::task::spawn_blocking(move || (self.capture.join(), self.sampler.join())).await?;
@@ -186,10 +187,11 @@ impl Running {
         alerting.end().await?;
         hub.await?;
         ending.send_replace(true);
-        screen.end().await;
+        showing.end().await?;
         server.await??;
-        if config.duration.is_some() || self.launched.is_some() {
-            ui::summary(display, &snapshot.borrow());
+        let is_bounded = config.duration.is_some() || self.launched.is_some();
+        if is_bounded && config.ui != Ui::None && config.jsonl != Some(Jsonl::Stdout) {
+            display::summary(&snapshot.borrow())?;
         }
         Ok(status)
     }
@@ -282,7 +284,7 @@ fn target(spec: crate::config::TargetSpec) -> Target {
 }
 
 /// What is watched: with a command and no other target, the command and its children.
-fn targets(config: &Config, launched: Option<&Launched>) -> Vec<Target> {
+pub(super) fn targets(config: &Config, launched: Option<&Launched>) -> Vec<Target> {
     let mut targets: Vec<Target> = config.targets.specs().into_iter().map(target).collect();
     if let Some(launched) = launched
         && !config.targets.all
@@ -311,7 +313,8 @@ pub(super) fn aggregate_options(config: &Config) -> AggregateOptions {
     AggregateOptions { endpoint_rules, now: clock::wall_now() }
 }
 
-fn start_options(config: &Config, selector: &Selector) -> StartOptions {
+/// What the kernel side is told.
+pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOptions {
     StartOptions {
         watch_all: selector.watches_all(),
         follow: config.targets.follow,

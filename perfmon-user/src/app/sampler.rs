@@ -19,8 +19,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub fn run(watched: &watch::Receiver<Watched>, batches: &mpsc::Sender<Batch>, counters: &Arc<Counters>, stop: &Receiver<()>) {
     let mut sampler = Sampler::new();
     while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        let origins = watched.borrow().origins.clone();
-        let batch = Batch { records: sampler.sample(clock::wall_now(), &origins), gauges: None };
+        let subjects = watched.borrow().subjects.clone();
+        let batch = Batch { records: sampler.sample(clock::wall_now(), &subjects), gauges: None };
         if let Err(mpsc::error::TrySendError::Full(_)) = batches.try_send(batch) {
             counters.batches_dropped.inc();
         }

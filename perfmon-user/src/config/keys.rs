@@ -265,7 +265,7 @@ static ENDPOINT_KEYS: &[Key<EndpointRule>] = &[
             "pattern",
             None,
             "template, required",
-            "The template, beginning with `/`: `{name}` stands for one segment, `*` at the end for all the rest.",
+            "The template, beginning with `/`: `{name}` and `*` stand for any text within a segment, a segment `**` for any number of segments.",
         ),
         set: |rule, node| pattern(node).map(|value| rule.pattern = value),
         show: |rule| Some(show_text(&rule.pattern)),
@@ -353,19 +353,15 @@ fn glob(node: &Node) -> Checked<String> {
 
 fn pattern(node: &Node) -> Checked<String> {
     let text = node.text()?;
-    let segment = |segment: &str| {
-        let named =
-            segment.len() > 2 && segment.starts_with('{') && segment.ends_with('}') && !segment[1..segment.len() - 1].contains(['{', '}']);
-        named || !segment.contains(['{', '}', '*'])
-    };
-    let body = text.strip_suffix("/*").unwrap_or(text);
     if !text.starts_with('/') || text.contains(['?', '#']) {
         return node.fault(format!("{text:?} must begin with / and hold no query, like /users/{{id}}"));
     }
-    if body.split('/').all(segment) {
+    let parameters = |segment: &str| segment.split('{').skip(1).all(|rest| rest.find('}').is_some_and(|end| end > 0));
+    let braces = |segment: &str| segment.matches('{').count() == segment.matches('}').count();
+    if text.split('/').all(|segment| braces(segment) && parameters(segment)) {
         Ok(text.into())
     } else {
-        node.fault(format!("{text:?}: a parameter takes a whole segment, like /users/{{id}}, and * stands only at the end, like /static/*"))
+        node.fault(format!("{text:?}: a parameter is a name in braces within a segment, like /users/{{id}}"))
     }
 }
 

@@ -142,7 +142,7 @@ pub struct Capture {
 
 impl Default for Capture {
     fn default() -> Self {
-        Self { tier: Tier::Auto, ring_mib: 8, request_budget: 8_192, response_budget: 1_024, operation_head: 256 }
+        Self { tier: Tier::Auto, ring_mib: 8, request_budget: 65_536, response_budget: 4_096, operation_head: 256 }
     }
 }
 

@@ -1,3 +1,150 @@
-//! temporary
-pub struct Sampler;
-impl Sampler { pub fn new() -> Self { Self } pub fn sample(&mut self, _: crate::record::WallTime, _: &[std::sync::Arc<crate::record::Origin>]) -> Vec<crate::record::Record> { vec![] } }
+//! Resources: one `system` record of the host and one `process` record of each target an interval, from /proc, /sys and statvfs. In:
+//! the time and who the targets are. Out: records with the differences to the call before. Reads no clock, hooks nothing, remembers no
+//! history; what cannot be read is `None`. Sources: proc(5), Documentation/admin-guide/iostats.rst, Documentation/accounting/psi.rst.
+//!
+//! What costs much is read less often. Threads: about [`THREADS_A_SAMPLE`] a sample, so that with more each process has its turn every
+//! so many samples; between two turns the number of running and waiting threads stands, and what adds up over threads is null.
+//! Sockets and connections: all processes together every [`SOCKET_SAMPLES`] samples, less often when more than
+//! [`DESCRIPTORS_A_SAMPLE`] descriptors would come on each; between two looks the last numbers stand. The rest of a process is three
+//! files. With 50 processes of 4 threads and 20 descriptors a sample takes about 6 ms of one core on average.
+mod disks;
+mod process;
+mod read;
+mod sockets;
+mod system;
+mod threads;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::record::{Millis, Origin, Record, WallTime};
+
+use process::Known;
+use read::Buffer;
+use sockets::Sockets;
+use system::Host;
+
+/// Threads whose files are read in one sample.
+const THREADS_A_SAMPLE: u64 = 256;
+/// Samples between two looks at sockets and connections.
+const SOCKET_SAMPLES: u64 = 5;
+/// Descriptors that are looked at for each sample, on average; each costs about 20 µs.
+const DESCRIPTORS_A_SAMPLE: u64 = 100;
+
+/// A process to sample.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Who it is.
+    pub origin: Arc<Origin>,
+    /// Its runtime, passed on.
+    pub runtime: Option<Arc<str>>,
+}
+
+/// Takes samples; keeps the readings that the next differences need.
+#[derive(Debug)]
+pub struct Sampler {
+    host: Host,
+    sockets: Sockets,
+    processes: HashMap<u32, Known>,
+    buffer: Buffer,
+    previous: Option<WallTime>,
+    /// Samples taken.
+    count: u64,
+    /// Threads of all processes in the last sample.
+    threads: u64,
+    next_sockets: u64,
+}
+
+/// The interval that a sample is about.
+#[derive(Clone, Copy, Debug)]
+struct Interval {
+    /// Its start.
+    time: WallTime,
+    /// Its length; `None` for the first, or when the wall clock was set back.
+    length_ns: Option<u64>,
+}
+
+impl Interval {
+    fn length(self) -> Millis {
+        Millis(self.length_ns.unwrap_or(0))
+    }
+
+    fn seconds(self) -> Option<f64> {
+        self.length_ns.map(|ns| ns as f64 / 1e9)
+    }
+}
+
+/// What a process's sample needs to know of the whole sample.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    interval: Interval,
+    count: u64,
+    uptime_s: Option<f64>,
+    memory_total: u64,
+    /// Every so many samples a process's threads are read.
+    thread_period: u64,
+    /// Sockets and connections are looked at in this one.
+    sockets: bool,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sampler {
+    /// Nothing is known yet: the first sample has no differences.
+    pub fn new() -> Self {
+        Self {
+            host: Host::default(),
+            sockets: Sockets::default(),
+            processes: HashMap::new(),
+            buffer: Buffer::default(),
+            previous: None,
+            count: 0,
+            threads: 0,
+            next_sockets: 0,
+        }
+    }
+
+    /// The host and each process that still runs, since the call before.
+    pub fn sample(&mut self, now: WallTime, subjects: &[Subject]) -> Vec<Record> {
+        let previous = self.previous.replace(now).filter(|previous| *previous < now);
+        let interval = Interval { time: previous.unwrap_or(now), length_ns: previous.map(|previous| now.0 - previous.0) };
+        let system = self.host.sample(interval, &mut self.buffer);
+        let round = Round {
+            interval,
+            count: self.count,
+            uptime_s: read::uptime(&mut self.buffer),
+            memory_total: self.host.memory_total(),
+            thread_period: self.threads.div_ceil(THREADS_A_SAMPLE).max(1),
+            sockets: self.count >= self.next_sockets,
+        };
+        let mut records = vec![Record::System(Box::new(system))];
+        self.threads = 0;
+        self.sockets.begin();
+        for subject in subjects {
+            let known = self.processes.remove(&subject.origin.pid);
+            if let Some((known, record)) = process::sample(subject, known, round, &mut self.sockets, &mut self.buffer) {
+                self.threads += record.threads;
+                self.processes.insert(subject.origin.pid, known);
+                records.push(Record::Process(Box::new(record)));
+            }
+        }
+        self.processes.retain(|_, known| known.last_count() == round.count);
+        self.count += 1;
+        if round.sockets {
+            self.next_sockets = round.count + self.sockets.cost().div_ceil(DESCRIPTORS_A_SAMPLE).max(SOCKET_SAMPLES);
+        }
+        records
+    }
+}
+
+/// Percentages with two decimals.
+fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use crate::aggregate::snapshot::DestinationRow;
 const ORDERS: &Orders<DestinationRow> = &[
     ("count", |a, b| b.count.cmp(&a.count)),
     ("errors", |a, b| b.errors.cmp(&a.errors)),
-    ("error_rate", |a, b| b.error_rate.total_cmp(&a.error_rate)),
+    ("error_rate", |a, b| largest(a.error_rate, b.error_rate)),
     ("availability", |a, b| a.availability.unwrap_or(f64::INFINITY).total_cmp(&b.availability.unwrap_or(f64::INFINITY))),
     ("requests_per_minute", |a, b| b.requests_per_minute.total_cmp(&a.requests_per_minute)),
     ("mean_ms", |a, b| largest(a.latency.mean_ms, b.latency.mean_ms)),

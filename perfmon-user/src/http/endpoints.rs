@@ -14,7 +14,7 @@ const ORDERS: &Orders<EndpointRow> = &[
     ("share_of_time", |a, b| b.share_of_time.total_cmp(&a.share_of_time)),
     ("count", |a, b| b.count.cmp(&a.count)),
     ("errors", |a, b| b.errors.cmp(&a.errors)),
-    ("error_rate", |a, b| b.error_rate.total_cmp(&a.error_rate)),
+    ("error_rate", |a, b| largest(a.error_rate, b.error_rate)),
     ("requests_per_minute", |a, b| b.requests_per_minute.total_cmp(&a.requests_per_minute)),
     ("mean_ms", |a, b| largest(a.latency.mean_ms, b.latency.mean_ms)),
     ("p50_ms", |a, b| largest(a.latency.p50_ms, b.latency.p50_ms)),

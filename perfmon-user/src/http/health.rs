@@ -90,13 +90,14 @@ pub fn health(snapshot: &Snapshot, now: WallTime) -> HealthReport {
 }
 
 fn figures(snapshot: &Snapshot) -> Metrics {
-    let totals = snapshot.window(Window::FiveMinutes).map(|view| view.totals.clone()).unwrap_or_default();
+    let view = snapshot.window(Window::FiveMinutes);
+    let totals = view.map(|view| view.totals.clone()).unwrap_or_default();
     Metrics {
         avg_response_time: totals.latency.mean_ms.map(thousandths),
         error_rate: totals.error_rate,
         memory_percent: snapshot.system.as_ref().map(|system| thousandths(system.memory_percent)),
         cpu_percent: snapshot.system.as_ref().and_then(|system| system.cpu_percent).map(thousandths),
-        avg_agent_time: None,
+        avg_agent_time: view.and_then(|view| view.work.avg_agent_time_ms).map(thousandths),
         active_connections: snapshot.gauges.active_connections,
         requests_per_minute: thousandths(totals.requests_per_minute),
     }

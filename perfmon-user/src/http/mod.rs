@@ -23,6 +23,7 @@ mod stream;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::io;
 use std::sync::Arc;
@@ -119,6 +120,10 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/api/v1/summary", get(summary::summary))
         .route("/api/v1/endpoints", get(endpoints::endpoints))
         .route("/api/v1/destinations", get(destinations::destinations))
+        .route("/api/v1/llm", get(work::llm))
+        .route("/api/v1/agents", get(work::agents))
+        .route("/api/v1/tools", get(work::tools))
+        .route("/api/v1/workflows", get(work::workflows))
         .route("/api/v1/records", get(records::records))
         .route("/api/v1/system", get(resources::system))
         .route("/api/v1/processes", get(resources::processes))

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::HttpState;
 use super::answer::{ApiError, json};
 use super::params::Params;
-use crate::aggregate::snapshot::{Snapshot, Totals, Window};
+use crate::aggregate::snapshot::{Snapshot, Totals, Window, WorkTotals};
 use crate::record::WallTime;
 
 /// The answer, also an event of the stream. What nothing measures yet is null.
@@ -23,13 +23,9 @@ pub(super) struct Summary {
     active_connections: u64,
     in_flight: usize,
     findings_open: usize,
-    llm_calls: Option<u64>,
+    #[serde(flatten)]
+    work: Arc<WorkTotals>,
     db_calls: Option<u64>,
-    agent_runs: Option<u64>,
-    tool_calls: Option<u64>,
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    cost_usd: Option<f64>,
     alerts_firing: u64,
 }
 
@@ -46,13 +42,8 @@ impl Summary {
             active_connections: snapshot.gauges.active_connections,
             in_flight: snapshot.gauges.in_flight.len(),
             findings_open: snapshot.findings.len(),
-            llm_calls: None,
+            work: view.map(|view| view.work.clone()).unwrap_or_default(),
             db_calls: None,
-            agent_runs: None,
-            tool_calls: None,
-            input_tokens: None,
-            output_tokens: None,
-            cost_usd: None,
             alerts_firing,
         }
     }

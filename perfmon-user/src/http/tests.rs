@@ -7,7 +7,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
-use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, Totals, WindowView};
+use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, LlmRow, Totals, Window, WindowView, WorkTotals};
 use crate::record::{
     Category, Finding, Gauges, InFlight, Millis, Origin, Quality, Request, RequestError, Severity, Side, System, TargetCoverage,
 };
@@ -94,6 +94,30 @@ fn endpoint(service: &str, name: &str, count: u64, p95: Option<f64>, share: f64)
     Arc::new(EndpointRow { service, method, endpoint, count, latency, share_of_time: share, ..EndpointRow::default() })
 }
 
+fn llm_row() -> LlmRow {
+    LlmRow {
+        service: "shop".into(),
+        side: Side::Client,
+        provider: "openai".into(),
+        request_model: Some("gpt-5".into()),
+        destination: None,
+        calls: 4,
+        errors: 0,
+        error_rate: Some(0.0),
+        requests_per_minute: 1.0,
+        input_tokens: Some(10),
+        output_tokens: None,
+        cache_read_tokens: None,
+        cost_usd: Some(0.25),
+        unpriced_calls: 0,
+        latency: Latency::default(),
+        ttfb_p50_ms: None,
+        ttfb_p95_ms: None,
+        ttft_p50_ms: None,
+        ttft_p95_ms: None,
+    }
+}
+
 fn snapshot() -> Snapshot {
     let latency = Latency { mean_ms: Some(1_200.0), p50_ms: Some(1_000.0), p95_ms: Some(2_000.0), ..Latency::default() };
     let totals =
@@ -105,12 +129,17 @@ fn snapshot() -> Snapshot {
     ];
     let destinations = ["db", "api"]
         .map(|name| Arc::new(DestinationRow { service: "shop".into(), destination: name.into(), ..DestinationRow::default() }));
+    let work = Arc::new(WorkTotals { llm_calls: 4, avg_agent_time_ms: Some(6_000.0), ..WorkTotals::default() });
+    let llm = Arc::new(llm_row());
     let view = |window: Window| WindowView {
         window_s: window.seconds(),
         covered_s: 40.0,
         totals: totals.clone(),
         endpoints: endpoints.clone(),
         destinations: destinations.to_vec(),
+        work: work.clone(),
+        llm: vec![llm.clone()],
+        ..WindowView::default()
     };
     let in_flight = vec![InFlight { origin: origin("shop"), method: "GET".into(), path: "/a".into(), since: WallTime(1) }];
     let targets = vec![TargetCoverage {
@@ -134,8 +163,6 @@ fn snapshot() -> Snapshot {
         ..Snapshot::default()
     }
 }
-
-use crate::aggregate::snapshot::Window;
 
 struct Server {
     state: Arc<HttpState>,
@@ -206,10 +233,10 @@ async fn health_judges_the_snapshot() {
         "status": "unhealthy",
         "timestamp": "2026-11-22T09:59:59.123Z",
         "performance_metrics": {
-            "avg_response_time": 1200.0, "error_rate": 0.02, "memory_percent": 90.0, "cpu_percent": 12.346, "avg_agent_time": null,
+            "avg_response_time": 1200.0, "error_rate": 0.02, "memory_percent": 90.0, "cpu_percent": 12.346, "avg_agent_time": 6000.0,
             "active_connections": 12, "requests_per_minute": 150.0
         },
-        "health_indicators": {"response_time": "red", "error_rate": "yellow", "resource_usage": "red", "agent_performance": "green"},
+        "health_indicators": {"response_time": "red", "error_rate": "yellow", "resource_usage": "red", "agent_performance": "yellow"},
         "recommendations": ["Consider response time optimization", "Monitor memory usage - approaching limits"]
     });
     assert_eq!(body, want);
@@ -237,7 +264,7 @@ async fn summary_has_totals_of_the_window() {
     let body = ok(&server(), "/api/v1/summary?window=1m").await;
     assert_eq!((&body["window_s"], &body["requests"], &body["p95_ms"]), (&60.into(), &100.into(), &2_000.0.into()));
     assert_eq!((&body["active_connections"], &body["in_flight"], &body["findings_open"]), (&12.into(), &1.into(), &1.into()));
-    assert!(body["llm_calls"].is_null() && body["cost_usd"].is_null());
+    assert_eq!((&body["llm_calls"], &body["cost_usd"], &body["alerts_firing"]), (&4.into(), &Value::Null, &Value::Null));
     assert_eq!(ok(&server(), "/api/v1/summary").await["window_s"], 300);
     let empty = ok(&server_with(Snapshot::default(), "127.0.0.1:9911", None, true), "/api/v1/summary").await;
     assert_eq!((&empty["requests"], &empty["error_rate"]), (&0.into(), &Value::Null));
@@ -258,6 +285,19 @@ async fn endpoints_are_filtered_sorted_and_cut() {
     let cut = ok(&server, "/api/v1/endpoints?limit=1").await;
     assert_eq!((names(&cut).len(), &cut["total"]), (1, &3.into()));
     assert_eq!(ok(&server, "/api/v1/destinations?sort=destination").await["items"][0]["destination"], "api");
+}
+
+#[tokio::test]
+async fn model_calls_agents_tools_and_workflows_are_listed() {
+    let server = server();
+    let body = ok(&server, "/api/v1/llm?sort=cost_usd").await;
+    assert_eq!(
+        (&body["total"], &body["items"][0]["cost_usd"], &body["items"][0]["output_tokens"]),
+        (&1.into(), &0.25.into(), &Value::Null)
+    );
+    for path in ["/api/v1/agents?sort=count", "/api/v1/tools?sort=errors", "/api/v1/workflows?window=1h"] {
+        assert_eq!(ok(&server, path).await["total"], 0);
+    }
 }
 
 #[tokio::test]

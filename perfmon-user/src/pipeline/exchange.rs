@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use crate::counters::Counters;
 use crate::proto::{Exchange, Failure};
-use crate::record::{Category, Millis, Quality, Record, Request, RequestError, Side, WallTime};
+use crate::record::{Category, Millis, Quality, Request, RequestError, Side, WallTime};
 use crate::track::Connection;
 
 use super::intern::Interner;
+use super::minds::Minds;
 use super::people::People;
 use super::speech::Speech;
 
@@ -14,12 +15,15 @@ use super::speech::Speech;
 pub(super) struct Context<'a> {
     pub(super) people: &'a mut People,
     pub(super) names: &'a mut Interner,
+    pub(super) minds: &'a mut Minds,
+    /// Connections that spoke so far.
+    pub(super) connections: &'a mut u64,
     pub(super) counters: &'a Counters,
     pub(super) wall_at_boot_ns: u64,
 }
 
 /// Makes the record.
-pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, context: &mut Context<'_>) -> Record {
+pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, context: &mut Context<'_>) -> Request {
     let complete = !exchange.inferred && exchange.missing_bytes == 0;
     context.people.count(connection.pid, complete, exchange.missing_bytes);
     let origin = context.people.origin(connection.pid);
@@ -67,7 +71,7 @@ pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, cont
     if let Some((trace_id, parent)) = exchange.traceparent.as_deref().and_then(trace_context) {
         (record.trace_id, record.parent_span_id) = (Some(trace_id.into()), Some(parent.into()));
     }
-    Record::Request(Box::new(record))
+    record
 }
 
 fn error(failure: Failure) -> RequestError {
@@ -79,7 +83,7 @@ fn error(failure: Failure) -> RequestError {
     }
 }
 
-fn address(known: Option<&Arc<str>>, names: &mut Interner) -> Arc<str> {
+pub(super) fn address(known: Option<&Arc<str>>, names: &mut Interner) -> Arc<str> {
     known.cloned().unwrap_or_else(|| names.get("unknown"))
 }
 

@@ -28,6 +28,8 @@ struct Person {
     newcomer: Option<Box<Newcomer>>,
     /// The wish to describe it was made.
     asked: bool,
+    /// When it executed its program.
+    began_ns: Option<u64>,
     left_ns: Option<u64>,
     exchanges: u64,
     incomplete: u64,
@@ -36,7 +38,7 @@ struct Person {
 
 impl Person {
     fn new(origin: Option<Arc<Origin>>, newcomer: Option<Box<Newcomer>>) -> Self {
-        Self { asked: origin.is_some(), origin, newcomer, left_ns: None, exchanges: 0, incomplete: 0, missing_bytes: 0 }
+        Self { asked: origin.is_some(), origin, newcomer, began_ns: None, left_ns: None, exchanges: 0, incomplete: 0, missing_bytes: 0 }
     }
 }
 
@@ -78,7 +80,7 @@ impl People {
     /// The process became another program: it is described anew when it next uses a socket.
     pub(super) fn executed(&mut self, exec: &Exec<'_>) {
         let newcomer = Newcomer { pid: exec.pid, parent: exec.parent, comm: String::from_utf8_lossy(exec.comm).into(), argv: exec.argv.into() };
-        self.insert(exec.pid, Person::new(None, Some(Box::new(newcomer))));
+        self.insert(exec.pid, Person { began_ns: Some(exec.time_ns), ..Person::new(None, Some(Box::new(newcomer))) });
     }
 
     /// A child is what its parent is until it executes another program.
@@ -88,10 +90,11 @@ impl People {
         self.insert(fork.pid, Person::new(Some(origin), None));
     }
 
-    pub(super) fn left(&mut self, pid: u32, time_ns: u64) {
-        if let Some(person) = self.by_pid.get_mut(&pid) {
-            person.left_ns = Some(time_ns);
-        }
+    /// A process ended; gives the time when it began its program, if that was seen.
+    pub(super) fn left(&mut self, pid: u32, time_ns: u64) -> Option<u64> {
+        let person = self.by_pid.get_mut(&pid)?;
+        person.left_ns = Some(time_ns);
+        person.began_ns
     }
 
     pub(super) fn expire(&mut self, now_ns: u64) {

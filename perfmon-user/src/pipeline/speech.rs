@@ -1,20 +1,34 @@
 //! What a connection speaks: detection on its first bytes, then the parser's messages turned into records and wishes.
+use std::sync::Arc;
+
 use crate::decode::{Direction, Role};
 use crate::proto::detect::{Detected, Protocol, detect};
-use crate::proto::{Chunk, Content as ChunkContent, Demand, End, Exchange, Flow, Message, Parser, Pending, Stats};
+use crate::llm::Calls;
+use crate::proto::{Chunk, Content as ChunkContent, Demand, End, Exchange, Flow, Message, Parser, Pending, Sink, Stats};
+use crate::record::{Origin, Record};
 use crate::track::{Connection, Content, Ending, Segment, Step};
 
-use super::exchange::{Context, request};
+use super::exchange::{Context, address, request};
+use super::minds::{Minds, Wire};
 use super::{Capture, Out, Wish};
 
 /// Segments of a connection, seen from its middle on, that may look like nothing known before it is given up.
 const LATE_PATIENCE: u32 = 64;
 
 /// A connection's protocol state.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Speech {
     spoken: Spoken,
     wished: Option<Capture>,
+    calls: Calls,
+    /// Unique among the connections.
+    id: u64,
+}
+
+impl std::fmt::Debug for Speech {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Speech").field("spoken", &self.spoken).field("wished", &self.wished).finish_non_exhaustive()
+    }
 }
 
 #[derive(Default)]
@@ -77,11 +91,14 @@ pub(super) fn advance(connection: &mut Connection<Speech>, step: Step<'_>, conte
 
 fn hear(connection: &mut Connection<Speech>, segment: Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> Capture {
     recognise(connection, segment, context);
-    let Spoken::Known(parser) = &mut connection.state.spoken else {
-        return if matches!(connection.state.spoken, Spoken::Opaque) { Capture::Off } else { Capture::Head };
+    let wire_parts = WireParts::of(connection, context);
+    let Speech { spoken, calls, .. } = &mut connection.state;
+    let Spoken::Known(parser) = spoken else {
+        return if matches!(spoken, Spoken::Opaque) { Capture::Off } else { Capture::Head };
     };
-    let mut done = Vec::new();
-    let demand = parser.push(flow(segment.direction), chunk(segment), &mut |message: Message<'_>| collect(message, &mut done));
+    let mut heard = Heard { minds: context.minds, calls, wire: wire_parts.wire(), done: Vec::new(), needs_all: false };
+    let demand = parser.push(flow(segment.direction), chunk(segment), &mut heard);
+    let Heard { done, needs_all, .. } = heard;
     count(parser.take_stats(), context);
     if demand == Demand::Count && !connection.state.is_busy() && done.is_empty() {
         connection.state.spoken = Spoken::Opaque;
@@ -89,7 +106,7 @@ fn hear(connection: &mut Connection<Speech>, segment: Segment<'_>, context: &mut
         return Capture::Off;
     }
     publish(connection, done, context, out);
-    demand.into()
+    if needs_all { Capture::Full } else { demand.into() }
 }
 
 fn recognise(connection: &mut Connection<Speech>, segment: Segment<'_>, context: &mut Context<'_>) {
@@ -115,11 +132,54 @@ fn recognise(connection: &mut Connection<Speech>, segment: Segment<'_>, context:
 }
 
 fn end(connection: &mut Connection<Speech>, ending: Ending, time_ns: u64, context: &mut Context<'_>, out: &mut Out) {
-    let Spoken::Known(parser) = &mut connection.state.spoken else { return };
-    let mut done = Vec::new();
-    parser.end(end_of(ending), time_ns, &mut |message: Message<'_>| collect(message, &mut done));
+    let wire_parts = WireParts::of(connection, context);
+    let Speech { spoken, calls, .. } = &mut connection.state;
+    let Spoken::Known(parser) = spoken else { return };
+    let mut heard = Heard { minds: context.minds, calls, wire: wire_parts.wire(), done: Vec::new(), needs_all: false };
+    parser.end(end_of(ending), time_ns, &mut heard);
+    let done = heard.done;
     count(parser.take_stats(), context);
     publish(connection, done, context, out);
+}
+
+/// What is known of a connection whose messages are told.
+struct WireParts {
+    origin: Arc<Origin>,
+    peer: Arc<str>,
+    id: u64,
+}
+
+impl WireParts {
+    fn of(connection: &mut Connection<Speech>, context: &mut Context<'_>) -> Self {
+        if connection.state.id == 0 {
+            *context.connections += 1;
+            connection.state.id = *context.connections;
+        }
+        let peer = address(connection.peer.as_ref(), context.names);
+        Self { origin: context.people.origin(connection.pid), peer, id: connection.state.id }
+    }
+
+    fn wire(&self) -> Wire<'_> {
+        Wire { origin: &self.origin, tls: false, peer: &self.peer, destination: None, id: self.id }
+    }
+}
+
+/// Takes a parser's messages.
+struct Heard<'a> {
+    minds: &'a mut Minds,
+    calls: &'a mut Calls,
+    wire: Wire<'a>,
+    done: Vec<Box<Exchange>>,
+    needs_all: bool,
+}
+
+impl Sink for Heard<'_> {
+    fn message(&mut self, message: Message<'_>) {
+        match message {
+            Message::Done(exchange) => self.done.push(exchange),
+            message => self.needs_all |= self.minds.message(self.calls, &message, &self.wire),
+        }
+    }
 }
 
 fn count(stats: Stats, context: &Context<'_>) {
@@ -129,18 +189,16 @@ fn count(stats: Stats, context: &Context<'_>) {
     context.counters.orphan_responses.add(stats.orphans);
 }
 
-fn collect(message: Message<'_>, done: &mut Vec<Box<Exchange>>) {
-    if let Message::Done(exchange) = message {
-        done.push(exchange);
-    }
-}
-
 fn publish(connection: &mut Connection<Speech>, done: Vec<Box<Exchange>>, context: &mut Context<'_>, out: &mut Out) {
     for exchange in done {
         if connection.role == Role::Unknown {
             connection.role = if exchange.server { Role::Server } else { Role::Client };
         }
-        out.records.push(request(connection, &exchange, context));
+        let record = request(connection, &exchange, context);
+        let wire_parts = WireParts::of(connection, context);
+        let more = context.minds.done(&mut connection.state.calls, &exchange, &record, &wire_parts.wire(), context.wall_at_boot_ns);
+        out.records.push(Record::Request(Box::new(record)));
+        out.records.extend(more);
     }
 }
 

@@ -18,6 +18,14 @@ impl Tier {
             Self::SyscallExit => 3,
         }
     }
+
+    /// What it means, for people.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Socket => "socket tracepoints, so that system calls that are no socket I/O pay nothing",
+            Self::SyscallExit => "the exit of every system call, because this kernel lacks the socket tracepoints or it was asked for",
+        }
+    }
 }
 
 /// The wanted tier.

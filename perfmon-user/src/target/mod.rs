@@ -23,7 +23,6 @@ use globset::{GlobBuilder, GlobMatcher};
 
 pub use describe::{Describer, Description};
 pub use processes::Processes;
-pub use root::ProcRoot;
 pub use select::{Action, Selector};
 pub use tls::Tls;
 

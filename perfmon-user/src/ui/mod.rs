@@ -1,6 +1,18 @@
-//! temporary
-use tokio::sync::watch; use std::sync::Arc; use crate::aggregate::snapshot::Snapshot; use crate::config::Display;
-pub struct Screen;
-pub fn start(_: Display, _: watch::Receiver<Arc<Snapshot>>, _: watch::Receiver<bool>) -> Screen { Screen }
-impl Screen { pub async fn closed(&self) { std::future::pending().await } pub async fn end(self) {} }
-pub fn summary(_: Display, _: &Snapshot) {}
+//! What a person sees on a terminal: the live screen, plain tables where there is no terminal, and the summary at the end. In: snapshots,
+//! or the API of another perfmon; out: characters. Reads keys, changes nothing but the request to end.
+mod column;
+mod draw;
+mod messages;
+mod model;
+mod plain;
+mod remote;
+mod screen;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use messages::Messages;
+pub use plain::{lines, summary};
+pub use remote::{Remote, RemoteError};
+pub use screen::{Local, Shown, Source, colours, screen};

@@ -109,19 +109,21 @@ pub(super) fn parse<R>(side: Side, bytes: &[u8], then: impl FnOnce(&Head<'_>) ->
     }
 }
 
-/// Makes a whole head of one whose end is not there, keeping what can be understood: all lines that are complete, else the first one.
-/// `None` when not even that is known.
+/// Makes a whole head of one that is not, keeping what can be understood: all lines that are complete, else the first one, else what
+/// that begins with. `None` when not even that is known.
 pub(super) fn salvage(side: Side, bytes: &[u8]) -> Option<Vec<u8>> {
     let bytes = &bytes[..bytes.len().min(HEAD_BYTES)];
-    let end_of = |position: Option<usize>| position.map(|position| [&bytes[..=position], b"\r\n"].concat());
-    let understood = |head: &Vec<u8>| matches!(parse(side, head, |_| ()), Parsed::Whole(()));
-    let lines = end_of(bytes.iter().rposition(|byte| *byte == b'\n'));
-    let first = end_of(bytes.iter().position(|byte| *byte == b'\n'));
-    lines.filter(understood).or(first.or_else(|| complete_line(side, bytes)).filter(understood))
+    let until = |position: Option<usize>| position.map(|position| [&bytes[..=position], b"\r\n"].concat());
+    let is_line_end = |byte: &u8| *byte == b'\n';
+    let lines = || until(bytes.iter().rposition(is_line_end));
+    let first_line = || until(bytes.iter().position(is_line_end));
+    let candidates: [&dyn Fn() -> Option<Vec<u8>>; 3] = [&lines, &first_line, &|| complete_line(side, bytes)];
+    candidates.iter().find_map(|candidate| candidate().filter(|head| matches!(parse(side, head, |_| ()), Parsed::Whole(()))))
 }
 
-/// A first line that was cut, completed as far as that is possible.
+/// A first line that was cut or has too many words, made whole as far as that is possible.
 fn complete_line(side: Side, bytes: &[u8]) -> Option<Vec<u8>> {
+    let bytes = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
     match side {
         Side::Request => {
             let mut words = bytes.split(|byte| *byte == b' ').filter(|word| !word.is_empty());

@@ -7,7 +7,7 @@ const VALUE_BYTES: usize = 512;
 
 /// Path without query of a target, and the authority of one in absolute form.
 pub(super) fn split(target: &str) -> (&str, Option<&str>) {
-    let without_query = &target[..target.find(['?', '#']).unwrap_or(target.len())];
+    let without_query = &target[..target.bytes().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len())];
     if without_query.starts_with('/') {
         return (without_query, None);
     }
@@ -24,7 +24,11 @@ pub(super) fn path(path: &str) -> String {
 
 /// A field value as it is kept.
 pub(super) fn value(value: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&value[..value.len().min(VALUE_BYTES)]);
+    let value = &value[..value.len().min(VALUE_BYTES)];
+    if let Ok(text) = std::str::from_utf8(value) {
+        return text.to_owned();
+    }
+    let text = String::from_utf8_lossy(value);
     text[..text.floor_char_boundary(VALUE_BYTES)].to_owned()
 }
 

@@ -7,7 +7,7 @@ use crate::proto::http1::body::{Chunked, Step};
 impl Stream {
     /// The message is complete; its last byte passed at `time_ns`.
     pub(super) fn finish(&mut self, time_ns: u64, cx: &mut Context<'_>) {
-        if let Some(side) = self.side(&[], cx) {
+        if let Some(side) = self.side(cx) {
             cx.pairing.finish(side, self.exchange.take(), time_ns, cx.sink);
         }
         self.may_lack_body = false;
@@ -23,14 +23,14 @@ impl Stream {
     /// Tells a piece of the body.
     pub(super) fn piece(&mut self, now: Moment, content: Content<'_>, cx: &mut Context<'_>) {
         self.may_lack_body = false;
-        if let Some(side) = self.side(&[], cx) {
+        if let Some(side) = self.side(cx) {
             cx.pairing.body(side, self.exchange, content, now.time_ns, cx.sink);
         }
     }
 
     /// Counts bytes of the message under way.
     pub(super) fn wire(&mut self, now: Moment, n: u64, cx: &mut Context<'_>) {
-        if let Some(side) = self.side(&[], cx) {
+        if let Some(side) = self.side(cx) {
             cx.pairing.wire(side, self.exchange, n, now.time_ns);
         }
     }
@@ -61,7 +61,7 @@ impl Stream {
             Step::End => self.finish(now.time_ns, cx),
             Step::Malformed => {
                 self.state = State::LostChunks;
-                if let Some(side) = self.side(&[], cx).filter(|_| !cx.pairing.is_inferred(self.exchange)) {
+                if let Some(side) = self.side(cx).filter(|_| !cx.pairing.is_inferred(self.exchange)) {
                     cx.pairing.stats.desyncs += 1;
                     cx.pairing.fail(side, self.exchange, cx.sink);
                 }
@@ -73,7 +73,7 @@ impl Stream {
 
     /// In a chunked body whose framing was lost: picked up again where a chunk begins; ended where the last one does.
     pub(super) fn lost_chunks<'b>(&mut self, now: Moment, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
-        if let (Some(skipped), Some(side)) = (Chunked::resume(bytes), self.side(&[], cx)) {
+        if let (Some(skipped), Some(side)) = (Chunked::resume(bytes), self.side(cx)) {
             self.wire(now, skipped as u64, cx);
             self.state = State::Chunked(Chunked::START);
             cx.pairing.regain(side, self.exchange);
@@ -101,6 +101,7 @@ impl Stream {
             }
         }
         self.wire(now, bytes.len() as u64, cx);
+        self.missed = true;
         self.state = State::Skip { empty_line };
         &[]
     }

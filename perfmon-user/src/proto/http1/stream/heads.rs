@@ -15,7 +15,7 @@ impl Stream {
         }
         self.start = now;
         let sure = self.state == State::Start;
-        let Some(side) = self.side(bytes, cx) else {
+        let Some(side) = self.side_by(bytes, cx) else {
             return self.keep(now, sure, None, bytes, cx);
         };
         match self.deliver(side, bytes, now, cx) {
@@ -35,6 +35,7 @@ impl Stream {
             return match side.filter(|_| sure) {
                 Some(side) => {
                     self.broken(side, bytes, now, cx);
+                    self.state = State::Skip { empty_line: is_at_line_start(bytes) };
                     &[]
                 }
                 None => self.discard(now, bytes, cx),
@@ -51,7 +52,7 @@ impl Stream {
         let had = self.head.len();
         let (taken, rest) = bytes.split_at(bytes.len().min(HEAD_BYTES - had));
         self.head.extend_from_slice(taken);
-        let side = self.side(&self.head, cx);
+        let side = self.side_by(&self.head, cx);
         if let Some(end) = head::find_end(&self.head, &mut self.scanned) {
             self.complete_head(now, sure, side, end, cx);
             return &bytes[end.saturating_sub(had)..];
@@ -61,10 +62,12 @@ impl Stream {
             self.state = if sure { State::Start } else { State::Search };
             let Some(side) = side.filter(|_| sure) else {
                 // Where a message is only looked for, the new chunk may begin one.
+                self.discard(now, &head[..had], cx);
                 return bytes;
             };
             self.broken(side, &head, now, cx);
-            return &[];
+            self.state = State::Skip { empty_line: is_at_line_start(&head) };
+            return rest;
         }
         if self.head.len() == HEAD_BYTES {
             let head = std::mem::take(&mut self.head);
@@ -156,13 +159,20 @@ impl Stream {
         true
     }
 
-    /// Takes a request's head as far as it came for one that does not go on, since its answer is there or the connection ended.
+    /// Takes a head as far as it came for one that does not go on, since its answer is there or the connection ended. Whether a request
+    /// came of it; of an answer only the bytes are counted.
     pub(in crate::proto::http1) fn promote(&mut self, cx: &mut Context<'_>) -> bool {
         let State::Head { .. } = self.state else { return false };
-        let complete_line = self.head.contains(&b'\n');
-        let Some(side @ Side::Request) = self.side(&self.head, cx).filter(|_| complete_line) else { return false };
+        let wire = self.blank + self.head.len() as u64;
+        let side = match self.side_by(&self.head, cx) {
+            Some(side @ Side::Request) if self.head.contains(&b'\n') => side,
+            Some(side @ Side::Response) => {
+                cx.pairing.wire(side, cx.pairing.awaited(), wire, self.start.time_ns);
+                return false;
+            }
+            _ => return false,
+        };
         let head = std::mem::take(&mut self.head);
-        let wire = self.blank + head.len() as u64;
         self.state = State::Skip { empty_line: is_at_line_start(&head) };
         let known = self.salvage(side, &head, wire, self.start, cx);
         cx.pairing.open_end(side, self.exchange.filter(|_| known), cx.sink);

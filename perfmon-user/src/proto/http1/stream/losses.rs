@@ -10,6 +10,7 @@ impl Stream {
     /// `n` bytes passed that were not captured.
     pub(super) fn gap(&mut self, now: Moment, n: u64, cx: &mut Context<'_>) {
         match self.state {
+            _ if n == 0 => {}
             State::Start | State::Search => self.lose_place(now, Some(n), cx),
             State::Head { .. } => self.lose_head(now, Some(n), cx),
             State::Skip { .. } => {
@@ -76,7 +77,7 @@ impl Stream {
     fn lose_message(&mut self, now: Moment, state: State, missing: Option<u64>, cx: &mut Context<'_>) {
         self.state = state;
         self.may_lack_body = false;
-        if let Some(side) = self.side(&[], cx) {
+        if let Some(side) = self.side(cx) {
             cx.pairing.lose(side, self.exchange, missing, now.time_ns, cx.sink);
         }
     }
@@ -87,7 +88,7 @@ impl Stream {
         let wire = self.blank + head.len() as u64 + missing.unwrap_or(0);
         cx.pairing.wants_full |= missing.is_some();
         self.state = State::Search;
-        let side = self.side(&head, cx).or(match line::is_start(&head) {
+        let side = self.side_by(&head, cx).or(match line::is_start(&head) {
             Some(Line::Request) => Some(Side::Request),
             _ => None,
         });
@@ -108,7 +109,7 @@ impl Stream {
 
     /// Counts bytes that nobody understands: to the message whose end was lost, or to the answer that should have come.
     pub(super) fn pass_unread(&mut self, now: Moment, wire: u64, missing: Option<u64>, cx: &mut Context<'_>) {
-        if let (Some(Side::Response), Some(id)) = (self.side(&[], cx), cx.pairing.awaited()) {
+        if let (Some(Side::Response), Some(id)) = (self.side(cx), cx.pairing.awaited()) {
             self.exchange = Some(id);
             cx.pairing.lose(Side::Response, self.exchange, missing, now.time_ns, cx.sink);
         } else {

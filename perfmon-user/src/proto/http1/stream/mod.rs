@@ -167,19 +167,24 @@ impl Stream {
         self.captured_ns = now.time_ns;
     }
 
+    /// Which messages this stream carries, once that is known.
+    fn side(&self, cx: &Context<'_>) -> Option<Side> {
+        let server = cx.pairing.server?;
+        Some(if server == (self.flow == Flow::In) { Side::Request } else { Side::Response })
+    }
+
     /// Which messages this stream carries; while nobody knows, what `bytes` begin.
-    fn side(&self, bytes: &[u8], cx: &Context<'_>) -> Option<Side> {
-        match (cx.pairing.server, line::classify(bytes)) {
-            (Some(server), _) => Some(if server == (self.flow == Flow::In) { Side::Request } else { Side::Response }),
-            (None, Line::Request) => Some(Side::Request),
-            (None, Line::Response) => Some(Side::Response),
-            (None, Line::NeedMore | Line::No) => None,
-        }
+    fn side_by(&self, bytes: &[u8], cx: &Context<'_>) -> Option<Side> {
+        self.side(cx).or_else(|| match line::classify(bytes) {
+            Line::Request => Some(Side::Request),
+            Line::Response => Some(Side::Response),
+            Line::NeedMore | Line::No => None,
+        })
     }
 
     /// Leaves a message whose end was lost, or whose body does not come, when the next one begins with `bytes`.
     fn begin_anew(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
-        let side = self.side(&[], cx);
+        let side = self.side(cx);
         let begins = || match line::is_start(bytes) {
             Some(Line::Request) => side != Some(Side::Response),
             Some(Line::Response) => side != Some(Side::Request),

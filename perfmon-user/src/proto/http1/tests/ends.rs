@@ -105,6 +105,13 @@ fn sizes_and_times_of_a_failed_exchange_are_what_passed() {
     let done = &connection.done[0];
     assert_eq!((done.response_body, done.response_wire), (Some(3), HALF.len() as u64));
     assert_eq!((done.first_byte_ns, done.end_ns), (Some(3 * MS), Some(4 * MS)));
+
+    let mut connection = Connection::new();
+    connection.recv(GET);
+    connection.send(&HALF[..20]);
+    connection.end(End::LocalReset);
+    assert_eq!(connection.summary(), ["GET /a - Reset"]);
+    assert_eq!((connection.done[0].response_body, connection.done[0].response_wire), (Some(0), 20));
 }
 
 #[test]

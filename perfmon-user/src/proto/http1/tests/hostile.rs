@@ -86,7 +86,12 @@ fn a_hostile_answer_fails_its_exchange() {
 
 #[test]
 fn a_request_that_is_no_http_fails_alone() {
-    let broken = ["\u{1}\u{2}\u{3}\r\n\r\n", "GET\r\n\r\n", "GET /a HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", "GET /a HTTP/3.0\r\n\r\n"];
+    let broken = [
+        "\u{1}\u{2}\u{3}\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET /a HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n",
+        "GET /a HTTP/3.0\r\n\r\n",
+    ];
     for broken in broken {
         let mut connection = Connection::new();
         connection.recv(NEXT);

@@ -133,6 +133,7 @@ fn a_lost_chunked_upload_ends_with_its_answer() {
 fn a_lost_answer_is_no_error() {
     let mut connection = Connection::new();
     connection.recv(GET);
+    connection.chunk(Flow::In, Content::Gap(0));
     connection.chunk(Flow::Out, Content::Gap(500));
     next_is_exact(&mut connection);
     assert_eq!(connection.summary(), ["GET /a - ~", "GET /b 200"]);
@@ -201,7 +202,11 @@ fn an_unknown_loss_in_every_state() {
             connection.send(OK);
             let last = summary(connection.done.last().unwrap());
             assert_eq!(last, "GET /b 200", "{request:?} {answer:?} {losses:?}: {:?}", connection.summary());
-            assert!(connection.done.iter().all(|done| done.failure.is_none()), "{request:?} {answer:?} {losses:?}: {:?}", connection.summary());
+            assert!(
+                connection.done.iter().all(|done| done.failure.is_none()),
+                "{request:?} {answer:?} {losses:?}: {:?}",
+                connection.summary()
+            );
         }
     }
 }

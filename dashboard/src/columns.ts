@@ -1,0 +1,113 @@
+// Columns that several tables share, and by which limits their figures are coloured.
+import { count, decimal, duration, rate, usd, compact } from "./format";
+import type { Column, Room } from "./table";
+
+type Num = number | null | undefined;
+type Tone = "watch" | "bad" | "quiet" | null;
+
+/** How a latency is judged: the API's categories. */
+export function latencyTone(ms: Num): Tone {
+  if (ms == null || ms <= 500) return null;
+  return ms <= 1_000 ? "watch" : "bad";
+}
+
+/** How an error rate is judged: the health endpoint's limits. */
+export function errorTone(value: Num): Tone {
+  if (value == null || value === 0) return "quiet";
+  if (value < 0.01) return null;
+  return value < 0.05 ? "watch" : "bad";
+}
+
+/** A name. */
+export function name<T>(key: string, label: string, value: (row: T) => string | null | undefined, room: Room = "always"): Column<T> {
+  return { key, label, room, value, text: (row) => value(row) || "–", hint: value as (row: T) => string | null };
+}
+
+/** A count; `short` writes 12.3 k. */
+export function counted<T>(
+  key: string,
+  label: string,
+  title: string,
+  value: (row: T) => Num,
+  room: Room = "always",
+  short = false,
+): Column<T> {
+  return {
+    key,
+    label,
+    title,
+    numeric: true,
+    room,
+    value,
+    text: (row) => (short ? compact : count)(value(row)),
+    hint: (row) => (short ? count(value(row)) : null),
+  };
+}
+
+export function perMinute<T extends { requests_per_minute: number | null }>(room: Room = "medium"): Column<T> {
+  const value = (row: T): Num => row.requests_per_minute;
+  return {
+    key: "requests_per_minute",
+    label: "Req/min",
+    title: "Requests per minute",
+    numeric: true,
+    room,
+    value,
+    text: (row) => decimal(value(row)),
+  };
+}
+
+/** Part of failed ones, from the rate or else from the counts. */
+export function failed<T extends { errors: number; error_rate?: number | null }>(total: (row: T) => number, title: string): Column<T> {
+  const value = (row: T): Num => (row.error_rate === undefined ? (total(row) > 0 ? row.errors / total(row) : null) : row.error_rate);
+  return {
+    key: "error_rate",
+    label: "Errors",
+    title,
+    numeric: true,
+    value,
+    text: (row) => rate(value(row)),
+    hint: (row) => `${count(row.errors)} of ${count(total(row))}`,
+    tone: (row) => errorTone(value(row)),
+  };
+}
+
+/** A duration in milliseconds; coloured by the limits of requests unless `plain`. */
+export function timed<T>(
+  key: string,
+  label: string,
+  title: string,
+  value: (row: T) => Num,
+  room: Room = "always",
+  plain = false,
+): Column<T> {
+  const exact = (row: T): string | null => {
+    const ms = value(row);
+    return ms == null ? null : `${ms.toFixed(3)} ms`;
+  };
+  return {
+    key,
+    label,
+    title,
+    numeric: true,
+    room,
+    value,
+    text: (row) => duration(value(row)),
+    hint: exact,
+    tone: (row) => (plain ? null : latencyTone(value(row))),
+  };
+}
+
+export function dollars<T extends { cost_usd: number | null }>(room: Room = "always"): Column<T> {
+  const value = (row: T): Num => row.cost_usd;
+  return {
+    key: "cost_usd",
+    label: "Cost",
+    title: "US dollars by the price table; – = price not known",
+    numeric: true,
+    room,
+    value,
+    text: (row) => usd(value(row)),
+    hint: (row) => (row.cost_usd === null ? null : `$${row.cost_usd}`),
+  };
+}

@@ -1,0 +1,76 @@
+// The bar at the top: name, verdict, window, state of the connection; under it the banners.
+import { WINDOWS, type Health, type Window } from "./api";
+import { chooseWindow, chosenWindow } from "./choice";
+import { h, setAttribute, setText } from "./dom";
+import type { LinkState } from "./stream";
+
+const LINK_WORDS: Record<LinkState, string> = {
+  connecting: "Connecting",
+  live: "Live",
+  polled: "Polling",
+  lost: "Reconnecting",
+  locked: "Locked",
+};
+const WINDOW_WORDS: Record<Window, string> = { "1m": "1 minute", "5m": "5 minutes", "1h": "1 hour" };
+
+export class Header {
+  readonly element: HTMLElement;
+  readonly lost = h(
+    "p",
+    { class: "banner bad", role: "alert", hidden: true },
+    "Connection lost, reconnecting… What you see is from before.",
+  );
+  readonly locked: HTMLElement;
+  #verdict = h("span", { class: "verdict" });
+  #link = h("span", { class: "link" });
+
+  constructor(windowChosen: () => void, unlock: () => void) {
+    const brand = h(
+      "a",
+      { class: "brand", href: "#content" },
+      h("img", { src: "icon.svg", alt: "", width: "22", height: "22" }),
+      h("span", {}, "perfmon"),
+    );
+    this.element = h(
+      "header",
+      { class: "top" },
+      brand,
+      this.#verdict,
+      h("span", { class: "space" }),
+      windowPicker(windowChosen),
+      this.#link,
+    );
+    const button = h("button", { type: "button", class: "primary", on: { click: unlock } }, "Enter the token");
+    this.locked = h("p", { class: "banner watch", role: "alert", hidden: true }, "This perfmon asks for its token. ", button);
+    this.link("connecting");
+  }
+
+  /** Shows the connection's state. */
+  link(state: LinkState): void {
+    setAttribute(this.#link, "data-state", state);
+    setText(this.#link, LINK_WORDS[state]);
+    this.lost.hidden = state !== "lost";
+    this.locked.hidden = state !== "locked";
+    document.body.classList.toggle("stale", state === "lost");
+  }
+
+  /** Shows the verdict, also in the title of the browser's tab. */
+  verdict(health: Health): void {
+    setAttribute(this.#verdict, "data-status", health.status);
+    setText(this.#verdict, health.status);
+    const title = health.status === "healthy" ? "perfmon" : `perfmon: ${health.status}`;
+    if (document.title !== title) document.title = title;
+  }
+}
+
+function windowPicker(chosen: () => void): HTMLElement {
+  const options = WINDOWS.map((window) => {
+    const choose = (): void => {
+      chooseWindow(window);
+      chosen();
+    };
+    const input = h("input", { type: "radio", name: "window", value: window, checked: window === chosenWindow(), on: { change: choose } });
+    return h("label", { title: `Figures of the last ${WINDOW_WORDS[window]}` }, input, h("span", {}, window));
+  });
+  return h("fieldset", { class: "windows" }, h("legend", { class: "hidden" }, "Window of the figures"), ...options);
+}

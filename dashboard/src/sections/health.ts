@@ -1,0 +1,91 @@
+// The verdict with its reasons and recommendations. Limits are those that the health endpoint judges by.
+import type { Health, Indicator } from "../api";
+import { type Child, fill, h } from "../dom";
+import { duration, percent, rate } from "../format";
+import { Section } from "../section";
+import type { Refresher } from "../refresh";
+
+/** One indicator as it is shown. */
+export interface Reason {
+  name: string;
+  value: string;
+  state: Indicator;
+  /** What it is judged by. */
+  limits: string;
+}
+
+const WORDS: Record<Indicator, string> = { green: "good", yellow: "watch", red: "bad" };
+const MARKS: Record<Indicator, string> = { green: "●", yellow: "▲", red: "■" };
+const VERDICTS: Record<Health["status"], string> = {
+  healthy: "Everything measured is within its limits.",
+  degraded: "Working, with something to watch.",
+  unhealthy: "Something needs attention now.",
+};
+
+/** The four indicators, worst first. */
+export function reasons(health: Health): Reason[] {
+  const metrics = health.performance_metrics;
+  const states = health.health_indicators;
+  const all: Reason[] = [
+    {
+      name: "Response time",
+      value: duration(metrics.avg_response_time),
+      state: states.response_time,
+      limits: "watch from 500 ms, bad from 1,000 ms (mean)",
+    },
+    { name: "Error rate", value: rate(metrics.error_rate), state: states.error_rate, limits: "watch from 1 %, bad from 5 %" },
+    {
+      name: "Memory",
+      value: percent(metrics.memory_percent),
+      state: states.resource_usage,
+      limits: "watch from 70 %, bad from 85 % of the host",
+    },
+    {
+      name: "Agent time",
+      value: duration(metrics.avg_agent_time),
+      state: states.agent_performance,
+      limits: "watch from 5 s, bad from 10 s (mean)",
+    },
+  ];
+  const order: Indicator[] = ["red", "yellow", "green"];
+  return all.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+}
+
+/** The card's content. */
+export function healthView(health: Health): Child[] {
+  const list = reasons(health).map((reason) =>
+    h(
+      "li",
+      { "data-state": reason.state, "title": reason.limits },
+      h("span", { "class": "mark", "aria-hidden": "true" }, MARKS[reason.state]),
+      h("span", { class: "name" }, reason.name),
+      h("span", { class: "figure" }, reason.value),
+      h("span", { class: "word" }, WORDS[reason.state]),
+    ),
+  );
+  const advice = health.recommendations.map((text) => h("li", {}, text));
+  return [
+    h(
+      "p",
+      { class: "sentence" },
+      h("strong", { "class": "verdict", "data-status": health.status }, health.status),
+      " ",
+      VERDICTS[health.status],
+    ),
+    h("ul", { class: "reasons" }, ...list),
+    advice.length > 0 && h("ul", { "class": "advice", "aria-label": "Recommendations" }, ...advice),
+  ];
+}
+
+/** Verdict of the last five minutes; also told to `heard`. */
+export function healthSection(refresher: Refresher, heard: (health: Health) => void): Section {
+  const section = new Section("health", "Health");
+  section.say("last 5 minutes");
+  const show = (health: Health): void => {
+    heard(health);
+    fill(section.body, ...healthView(health));
+  };
+  // The verdict stands in the bar at the top too, so it is always wanted.
+  refresher.add({ ...section.source(() => "health/performance", show), wanted: () => document.visibilityState === "visible" });
+  return section;
+}

@@ -1,0 +1,208 @@
+// What the sections make of the API's answers: hostile text, what is not known, losses, order.
+import { beforeEach, describe, expect, it } from "vitest";
+import * as fixtures from "../../e2e/mock/fixtures.mjs";
+import type { Alert, Endpoint, Finding, Health, Model, RequestRecord, Self, Summary, System } from "../api";
+import { type Child, h } from "../dom";
+import { AlertList, alertsNote, currentAlerts } from "./alerts";
+import { correlationText, endpointDetails } from "./endpoint_details";
+import { endpointsTable } from "./endpoints";
+import { findingView } from "./findings";
+import { healthView, reasons } from "./health";
+import { modelsNote } from "./models";
+import { historyPoints, hostView, trendPoints } from "./resources";
+import { blindSpots } from "./self";
+import { tiles } from "./tiles";
+import { outcome } from "./traffic";
+
+const box = (children: Child[]): HTMLElement => h("div", {}, ...children);
+const health = fixtures.health() as Health;
+const summary = fixtures.summary("5m") as Summary;
+const endpoints = fixtures.endpoints(7) as Endpoint[];
+const [checkout] = endpoints as [Endpoint];
+const alerts = (): Alert[] => fixtures.alerts() as unknown as Alert[];
+
+describe("health", () => {
+  it("gives reasons with the worst first, in words too", () => {
+    expect(reasons(health).map(({ name, state }) => `${name} ${state}`)).toEqual([
+      "Error rate yellow",
+      "Response time green",
+      "Memory green",
+      "Agent time green",
+    ]);
+    const view = box(healthView(health));
+    expect(view.querySelector('[data-state="yellow"]')?.textContent).toBe("▲Error rate1.2 %watch");
+    expect(view.querySelector(".advice")?.textContent).toBe(health.recommendations[0]);
+  });
+  it("shows what was not measured as not known", () => {
+    const metrics = { ...health.performance_metrics, avg_response_time: null, error_rate: null, avg_agent_time: null };
+    expect(reasons({ ...health, performance_metrics: metrics }).filter(({ value }) => value === "–")).toHaveLength(3);
+  });
+});
+
+describe("tiles", () => {
+  it("writes figures with units and keeps them exact", () => {
+    const shown = Object.fromEntries(tiles(summary, health).map((tile) => [tile.key, [tile.value, tile.exact]]));
+    expect(shown).toEqual({
+      requests_per_minute: ["6,490", 6_490],
+      error_rate: ["1.2 %", 77 / 6_490],
+      p50_ms: ["11.3 ms", 11.3],
+      p95_ms: ["402 ms", 402.118],
+      p99_ms: ["1.31 s", 1_310.4],
+      active_connections: ["42", 42],
+      cost_usd: ["$0.4120", summary.cost_usd],
+      avg_agent_time: ["3.48 s", 3_480],
+    });
+  });
+  it("tells what is not known from what this perfmon does not have", () => {
+    const { cost_usd: _, agent_runs: __, ...without } = summary;
+    expect(tiles(without, health).map(({ key }) => key)).not.toContain("cost_usd");
+    expect(tiles(without, health).map(({ key }) => key)).not.toContain("avg_agent_time");
+    const unknown = tiles({ ...summary, cost_usd: null, p95_ms: null }, health);
+    expect(unknown.filter(({ value }) => value === "–").map(({ key }) => key)).toEqual(["p95_ms", "cost_usd"]);
+  });
+});
+
+describe("endpoints", () => {
+  it("stand in the bottleneck order, hostile names as text", () => {
+    const table = endpointsTable();
+    table.update([...endpoints].reverse());
+    const names = [...table.element.querySelectorAll('td[data-column="endpoint"]')].map(({ textContent }) => textContent);
+    expect(names.slice(0, 3)).toEqual(["POST /checkout", "GET /products/{id}", `GET ${fixtures.HOSTILE}`]);
+    expect(table.element.querySelector("img")).toBeNull();
+    const p95 = table.element.querySelector('td[data-column="p95_ms"]');
+    expect([p95?.textContent, p95?.getAttribute("title"), p95?.getAttribute("data-tone")]).toEqual(["1.84 s", "1842.113 ms", "bad"]);
+    expect(table.element.querySelector("tbody tr:last-child td[data-column=p95_ms]")?.textContent).toBe("–");
+  });
+  it("open to all that is known", () => {
+    const text = box(endpointDetails(checkout)).textContent;
+    for (const part of [
+      "status 5xx22",
+      "timeout5",
+      "slow53",
+      "queue p50 / p950.02 ms / 96.4 ms",
+      "fully seen99.51 %",
+      "in flight / peak at once3 / 6",
+    ])
+      expect(text).toContain(part);
+    expect(text).not.toContain("reset");
+    expect(correlationText(checkout)).toBe(
+      "Failed requests took 1.51 s on average, good ones 548 ms; of the slow requests 34.0 % failed, of the fast ones 1.1 %.",
+    );
+    expect(correlationText(endpoints[1] as Endpoint)).toBeNull();
+  });
+});
+
+describe("alerts", () => {
+  let acted: string[];
+  let list: AlertList;
+  beforeEach(() => {
+    acted = [];
+    list = new AlertList((id, action) =>
+      id === "a2" ? Promise.reject(new Error("gone")) : Promise.resolve(void acted.push(`${action} ${id}`)),
+    );
+  });
+  const buttons = (): string[] => [...list.element.querySelectorAll("button")].map((button) => button.getAttribute("aria-label") ?? "");
+
+  it("are one entry each in their newest state, the worst first", () => {
+    const [first, second, over] = alerts() as [Alert, Alert, Alert];
+    const later = { ...first, state: "acknowledged" as const, time: new Date().toISOString() };
+    expect(currentAlerts([over, first, second, later]).map(({ alert_id, state }) => `${alert_id} ${state}`)).toEqual([
+      "a2 firing",
+      "a1 acknowledged",
+      "a0 resolved",
+    ]);
+    expect(currentAlerts([second, first]).map(({ alert_id }) => alert_id)).toEqual(["a1", "a2"]);
+    expect(alertsNote(currentAlerts([over, second, later]))).toBe("1 firing, 1 acknowledged");
+    expect(alertsNote([over])).toBe("none open");
+  });
+  it("show at most five that are over", () => {
+    const [first, , over] = alerts() as [Alert, Alert, Alert];
+    const many = Array.from({ length: 90 }, (_, index) => ({ ...over, alert_id: `o${index}` }));
+    expect(currentAlerts([...many, first])).toHaveLength(6);
+  });
+  it("offer what can be done, keep their buttons over refreshes, say what went wrong", async () => {
+    list.show(currentAlerts(alerts()));
+    expect(buttons()).toEqual([
+      "Acknowledge: error_rate_5min",
+      "Resolve: error_rate_5min",
+      "Acknowledge: response_time_p95",
+      "Resolve: response_time_p95",
+    ]);
+    const button = list.element.querySelector("button");
+    list.show(currentAlerts(alerts()));
+    expect(list.element.querySelector("button")).toBe(button);
+    button?.click();
+    list.element.querySelectorAll("button")[3]?.click();
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(acted).toEqual(["ack a1"]);
+    expect(list.element.querySelector(".error")?.textContent).toContain("gone");
+    expect(list.element.textContent).toContain("not delivered to hook");
+  });
+  it("change their buttons with their state", () => {
+    const [first] = alerts() as [Alert];
+    list.show([first]);
+    list.show([{ ...first, state: "acknowledged" }]);
+    expect(buttons()).toEqual(["Resolve: error_rate_5min"]);
+    list.show([{ ...first, state: "resolved" }]);
+    expect(buttons()).toEqual([]);
+  });
+  it("and findings write hostile text as text", () => {
+    const [first] = alerts() as [Alert];
+    list.show([{ ...first, message: fixtures.HOSTILE, scope: fixtures.HOSTILE }]);
+    const finding = findingView({ ...(fixtures.findings()[0] as unknown as Finding), message: fixtures.HOSTILE });
+    for (const element of [list.element, finding]) {
+      expect(element.querySelector("img")).toBeNull();
+      expect(element.textContent).toContain(fixtures.HOSTILE);
+    }
+  });
+});
+
+it("says which models have no price instead of counting them as free", () => {
+  const models = fixtures.llm as Model[];
+  expect(modelsNote({ total: 3, items: models })).toBe("3 · $0.4147, 1 without a price");
+  expect(modelsNote({ total: 1, items: models.slice(2) })).toBe("1 · cost not known");
+  expect(modelsNote({ total: 0, items: [] })).toBe("0");
+});
+
+it("tells how a request ended", () => {
+  expect((fixtures.requests() as RequestRecord[]).map(outcome)).toEqual(["500", "200", "timeout", "200, client closed"]);
+  expect(outcome({ ...(fixtures.requests()[0] as RequestRecord), status_code: null })).toBe("not seen");
+});
+
+describe("what perfmon did not see", () => {
+  it("is said: losses with their reasons, processes partly seen, probes that failed", () => {
+    const spots = blindSpots({ ...(fixtures.self(1_204) as Self), probes: [{ name: "openssl", state: "failed", reason: "no symbol" }] });
+    expect(spots).toEqual([
+      "1,204 events were lost (ring full 1,204): figures may be too low.",
+      "Not fully seen: shop 99.51 %.",
+      "Not attached: openssl (no symbol).",
+    ]);
+  });
+  it("is nothing when all was seen", () => {
+    expect(blindSpots({ ...(fixtures.self(0) as Self), targets: [], probes: [] })).toEqual([]);
+  });
+});
+
+describe("resources", () => {
+  it("take the host's course, unknown samples too", () => {
+    const trend = [{ time: "2026-11-23T10:00:00.25Z", cpu_percent: null, memory_percent: 61 }];
+    expect(trendPoints(trend, "cpu_percent")).toEqual([{ time: 1_795_428_000.25, value: null }]);
+    expect(trendPoints(trend, "memory_percent")).toEqual([{ time: 1_795_428_000.25, value: 61 }]);
+  });
+  it("show the host with units and what is not known as such", () => {
+    const text = box(hostView(fixtures.system(1) as System)).textContent;
+    for (const part of ["Load, 1 min1.42", "Swap used–", "Disk /71.2 % used, 29.1 GiB free", "Network eth0in 1.15 MiB/s, out 8.40 MiB/s"])
+      expect(text).toContain(part);
+  });
+  it("read history in seconds and leave broken times out", () => {
+    const points = [
+      { time: "2026-11-23T10:00:00Z", value: 1 },
+      { time: "soon", value: 2 },
+      { time: "2026-11-23T10:00:10.5Z", value: null },
+    ];
+    expect(historyPoints({ metric: "cpu_percent", points })).toEqual([
+      { time: 1_795_428_000, value: 1 },
+      { time: 1_795_428_010.5, value: null },
+    ]);
+  });
+});

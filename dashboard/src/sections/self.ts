@@ -1,0 +1,117 @@
+// perfmon's own state: what it costs, how it sees, and above all what it did not see.
+import type { Self, Target } from "../api";
+import { type Child, fill, h } from "../dom";
+import { bytes, count, percent, rate, text, words } from "../format";
+import type { Refresher } from "../refresh";
+import { Section } from "../section";
+import { Table } from "../table";
+
+/** Losses and blind spots in one sentence each; empty when all is seen. */
+export function blindSpots(self: Self): string[] {
+  const spots: string[] = [];
+  if (self.events_lost && self.events_lost.total > 0) {
+    const reasons = Object.entries(self.events_lost.by_reason).filter(([, value]) => value > 0);
+    const by = reasons.map(([reason, value]) => `${words(reason)} ${count(value)}`).join(", ");
+    spots.push(`${count(self.events_lost.total)} events were lost${by ? ` (${by})` : ""}: figures may be too low.`);
+  }
+  const partly = (self.targets ?? []).filter(({ completeness }) => completeness !== null && completeness < 1);
+  if (partly.length > 0) {
+    const names = partly.slice(0, 5).map((target) => `${target.service} ${rate(target.completeness)}`);
+    spots.push(`Not fully seen: ${names.join(", ")}${partly.length > 5 ? ` and ${count(partly.length - 5)} more` : ""}.`);
+  }
+  const missing = (self.probes ?? []).filter(({ state }) => state === "failed");
+  if (missing.length > 0)
+    spots.push(`Not attached: ${missing.map(({ name, reason }) => (reason ? `${name} (${reason})` : name)).join(", ")}.`);
+  return spots;
+}
+
+function facts(self: Self): Child {
+  const nanoseconds = self.kernel_ns_per_event === null ? "–" : `${count(self.kernel_ns_per_event)} ns`;
+  const list: [string, string][] = [
+    ["Capture tier", self.capture_tier === null ? "–" : String(self.capture_tier)],
+    ["CPU", percent(self.cpu_percent)],
+    ["Memory", bytes(self.rss_bytes)],
+    ["Kernel maps", bytes(self.map_bytes)],
+    ["Kernel time per event", nanoseconds],
+    ["Events seen", count(self.events_seen)],
+    ["Events lost", count(self.events_lost?.total)],
+  ];
+  return h("dl", { class: "facts" }, ...list.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+}
+
+function probes(self: Self): Child {
+  if (!self.probes || self.probes.length === 0) return null;
+  const items = self.probes.map((probe) =>
+    h(
+      "li",
+      { "data-tone": probe.state === "failed" ? "watch" : null },
+      `${probe.name}: ${probe.state}${probe.reason === null ? "" : `, ${probe.reason}`}`,
+    ),
+  );
+  return h("details", { class: "probes" }, h("summary", {}, `Probes (${count(self.probes.length)})`), h("ul", {}, ...items));
+}
+
+function coverage(): Table<Target> {
+  return new Table<Target>({
+    caption: "Coverage of each process",
+    keyOf: (row) => String(row.pid),
+    empty: "No process is being watched.",
+    pageSize: 10,
+    sort: { column: "completeness", descending: false },
+    columns: [
+      { key: "service", label: "Process", value: (row) => row.service, text: (row) => `${row.service} ${row.pid}` },
+      { key: "runtime", label: "Runtime", room: "medium", value: (row) => row.runtime, text: (row) => text(row.runtime) },
+      { key: "tls", label: "TLS library", room: "medium", value: (row) => row.tls, text: (row) => text(row.tls) },
+      {
+        key: "exchanges",
+        label: "Exchanges",
+        numeric: true,
+        room: "medium",
+        value: (row) => row.exchanges,
+        text: (row) => count(row.exchanges),
+      },
+      {
+        key: "events_lost",
+        label: "Lost",
+        title: "Events that the full ring refused",
+        numeric: true,
+        room: "wide",
+        value: (row) => row.events_lost,
+        text: (row) => count(row.events_lost),
+        tone: (row) => (row.events_lost ? "bad" : null),
+      },
+      {
+        key: "completeness",
+        label: "Fully seen",
+        title: "Exchanges fully seen",
+        numeric: true,
+        value: (row) => row.completeness,
+        text: (row) => rate(row.completeness),
+        tone: (row) => (row.completeness === null || row.completeness === 1 ? null : row.completeness < 0.95 ? "bad" : "watch"),
+      },
+    ],
+  });
+}
+
+/** Also fills `warning`, which stands at the top of the page. */
+export function selfSection(refresher: Refresher, warning: HTMLElement): Section {
+  const section = new Section("self", "perfmon itself");
+  const table = coverage();
+  const [above, below] = [h("div", {}), h("div", {})];
+  let wasOpen = false;
+  section.body.append(above, table.element, below);
+  const show = (self: Self): void => {
+    const spots = blindSpots(self);
+    warning.hidden = spots.length === 0;
+    fill(warning, ...spots.map((spot) => h("p", {}, spot)));
+    fill(above, facts(self));
+    wasOpen = below.querySelector("details")?.open ?? wasOpen;
+    fill(below, probes(self));
+    const details = below.querySelector("details");
+    if (details) details.open = wasOpen;
+    table.update(self.targets ?? []);
+  };
+  // Losses must be seen wherever the reader is.
+  refresher.add({ ...section.source(() => "api/v1/self", show), wanted: () => document.visibilityState === "visible" });
+  return section;
+}

@@ -1,0 +1,133 @@
+//! How many exchanges were under way at once. Between two ticks, everything that was under way at any moment has either ended since the
+//! last tick (its record came) or is still under way (the gauges list it), so one sweep over both gives the exact peaks of endpoints,
+//! services and the whole. Requests under way that the gauges do not list (`limits::IN_FLIGHT`) or that never had a known end are missed.
+use rustc_hash::FxHashMap;
+
+use crate::limits;
+
+/// One exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Interval {
+    /// Begin, wall nanoseconds.
+    pub start_ns: u64,
+    /// End, wall nanoseconds.
+    pub end_ns: u64,
+    /// Number of its endpoint row, if it has one.
+    pub row: Option<u32>,
+    /// Number of its service.
+    pub service: u32,
+}
+
+/// Peaks since the last tick.
+#[derive(Debug, Default)]
+pub struct Peaks {
+    /// Of all.
+    pub total: u64,
+    /// Of endpoint rows.
+    pub rows: FxHashMap<u32, u64>,
+    /// Of services.
+    pub services: FxHashMap<u32, u64>,
+}
+
+/// Exchanges that ended since the last tick.
+#[derive(Debug, Default)]
+pub struct Concurrency {
+    ended: Vec<Interval>,
+    edges: Vec<Edge>,
+}
+
+/// Begin or end of an interval: twice the time, plus one for a begin, so that an end sorts before a begin of the same moment.
+type Edge = (u64, Option<u32>, u32);
+
+impl Concurrency {
+    /// Notes an exchange that ended; beyond the limit of one second they are left out, and peaks are at least what is said.
+    pub fn ended(&mut self, interval: Interval) {
+        if self.ended.len() < limits::INTERVALS {
+            self.ended.push(interval);
+        }
+    }
+
+    /// The row `from` became part of the row `into`.
+    pub fn merge(&mut self, from: u32, into: u32) {
+        self.ended.iter_mut().filter(|interval| interval.row == Some(from)).for_each(|interval| interval.row = Some(into));
+    }
+
+    /// The peaks since `from_ns`. `open` were under way at `seen_ns` (their `end_ns` is not used).
+    pub fn sweep(&mut self, from_ns: u64, seen_ns: u64, open: &[Interval]) -> Peaks {
+        self.edges.clear();
+        for interval in std::mem::take(&mut self.ended) {
+            // What ended after the gauges were taken is among `open` until then.
+            let listed_until = if interval.end_ns > seen_ns && !open.is_empty() { seen_ns } else { 0 };
+            self.edge(&interval, interval.start_ns.max(from_ns).max(listed_until), interval.end_ns);
+        }
+        for interval in open {
+            self.edge(interval, interval.start_ns.max(from_ns), seen_ns);
+        }
+        self.edges.sort_unstable_by_key(|edge| edge.0);
+        let (mut total, mut rows, mut services) = (Level::default(), FxHashMap::default(), FxHashMap::default());
+        for &(time, row, service) in &self.edges {
+            let begins = time & 1 == 1;
+            total.step(begins);
+            services.entry(service).or_insert_with(Level::default).step(begins);
+            if let Some(row) = row {
+                rows.entry(row).or_insert_with(Level::default).step(begins);
+            }
+        }
+        let peaks = |levels: FxHashMap<u32, Level>| levels.into_iter().map(|(key, level)| (key, level.peak)).collect();
+        Peaks { total: total.peak, rows: peaks(rows), services: peaks(services) }
+    }
+
+    fn edge(&mut self, interval: &Interval, start_ns: u64, end_ns: u64) {
+        if start_ns < end_ns {
+            self.edges.push((start_ns << 1 | 1, interval.row, interval.service));
+            self.edges.push((end_ns << 1, interval.row, interval.service));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Level {
+    now: u64,
+    peak: u64,
+}
+
+impl Level {
+    fn step(&mut self, begins: bool) {
+        self.now = if begins { self.now + 1 } else { self.now.saturating_sub(1) };
+        self.peak = self.peak.max(self.now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(start_ns: u64, end_ns: u64, row: u32) -> Interval {
+        Interval { start_ns, end_ns, row: Some(row), service: 0 }
+    }
+
+    #[test]
+    fn one_after_the_other_is_one_at_a_time() {
+        let mut concurrency = Concurrency::default();
+        (0..10).for_each(|at| concurrency.ended(interval(at * 10, at * 10 + 10, 1)));
+        let peaks = concurrency.sweep(0, 100, &[]);
+        assert_eq!((peaks.total, peaks.rows[&1], peaks.services[&0]), (1, 1, 1));
+    }
+
+    #[test]
+    fn overlaps_are_counted_by_row_and_in_all() {
+        let mut concurrency = Concurrency::default();
+        [(0, 50, 1), (10, 60, 1), (20, 30, 2), (55, 90, 2)].iter().for_each(|&(from, to, row)| concurrency.ended(interval(from, to, row)));
+        let peaks = concurrency.sweep(0, 100, &[]);
+        assert_eq!((peaks.total, peaks.rows[&1], peaks.rows[&2]), (3, 2, 1));
+    }
+
+    #[test]
+    fn requests_under_way_count_once_though_they_end_before_the_tick() {
+        let mut concurrency = Concurrency::default();
+        concurrency.ended(interval(10, 95, 1));
+        let open = [interval(10, 0, 1), interval(20, 0, 1)];
+        assert_eq!(concurrency.sweep(0, 90, &open).total, 2);
+        assert_eq!(concurrency.sweep(90, 180, &open[1..]).total, 1);
+    }
+}

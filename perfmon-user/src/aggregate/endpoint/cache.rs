@@ -1,0 +1,60 @@
+//! What was found out for a path, for the next request with the same one. Direct-mapped: a path overwrites what its slot held, so the size
+//! is fixed and nothing needs to be evicted. Long paths are not kept.
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use rustc_hash::FxHasher;
+
+use crate::limits;
+
+/// Service, method and path.
+pub type Key<'a> = (&'a Arc<str>, &'a Arc<str>, &'a Arc<str>);
+
+/// The cache.
+#[derive(Debug)]
+pub struct PathCache<V> {
+    slots: Vec<Option<Slot<V>>>,
+    generation: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Slot<V> {
+    service: Arc<str>,
+    method: Arc<str>,
+    path: Arc<str>,
+    generation: u32,
+    value: V,
+}
+
+impl<V: Clone> PathCache<V> {
+    /// Empty.
+    pub fn new() -> Self {
+        Self { slots: vec![None; limits::PATHS_REMEMBERED], generation: 0 }
+    }
+
+    /// What was kept for a key.
+    pub fn get(&self, key: Key<'_>) -> Option<&V> {
+        let slot = self.slots[self.index(key)].as_ref().filter(|slot| slot.generation == self.generation)?;
+        (slot.path == *key.2 && slot.method == *key.1 && slot.service == *key.0).then_some(&slot.value)
+    }
+
+    /// Keeps something for a key.
+    pub fn put(&mut self, key: Key<'_>, value: V) {
+        if key.2.len() <= limits::PATH_REMEMBERED_BYTES {
+            let at = self.index(key);
+            let (service, method, path) = (key.0.clone(), key.1.clone(), key.2.clone());
+            self.slots[at] = Some(Slot { service, method, path, generation: self.generation, value });
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    fn index(&self, key: Key<'_>) -> usize {
+        let mut hasher = FxHasher::default();
+        [key.0, key.1, key.2].iter().for_each(|text| hasher.write(text.as_bytes()));
+        hasher.finish() as usize % self.slots.len()
+    }
+}

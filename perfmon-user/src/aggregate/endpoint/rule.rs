@@ -1,0 +1,178 @@
+//! Endpoints that the user names: they win over everything that is found out.
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::template;
+
+/// A rule of the configuration. In `pattern`, `{name}` and `*` stand for any text within a segment, a segment `**` for any number of
+/// segments; in `service`, `*` stands for any text. The pattern is the endpoint's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointRule {
+    /// Services it is for; all when `None`.
+    pub service: Option<String>,
+    /// Method it is for; all when `None`.
+    pub method: Option<String>,
+    /// `/shop/{slug}/reviews`, `/static/**`, `/files/*.pdf`.
+    pub pattern: String,
+}
+
+/// What is wrong with a rule.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RuleError {
+    /// It can match no path.
+    #[error("endpoint pattern {0:?} must begin with \"/\"")]
+    NoSlash(String),
+    /// `{` without `}` or the other way round.
+    #[error("endpoint pattern {0:?} has a brace without its partner")]
+    Brace(String),
+}
+
+impl EndpointRule {
+    /// Whether it makes sense.
+    pub fn check(&self) -> Result<(), RuleError> {
+        if !self.pattern.starts_with('/') {
+            return Err(RuleError::NoSlash(self.pattern.clone()));
+        }
+        let balanced = self.pattern.split('/').all(|segment| glob(segment).is_some());
+        if balanced { Ok(()) } else { Err(RuleError::Brace(self.pattern.clone())) }
+    }
+}
+
+/// Rules made ready.
+#[derive(Debug, Default)]
+pub struct Rules(Vec<Rule>);
+
+#[derive(Debug)]
+struct Rule {
+    service: Option<String>,
+    method: Option<String>,
+    segments: Vec<String>,
+    endpoint: Arc<str>,
+}
+
+impl Rules {
+    /// Of the configuration's rules, in their order; one that does not make sense ([`EndpointRule::check`]) is left out.
+    pub fn new(rules: Vec<EndpointRule>) -> Self {
+        Self(rules.into_iter().filter(|rule| rule.check().is_ok()).map(Rule::new).collect())
+    }
+
+    /// The endpoint that the first matching rule names.
+    pub fn find(&self, service: &str, method: &str, path: &str) -> Option<&Arc<str>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let path = template::origin_form(path)?;
+        let segments: Vec<&str> = template::segments(path).collect();
+        self.0.iter().find(|rule| rule.matches(service, method, &segments)).map(|rule| &rule.endpoint)
+    }
+}
+
+impl Rule {
+    fn new(rule: EndpointRule) -> Self {
+        let segments = template::segments(&rule.pattern).filter_map(glob).collect();
+        Self { service: rule.service, method: rule.method, segments, endpoint: rule.pattern.into() }
+    }
+
+    fn matches(&self, service: &str, method: &str, segments: &[&str]) -> bool {
+        self.service.as_deref().is_none_or(|pattern| matches(pattern, service))
+            && self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+            && all_match(&self.segments, segments)
+    }
+}
+
+/// A pattern's segment with each `{name}` as `*`; `None` when a brace has no partner.
+fn glob(segment: &str) -> Option<String> {
+    let (mut out, mut rest) = (String::new(), segment);
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, next) = after.split_once('}')?;
+        if before.contains('}') || name.contains('{') {
+            return None;
+        }
+        out.push_str(before);
+        out.push('*');
+        rest = next;
+    }
+    out.push_str(rest);
+    (!rest.contains('}')).then_some(out)
+}
+
+/// Whether the patterns match all segments; on a mismatch the last `**` takes one segment more.
+fn all_match(patterns: &[String], segments: &[&str]) -> bool {
+    let (mut pattern, mut segment, mut retry) = (0, 0, None);
+    while segment < segments.len() {
+        match patterns.get(pattern) {
+            Some(any) if any == "**" => {
+                pattern += 1;
+                retry = Some((pattern, segment));
+            }
+            Some(one) if matches(one, segments[segment]) => (pattern, segment) = (pattern + 1, segment + 1),
+            _ => {
+                let Some((after, taken)) = retry else { return false };
+                (pattern, segment) = (after, taken + 1);
+                retry = Some((after, segment));
+            }
+        }
+    }
+    patterns[pattern..].iter().all(|pattern| pattern == "**")
+}
+
+/// Whether `pattern`, in which `*` stands for any text, matches all of `text`.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == text };
+    let Some(rest) = text.strip_prefix(head) else { return false };
+    let (middle, end) = tail.rsplit_once('*').map_or(("", tail), |(middle, end)| (middle, end));
+    let Some(mut rest) = rest.strip_suffix(end) else { return false };
+    for piece in middle.split('*') {
+        let Some(at) = rest.find(piece) else { return false };
+        rest = &rest[at + piece.len()..];
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(service: Option<&str>, method: Option<&str>, pattern: &str) -> EndpointRule {
+        EndpointRule { service: service.map(Into::into), method: method.map(Into::into), pattern: pattern.into() }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_wins() {
+        let rules = Rules::new(vec![
+            rule(Some("shop*"), Some("get"), "/shop/{slug}/reviews"),
+            rule(None, None, "/files/*.pdf"),
+            rule(None, None, "/static/**"),
+            rule(None, None, "/a/**/z"),
+        ]);
+        let find = |service, method, path| rules.find(service, method, path).map(|endpoint| &**endpoint);
+        assert_eq!(find("shop-1", "GET", "/shop/blue-shoes/reviews?page=2"), Some("/shop/{slug}/reviews"));
+        assert_eq!(find("shop-1", "POST", "/shop/blue-shoes/reviews"), None);
+        assert_eq!(find("web", "GET", "/shop/blue-shoes/reviews"), None);
+        assert_eq!(find("web", "GET", "/files/report-2024.pdf"), Some("/files/*.pdf"));
+        assert_eq!(find("web", "GET", "/files/report.txt"), None);
+        assert_eq!(find("web", "GET", "/static/js/app.js"), Some("/static/**"));
+        assert_eq!(find("web", "GET", "/static/"), Some("/static/**"));
+        assert_eq!(find("web", "GET", "/a/z"), Some("/a/**/z"));
+        assert_eq!(find("web", "GET", "/a/b/c/z"), Some("/a/**/z"));
+        assert_eq!(find("web", "GET", "/a/b/c"), None);
+        assert_eq!(find("web", "GET", "/a/z/z/b/z"), Some("/a/**/z"));
+        assert_eq!(find("web", "CONNECT", "example.com:443"), None);
+    }
+
+    #[test]
+    fn patterns_with_several_stars() {
+        assert!(matches("a*b*c", "a-b-c") && matches("*", "") && matches("*x*", "axb") && matches("a**b", "ab"));
+        assert!(!matches("a*b*c", "a-c") && !matches("ab*ba", "aba") && !matches("a", "b"));
+    }
+
+    #[test]
+    fn nonsense_is_told() {
+        assert_eq!(rule(None, None, "users").check(), Err(RuleError::NoSlash("users".into())));
+        for pattern in ["/{a", "/a}", "/{a/b}", "/{{a}}"] {
+            assert_eq!(rule(None, None, pattern).check(), Err(RuleError::Brace(pattern.into())), "{pattern}");
+        }
+        assert_eq!(rule(None, None, "/{a}-{b}.json").check(), Ok(()));
+    }
+}

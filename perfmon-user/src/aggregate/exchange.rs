@@ -1,0 +1,262 @@
+//! What one HTTP exchange adds to a row: worked out once, added to the rows of its endpoint, its service and the totals, or of its
+//! destination. A streaming exchange stands in latency with its first byte; unknown figures are counted and enter no percentile.
+use super::figures::{Figures, Spread};
+use super::ledger::Row;
+use super::snapshot::{Categories, Correlation, ErrorClasses, Latency};
+use super::tally::{Tally, counts};
+use crate::record::{Category, Quality, Request, RequestError};
+
+/// Histogram of latencies.
+pub const LATENCY: usize = 0;
+/// Histogram of times to the first byte.
+pub const TTFB: usize = 1;
+/// Histogram of queue times.
+pub const QUEUE: usize = 2;
+/// Histogram of whole durations of streaming exchanges.
+pub const STREAM: usize = 3;
+
+/// Open slice of exchanges.
+pub type HttpTally = Tally<HttpCounts, 4>;
+/// Row of exchanges.
+pub type HttpRow = Row<HttpCounts, 4>;
+/// Figures of exchanges.
+pub type HttpFigures = Figures<HttpCounts, 4>;
+
+counts! {
+    /// Numbers of a set of exchanges; times in nanoseconds.
+    HttpCounts {
+        sums {
+            /// Exchanges.
+            count,
+            /// Failed ones and 5xx.
+            errors,
+            /// Fully seen.
+            exact,
+            /// Status 400–499.
+            status_4xx,
+            /// Status 500–599.
+            status_5xx,
+            /// Client went away.
+            client_closed,
+            /// Reset.
+            reset,
+            /// No answer in time.
+            timeout,
+            /// Cut short.
+            truncated,
+            /// Not HTTP.
+            protocol,
+            /// gRPC status that counts as an error.
+            grpc,
+            /// Up to 500 ms.
+            fast,
+            /// Up to 1,000 ms.
+            moderate,
+            /// More.
+            slow,
+            /// Sum of latencies.
+            latency_sum,
+            /// Sum of latencies of failed exchanges.
+            error_latency_sum,
+            /// Failed exchanges of known latency.
+            error_timed,
+            /// Failed and slow.
+            slow_errors,
+            /// Failed and fast.
+            fast_errors,
+            /// Sum of queue times.
+            queue_sum,
+            /// Sum of request body sizes.
+            request_size_sum,
+            /// Exchanges with a known one.
+            request_sized,
+            /// Sum of response body sizes.
+            response_size_sum,
+            /// Exchanges with a known one.
+            response_sized,
+        }
+        maxima {
+            /// Largest latency.
+            latency_max,
+            /// Largest duration of a stream.
+            stream_max,
+        }
+    }
+}
+
+/// What an exchange adds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Exchange {
+    counts: HttpCounts,
+    /// Latency, if known.
+    pub latency_ns: Option<u64>,
+    ttfb_ns: Option<u64>,
+    queue_ns: Option<u64>,
+    stream_ns: Option<u64>,
+}
+
+impl Exchange {
+    /// Of a record that counts as a request.
+    pub fn new(request: &Request) -> Self {
+        let latency_ns = request.latency().map(|latency| latency.0);
+        let mut counts = HttpCounts { count: 1, exact: u64::from(request.quality == Quality::Exact), ..HttpCounts::default() };
+        classify(request, &mut counts);
+        add_latency(request, &mut counts);
+        counts.queue_sum = request.queue_time_ms.map_or(0, |time| time.0);
+        (counts.request_size_sum, counts.request_sized) = request.request_size.map_or((0, 0), |size| (size, 1));
+        (counts.response_size_sum, counts.response_sized) = request.response_size.map_or((0, 0), |size| (size, 1));
+        // The record of an upgrade lasts as long as the handshake; the life of the connection comes with the record of its end.
+        let stream_ns = request.response_time_ms.filter(|_| request.streaming && request.status_code != Some(101)).map(|time| time.0);
+        counts.stream_max = stream_ns.unwrap_or(0);
+        Self {
+            counts,
+            latency_ns,
+            ttfb_ns: request.time_to_first_byte_ms.map(|time| time.0),
+            queue_ns: request.queue_time_ms.map(|time| time.0),
+            stream_ns,
+        }
+    }
+
+    /// Of the record of a WebSocket's end, which is no request of its own.
+    pub fn stream_end(request: &Request) -> Self {
+        let stream_ns = request.response_time_ms.map(|time| time.0);
+        Self { counts: HttpCounts { stream_max: stream_ns.unwrap_or(0), ..HttpCounts::default() }, stream_ns, ..Self::default() }
+    }
+
+    /// Adds it to a slice.
+    pub fn add_to(&self, tally: &mut HttpTally) {
+        super::tally::Counts::merge(&mut tally.counts, &self.counts);
+        let values = [(LATENCY, self.latency_ns), (TTFB, self.ttfb_ns), (QUEUE, self.queue_ns), (STREAM, self.stream_ns)];
+        for (shape, value) in values {
+            if let Some(ns) = value {
+                tally.shapes[shape].record(ns);
+            }
+        }
+    }
+}
+
+/// Errors by class.
+fn classify(request: &Request, counts: &mut HttpCounts) {
+    counts.errors = u64::from(request.is_error());
+    match request.status_code {
+        Some(400..=499) => counts.status_4xx = 1,
+        Some(500..=599) => counts.status_5xx = 1,
+        _ => {}
+    }
+    match request.error {
+        Some(RequestError::ClientClosed) => counts.client_closed = 1,
+        Some(RequestError::Reset) => counts.reset = 1,
+        Some(RequestError::Timeout) => counts.timeout = 1,
+        Some(RequestError::Truncated) => counts.truncated = 1,
+        Some(RequestError::Protocol) => counts.protocol = 1,
+        None => counts.grpc = u64::from(request.is_error() && counts.status_5xx == 0),
+    }
+}
+
+/// Latency, its category, and whether errors go with it.
+fn add_latency(request: &Request, counts: &mut HttpCounts) {
+    let Some(latency) = request.latency() else { return };
+    let error = counts.errors;
+    counts.latency_sum = latency.0;
+    counts.latency_max = latency.0;
+    counts.error_latency_sum = latency.0 * error;
+    counts.error_timed = error;
+    match Category::of(latency) {
+        Category::Fast => (counts.fast, counts.fast_errors) = (1, error),
+        Category::Moderate => counts.moderate = 1,
+        Category::Slow => (counts.slow, counts.slow_errors) = (1, error),
+    }
+}
+
+impl HttpFigures {
+    /// Mean, percentiles and maximum of latency.
+    pub fn latency(&self) -> Latency {
+        latency(&self.spreads[LATENCY], self.counts.latency_sum, self.counts.latency_max)
+    }
+
+    /// By speed.
+    pub fn categories(&self) -> Categories {
+        Categories { fast: self.counts.fast, moderate: self.counts.moderate, slow: self.counts.slow }
+    }
+
+    /// By class.
+    pub fn error_classes(&self) -> ErrorClasses {
+        let counts = &self.counts;
+        ErrorClasses {
+            status_4xx: counts.status_4xx,
+            status_5xx: counts.status_5xx,
+            client_closed: counts.client_closed,
+            reset: counts.reset,
+            timeout: counts.timeout,
+            truncated: counts.truncated,
+            protocol: counts.protocol,
+            grpc: counts.grpc,
+        }
+    }
+
+    /// Do errors and slowness go together?
+    pub fn correlation(&self) -> Correlation {
+        let (counts, timed) = (&self.counts, self.spreads[LATENCY].count);
+        Correlation {
+            ok_mean_ms: mean_ms(counts.latency_sum - counts.error_latency_sum, timed - counts.error_timed),
+            error_mean_ms: mean_ms(counts.error_latency_sum, counts.error_timed),
+            slow_error_rate: ratio(counts.slow_errors, counts.slow),
+            fast_error_rate: ratio(counts.fast_errors, counts.fast),
+        }
+    }
+
+    /// Failed ÷ all.
+    pub fn error_rate(&self) -> Option<f64> {
+        ratio(self.counts.errors, self.counts.count)
+    }
+
+    /// Fully seen ÷ all.
+    pub fn completeness(&self) -> Option<f64> {
+        ratio(self.counts.exact, self.counts.count)
+    }
+
+    /// Mean queue time.
+    pub fn queue_mean_ms(&self) -> Option<f64> {
+        mean_ms(self.counts.queue_sum, self.spreads[QUEUE].count)
+    }
+}
+
+/// Latency of a histogram with its sum and exact maximum.
+pub fn latency(spread: &Spread, sum_ns: u64, max_ns: u64) -> Latency {
+    if spread.count == 0 {
+        return Latency::default();
+    }
+    let at = |ns: u64| Some(ms(ns.min(max_ns)));
+    Latency {
+        mean_ms: mean_ms(sum_ns, spread.count),
+        p50_ms: at(spread.p50),
+        p95_ms: at(spread.p95),
+        p99_ms: at(spread.p99),
+        max_ms: Some(ms(max_ns)),
+    }
+}
+
+/// A quantile of a histogram, `None` when that is empty.
+pub fn quantile_ms(spread: &Spread, pick: impl Fn(&Spread) -> u64) -> Option<f64> {
+    (spread.count > 0).then(|| ms(pick(spread)))
+}
+
+/// Nanoseconds as milliseconds, rounded to microseconds.
+pub fn ms(ns: u64) -> f64 {
+    crate::record::Millis(ns).as_f64()
+}
+
+/// Mean of `count` durations, in milliseconds rounded to microseconds.
+pub fn mean_ms(sum_ns: u64, count: u64) -> Option<f64> {
+    sum_ns.checked_div(count).map(ms)
+}
+
+/// Mean of anything else.
+pub fn mean(sum: u64, count: u64) -> Option<f64> {
+    ratio(sum, count)
+}
+
+/// `part` ÷ `whole`, `None` of nothing.
+pub fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}

@@ -1,0 +1,106 @@
+//! The figures of one row in one window: its counts and, of each histogram, the quantiles. Slices are merged in a [`Merger`], whose
+//! histograms are HDR histograms of two digits; the values that slices put in are exactly representable there.
+use super::histogram::{self, MAX_NS};
+use super::tally::{Counts, Tally};
+use super::varint::Reader;
+
+/// Quantiles of one histogram, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// Values.
+    pub count: u64,
+    /// Median.
+    pub p50: u64,
+    /// 95th percentile.
+    pub p95: u64,
+    /// 99th percentile.
+    pub p99: u64,
+}
+
+/// One row in one window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figures<C, const H: usize> {
+    /// Named numbers.
+    pub counts: C,
+    /// Highest rate of a second, in thousandths per second.
+    pub rate_peak_milli: u64,
+    /// Most under way at once.
+    pub concurrency_peak: u64,
+    /// Quantiles, by the constants of the kind of row.
+    pub spreads: [Spread; H],
+}
+
+impl<C: Counts, const H: usize> Default for Figures<C, H> {
+    fn default() -> Self {
+        Self { counts: C::default(), rate_peak_milli: 0, concurrency_peak: 0, spreads: [Spread::default(); H] }
+    }
+}
+
+impl<C: Counts, const H: usize> Figures<C, H> {
+    /// Whether the window holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.counts == C::default() && self.spreads.iter().all(|spread| spread.count == 0)
+    }
+}
+
+/// Merges slices into figures; reused, since an HDR histogram is large.
+#[derive(Debug)]
+pub struct Merger<C, const H: usize> {
+    counts: C,
+    rate_peak_milli: u64,
+    concurrency_peak: u64,
+    shapes: [hdrhistogram::Histogram<u64>; H],
+}
+
+impl<C: Counts, const H: usize> Default for Merger<C, H> {
+    fn default() -> Self {
+        let hdr = || hdrhistogram::Histogram::new_with_bounds(1, MAX_NS, 2).expect("1 ≥ 1, MAX_NS ≥ 2 and 2 ≤ 5 digits are what it asks");
+        Self { counts: C::default(), rate_peak_milli: 0, concurrency_peak: 0, shapes: std::array::from_fn(|_| hdr()) }
+    }
+}
+
+impl<C: Counts, const H: usize> Merger<C, H> {
+    /// Adds an open slice.
+    pub fn add(&mut self, tally: &Tally<C, H>) {
+        self.counts.merge(&tally.counts);
+        self.peaks(tally.rate_peak_milli, tally.concurrency_peak);
+        for (hdr, shape) in self.shapes.iter_mut().zip(&tally.shapes) {
+            shape.each(|index, count| hdr.saturating_record_n(histogram::middle_of(index), u64::from(count)));
+        }
+    }
+
+    /// Adds a closed slice, which [`Tally::pack`] wrote.
+    pub fn absorb(&mut self, bytes: &[u8]) {
+        let mut reader = Reader::new(bytes);
+        let Some(counts) = C::read(&mut reader) else { return };
+        self.counts.merge(&counts);
+        let (rate, concurrency) = (reader.next().unwrap_or(0), reader.next().unwrap_or(0));
+        self.peaks(rate, concurrency);
+        for hdr in &mut self.shapes {
+            histogram::read(&mut reader, |index, count| hdr.saturating_record_n(histogram::middle_of(index), u64::from(count)));
+        }
+    }
+
+    /// The figures of everything added; the merger is empty after it.
+    pub fn finish(&mut self) -> Figures<C, H> {
+        let mut figures = Figures {
+            counts: std::mem::take(&mut self.counts),
+            rate_peak_milli: std::mem::take(&mut self.rate_peak_milli),
+            concurrency_peak: std::mem::take(&mut self.concurrency_peak),
+            ..Figures::default()
+        };
+        for (hdr, spread) in self.shapes.iter_mut().zip(&mut figures.spreads) {
+            if !hdr.is_empty() {
+                let at = |quantile| hdr.value_at_quantile(quantile);
+                *spread = Spread { count: hdr.len(), p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+                hdr.reset();
+            }
+        }
+        figures
+    }
+
+    fn peaks(&mut self, rate_milli: u64, concurrency: u64) {
+        self.rate_peak_milli = self.rate_peak_milli.max(rate_milli);
+        self.concurrency_peak = self.concurrency_peak.max(concurrency);
+    }
+}

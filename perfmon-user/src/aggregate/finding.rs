@@ -1,0 +1,42 @@
+//! Findings: something that a person should look at, judged once a second from the snapshot.
+//!
+//! To add a detector: a file here with a small struct that implements [`Detector`] (no state, no clock: a snapshot in, verdicts out; the
+//! message is one sentence with the figures), and a line in [`detectors`]. Opening late, closing late and repeating seldom is the work of
+//! the keeper (`keeper`), so a detector only says what holds now. Test it with a hand-made snapshot on both sides of each limit.
+pub mod event_loop;
+pub mod keeper;
+
+use std::sync::Arc;
+
+use crate::aggregate::snapshot::Snapshot;
+use crate::record::{Origin, Severity};
+
+/// Something that holds now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// `event_loop_blocked` …
+    pub kind_name: &'static str,
+    /// What it is about; with the kind it identifies the finding.
+    pub scope: Arc<str>,
+    /// Whose.
+    pub origin: Arc<Origin>,
+    /// How bad.
+    pub severity: Severity,
+    /// A sentence with the figures.
+    pub message: String,
+    /// `span_id` of records that show it.
+    pub evidence: Vec<Arc<str>>,
+    /// What it costs, in milliseconds of waiting a minute: the order of the list.
+    pub cost: f64,
+}
+
+/// Judges a snapshot.
+pub trait Detector: std::fmt::Debug + Send {
+    /// What holds now.
+    fn judge(&self, snapshot: &Snapshot) -> Vec<Verdict>;
+}
+
+/// All detectors.
+pub fn detectors() -> Vec<Box<dyn Detector>> {
+    vec![Box::new(event_loop::EventLoopBlocked)]
+}

@@ -1,0 +1,193 @@
+//! From what holds now to findings that do not flap: one opens when it has held for three ticks in a row and closes when it has not held
+//! for thirty; while open, a record says so again at most every thirty seconds, or when it gets worse. At most `limits::FINDINGS` are open.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Verdict;
+use crate::limits;
+use crate::record::{Finding, WallTime};
+
+/// Ticks in a row that open a finding.
+const OPEN_AFTER: u32 = 3;
+/// Ticks in a row without it that close it.
+const CLOSE_AFTER: u32 = 30;
+/// Time between two records of an open finding.
+const UPDATE_NS: u64 = 30 * 1_000_000_000;
+/// Ids of evidence.
+const EVIDENCE: usize = 5;
+
+/// All that holds or held lately.
+#[derive(Debug, Default)]
+pub struct Keeper {
+    cases: BTreeMap<(&'static str, Arc<str>), Case>,
+    refused: u64,
+}
+
+#[derive(Debug)]
+struct Case {
+    verdict: Verdict,
+    first_seen: WallTime,
+    last_seen: WallTime,
+    held: u32,
+    missed: u32,
+    /// When it was last told, once open.
+    told: Option<WallTime>,
+}
+
+impl Keeper {
+    /// Takes the verdicts of a tick; returns the records to publish: opened, updated, closed.
+    pub fn judge(&mut self, now: WallTime, verdicts: Vec<Verdict>) -> Vec<Finding> {
+        self.cases.values_mut().for_each(|case| case.missed += 1);
+        let mut records: Vec<Finding> = verdicts.into_iter().filter_map(|verdict| self.holds(now, verdict)).collect();
+        self.cases.retain(|_, case| {
+            let over = case.missed >= if case.told.is_some() { CLOSE_AFTER } else { 1 };
+            if over && case.told.is_some() {
+                records.push(case.finding(now, false));
+            }
+            !over
+        });
+        records
+    }
+
+    fn holds(&mut self, now: WallTime, verdict: Verdict) -> Option<Finding> {
+        let key = (verdict.kind_name, verdict.scope.clone());
+        if self.cases.len() >= limits::FINDINGS && !self.cases.contains_key(&key) {
+            self.refused += 1;
+            return None;
+        }
+        let case = self.cases.entry(key).or_insert_with(|| Case {
+            verdict: verdict.clone(),
+            first_seen: now,
+            last_seen: now,
+            held: 0,
+            missed: 0,
+            told: None,
+        });
+        let worse = verdict.severity > case.verdict.severity;
+        case.verdict = verdict;
+        case.last_seen = now;
+        (case.held, case.missed) = (case.held + 1, 0);
+        let due = match case.told {
+            None => case.held >= OPEN_AFTER,
+            Some(told) => worse || now.0.saturating_sub(told.0) >= UPDATE_NS,
+        };
+        due.then(|| {
+            case.told = Some(now);
+            case.finding(now, true)
+        })
+    }
+
+    /// The open findings, most costly first.
+    pub fn open(&self, now: WallTime) -> Vec<Arc<Finding>> {
+        let mut open: Vec<&Case> = self.cases.values().filter(|case| case.told.is_some()).collect();
+        open.sort_by(|a, b| b.verdict.cost.total_cmp(&a.verdict.cost));
+        open.into_iter().map(|case| Arc::new(case.finding(now, true))).collect()
+    }
+
+    /// Verdicts that found no room since the last call.
+    pub fn take_refused(&mut self) -> u64 {
+        std::mem::take(&mut self.refused)
+    }
+}
+
+impl Case {
+    fn finding(&self, now: WallTime, open: bool) -> Finding {
+        let verdict = &self.verdict;
+        Finding {
+            time: now,
+            origin: verdict.origin.clone(),
+            finding_id: id(verdict, self.first_seen),
+            kind_name: verdict.kind_name,
+            severity: verdict.severity,
+            scope: verdict.scope.clone(),
+            message: verdict.message.clone(),
+            evidence: verdict.evidence.iter().take(EVIDENCE).cloned().collect(),
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+            open,
+        }
+    }
+}
+
+/// The same for the life of a finding, another when it opens again: FNV-1a of kind, scope and begin.
+fn id(verdict: &Verdict, first_seen: WallTime) -> Arc<str> {
+    let text = verdict.kind_name.bytes().chain([0]).chain(verdict.scope.bytes()).chain(first_seen.0.to_be_bytes());
+    let hash = text.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Origin, Severity};
+
+    fn verdict(scope: &str, severity: Severity, cost: f64) -> Verdict {
+        Verdict {
+            kind_name: "event_loop_blocked",
+            scope: scope.into(),
+            origin: Arc::new(Origin::unknown(1)),
+            severity,
+            message: "It waits.".into(),
+            evidence: (0..9).map(|id| id.to_string().into()).collect(),
+            cost,
+        }
+    }
+
+    fn at(second: u64) -> WallTime {
+        WallTime(second * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_finding_opens_late_updates_seldom_and_closes_late() {
+        let mut keeper = Keeper::default();
+        let told: Vec<(u64, bool, Arc<str>)> = (0..160)
+            .flat_map(|second| {
+                let verdicts = if second < 100 { vec![verdict("shop", Severity::Warning, 1.0)] } else { vec![] };
+                keeper.judge(at(second), verdicts).into_iter().map(move |finding| (second, finding.open, finding.finding_id))
+            })
+            .collect();
+        assert_eq!(
+            told.iter().map(|(second, open, _)| (*second, *open)).collect::<Vec<_>>(),
+            [(2, true), (32, true), (62, true), (92, true), (129, false)]
+        );
+        assert!(told.iter().all(|(_, _, id)| *id == told[0].2 && id.len() == 16));
+        assert!(keeper.open(at(160)).is_empty());
+    }
+
+    #[test]
+    fn what_comes_and_goes_neither_opens_nor_closes_anything() {
+        let mut keeper = Keeper::default();
+        for second in 0..60 {
+            let verdicts = if second % 3 < 2 { vec![verdict("flicker", Severity::Warning, 1.0)] } else { vec![] };
+            assert_eq!(keeper.judge(at(second), verdicts), []);
+        }
+        let mut records = 0;
+        for second in 0..120 {
+            let steady = second < 5 || second % 20 == 0;
+            records += keeper.judge(at(second), steady.then(|| verdict("open", Severity::Warning, 1.0)).into_iter().collect()).len();
+        }
+        assert_eq!(records, 3, "opened at 2 s, updated at 40 and 80 s");
+        assert_eq!(keeper.open(at(120)).len(), 1);
+    }
+
+    #[test]
+    fn getting_worse_is_told_at_once_and_the_costly_come_first() {
+        let mut keeper = Keeper::default();
+        let both = |severity| vec![verdict("a", Severity::Warning, 1.0), verdict("b", severity, 9.0)];
+        (0..4).for_each(|second| drop(keeper.judge(at(second), both(Severity::Warning))));
+        let told = keeper.judge(at(4), both(Severity::Critical));
+        assert_eq!(told.iter().map(|finding| (&*finding.scope, finding.severity)).collect::<Vec<_>>(), [("b", Severity::Critical)]);
+        assert_eq!(told[0].evidence.len(), 5);
+        assert_eq!(keeper.open(at(4)).iter().map(|finding| &*finding.scope).collect::<Vec<_>>(), ["b", "a"]);
+    }
+
+    #[test]
+    fn there_are_not_more_than_the_limit() {
+        let mut keeper = Keeper::default();
+        for second in 0..5 {
+            keeper.judge(at(second), (0..500).map(|at| verdict(&at.to_string(), Severity::Info, 0.0)).collect());
+        }
+        assert_eq!(keeper.open(at(5)).len(), limits::FINDINGS);
+        assert_eq!(keeper.take_refused(), 1_500);
+    }
+}

@@ -1,0 +1,43 @@
+//! Destination rows: one external service as the clients of one service on this host see it.
+use std::sync::Arc;
+
+use super::{View, other};
+use crate::aggregate::exchange::HttpRow;
+use crate::aggregate::snapshot::{DestinationRow, Window};
+use crate::record::Request;
+
+/// Who asks whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DestinationKey {
+    service: Arc<str>,
+    destination: Arc<str>,
+}
+
+impl DestinationKey {
+    /// Of a client-side record; without a known name the peer's address is one.
+    pub fn new(request: &Request) -> Self {
+        let destination = request.destination.as_ref().or(request.host.as_ref()).unwrap_or(&request.peer);
+        Self { service: request.origin.service.clone(), destination: destination.clone() }
+    }
+
+    /// Where it goes when there are too many.
+    pub fn other(&self) -> Self {
+        Self { service: self.service.clone(), destination: other() }
+    }
+}
+
+/// The row of a destination in a window. An attempt failed when it was refused, cut, without an answer in time, or answered by 5xx.
+pub fn destination_row(key: &DestinationKey, row: &HttpRow, window: Window, view: &View) -> DestinationRow {
+    let figures = row.figures(window);
+    DestinationRow {
+        service: key.service.clone(),
+        destination: key.destination.clone(),
+        count: figures.counts.count,
+        errors: figures.counts.errors,
+        error_rate: figures.error_rate(),
+        availability: figures.error_rate().map(|failed| 1.0 - failed),
+        requests_per_minute: view.per_minute(figures.counts.count),
+        latency: figures.latency(),
+        completeness: figures.completeness(),
+    }
+}

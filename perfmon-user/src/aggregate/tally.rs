@@ -1,0 +1,96 @@
+//! What one slice of time holds of one row: named sums and maxima, and histograms. Tallies merge; a closed one is kept as bytes, in which
+//! a zero takes one byte, since a host has many rows and most are quiet.
+use super::histogram::Histogram;
+use super::varint::{self, Reader};
+
+/// The named numbers of a kind of row; made by [`counts!`].
+pub trait Counts: Copy + Default + PartialEq + std::fmt::Debug {
+    /// Adds the sums and takes the larger maxima.
+    fn merge(&mut self, other: &Self);
+    /// Appends them as bytes.
+    fn write(&self, out: &mut Vec<u8>);
+    /// Reads them.
+    fn read(reader: &mut Reader<'_>) -> Option<Self>;
+}
+
+/// Declares a struct of counts: `sums` are added when slices merge, of `maxima` the larger stays. All are `u64`.
+macro_rules! counts {
+    ($(#[$meta:meta])* $name:ident { sums { $($(#[doc = $sum_doc:literal])+ $sum:ident),* $(,)? } maxima { $($(#[doc = $max_doc:literal])+ $max:ident),* $(,)? } }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name { $($(#[doc = $sum_doc])+ pub $sum: u64,)* $($(#[doc = $max_doc])+ pub $max: u64,)* }
+
+        impl $crate::aggregate::tally::Counts for $name {
+            fn merge(&mut self, other: &Self) {
+                $(self.$sum += other.$sum;)*
+                $(self.$max = self.$max.max(other.$max);)*
+            }
+            fn write(&self, out: &mut Vec<u8>) {
+                $($crate::aggregate::varint::put(out, self.$sum);)*
+                $($crate::aggregate::varint::put(out, self.$max);)*
+            }
+            fn read(reader: &mut $crate::aggregate::varint::Reader<'_>) -> Option<Self> {
+                Some(Self { $($sum: reader.next()?,)* $($max: reader.next()?,)* })
+            }
+        }
+    };
+}
+pub(super) use counts;
+
+/// Sums, maxima and histograms of one slice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tally<C, const H: usize> {
+    /// Named numbers.
+    pub counts: C,
+    /// Highest rate of a second, in thousandths per second.
+    pub rate_peak_milli: u64,
+    /// Most under way at once.
+    pub concurrency_peak: u64,
+    /// Histograms, by the constants of the kind of row.
+    pub shapes: [Histogram; H],
+}
+
+impl<C: Counts, const H: usize> Default for Tally<C, H> {
+    fn default() -> Self {
+        Self { counts: C::default(), rate_peak_milli: 0, concurrency_peak: 0, shapes: std::array::from_fn(|_| Histogram::default()) }
+    }
+}
+
+impl<C: Counts, const H: usize> Tally<C, H> {
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.counts == C::default() && self.concurrency_peak == 0 && self.shapes.iter().all(Histogram::is_empty)
+    }
+
+    /// Adds another slice of the same row.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.merge(&other.counts);
+        self.rate_peak_milli = self.rate_peak_milli.max(other.rate_peak_milli);
+        self.concurrency_peak = self.concurrency_peak.max(other.concurrency_peak);
+        self.shapes.iter_mut().zip(&other.shapes).for_each(|(mine, its)| mine.merge(its));
+    }
+
+    /// As bytes.
+    pub fn pack(&self) -> Box<[u8]> {
+        let mut out = Vec::with_capacity(128);
+        self.counts.write(&mut out);
+        varint::put(&mut out, self.rate_peak_milli);
+        varint::put(&mut out, self.concurrency_peak);
+        self.shapes.iter().for_each(|shape| shape.write(&mut out));
+        out.into_boxed_slice()
+    }
+
+    /// Adds a packed slice of the same row; `None` when the bytes are damaged.
+    pub fn absorb(&mut self, bytes: &[u8]) -> Option<()> {
+        let mut reader = Reader::new(bytes);
+        self.counts.merge(&C::read(&mut reader)?);
+        self.rate_peak_milli = self.rate_peak_milli.max(reader.next()?);
+        self.concurrency_peak = self.concurrency_peak.max(reader.next()?);
+        self.shapes.iter_mut().try_for_each(|shape| shape.absorb(&mut reader))
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.shapes.iter().map(Histogram::heap_bytes).sum()
+    }
+}

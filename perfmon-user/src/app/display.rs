@@ -1,0 +1,68 @@
+//! What a run shows: starts the screen or the lines, notices when a key asks for the end, and ends them.
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::aggregate::snapshot::Snapshot;
+use crate::config::Display;
+use crate::ui::{self, Local, Messages};
+
+/// Width of plain tables where there is no terminal.
+const PLAIN_WIDTH: u16 = 160;
+
+/// A running display.
+pub struct Showing {
+    /// True: a key asked for the end, or the run has ended.
+    asked: watch::Sender<bool>,
+    task: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Showing {
+    /// Starts what is to be shown.
+    pub fn start(display: Display, snapshots: watch::Receiver<Arc<Snapshot>>, messages: &Messages) -> Self {
+        let (asked, asking) = watch::channel(false);
+        let task = match display {
+            Display::Nothing => None,
+            Display::Lines => Some(tokio::spawn(ui::lines(snapshots, asking, PLAIN_WIDTH))),
+            Display::Screen => {
+                let (asked, messages) = (asked.clone(), messages.clone());
+                Some(tokio::task::spawn_blocking(move || ui::screen(Local::new(snapshots), &asked, &messages, colours())))
+            }
+        };
+        Self { asked, task }
+    }
+
+    /// Returns when a key asked for the end.
+    pub async fn asked(&self) {
+        // The sender is ours, so this cannot fail.
+        self.asked.subscribe().wait_for(|asked| *asked).await.ok();
+    }
+
+    /// Ends it and gives the terminal back.
+    pub async fn end(self) -> anyhow::Result<()> {
+        self.asked.send_replace(true);
+        match self.task {
+            None => Ok(()),
+            Some(task) => task.await?.or_else(gone).context("the display"),
+        }
+    }
+}
+
+/// A reader that went away is no failure.
+fn gone(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+}
+
+/// Whether the screen may have colours.
+pub fn colours() -> bool {
+    ui::colours(std::env::var("NO_COLOR").ok().as_deref())
+}
+
+/// The summary of a run on standard output.
+pub fn summary(snapshot: &Snapshot) -> std::io::Result<()> {
+    use std::io::Write;
+    let width = ratatui::crossterm::terminal::size().map_or(PLAIN_WIDTH, |(width, _)| width.max(80));
+    std::io::stdout().write_all(ui::summary(snapshot, width).as_bytes()).or_else(gone)
+}

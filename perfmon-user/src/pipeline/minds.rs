@@ -1,0 +1,114 @@
+//! Model calls and agent runs of all connections: `llm` and `agent` beside the pipeline's own knowledge of processes and records.
+use std::sync::Arc;
+
+use crate::agent::{self, AgentTracker, InboundKey, ProcessEnd};
+use crate::counters::Counters;
+use crate::limits;
+use crate::llm::{self, CallContext, Calls, Ids, Interest, LlmTracker};
+use crate::proto::{Exchange, Message};
+use crate::record::{Origin, Record, Request, Side, WallTime};
+
+/// Sockets of a process close after its exit is told: its work is ended this much later.
+const AFTER_EXIT_NS: u64 = 500_000_000;
+
+/// What calls and runs share.
+pub(super) struct Minds {
+    llm: LlmTracker,
+    agents: AgentTracker,
+    exits: Vec<ProcessEnd>,
+    told: (llm::Counts, agent::Counts),
+    counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for Minds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Minds").field("exits", &self.exits.len()).finish_non_exhaustive()
+    }
+}
+
+/// The connection that a message stands on.
+pub(super) struct Wire<'a> {
+    pub(super) origin: &'a Arc<Origin>,
+    pub(super) tls: bool,
+    pub(super) peer: &'a Arc<str>,
+    /// Name of the other end, where something better than the `Host` header or the address is known.
+    pub(super) destination: Option<&'a Arc<str>>,
+    /// Unique among the connections.
+    pub(super) id: u64,
+}
+
+impl Minds {
+    pub(super) fn new(counters: Arc<Counters>) -> Self {
+        let llm = llm::Options { calls: limits::LLM_CALLS, calls_per_connection: limits::LLM_CALLS_PER_CONNECTION };
+        let agents = agent::Options {
+            processes: limits::AGENT_PROCESSES,
+            conversations: limits::AGENT_CONVERSATIONS,
+            inbound: limits::AGENT_INBOUND,
+            idle_ns: limits::AGENT_IDLE_NS,
+            retry_ns: limits::AGENT_RETRY_NS,
+        };
+        Self { llm: LlmTracker::new(llm), agents: AgentTracker::new(agents), exits: Vec::new(), told: Default::default(), counters }
+    }
+
+    /// Takes a message before the end of its exchange; says whether its connection must be captured in full.
+    pub(super) fn message(&mut self, calls: &mut Calls, message: &Message<'_>, wire: &Wire<'_>) -> bool {
+        if let Message::Request(head) = message
+            && head.flow == crate::proto::Flow::In
+        {
+            self.agents.on_inbound(wire.origin.pid, key(wire, head.exchange), head.thread, head.start_ns);
+        }
+        self.llm.on_message(calls, message, &context(wire)) == Interest::Full
+    }
+
+    /// The exchange ended with this record: what calls and runs follow from it.
+    pub(super) fn done(&mut self, calls: &mut Calls, exchange: &Exchange, request: &Request, wire: &Wire<'_>, wall_at_boot_ns: u64) -> Vec<Record> {
+        let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
+        let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id.clone() };
+        let mut records = Vec::new();
+        let wire = &Wire { destination: wire.destination.or(request.destination.as_ref()), ..*wire };
+        if let Some(mut finished) = self.llm.on_done(calls, exchange, &context(wire), ids(), wall) {
+            records.extend(self.agents.on_call(&mut finished.record, &finished.detail, wall));
+            records.push(Record::Llm(finished.record));
+        }
+        if request.side == Side::Server {
+            records.extend(self.agents.on_inbound_end(key(wire, exchange.id), request, exchange.end_ns.unwrap_or(exchange.start_ns)));
+        }
+        records
+    }
+
+    /// A process ended.
+    pub(super) fn left(&mut self, end: ProcessEnd) {
+        self.exits.push(end);
+    }
+
+    /// Once a second: runs and processes that are over.
+    pub(super) fn tick(&mut self, now_ns: u64, wall_at_boot_ns: u64) -> Vec<Record> {
+        let mut records = self.agents.tick(now_ns);
+        let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
+        let over = self.exits.extract_if(.., |end| now_ns.saturating_sub(end.end_ns) >= AFTER_EXIT_NS);
+        for end in over {
+            records.extend(self.agents.on_exit(&end, wall));
+        }
+        self.count();
+        records
+    }
+
+    fn count(&mut self) {
+        let (llm, agents) = (self.llm.counts(), self.agents.counts());
+        let (llm_told, agents_told) = &self.told;
+        self.counters.llm_bodies_broken.add(llm.bodies_broken - llm_told.bodies_broken);
+        self.counters.llm_calls_refused.add(llm.calls_refused - llm_told.calls_refused);
+        self.counters.agent_conversations_evicted.add(agents.conversations_evicted - agents_told.conversations_evicted);
+        self.counters.agent_processes_evicted.add(agents.processes_evicted - agents_told.processes_evicted);
+        self.counters.agent_inbound_evicted.add(agents.inbound_evicted - agents_told.inbound_evicted);
+        self.told = (llm, agents);
+    }
+}
+
+fn context<'a>(wire: &Wire<'a>) -> CallContext<'a> {
+    CallContext { origin: wire.origin, tls: wire.tls, peer: wire.peer, destination: wire.destination }
+}
+
+fn key(wire: &Wire<'_>, exchange: u64) -> InboundKey {
+    (wire.id, exchange)
+}

@@ -1,0 +1,88 @@
+//! The same tables as plain lines: every few seconds where there is no terminal, and once at the end of a run.
+use std::fmt::Write;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::column::{Column, count, figure, fit, millis, percent, span};
+use super::draw::padded;
+use super::model::Model;
+use super::tables::{DESTINATIONS, ENDPOINTS};
+use crate::aggregate::snapshot::{Snapshot, Window};
+
+/// Time between two tables.
+const EVERY: Duration = Duration::from_secs(5);
+/// Rows of a table that comes again and again.
+const REPEATED_ROWS: usize = 10;
+/// Rows of the table at the end.
+pub(super) const FINAL_ROWS: usize = 40;
+
+/// Prints a table to standard output every few seconds until the shutdown; ends when nobody reads it.
+pub async fn lines(snapshots: watch::Receiver<Arc<Snapshot>>, mut shutdown: watch::Receiver<bool>, width: u16) -> io::Result<()> {
+    loop {
+        tokio::select! {
+            // An error means that whoever could ask is gone, which asks as well.
+            _ = shutdown.wait_for(|asked| *asked) => return Ok(()),
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        let text = tables(&Model::of(&snapshots.borrow(), Window::Minute), width, REPEATED_ROWS);
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
+    }
+}
+
+/// What happened in a run, for its end.
+pub fn summary(snapshot: &Snapshot, width: u16) -> String {
+    tables(&Model::of(snapshot, Window::Hour), width, FINAL_ROWS)
+}
+
+/// Totals, endpoints, destinations and findings.
+pub(super) fn tables(model: &Model, width: u16, most: usize) -> String {
+    let totals = &model.totals;
+    let mut text = format!(
+        "{} requests in {}, {} % errors, p50 {} p95 {} p99 {} ms, peak {}/s",
+        totals.requests,
+        span(totals.uptime_s.min(totals.window_s as f64)),
+        percent(totals.error_rate),
+        millis(totals.p50_ms),
+        millis(totals.p95_ms),
+        millis(totals.p99_ms),
+        figure(totals.rate_peak_per_second),
+    );
+    if let Some(completeness) = totals.completeness.filter(|completeness| *completeness < 1.0) {
+        add(&mut text, format_args!(", {} % fully seen", percent(Some(completeness))));
+    }
+    if model.events_lost > 0 {
+        add(&mut text, format_args!(", {} events lost", count(model.events_lost)));
+    }
+    text.push('\n');
+    table(&mut text, &model.endpoints, &ENDPOINTS, width, most);
+    table(&mut text, &model.destinations, &DESTINATIONS, width, most);
+    for finding in &model.findings {
+        add(&mut text, format_args!("finding ({}): {}: {}\n", finding.kind, finding.scope, finding.message));
+    }
+    text.push('\n');
+    text
+}
+
+fn table<R>(text: &mut String, rows: &[R], columns: &[Column<R>], width: u16, most: usize) {
+    if rows.is_empty() {
+        return;
+    }
+    let fitting = fit(columns, width);
+    let mut line = |cells: Vec<String>| add(text, format_args!("{}\n", cells.join(" ").trim_end()));
+    line(fitting.iter().map(|(index, width)| padded(&columns[*index], columns[*index].title, *width)).collect());
+    for row in rows.iter().take(most) {
+        line(fitting.iter().map(|(index, width)| padded(&columns[*index], &(columns[*index].text)(row), *width)).collect());
+    }
+    if rows.len() > most {
+        add(text, format_args!("… and {} more\n", rows.len() - most));
+    }
+}
+
+fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
+    // Writing into a String does not fail.
+    text.write_fmt(more).ok();
+}

@@ -1,0 +1,135 @@
+//! The live screen: owns the terminal from the first frame to the last, and gives it back on every way out: a key, the end of the run,
+//! an error, a panic in any thread. Runs on a thread of its own; a slow terminal makes nobody wait.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{io, panic};
+
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
+use ratatui::{DefaultTerminal, Terminal};
+use tokio::sync::watch;
+
+use super::draw::draw;
+use super::messages::Messages;
+use super::model::Model;
+use super::plain::{FINAL_ROWS, tables};
+use super::view::{Asked, View};
+use crate::aggregate::snapshot::{Snapshot, Window};
+
+/// How long a key is waited for before the source and the shutdown are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Where the figures come from.
+pub trait Source {
+    /// Draws anew from here when there is something new; `window` is the one on the screen.
+    fn poll(&mut self, window: Window) -> Option<Shown>;
+}
+
+/// What a source has to show.
+pub struct Shown(pub(super) Result<Model, String>);
+
+impl Shown {
+    /// The same as plain text, or why there is none: for an output that is no terminal.
+    pub fn plain(&self, width: u16) -> Result<String, &str> {
+        self.0.as_ref().map(|model| tables(model, width, FINAL_ROWS)).map_err(String::as_str)
+    }
+}
+
+/// This perfmon's snapshots.
+pub struct Local {
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    shown: Option<Window>,
+}
+
+impl Local {
+    /// A source of snapshots.
+    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
+        Self { snapshots, shown: None }
+    }
+}
+
+impl Source for Local {
+    fn poll(&mut self, window: Window) -> Option<Shown> {
+        let fresh = self.snapshots.has_changed().unwrap_or(false) || self.shown != Some(window);
+        self.shown = Some(window);
+        fresh.then(|| Shown(Ok(Model::of(&self.snapshots.borrow_and_update(), window))))
+    }
+}
+
+/// Whether the terminal may be given colours (no-color.org).
+pub fn colours(no_color: Option<&str>) -> bool {
+    no_color.is_none_or(str::is_empty)
+}
+
+/// Runs the screen until a key asks for the end, which sets `shutdown`, or somebody else has set it. Blocks its thread.
+pub fn screen(mut source: impl Source, shutdown: &watch::Sender<bool>, messages: &Messages, colours: bool) -> io::Result<()> {
+    let mut terminal = Session::begin()?;
+    let mut view = View::new(colours);
+    let (mut model, mut trouble) = (Model::default(), None);
+    let mut stale = true;
+    while OURS.load(Ordering::SeqCst) {
+        if *shutdown.borrow() {
+            return Ok(());
+        }
+        if let Some(Shown(shown)) = source.poll(view.window) {
+            stale = true;
+            match shown {
+                Ok(newer) => (model, trouble) = (newer, None),
+                Err(why) => trouble = Some(why),
+            }
+        }
+        if stale {
+            let message = trouble.clone().or_else(|| messages.newest());
+            terminal.0.draw(|frame| draw(frame, &mut view, &model, message.as_deref()))?;
+        }
+        stale = event::poll(TICK)?;
+        if stale && take(&event::read()?, &mut view) == Asked::Quit {
+            shutdown.send_replace(true);
+        }
+    }
+    Err(io::Error::other("a thread panicked and the terminal was given back"))
+}
+
+fn take(event: &Event, view: &mut View) -> Asked {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => view.key(*key),
+        _ => Asked::Nothing,
+    }
+}
+
+/// Whether the terminal is ours: in raw mode, on its alternate screen.
+static OURS: AtomicBool = AtomicBool::new(false);
+
+/// The terminal, for as long as this lives or until a thread panics.
+struct Session(DefaultTerminal);
+
+impl Session {
+    fn begin() -> io::Result<Self> {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            give_back();
+            previous(panic);
+        }));
+        OURS.store(true, Ordering::SeqCst);
+        enable_raw_mode()
+            .and_then(|()| execute!(io::stdout(), EnterAlternateScreen))
+            .and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())))
+            .map(Self)
+            .inspect_err(|_| give_back())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn give_back() {
+    if OURS.swap(false, Ordering::SeqCst) {
+        ratatui::restore();
+    }
+}

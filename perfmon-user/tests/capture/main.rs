@@ -1,0 +1,251 @@
+//! What the kernel side reports against what a program really did (`traffic.py`), for each capture tier that this host has. Needs the
+//! right to load kernel programs; without it the tests say so and stop.
+#![expect(clippy::unwrap_used, reason = "a test")]
+mod expected;
+mod observed;
+
+use std::io::{BufRead as _, Write as _};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use expected::{Operation, Script, Seen};
+use observed::Observed;
+use perfmon_user::decode::{Address, Direction, Role, StateChange};
+use perfmon_user::probe::{self, ProbeError, Probes, StartOptions, Tier, TierChoice};
+
+use serde_json::Value;
+
+fn start(options: &StartOptions) -> Option<Probes> {
+    match probe::start(options) {
+        Ok(probes) => Some(probes),
+        Err(error @ (ProbeError::Permission { .. } | ProbeError::NoTier { .. })) => {
+            eprintln!("not tested here: {error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Runs the traffic with every byte captured.
+fn run(tier: Tier) -> Option<(Script, Observed)> {
+    let options = StartOptions {
+        watch_all: false,
+        request_budget: 256 * 1024,
+        response_budget: 256 * 1024,
+        operation_head: 256 * 1024,
+        tier: TierChoice::Only(tier),
+        ..StartOptions::default()
+    };
+    let probes = start(&options)?;
+    assert_eq!(probes.tier(), tier);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capture/traffic.py");
+    let mut child = Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    probes.watch(child.id()).unwrap();
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let pid = child.id();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let observed = Observed::drain(&probes, |observed| observed.exit(pid).is_some());
+    assert!(probes.losses().iter().all(|(name, count)| *count == 0 || *name == "iovec_cut"), "{:?}", probes.losses());
+    Some((Script::parse(&output.stdout), observed))
+}
+
+fn check(tier: Tier) {
+    let Some((script, observed)) = run(tier) else { return };
+    for (inode, direction) in script.streams() {
+        let operations = script.operations(inode, direction);
+        let stream: Vec<u8> = operations.iter().flat_map(|operation| operation.data.clone()).collect();
+        let seen = observed.operations(inode, direction);
+        let what = format!("inode {inode} {direction:?}");
+        let mut offset = 0;
+        for operation in &seen {
+            assert_eq!(operation.offset, offset, "{what}: positions follow one another");
+            let from = offset as usize;
+            assert_eq!(operation.payload, stream[from..from + operation.payload.len()], "{what} at {offset}");
+            offset += u64::from(operation.total_len);
+        }
+        assert_eq!(offset, stream.len() as u64, "{what}: every byte is counted");
+        compare_calls(tier, &operations, &seen, &what);
+    }
+    assert_eq!(observed.inodes(), script.inodes(), "no other socket is reported");
+    check_ends(&script, &observed);
+}
+
+/// Operation by operation: as many as there were calls, and of each the payload that can be had.
+fn compare_calls(tier: Tier, calls: &[Operation], seen: &[observed::Operation], what: &str) {
+    let mut calls: Vec<Operation> = calls.to_vec();
+    if tier == Tier::SyscallExit {
+        expected::merge_messages(&mut calls);
+    }
+    if calls.iter().any(|call| call.seen == Seen::Split) {
+        return;
+    }
+    let lengths = |len: &dyn Fn(usize) -> u32, count: usize| (0..count).map(len).collect::<Vec<_>>();
+    assert_eq!(
+        lengths(&|at| seen[at].total_len, seen.len()),
+        lengths(&|at| calls[at].data.len() as u32, calls.len()),
+        "{what}: one operation a call: {calls:?}"
+    );
+    for (call, seen) in calls.iter().zip(seen) {
+        let captured = match (call.seen, tier) {
+            (Seen::Count, _) | (Seen::Many, Tier::SyscallExit) => 0,
+            (Seen::Cut, _) => expected::first_vectors(call.data.len()),
+            _ => call.data.len(),
+        };
+        assert_eq!(seen.payload.len(), captured, "{what}: payload of {call:?}");
+        assert_eq!(seen.eof, call.seen == Seen::Eof, "{what}: {call:?}");
+        if call.seen == Seen::Late {
+            let waited = seen.time_ns - seen.arrival_ns.expect("an arrival");
+            assert!(waited >= 50_000_000, "{what}: waited {waited} ns");
+        }
+        assert!(seen.arrival_ns.is_none_or(|arrival| arrival <= seen.time_ns), "{what}: arrival after the read");
+    }
+}
+
+/// Who began, between whom, and the end.
+fn check_ends(script: &Script, observed: &Observed) {
+    for pair in script.pairs() {
+        let (a, b) = (observed.open(pair.a), observed.open(pair.b));
+        let roles = if pair.name == "socketpair" { (Role::Unknown, Role::Unknown) } else { (Role::Client, Role::Server) };
+        assert_eq!((a.role, b.role), roles, "{}", pair.name);
+        match pair.name.as_str() {
+            "tcp4" | "tcp6" => {
+                assert_eq!((&a.local, &a.peer), (&b.peer, &b.local), "two ends of one connection");
+                assert!(!a.late && !b.late);
+                let Address::Ip(address) = &a.peer else { panic!("{:?}", a.peer) };
+                assert_eq!(address.is_ipv6(), pair.name == "tcp6");
+                assert_eq!(observed.last_state(pair.a), Some(StateChange::Closed { peer_reset: false, local_reset: false }));
+                assert_eq!(observed.last_state(pair.b), Some(StateChange::Closed { peer_reset: false, local_reset: false }));
+                assert!(observed.states(pair.a).contains(&StateChange::LocalClosed));
+                assert!(observed.states(pair.b).contains(&StateChange::PeerClosed));
+            }
+            "unix" => assert!(matches!(&a.peer, Address::Unix(name) if name.ends_with("/s")), "{:?}", a.peer),
+            "abstract" => assert!(matches!(&b.local, Address::Unix(name) if name.starts_with("@perfmon-test-")), "{:?}", b.local),
+            _ => assert_eq!(a.local, Address::Unix("".into())),
+        }
+    }
+}
+
+#[test]
+fn tier_1_reports_what_was_done() {
+    check(Tier::Socket);
+}
+
+#[test]
+fn tier_3_reports_what_was_done() {
+    check(Tier::SyscallExit);
+}
+
+#[test]
+fn budgets_bound_what_is_captured_of_a_run() {
+    let options =
+        StartOptions { watch_all: false, request_budget: 150, response_budget: 40, operation_head: 16, ..StartOptions::default() };
+    let Some(probes) = start(&options) else { return };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capture/runs.py");
+    let mut child = Command::new("python3").arg(script).stdin(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    probes.watch(pid).unwrap();
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    let observed = Observed::drain(&probes, |observed| observed.exit(pid).is_some());
+    let captured = |role: Role, direction: Direction| -> Vec<usize> {
+        let open = observed.opens().find(|open| open.role == role).unwrap();
+        observed
+            .operations(open.key.inode, direction)
+            .iter()
+            .filter(|operation| !operation.eof)
+            .map(|operation| operation.payload.len())
+            .collect()
+    };
+    // Three sends of 100 make a run, then an answer of three sends of 100, twice: the budget is spent, then the head of each operation.
+    let request = [100, 50, 16, 100, 50, 16];
+    let answer = [40, 16, 16, 40, 16, 16];
+    assert_eq!(captured(Role::Client, Direction::Out), request);
+    assert_eq!(captured(Role::Server, Direction::In), request);
+    assert_eq!(captured(Role::Server, Direction::Out), answer);
+    assert_eq!(captured(Role::Client, Direction::In), answer);
+}
+
+#[test]
+fn connections_have_lives_of_their_own() {
+    let Some(probes) = start(&StartOptions { watch_all: false, ..StartOptions::default() }) else { return };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capture/lives.py");
+    let mut child = Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    let mut lines =
+        std::io::BufReader::new(child.stdout.take().unwrap()).lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let early = lines.next().unwrap();
+    probes.watch(pid).unwrap();
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let (reset, short) = (lines.next().unwrap(), lines.next().unwrap());
+    assert!(child.wait().unwrap().success());
+    let observed = Observed::drain(&probes, |observed| observed.exit(pid).is_some());
+    let inode = |value: &Value| value.as_u64().unwrap() as u32;
+
+    // The connection was made under a watch that did not yet include its process, so only the accepted end has a known beginning.
+    let late = observed.open(inode(&early["early"]));
+    assert!(late.late && late.role == Role::Unknown, "{late:?}");
+    assert_eq!(observed.operations(late.key.inode, Direction::Out)[0].payload, b"seen");
+    assert_eq!(observed.open(inode(&early["early_peer"])).role, Role::Server);
+
+    let (aborted, victim) = (inode(&reset["reset"]), inode(&reset["reset_peer"]));
+    assert_eq!(observed.last_state(aborted), Some(StateChange::Closed { peer_reset: false, local_reset: true }));
+    assert_eq!(observed.last_state(victim), Some(StateChange::Closed { peer_reset: true, local_reset: false }));
+    let read: Vec<_> =
+        observed.operations(victim, Direction::In).iter().map(|operation| (operation.offset, operation.payload.clone())).collect();
+    assert_eq!(read, [(0, b"to ".to_vec()), (3, b"be read".to_vec())], "bytes read after the reset belong to the connection");
+
+    let short = short["short"].as_array().unwrap();
+    assert_eq!(short.len(), 500);
+    for (number, ends) in short.iter().enumerate() {
+        let (client, server) = (inode(&ends[0]), inode(&ends[1]));
+        for (inode, direction) in [(client, Direction::Out), (server, Direction::In)] {
+            let operations = observed.operations(inode, direction);
+            assert_eq!((operations.len(), operations[0].offset), (1, 0), "connection {number}");
+            assert_eq!(operations[0].payload, format!("{number:09}").into_bytes());
+        }
+        assert_eq!((observed.open(client).role, observed.open(server).role), (Role::Client, Role::Server));
+        assert!(matches!(observed.last_state(client), Some(StateChange::Closed { .. })));
+        assert!(matches!(observed.last_state(server), Some(StateChange::Closed { .. })));
+    }
+    let addresses: std::collections::BTreeSet<u64> = observed.opens().map(|open| open.key.sock).collect();
+    assert!(addresses.len() < 1000, "the kernel reused addresses, so the test means something: {}", addresses.len());
+}
+
+#[test]
+fn processes_are_followed_from_exec_to_exit() {
+    let options = StartOptions { watch_all: false, watch_new: true, ..StartOptions::default() };
+    let Some(probes) = start(&options) else { return };
+    let long = "x".repeat(2000);
+    let mut child = Command::new("/bin/sh").args(["-c", "/bin/true \"$0\"; exit 3", &long]).spawn().unwrap();
+    let pid = child.id();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    let observed = Observed::drain(&probes, |observed| observed.exit(pid).is_some());
+    let exec = observed.exec(pid).unwrap();
+    assert_eq!(exec.parent, std::process::id());
+    assert_eq!(exec.comm, b"sh");
+    assert!(exec.argv.starts_with(b"/bin/sh\0-c\0/bin/true \"$0\"; exit 3\0xxx"));
+    assert_eq!(exec.argv.len(), perfmon_common::event::ARGV_MAX);
+    let exit = observed.exit(pid).unwrap();
+    assert_eq!(exit.exit_code, 3 << 8);
+    assert!(exit.user_ns + exit.system_ns > 0);
+    assert!(exit.peak_rss_bytes > 100_000);
+    let child_of_child = observed.fork_of(pid).unwrap();
+    assert!(observed.exec(child_of_child).unwrap().argv.starts_with(b"/bin/true\0xxx"));
+    assert_eq!(observed.exit(child_of_child).unwrap().exit_code, 0);
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(!probes.watched().contains(&pid), "the watch ends with the process");
+}
+
+#[test]
+fn modes_are_of_one_socket_and_others_make_way() {
+    let Some(probes) = start(&StartOptions::default()) else { return };
+    let (sock, neighbour) = (0xffff_8881_0000_0040, 0xffff_8881_0000_0040 ^ (1 << 6) ^ (1 << 22));
+    assert_eq!(perfmon_common::map::mode_slot(sock), perfmon_common::map::mode_slot(neighbour));
+    assert!(!probes.set_mode(sock, 1, perfmon_common::map::MODE_FULL).unwrap(), "free");
+    assert!(!probes.set_mode(sock, 1, perfmon_common::map::MODE_COUNT).unwrap(), "its own");
+    assert!(probes.set_mode(neighbour, 2, perfmon_common::map::MODE_FULL).unwrap(), "another's");
+    assert!(!probes.set_mode(sock, 1, perfmon_common::map::MODE_HEAD).unwrap(), "nothing of its own to clear");
+    assert!(!probes.set_mode(neighbour, 2, perfmon_common::map::MODE_HEAD).unwrap());
+    assert!(!probes.set_mode(sock, 1, perfmon_common::map::MODE_FULL).unwrap(), "free again");
+}
