@@ -230,7 +230,7 @@ fn requests(view: &WindowView, wanted: &Where, value: fn(&Figures) -> Option<f64
         let rows = view.services.iter().filter(|row| of_service(&row.service));
         rows.map(|row| Reading { origin: row.origin.clone(), ..reading(row.service.to_string(), of_one_service(row)) }).collect()
     } else {
-        vec![reading("all requests".into(), of_all(&view.totals))]
+        vec![reading("all services".into(), of_all(&view.totals))]
     }
 }
 

@@ -264,7 +264,7 @@ async fn summary_has_totals_of_the_window() {
     let body = ok(&server(), "/api/v1/summary?window=1m").await;
     assert_eq!((&body["window_s"], &body["requests"], &body["p95_ms"]), (&60.into(), &100.into(), &2_000.0.into()));
     assert_eq!((&body["active_connections"], &body["in_flight"], &body["findings_open"]), (&12.into(), &1.into(), &1.into()));
-    assert_eq!((&body["llm_calls"], &body["cost_usd"], &body["alerts_firing"]), (&4.into(), &Value::Null, &Value::Null));
+    assert_eq!((&body["llm_calls"], &body["cost_usd"], &body["alerts_firing"]), (&4.into(), &Value::Null, &0.into()));
     assert_eq!(ok(&server(), "/api/v1/summary").await["window_s"], 300);
     let empty = ok(&server_with(Snapshot::default(), "127.0.0.1:9911", None, true), "/api/v1/summary").await;
     assert_eq!((&empty["requests"], &empty["error_rate"]), (&0.into(), &Value::Null));
