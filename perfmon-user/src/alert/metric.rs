@@ -2,16 +2,18 @@
 //! with the short ones as aliases. A metric of rows (endpoints, destinations, disks, processes) gives one reading a row.
 use std::sync::Arc;
 
-use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, Snapshot, Window, WindowView};
+use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, ServiceRow, Snapshot, Totals, Window, WindowView, WorkTotals};
 use crate::record::{Origin, Process, System};
 
-use super::rule::Where;
+use super::rule::{MIN_SAMPLES, Where};
 
 /// What a metric is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Exchanges of a window: totals, or one row an endpoint or destination when `where` narrows it.
+    /// Exchanges of a window: totals, or one row a service, endpoint or destination when `where` narrows it.
     Requests,
+    /// Model calls, agent runs and tools of a window, all together.
+    Work,
     /// The newest sample of the host.
     Host,
     /// The newest sample of each target process.
@@ -59,6 +61,8 @@ struct Figures {
 #[derive(Clone, Copy)]
 enum Read {
     Requests(fn(&Figures) -> Option<f64>),
+    /// The value, and how many stand behind it.
+    Work(fn(&WorkTotals) -> (Option<f64>, u64)),
     Host(fn(&System) -> Option<f64>),
     Disks,
     Processes(fn(&Process) -> Option<f64>),
@@ -90,6 +94,22 @@ const METRICS: &[Metric] = &[
     ),
     metric(&["request.response_time_ms.p99"], "99th percentile of response time", " ms", Read::Requests(|f| f.latency.p99_ms)),
     metric(&["request.response_time_ms.max"], "longest response time", " ms", Read::Requests(|f| f.latency.max_ms)),
+    metric(&["llm.calls"], "number of model calls", "", Read::Work(|w| (Some(w.llm_calls as f64), w.llm_calls))),
+    metric(&["llm.errors"], "number of failed model calls", "", Read::Work(|w| (Some(w.llm_errors as f64), w.llm_calls))),
+    metric(&["llm.error_rate"], "error rate of model calls", "", Read::Work(|w| rate(w.llm_errors, w.llm_calls))),
+    metric(&["llm.cost_usd.sum"], "cost of model calls", " USD", Read::Work(|w| (w.cost_usd, w.llm_calls))),
+    metric(&["llm.input_tokens.sum"], "number of input tokens", "", Read::Work(|w| (w.input_tokens.map(|n| n as f64), w.llm_calls))),
+    metric(&["llm.output_tokens.sum"], "number of output tokens", "", Read::Work(|w| (w.output_tokens.map(|n| n as f64), w.llm_calls))),
+    metric(&["agent.count"], "number of agent runs", "", Read::Work(|w| (Some(w.agent_runs as f64), w.agent_runs))),
+    metric(&["agent.error_rate"], "error rate of agent runs", "", Read::Work(|w| rate(w.agent_errors, w.agent_runs))),
+    metric(
+        &["agent.execution_time_ms.mean", "avg_agent_time"],
+        "mean time of agent runs",
+        " ms",
+        Read::Work(|w| (w.avg_agent_time_ms, w.agent_runs)),
+    ),
+    metric(&["tool.count"], "number of tool calls", "", Read::Work(|w| (Some(w.tool_calls as f64), w.tool_calls))),
+    metric(&["tool.error_rate"], "error rate of tool calls", "", Read::Work(|w| rate(w.tool_errors, w.tool_calls))),
     metric(&["system.cpu_percent", "cpu_percent"], "CPU use", " %", Read::Host(|s| s.cpu_percent)),
     metric(&["system.cpu_usage", "cpu_usage"], "CPU use (1 = all cores)", "", Read::Host(|s| s.cpu_percent.map(|v| v / 100.0))),
     metric(&["system.memory_percent", "memory_percent"], "memory use", " %", Read::Host(|s| Some(s.memory_percent))),
@@ -133,18 +153,35 @@ impl Metric {
     pub fn source(&self) -> Source {
         match self.read {
             Read::Requests(_) => Source::Requests,
+            Read::Work(_) => Source::Work,
             Read::Host(_) | Read::Disks => Source::Host,
             Read::Processes(_) => Source::Processes,
             Read::Connections => Source::Now,
         }
     }
 
+    /// Whether it is of a window; else of a sample.
+    pub fn of_window(&self) -> bool {
+        matches!(self.source(), Source::Requests | Source::Work)
+    }
+
+    /// How many requests, calls or runs it takes to be judged, unless a rule says otherwise: counts and sums speak for themselves.
+    pub fn min_samples(&self) -> u64 {
+        let statistic = self.name.rsplit('.').next().unwrap_or_default();
+        if !self.of_window() || matches!(statistic, "count" | "calls" | "errors" | "sum" | "requests_per_minute") { 0 } else { MIN_SAMPLES }
+    }
+
     /// All readings of it. A row that is not there any more gives none.
     pub fn read(&self, snapshot: &Snapshot, window: Window, wanted: &Where) -> Vec<Reading> {
         match self.read {
-            Read::Requests(value) => snapshot
-                .window(window)
-                .map_or_else(Vec::new, |view| requests(view, wanted).map(|(scope, f)| counted(scope, &f, value)).collect()),
+            Read::Requests(value) => snapshot.window(window).map_or_else(Vec::new, |view| requests(view, wanted, value)),
+            Read::Work(value) => {
+                let read = |view: &WindowView| {
+                    let (value, samples) = value(&view.work);
+                    Reading { scope: "all services".into(), origin: None, value, samples }
+                };
+                snapshot.window(window).map(read).into_iter().collect()
+            }
             Read::Host(value) => snapshot.system.iter().map(|system| sampled("host".into(), Some(&system.origin), value(system))).collect(),
             Read::Disks => {
                 let disks = snapshot.system.iter().flat_map(|system| system.disks.iter().map(move |disk| (system, disk)));
@@ -163,8 +200,8 @@ impl Metric {
     }
 }
 
-fn counted(scope: Arc<str>, figures: &Figures, value: fn(&Figures) -> Option<f64>) -> Reading {
-    Reading { scope, origin: None, value: value(figures), samples: figures.count }
+fn rate(part: u64, whole: u64) -> (Option<f64>, u64) {
+    ((whole > 0).then(|| part as f64 / whole as f64), whole)
 }
 
 fn sampled(scope: Arc<str>, origin: Option<&Arc<Origin>>, value: Option<f64>) -> Reading {
@@ -175,32 +212,47 @@ fn matches(wanted: Option<&str>, given: &str) -> bool {
     wanted.is_none_or(|wanted| wanted == given)
 }
 
-/// The totals, or the rows that are wanted.
-fn requests<'a>(view: &'a WindowView, wanted: &'a Where) -> Box<dyn Iterator<Item = (Arc<str>, Figures)> + 'a> {
+/// The totals, or the rows that are wanted: of a destination, an endpoint, or a whole service.
+fn requests(view: &WindowView, wanted: &Where, value: fn(&Figures) -> Option<f64>) -> Vec<Reading> {
+    let reading =
+        |scope: String, figures: Figures| Reading { scope: scope.into(), origin: None, value: value(&figures), samples: figures.count };
+    let of_service = |service: &str| matches(wanted.service.as_deref(), service);
     if wanted.destination.is_some() {
-        let rows = view
-            .destinations
-            .iter()
-            .filter(|row| matches(wanted.service.as_deref(), &row.service) && matches(wanted.destination.as_deref(), &row.destination));
-        Box::new(rows.map(|row| (format!("{} → {}", row.service, row.destination).into(), of_destination(row))))
-    } else if *wanted == Where::default() {
-        let totals = &view.totals;
-        let figures = Figures {
-            count: totals.requests,
-            errors: totals.errors,
-            error_rate: totals.error_rate,
-            requests_per_minute: totals.requests_per_minute,
-            latency: totals.latency,
-            availability: totals.error_rate.map(|rate| 1.0 - rate),
-        };
-        Box::new(std::iter::once(("all requests".into(), figures)))
+        let named = |row: &DestinationRow| matches(wanted.destination.as_deref(), &row.destination);
+        let rows = view.destinations.iter().filter(|row| of_service(&row.service) && named(row));
+        rows.map(|row| reading(format!("{} → {}", row.service, row.destination), of_destination(row))).collect()
+    } else if wanted.method.is_some() || wanted.endpoint.is_some() {
+        let named =
+            |row: &EndpointRow| matches(wanted.method.as_deref(), &row.method) && matches(wanted.endpoint.as_deref(), &row.endpoint);
+        let rows = view.endpoints.iter().filter(|row| of_service(&row.service) && named(row));
+        rows.map(|row| reading(format!("{} {} {}", row.service, row.method, row.endpoint), of_endpoint(row))).collect()
+    } else if wanted.service.is_some() {
+        let rows = view.services.iter().filter(|row| of_service(&row.service));
+        rows.map(|row| Reading { origin: row.origin.clone(), ..reading(row.service.to_string(), of_one_service(row)) }).collect()
     } else {
-        let rows = view.endpoints.iter().filter(|row| {
-            matches(wanted.service.as_deref(), &row.service)
-                && matches(wanted.method.as_deref(), &row.method)
-                && matches(wanted.endpoint.as_deref(), &row.endpoint)
-        });
-        Box::new(rows.map(|row| (format!("{} {} {}", row.service, row.method, row.endpoint).into(), of_endpoint(row))))
+        vec![reading("all services".into(), of_all(&view.totals))]
+    }
+}
+
+fn of_all(totals: &Totals) -> Figures {
+    Figures {
+        count: totals.requests,
+        errors: totals.errors,
+        error_rate: totals.error_rate,
+        requests_per_minute: totals.requests_per_minute,
+        latency: totals.latency,
+        availability: totals.error_rate.map(|rate| 1.0 - rate),
+    }
+}
+
+fn of_one_service(row: &ServiceRow) -> Figures {
+    Figures {
+        count: row.count,
+        errors: row.errors,
+        error_rate: row.error_rate,
+        requests_per_minute: row.requests_per_minute,
+        latency: row.latency,
+        availability: row.error_rate.map(|rate| 1.0 - rate),
     }
 }
 

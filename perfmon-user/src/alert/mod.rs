@@ -20,5 +20,5 @@ pub use desk::Desk;
 pub use machine::{Change, Machine, Refused, Settings};
 pub use metric::{Metric, Source};
 pub use notify::Patience;
-pub use rule::{Condition, HOLD, KEEP_FIRING, MIN_SAMPLES, Rule, STANDING, Thresholds, Where};
+pub use rule::{Condition, HOLD, KEEP_FIRING, Rule, STANDING, Thresholds, Where};
 pub use silence::{NewSilence, Silence};

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::aggregate::snapshot::{EndpointRow, Latency, Snapshot, Totals, Window, WindowView};
+use crate::aggregate::snapshot::{EndpointRow, Latency, ServiceRow, Snapshot, Totals, Window, WindowView, WorkTotals};
 use crate::counters::Counters;
 use crate::record::{Alert, AlertState, Disk, Millis, Notified, Origin, Record, Severity, System, WallTime};
 
@@ -40,9 +40,18 @@ fn snapshot(state: State) -> Snapshot {
         Arc::new(EndpointRow { service, method, endpoint, count: state.requests, latency, ..EndpointRow::default() })
     };
     let endpoints = vec![row("/a", state.p95_ms), row("/b", Some(1.0))];
+    let service = |name: &str, p95_ms| {
+        let latency = Latency { p95_ms, ..Latency::default() };
+        let origin = Some(Arc::new(Origin { service: name.into(), ..Origin::unknown(7) }));
+        Arc::new(ServiceRow { service: name.into(), origin, count: state.requests, latency, ..ServiceRow::default() })
+    };
+    let services = vec![service("shop", state.p95_ms), service("blog", Some(9_000.0))];
+    let work = Arc::new(WorkTotals { llm_calls: 20, llm_errors: 5, cost_usd: Some(1.5), ..WorkTotals::default() });
     let view = |window: Window| WindowView {
         window_s: window.seconds(),
         totals: totals.clone(),
+        services: services.clone(),
+        work: work.clone(),
         endpoints: endpoints.clone(),
         ..WindowView::default()
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::aggregate::snapshot::Snapshot;
 use crate::record::{Alert, AlertState, Origin, Severity, WallTime};
 
-use super::metric::{Reading, Source};
+use super::metric::Reading;
 use super::rule::{Condition, Rule};
 
 /// What a reading says of its rule's condition.
@@ -19,7 +19,7 @@ pub(super) enum Verdict {
 }
 
 pub(super) fn verdict(rule: &Rule, reading: &Reading, snapshot: &Snapshot) -> Verdict {
-    let of_window = rule.metric.source() == Source::Requests;
+    let of_window = rule.metric.of_window();
     let watched_short = of_window && snapshot.uptime_s < rule.window.seconds() as f64;
     match reading.value {
         // Too little may only mean that there was no time for more.
@@ -127,10 +127,7 @@ fn limit(rule: &Rule) -> String {
 }
 
 fn window(rule: &Rule) -> String {
-    match rule.metric.source() {
-        Source::Requests => format!(" over {} min", rule.window.seconds() / 60),
-        _ => String::new(),
-    }
+    if rule.metric.of_window() { format!(" over {} min", rule.window.seconds() / 60) } else { String::new() }
 }
 
 fn shown(rule: &Rule, value: Option<f64>) -> String {

@@ -41,7 +41,7 @@ pub(super) const RULES: Key<Config> = Key {
             "alerts.rules",
             None,
             "list of tables",
-            "Your own alert rules, beside those of `alerts.thresholds`. With `where`, each endpoint, destination or process that matches is judged by itself.",
+            "Your own alert rules, beside those of `alerts.thresholds`. With `where`, each service, endpoint, destination or process that matches is judged by itself.",
         )
     },
     set: |config, node| checked(node, RULE_KEYS, &["name", "metric"], AlertRule::faults).map(|rules| config.alerts.rules = rules),
@@ -140,7 +140,7 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
             "metric",
             None,
             "name of a metric, required",
-            "What is judged, like `request.response_time_ms.p95`, `request.error_rate`, `system.cpu_percent`, `process.memory_rss_bytes`.",
+            "What is judged, like `request.response_time_ms.p95`, `request.error_rate`, `llm.cost_usd.sum`, `system.cpu_percent`, `process.memory_rss_bytes`.",
         ),
         set: |rule, node| match Metric::named(node.text()?) {
             Ok(metric) => {
@@ -192,7 +192,12 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
         show: |_| None,
     },
     Key {
-        about: about("window", None, "`1m`, `5m` or `1h`", "Window of metrics of requests; five minutes by default."),
+        about: about(
+            "window",
+            None,
+            "`1m`, `5m` or `1h`",
+            "Window of metrics of requests, model calls and agents; five minutes by default.",
+        ),
         set: |rule, node| node.choice(&WINDOWS).map(|value| rule.window = Some(value)),
         show: |rule| rule.window.map(|value| name_of(&WINDOWS, value)),
     },
@@ -211,7 +216,7 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
             "min_samples",
             None,
             "integer from 0",
-            "Requests that a window needs to be judged; 10 by default, 0 for counts and rates.",
+            "Requests, calls or runs that a window needs to be judged; 10 by default, 0 for counts and sums.",
         ),
         set: |rule, node| node.integer(0, i64::from(u32::MAX)).map(|value| rule.min_samples = Some(value as u64)),
         show: |rule| rule.min_samples.map(|value| value.to_string()),

@@ -7,8 +7,7 @@ use super::duration;
 use super::key::show_text;
 use crate::aggregate::snapshot::Window;
 use crate::alert::{
-    Channel, ChannelKind, Condition, Escalation, HOLD, KEEP_FIRING, MIN_SAMPLES, Metric, Rule, STANDING, Settings, Source, Thresholds,
-    Where,
+    Channel, ChannelKind, Condition, Escalation, HOLD, KEEP_FIRING, Metric, Rule, STANDING, Settings, Source, Thresholds, Where,
 };
 use crate::record::Severity;
 
@@ -99,8 +98,6 @@ impl AlertRule {
 
     fn rule(&self) -> Option<Rule> {
         let metric = self.metric?;
-        let counts = matches!(metric.name, "request.count" | "request.errors" | "request.requests_per_minute");
-        let min_samples = if metric.source() == Source::Requests && !counts { MIN_SAMPLES } else { 0 };
         Some(Rule {
             name: self.name.as_str().into(),
             metric,
@@ -109,7 +106,7 @@ impl AlertRule {
             window: self.window.unwrap_or(Window::FiveMinutes),
             hold: self.hold.unwrap_or(HOLD),
             keep_firing: self.keep_firing.unwrap_or(KEEP_FIRING),
-            min_samples: self.min_samples.unwrap_or(min_samples),
+            min_samples: self.min_samples.unwrap_or(metric.min_samples()),
             severity: self.severity.unwrap_or(Severity::Warning),
             kind: self.kind.unwrap_or(KINDS[0]).into(),
             channels: self.channels.iter().map(|name| name.as_str().into()).collect(),
@@ -128,8 +125,8 @@ impl AlertRule {
             ("where.method", self.filter.method.is_some(), metric.source() == Source::Requests && self.filter.destination.is_none()),
             ("where.endpoint", self.filter.endpoint.is_some(), metric.source() == Source::Requests && self.filter.destination.is_none()),
             ("where.destination", self.filter.destination.is_some(), metric.source() == Source::Requests),
-            ("window", self.window.is_some(), metric.source() == Source::Requests),
-            ("min_samples", self.min_samples.is_some(), metric.source() == Source::Requests),
+            ("window", self.window.is_some(), metric.of_window()),
+            ("min_samples", self.min_samples.is_some(), metric.of_window()),
         ];
         let what = if self.filter.destination.is_some() { "a rule on a destination" } else { metric.name };
         let unfit = narrowed.into_iter().filter(|(_, given, fits)| *given && !fits);

@@ -273,7 +273,7 @@ cpu_usage = nan
 disk_use = 0.5
 [[alerts.rules]]
 name = "a"
-metric = "llm.cost_usd.sum"
+metric = "db.rows.sum"
 spike = 3.0
 [[alerts.channels]]
 name = "mail"
@@ -292,7 +292,7 @@ url = "ftp://x"
         "p.toml:5: alerts.thresholds.memory_usage: \"much\" is not a number",
         "p.toml:6: alerts.thresholds.cpu_usage: NaN is out of range",
         "p.toml:7: alerts.thresholds.disk_use: unknown; did you mean",
-        "p.toml:10: alerts.rules.metric: \"llm.cost_usd.sum\" cannot be judged",
+        "p.toml:10: alerts.rules.metric: \"db.rows.sum\" cannot be judged",
         "p.toml:11: alerts.rules.spike: rules on spikes are not supported yet",
         "p.toml:14: alerts.channels.type: email is not supported yet",
         "p.toml:18: alerts.channels.url: is not a URL",

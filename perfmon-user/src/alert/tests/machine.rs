@@ -201,13 +201,33 @@ fn own_rule(metric: &str, condition: Condition, filter: Where) -> Rule {
 
 #[test]
 fn a_rule_with_where_judges_each_endpoint_by_itself() {
-    let filter = Where { service: Some("shop".into()), ..Where::default() };
+    let filter = Where { service: Some("shop".into()), method: Some("GET".into()), ..Where::default() };
     let rule = Rule { channels: vec!["pager".into()], ..own_rule("request.response_time_ms.p95", Condition::Above(500.0), filter) };
     let mut machine = machine(&Settings { rules: vec![rule], ..standing() });
     let changes = live(&mut machine, 0..5, |_| State { p95_ms: Some(600.0), ..CALM });
     assert_eq!(states(&changes), [(0, "own", Firing)], "without `for` it fires at once");
     assert_eq!((&*changes[0].1.alert.scope, &changes[0].1.tell[..]), ("shop GET /a", &["pager".into()][..]));
     assert_eq!(&*changes[0].1.alert.origin.service, "shop");
+}
+
+#[test]
+fn a_rule_on_a_service_judges_it_as_a_whole() {
+    let filter = Where { service: Some("shop".into()), ..Where::default() };
+    let rule = own_rule("request.response_time_ms.p95", Condition::Above(500.0), filter);
+    let mut machine = machine(&Settings { rules: vec![rule], ..standing() });
+    let changes = live(&mut machine, 0..5, |_| State { p95_ms: Some(600.0), ..CALM });
+    assert_eq!(states(&changes), [(0, "own", Firing)]);
+    assert_eq!((&*changes[0].1.alert.scope, changes[0].1.alert.origin.pid), ("shop", 7));
+}
+
+#[test]
+fn model_calls_are_judged_together() {
+    let rules = [("llm.cost_usd.sum", 1.0), ("llm.error_rate", 0.2), ("agent.error_rate", 0.0)];
+    let rule = |(metric, limit): (&str, f64)| Rule { name: metric.into(), ..own_rule(metric, Condition::Above(limit), Where::default()) };
+    let mut machine = machine(&Settings { rules: rules.map(rule).to_vec(), ..standing() });
+    let changes = live(&mut machine, 0..5, |_| CALM);
+    assert_eq!(states(&changes), [(0, "llm.cost_usd.sum", Firing), (0, "llm.error_rate", Firing)]);
+    assert!(changes[0].1.alert.message.contains("1.5 USD, above 1 USD over 5 min"), "{}", changes[0].1.alert.message);
 }
 
 #[test]
