@@ -1,4 +1,5 @@
 //! `perfmon top` against the HTTP server of this crate: the names that one writes are the names that the other reads.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 use std::sync::Arc;
 use std::time::Duration;
 

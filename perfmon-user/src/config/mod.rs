@@ -22,7 +22,7 @@ pub use document::document;
 pub use node::Node;
 pub use origin::{Origin, Problem};
 pub use print::print;
-pub use settings::{Capture, Config, Display, EndpointRule, Http, Jsonl, LogLevel, ServiceRule, TargetSpec, Targets, Tier, Ui};
+pub use settings::{Capture, Config, Display, EndpointRule, Http, Jsonl, LogLevel, Secret, ServiceRule, TargetSpec, Targets, Tier, Ui};
 
 use key::{Key, flatten, join, unknown};
 use keys::KEYS;

@@ -25,11 +25,13 @@ mod tests;
 mod work;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast, watch};
 
 use crate::aggregate::snapshot::Snapshot;
@@ -128,8 +130,37 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .with_state(state)
 }
 
+/// Why the server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody else does.
+    #[error("{0} is in use; stop what listens there, or choose another address with --listen (port 0 takes a free one)")]
+    InUse(SocketAddr),
+    /// This user may not.
+    #[error("{0} needs privileges; choose a port from 1024 with --listen")]
+    Denied(SocketAddr),
+    /// The address is not one of this machine, or something else.
+    #[error("cannot listen on {address}: {source}; choose an address of this machine with --listen")]
+    Other {
+        /// The address.
+        address: SocketAddr,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Takes the address, before anything else is started.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::InUse(address),
+        io::ErrorKind::PermissionDenied => BindError::Denied(address),
+        _ => BindError::Other { address, source },
+    })
+}
+
 /// Serves until the shutdown is asked for, then gives answers under way a short time to finish.
-pub async fn serve(listener: tokio::net::TcpListener, state: Arc<HttpState>) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, state: Arc<HttpState>) -> io::Result<()> {
     let (asked, late) = (state.parts.shutdown.clone(), state.parts.shutdown.clone());
     let server = axum::serve(listener::Bounded::new(listener), router(state)).with_graceful_shutdown(ended(asked));
     tokio::select! {
