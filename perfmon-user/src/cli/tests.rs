@@ -1,3 +1,4 @@
+//! Command lines to invocations and problems.
 use super::*;
 use crate::config::{Jsonl, TargetSpec, Tier, Ui};
 

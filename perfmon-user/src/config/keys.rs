@@ -8,7 +8,7 @@ use super::duration;
 use super::export_keys;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
 use super::node::{Checked, Node};
-use super::settings::{Config, EndpointRule, Jsonl, LogLevel, ServiceRule, Tier, Ui};
+use super::settings::{Config, EndpointRule, Jsonl, LogLevel, Secret, ServiceRule, Tier, Ui};
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -292,7 +292,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
             )
         },
         set: |config, node| token(node).map(|value| config.http.token = Some(value)),
-        show: |config| config.http.token.as_ref().map(|token| show_text(token)),
+        show: |config| config.http.token.as_ref().map(|token| show_text(token.expose())),
     },
     alert_keys::RULES,
     alert_keys::CHANNELS,
@@ -428,11 +428,11 @@ fn pattern(node: &Node) -> Checked<String> {
     }
 }
 
-fn token(node: &Node) -> Checked<String> {
+fn token(node: &Node) -> Checked<Secret> {
     let text = node.text()?;
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
     if text.len() >= 16 && printable {
-        Ok(text.into())
+        Ok(Secret::new(text))
     } else {
         node.fault("must have 16 characters or more, without spaces; try `openssl rand -hex 16`")
     }

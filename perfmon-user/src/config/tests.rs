@@ -1,3 +1,4 @@
+//! Layers, problems and what is printed.
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -148,8 +149,10 @@ fn the_printed_configuration_reads_back_to_the_same() {
 
 #[test]
 fn the_token_is_never_printed() {
-    let printed = print(&load(&file("http.token = 'very-secret-token-1'\n")).unwrap());
-    assert!(!printed.contains("very-secret"), "{printed}");
+    let loaded = load(&file("http.token = 'very-secret-token-1'\n")).unwrap();
+    assert_eq!(loaded.config.http.token.as_ref().map(Secret::expose), Some("very-secret-token-1"));
+    let printed = print(&loaded);
+    assert!(!printed.contains("very-secret") && !format!("{loaded:?}").contains("very-secret"), "{printed}");
     assert!(printed.contains("# token is set, not shown  # p.toml:1"), "{printed}");
 }
 

@@ -1,3 +1,4 @@
+//! The routes, asked through the router without a socket; `tests/live.rs` has the stream and the server on a real one.
 use std::collections::BTreeMap;
 
 use axum::body::Body;

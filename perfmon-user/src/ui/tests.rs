@@ -1,3 +1,4 @@
+//! Frames drawn into memory, keys pressed by hand.
 use std::sync::Arc;
 
 use ratatui::Terminal;
