@@ -141,8 +141,6 @@ pub const ABSENT: u32 = u32::MAX;
 pub struct KernelOffsets {
     /// `sock.__sk_common.skc_family`, u16.
     pub sock_family: u32,
-    /// `sock.__sk_common.skc_state`, u8.
-    pub sock_state: u32,
     /// `sock.__sk_common.skc_num`, u16: local port, host byte order.
     pub sock_local_port: u32,
     /// `sock.__sk_common.skc_dport`, u16: remote port, network byte order.
@@ -254,7 +252,7 @@ pub struct KernelOffsets {
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() % 4 == 0 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 236 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;

@@ -142,7 +142,7 @@ impl Copy {
 
 /// A number that is at most `PIECE`, in a way that the verifier sees: the compiler, which knows it already, must not drop the comparison.
 #[inline(always)]
-fn bounded(mut value: u64) -> u64 {
+pub fn bounded(mut value: u64) -> u64 {
     // SAFETY: a move onto itself, which the compiler cannot look into. (Without an instruction the line information would be refused.)
     unsafe { core::arch::asm!("{0} = {0}", inout(reg) value) };
     if value > u64::from(PIECE) { u64::from(PIECE) } else { value }

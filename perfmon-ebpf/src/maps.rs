@@ -1,4 +1,6 @@
 //! All maps and globals. Each says its key, its value, who writes, who removes, and why it has its size.
+pub mod tls;
+
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use perfmon_common::event::{ARGV_MAX, DataHeader, ExecHeader};
@@ -122,23 +124,29 @@ pub struct Position {
 
 /// What user space decided before loading.
 #[unsafe(no_mangle)]
-static SETTINGS: Settings =
+pub static SETTINGS: Settings =
     Settings { own_tgid: 0, watch: 0, follow: 0, watch_new: 0, request_budget: 0, response_budget: 0, operation_head: 0, tier3: 0 };
 
 /// The running kernel's offsets. All bits zero is a valid value of the type, and replaced by the loader.
 #[unsafe(no_mangle)]
 // SAFETY: integers only.
-static OFFSETS: KernelOffsets = unsafe { core::mem::zeroed() };
+pub static OFFSETS: KernelOffsets = unsafe { core::mem::zeroed() };
 
 /// This architecture's system calls.
 #[unsafe(no_mangle)]
 static SYSCALL_TABLE: SyscallTable = SyscallTable([0; SYSCALLS]);
 
-/// A field of the settings. The read is volatile since the loader, not the compiler, knows the value; the verifier then takes it as a constant.
+/// A value that the loader, not the compiler, knows: the read is volatile, and the verifier takes it as a constant.
+#[inline(always)]
+pub fn constant<T: Copy>(global: &'static T) -> T {
+    // SAFETY: a valid reference to plain integers that nobody writes once the program is loaded.
+    unsafe { core::ptr::read_volatile(global) }
+}
+
+/// A field of the settings.
 macro_rules! setting {
     ($field:ident) => {
-        // SAFETY: a static of plain integers.
-        unsafe { core::ptr::read_volatile(&raw const (*$crate::maps::settings()).$field) }
+        $crate::maps::constant(&$crate::maps::SETTINGS.$field)
     };
 }
 pub(crate) use setting;
@@ -146,21 +154,10 @@ pub(crate) use setting;
 /// A field of the kernel's offsets.
 macro_rules! offset {
     ($($field:tt)+) => {
-        // SAFETY: a static of plain integers.
-        unsafe { core::ptr::read_volatile(&raw const (*$crate::maps::offsets()).$($field)+) }
+        $crate::maps::constant(&$crate::maps::OFFSETS.$($field)+)
     };
 }
 pub(crate) use offset;
-
-#[inline(always)]
-pub fn settings() -> *const Settings {
-    &raw const SETTINGS
-}
-
-#[inline(always)]
-pub fn offsets() -> *const KernelOffsets {
-    &raw const OFFSETS
-}
 
 /// What system call `number` does with sockets.
 #[inline(always)]

@@ -1,5 +1,5 @@
 //! A finished socket operation → the socket's state and events. The one body behind all tiers: they differ in how they learn of it.
-use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use perfmon_common::event::*;
 use perfmon_common::map::*;
@@ -8,7 +8,7 @@ use crate::filter::Caller;
 use crate::maps::{Buffers, MODES, SOCKETS, Scratch};
 use crate::sock::{AF_UNIX, Sock};
 use crate::task::{self, Call};
-use crate::{capture, emit, sock, user_buf};
+use crate::{capture, emit, maps, sock, user_buf};
 
 /// Out-of-band data: no part of the stream.
 const MSG_OOB: u32 = 0x1;
@@ -41,6 +41,7 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     let Some(state) = tenant(op, caller.tgid, now) else { return };
+    maps::tls::note(caller.thread, op.sock.0, state.inode);
     find_buffers(op, caller, call, scratch);
     let Buffers { count, capacity } = user_buf::found(scratch);
     if ended && capacity == 0 {
@@ -55,24 +56,8 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
     if mode == MODE_OFF || !announced(op.sock, state, caller.tgid) {
         return;
     }
-    let header = DataHeader {
-        kind: KIND_DATA,
-        captured_len: 0,
-        sock: op.sock.0,
-        time_ns: now,
-        arrival_ns: arrival,
-        offset,
-        total_len: op.len,
-        piece_offset: 0,
-        tgid: caller.tgid,
-        thread: caller.thread,
-        inode: state.inode,
-        syscall: call.number,
-        direction: op.direction,
-        flags: 0,
-    };
     // SAFETY: this CPU's scratch.
-    unsafe { (*scratch).header = header };
+    unsafe { (*scratch).header = header(op, caller, call, state.inode, now, offset, arrival) };
     if ended {
         return capture::header_only(scratch, DATA_EOF);
     }
@@ -86,11 +71,33 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
     }
 }
 
+/// The header of the operation's records; what differs between its pieces is filled in later.
+#[inline(always)]
+fn header(op: Operation, caller: Caller, call: Call, inode: u32, time_ns: u64, offset: u64, arrival_ns: u64) -> DataHeader {
+    DataHeader {
+        kind: KIND_DATA,
+        captured_len: 0,
+        sock: op.sock.0,
+        time_ns,
+        arrival_ns,
+        offset,
+        total_len: op.len,
+        piece_offset: 0,
+        tgid: caller.tgid,
+        thread: caller.thread,
+        inode,
+        syscall: call.number,
+        direction: op.direction,
+        flags: 0,
+    }
+}
+
 /// The state of the socket: that of the connection that has the address now. `None` for sockets that are not reported.
 #[inline(always)]
 fn tenant(op: Operation, tgid: u32, now: u64) -> Option<&'static mut SocketState> {
     // SAFETY: a live map value; races between threads on one socket may lose a count, never memory.
     let known = SOCKETS.get_ptr_mut(op.sock.0).map(|state| unsafe { &mut *state });
+    let is_new = known.is_none();
     if let Some(state) = known {
         let inode = op.sock.inode();
         if state.inode == inode && inode != 0 {
@@ -110,7 +117,8 @@ fn tenant(op: Operation, tgid: u32, now: u64) -> Option<&'static mut SocketState
     if op.len == 0 || !op.sock.is_stream() || !op.sock.is_open_file() {
         return None;
     }
-    create(op.sock, fresh(op.sock.inode(), tgid, unix_role(op.sock), 0, now))
+    let flags = if is_new { BPF_NOEXIST } else { BPF_ANY };
+    create(op.sock, fresh(op.sock.inode(), tgid, unix_role(op.sock), 0, now), flags)
 }
 
 /// The role of a unix socket; TCP sockets that got here were open before.
@@ -145,15 +153,16 @@ pub fn fresh(inode: u32, tgid: u32, role: u8, flags: u8, now: u64) -> SocketStat
     }
 }
 
-/// Puts a state into the table, in place of an earlier tenant's.
+/// Puts a state into the table: in place of an earlier tenant's, or (`BPF_NOEXIST`) unless another thread just did the same.
 #[inline(always)]
-pub fn create(sock: Sock, state: SocketState) -> Option<&'static mut SocketState> {
-    if SOCKETS.insert(sock.0, state, u64::from(BPF_ANY)).is_err() {
-        emit::lost(LOST_SOCKET_TABLE);
-        return None;
-    }
+pub fn create(sock: Sock, state: SocketState, flags: u32) -> Option<&'static mut SocketState> {
+    let refused = SOCKETS.insert(sock.0, state, flags.into()).is_err();
     // SAFETY: a live map value.
-    SOCKETS.get_ptr_mut(sock.0).map(|state| unsafe { &mut *state })
+    let state = SOCKETS.get_ptr_mut(sock.0).map(|state| unsafe { &mut *state });
+    if refused && state.is_none() {
+        emit::lost(LOST_SOCKET_TABLE);
+    }
+    state
 }
 
 /// Finds the user's buffers, and the place in a message vector.

@@ -1,4 +1,4 @@
-//! Reads of `struct sock` and what hangs on it. Offsets come from `KernelOffsets` and are used nowhere else but here and in `task`.
+//! Reads of `struct sock` and what hangs on it: the only place that knows of its members. Offsets come from `KernelOffsets`.
 //! Fields are copied with `bpf_probe_read_kernel`: a raw tracepoint gives plain addresses.
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_kernel_buf, generated};
 use perfmon_common::event::{OpenHeader, UNIX_PATH_MAX};

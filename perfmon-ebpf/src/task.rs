@@ -34,12 +34,6 @@ impl Typed {
         Typed(unsafe { self.load(offset) })
     }
 
-    /// Whether it is the null pointer.
-    #[inline(always)]
-    pub fn is_null(self) -> bool {
-        self.0.is_null()
-    }
-
     /// Its address.
     #[inline(always)]
     pub fn address(self) -> u64 {

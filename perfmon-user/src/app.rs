@@ -1,4 +1,6 @@
 //! Builds the stages, owns their channels and the order of their end. All that a command does beside reading its arguments begins here.
+mod alerts;
+mod ask;
 mod capture;
 mod check;
 mod display;
@@ -7,6 +9,7 @@ mod logging;
 mod own;
 mod recorder;
 mod replay;
+mod report;
 mod run;
 mod sampler;
 mod telemetry;
@@ -15,6 +18,7 @@ mod top;
 use std::process::ExitCode;
 
 use crate::cli::{EXIT_USAGE, Invocation};
+use crate::config::Config;
 use crate::probe::ProbeError;
 
 /// Failed while running.
@@ -63,9 +67,11 @@ impl Failure {
 pub fn start(invocation: Invocation) -> ExitCode {
     let result = match invocation {
         Invocation::Run { config, command } => run::run(&config, &command, None),
-        Invocation::Record { config, output } => run::run(&config, &[], Some(&output)),
+        Invocation::Record { config, output } => run::run(&Config { no_store: true, ..*config }, &[], Some(&output)),
         Invocation::Replay { config, file } => replay::replay(&config, &file),
         Invocation::Check { config, json } => check::check(&config, json),
+        Invocation::Alerts { url, config, action } => ask::alerts(&url, &config, &action),
+        Invocation::Report { config, period, format, output } => report::report(&config, period, format, output.as_deref()),
         Invocation::Print(text) => print(&text),
         Invocation::Top { url, named, config } => top::top(&config, &url, named),
     };

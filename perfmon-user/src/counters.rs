@@ -94,4 +94,24 @@ counters! {
     export_items_dropped,
     /// Spans, points and log records that a receiver refused for good.
     export_items_refused,
+    /// Alerts that did not begin because too many were open.
+    alerts_refused,
+    /// News of alerts that a channel did not take because too much waited for it.
+    notifications_dropped,
+    /// News of alerts that a channel failed to deliver after all attempts.
+    notifications_failed,
+    /// Records that are not in the history on disk because its queue was full or the file could not be written.
+    store_dropped,
+    /// Cells and records removed from the history on disk before their time because the file was full.
+    store_pruned,
+    /// Slow and failed requests not kept one by one because there were too many; they are in the figures.
+    store_requests_skipped,
+    /// Cells of the history on disk that could not be read and were begun anew.
+    store_cells_damaged,
+    /// Connections that were recognised as TLS.
+    tls_connections,
+    /// TLS objects forgotten because there were too many.
+    tls_objects_evicted,
+    /// Bytes of plaintext whose connection never became known.
+    tls_bytes_unplaced,
 }

@@ -13,6 +13,7 @@ pub mod host;
 pub mod http;
 pub mod limits;
 pub mod llm;
+pub mod names;
 pub mod pipeline;
 pub mod probe;
 pub mod proto;

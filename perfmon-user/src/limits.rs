@@ -84,3 +84,29 @@ pub const EXPORT_SPANS: usize = 10_000;
 pub const EXPORT_REQUEST_SPANS: usize = 4_000;
 /// Alerts and findings whose state is remembered, so that it is told once.
 pub const EXPORT_TOLD: usize = 10_000;
+/// Alerts that are open at once; a further one is refused and counted.
+pub const ALERTS_OPEN: usize = 1_000;
+/// Alerts that are over and still listed.
+pub const ALERTS_RESOLVED: usize = 100;
+/// Silences at once.
+pub const SILENCES: usize = 100;
+/// Pieces of news that wait for one channel; a further one is refused and counted.
+pub const CHANNEL_QUEUE: usize = 64;
+/// Series of the history on disk; further ones are added up in one series `(other)` a service.
+pub const STORE_SERIES: usize = 20_000;
+/// Cells, and records, that wait for a file that cannot be written; more are dropped and counted.
+pub const STORE_PENDING: usize = 20_000;
+/// Slow and failed requests kept one by one of one transaction, about a second.
+pub const STORE_REQUESTS: usize = 200;
+/// Points of one answer of `/api/v1/history`.
+pub const HISTORY_POINTS: u64 = 10_000;
+/// Different TLS libraries that are probed.
+pub const TLS_LIBRARIES: usize = 256;
+/// TLS objects whose socket is known or looked for.
+pub const TLS_OBJECTS: usize = 65_536;
+/// Plaintext that waits for its socket: bytes of one object, and of all.
+pub const TLS_HELD_BYTES: usize = 256 * 1024;
+/// See `TLS_HELD_BYTES`.
+pub const TLS_HELD_BYTES_IN_ALL: usize = 16 << 20;
+/// Writes of a thread that wait for the send that carries them.
+pub const TLS_WRITES_WAITING: usize = 64;

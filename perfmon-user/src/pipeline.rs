@@ -1,23 +1,26 @@
 //! The front half as one synchronous, pure function: events in, records and wishes out. No tokio, no aya, no clock, no file, so that it
 //! runs the same under unit tests, replay, fuzzing, benchmarks and on the ring. Times are an argument; `wall_at_boot_ns` maps them to
 //! wall time.
+mod cipher;
 mod exchange;
 mod intern;
 mod minds;
 mod people;
 mod speech;
+mod tls;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use crate::counters::Counters;
 use crate::agent::ProcessEnd;
+use crate::counters::Counters;
 use crate::decode::{Event, Exit, Role, SocketKey, decode};
 use crate::limits::IN_FLIGHT;
 use crate::proto::{Demand, Pending};
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
-use crate::track::{Connection, Step, Tracker};
+use crate::track::tls::{Binder, TlsObject};
+use crate::track::{Connection, Ending, Step, Tracker};
 
 use exchange::Context;
 use intern::Interner;
@@ -39,6 +42,10 @@ pub struct Out {
 pub enum Wish {
     /// Change the capture mode of a socket.
     Capture(SocketKey, Capture),
+    /// Change the capture mode of a TLS library's object.
+    CaptureTls(TlsObject, Capture),
+    /// This process uses TLS: look for its library.
+    WatchTls(u32),
     /// Say who this process is (`Pipeline::describe`).
     Describe(Newcomer),
 }
@@ -83,6 +90,7 @@ pub struct Newcomer {
 #[derive(Debug)]
 pub struct Pipeline {
     tracker: Tracker<Speech>,
+    binder: Binder,
     people: People,
     names: Interner,
     minds: Minds,
@@ -100,6 +108,7 @@ impl Pipeline {
     pub fn new(counters: Arc<Counters>, wall_at_boot_ns: u64) -> Self {
         Self {
             tracker: Tracker::new(counters.clone()),
+            binder: Binder::new(counters.clone()),
             people: People::new(counters.clone()),
             names: Interner::default(),
             minds: Minds::new(counters.clone()),
@@ -127,11 +136,14 @@ impl Pipeline {
         if let Event::Data(data) = event {
             self.people.meet(data.pid, out);
         }
-        let (tracker, context) = &mut self.parts();
-        let visit = &mut |connection: &mut Connection<Speech>, step: Step<'_>| speech::advance(connection, step, context, out);
+        let (tracker, binder, context) = &mut self.parts();
+        let visit = &mut |connection: &mut Connection<Speech>, step: Step<'_>| advance(connection, step, binder, context, out);
         match event {
             Event::Open(open) => tracker.open(open.clone(), visit),
-            Event::Data(data) => tracker.data(data, visit),
+            Event::Data(data) => {
+                tracker.data(data, visit);
+                tls::sent(binder, data, tracker, context, out);
+            }
             Event::State(state) => tracker.state(state, visit),
             Event::Exit(exit) => {
                 tracker.exit(exit.pid, exit.time_ns, visit);
@@ -139,8 +151,7 @@ impl Pipeline {
             }
             Event::Exec(exec) => self.people.executed(exec),
             Event::Fork(fork) => self.people.forked(fork),
-            // The TLS libraries' plaintext is not attached yet.
-            Event::Tls(_) => {}
+            Event::Tls(call) => tls::call(binder, call, tracker, context, out),
         }
     }
 
@@ -166,14 +177,14 @@ impl Pipeline {
 
     /// The end of a recording or of capture: what is open is given up.
     pub fn finish(&mut self, now_ns: u64, out: &mut Out) {
-        let (tracker, context) = &mut self.parts();
-        tracker.clear(now_ns, &mut |connection, step| speech::advance(connection, step, context, out));
+        let (tracker, binder, context) = &mut self.parts();
+        tracker.clear(now_ns, &mut |connection, step| advance(connection, step, binder, context, out));
     }
 
     /// The table of connections, and what the making of records needs beside it.
-    fn parts(&mut self) -> (&mut Tracker<Speech>, Context<'_>) {
-        let Self { tracker, people, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
-        (tracker, Context { people, names, minds, connections, counters, wall_at_boot_ns: *wall_at_boot_ns })
+    fn parts(&mut self) -> (&mut Tracker<Speech>, &mut Binder, Context<'_>) {
+        let Self { tracker, binder, people, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
+        (tracker, binder, Context { people, names, minds, connections, counters, wall_at_boot_ns: *wall_at_boot_ns })
     }
 
     fn left(&mut self, exit: &Exit) {
@@ -183,8 +194,10 @@ impl Pipeline {
 
     fn expire(&mut self, now_ns: u64, out: &mut Out) {
         self.people.expire(now_ns);
-        let (tracker, context) = &mut self.parts();
-        tracker.expire(now_ns, |connection| connection.state.is_busy(), &mut |connection, step| speech::advance(connection, step, context, out));
+        self.binder.expire(now_ns);
+        let (tracker, binder, context) = &mut self.parts();
+        let visit = &mut |connection: &mut Connection<Speech>, step: Step<'_>| advance(connection, step, binder, context, out);
+        tracker.expire(now_ns, |connection| connection.state.is_busy(), visit);
     }
 
     fn gauges(&self, now_ns: u64) -> Gauges {
@@ -207,5 +220,15 @@ impl Pipeline {
         gauges.in_flight.sort_by_key(|in_flight| in_flight.since);
         gauges.in_flight.truncate(IN_FLIGHT);
         gauges
+    }
+}
+
+/// Takes a connection's next step. A socket that sends no more has no TLS object any more: its address may be another's next.
+fn advance(connection: &mut Connection<Speech>, step: Step<'_>, binder: &mut Binder, context: &mut Context<'_>, out: &mut Out) {
+    speech::advance(connection, step, context, out);
+    if let Step::Ended { ending, .. } = step
+        && ending != Ending::PeerClosed
+    {
+        binder.closed(connection.key.sock);
     }
 }

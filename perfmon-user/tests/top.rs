@@ -1,8 +1,11 @@
 //! `perfmon top` against the HTTP server of this crate: the names that one writes are the names that the other reads.
+#![expect(clippy::unwrap_used, reason = "a test may fail where it likes")]
 use std::sync::Arc;
 use std::time::Duration;
 
 use perfmon_user::aggregate::snapshot::{EndpointRow, Latency, Snapshot, Totals, Window, WindowView};
+use perfmon_user::alert::{Desk, Patience};
+use perfmon_user::config::Config;
 use perfmon_user::counters::Counters;
 use perfmon_user::http::{Access, HttpState, Parts, Readiness, SelfReport, serve};
 use perfmon_user::record::{Gauges, TargetCoverage, WallTime};
@@ -67,6 +70,7 @@ async fn start(snapshot: Snapshot) -> (String, watch::Sender<bool>, watch::Sende
         self_report: Box::new(SelfReport::default),
         readiness: Box::new(Readiness::default),
         now: || WallTime(0),
+        alerts: Desk::new(&Config::default().alerts.settings(), Vec::new(), Patience::default(), Arc::default()).unwrap(),
         shutdown: asked,
     });
     tokio::spawn(serve(listener, state));

@@ -91,25 +91,25 @@ impl Client {
     /// What they need.
     pub const NEEDS: [Need; 3] = [Need::Program("curl"), Need::Program("node"), Need::Python];
 
-    /// Its `User-Agent`, by which its records are told from others'.
-    pub fn agent(self) -> &'static str {
+    /// A short name.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Curl => "tests-curl",
-            Self::Requests => "tests-requests",
-            Self::Fetch => "tests-fetch",
-            Self::Wire => "tests-wire",
+            Self::Curl => "curl",
+            Self::Requests => "requests",
+            Self::Fetch => "fetch",
+            Self::Wire => "wire",
         }
     }
 
-    /// Makes the calls on a port of 127.0.0.1.
-    pub fn run(self, port: u16, calls: &[Call]) -> Result<Vec<Logged>> {
+    /// Makes the calls on a port of 127.0.0.1; by its `User-Agent` a run's records are told from others'.
+    pub fn run(self, port: u16, agent: &str, calls: &[Call]) -> Result<Vec<Logged>> {
         let url = format!("http://127.0.0.1:{port}");
         let script = |name: &str| workspace().join("tests/clients").join(name);
         let log = match self {
-            Self::Curl => curl(&url, calls, self.agent())?,
-            Self::Requests => scripted(Command::new(python()).arg(script("requests_client.py")).args([&url, self.agent()]), calls)?,
-            Self::Fetch => scripted(Command::new("node").arg(script("fetch_client.mjs")).args([&url, self.agent()]), calls)?,
-            Self::Wire => bare(port, calls, self.agent())?,
+            Self::Curl => curl(&url, calls, agent)?,
+            Self::Requests => scripted(Command::new(python()).arg(script("requests_client.py")).args([url.as_str(), agent]), calls)?,
+            Self::Fetch => scripted(Command::new("node").arg(script("fetch_client.mjs")).args([url.as_str(), agent]), calls)?,
+            Self::Wire => bare(port, calls, agent)?,
         };
         ensure!(log.len() == calls.len(), "{self:?} made {} calls and logged {}", calls.len(), log.len());
         Ok(log)

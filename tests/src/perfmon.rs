@@ -19,9 +19,9 @@ use crate::{free_port, need, wait_until, wire, workspace};
 
 static TURN: Mutex<()> = Mutex::new(());
 
-/// The binary: `PERFMON_BIN`, else the newest one that cargo built.
+/// The binary: `TESTED_PERFMON`, else the newest one that cargo built.
 pub fn binary() -> PathBuf {
-    if let Some(binary) = std::env::var_os("PERFMON_BIN") {
+    if let Some(binary) = std::env::var_os("TESTED_PERFMON") {
         return binary.into();
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);

@@ -25,7 +25,7 @@ fn all_clients_get_the_same_from_each_server() -> Result<()> {
         let server = Server::start(kind)?;
         let calls = plan(kind.dynamic);
         let answers = |client: Client| -> Result<Vec<(u16, u64)>> {
-            Ok(client.run(server.port, &calls)?.iter().map(|got| (got.status, got.size)).collect())
+            Ok(client.run(server.port, client.name(), &calls)?.iter().map(|got| (got.status, got.size)).collect())
         };
         let wire = answers(Client::Wire)?;
         assert!(wire.contains(&(200, 1_000)) && wire.iter().any(|got| got.0 == 404), "{}: {wire:?}", kind.name);

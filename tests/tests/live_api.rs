@@ -29,7 +29,7 @@ fn every_view_shows_what_the_client_did() -> Result<()> {
     }
     let server = Server::start(server::NODE)?;
     let perfmon = Perfmon::start(&["--port", &server.port.to_string()])?;
-    Client::Curl.run(server.port, &calls())?;
+    Client::Curl.run(server.port, "curl", &calls())?;
     let summary =
         wait_until(10, || Ok(Some(perfmon.api("/api/v1/summary?window=5m")?).filter(|s| number(s, "/requests").is_ok_and(|n| n >= 80.0))))?;
     let summary = summary.context("80 requests never arrived in the summary")?;

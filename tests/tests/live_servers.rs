@@ -4,7 +4,7 @@ use anyhow::Result;
 use perfmon_tests::client::{Call, Client, Logged, SLEEP, logged_facts, plan, recorded_facts};
 use perfmon_tests::need::{Need, missing};
 use perfmon_tests::perfmon::Perfmon;
-use perfmon_tests::record::{Request, assert_same_percentiles};
+use perfmon_tests::record::{Request, different_percentiles};
 use perfmon_tests::server::{self, Kind, Server};
 
 #[test]
@@ -61,17 +61,33 @@ fn matrix(kind: Kind) -> Result<()> {
     let perfmon = Perfmon::start(&[])?;
     let calls = plan(kind.dynamic);
     for client in Client::ALL {
-        let log = client.run(server.port, &calls)?;
-        for side in ["server", "client"] {
-            let ours = |r: &Request| r.about(server.port) && r.side == side && r.user_agent.as_deref() == Some(client.agent());
-            let records = perfmon.wait_for(calls.len(), ours)?;
-            let what = format!("{} with {client:?}, {side} side", kind.name);
-            compare(&what, &records, &calls, &log);
-            compare_times(&what, client, &records, &calls, &log);
+        // Counts and sizes must be right each time. Times may differ once because the scheduler hit the client's side of the socket
+        // alone; a fault of perfmon is there in all three attempts.
+        let mut different = Vec::new();
+        for attempt in 1..=3 {
+            different = observe(&perfmon, &server, client, &format!("{}-{attempt}", client.name()), &calls)?;
+            if different.is_empty() {
+                break;
+            }
         }
+        assert!(different.is_empty(), "three times: {different:#?}");
     }
     assert_eq!(perfmon.lost()?, 0, "events were lost");
     perfmon.stop().map(drop)
+}
+
+/// One client's calls: the records of both sides must equal its log; gives where their times differ.
+fn observe(perfmon: &Perfmon, server: &Server, client: Client, agent: &str, calls: &[Call]) -> Result<Vec<String>> {
+    let log = client.run(server.port, agent, calls)?;
+    let mut different = Vec::new();
+    for side in ["server", "client"] {
+        let ours = |r: &Request| r.about(server.port) && r.side == side && r.user_agent.as_deref() == Some(agent);
+        let records = perfmon.wait_for(calls.len(), ours)?;
+        let what = format!("{} with {client:?}, {side} side", server.kind.name);
+        compare(&what, &records, calls, &log);
+        different.extend(compare_times(&what, client, &records, calls, &log));
+    }
+    Ok(different)
 }
 
 /// Counts, statuses, sizes, exactly; and that nothing failed, was guessed or missed.
@@ -88,7 +104,8 @@ fn compare(what: &str, records: &[Request], calls: &[Call], log: &[Logged]) {
 }
 
 /// The sleeping calls with every client; all calls with the one whose clock stands right at its socket.
-fn compare_times(what: &str, client: Client, records: &[Request], calls: &[Call], log: &[Logged]) {
+fn compare_times(what: &str, client: Client, records: &[Request], calls: &[Call], log: &[Logged]) -> Vec<String> {
+    let mut different = Vec::new();
     let times = |keep: &dyn Fn(&str) -> bool| -> (Vec<f64>, Vec<f64>) {
         let seen = records.iter().filter(|record| record.path.as_deref().is_some_and(keep));
         let logged = calls.iter().zip(log).filter(|(call, _)| keep(&call.path));
@@ -96,10 +113,11 @@ fn compare_times(what: &str, client: Client, records: &[Request], calls: &[Call]
     };
     let (seen, logged) = times(&|path| path == SLEEP);
     if !logged.is_empty() {
-        assert_same_percentiles(&format!("{what}, {SLEEP}"), &seen, &logged);
+        different.extend(different_percentiles(&format!("{what}, {SLEEP}"), &seen, &logged));
     }
     if client == Client::Wire {
         let (seen, logged) = times(&|_| true);
-        assert_same_percentiles(what, &seen, &logged);
+        different.extend(different_percentiles(what, &seen, &logged));
     }
+    different
 }

@@ -9,7 +9,7 @@ use perfmon_tests::client::{Call, Client};
 use perfmon_tests::need::{self, Need, missing};
 use perfmon_tests::perfmon::{Perfmon, binary, binary_for_everybody, perfmon};
 use perfmon_tests::process::{Running, signal};
-use perfmon_tests::record::{Request, requests, substances};
+use perfmon_tests::record::{Request, different_percentiles, requests, substances};
 use perfmon_tests::server::{self, Server};
 use perfmon_tests::{wait_until, workspace};
 
@@ -28,12 +28,11 @@ fn a_recorded_session_replays_to_the_same_records() -> Result<()> {
     let live = Perfmon::start(&[])?;
     let mut record = perfmon(&["record", "-o"]);
     let mut recording = Running::start(record.arg(&events), &folder.path().join("record.log"))?;
-    wait_until(10, || Ok(events.metadata().is_ok_and(|file| file.len() > 0).then_some(())))?.context(recording.log())?;
-    std::thread::sleep(std::time::Duration::from_secs(1)); // the file is there before the last probe is
+    wait_until(15, || Ok((!recording.log().is_empty()).then_some(())))?.context("`perfmon record` never said that it records")?;
 
     let calls: Vec<Call> = (0..30).flat_map(|_| [Call::get("/hello"), Call::get("/bytes/1000"), Call::get("/missing")]).collect();
     for (server, client) in [&nginx, &uvicorn].into_iter().flat_map(|server| Client::ALL.map(|client| (server, client))) {
-        client.run(server.port, &calls)?;
+        client.run(server.port, client.name(), &calls)?;
     }
     let expected = 2 * 2 * Client::ALL.len() * calls.len();
     let seen = live.wait_for(expected, ours)?;
@@ -46,7 +45,9 @@ fn a_recorded_session_replays_to_the_same_records() -> Result<()> {
     let replayed: Vec<Request> = replay(&copy, &events, need::is_root())?.into_iter().filter(ours).collect();
     assert_eq!(seen.len(), expected);
     assert_eq!(substances(&replayed), substances(&seen));
-    assert_eq!(times(&replayed), times(&seen), "times come from the kernel's events, so they are the same too");
+    // Two perfmons have two sets of kernel programs, which read the clock one after the other.
+    let durations = |records: &[Request]| -> Vec<f64> { records.iter().filter_map(|record| record.response_time_ms).collect() };
+    assert_eq!(different_percentiles("replayed", &durations(&replayed), &durations(&seen)), None);
     Ok(())
 }
 
@@ -97,12 +98,12 @@ fn what_is_no_recording_is_refused_with_a_word() -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("noise.perfmon");
-    for bytes in [&b""[..], b"not a recording at all", b"perfmon\x01\xff\xff\xff\xff\x01"] {
+    for bytes in [&b""[..], b"not a recording at all", b"perfmon\x01\xff\xff\xff\xff\x01ninebytes, more than a frame's head"] {
         std::fs::write(&file, bytes)?;
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644))?;
         let output = Command::new(binary()).arg("replay").arg(&file).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && said.contains("recording"), "{} {said}", output.status);
+        assert!(!output.status.success() && said.contains("recording"), "{bytes:?}: {} {said}", output.status);
         assert!(!said.contains("panicked"), "{said}");
     }
     Ok(())

@@ -34,7 +34,7 @@ fn seen_by(tier: &str, kind: Kind) -> Result<Vec<String>> {
         calls.extend([Call::post("/echo", 50_000), Call::get("/stream/5"), Call::get("/status/204")]);
     }
     for client in Client::ALL {
-        client.run(server.port, &calls)?;
+        client.run(server.port, client.name(), &calls)?;
     }
     let mut wire = Wire::connect("127.0.0.1", server.port)?;
     wire.send("GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20).as_bytes())?;

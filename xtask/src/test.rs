@@ -69,7 +69,7 @@ fn live(args: &Args, total: &mut Total) -> Result<bool> {
     let binary = shell::build_perfmon()?;
     say("live tests");
     let mut command = cargo();
-    command.args(["test", "--package", "perfmon-tests", "--no-fail-fast"]).env("PERFMON_BIN", binary);
+    command.args(["test", "--package", "perfmon-tests", "--no-fail-fast"]).env("TESTED_PERFMON", binary);
     command.args(LIVE.iter().flat_map(|name| ["--test", name])).args(&args.filter);
     cargo_test(command.args(["--", "--test-threads=1"]), total)
 }

@@ -1,7 +1,6 @@
 //! When data arrives. Hooks: raw tracepoint `sk_data_ready` (Linux 6.3; TCP and unix sockets), else `tcp_probe` (each TCP segment of
 //! an established connection). Records nothing: stamps the state of a known socket, which the next receive reports. Misses the first
 //! bytes of sockets that were not known then: connections older than perfmon, and new unix sockets.
-use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;

@@ -4,3 +4,4 @@ mod process;
 mod sock_io;
 mod sock_state;
 mod sys_exit;
+mod tls;

@@ -1,6 +1,5 @@
 //! Processes. Hooks: raw tracepoints `sched_process_exec`, `sched_process_fork`, `sched_process_exit`. Records: every exec with its
 //! arguments, every new process (not threads), the end of a process with what it used; keeps the table of watched processes.
-use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_ktime_get_boot_ns, bpf_probe_read_user};
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_probe_read_kernel};
 use aya_ebpf::macros::raw_tracepoint;

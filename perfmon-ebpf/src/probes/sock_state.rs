@@ -1,7 +1,7 @@
 //! The life of TCP connections. Hooks: raw tracepoints `inet_sock_set_state` (Linux 4.16), `tcp_destroy_sock`, `tcp_receive_reset`,
 //! `tcp_send_reset` (4.16); in any context. Records: LISTEN, the ends of both directions and of the connection, for sockets that user
 //! space knows. Keeps: who began a connection and when it was established, before the first byte. Unix sockets have no such hooks.
-use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -97,7 +97,7 @@ fn listens(sock: Sock, old: i32) {
 fn connects(sock: Sock) {
     let caller = filter::caller();
     if filter::is_watched(caller.tgid) {
-        create(sock, fresh(sock.inode(), caller.tgid, ROLE_CLIENT, 0, now()));
+        create(sock, fresh(sock.inode(), caller.tgid, ROLE_CLIENT, 0, now()), BPF_ANY);
     }
 }
 
@@ -112,7 +112,7 @@ fn connected(sock: Sock) {
 /// Before accept(): no process has the socket yet, so which one will is not known here.
 #[inline(always)]
 fn accepted(sock: Sock) {
-    create(sock, fresh(0, 0, ROLE_SERVER, SOCKET_SEEN_OPEN, now()));
+    create(sock, fresh(0, 0, ROLE_SERVER, SOCKET_SEEN_OPEN, now()), BPF_ANY);
 }
 
 /// An end of one direction.
@@ -126,8 +126,16 @@ fn changes(sock: Sock, old: i32, new: i32) {
 }
 
 /// The connection is over, unless the process can still read what arrived before: then it is over when the socket is destroyed.
+/// Straight from a state in which both directions were open, or this side's was, it is a reset: the peer's, which was seen before,
+/// or this side's, which is sent after this.
 #[inline(always)]
 fn closes(sock: Sock, old: i32) {
+    if matches!(old, ESTABLISHED | CLOSE_WAIT)
+        && let Some(state) = state_of(sock)
+        && state.flags & SOCKET_PEER_RESET == 0
+    {
+        state.flags |= SOCKET_LOCAL_RESET;
+    }
     if !(sock.has_unread() && sock.is_open_file()) {
         ends(sock, old);
     }

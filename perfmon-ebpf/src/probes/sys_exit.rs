@@ -1,7 +1,6 @@
 //! Capture tier 3. Hook: raw tracepoint `sys_exit`, in the calling thread; the saved registers still hold the arguments. Records the same
 //! operations as tier 1 where that is missing. Misses: io_uring, system calls of 32-bit programs, operations of the kernel for itself.
 //! Several messages of a sendmmsg or recvmmsg are one operation without payload. Costs every system call of the host a little.
-use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use perfmon_common::event::{DIRECTION_IN, DIRECTION_OUT};

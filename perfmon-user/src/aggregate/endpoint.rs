@@ -10,6 +10,7 @@ mod cache;
 pub mod learn;
 mod rule;
 pub mod segment;
+mod slab;
 pub mod template;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use self::cache::PathCache;
 use self::learn::Tree;
 use self::rule::Rules;
 pub use self::rule::{EndpointRule, RuleError};
+use self::slab::Slab;
 use crate::limits;
 use crate::record::{Origin, Request};
 
@@ -351,52 +353,6 @@ impl Endpoints {
     pub fn memory_bytes(&self) -> usize {
         let nodes: usize = self.services.iter().flat_map(|service| service.trees.values()).map(Tree::nodes).sum();
         nodes * 160 + self.rows.len() * 256 + 2 * limits::PATHS_REMEMBERED * 96
-    }
-}
-
-/// Things by number; numbers of removed ones are used again.
-#[derive(Debug)]
-struct Slab<T> {
-    slots: Vec<Option<T>>,
-    free: Vec<u32>,
-}
-
-impl<T> Default for Slab<T> {
-    fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
-    }
-}
-
-impl<T> Slab<T> {
-    fn insert(&mut self, value: T) -> u32 {
-        if let Some(number) = self.free.pop() {
-            self.slots[number as usize] = Some(value);
-            return number;
-        }
-        self.slots.push(Some(value));
-        self.slots.len() as u32 - 1
-    }
-
-    fn get(&self, number: u32) -> Option<&T> {
-        self.slots.get(number as usize)?.as_ref()
-    }
-
-    fn get_mut(&mut self, number: u32) -> Option<&mut T> {
-        self.slots.get_mut(number as usize)?.as_mut()
-    }
-
-    fn remove(&mut self, number: u32) -> Option<T> {
-        let value = self.slots.get_mut(number as usize)?.take();
-        self.free.extend(value.is_some().then_some(number));
-        value
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &T> {
-        self.slots.iter().flatten()
-    }
-
-    fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
     }
 }
 

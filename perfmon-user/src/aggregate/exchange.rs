@@ -251,11 +251,6 @@ pub fn mean_ms(sum_ns: u64, count: u64) -> Option<f64> {
     sum_ns.checked_div(count).map(ms)
 }
 
-/// Mean of anything else.
-pub fn mean(sum: u64, count: u64) -> Option<f64> {
-    ratio(sum, count)
-}
-
 /// `part` ÷ `whole`, `None` of nothing.
 pub fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)

@@ -49,7 +49,7 @@ pub struct Merger<C, const H: usize> {
     counts: C,
     rate_peak_milli: u64,
     concurrency_peak: u64,
-    shapes: [hdrhistogram::Histogram<u64>; H],
+    shapes: [hdrhistogram::Histogram<u32>; H],
 }
 
 impl<C: Counts, const H: usize> Default for Merger<C, H> {
@@ -65,7 +65,7 @@ impl<C: Counts, const H: usize> Merger<C, H> {
         self.counts.merge(&tally.counts);
         self.peaks(tally.rate_peak_milli, tally.concurrency_peak);
         for (hdr, shape) in self.shapes.iter_mut().zip(&tally.shapes) {
-            shape.each(|index, count| hdr.saturating_record_n(histogram::middle_of(index), u64::from(count)));
+            shape.each(|index, count| hdr.saturating_record_n(histogram::middle_of(index), count));
         }
     }
 
@@ -77,7 +77,7 @@ impl<C: Counts, const H: usize> Merger<C, H> {
         let (rate, concurrency) = (reader.next().unwrap_or(0), reader.next().unwrap_or(0));
         self.peaks(rate, concurrency);
         for hdr in &mut self.shapes {
-            histogram::read(&mut reader, |index, count| hdr.saturating_record_n(histogram::middle_of(index), u64::from(count)));
+            histogram::read(&mut reader, |index, count| hdr.saturating_record_n(histogram::middle_of(index), count));
         }
     }
 

@@ -17,7 +17,7 @@ mod row;
 mod sample;
 pub mod snapshot;
 mod tally;
-mod varint;
+pub mod varint;
 mod view;
 mod window;
 

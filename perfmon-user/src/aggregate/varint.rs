@@ -28,6 +28,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Next integer.
+    #[expect(clippy::should_implement_trait, reason = "bytes that are over and bytes that are broken are no end of an iterator")]
     pub fn next(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use perfmon_common::map::{MODE_COUNT, MODE_FULL, MODE_HEAD, MODE_OFF};
+use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::{self, ClockOffset};
 use crate::counters::Counters;
 use crate::decode::{Event, State, StateChange, decode};
-use crate::pipeline::{Capture, Newcomer, Out, Pipeline, Wish};
-use crate::probe::Probes;
 use crate::host::Subject;
+use crate::pipeline::{Capture, Newcomer, Out, Pipeline, Wish};
+use crate::probe::{Probes, TlsSight};
 use crate::record::Gauges;
 use crate::source::Ring;
 use crate::target::{Action, Description, Executed, Processes, Selector};
@@ -28,6 +29,8 @@ const BUSY: usize = 8_192;
 const TICK_NS: u64 = 1_000_000_000;
 /// How often the wall clock is compared with the boot clock.
 const CLOCK_NS: u64 = 60 * 1_000_000_000;
+/// A process without a TLS library is looked at again after so long at the earliest.
+const TLS_AGAIN_NS: u64 = 200_000_000;
 /// How often the list of processes is compared with /proc, for events that were lost.
 const SWEEP_NS: u64 = 5 * 1_000_000_000;
 
@@ -70,7 +73,7 @@ pub fn run(capturing: Capturing) {
     let Capturing { probes, mut ring, selector, processes, recorder, watched, batches, counters, stop } = capturing;
     let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns);
     let (out, times) = (Out::default(), Times::default());
-    let mut worker = Worker { probes, selector, processes, recorder, watched, batches, counters, pipeline, out, times };
+    let mut worker = Worker { probes, selector, processes, recorder, watched, batches, counters, pipeline, out, times, tls: FxHashMap::default() };
     loop {
         let stopping = stop.load(Ordering::Relaxed);
         let now_ns = clock::boot_now_ns();
@@ -98,6 +101,8 @@ struct Worker {
     pipeline: Pipeline,
     out: Out,
     times: Times,
+    /// Process → when its TLS library was last looked for, and what came of it.
+    tls: FxHashMap<u32, (u64, Option<TlsSight>)>,
 }
 
 /// When what is done now and then was last done.
@@ -146,6 +151,7 @@ impl Worker {
             Event::Exec(exec) => {
                 let comm = String::from_utf8_lossy(exec.comm);
                 self.processes.forget(exec.pid);
+                self.tls.remove(&exec.pid);
                 self.selector.on_exec(&Executed { pid: exec.pid, parent: exec.parent, comm: &comm, argv: exec.argv })
             }
             Event::Fork(fork) => {
@@ -154,6 +160,7 @@ impl Worker {
             }
             Event::Exit(exit) => {
                 self.processes.on_exit(exit.pid);
+                self.tls.remove(&exit.pid);
                 self.selector.on_exit(exit.pid);
                 return;
             }
@@ -197,7 +204,22 @@ impl Worker {
                     Ok(false) => {}
                     Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
                 },
+                Wish::CaptureTls(object, capture) => match self.probes.set_tls_mode(object.pid, object.ssl, mode(capture)) {
+                    Ok(true) => self.counters.capture_slots_taken.inc(),
+                    Ok(false) => {}
+                    Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
+                },
+                Wish::WatchTls(pid) => self.watch_tls(pid, now_ns),
             }
+        }
+    }
+
+    /// Looks for the TLS library of a process, unless its plaintext is seen already or it was looked at a moment ago.
+    fn watch_tls(&mut self, pid: u32, now_ns: u64) {
+        let known = self.tls.get(&pid);
+        let is_settled = known.is_some_and(|(at_ns, sight)| sight.is_some() || now_ns.saturating_sub(*at_ns) < TLS_AGAIN_NS);
+        if !is_settled {
+            self.tls.insert(pid, (now_ns, self.probes.watch_tls(pid)));
         }
     }
 

@@ -13,6 +13,7 @@ use crate::counters::Counters;
 use crate::export::{jsonl, otlp};
 use crate::http::HttpState;
 use crate::record::{Gauges, Record};
+use crate::store::Store;
 
 /// What producers send: capture, the host sampler.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ pub type Published = Arc<Vec<Record>>;
 pub trait Consumer: Send {
     /// Takes records without waiting; has a bounded queue of its own and counts what it refuses.
     fn take(&mut self, records: &Published);
+    /// Takes what is under way, once a second, without waiting.
+    fn gauges(&mut self, _: &Gauges) {}
     /// There are no more; what is queued is finished. May take a while.
     fn finish(self: Box<Self>) {}
 }
@@ -37,6 +40,20 @@ pub trait Consumer: Send {
 impl Consumer for Arc<HttpState> {
     fn take(&mut self, records: &Published) {
         self.push(records);
+    }
+}
+
+impl Consumer for Store {
+    fn take(&mut self, records: &Published) {
+        self.offer(records);
+    }
+
+    fn gauges(&mut self, gauges: &Gauges) {
+        Store::gauges(self, gauges);
+    }
+
+    fn finish(self: Box<Self>) {
+        (*self).finish();
     }
 }
 
@@ -98,6 +115,7 @@ impl Hub {
             aggregate.add(record);
         }
         if let Some(gauges) = batch.gauges {
+            self.consumers.iter_mut().for_each(|consumer| consumer.gauges(&gauges));
             aggregate.gauges(gauges);
         }
         self.publish(batch.records);

@@ -13,7 +13,11 @@ pub fn begin(level: LogLevel, screen: bool) -> Messages {
     let builder = tracing_subscriber::fmt().with_max_level(filter(level)).with_ansi(colours).with_target(false);
     let kept = messages.clone();
     // A second subscriber in one process is refused; the first one goes on.
-    if screen { builder.with_writer(move || kept.clone()).try_init().ok() } else { builder.with_writer(io::stderr).try_init().ok() };
+    if screen {
+        builder.with_writer(move || kept.clone()).try_init().ok()
+    } else {
+        builder.with_writer(io::stderr).try_init().ok()
+    };
     messages
 }
 

@@ -24,7 +24,8 @@ pub fn replay(config: &Config, file: &Path) -> Result<u8, Failure> {
         Some(to) => Some(jsonl::Writer::start(&destination(to), counters.clone()).context("--jsonl")?),
         None => None,
     };
-    let mut replay = Replay { pipeline: Pipeline::new(counters, 0), aggregate: None, out: Out::default(), writer, wall_at_boot_ns: 0, now_ns: 0 };
+    let mut replay =
+        Replay { pipeline: Pipeline::new(counters, 0), aggregate: None, out: Out::default(), writer, wall_at_boot_ns: 0, now_ns: 0 };
     let damage = loop {
         match reader.next_frame() {
             Ok(Some((now_ns, frame))) => replay.frame(now_ns, frame, config),

@@ -11,26 +11,33 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use crate::aggregate::{Aggregate, AggregateOptions, EndpointRule};
 use crate::aggregate::snapshot::Snapshot;
+use crate::aggregate::{Aggregate, AggregateOptions, EndpointRule};
+use crate::alert;
 use crate::clock;
 use crate::config::{Config, Display, Jsonl, Tier, Ui};
 use crate::counters::Counters;
 use crate::export::jsonl;
 use crate::export::otlp::{Deliveries, Exporter};
 use crate::http::{self, Access, HttpState, Parts};
-use crate::limits::BATCH_QUEUE;
+use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE};
 use crate::probe::{self, Probes, StartOptions, TierChoice};
+use crate::record::WallTime;
+use crate::store::{self, Store};
 use crate::target::command::Launched;
 use crate::target::{Describer, Processes, Selector, ServiceRule, Target};
 use crate::ui::Messages;
 
+use super::alerts::Alerting;
 use super::capture::{self, Capturing, Watched};
+use super::display::{self, Showing};
 use super::hub::{Consumer, Hub};
 use super::own::{Own, readiness};
 use super::recorder::Recorder;
-use super::display::{self, Showing};
 use super::{Failure, logging, sampler, telemetry};
+
+/// Alerts that began longer ago are not taken up again.
+const EARLIER_ALERTS: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Runs until Ctrl-C, SIGTERM, the duration or the command's end.
 pub fn run(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<u8, Failure> {
@@ -51,6 +58,7 @@ struct Prepared {
     listener: std::net::TcpListener,
     recorder: Option<Recorder>,
     jsonl: Option<jsonl::Writer>,
+    desk: Arc<alert::Desk>,
     counters: Arc<Counters>,
 }
 
@@ -59,33 +67,33 @@ impl Prepared {
         let counters = Arc::new(Counters::default());
         let mut problems = Vec::new();
         let mut or_problem = |what: String, error: &dyn std::fmt::Display| problems.push(format!("{what}: {error}"));
-        let launched = if command.is_empty() {
-            None
-        } else {
-            Launched::start(command).map_err(|error| or_problem("-- CMD".into(), &error)).ok()
-        };
+        let launched =
+            if command.is_empty() { None } else { Launched::start(command).map_err(|error| or_problem("-- CMD".into(), &error)).ok() };
         let listener = std::net::TcpListener::bind(config.listen)
             .map_err(|error| or_problem(format!("--listen {}", config.listen), &listen_mend(&error)))
             .ok();
-        let recorder = record_to.map(|path| {
-            Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok()
-        });
-        let jsonl = config.jsonl.as_ref().map(|to| {
-            jsonl::Writer::start(&destination(to), counters.clone()).map_err(|error| or_problem("--jsonl".into(), &error)).ok()
-        });
+        let recorder =
+            record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
+        let jsonl = config
+            .jsonl
+            .as_ref()
+            .map(|to| jsonl::Writer::start(&destination(to), counters.clone()).map_err(|error| or_problem("--jsonl".into(), &error)).ok());
+        let desk = alert::Desk::new(&config.alerts.settings(), earlier_alerts(config), alert::Patience::default(), counters.clone())
+            .map_err(|error| or_problem("alerts.channels".into(), &error))
+            .ok();
         let describer = Describer::new(&service_rules(config));
         let mut selector = Selector::new(targets(config, launched.as_ref()), config.targets.follow, config.targets.wait);
         let first = selector.check();
-        match &describer {
-            Err(wrong) => problems.extend(wrong.iter().map(ToString::to_string)),
-            Ok(_) => {}
+        if let Err(wrong) = &describer {
+            problems.extend(wrong.iter().map(ToString::to_string));
         }
         if let Err(wrong) = &first {
             problems.extend(wrong.iter().map(ToString::to_string));
         }
-        match (describer, first, listener) {
-            (Ok(describer), Ok(first), Some(listener)) if problems.is_empty() => {
-                Ok(Self { launched, selector, first, describer, listener, recorder: recorder.flatten(), jsonl: jsonl.flatten(), counters })
+        match (describer, first, listener, desk) {
+            (Ok(describer), Ok(first), Some(listener), Some(desk)) if problems.is_empty() => {
+                let (recorder, jsonl) = (recorder.flatten(), jsonl.flatten());
+                Ok(Self { launched, selector, first, describer, listener, recorder, jsonl, desk, counters })
             }
             _ => Err(Failure::Usage(problems)),
         }
@@ -96,6 +104,7 @@ impl Prepared {
         for pid in &self.first {
             probes.watch(*pid).context("a process could not be put on the kernel's list")?;
         }
+        probes.watch_usual_tls();
         let ring = probes.take_ring().context("the kernel's ring is in use already")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
         let (watched_tx, watched) = watch::channel(Watched::default());
@@ -114,7 +123,8 @@ impl Prepared {
         let capture = thread("capture", move || capture::run(capturing))?;
         let (sampling, sampler_stop) = std::sync::mpsc::channel();
         let (sampler_watched, sampler_counters) = (watched.clone(), self.counters.clone());
-        let sampler = thread("sampler", move || sampler::run(&sampler_watched, &batches, &sampler_counters, &sampler_stop))?;
+        let to_sampler = batches.clone();
+        let sampler = thread("sampler", move || sampler::run(&sampler_watched, &to_sampler, &sampler_counters, &sampler_stop))?;
         if let Some(launched) = &mut self.launched {
             launched.release().context("the command could not be started")?;
         }
@@ -130,6 +140,7 @@ impl Prepared {
             launched: self.launched,
             listener: self.listener,
             jsonl: self.jsonl,
+            alerting: Alerting::new(self.desk, batches, self.counters.clone()),
             counters: self.counters,
         })
     }
@@ -147,6 +158,7 @@ struct Running {
     launched: Option<Launched>,
     listener: std::net::TcpListener,
     jsonl: Option<jsonl::Writer>,
+    alerting: Alerting,
     counters: Arc<Counters>,
 }
 
@@ -161,16 +173,23 @@ impl Running {
         let (ending, shutdown) = watch::channel(false);
         let exporter = telemetry::start(config, snapshot.clone(), &self.counters)?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
-        let state = HttpState::new(self.parts(config, snapshot.clone(), deliveries, shutdown));
+        let store = start_store(config, &self.counters)?;
+        let history = store.as_ref().map(Store::reader);
+        let state = HttpState::new(Parts { history, ..self.parts(config, snapshot.clone(), deliveries, shutdown) });
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         if let Some(writer) = self.jsonl.take() {
             consumers.push(Box::new(writer));
         }
+        if let Some(store) = store {
+            consumers.push(Box::new(store));
+        }
+        // The last, since a receiver that hangs makes its end take a while.
         if let Some(exporter) = exporter {
             consumers.push(Box::new(exporter));
         }
         let hub = Hub { batches: self.to_hub, snapshots, consumers, counters: self.counters.clone() };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
+        let alerting = self.alerting.start(snapshot.clone());
         self.listener.set_nonblocking(true)?;
         let server = tokio::spawn(http::serve(tokio::net::TcpListener::from_std(self.listener)?, state));
         let showing = Showing::start(display, snapshot.clone(), messages);
@@ -180,6 +199,7 @@ impl Running {
         let (capture, sampler) = tokio::task::spawn_blocking(move || (self.capture.join(), self.sampler.join())).await?;
         anyhow::ensure!(capture.is_ok(), "the capture thread panicked; what it said stands above");
         anyhow::ensure!(sampler.is_ok(), "the sampler thread panicked; what it said stands above");
+        alerting.end().await?;
         hub.await?;
         ending.send_replace(true);
         showing.end().await?;
@@ -206,10 +226,39 @@ impl Running {
             counters: self.counters.clone(),
             self_report: Box::new(move || own.report()),
             readiness: Box::new(move || readiness(&watched)),
+            alerts: self.alerting.desk(),
             now: clock::wall_now,
             shutdown,
+            history: None,
         }
     }
+}
+
+/// The history on disk, unless it is not wanted.
+fn start_store(config: &Config, counters: &Arc<Counters>) -> anyhow::Result<Option<Store>> {
+    if config.no_store {
+        return Ok(None);
+    }
+    let options =
+        store::Options { path: config.db.clone(), max_bytes: config.store.max_bytes, retention: retention(config), now: clock::wall_now };
+    Store::start(options, counters.clone()).map(Some).context("the thread of the history could not be started")
+}
+
+/// What earlier runs left of alerts, so that nothing is told twice; an unreadable history leaves none.
+fn earlier_alerts(config: &Config) -> Vec<crate::record::Alert> {
+    if config.no_store || !config.db.exists() {
+        return Vec::new();
+    }
+    let now = clock::wall_now();
+    let from = WallTime(now.0.saturating_sub(EARLIER_ALERTS.as_nanos() as u64));
+    let lines = store::Reader::of_file(config.db.clone(), retention(config)).records("alert", from, now, ALERTS_OPEN + ALERTS_RESOLVED);
+    lines.unwrap_or_default().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// How long history is kept.
+pub(super) fn retention(config: &Config) -> store::Retention {
+    let kept = &config.store;
+    store::Retention { finest: kept.keep_seconds, minute: kept.keep_minutes, hour: kept.keep_hours, records: kept.keep_records }
 }
 
 /// Waits for the end; gives the exit status.

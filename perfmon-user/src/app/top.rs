@@ -24,7 +24,9 @@ pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, Failure> {
             Ok(0)
         }
         Ok(remote) => once(remote),
-        Err(RemoteError::Unreachable { .. }) if !named && procfs::process::Process::myself().is_ok_and(|own| own.uid().is_ok_and(|uid| uid == 0)) => {
+        Err(RemoteError::Unreachable { .. })
+            if !named && procfs::process::Process::myself().is_ok_and(|own| own.uid().is_ok_and(|uid| uid == 0)) =>
+        {
             run::run(&Config { ui: Ui::Table, ..config.clone() }, &[], None)
         }
         Err(error) => Err(Failure::Failed(error.into())),

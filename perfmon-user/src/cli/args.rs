@@ -27,6 +27,14 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Run a file of `perfmon record` through the same pipeline; needs no privileges
     Replay(ReplayArgs),
+    /// List, acknowledge, resolve and silence the alerts of a perfmon that is running
+    #[command(after_help = examples::ALERTS)]
+    Alerts {
+        #[command(subcommand)]
+        action: AlertsCommand,
+    },
+    /// Make a performance report from the history on disk
+    Report(ReportArgs),
     /// Show or check the configuration
     #[command(after_help = examples::CONFIG)]
     Config {
@@ -113,6 +121,9 @@ pub(super) struct RunArgs {
     /// Append every record to a file, one JSON object a line; - is standard output
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub jsonl: Option<String>,
+    /// File of the history on disk [default: /var/lib/perfmon/perfmon.db]
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub db: Option<String>,
     /// Keep no history on disk
     #[arg(long, help_heading = "Output")]
     pub no_store: bool,
@@ -173,6 +184,106 @@ pub(super) struct ReplayArgs {
     pub jsonl: Option<String>,
     #[command(flatten)]
     pub general: GeneralArgs,
+}
+
+#[derive(Group, Debug)]
+pub(super) struct ServerArgs {
+    /// Where perfmon serves [default: the configured address]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    #[command(flatten)]
+    pub general: GeneralArgs,
+}
+
+#[derive(Group, Debug)]
+#[command(after_help = examples::REPORT)]
+pub(super) struct ReportArgs {
+    /// The last day or week: day, week [default: day]
+    #[arg(long, value_name = "PERIOD")]
+    pub period: Option<String>,
+    /// Begin of the period, like 2026-01-31 or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// End of the period [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Form: html, md, json [default: md]
+    #[arg(long, value_name = "FORM")]
+    pub format: Option<String>,
+    /// File to write [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// File of the history on disk [default: the configured one]
+    #[arg(long, value_name = "PATH")]
+    pub db: Option<String>,
+    #[command(flatten)]
+    pub general: GeneralArgs,
+}
+
+#[derive(Group, Debug)]
+pub(super) struct DecisionArgs {
+    /// Id of the alert, or the beginning of it
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Who decides [default: the user's name]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Why, or what is being done
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Group, Debug)]
+pub(super) struct SilenceArgs {
+    /// Name of the rule; any without
+    #[arg(long, value_name = "RULE")]
+    pub rule: Option<String>,
+    /// Scope as the list shows it; any without
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Option<String>,
+    /// How long, like 30m or 2h
+    #[arg(long = "for", value_name = "TIME")]
+    pub duration: String,
+    /// Who wants it [default: the user's name]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum AlertsCommand {
+    /// List open alerts and the last ones that are over
+    #[command(after_help = examples::ALERTS)]
+    List {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Take a firing alert: nobody else is told of it
+    #[command(after_help = examples::ALERTS)]
+    Ack(DecisionArgs),
+    /// End an alert; it stays quiet until its condition no longer holds
+    #[command(after_help = examples::ALERTS)]
+    Resolve(DecisionArgs),
+    /// Tell nobody of alerts of a rule or scope for a time
+    #[command(after_help = examples::ALERTS)]
+    Silence(SilenceArgs),
+    /// Send a test alert to a channel, or to all
+    #[command(after_help = examples::ALERTS)]
+    Test {
+        /// Name of the channel
+        channel: Option<String>,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -33,6 +33,20 @@ pub(super) const REPLAY: &str = "Examples:
   perfmon replay session.perfmon
   perfmon replay session.perfmon --jsonl -";
 
+pub(super) const ALERTS: &str = "Examples:
+  perfmon alerts list
+  perfmon alerts list --json --url http://127.0.0.1:9000
+  perfmon alerts ack 3f2a --note 'looking at the database'
+  perfmon alerts resolve 3f2a --by ops
+  perfmon alerts silence --rule cpu_usage --for 2h --note 'nightly build'
+  perfmon alerts test hook";
+pub(super) const REPORT: &str = "Examples:
+  perfmon report
+  perfmon report --period week --format html -o week.html
+  perfmon report --from 2026-01-31 --to 2026-02-01 --format json
+
+A date without a zone is one of this host; reports in JSON tell UTC.";
+
 pub(super) const CONFIG: &str = "Examples:
   perfmon config print
   perfmon config print --config perfmon.toml

@@ -1,9 +1,11 @@
 //! Command line, environment and configuration file in, an [`Invocation`] out: a checked piece of work, or text to print, or every
 //! problem at once (exit 2). `args` is what was typed, `config::Config` is what was meant. Starts nothing and loads no probe.
+mod alerts;
 mod args;
 mod examples;
 mod flags;
 mod parse;
+mod report;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -14,9 +16,11 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 
 use crate::config::{self, Config, Problem, Sources};
+pub use alerts::AlertsAction;
 use args::{Args, Command, ConfigAction, GeneralArgs};
 use flags::Flags;
 use parse::Parsed;
+pub use report::{Period, ReportFormat};
 pub use url::Url;
 
 /// Exit code of wrong usage or configuration.
@@ -61,6 +65,26 @@ pub enum Invocation {
         config: Box<Config>,
         /// File to read.
         file: PathBuf,
+    },
+    /// `perfmon alerts`.
+    Alerts {
+        /// Where perfmon serves.
+        url: Url,
+        /// Checked configuration; its `http.token` is sent along.
+        config: Box<Config>,
+        /// What to do.
+        action: AlertsAction,
+    },
+    /// `perfmon report`.
+    Report {
+        /// Checked configuration; its `db` is read.
+        config: Box<Config>,
+        /// Which time it tells of.
+        period: Period,
+        /// Its form.
+        format: ReportFormat,
+        /// File to write; standard output without.
+        output: Option<PathBuf>,
     },
     /// Text for standard output; nothing else to do.
     Print(String),
@@ -153,6 +177,13 @@ impl Reading {
                 }
                 let config = self.config(&args.general, |flags| flags.value("jsonl", "--jsonl", args.jsonl.as_ref()))?;
                 Some(Invocation::Replay { config, file: args.file })
+            }
+            Command::Alerts { action } => self.alerts(action),
+            Command::Report(args) => {
+                let asked = report::read(&args, &jiff::tz::TimeZone::system(), &mut self.problems);
+                let config = self.config(&args.general, |flags| flags.value("db", "--db", args.db.as_ref()))?;
+                let (period, format) = asked?;
+                Some(Invocation::Report { config, period, format, output: args.output })
             }
             Command::Config { action } => self.configuration(action),
             Command::Completions { shell } => Some(Invocation::Print(completions(shell))),

@@ -144,6 +144,25 @@ fn top_asks_the_configured_address() {
 }
 
 #[test]
+fn alerts_are_asked_for_by_url_or_configuration() {
+    let Ok(Invocation::Alerts { url, action, .. }) = read_line("perfmon alerts ack 3f2a --by ops --note 'on it' --url http://localhost:7")
+    else {
+        panic!()
+    };
+    assert_eq!(url.to_string(), "http://localhost:7");
+    assert_eq!(action, AlertsAction::Acknowledge { id: "3f2a".into(), by: Some("ops".into()), note: Some("on it".into()) });
+    let env = [("PERFMON_LISTEN", "127.0.0.1:8"), ("SUDO_USER", "kim"), ("USER", "root")];
+    let Ok(Invocation::Alerts { url, action, .. }) = read_with("perfmon alerts resolve 1", &env) else { panic!() };
+    assert_eq!(url.to_string(), "http://127.0.0.1:8");
+    assert_eq!(action, AlertsAction::Resolve { id: "1".into(), by: Some("kim".into()), note: None });
+    let Ok(Invocation::Alerts { action, .. }) = read_line("perfmon alerts list --json") else { panic!() };
+    assert_eq!(action, AlertsAction::List { json: true });
+    assert!(problems("perfmon alerts list --url nowhere")[0].starts_with("--url: "));
+    let found = problems("perfmon alerts silence --for 5 --url nowhere");
+    assert!(found.iter().any(|line| line.starts_with("--for: ")) && found.iter().any(|line| line.contains("--rule")), "{found:?}");
+}
+
+#[test]
 fn help_and_version_are_no_errors() {
     for line in ["perfmon --help", "perfmon run --help", "perfmon --version", "perfmon help run"] {
         let Err(Stop::Help(error)) = read_line(line) else { panic!("{line}") };

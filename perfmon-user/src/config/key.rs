@@ -30,9 +30,12 @@ pub struct About {
 }
 
 impl About {
-    /// The environment variable: `PERFMON_` and the path in upper case, `__` between levels.
+    /// The environment variable: `PERFMON_` and the path in upper case, `__` between levels; thresholds have shorter names.
     pub fn env(&self) -> String {
-        format!("PERFMON_{}", self.path.replace('.', "__").to_uppercase())
+        match self.path.strip_prefix("alerts.thresholds.") {
+            Some(name) => format!("PERFMON_ALERT_{}", name.to_uppercase()),
+            None => format!("PERFMON_{}", self.path.replace('.', "__").to_uppercase()),
+        }
     }
 }
 

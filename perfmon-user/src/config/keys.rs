@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::alert_keys;
 use super::duration;
 use super::export_keys;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
@@ -53,6 +54,16 @@ pub(super) static KEYS: &[Key<Config>] = &[
                 Jsonl::File(path) => show_text(&path.to_string_lossy()),
             })
         },
+    },
+    Key {
+        about: about(
+            "db",
+            Some("--db"),
+            "path",
+            "File of the history on disk. It and its folder are made when they do not exist, readable for you alone.",
+        ),
+        set: |config, node| node.text().map(|text| config.db = PathBuf::from(text)),
+        show: |config| Some(show_text(&config.db.to_string_lossy())),
     },
     Key {
         about: about("no_store", Some("--no-store"), "`true` or `false`", "Keep no history on disk."),
@@ -136,12 +147,12 @@ pub(super) static KEYS: &[Key<Config>] = &[
         show: |config| Some(config.capture.ring_mib.to_string()),
     },
     Key {
-        about: about("capture.request_budget", None, "integer from 256 to 65536", "Bytes captured at the beginning of each request."),
+        about: about("capture.request_budget", None, "integer from 256 to 262144", "Bytes captured at the beginning of each request."),
         set: |config, node| bytes(node, 256).map(|value| config.capture.request_budget = value),
         show: |config| Some(config.capture.request_budget.to_string()),
     },
     Key {
-        about: about("capture.response_budget", None, "integer from 256 to 65536", "Bytes captured at the beginning of each answer."),
+        about: about("capture.response_budget", None, "integer from 256 to 262144", "Bytes captured at the beginning of each answer."),
         set: |config, node| bytes(node, 256).map(|value| config.capture.response_budget = value),
         show: |config| Some(config.capture.response_budget.to_string()),
     },
@@ -149,11 +160,46 @@ pub(super) static KEYS: &[Key<Config>] = &[
         about: about(
             "capture.operation_head",
             None,
-            "integer from 0 to 65536",
+            "integer from 0 to 262144",
             "Bytes captured of each further operation of the same request or answer.",
         ),
         set: |config, node| bytes(node, 0).map(|value| config.capture.operation_head = value),
         show: |config| Some(config.capture.operation_head.to_string()),
+    },
+    Key {
+        about: about(
+            "store.max_bytes",
+            None,
+            "integer from 1048576",
+            "Size of the history on disk in bytes beyond which the oldest goes, figures of ten seconds and single records first.",
+        ),
+        set: |config, node| node.integer(1 << 20, i64::MAX).map(|value| config.store.max_bytes = value as u64),
+        show: |config| Some(config.store.max_bytes.to_string()),
+    },
+    Key {
+        about: about("store.keep_seconds", None, "duration from `1h`", "How long figures of ten seconds are kept."),
+        set: |config, node| node.duration(HOUR, 10 * YEAR).map(|value| config.store.keep_seconds = value),
+        show: |config| Some(show_text(&duration::show(config.store.keep_seconds))),
+    },
+    Key {
+        about: about("store.keep_minutes", None, "duration from `1h`", "How long figures of a minute are kept."),
+        set: |config, node| node.duration(HOUR, 10 * YEAR).map(|value| config.store.keep_minutes = value),
+        show: |config| Some(show_text(&duration::show(config.store.keep_minutes))),
+    },
+    Key {
+        about: about("store.keep_hours", None, "duration from `1h`", "How long figures of an hour are kept."),
+        set: |config, node| node.duration(HOUR, 10 * YEAR).map(|value| config.store.keep_hours = value),
+        show: |config| Some(show_text(&duration::show(config.store.keep_hours))),
+    },
+    Key {
+        about: about(
+            "store.keep_records",
+            None,
+            "duration from `1h`",
+            "How long model calls, agent runs, tools, findings, alerts, and slow and failed requests, one by one, are kept.",
+        ),
+        set: |config, node| node.duration(HOUR, 10 * YEAR).map(|value| config.store.keep_records = value),
+        show: |config| Some(show_text(&duration::show(config.store.keep_records))),
     },
     Key {
         about: about(
@@ -262,7 +308,18 @@ pub(super) static KEYS: &[Key<Config>] = &[
     export_keys::OTLP_HEADERS,
     export_keys::OTLP_TIMEOUT,
     export_keys::OTLP_COMPRESSION,
+    alert_keys::RULES,
+    alert_keys::CHANNELS,
+    alert_keys::ESCALATION,
+    alert_keys::RESPONSE_TIME_P95,
+    alert_keys::ERROR_RATE,
+    alert_keys::MEMORY_USAGE,
+    alert_keys::CPU_USAGE,
+    alert_keys::DISK_USAGE,
 ];
+
+/// The shortest time that history may be kept.
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Keys of an entry of `endpoints`.
 static ENDPOINT_KEYS: &[Key<EndpointRule>] = &[
@@ -307,7 +364,7 @@ static SERVICE_KEYS: &[Key<ServiceRule>] = &[
     },
 ];
 
-fn name_of<T: Copy + PartialEq>(choices: &[(&str, T)], value: T) -> String {
+pub(super) fn name_of<T: Copy + PartialEq>(choices: &[(&str, T)], value: T) -> String {
     choices.iter().find(|(_, choice)| *choice == value).map_or(String::new(), |(name, _)| show_text(name))
 }
 
@@ -334,7 +391,7 @@ fn power_of_two(node: &Node) -> Checked<u32> {
 }
 
 fn bytes(node: &Node, least: i64) -> Checked<u32> {
-    node.integer(least, 65_536).map(|value| value as u32)
+    node.integer(least, 262_144).map(|value| value as u32)
 }
 
 fn pid(node: &Node) -> Checked<u32> {
@@ -345,7 +402,7 @@ fn port(node: &Node) -> Checked<u16> {
     node.integer(1, 65_535).map(|value| value as u16)
 }
 
-fn words(node: &Node) -> Checked<String> {
+pub(super) fn words(node: &Node) -> Checked<String> {
     node.text().map(String::from)
 }
 

@@ -3,6 +3,8 @@
 //!
 //! To add a key: a field in `settings.rs` and an entry in `keys.rs` (or a file of keys of its own, named there); the file, the
 //! environment, `config print` and docs/configuration.md follow.
+mod alert_keys;
+mod alerts;
 mod document;
 mod duration;
 mod export;
@@ -20,12 +22,16 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use alerts::{AlertRule, Alerts};
 pub use document::document;
 pub use export::{Export, ExportTarget, Secret, Signal};
+pub use duration::parse as parse_duration;
 pub use node::Node;
 pub use origin::{Origin, Problem};
 pub use print::print;
-pub use settings::{Capture, Config, Display, EndpointRule, Http, Jsonl, LogLevel, ServiceRule, TargetSpec, Targets, Tier, Ui};
+pub use settings::{
+    Capture, Config, Display, EndpointRule, Http, Jsonl, LogLevel, ServiceRule, StoreSettings, TargetSpec, Targets, Tier, Ui,
+};
 
 use key::{Key, flatten, join, unknown};
 use keys::KEYS;

@@ -116,6 +116,21 @@ impl Node {
         }
     }
 
+    /// A number from `least` to `most`.
+    pub fn number(&self, least: f64, most: f64) -> Checked<f64> {
+        let number = match &self.value {
+            Raw::Integer(number) => Some(*number as f64),
+            Raw::Float(number) => Some(*number),
+            Raw::Word(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(number) if (least..=most).contains(&number) => Ok(number),
+            Some(number) => self.fault(format!("{number} is out of range; give a number from {least} to {most}")),
+            None => self.wrong(&format!("a number from {least} to {most}")),
+        }
+    }
+
     /// One of a few words; integers among them may be given as such.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Checked<T> {
         let given = match &self.value {

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::alerts::{self, Alerts};
 use super::export::Export;
 use super::{Origin, Problem};
 
@@ -14,8 +15,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where records go as lines of JSON.
     pub jsonl: Option<Jsonl>,
+    /// File of the history on disk.
+    pub db: PathBuf,
     /// No history on disk.
     pub no_store: bool,
+    /// How much history is kept, and how long.
+    pub store: StoreSettings,
     /// What is shown on the terminal.
     pub ui: Ui,
     /// When to end by itself.
@@ -34,6 +39,8 @@ pub struct Config {
     pub endpoints: Vec<EndpointRule>,
     /// The user's own service names.
     pub services: Vec<ServiceRule>,
+    /// When alerts fire, and who is told.
+    pub alerts: Alerts,
 }
 
 impl Default for Config {
@@ -41,7 +48,9 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9911)),
             jsonl: None,
+            db: PathBuf::from("/var/lib/perfmon/perfmon.db"),
             no_store: false,
+            store: StoreSettings::default(),
             ui: Ui::Auto,
             duration: None,
             log: LogLevel::Info,
@@ -51,6 +60,7 @@ impl Default for Config {
             export: Export::default(),
             endpoints: Vec::new(),
             services: Vec::new(),
+            alerts: Alerts::default(),
         }
     }
 }
@@ -99,6 +109,28 @@ pub enum Display {
     Nothing,
 }
 
+/// What is kept of history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Size of the file beyond which the oldest goes.
+    pub max_bytes: u64,
+    /// How long figures of ten seconds are kept.
+    pub keep_seconds: Duration,
+    /// How long figures of a minute are kept.
+    pub keep_minutes: Duration,
+    /// How long figures of an hour are kept.
+    pub keep_hours: Duration,
+    /// How long single records are kept.
+    pub keep_records: Duration,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self { max_bytes: 1 << 30, keep_seconds: days(1), keep_minutes: days(14), keep_hours: days(400), keep_records: days(31) }
+    }
+}
+
 /// Least severe message that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
@@ -142,7 +174,7 @@ pub struct Capture {
 
 impl Default for Capture {
     fn default() -> Self {
-        Self { tier: Tier::Auto, ring_mib: 8, request_budget: 65_536, response_budget: 4_096, operation_head: 256 }
+        Self { tier: Tier::Auto, ring_mib: 8, request_budget: 65_536, response_budget: 131_072, operation_head: 512 }
     }
 }
 
@@ -267,5 +299,6 @@ pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, O
             problems.push(Problem::new(place("services"), message));
         }
     }
+    problems.extend(alerts::contradictions(&config.alerts, place));
     problems
 }

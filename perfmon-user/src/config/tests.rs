@@ -248,3 +248,140 @@ fn variables_of_others_that_cannot_be_used_are_all_told() {
     let both = env(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1"), ("PERFMON_EXPORT__OTLP__ENDPOINT", "http://b:1")]);
     assert_eq!(load(&both).unwrap().config.export.otlp.endpoint.as_deref(), Some("http://b:1"));
 }
+
+#[test]
+fn alerts_come_from_file_and_environment() {
+    let text = r#"
+[alerts.thresholds]
+response_time_p95_ms = 250
+disk_usage = 0.5
+[[alerts.rules]]
+name = "checkout slow"
+metric = "request.response_time_ms.p95"
+where = { service = "shop", method = "post", endpoint = "/checkout" }
+above = 800
+window = "1m"
+for = "1m"
+keep_firing_for = "2m"
+severity = "critical"
+type = "business"
+min_samples = 20
+channels = ["hook"]
+[[alerts.channels]]
+name = "hook"
+type = "webhook"
+url = "https://user:pw@example.com/T0/s3cr3t"
+default = true
+fallback = "log"
+[[alerts.channels]]
+name = "log"
+type = "log"
+[[alerts.escalation]]
+after = "5m"
+severity = "critical"
+channel = "log"
+"#;
+    let mut sources = file(text);
+    sources.env = vec![("PERFMON_ALERT_ERROR_RATE_5MIN".into(), "0.2".into()), ("PERFMON_ALERT_DISK_USAGE".into(), "0.7".into())];
+    let loaded = load(&sources).unwrap();
+    let settings = loaded.config.alerts.settings();
+    let limits: Vec<_> = settings.rules.iter().map(|rule| (&*rule.name, rule.condition.limit())).collect();
+    let standing =
+        [("response_time_p95", 250.0), ("error_rate_5min", 0.2), ("memory_usage", 0.85), ("cpu_usage", 0.8), ("disk_usage", 0.7)];
+    assert_eq!(limits, [&standing[..], &[("checkout slow", 800.0)]].concat());
+    let own = &settings.rules[5];
+    assert_eq!((own.hold.as_secs(), own.keep_firing.as_secs(), own.min_samples, &*own.kind), (60, 120, 20, "business"));
+    assert_eq!((own.filter.method.as_deref(), own.window.seconds(), own.channels.len()), (Some("POST"), 60, 1));
+    assert_eq!(settings.channels[0].fallback.as_deref(), Some("log"));
+    assert!(settings.channels[0].default && !settings.channels[1].default);
+    assert_eq!(settings.escalation[0].after.as_secs(), 300);
+    let printed = print(&loaded);
+    assert!(printed.contains("https://example.com/(not-shown)") && !printed.contains("s3cr3t") && !printed.contains("pw@"), "{printed}");
+    assert!(!format!("{:?} {settings:?}", loaded.config).contains("s3cr3t"));
+    let again = load(&file(&printed)).unwrap().config.alerts;
+    assert_eq!(
+        (again.rules, again.thresholds, again.escalation),
+        (loaded.config.alerts.rules, loaded.config.alerts.thresholds, loaded.config.alerts.escalation)
+    );
+}
+
+#[test]
+fn alerts_without_channels_go_to_the_log_and_the_first_is_the_default() {
+    let settings = Config::default().alerts.settings();
+    assert_eq!((settings.channels.len(), &*settings.channels[0].name, settings.channels[0].default), (1, "log", true));
+    let config = load(&env(&[("PERFMON_ALERTS__CHANNELS", "[{name='a',type='log'},{name='b',type='log'}]")])).unwrap().config;
+    assert_eq!(config.alerts.settings().channels.iter().map(|channel| channel.default).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn nonsense_about_alerts_is_listed_all_at_once() {
+    let text = r#"
+[alerts.thresholds]
+response_time_p95_ms = -5
+error_rate_5min = 5
+memory_usage = "much"
+cpu_usage = nan
+disk_use = 0.5
+[[alerts.rules]]
+name = "a"
+metric = "llm.cost_usd.sum"
+spike = 3.0
+[[alerts.channels]]
+name = "mail"
+type = "email"
+[[alerts.channels]]
+name = "hook"
+type = "webhook"
+url = "ftp://x"
+"#;
+    let mut sources = file(text);
+    sources.env = vec![("PERFMON_ALERT_CPU_USAGE".into(), "80".into())];
+    let found = problems(&sources);
+    let wanted = [
+        "p.toml:3: alerts.thresholds.response_time_p95_ms: -5 is out of range",
+        "p.toml:4: alerts.thresholds.error_rate_5min: 5 is out of range; give a number from 0 to 1",
+        "p.toml:5: alerts.thresholds.memory_usage: \"much\" is not a number",
+        "p.toml:6: alerts.thresholds.cpu_usage: NaN is out of range",
+        "p.toml:7: alerts.thresholds.disk_use: unknown; did you mean",
+        "p.toml:10: alerts.rules.metric: \"llm.cost_usd.sum\" cannot be judged",
+        "p.toml:11: alerts.rules.spike: rules on spikes are not supported yet",
+        "p.toml:14: alerts.channels.type: email is not supported yet",
+        "p.toml:18: alerts.channels.url: is not a URL",
+        "PERFMON_ALERT_CPU_USAGE: 80 is out of range; give a number from 0.01 to 1",
+    ];
+    for want in wanted {
+        assert!(found.iter().any(|line| line.starts_with(want)), "{want} is not in {found:#?}");
+    }
+    assert_eq!(found.len(), wanted.len(), "{found:#?}");
+}
+
+#[test]
+fn rules_and_channels_must_fit_together() {
+    let text = "[[alerts.rules]]\nname='cpu_usage'\nmetric='cpu_percent'\nwindow='5m'\n[[alerts.rules]]\nname='b'\nmetric='error_rate'\nabove=1\nbelow=2\nwhere={destination='d',endpoint='/e'}\n[[alerts.channels]]\nname='h'\ntype='webhook'\n";
+    let found = problems(&file(text));
+    for want in [
+        "exactly one of above and below",
+        "window: does not go with system.cpu_percent",
+        "always stands",
+        "where.endpoint: does not go with",
+        "url: is missing",
+    ] {
+        assert!(found.iter().any(|line| line.contains(want)), "{want} is not in {found:#?}");
+    }
+    assert_eq!(found.len(), 6, "{found:#?}");
+    let text = "[[alerts.rules]]\nname='b'\nmetric='error_rate'\nabove=1\nchannels=['x']\n[[alerts.rules]]\nname='b'\nmetric='error_rate'\nabove=1\n\
+        [[alerts.channels]]\nname='h'\ntype='log'\nfallback='i'\n[[alerts.channels]]\nname='i'\ntype='log'\nfallback='h'\n[[alerts.channels]]\nname='j'\ntype='log'\nfallback='k'\n\
+        [[alerts.escalation]]\nafter='5m'\nchannel='y'\n[[alerts.escalation]]\nafter='1m'\nchannel='h'\n";
+    let found = problems(&file(text));
+    for want in [
+        "entry 2 has the name b",
+        "no channel x",
+        "no channel y",
+        "the step after 1m stands behind",
+        "h: its fallbacks go round",
+        "i: its fallbacks go round",
+        "no channel k",
+    ] {
+        assert!(found.iter().any(|line| line.contains(want)), "{want} is not in {found:#?}");
+    }
+}

@@ -1,13 +1,15 @@
 //! The HTTP server: health, metrics, the API and the live stream. In: snapshots, batches of records and closures that say how perfmon
-//! itself is; out: the routes of CONTRACT.md. A file for each group of routes. It changes nothing and never waits for another stage.
+//! itself is; out: the routes of CONTRACT.md. A file for each group of routes. It changes nothing but alerts and never waits for another stage.
 //! Names, parameters and errors are described in docs/http-api.md; RFC 9110.
 mod access;
+mod alerts;
 mod alive;
 mod answer;
 mod destinations;
 mod endpoints;
 mod findings;
 pub mod health;
+mod history;
 mod listener;
 mod metrics;
 mod own;
@@ -29,13 +31,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
 use tokio::sync::{Semaphore, broadcast, watch};
 
 use crate::aggregate::snapshot::Snapshot;
+use crate::alert::Desk;
 use crate::counters::Counters;
 use crate::limits;
 use crate::record::{Record, WallTime};
+use crate::store;
 
 pub use access::Access;
 pub use alive::Readiness;
@@ -46,6 +51,9 @@ use series::Series;
 
 /// How long answers under way may take once the end has been asked for.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Longest body of a request.
+const BODY_BYTES: usize = 16 * 1024;
 
 /// What the server is made from.
 pub struct Parts {
@@ -59,10 +67,14 @@ pub struct Parts {
     pub self_report: Box<dyn Fn() -> SelfReport + Send + Sync>,
     /// Whether data flows from every target.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    /// Alerts.
+    pub alerts: Arc<Desk>,
     /// The wall clock.
     pub now: fn() -> WallTime,
     /// Becomes true, or its sender goes, when the server has to end.
     pub shutdown: watch::Receiver<bool>,
+    /// History on disk, when there is one.
+    pub history: Option<store::Reader>,
 }
 
 /// What the routes share.
@@ -120,10 +132,18 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/api/v1/system", get(resources::system))
         .route("/api/v1/processes", get(resources::processes))
         .route("/api/v1/findings", get(findings::findings))
+        .route("/api/v1/alerts", get(alerts::alerts))
+        .route("/api/v1/alerts/test", post(alerts::test))
+        .route("/api/v1/alerts/{id}/ack", post(alerts::acknowledge))
+        .route("/api/v1/alerts/{id}/resolve", post(alerts::resolve))
+        .route("/api/v1/silences", get(alerts::silences).post(alerts::silence))
+        .route("/api/v1/silences/{id}", delete(alerts::unsilence))
+        .route("/api/v1/history", get(history::history))
         .route("/api/v1/self", get(own::own))
         .route("/api/v1/stream", get(stream::stream))
         .fallback(answer::unknown_route)
         .method_not_allowed_fallback(answer::wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(axum::middleware::from_fn_with_state(state.clone(), access::guard))
         .with_state(state)
 }

@@ -10,6 +10,7 @@ use super::HttpState;
 use super::answer::{ApiError, json};
 use super::params::Params;
 use crate::record::TargetCoverage;
+use crate::store::{Reader, StoreReport};
 
 /// How perfmon itself is, as far as `http` cannot know it. Unknown is null.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -100,6 +101,8 @@ struct Answer {
     #[serde(flatten)]
     report: SelfReport,
     targets: Vec<TargetCoverage>,
+    /// Null without a history on disk.
+    store: Option<StoreReport>,
     counters: BTreeMap<&'static str, u64>,
 }
 
@@ -112,6 +115,7 @@ pub(super) async fn own(State(state): State<Arc<HttpState>>, params: Params) -> 
         uptime_s: snapshot.uptime_s,
         report: (state.parts.self_report)(),
         targets: snapshot.gauges.targets.clone(),
+        store: state.parts.history.as_ref().and_then(Reader::report),
         counters: state.parts.counters.all().into_iter().map(|(name, _, value)| (name, value)).collect(),
     }))
 }

@@ -14,6 +14,7 @@ const PAGE: &str = r#"<!doctype html>
 <li><a href="/api/v1/endpoints">Endpoints</a>, those first that take most of the time</li>
 <li><a href="/api/v1/destinations">Destinations</a> that the services ask</li>
 <li><a href="/api/v1/findings">Findings</a></li>
+<li><a href="/api/v1/alerts">Alerts</a> and <a href="/api/v1/silences">silences</a></li>
 <li><a href="/api/v1/records?limit=100">Records</a>, the newest hundred; <a href="/api/v1/records?slow=1">slow requests</a></li>
 <li><a href="/api/v1/system">System</a> and <a href="/api/v1/processes">processes</a></li>
 <li><a href="/api/v1/self">perfmon itself</a>, <a href="/metrics">metrics</a>, <a href="/readyz">readiness</a></li>

@@ -14,6 +14,7 @@ use super::answer::ApiError;
 use super::params::Params;
 use super::summary::Summary;
 use crate::aggregate::snapshot::{Snapshot, Window};
+use crate::alert::Desk;
 use crate::record::Record;
 
 /// One client.
@@ -21,6 +22,7 @@ struct Client {
     snapshot: watch::Receiver<Arc<Snapshot>>,
     records: broadcast::Receiver<Arc<Record>>,
     shutdown: watch::Receiver<bool>,
+    alerts: Arc<Desk>,
     window: Window,
     /// Its place among the clients, free again when it is gone.
     _place: OwnedSemaphorePermit,
@@ -37,7 +39,14 @@ pub(super) async fn stream(State(state): State<Arc<HttpState>>, params: Params) 
     };
     let mut snapshot = state.parts.snapshot.clone();
     snapshot.mark_changed();
-    let client = Client { snapshot, records: state.live.subscribe(), shutdown: state.parts.shutdown.clone(), window, _place: place };
+    let client = Client {
+        snapshot,
+        records: state.live.subscribe(),
+        shutdown: state.parts.shutdown.clone(),
+        alerts: state.parts.alerts.clone(),
+        window,
+        _place: place,
+    };
     let counters = state.parts.counters.clone();
     let events = futures_util::stream::unfold(client, move |mut client| {
         let counters = counters.clone();
@@ -73,7 +82,7 @@ impl Client {
             },
             changed = self.snapshot.changed() => match changed {
                 Ok(()) => {
-                    let summary = Summary::of(&self.snapshot.borrow_and_update(), self.window);
+                    let summary = Summary::of(&self.snapshot.borrow_and_update(), self.window, self.alerts.firing());
                     event("summary", &summary)
                 }
                 Err(_) => Next::End,

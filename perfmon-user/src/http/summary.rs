@@ -26,12 +26,12 @@ pub(super) struct Summary {
     #[serde(flatten)]
     work: Arc<WorkTotals>,
     db_calls: Option<u64>,
-    alerts_firing: Option<u64>,
+    alerts_firing: u64,
 }
 
 impl Summary {
     /// Of a window.
-    pub fn of(snapshot: &Snapshot, window: Window) -> Self {
+    pub fn of(snapshot: &Snapshot, window: Window, alerts_firing: u64) -> Self {
         let view = snapshot.window(window);
         Self {
             time: snapshot.time,
@@ -44,12 +44,12 @@ impl Summary {
             findings_open: snapshot.findings.len(),
             work: view.map(|view| view.work.clone()).unwrap_or_default(),
             db_calls: None,
-            alerts_firing: None,
+            alerts_firing,
         }
     }
 }
 
 pub(super) async fn summary(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
     let window = params.only(&["window"])?.window()?;
-    Ok(json(&Summary::of(&state.snapshot(), window)))
+    Ok(json(&Summary::of(&state.snapshot(), window, state.parts.alerts.firing())))
 }

@@ -170,7 +170,17 @@ struct Server {
     shutdown: watch::Sender<bool>,
 }
 
+/// Alerts over the standing thresholds, with nowhere to go.
+fn desk() -> Arc<Desk> {
+    let settings = crate::config::Alerts::default().settings();
+    Desk::new(&settings, vec![], crate::alert::Patience::default(), Arc::new(Counters::default())).unwrap()
+}
+
 fn server_with(snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {
+    server_over(desk(), snapshot, listen, token, ready)
+}
+
+fn server_over(alerts: Arc<Desk>, snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {
     let (snapshots, receiver) = watch::channel(Arc::new(snapshot));
     let (shutdown, asked) = watch::channel(false);
     let reasons = if ready { vec![] } else { vec!["no process listens on port 8000 yet".to_string()] };
@@ -184,8 +194,10 @@ fn server_with(snapshot: Snapshot, listen: &str, token: Option<&str>, ready: boo
         counters: Arc::new(Counters::default()),
         self_report: Box::new(move || report.clone()),
         readiness: Box::new(move || readiness.clone()),
+        alerts,
         now: || WallTime(1_795_341_599_123_456_789),
         shutdown: asked,
+        history: None,
     });
     Server { state, snapshots, shutdown }
 }
@@ -253,7 +265,7 @@ async fn summary_has_totals_of_the_window() {
     let body = ok(&server(), "/api/v1/summary?window=1m").await;
     assert_eq!((&body["window_s"], &body["requests"], &body["p95_ms"]), (&60.into(), &100.into(), &2_000.0.into()));
     assert_eq!((&body["active_connections"], &body["in_flight"], &body["findings_open"]), (&12.into(), &1.into(), &1.into()));
-    assert_eq!((&body["llm_calls"], &body["cost_usd"], &body["alerts_firing"]), (&4.into(), &Value::Null, &Value::Null));
+    assert_eq!((&body["llm_calls"], &body["cost_usd"], &body["alerts_firing"]), (&4.into(), &Value::Null, &0.into()));
     assert_eq!(ok(&server(), "/api/v1/summary").await["window_s"], 300);
     let empty = ok(&server_with(Snapshot::default(), "127.0.0.1:9911", None, true), "/api/v1/summary").await;
     assert_eq!((&empty["requests"], &empty["error_rate"]), (&0.into(), &Value::Null));
@@ -487,4 +499,6 @@ async fn the_page_links_only_routes_that_exist() {
     }
 }
 
+mod alerts;
+mod history;
 mod live;

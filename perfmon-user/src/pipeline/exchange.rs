@@ -10,6 +10,7 @@ use super::intern::Interner;
 use super::minds::Minds;
 use super::people::People;
 use super::speech::Speech;
+use super::tls;
 
 /// What the making of records needs beside the connection.
 pub(super) struct Context<'a> {
@@ -29,7 +30,8 @@ pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, cont
     let origin = context.people.origin(connection.pid);
     let names = &mut *context.names;
     let mut intern = |text: &Option<String>| text.as_deref().map(|text| names.get(text));
-    let (method, path, host, user_agent) = (intern(&exchange.method), intern(&exchange.path), intern(&exchange.host), intern(&exchange.user_agent));
+    let (method, path, host, user_agent) =
+        (intern(&exchange.method), intern(&exchange.path), intern(&exchange.host), intern(&exchange.user_agent));
     let (local, peer) = (address(connection.local.as_ref(), names), address(connection.peer.as_ref(), names));
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(exchange.start_ns));
     let seen_to_end = exchange.status.is_some() || exchange.failure.is_some();
@@ -38,8 +40,8 @@ pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, cont
         origin,
         side: if exchange.server { Side::Server } else { Side::Client },
         protocol: exchange.protocol,
-        tls: false,
-        destination: (!exchange.server).then(|| host.clone().unwrap_or_else(|| peer.clone())),
+        tls: connection.state.cipher.is_some(),
+        destination: (!exchange.server).then(|| host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone())),
         local,
         peer,
         host,
@@ -94,7 +96,8 @@ fn trace_context(header: &str) -> Option<(&str, &str)> {
     parts.next()?;
     let hex = |text: &str, len: usize| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let nonzero = |text: &str| text.bytes().any(|b| b != b'0');
-    (hex(version, 2) && version != "ff" && hex(trace_id, 32) && hex(parent, 16) && nonzero(trace_id) && nonzero(parent)).then_some((trace_id, parent))
+    (hex(version, 2) && version != "ff" && hex(trace_id, 32) && hex(parent, 16) && nonzero(trace_id) && nonzero(parent))
+        .then_some((trace_id, parent))
 }
 
 /// Ids follow from what they name, so that a replay gives the same ones.
@@ -122,7 +125,14 @@ mod tests {
     fn only_valid_trace_contexts_are_taken() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(trace_context(good), Some(("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")));
-        for bad in ["", "00", "00-0af7-b7ad-01", "00-00000000000000000000000000000000-b7ad6b7169203331-01", "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"] {
+        for bad in [
+            "",
+            "00",
+            "00-0af7-b7ad-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+        ] {
             assert_eq!(trace_context(bad), None, "{bad}");
         }
     }

@@ -61,7 +61,14 @@ impl Minds {
     }
 
     /// The exchange ended with this record: what calls and runs follow from it.
-    pub(super) fn done(&mut self, calls: &mut Calls, exchange: &Exchange, request: &Request, wire: &Wire<'_>, wall_at_boot_ns: u64) -> Vec<Record> {
+    pub(super) fn done(
+        &mut self,
+        calls: &mut Calls,
+        exchange: &Exchange,
+        request: &Request,
+        wire: &Wire<'_>,
+        wall_at_boot_ns: u64,
+    ) -> Vec<Record> {
         let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
         let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id.clone() };
         let mut records = Vec::new();

@@ -55,7 +55,8 @@ impl People {
         let Some(person) = self.by_pid.get_mut(&pid) else { return };
         if !person.asked {
             person.asked = true;
-            out.wishes.push(Wish::Describe(person.newcomer.take().map_or_else(|| Newcomer { pid, ..Newcomer::default() }, |newcomer| *newcomer)));
+            out.wishes
+                .push(Wish::Describe(person.newcomer.take().map_or_else(|| Newcomer { pid, ..Newcomer::default() }, |newcomer| *newcomer)));
         }
     }
 
@@ -79,7 +80,8 @@ impl People {
 
     /// The process became another program: it is described anew when it next uses a socket.
     pub(super) fn executed(&mut self, exec: &Exec<'_>) {
-        let newcomer = Newcomer { pid: exec.pid, parent: exec.parent, comm: String::from_utf8_lossy(exec.comm).into(), argv: exec.argv.into() };
+        let newcomer =
+            Newcomer { pid: exec.pid, parent: exec.parent, comm: String::from_utf8_lossy(exec.comm).into(), argv: exec.argv.into() };
         self.insert(exec.pid, Person { began_ns: Some(exec.time_ns), ..Person::new(None, Some(Box::new(newcomer))) });
     }
 
@@ -112,7 +114,11 @@ impl People {
 
     /// How much of each process with exchanges was seen.
     pub(super) fn coverage(&self) -> Vec<TargetCoverage> {
-        self.by_pid.iter().filter(|(_, person)| person.exchanges > 0 && person.left_ns.is_none()).map(|(pid, person)| coverage(*pid, person)).collect()
+        self.by_pid
+            .iter()
+            .filter(|(_, person)| person.exchanges > 0 && person.left_ns.is_none())
+            .map(|(pid, person)| coverage(*pid, person))
+            .collect()
     }
 
     fn insert(&mut self, pid: u32, person: Person) {

@@ -2,15 +2,16 @@
 use std::sync::Arc;
 
 use crate::decode::{Direction, Role};
-use crate::proto::detect::{Detected, Protocol, detect};
 use crate::llm::Calls;
+use crate::proto::detect::{Detected, Protocol, detect};
 use crate::proto::{Chunk, Content as ChunkContent, Demand, End, Exchange, Flow, Message, Parser, Pending, Sink, Stats};
 use crate::record::{Origin, Record};
 use crate::track::{Connection, Content, Ending, Segment, Step};
 
+use super::cipher::Cipher;
 use super::exchange::{Context, address, request};
 use super::minds::{Minds, Wire};
-use super::{Capture, Out, Wish};
+use super::{Capture, Out, Wish, tls};
 
 /// Segments of a connection, seen from its middle on, that may look like nothing known before it is given up.
 const LATE_PATIENCE: u32 = 64;
@@ -21,6 +22,8 @@ pub(super) struct Speech {
     spoken: Spoken,
     wished: Option<Capture>,
     calls: Calls,
+    /// The encrypted side of a TLS connection.
+    pub(super) cipher: Option<Box<Cipher>>,
     /// Unique among the connections.
     id: u64,
 }
@@ -55,6 +58,16 @@ impl std::fmt::Debug for Spoken {
 }
 
 impl Speech {
+    /// Nothing is recognised yet.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self.spoken, Spoken::Silent | Spoken::Listening(_))
+    }
+
+    /// What was heard so far was ciphertext.
+    pub(super) fn become_silent(&mut self) {
+        self.spoken = Spoken::Silent;
+    }
+
     /// Whether an exchange is under way.
     pub(super) fn is_busy(&self) -> bool {
         let mut busy = false;
@@ -82,6 +95,9 @@ impl Speech {
 pub(super) fn advance(connection: &mut Connection<Speech>, step: Step<'_>, context: &mut Context<'_>, out: &mut Out) {
     match step {
         Step::Segment(segment) => {
+            if tls::ciphertext(connection, &segment, context, out) {
+                return;
+            }
             let demand = hear(connection, segment, context, out);
             wish(connection, demand, out);
         }
@@ -89,7 +105,8 @@ pub(super) fn advance(connection: &mut Connection<Speech>, step: Step<'_>, conte
     }
 }
 
-fn hear(connection: &mut Connection<Speech>, segment: Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> Capture {
+/// Takes the next bytes that mean something; says how much of what follows is needed.
+pub(super) fn hear(connection: &mut Connection<Speech>, segment: Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> Capture {
     recognise(connection, segment, context);
     let wire_parts = WireParts::of(connection, context);
     let Speech { spoken, calls, .. } = &mut connection.state;
@@ -132,6 +149,7 @@ fn recognise(connection: &mut Connection<Speech>, segment: Segment<'_>, context:
 }
 
 fn end(connection: &mut Connection<Speech>, ending: Ending, time_ns: u64, context: &mut Context<'_>, out: &mut Out) {
+    tls::ends(connection, context, out);
     let wire_parts = WireParts::of(connection, context);
     let Speech { spoken, calls, .. } = &mut connection.state;
     let Spoken::Known(parser) = spoken else { return };
@@ -146,6 +164,7 @@ fn end(connection: &mut Connection<Speech>, ending: Ending, time_ns: u64, contex
 struct WireParts {
     origin: Arc<Origin>,
     peer: Arc<str>,
+    tls: bool,
     id: u64,
 }
 
@@ -156,11 +175,11 @@ impl WireParts {
             connection.state.id = *context.connections;
         }
         let peer = address(connection.peer.as_ref(), context.names);
-        Self { origin: context.people.origin(connection.pid), peer, id: connection.state.id }
+        Self { origin: context.people.origin(connection.pid), peer, tls: connection.state.cipher.is_some(), id: connection.state.id }
     }
 
     fn wire(&self) -> Wire<'_> {
-        Wire { origin: &self.origin, tls: false, peer: &self.peer, destination: None, id: self.id }
+        Wire { origin: &self.origin, tls: self.tls, peer: &self.peer, destination: None, id: self.id }
     }
 }
 
@@ -169,14 +188,14 @@ struct Heard<'a> {
     minds: &'a mut Minds,
     calls: &'a mut Calls,
     wire: Wire<'a>,
-    done: Vec<Box<Exchange>>,
+    done: Vec<Exchange>,
     needs_all: bool,
 }
 
 impl Sink for Heard<'_> {
     fn message(&mut self, message: Message<'_>) {
         match message {
-            Message::Done(exchange) => self.done.push(exchange),
+            Message::Done(exchange) => self.done.push(*exchange),
             message => self.needs_all |= self.minds.message(self.calls, &message, &self.wire),
         }
     }
@@ -189,13 +208,14 @@ fn count(stats: Stats, context: &Context<'_>) {
     context.counters.orphan_responses.add(stats.orphans);
 }
 
-fn publish(connection: &mut Connection<Speech>, done: Vec<Box<Exchange>>, context: &mut Context<'_>, out: &mut Out) {
-    for exchange in done {
+fn publish(connection: &mut Connection<Speech>, done: Vec<Exchange>, context: &mut Context<'_>, out: &mut Out) {
+    for mut exchange in done {
+        tls::encrypted_sizes(connection, &mut exchange);
         if connection.role == Role::Unknown {
             connection.role = if exchange.server { Role::Server } else { Role::Client };
         }
-        let record = request(connection, &exchange, context);
         let wire_parts = WireParts::of(connection, context);
+        let record = request(connection, &exchange, context);
         let more = context.minds.done(&mut connection.state.calls, &exchange, &record, &wire_parts.wire(), context.wall_at_boot_ns);
         out.records.push(Record::Request(Box::new(record)));
         out.records.extend(more);
@@ -203,7 +223,7 @@ fn publish(connection: &mut Connection<Speech>, done: Vec<Box<Exchange>>, contex
 }
 
 /// Tells the kernel once when a connection needs another capture mode than it has.
-fn wish(connection: &mut Connection<Speech>, wanted: Capture, out: &mut Out) {
+pub(super) fn wish(connection: &mut Connection<Speech>, wanted: Capture, out: &mut Out) {
     let has = connection.state.wished.unwrap_or(Capture::Head);
     if wanted != has {
         connection.state.wished = Some(wanted);

@@ -75,7 +75,11 @@ impl Host {
     }
 
     fn requests(&mut self) -> Vec<Request> {
-        self.out.records.drain(..).map(|record| if let Record::Request(request) = record { *request } else { panic!("{record:?}") }).collect()
+        self.out
+            .records
+            .drain(..)
+            .map(|record| if let Record::Request(request) = record { *request } else { panic!("{record:?}") })
+            .collect()
     }
 }
 

@@ -66,7 +66,7 @@ fn attach_one(ebpf: &mut Ebpf, planned: &Planned) -> Result<(), ProgramError> {
 }
 
 /// The error in a line: of the verifier's log, which tells the whole program, only the end says why.
-fn explain(error: &ProgramError) -> String {
+pub(super) fn explain(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();

@@ -8,6 +8,7 @@ use perfmon_common::map::{CaptureMode, LOSSES, MODE_HEAD, mode_slot};
 
 use super::attach::ProbeReport;
 use super::plan::Tier;
+use super::tls::{TlsLibraries, TlsSight};
 use crate::source::Ring;
 
 /// What a program cost since it was loaded.
@@ -23,7 +24,10 @@ pub struct KernelCost {
 
 /// What runs in the kernel. Dropping it detaches every program.
 pub struct Probes {
-    ebpf: Ebpf,
+    ebpf: Mutex<Ebpf>,
+    libraries: Mutex<TlsLibraries>,
+    tls_probed: Mutex<Array<MapData, u32>>,
+    tls_modes: Mutex<Array<MapData, CaptureMode>>,
     ring: Mutex<Option<Ring>>,
     modes: Mutex<Array<MapData, CaptureMode>>,
     watched: Mutex<HashMap<MapData, u32, u8>>,
@@ -44,7 +48,10 @@ impl Probes {
             watched: Mutex::new(take("WATCHED")?.try_into()?),
             losses: take("LOSSES")?.try_into()?,
             lost_by_pid: take("LOST_BY_TGID")?.try_into()?,
-            ebpf,
+            tls_probed: Mutex::new(take("TLS_PROBED")?.try_into()?),
+            tls_modes: Mutex::new(take("TLS_MODES")?.try_into()?),
+            ebpf: Mutex::new(ebpf),
+            libraries: Mutex::default(),
             reports,
             tier,
             map_bytes,
@@ -61,19 +68,37 @@ impl Probes {
     /// # Errors
     /// When the kernel refuses.
     pub fn set_mode(&self, sock: u64, inode: u32, mode: u8) -> Result<bool, MapError> {
-        let mut modes = lock(&self.modes);
-        let slot = mode_slot(sock);
-        let before = modes.get(&slot, 0)?;
-        let same_owner = before.sock == sock && before.inode == inode;
-        let free = before.sock == 0;
-        if mode == MODE_HEAD {
-            if same_owner {
-                modes.set(slot, CaptureMode { sock: 0, inode: 0, mode: MODE_HEAD, pad: [0; 3] }, 0)?;
-            }
-            return Ok(false);
+        set_slot(&mut lock(&self.modes), CaptureMode { sock, inode, mode, pad: [0; 3] })
+    }
+
+    /// Sets the capture mode of a TLS library's connection object, as `set_mode`.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_tls_mode(&self, pid: u32, ssl: u64, mode: u8) -> Result<bool, MapError> {
+        set_slot(&mut lock(&self.tls_modes), CaptureMode { sock: ssl, inode: pid, mode, pad: [0; 3] })
+    }
+
+    /// Probes the TLS libraries in their usual places, for programs that start later.
+    pub fn watch_usual_tls(&self) {
+        lock(&self.libraries).usual(&mut lock(&self.ebpf));
+        self.tell_tls_probed();
+    }
+
+    /// Probes the TLS libraries that a process has mapped by now, once each; `None` when it has no shared OpenSSL.
+    pub fn watch_tls(&self, pid: u32) -> Option<TlsSight> {
+        let sight = lock(&self.libraries).look(&mut lock(&self.ebpf), pid);
+        self.tell_tls_probed();
+        sight
+    }
+
+    /// From the first probed library on, socket programs look for the TLS call that they are in.
+    fn tell_tls_probed(&self) {
+        if lock(&self.libraries).any()
+            && let Err(error) = lock(&self.tls_probed).set(0, 1, 0)
+        {
+            tracing::warn!(%error, "Sockets cannot be told apart within TLS calls.");
         }
-        modes.set(slot, CaptureMode { sock, inode, mode, pad: [0; 3] }, 0)?;
-        Ok(!free && before.sock != sock)
     }
 
     /// Watches a process.
@@ -129,8 +154,9 @@ impl Probes {
 
     /// What each attached program cost.
     pub fn kernel_stats(&self) -> Vec<KernelCost> {
+        let ebpf = lock(&self.ebpf);
         let cost = |report: &ProbeReport| {
-            let info = self.ebpf.program(report.name)?.info().ok()?;
+            let info = ebpf.program(report.name)?.info().ok()?;
             Some(KernelCost { program: report.name, run_ns: info.run_time().as_nanos() as u64, runs: info.run_count() })
         };
         self.reports.iter().filter_map(cost).collect()
@@ -138,9 +164,32 @@ impl Probes {
 
     /// Instructions that the verifier walked for each attached program (Linux 5.16 and later).
     pub fn verified_instructions(&self) -> Vec<(&'static str, u32)> {
-        let count = |report: &ProbeReport| Some((report.name, self.ebpf.program(report.name)?.info().ok()?.verified_instruction_count()?));
+        let ebpf = lock(&self.ebpf);
+        let count = |report: &ProbeReport| Some((report.name, ebpf.program(report.name)?.info().ok()?.verified_instruction_count()?));
         self.reports.iter().filter_map(count).collect()
     }
+}
+
+/// The capture thread, the target manager and the API share the handles; the ring goes to one thread.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    const fn sent<T: Send>() {}
+    shared::<Probes>();
+    sent::<Ring>();
+};
+/// Sets a slot; tells whether another tenant's mode had to make way.
+fn set_slot(modes: &mut Array<MapData, CaptureMode>, wanted: CaptureMode) -> Result<bool, MapError> {
+    let slot = mode_slot(wanted.sock);
+    let before = modes.get(&slot, 0)?;
+    let same_owner = before.sock == wanted.sock && before.inode == wanted.inode;
+    if wanted.mode == MODE_HEAD {
+        if same_owner {
+            modes.set(slot, CaptureMode { sock: 0, inode: 0, mode: MODE_HEAD, pad: [0; 3] }, 0)?;
+        }
+        return Ok(false);
+    }
+    modes.set(slot, wanted, 0)?;
+    Ok(before.sock != 0 && before.sock != wanted.sock)
 }
 
 /// A poisoned lock guards a map handle, which has no state that a panic could have left half-made.

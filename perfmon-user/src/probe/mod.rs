@@ -1,18 +1,21 @@
 //! The kernel side: what this host allows, loading, attaching, and the handles to what runs. In: options; out: a ring of events
 //! (`source::ring`) and [`Probes`], through which modes and watched processes are set and losses are read. Dropping `Probes` detaches all.
 mod attach;
+mod binaries;
 mod handles;
 mod load;
 mod offsets;
 mod plan;
 mod support;
 mod syscalls;
+mod tls;
 
 pub use attach::{ProbeReport, ProbeState};
 pub use handles::{KernelCost, Probes};
 pub use offsets::OffsetError;
 pub use plan::{Tier, TierChoice};
 pub use support::Facts;
+pub use tls::TlsSight;
 
 use perfmon_common::map::{Settings, WATCH_ALL, WATCH_LISTED};
 
@@ -113,6 +116,7 @@ pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
         let mut reports = attach::attach(&mut ebpf, &plan::programs(&facts.tracepoints, tier));
         if reports.iter().all(|report| !report.needed || report.state == ProbeState::Attached) {
             mark_refused(&mut reports, refused);
+            reports.extend(tls::load(&mut ebpf));
             return Ok(Probes::new(ebpf, reports, tier).map_err(Box::new)?);
         }
         refused = reports;

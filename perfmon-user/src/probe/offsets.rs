@@ -1,5 +1,8 @@
 //! The running kernel's BTF → `KernelOffsets`. In: type information; out: one number a member, or an error that names the member that
 //! this kernel lacks. Nothing is guessed from version numbers. Format: <https://docs.kernel.org/bpf/btf.html>.
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use btf_rs::{Btf, Type};
 use perfmon_common::map::{ABSENT, KernelOffsets};
 
@@ -61,8 +64,9 @@ fn registers() -> Result<Registers, OffsetError> {
 /// # Errors
 /// [`OffsetError`] when a member that is needed is missing.
 pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
-    let at = |record, path| member(btf, record, path)?.ok_or(OffsetError::Member(record, path));
-    let maybe = |record, path| Ok::<_, OffsetError>(member(btf, record, path)?.unwrap_or(ABSENT));
+    let records = Records { btf, known: RefCell::default() };
+    let at = |record, path| records.member(record, path)?.ok_or(OffsetError::Member(record, path));
+    let maybe = |record, path| Ok::<_, OffsetError>(records.member(record, path)?.unwrap_or(ABSENT));
     let registers = registers()?;
     let mut regs_arguments = [0; 4];
     for (slot, (path, plus)) in regs_arguments.iter_mut().zip(registers.arguments) {
@@ -70,7 +74,6 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
     }
     Ok(KernelOffsets {
         sock_family: at("sock_common", "skc_family")?,
-        sock_state: at("sock_common", "skc_state")?,
         sock_local_port: at("sock_common", "skc_num")?,
         sock_peer_port: at("sock_common", "skc_dport")?,
         sock_local_v4: at("sock_common", "skc_rcv_saddr")?,
@@ -129,21 +132,38 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
     })
 }
 
-/// Offset in bytes of a member (`a.b` = member b of the struct that is member a); `None` when the struct lacks it.
-fn member(btf: &Btf, record: &'static str, path: &str) -> Result<Option<u32>, OffsetError> {
-    let types = btf.resolve_types_by_name(record).map_err(|_| OffsetError::Struct(record))?;
-    let mut current = types.into_iter().find(|kind| matches!(kind, Type::Struct(_))).ok_or(OffsetError::Struct(record))?;
-    let mut offset_bits = 0;
-    for name in path.split('.') {
-        match find(btf, &current, name)? {
-            Some((bits, kind)) => {
-                offset_bits += bits;
-                current = kind;
+/// The kernel's structs by name. Finding one means walking through all types, so each is found once.
+struct Records<'a> {
+    btf: &'a Btf,
+    known: RefCell<HashMap<&'static str, Type>>,
+}
+
+impl Records<'_> {
+    /// Offset in bytes of a member (`a.b` = member b of the struct that is member a); `None` when the struct lacks it.
+    fn member(&self, record: &'static str, path: &str) -> Result<Option<u32>, OffsetError> {
+        let mut current = self.record(record)?;
+        let mut offset_bits = 0;
+        for name in path.split('.') {
+            match find(self.btf, &current, name)? {
+                Some((bits, kind)) => {
+                    offset_bits += bits;
+                    current = kind;
+                }
+                None => return Ok(None),
             }
-            None => return Ok(None),
         }
+        Ok(Some(offset_bits / 8))
     }
-    Ok(Some(offset_bits / 8))
+
+    fn record(&self, name: &'static str) -> Result<Type, OffsetError> {
+        if let Some(known) = self.known.borrow().get(name) {
+            return Ok(known.clone());
+        }
+        let types = self.btf.resolve_types_by_name(name).map_err(|_| OffsetError::Struct(name))?;
+        let found = types.into_iter().find(|kind| matches!(kind, Type::Struct(_))).ok_or(OffsetError::Struct(name))?;
+        self.known.borrow_mut().insert(name, found.clone());
+        Ok(found)
+    }
 }
 
 /// A member by name, also inside anonymous structs and unions: its offset in bits and its type without qualifiers.
@@ -178,7 +198,11 @@ mod tests {
     use super::*;
 
     fn host_btf() -> Option<Btf> {
-        Btf::from_file("/sys/kernel/btf/vmlinux").ok()
+        crate::probe::Facts::gather().btf.ok()
+    }
+
+    fn member(btf: &Btf, record: &'static str, path: &str) -> Result<Option<u32>, OffsetError> {
+        Records { btf, known: RefCell::default() }.member(record, path)
     }
 
     #[test]

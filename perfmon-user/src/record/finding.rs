@@ -1,12 +1,12 @@
 //! What a person should look at: findings with their evidence, and alerts.
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Origin, WallTime};
 
 /// How bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
@@ -47,7 +47,7 @@ pub struct Finding {
 }
 
 /// State of an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertState {
     /// The condition holds, not yet for long enough.
@@ -63,7 +63,7 @@ pub enum AlertState {
 }
 
 /// One delivery to a channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notified {
     /// Name of the channel.
     pub channel: Arc<str>,
@@ -73,8 +73,8 @@ pub struct Notified {
     pub error: Option<String>,
 }
 
-/// An alert's change of state.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// An alert's change of state, or a delivery of the news of it. Read back from the store when perfmon starts anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// When.
     pub time: WallTime,
@@ -106,4 +106,14 @@ pub struct Alert {
     pub escalation_level: u32,
     /// Who was told.
     pub notified: Vec<Notified>,
+    /// When the condition began to hold.
+    pub started_at: WallTime,
+    /// When it fired; null before.
+    pub fired_at: Option<WallTime>,
+    /// Who has it.
+    pub acknowledged_by: Option<Arc<str>>,
+    /// Who ended it; null while it is open and when it ended by itself.
+    pub resolved_by: Option<Arc<str>>,
+    /// What the last of them had to say.
+    pub note: Option<Arc<str>>,
 }

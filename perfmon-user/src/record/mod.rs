@@ -5,12 +5,13 @@ mod finding;
 mod gauges;
 mod host;
 mod llm;
+pub mod metric;
 mod request;
 mod unit;
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use agent::{Agent, Tool, Workflow};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
@@ -21,7 +22,7 @@ pub use request::{Category, Quality, Request, RequestError, Side};
 pub use unit::{Millis, WallTime};
 
 /// Whose record it is; shared by all records of a process.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// Process id on this host.
     pub pid: u32,

@@ -1,6 +1,6 @@
 //! Units of the records: durations are kept in nanoseconds and shown as milliseconds with three decimals, times are nanoseconds
 //! since 1970 and shown as RFC 3339 in UTC.
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A duration in nanoseconds; JSON: milliseconds, microsecond resolution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +38,52 @@ impl Serialize for WallTime {
     }
 }
 
+impl std::str::FromStr for WallTime {
+    type Err = NotATime;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        let part = |range: std::ops::Range<usize>| {
+            let digits = text.get(range).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+            digits.and_then(|digits| digits.parse::<u64>().ok()).ok_or(NotATime)
+        };
+        let (year, month, day) = (part(0..4)?, part(5..7)?, part(8..10)?);
+        let (hour, minute, second, nanoseconds) = (part(11..13)?, part(14..16)?, part(17..19)?, part(20..29)?);
+        let days = u64::try_from(days_from_civil(year as i64, month as i64, day as i64)).map_err(|_| NotATime)?;
+        let time = Self(((days * 24 + hour) * 3_600 + minute * 60 + second) * 1_000_000_000 + nanoseconds);
+        // Separators and ranges: only what is written the same again was a time.
+        if time.to_string() == text { Ok(time) } else { Err(NotATime) }
+    }
+}
+
+/// The text is no time as records carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotATime;
+
+impl std::fmt::Display for NotATime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("not a time in UTC with nanoseconds, like 2026-01-31T12:00:00.000000000Z")
+    }
+}
+
+impl std::error::Error for NotATime {}
+
+impl<'de> Deserialize<'de> for WallTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The inverse of `civil_from_days`, from the same paper.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let shifted_month = (month + 9) % 12;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + (153 * shifted_month + 2) / 5 + day - 1;
+    era * 146_097 + day_of_era - 719_468
+}
+
 /// Gregorian date of a day counted from 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
@@ -60,6 +106,22 @@ mod tests {
         assert_eq!(WallTime(0).to_string(), "1970-01-01T00:00:00.000000000Z");
         assert_eq!(WallTime(951_782_400_000_000_007).to_string(), "2000-02-29T00:00:00.000000007Z");
         assert_eq!(WallTime(1_795_341_599_123_456_789).to_string(), "2026-11-22T09:59:59.123456789Z");
+    }
+
+    #[test]
+    fn times_read_back_and_nothing_else_does() {
+        for ns in [0, 951_782_400_000_000_007, 1_795_341_599_123_456_789, 4_102_444_799_999_999_999] {
+            assert_eq!(WallTime(ns).to_string().parse(), Ok(WallTime(ns)));
+        }
+        for text in [
+            "",
+            "2026-11-22T09:59:59Z",
+            "2026-13-22T09:59:59.123456789Z",
+            "2026-02-30T00:00:00.000000000Z",
+            "2026-11-22 09:59:59.123456789Z",
+        ] {
+            assert_eq!(text.parse::<WallTime>(), Err(NotATime), "{text}");
+        }
     }
 
     #[test]

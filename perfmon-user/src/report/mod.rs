@@ -1,1 +1,309 @@
-//! report: to come.
+//! A report on a period: traffic, endpoints, errors, resources, destinations, model calls with their cost, agents, alerts, and how it was in the
+//! period before. In: a store's reader and times; out: a [`Report`], which is JSON by itself, or Markdown or a page of HTML. Reads no
+//! clock and writes no file. Names come from traffic: every format escapes them.
+mod chart;
+mod collect;
+mod document;
+mod html;
+mod markdown;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use serde::Serialize;
+
+pub use self::collect::collect;
+use crate::record::WallTime;
+
+/// The report. Unknown is null; lists hold the largest first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Begin of the period.
+    pub from: WallTime,
+    /// End of the period.
+    pub to: WallTime,
+    /// Requests to the services.
+    pub traffic: Option<Traffic>,
+    /// The same in the period before, as long as this one.
+    pub traffic_before: Option<Traffic>,
+    /// Endpoints by their share of the time of all requests.
+    pub endpoints: Vec<Endpoint>,
+    /// Endpoints by errors.
+    pub errors: Vec<Endpoint>,
+    /// Slowest requests.
+    pub slowest: Vec<Slow>,
+    /// The host.
+    pub resources: Option<Resources>,
+    /// The same in the period before.
+    pub resources_before: Option<Resources>,
+    /// Services by CPU time.
+    pub processes: Vec<Processes>,
+    /// Services that were asked, by time.
+    pub destinations: Vec<Destination>,
+    /// Models by cost.
+    pub models: Vec<Model>,
+    /// Cost of model calls by the service that made them.
+    pub model_cost: Vec<ModelCost>,
+    /// Dollars for model calls in the period before.
+    pub model_cost_before: Option<f64>,
+    /// Agents by runs.
+    pub agents: Vec<Work>,
+    /// Tools by executions.
+    pub tools: Vec<Work>,
+    /// Alerts, newest first: the last state of each.
+    pub alerts: Vec<Alert>,
+    /// Findings, newest first: the last state of each.
+    pub findings: Vec<Finding>,
+    /// Courses over the period.
+    pub courses: Vec<Course>,
+}
+
+impl Report {
+    /// Whether the store knows nothing of the period.
+    pub fn is_empty(&self) -> bool {
+        let lists = [self.endpoints.len(), self.destinations.len(), self.models.len(), self.agents.len(), self.tools.len()];
+        let records = [self.alerts.len(), self.findings.len(), self.processes.len()];
+        self.traffic.is_none() && self.resources.is_none() && lists.iter().chain(&records).all(|count| *count == 0)
+    }
+
+    /// As Markdown, with times in a zone.
+    pub fn markdown(&self, zone: &jiff::tz::TimeZone) -> String {
+        markdown::render(&document::document(self, zone))
+    }
+
+    /// As a page of HTML that needs nothing else.
+    pub fn html(&self, zone: &jiff::tz::TimeZone) -> String {
+        html::render(&document::document(self, zone))
+    }
+}
+
+/// Requests of the server side.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Traffic {
+    /// Requests.
+    pub count: u64,
+    /// Failed ones.
+    pub errors: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Status 400–499.
+    pub status_4xx: u64,
+    /// Status 500–599.
+    pub status_5xx: u64,
+    /// Ended without a whole answer.
+    pub failed: u64,
+    /// Slower than a second.
+    pub slow: u64,
+    /// Mean over the period.
+    pub per_minute: f64,
+    /// Latency.
+    #[serde(flatten)]
+    pub latency: Latency,
+    /// All bytes received.
+    pub request_bytes: f64,
+    /// All bytes sent.
+    pub response_bytes: f64,
+}
+
+/// Milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Latency {
+    /// Average.
+    pub mean_ms: Option<f64>,
+    /// Median.
+    pub p50_ms: Option<f64>,
+    /// 95th percentile.
+    pub p95_ms: Option<f64>,
+    /// 99th percentile.
+    pub p99_ms: Option<f64>,
+    /// Longest.
+    pub max_ms: Option<f64>,
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Endpoint {
+    /// Service.
+    pub service: String,
+    /// Method.
+    pub method: String,
+    /// Template of the path.
+    pub endpoint: String,
+    /// Requests.
+    pub count: u64,
+    /// Failed ones.
+    pub errors: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Latency.
+    #[serde(flatten)]
+    pub latency: Latency,
+    /// Part of the time of all requests, 0..1.
+    pub share_of_time: f64,
+}
+
+/// A slow request.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Slow {
+    /// Begin.
+    pub time: String,
+    /// Service.
+    pub service: String,
+    /// Method and path.
+    pub request: String,
+    /// Status, if there was an answer.
+    pub status_code: Option<u16>,
+    /// Duration.
+    pub response_time_ms: f64,
+}
+
+/// The host.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Resources {
+    /// Over all cores, 0..100.
+    pub cpu_percent_mean: Option<f64>,
+    /// Highest second.
+    pub cpu_percent_max: Option<f64>,
+    /// 0..100.
+    pub memory_percent_mean: Option<f64>,
+    /// Highest.
+    pub memory_percent_max: Option<f64>,
+    /// Fullest file system, 0..100.
+    pub disk_used_percent_max: Option<f64>,
+    /// Load average of one minute.
+    pub load_1m_max: Option<f64>,
+    /// Seconds of the period in which perfmon watched.
+    pub watched_s: Option<f64>,
+}
+
+/// Processes of a service.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Processes {
+    /// Service.
+    pub service: String,
+    /// Different process ids.
+    pub processes: u64,
+    /// All of them together over the period, 100 = one core.
+    pub cpu_percent_mean: Option<f64>,
+    /// One of them in its highest second.
+    pub cpu_percent_max: Option<f64>,
+    /// The largest one.
+    pub memory_rss_bytes_max: Option<f64>,
+}
+
+/// A service that was asked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Destination {
+    /// Who asked.
+    pub service: String,
+    /// Who was asked.
+    pub destination: String,
+    /// Requests.
+    pub count: u64,
+    /// Failed ones.
+    pub errors: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Latency.
+    #[serde(flatten)]
+    pub latency: Latency,
+}
+
+/// A model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Model {
+    /// Provider.
+    pub provider: String,
+    /// Model asked for.
+    pub model: Option<String>,
+    /// Calls.
+    pub calls: u64,
+    /// Failed ones.
+    pub errors: u64,
+    /// Prompt tokens of the calls that tell them.
+    pub input_tokens: Option<f64>,
+    /// Output tokens of the calls that tell them.
+    pub output_tokens: Option<f64>,
+    /// Dollars; null when no call has a price.
+    pub cost_usd: Option<f64>,
+    /// Calls without a price.
+    pub unpriced_calls: u64,
+    /// Duration.
+    #[serde(flatten)]
+    pub latency: Latency,
+    /// Time to the first token.
+    pub ttft_p95_ms: Option<f64>,
+}
+
+/// What model calls of a service cost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelCost {
+    /// Service.
+    pub service: String,
+    /// Calls.
+    pub calls: u64,
+    /// Dollars; null when no call has a price.
+    pub cost_usd: Option<f64>,
+}
+
+/// An agent or a tool.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Work {
+    /// Service.
+    pub service: String,
+    /// Name of the agent or tool.
+    pub name: Option<String>,
+    /// Runs.
+    pub count: u64,
+    /// Failed ones.
+    pub errors: u64,
+    /// Dollars, if any run has a cost.
+    pub cost_usd: Option<f64>,
+    /// Duration.
+    #[serde(flatten)]
+    pub latency: Latency,
+}
+
+/// An alert's last state.
+#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+pub struct Alert {
+    /// When it came into this state.
+    pub time: String,
+    /// Its id.
+    pub alert_id: String,
+    /// Name of the rule.
+    pub rule: String,
+    /// How bad.
+    pub severity: String,
+    /// `firing`, `resolved` …
+    pub state: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// A finding's last state.
+#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+pub struct Finding {
+    /// When it came into this state.
+    pub time: String,
+    /// Its id.
+    pub finding_id: String,
+    /// What was found.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How bad.
+    pub severity: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// One metric over the period.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Course {
+    /// Name of the metric.
+    pub metric: String,
+    /// Seconds of a step.
+    pub step_s: u64,
+    /// A value a step, null where nothing is known.
+    pub values: Vec<Option<f64>>,
+}

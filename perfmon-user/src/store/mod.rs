@@ -1,1 +1,162 @@
-//! store: to come.
+//! History on disk. In: batches of finished records, straight from the hub, without waiting. Out: figures over time and kept records, read
+//! through [`Reader`] while perfmon runs and after. Rollups of 10 s, a minute and an hour with mergeable histograms, and of model
+//! calls, agent runs, tools, workflows, findings, alerts, slow and failed requests the records themselves. A process that is killed loses
+//! at most what came since the last transaction, about a second. Takes time as an argument (`Options::now`).
+pub mod cell;
+mod level;
+mod pending;
+mod reader;
+mod retention;
+mod rollup;
+mod schema;
+mod series;
+#[cfg(test)]
+pub(crate) mod tests;
+mod writer;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use serde::Serialize;
+
+pub use self::cell::Cell;
+pub use self::level::Retention;
+use self::pending::Pending;
+pub use self::reader::{History, HistoryQuery, Labels, Point, Reader};
+pub use self::schema::StoreError;
+use self::writer::{Times, Writer};
+use crate::counters::Counters;
+use crate::limits;
+use crate::record::{Gauges, Record, WallTime};
+
+/// What a store is made from.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file.
+    pub path: PathBuf,
+    /// How large it may become.
+    pub max_bytes: u64,
+    /// How long what is kept.
+    pub retention: Retention,
+    /// The wall clock.
+    pub now: fn() -> WallTime,
+}
+
+/// How the file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum StoreState {
+    /// Nothing was written yet.
+    Starting,
+    /// It is written.
+    Ok,
+    /// It is not.
+    Degraded {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// For `/api/v1/self`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoreReport {
+    /// The file.
+    pub path: PathBuf,
+    /// How it is.
+    #[serde(flatten)]
+    pub state: StoreState,
+    /// Bytes in use, once known.
+    pub bytes: Option<u64>,
+    /// Where a damaged file was moved since the start.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// What writer and readers share.
+#[derive(Debug)]
+pub(crate) struct Shared(Mutex<StoreReport>);
+
+impl Shared {
+    fn with<T>(&self, change: impl FnOnce(&mut StoreReport) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the state is another kind of state than before.
+    fn set_state(&self, state: StoreState) -> bool {
+        self.with(|report| {
+            let changed = std::mem::discriminant(&report.state) != std::mem::discriminant(&state);
+            report.state = state;
+            changed
+        })
+    }
+
+    fn set_bytes(&self, bytes: u64) {
+        self.with(|report| report.bytes = Some(bytes));
+    }
+
+    fn set_aside(&self, aside: &Path) {
+        self.with(|report| report.set_aside = Some(aside.into()));
+    }
+}
+
+/// What goes to the thread.
+enum Message {
+    Records(Arc<Vec<Record>>),
+    Gauges(Box<Gauges>),
+}
+
+/// The thread that writes, and the queue to it.
+#[derive(Debug)]
+pub struct Store {
+    queue: SyncSender<Message>,
+    thread: JoinHandle<()>,
+    counters: Arc<Counters>,
+    reader: Reader,
+}
+
+impl Store {
+    /// Starts the thread; what is wrong with the file is said by it and does not stop anything.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub fn start(options: Options, counters: Arc<Counters>) -> io::Result<Self> {
+        let report = StoreReport { path: options.path.clone(), state: StoreState::Starting, bytes: None, set_aside: None };
+        let shared = Arc::new(Shared(Mutex::new(report)));
+        let reader = Reader::of_running(options.path.clone(), options.retention, shared.clone());
+        let (queue, messages) = sync_channel(limits::CONSUMER_QUEUE);
+        let writer =
+            Writer { options, shared, counters: counters.clone(), pending: Pending::default(), file: None, times: Times::default() };
+        let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&messages))?;
+        Ok(Self { queue, thread, counters, reader })
+    }
+
+    /// Takes records without waiting; those that find no room are counted.
+    pub fn offer(&self, records: &Arc<Vec<Record>>) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(Message::Records(records.clone())) {
+            self.counters.store_dropped.add(records.len() as u64);
+        }
+    }
+
+    /// Takes what is under way.
+    pub fn gauges(&self, gauges: &Gauges) {
+        let slim = Gauges { time: gauges.time, active_connections: gauges.active_connections, ..Gauges::default() };
+        if self.queue.try_send(Message::Gauges(Box::new(slim))).is_err() {
+            self.counters.store_dropped.inc();
+        }
+    }
+
+    /// The reading side.
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// Writes what waits and ends.
+    pub fn finish(self) {
+        drop(self.queue);
+        if self.thread.join().is_err() {
+            tracing::error!("The thread of the history panicked; what it said stands above.");
+        }
+    }
+}

@@ -101,9 +101,9 @@ impl Describer {
         !self.ports.is_empty()
     }
 
-    /// Start time of a process, to tell it from an earlier one with its pid.
-    pub(super) fn start_time(&self, pid: u32) -> Option<u64> {
-        self.proc.life(pid).filter(|life| !life.zombie).map(|life| life.start_time)
+    /// Start time of a running process, to tell it from an earlier one with its pid, and its name.
+    pub(super) fn identity(&self, pid: u32) -> Option<(u64, String)> {
+        self.proc.life(pid).filter(|life| !life.zombie).map(|life| (life.start_time, life.comm))
     }
 
     /// Runtime and TLS library as they are now.

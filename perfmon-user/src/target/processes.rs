@@ -69,7 +69,7 @@ impl Processes {
 
     /// A child without a program of its own is what its parent is.
     pub fn on_fork(&mut self, pid: u32, parent: u32) {
-        let start_time = self.describer.start_time(pid);
+        let start_time = self.describer.identity(pid).map(|(start_time, _)| start_time);
         match self.by_pid.get(&parent).map(|entry| (entry.description.of_child(pid, start_time), entry.young)) {
             Some((description, young)) => {
                 self.insert(description, young);
@@ -108,28 +108,34 @@ impl Processes {
         Some(entry.description.clone())
     }
 
-    /// Call every few seconds: forgets what ended, also where the exit event was lost, and looks once more at young processes.
+    /// Call every few seconds, for events that were lost: forgets what ended, describes anew what has another name (it executed a
+    /// program), and looks once more at young processes.
     pub fn sweep(&mut self) {
+        let (mut renamed, mut young) = (Vec::new(), Vec::new());
         let describer = &self.describer;
         self.by_pid.retain(|pid, entry| {
-            if entry.ending.is_none()
-                && (entry.description.start_time.is_none() || describer.start_time(*pid) != entry.description.start_time)
-            {
-                entry.ending = Some(SWEEPS);
-            }
-            match &mut entry.ending {
-                Some(0) => return false,
-                Some(left) => *left -= 1,
-                None => {}
+            let identity = if entry.ending.is_none() { describer.identity(*pid) } else { None };
+            match (identity, &mut entry.ending) {
+                (Some((start_time, comm)), _) if Some(start_time) == entry.description.start_time => {
+                    if *comm != *entry.description.origin.comm {
+                        renamed.push(*pid);
+                    } else if std::mem::take(&mut entry.young) {
+                        young.push(*pid);
+                    }
+                }
+                (_, Some(0)) => return false,
+                (_, Some(left)) => *left -= 1,
+                (_, None) => entry.ending = Some(SWEEPS - 1),
             }
             true
         });
-        let young: Vec<u32> = self.by_pid.iter().filter(|(_, entry)| entry.young && entry.ending.is_none()).map(|(pid, _)| *pid).collect();
+        for pid in renamed {
+            if let Some(description) = self.describer.describe(pid) {
+                self.insert(description, false);
+            }
+        }
         for pid in young {
             self.look_again(pid);
-            if let Some(entry) = self.by_pid.get_mut(&pid) {
-                entry.young = false;
-            }
         }
     }
 
@@ -211,6 +217,20 @@ mod tests {
             processes.sweep();
         }
         assert_eq!(&*processes.get(20).unwrap().origin.service, "curl");
+    }
+
+    #[test]
+    fn a_lost_exec_is_found_by_the_name() {
+        let fixture = Fixture::new();
+        fixture.process(10, 1, "/usr/bin/bash", &["bash", "/opt/start"]);
+        let mut processes = processes(&fixture);
+        assert_eq!(&*processes.get(10).unwrap().origin.service, "start");
+        fixture.end(10);
+        fixture.process(10, 1, "/usr/bin/python3.11", &["python3", "/srv/shop.py"]);
+        assert_eq!(&*processes.get(10).unwrap().origin.service, "start");
+        processes.sweep();
+        let description = processes.get(10).unwrap();
+        assert_eq!((&*description.origin.service, description.runtime.as_deref()), ("shop", Some("python")));
     }
 
     #[test]

@@ -23,8 +23,9 @@ pub(super) struct ProcRoot {
 }
 
 /// What of `/proc/PID/stat` matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Life {
+    pub comm: String,
     pub parent: u32,
     /// Clock ticks since boot; with the pid it identifies a process.
     pub start_time: u64,
@@ -62,7 +63,8 @@ impl ProcRoot {
 
     pub(super) fn life(&self, pid: u32) -> Option<Life> {
         let stat = Stat::from_read(self.read(pid, "stat", 4096)?.as_slice()).ok()?;
-        Some(Life { parent: stat.ppid.try_into().ok()?, start_time: stat.starttime, zombie: matches!(stat.state, 'Z' | 'X') })
+        let zombie = matches!(stat.state, 'Z' | 'X');
+        Some(Life { parent: stat.ppid.try_into().ok()?, start_time: stat.starttime, zombie, comm: stat.comm })
     }
 
     pub(super) fn comm(&self, pid: u32) -> Option<String> {

@@ -6,6 +6,7 @@
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -168,7 +169,15 @@ impl<S: Default> Tracker<S> {
         };
         let placed = stream.place(data);
         self.counters.stream_bytes_lost.add(placed.lost);
-        let segment = |content| Step::Segment(Segment { direction: data.direction, time_ns: data.time_ns, arrival_ns: data.arrival_ns, thread: data.thread, content });
+        let segment = |content| {
+            Step::Segment(Segment {
+                direction: data.direction,
+                time_ns: data.time_ns,
+                arrival_ns: data.arrival_ns,
+                thread: data.thread,
+                content,
+            })
+        };
         if let Some(before) = placed.before {
             visit(connection, segment(before));
         }

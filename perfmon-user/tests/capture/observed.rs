@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use perfmon_user::decode::{Direction, Event, Exit, Open, StateChange, decode};
-use perfmon_user::probe::Probes;
+use perfmon_user::probe::{ProbeReport, ProbeState, Probes};
 
 /// An operation, its pieces joined.
 #[derive(Clone, Debug)]
@@ -35,13 +35,16 @@ pub struct Observed {
     execs: Vec<Exec>,
     exits: Vec<Exit>,
     forks: Vec<(u32, u32)>,
+    /// Arrivals are known for every socket, not for TCP only.
+    pub every_arrival: bool,
 }
 
 impl Observed {
     /// Reads the ring until `done`, or for 10 s.
     pub fn drain(probes: &Probes, done: impl Fn(&Self) -> bool) -> Self {
         let mut ring = probes.take_ring().unwrap();
-        let mut observed = Self::default();
+        let data_ready = |report: &ProbeReport| report.name == "data_ready" && report.state == ProbeState::Attached;
+        let mut observed = Self { every_arrival: probes.reports().iter().any(data_ready), ..Self::default() };
         for _ in 0..1000 {
             ring.drain(|bytes| observed.push(bytes));
             if done(&observed) {
@@ -106,6 +109,10 @@ impl Observed {
 
     pub fn states(&self, inode: u32) -> Vec<StateChange> {
         self.states.iter().filter(|(of, _)| *of == inode).map(|(_, change)| *change).collect()
+    }
+
+    pub fn all_states(&self) -> Vec<StateChange> {
+        self.states.iter().map(|(_, change)| *change).collect()
     }
 
     pub fn last_state(&self, inode: u32) -> Option<StateChange> {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::{UnderWay, View};
 use crate::aggregate::endpoint::RowName;
-use crate::aggregate::exchange::{HttpRow, QUEUE, STREAM, TTFB, mean, ms, quantile_ms};
+use crate::aggregate::exchange::{HttpRow, QUEUE, STREAM, TTFB, ms, quantile_ms, ratio};
 use crate::aggregate::snapshot::{EndpointRow, Window};
 
 /// The row of an endpoint in a window.
@@ -29,8 +29,8 @@ pub fn endpoint_row(name: &RowName, row: &HttpRow, window: Window, view: &View, 
         stream_p50_ms: quantile_ms(&spreads[STREAM], |spread| spread.p50.min(counts.stream_max)),
         stream_p95_ms: quantile_ms(&spreads[STREAM], |spread| spread.p95.min(counts.stream_max)),
         stream_max_ms: (spreads[STREAM].count > 0).then(|| ms(counts.stream_max)),
-        request_size_mean_bytes: mean(counts.request_size_sum, counts.request_sized),
-        response_size_mean_bytes: mean(counts.response_size_sum, counts.response_sized),
+        request_size_mean_bytes: ratio(counts.request_size_sum, counts.request_sized),
+        response_size_mean_bytes: ratio(counts.response_size_sum, counts.response_sized),
         categories: figures.categories(),
         error_classes: figures.error_classes(),
         correlation: figures.correlation(),
@@ -59,7 +59,7 @@ pub fn hanging_row(name: RowName, under_way: UnderWay) -> EndpointRow {
 /// The bottleneck order: share of time, then requests, then name.
 pub fn sort(rows: &mut [Arc<EndpointRow>]) {
     rows.sort_by(|a, b| {
-        let name = |row: &EndpointRow| (row.service.clone(), row.endpoint.clone(), row.method.clone());
-        b.share_of_time.total_cmp(&a.share_of_time).then(b.count.cmp(&a.count)).then_with(|| name(a).cmp(&name(b)))
+        let by_name = || (&a.service, &a.endpoint, &a.method).cmp(&(&b.service, &b.endpoint, &b.method));
+        b.share_of_time.total_cmp(&a.share_of_time).then(b.count.cmp(&a.count)).then_with(by_name)
     });
 }

@@ -128,10 +128,13 @@ pub fn llm_row(key: &LlmKey, row: &LlmLedgerRow, window: Window, view: &View) ->
     }
 }
 
+/// Provider and model.
+type Model = (Arc<str>, Option<Arc<str>>);
+
 /// Adds the calls of a window to its totals: of the two ends of the calls to a model, the one with more calls.
 pub fn add_totals<'a>(rows: impl Iterator<Item = (&'a LlmKey, &'a LlmLedgerRow)>, window: Window, totals: &mut WorkTotals) {
     use crate::aggregate::tally::Counts as _;
-    let mut models: BTreeMap<(Arc<str>, Option<Arc<str>>), [LlmCounts; 2]> = BTreeMap::new();
+    let mut models: BTreeMap<Model, [LlmCounts; 2]> = BTreeMap::new();
     for (key, row) in rows {
         let ends = models.entry((key.provider.clone(), key.model.clone())).or_default();
         ends[usize::from(key.side == Side::Server)].merge(&row.figures(window).counts);

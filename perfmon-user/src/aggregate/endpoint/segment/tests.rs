@@ -1,0 +1,103 @@
+//! Values and words as real paths have them.
+use super::*;
+
+#[test]
+fn values_are_recognised() {
+    for value in [
+        "1",
+        "42",
+        "-7",
+        "1,2,3",
+        "20240131",
+        "2024-01-31",
+        "2024-01",
+        "31-01-2024",
+        "2024-01-31T10:00:00Z",
+        "10.0.0.1",
+        "192.168.1.1:8080",
+        "52.5200,13.4050",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "{550E8400-E29B-41D4-A716-446655440000}",
+        "urn:uuid:550e8400-e29b-41d4-a716-446655440000",
+        "550e8400e29b41d4a716446655440000",
+        "0x1f",
+        "a1b2c3d",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        "507f1f77bcf86cd799439011",
+        "fe80::1",
+        "2001:db8:0:0:1:0:0:1",
+        "aa:bb:cc:dd:ee:ff",
+        "AA-BB-CC-DD-EE-FF",
+        "user@example.com",
+        "dQw4w9WgXcQ",
+        "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        "0ujtsYcgvSTl8PAuAdqWYSMnLOv",
+        "cjld2cjxh0000qzrmn831i7rn",
+        "V1StGXR8_Z5jdHi6B-myT",
+        "a8Fk-29fJ_kd0PqLz7",
+        "NffrFeUfNV2Hib",
+        "2JFK3L9Q",
+        "group/project",
+        "kJxQzLmWvTrBpYnA",
+    ] {
+        assert!(is_value(value), "{value}");
+    }
+    assert!(is_value(&"a".repeat(65)));
+}
+
+#[test]
+fn words_stay() {
+    for word in [
+        "",
+        "users",
+        "v1",
+        "v2",
+        "v10",
+        "v1beta1",
+        "v1alpha1",
+        "v1p1beta1",
+        "v2.1",
+        "1.0",
+        "3.6.0",
+        "oauth2",
+        "s3",
+        "utf8",
+        "utf-8",
+        "index2.html",
+        "x86_64",
+        "sha256",
+        "ed25519",
+        "i18n",
+        "k8s",
+        "b2b",
+        "mp3",
+        "h264",
+        "log4j",
+        "win32",
+        "iPhone15ProMax",
+        "getUserByEmailAddress",
+        "HTTPSConnectionPoolManager",
+        "facade",
+        "decade",
+        "deadbeef",
+        "face2face",
+        "page-2",
+        "top-10",
+        "how-to-build-a-web-server-in-10-minutes",
+        "user_profile_settings",
+        "main.js",
+        "jquery.min.js",
+        ".well-known",
+        "openid-configuration",
+        "@alice",
+        "my-iPhone-15Pro-case",
+        "TransferEncodingChunked",
+        "web3js",
+        "area-51",
+        "2fa",
+        "3d",
+    ] {
+        assert!(!is_value(word), "{word}");
+    }
+}

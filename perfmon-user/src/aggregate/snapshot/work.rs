@@ -1,0 +1,159 @@
+//! Rows of model calls, agents, tools and workflows.
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Latency;
+use crate::record::Side;
+
+/// Model calls of one service to one model at one destination.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LlmRow {
+    /// Who asks (or, `side` server, who answers).
+    pub service: Arc<str>,
+    /// Which end was seen.
+    pub side: Side,
+    /// Id as in the price table.
+    pub provider: Arc<str>,
+    /// Model asked for.
+    pub request_model: Option<Arc<str>>,
+    /// Who is asked.
+    pub destination: Option<Arc<str>>,
+    /// Calls, retries included.
+    pub calls: u64,
+    /// Failed ones.
+    pub errors: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Over the window.
+    pub requests_per_minute: f64,
+    /// Prompt tokens of the calls that told; null when none did.
+    pub input_tokens: Option<u64>,
+    /// Output tokens, likewise.
+    pub output_tokens: Option<u64>,
+    /// Prompt tokens read from the cache, likewise.
+    pub cache_read_tokens: Option<u64>,
+    /// Cost of the calls that have one; null when none has.
+    pub cost_usd: Option<f64>,
+    /// Calls whose cost is not known.
+    pub unpriced_calls: u64,
+    /// Duration of calls.
+    #[serde(flatten)]
+    pub latency: Latency,
+    /// Time to the first byte.
+    pub ttfb_p50_ms: Option<f64>,
+    /// Likewise.
+    pub ttfb_p95_ms: Option<f64>,
+    /// Time to the first generated content.
+    pub ttft_p50_ms: Option<f64>,
+    /// Likewise.
+    pub ttft_p95_ms: Option<f64>,
+}
+
+/// Runs of one agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct AgentRow {
+    /// Whose.
+    pub service: Arc<str>,
+    /// Name of the agent.
+    pub agent_type: Option<Arc<str>>,
+    /// Runs.
+    pub count: u64,
+    /// Failed ones.
+    pub errors: u64,
+    /// Given up without an answer.
+    pub abandoned: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Model calls, retries included.
+    pub llm_calls: u64,
+    /// Tools executed.
+    pub tools_called: u64,
+    /// Input and output together; null when no run told.
+    pub tokens_used: Option<u64>,
+    /// Cost of the runs that have one; null when none has.
+    pub cost_usd: Option<f64>,
+    /// Duration of runs.
+    #[serde(flatten)]
+    pub latency: Latency,
+}
+
+/// Executions of one tool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ToolRow {
+    /// Whose agent.
+    pub service: Arc<str>,
+    /// Name.
+    pub tool_name: Arc<str>,
+    /// `mcp` | `process` | `conversation`.
+    pub source: &'static str,
+    /// MCP server's own name.
+    pub server: Option<Arc<str>>,
+    /// Executions.
+    pub count: u64,
+    /// Those whose result says that they failed.
+    pub errors: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Duration.
+    #[serde(flatten)]
+    pub latency: Latency,
+}
+
+/// Runs of one workflow.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct WorkflowRow {
+    /// Whose.
+    pub service: Arc<str>,
+    /// Endpoint of the inbound request, or name of the process.
+    pub workflow_name: Arc<str>,
+    /// Runs.
+    pub count: u64,
+    /// Failed ones.
+    pub errors: u64,
+    /// Given up.
+    pub abandoned: u64,
+    /// 0..1.
+    pub error_rate: Option<f64>,
+    /// Agent runs.
+    pub agents: u64,
+    /// Model calls.
+    pub llm_calls: u64,
+    /// Tools executed.
+    pub tools_called: u64,
+    /// Input and output together; null when no run told.
+    pub tokens_used: Option<u64>,
+    /// Cost of the runs that have one; null when none has.
+    pub cost_usd: Option<f64>,
+    /// Duration.
+    #[serde(flatten)]
+    pub latency: Latency,
+}
+
+/// Model calls, agents, tools and workflows of a window in all. Where both ends of model calls to one model were seen, the end with more
+/// calls stands for both, so no call counts twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct WorkTotals {
+    /// Model calls.
+    pub llm_calls: u64,
+    /// Failed ones.
+    pub llm_errors: u64,
+    /// Prompt tokens; null when no call told.
+    pub input_tokens: Option<u64>,
+    /// Output tokens, likewise.
+    pub output_tokens: Option<u64>,
+    /// Cost of model calls that have one; null when none has.
+    pub cost_usd: Option<f64>,
+    /// Agent runs.
+    pub agent_runs: u64,
+    /// Failed ones.
+    pub agent_errors: u64,
+    /// Mean duration of agent runs; null without one.
+    pub avg_agent_time_ms: Option<f64>,
+    /// Tool executions.
+    pub tool_calls: u64,
+    /// Failed ones.
+    pub tool_errors: u64,
+    /// Workflows.
+    pub workflows: u64,
+}

@@ -1,0 +1,114 @@
+//! What changes alerts beside judging: people who take, end and silence them, deliveries, and what an earlier run left.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::limits;
+use crate::record::{Alert, AlertState, Notified, WallTime};
+
+use super::machine::{Change, Key, Machine, Open, Refused};
+use super::silence::{NewSilence, Silence};
+use super::verdict;
+
+impl Machine {
+    /// Takes up what an earlier run left: its alert records, in any order. Nothing of it is told again.
+    pub fn restore(&mut self, stored: Vec<Alert>) {
+        let mut newest: BTreeMap<Arc<str>, Alert> = BTreeMap::new();
+        for alert in stored {
+            let known = newest.get(&alert.alert_id);
+            if known.is_none_or(|known| known.time <= alert.time) {
+                newest.insert(alert.alert_id.clone(), alert);
+            }
+        }
+        let mut alerts: Vec<Alert> = newest.into_values().collect();
+        alerts.sort_by_key(|alert| alert.started_at);
+        for alert in alerts {
+            let key = (alert.rule.clone(), alert.scope.clone());
+            self.open.remove(&key);
+            self.quiet.remove(&key);
+            if alert.state == AlertState::Resolved {
+                if alert.resolved_by.is_some() {
+                    self.quiet.insert(key);
+                }
+                self.keep(alert);
+            } else {
+                let told = matches!(alert.state, AlertState::Firing | AlertState::Acknowledged) || !alert.notified.is_empty();
+                self.open.insert(key, Open { judged_at: alert.time, alert, bad_since: None, well_since: None, told });
+            }
+        }
+    }
+
+    /// Somebody takes a firing alert: no further step of the escalation.
+    pub fn acknowledge(&mut self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Change, Refused> {
+        let key = self.key_of(id)?;
+        let open = self.open.get_mut(&key).ok_or(Refused::Unknown)?;
+        if open.alert.state != AlertState::Firing {
+            return Err(Refused::State(open.alert.state));
+        }
+        let alert = &mut open.alert;
+        (alert.time, alert.state, alert.acknowledged_by) = (now, AlertState::Acknowledged, by);
+        alert.note = note.or(alert.note.take());
+        Ok(Change { alert: alert.clone(), tell: Vec::new() })
+    }
+
+    /// Somebody ends an alert. While its condition goes on to hold, no new one begins.
+    pub fn resolve(&mut self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Change, Refused> {
+        let key = self.key_of(id)?;
+        let open = self.open.remove(&key).ok_or(Refused::Unknown)?;
+        let tell = if open.told { self.all_told(&open.alert) } else { Vec::new() };
+        let mut alert = open.alert;
+        (alert.time, alert.state) = (now, AlertState::Resolved);
+        alert.resolved_by = Some(by.unwrap_or_else(|| "unknown".into()));
+        alert.note = note.or(alert.note);
+        self.quiet.insert(key);
+        self.keep(alert.clone());
+        Ok(Change { alert, tell })
+    }
+
+    /// Notes how a delivery went; nothing when the alert is forgotten already.
+    pub fn delivered(&mut self, now: WallTime, id: &str, notified: Notified) -> Option<Change> {
+        let open = self.open.values_mut().map(|open| &mut open.alert);
+        let alert = open.chain(self.over.iter_mut()).find(|alert| *alert.alert_id == *id)?;
+        alert.notified.push(notified);
+        alert.time = now;
+        Some(Change { alert: alert.clone(), tell: Vec::new() })
+    }
+
+    /// Silences that are in force.
+    pub fn silences(&self, now: WallTime) -> Vec<Silence> {
+        self.silences.iter().filter(|silence| silence.until > now).cloned().collect()
+    }
+
+    /// Begins a silence; alerts follow at the next snapshot.
+    pub fn silence(&mut self, now: WallTime, new: NewSilence) -> Result<Silence, Refused> {
+        self.silences.retain(|silence| silence.until > now);
+        if self.silences.len() >= limits::SILENCES {
+            return Err(Refused::TooMany);
+        }
+        let NewSilence { rule, scope, duration, by, note } = new;
+        let number = self.silences.len();
+        let silence_id = verdict::id(&["silence", &number.to_string()], now);
+        let silence =
+            Silence { silence_id, time: now, until: WallTime(now.0.saturating_add(nanoseconds(duration))), rule, scope, by, note };
+        self.silences.push(silence.clone());
+        Ok(silence)
+    }
+
+    /// Ends a silence.
+    pub fn unsilence(&mut self, id: &str) -> Result<Silence, Refused> {
+        let index = self.silences.iter().position(|silence| *silence.silence_id == *id).ok_or(Refused::Unknown)?;
+        Ok(self.silences.remove(index))
+    }
+
+    fn key_of(&self, id: &str) -> Result<Key, Refused> {
+        match self.open.iter().find(|(_, open)| *open.alert.alert_id == *id) {
+            Some((key, _)) => Ok(key.clone()),
+            None if self.over.iter().any(|alert| *alert.alert_id == *id) => Err(Refused::State(AlertState::Resolved)),
+            None => Err(Refused::Unknown),
+        }
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,290 @@
+//! The state machine of alerts. In: a snapshot a second, decisions of people, results of deliveries; out: [`Change`]s, each a record and
+//! who is to be told. Pure: time is an argument, nothing is sent from here.
+//!
+//! A rule whose condition holds opens an alert (pending); one that holds without a break for `hold` fires it; only when it has not held
+//! for `keep_firing` is it resolved. A value that swings around its limit therefore neither fires nor resolves with each swing. What is
+//! not known (a window that perfmon has not watched long enough) changes nothing. One alert for each rule and scope.
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::aggregate::snapshot::Snapshot;
+use crate::counters::Counters;
+use crate::limits;
+use crate::record::{Alert, AlertState, WallTime};
+
+use super::channel::{Channel, Escalation};
+use super::metric::Reading;
+use super::rule::{HOLD, Rule};
+use super::silence::Silence;
+use super::verdict::{Verdict, ended, new_alert, sentence, verdict};
+
+/// What the machine is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// All rules, those that always stand too; names are unique.
+    pub rules: Vec<Rule>,
+    /// All channels.
+    pub channels: Vec<Channel>,
+    /// Steps, in order.
+    pub escalation: Vec<Escalation>,
+}
+
+/// A record, and the channels that are to be told of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The record.
+    pub alert: Alert,
+    /// Names of channels.
+    pub tell: Vec<Arc<str>>,
+}
+
+/// Why a wish is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is nothing of that id or name.
+    #[error("there is no such one")]
+    Unknown,
+    /// Not in this state.
+    #[error("not possible in its state")]
+    State(AlertState),
+    /// Too many of them.
+    #[error("there are too many already")]
+    TooMany,
+}
+
+/// Rule and scope.
+pub(super) type Key = (Arc<str>, Arc<str>);
+
+/// An open alert.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) alert: Alert,
+    /// Holds without a break since.
+    pub(super) bad_since: Option<WallTime>,
+    /// Does not hold since.
+    pub(super) well_since: Option<WallTime>,
+    /// When it was judged last.
+    pub(super) judged_at: WallTime,
+    /// Somebody was told that it fires.
+    pub(super) told: bool,
+}
+
+/// All alerts.
+#[derive(Debug)]
+pub struct Machine {
+    pub(super) rules: Arc<[Rule]>,
+    pub(super) default_channels: Vec<Arc<str>>,
+    pub(super) escalation: Vec<Escalation>,
+    pub(super) open: BTreeMap<Key, Open>,
+    /// Newest first.
+    pub(super) over: VecDeque<Alert>,
+    /// Resolved by a person while the condition held: quiet until it no longer holds.
+    pub(super) quiet: BTreeSet<Key>,
+    pub(super) silences: Vec<Silence>,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Machine {
+    /// A machine that knows no alert yet.
+    pub fn new(settings: &Settings, counters: Arc<Counters>) -> Self {
+        let default_channels = settings.channels.iter().filter(|channel| channel.default).map(|channel| channel.name.clone()).collect();
+        Self {
+            rules: settings.rules.clone().into(),
+            default_channels,
+            escalation: settings.escalation.clone(),
+            open: BTreeMap::new(),
+            over: VecDeque::new(),
+            quiet: BTreeSet::new(),
+            silences: Vec::new(),
+            counters,
+        }
+    }
+
+    /// Judges a snapshot.
+    pub fn judge(&mut self, now: WallTime, snapshot: &Snapshot) -> Vec<Change> {
+        let mut changes = Vec::new();
+        self.silences.retain(|silence| silence.until > now);
+        let rules = self.rules.clone();
+        for rule in &*rules {
+            for reading in rule.metric.read(snapshot, rule.window, &rule.filter) {
+                self.step(now, rule, &reading, verdict(rule, &reading, snapshot), &mut changes);
+            }
+        }
+        self.step_unread(now, snapshot, &mut changes);
+        self.heed_silences(now, &mut changes);
+        self.escalate(now, &mut changes);
+        changes
+    }
+
+    fn step(&mut self, now: WallTime, rule: &Rule, reading: &Reading, verdict: Verdict, changes: &mut Vec<Change>) {
+        let key = (rule.name.clone(), reading.scope.clone());
+        if !self.open.contains_key(&key) {
+            match verdict {
+                Verdict::Bad if self.quiet.contains(&key) => return,
+                Verdict::Bad if self.open.len() >= limits::ALERTS_OPEN => return self.counters.alerts_refused.inc(),
+                Verdict::Bad => {
+                    let alert = new_alert(now, rule, reading);
+                    if rule.hold > Duration::ZERO {
+                        changes.push(Change { alert: alert.clone(), tell: Vec::new() });
+                    }
+                    self.open.insert(key.clone(), Open { alert, bad_since: Some(now), well_since: None, judged_at: now, told: false });
+                }
+                Verdict::Well => {
+                    self.quiet.remove(&key);
+                    return;
+                }
+                Verdict::Unknown => return,
+            }
+        }
+        let Some(open) = self.open.get_mut(&key) else { return };
+        open.judged_at = now;
+        match verdict {
+            Verdict::Unknown => {}
+            Verdict::Bad => {
+                open.well_since = None;
+                open.alert.value = reading.value;
+                open.alert.message = sentence(rule, reading);
+                let bad_since = *open.bad_since.get_or_insert(now);
+                if open.alert.state == AlertState::Pending && passed(bad_since, now) >= rule.hold {
+                    self.fire(&key, now, changes);
+                }
+            }
+            Verdict::Well => self.is_well(&key, Some((rule, reading)), now, changes),
+        }
+    }
+
+    /// Alerts whose row or sample is gone, or whose rule is.
+    fn step_unread(&mut self, now: WallTime, snapshot: &Snapshot, changes: &mut Vec<Change>) {
+        let unread: Vec<Key> = self.open.iter().filter(|(_, open)| open.judged_at != now).map(|(key, _)| key.clone()).collect();
+        let rules = self.rules.clone();
+        for key in unread {
+            match rules.iter().find(|rule| rule.name == key.0) {
+                Some(rule) => {
+                    let reading = Reading { scope: key.1.clone(), origin: None, value: None, samples: 0 };
+                    self.step(now, rule, &reading, verdict(rule, &reading, snapshot), changes);
+                }
+                None => self.end(&key, None, now, changes),
+            }
+        }
+    }
+
+    fn is_well(&mut self, key: &Key, read: Option<(&Rule, &Reading)>, now: WallTime, changes: &mut Vec<Change>) {
+        let Some(open) = self.open.get_mut(key) else { return };
+        open.bad_since = None;
+        let well_since = *open.well_since.get_or_insert(now);
+        let patience = match (read, open.alert.state) {
+            (Some((rule, _)), AlertState::Pending) => rule.hold.max(HOLD),
+            (Some((rule, _)), _) => rule.keep_firing,
+            (None, _) => Duration::ZERO,
+        };
+        if passed(well_since, now) >= patience {
+            self.end(key, read, now, changes);
+        }
+    }
+
+    /// It fires, or would.
+    fn fire(&mut self, key: &Key, now: WallTime, changes: &mut Vec<Change>) {
+        let channels = self.channels_of(&key.0);
+        let Some(open) = self.open.get_mut(key) else { return };
+        let silenced = self.silences.iter().any(|silence| silence.covers(&open.alert));
+        open.alert.time = now;
+        open.alert.state = if silenced { AlertState::Silenced } else { AlertState::Firing };
+        let tell = if silenced || open.told { Vec::new() } else { channels };
+        if !silenced && !open.told {
+            open.told = true;
+            open.alert.fired_at = Some(now);
+        }
+        open.alert.fired_at.get_or_insert(now);
+        changes.push(Change { alert: open.alert.clone(), tell });
+    }
+
+    fn end(&mut self, key: &Key, read: Option<(&Rule, &Reading)>, now: WallTime, changes: &mut Vec<Change>) {
+        let Some(open) = self.open.remove(key) else { return };
+        let tell = if open.told { self.all_told(&open.alert) } else { Vec::new() };
+        let mut alert = open.alert;
+        alert.message = ended(read, &alert);
+        alert.value = read.and_then(|(_, reading)| reading.value);
+        (alert.time, alert.state) = (now, AlertState::Resolved);
+        self.keep(alert.clone());
+        changes.push(Change { alert, tell });
+    }
+
+    /// Keeps an alert that is over, if it ever was more than pending.
+    pub(super) fn keep(&mut self, alert: Alert) {
+        if alert.fired_at.is_some() {
+            self.over.push_front(alert);
+            self.over.truncate(limits::ALERTS_RESOLVED);
+        }
+    }
+
+    fn heed_silences(&mut self, now: WallTime, changes: &mut Vec<Change>) {
+        let covered = |open: &Open| self.silences.iter().any(|silence| silence.covers(&open.alert));
+        let turned: Vec<Key> = self
+            .open
+            .iter()
+            .filter(|(_, open)| match open.alert.state {
+                AlertState::Firing => covered(open),
+                AlertState::Silenced => !covered(open),
+                _ => false,
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in turned {
+            self.fire(&key, now, changes);
+        }
+    }
+
+    fn escalate(&mut self, now: WallTime, changes: &mut Vec<Change>) {
+        for open in self.open.values_mut().filter(|open| open.alert.state == AlertState::Firing) {
+            let alert = &mut open.alert;
+            let firing = passed(alert.fired_at.unwrap_or(now), now);
+            let mut tell = Vec::new();
+            let steps = self.escalation.iter().zip(1_u32..).skip(alert.escalation_level as usize);
+            for (step, level) in steps.take_while(|(step, _)| step.after <= firing) {
+                if step.severity.is_none_or(|least| alert.severity >= least) {
+                    alert.escalation_level = level;
+                    tell.push(step.channel.clone());
+                }
+            }
+            if !tell.is_empty() {
+                alert.time = now;
+                changes.push(Change { alert: alert.clone(), tell });
+            }
+        }
+    }
+
+    /// Open alerts, then those that are over; newest first each.
+    pub fn alerts(&self) -> Vec<Alert> {
+        let mut alerts: Vec<Alert> = self.open.values().map(|open| open.alert.clone()).collect();
+        alerts.sort_by_key(|alert| std::cmp::Reverse(alert.time));
+        alerts.extend(self.over.iter().cloned());
+        alerts
+    }
+
+    /// Alerts that fire and that nobody has taken.
+    pub fn firing(&self) -> u64 {
+        self.open.values().filter(|open| open.alert.state == AlertState::Firing).count() as u64
+    }
+
+    fn channels_of(&self, rule: &str) -> Vec<Arc<str>> {
+        let own = self.rules.iter().find(|known| *known.name == *rule).map(|rule| &rule.channels).filter(|channels| !channels.is_empty());
+        own.unwrap_or(&self.default_channels).clone()
+    }
+
+    /// Everybody who was told that it fires.
+    pub(super) fn all_told(&self, alert: &Alert) -> Vec<Arc<str>> {
+        let mut channels = self.channels_of(&alert.rule);
+        let steps = self.escalation.iter().take(alert.escalation_level as usize);
+        for step in steps.filter(|step| step.severity.is_none_or(|least| alert.severity >= least)) {
+            if !channels.contains(&step.channel) {
+                channels.push(step.channel.clone());
+            }
+        }
+        channels
+    }
+}
+
+fn passed(since: WallTime, now: WallTime) -> Duration {
+    Duration::from_nanos(now.0.saturating_sub(since.0))
+}

@@ -1,0 +1,171 @@
+//! Carries news of alerts to channels. Each channel has a task and a bounded queue of its own, so that one that hangs delays neither the
+//! judging nor the others. A delivery is tried a few times with growing, scattered pauses; how it went comes back as a [`Delivery`].
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::counters::Counters;
+use crate::limits;
+use crate::record::{Alert, AlertState, Notified, Severity};
+
+use super::channel::{Channel, ChannelKind};
+use super::webhook::{self, DeliveryError};
+
+/// How long a delivery is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the answer to one attempt.
+    pub timeout: Duration,
+    /// Attempts.
+    pub attempts: u32,
+    /// Before the second attempt; doubled before each further one, give or take a half.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(5), attempts: 3, pause: Duration::from_millis(500) }
+    }
+}
+
+/// How a delivery went.
+#[derive(Clone, Debug)]
+pub(super) struct Delivery {
+    /// What was delivered.
+    pub news: Alert,
+    /// To whom, and how it went.
+    pub notified: Notified,
+}
+
+/// A channel and what carries to it.
+#[derive(Clone, Debug)]
+pub(super) struct Carrier {
+    pub channel: Channel,
+    client: Option<reqwest::Client>,
+    patience: Patience,
+}
+
+impl Carrier {
+    /// One for each channel.
+    pub fn all(channels: &[Channel], patience: Patience) -> Result<Vec<Self>, reqwest::Error> {
+        let needed = channels.iter().any(|channel| matches!(channel.kind, ChannelKind::Webhook { .. }));
+        let client = if needed { Some(webhook::client()?) } else { None };
+        Ok(channels.iter().map(|channel| Self { channel: channel.clone(), client: client.clone(), patience }).collect())
+    }
+
+    /// One attempt.
+    pub async fn attempt(&self, alert: &Alert) -> Result<(), DeliveryError> {
+        match (&self.channel.kind, &self.client) {
+            (ChannelKind::Webhook { url }, Some(client)) => webhook::post(client, url, alert, self.patience.timeout).await,
+            _ => {
+                log(alert);
+                Ok(())
+            }
+        }
+    }
+
+    /// All attempts.
+    async fn deliver(&self, alert: &Alert) -> Result<(), DeliveryError> {
+        let mut attempt = 1;
+        loop {
+            match self.attempt(alert).await {
+                Err(error) if error.may_pass() && attempt < self.patience.attempts => {
+                    tokio::time::sleep(scattered(self.patience.pause * (1 << (attempt - 1)))).await;
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+/// Between half and one and a half of a pause, so that many clients of a service that fails do not all come back at once.
+fn scattered(pause: Duration) -> Duration {
+    let part = RandomState::new().hash_one(pause) % 1_000;
+    pause.mul_f64(0.5 + part as f64 / 1_000.0)
+}
+
+fn log(alert: &Alert) {
+    let Alert { alert_id, rule, state, message, scope, .. } = alert;
+    match (alert.severity, state) {
+        (_, AlertState::Resolved) => tracing::info!(%alert_id, %rule, %scope, "Alert is over. {message}"),
+        (Severity::Info, _) => tracing::info!(%alert_id, %rule, %scope, "Alert fires. {message}"),
+        (Severity::Warning, _) => tracing::warn!(%alert_id, %rule, %scope, "Alert fires. {message}"),
+        (Severity::Critical, _) => tracing::error!(%alert_id, %rule, %scope, "Alert fires. {message}"),
+    }
+}
+
+/// The tasks and the queues to them.
+pub(super) struct Notifier {
+    queues: BTreeMap<Arc<str>, (Channel, mpsc::Sender<Alert>)>,
+    tasks: JoinSet<()>,
+    counters: Arc<Counters>,
+}
+
+impl Notifier {
+    /// Starts a task for each channel; how deliveries went is sent to `deliveries`.
+    pub fn start(carriers: &[Carrier], deliveries: &mpsc::Sender<Delivery>, counters: Arc<Counters>) -> Self {
+        let (mut queues, mut tasks) = (BTreeMap::new(), JoinSet::new());
+        for carrier in carriers {
+            let (queue, waiting) = mpsc::channel(limits::CHANNEL_QUEUE);
+            queues.insert(carrier.channel.name.clone(), (carrier.channel.clone(), queue));
+            tasks.spawn(carry(carrier.clone(), waiting, deliveries.clone()));
+        }
+        Self { queues, tasks, counters }
+    }
+
+    /// Hands news to a channel without waiting. The answer is a delivery that failed at once, because too much waits.
+    pub fn offer(&self, channel: &str, news: &Alert) -> Option<Delivery> {
+        let (channel, queue) = self.queues.get(channel)?;
+        if news.state == AlertState::Resolved && !channel.send_resolved {
+            return None;
+        }
+        queue.try_send(news.clone()).err().map(|_| {
+            self.counters.notifications_dropped.inc();
+            failed(channel, news, "too much news waits for this channel")
+        })
+    }
+
+    /// Who takes what a channel failed to deliver.
+    pub fn fallback(&self, channel: &str) -> Option<Arc<str>> {
+        self.queues.get(channel).and_then(|(channel, _)| channel.fallback.clone())
+    }
+
+    /// No more news comes: the tasks end when they have delivered what waits.
+    pub fn close(&mut self) {
+        self.queues.clear();
+    }
+
+    /// Waits for the tasks.
+    pub async fn ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// Counts a failure.
+    pub fn failed(&self) {
+        self.counters.notifications_failed.inc();
+    }
+}
+
+fn failed(channel: &Channel, news: &Alert, error: impl ToString) -> Delivery {
+    Delivery { news: news.clone(), notified: Notified { channel: channel.name.clone(), ok: false, error: Some(error.to_string()) } }
+}
+
+async fn carry(carrier: Carrier, mut waiting: mpsc::Receiver<Alert>, deliveries: mpsc::Sender<Delivery>) {
+    while let Some(news) = waiting.recv().await {
+        let delivery = match carrier.deliver(&news).await {
+            Ok(()) => Delivery { news, notified: Notified { channel: carrier.channel.name.clone(), ok: true, error: None } },
+            Err(error) => {
+                tracing::warn!(channel = %carrier.channel.name, %error, "News of an alert could not be delivered.");
+                failed(&carrier.channel, &news, error)
+            }
+        };
+        if deliveries.send(delivery).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Rules: which metric, against which limit, for how long. The five thresholds that always stand are rules like any other.
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::aggregate::snapshot::Window;
+use crate::record::Severity;
+
+use super::metric::Metric;
+
+/// When a value is bad.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Condition {
+    /// Larger than this.
+    Above(f64),
+    /// Smaller than this.
+    Below(f64),
+}
+
+impl Condition {
+    /// Whether a value is bad.
+    pub fn holds(self, value: f64) -> bool {
+        match self {
+            Self::Above(limit) => value > limit,
+            Self::Below(limit) => value < limit,
+        }
+    }
+
+    /// The limit.
+    pub fn limit(self) -> f64 {
+        match self {
+            Self::Above(limit) | Self::Below(limit) => limit,
+        }
+    }
+}
+
+/// What a rule is narrowed to; every field that is given must be equal. Each row that matches is judged by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Where {
+    /// Service name.
+    pub service: Option<String>,
+    /// HTTP method.
+    pub method: Option<String>,
+    /// Endpoint template.
+    pub endpoint: Option<String>,
+    /// External service, seen from the clients.
+    pub destination: Option<String>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What is judged.
+    pub metric: Metric,
+    /// What it is narrowed to.
+    pub filter: Where,
+    /// When a value is bad.
+    pub condition: Condition,
+    /// Window of metrics of requests.
+    pub window: Window,
+    /// How long it must be bad before the alert fires.
+    pub hold: Duration,
+    /// How long it must be well before the alert is over.
+    pub keep_firing: Duration,
+    /// Requests that a window needs before it is judged.
+    pub min_samples: u64,
+    /// How bad it is.
+    pub severity: Severity,
+    /// `performance` `reliability` `resource` `agent` `cost` `business`.
+    pub kind: Arc<str>,
+    /// Channels that are told; the default ones when empty.
+    pub channels: Vec<Arc<str>>,
+}
+
+/// How long a rule must be bad, unless it says otherwise.
+pub const HOLD: Duration = Duration::from_secs(10);
+/// How long it must be well.
+pub const KEEP_FIRING: Duration = Duration::from_secs(60);
+/// A busy host is ordinary for some seconds.
+const HOLD_RESOURCE: Duration = Duration::from_secs(20);
+/// Requests that a window needs.
+pub const MIN_SAMPLES: u64 = 10;
+
+/// Limits of the rules that always stand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// 95th percentile of response time over five minutes, ms.
+    pub response_time_p95_ms: f64,
+    /// Failed requests ÷ requests over five minutes, 0..1.
+    pub error_rate_5min: f64,
+    /// Memory of the host, 0..1.
+    pub memory_usage: f64,
+    /// CPU of the host, 0..1.
+    pub cpu_usage: f64,
+    /// Each file system, 0..1.
+    pub disk_usage: f64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { response_time_p95_ms: 1_000.0, error_rate_5min: 0.05, memory_usage: 0.85, cpu_usage: 0.80, disk_usage: 0.90 }
+    }
+}
+
+/// Names of the rules that always stand.
+pub const STANDING: [&str; 5] = ["response_time_p95", "error_rate_5min", "memory_usage", "cpu_usage", "disk_usage"];
+
+impl Thresholds {
+    /// The rules that always stand, in the order of `STANDING`.
+    pub fn rules(&self) -> Vec<Rule> {
+        use Severity::{Critical, Warning};
+        let rows = [
+            ("response_time_p95", self.response_time_p95_ms, Warning, "performance", HOLD),
+            ("error_rate", self.error_rate_5min, Critical, "reliability", HOLD),
+            ("memory_usage", self.memory_usage, Warning, "resource", HOLD_RESOURCE),
+            ("cpu_usage", self.cpu_usage, Warning, "resource", HOLD_RESOURCE),
+            ("disk_usage", self.disk_usage, Warning, "resource", HOLD_RESOURCE),
+        ];
+        let rule = |(name, (metric, limit, severity, kind, hold)): (&'static str, (&str, f64, Severity, &'static str, Duration))| {
+            let metric = Metric::named(metric).ok()?;
+            Some(Rule {
+                name: name.into(),
+                metric,
+                filter: Where::default(),
+                condition: Condition::Above(limit),
+                window: Window::FiveMinutes,
+                hold,
+                keep_firing: KEEP_FIRING,
+                min_samples: MIN_SAMPLES,
+                severity,
+                kind: kind.into(),
+                channels: Vec::new(),
+            })
+        };
+        STANDING.into_iter().zip(rows).filter_map(rule).collect()
+    }
+}

@@ -1,0 +1,240 @@
+//! Channels against servers that answer, refuse and hang.
+use std::sync::Mutex;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// How a server behaves.
+#[derive(Clone, Copy)]
+enum Manner {
+    Answers(&'static str),
+    /// Fails so many times, then answers 200.
+    Recovers(usize),
+    Hangs,
+}
+
+/// A server that keeps what it is sent.
+struct Server {
+    url: String,
+    bodies: Arc<Mutex<Vec<serde_json::Value>>>,
+}
+
+impl Server {
+    async fn start(manner: Manner) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook?secret=s3cr3t", listener.local_addr().unwrap());
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let kept = bodies.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, manner, kept.clone()));
+            }
+        });
+        Self { url, bodies }
+    }
+
+    fn got(&self, state: &str) -> usize {
+        self.bodies.lock().unwrap().iter().filter(|body| body["state"] == state).count()
+    }
+}
+
+async fn serve(mut stream: TcpStream, manner: Manner, bodies: Arc<Mutex<Vec<serde_json::Value>>>) {
+    let mut text = Vec::new();
+    loop {
+        let mut chunk = [0; 4_096];
+        let Ok(length @ 1..) = stream.read(&mut chunk).await else { return };
+        text.extend_from_slice(&chunk[..length]);
+        let whole = String::from_utf8_lossy(&text).into_owned();
+        let Some((_, body)) = whole.split_once("\r\n\r\n") else { continue };
+        let Ok(body) = serde_json::from_str(body) else { continue };
+        text.clear();
+        let earlier = {
+            let mut bodies = bodies.lock().unwrap();
+            bodies.push(body);
+            bodies.len() - 1
+        };
+        let status = match manner {
+            Manner::Hangs => std::future::pending().await,
+            Manner::Answers(status) => status,
+            Manner::Recovers(failures) if earlier < failures => "500 Internal Server Error",
+            Manner::Recovers(_) => "200 OK",
+        };
+        let answer = format!("HTTP/1.1 {status}\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn hook(name: &str, server: &Server, fallback: Option<&str>) -> Channel {
+    let kind = ChannelKind::Webhook { url: server.url.clone() };
+    Channel { name: name.into(), kind, default: fallback.is_some(), fallback: fallback.map(Into::into), send_resolved: true }
+}
+
+/// A running desk with one judging a call of `judge`.
+struct Running {
+    desk: Arc<Desk>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+    published: Arc<Mutex<Vec<Alert>>>,
+    counters: Arc<Counters>,
+}
+
+/// Rules that fire at once, so that no test depends on the clock's pace.
+fn run(channels: Vec<Channel>, timeout: Duration) -> Running {
+    let hasty = |rule: Rule| Rule { hold: Duration::ZERO, keep_firing: Duration::ZERO, ..rule };
+    let rules = Thresholds::default().rules().into_iter().map(hasty).collect();
+    let counters = Arc::new(Counters::default());
+    let patience = Patience { timeout, attempts: 3, pause: Duration::from_millis(5) };
+    let desk = Desk::new(&Settings { rules, channels, escalation: vec![] }, vec![], patience, counters.clone()).unwrap();
+    let (snapshots, judged) = watch::channel(Arc::new(Snapshot::default()));
+    let (stop, stopped) = watch::channel(false);
+    let published = Arc::new(Mutex::new(Vec::new()));
+    let kept = published.clone();
+    let publish = move |alerts: Vec<Alert>| kept.lock().unwrap().extend(alerts);
+    let task = tokio::spawn(desk.clone().run(judged, stopped, crate::clock::wall_now, publish));
+    Running { desk, snapshots, stop, task, published, counters }
+}
+
+impl Running {
+    fn judge(&self, state: State) {
+        self.snapshots.send_replace(Arc::new(snapshot(state)));
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let wait = async {
+            while !holds(self) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(LONG, wait).await.is_err() {
+            panic!("{what}: {:?}", self.published.lock().unwrap());
+        }
+    }
+
+    /// The newest record's deliveries.
+    fn notified(&self) -> Vec<Notified> {
+        self.published.lock().unwrap().last().map(|alert| alert.notified.clone()).unwrap_or_default()
+    }
+
+    async fn end(self) {
+        self.stop.send_replace(true);
+        tokio::time::timeout(LONG, self.task).await.unwrap().unwrap();
+    }
+}
+
+const BAD: State = State { error_rate: Some(0.5), ..CALM };
+
+#[tokio::test]
+async fn each_firing_is_delivered_exactly_once() {
+    let server = Server::start(Manner::Answers("204 No Content")).await;
+    let running = run(vec![hook("hook", &server, Some("log")), Channel { default: false, ..Channel::log() }], LONG);
+    for _ in 0..20 {
+        running.judge(BAD);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    running.until("delivered", |running| running.notified().iter().any(|notified| notified.ok)).await;
+    running.judge(CALM);
+    running.until("the end delivered", |running| running.notified().len() == 2).await;
+    running.judge(BAD);
+    running.until("told of the second", |_| server.got("firing") == 2).await;
+    running.end().await;
+    let bodies = server.bodies.lock().unwrap().clone();
+    assert_eq!(bodies.iter().map(|body| body["state"].as_str().unwrap()).collect::<Vec<_>>(), ["firing", "resolved", "firing"]);
+    assert_eq!((&bodies[0]["kind"], &bodies[0]["rule"], &bodies[0]["value"]), (&"alert".into(), &"error_rate_5min".into(), &0.5.into()));
+    assert_eq!(bodies[0]["alert_id"], bodies[1]["alert_id"]);
+    assert_ne!(bodies[0]["alert_id"], bodies[2]["alert_id"]);
+}
+
+#[tokio::test]
+async fn what_fails_is_tried_again() {
+    let server = Server::start(Manner::Recovers(2)).await;
+    let running = run(vec![hook("hook", &server, Some("none"))], LONG);
+    running.judge(BAD);
+    running.until("delivered", |running| running.notified().len() == 1).await;
+    assert!(running.notified()[0].ok);
+    assert_eq!(server.got("firing"), 3);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_channel_that_fails_or_hangs_falls_back_and_shows_no_secret() {
+    for (manner, timeout, attempts, error) in [
+        (Manner::Answers("500 Internal Server Error"), LONG, 3, "it answered 500"),
+        (Manner::Answers("404 Not Found"), LONG, 1, "it answered 404"),
+        (Manner::Answers("302 Found"), LONG, 1, "it answered 302"),
+        (Manner::Hangs, Duration::from_millis(50), 3, "no answer within"),
+    ] {
+        let (dead, spare) = (Server::start(manner).await, Server::start(Manner::Answers("200 OK")).await);
+        let running = run(vec![hook("dead", &dead, Some("spare")), hook("spare", &spare, None)], timeout.max(Duration::from_millis(50)));
+        running.judge(BAD);
+        running.until("fallback", |running| running.notified().len() == 2).await;
+        let notified = running.notified();
+        assert_eq!(notified.iter().map(|n| (&*n.channel, n.ok)).collect::<Vec<_>>(), [("dead", false), ("spare", true)]);
+        assert!(notified[0].error.as_ref().unwrap().starts_with(error), "{notified:?}");
+        assert_eq!((dead.got("firing"), spare.got("firing")), (attempts, 1), "{error}");
+        assert_eq!(running.counters.notifications_failed.get(), 1);
+        assert!(!format!("{:?}", running.published.lock().unwrap()).contains("s3cr3t"));
+        running.end().await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_a_failure_that_names_no_address() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/s3cr3t", listener.local_addr().unwrap());
+    drop(listener);
+    let kind = ChannelKind::Webhook { url };
+    let channel = Channel { name: "hook".into(), kind, default: true, fallback: None, send_resolved: true };
+    let running = run(vec![channel], LONG);
+    let tried = running.desk.test(at(0), None).await.unwrap();
+    let error = tried[0].error.clone().unwrap();
+    assert!(!tried[0].ok && error.starts_with("not reached") && !error.contains("s3cr3t") && !error.contains("127.0.0.1"), "{error}");
+    assert_eq!(running.desk.test(at(0), Some("nonsense")).await, Err(Refused::Unknown));
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_channel_that_hangs_delays_neither_judging_nor_others_nor_the_end() {
+    let (dead, alive) = (Server::start(Manner::Hangs).await, Server::start(Manner::Answers("200 OK")).await);
+    let running = run(
+        vec![Channel { default: true, ..hook("dead", &dead, None) }, Channel { default: true, ..hook("alive", &alive, None) }],
+        10 * LONG,
+    );
+    for round in 0..2 * crate::limits::CHANNEL_QUEUE {
+        let (state, name) = if round % 2 == 0 { (BAD, "firing") } else { (CALM, "resolved") };
+        running.judge(state);
+        running.until("the other is told", |_| alive.got(name) == round / 2 + 1).await;
+    }
+    assert_eq!(dead.got("firing"), 1, "one is on its way, the others wait");
+    let dropped = running.counters.notifications_dropped.get();
+    assert!(dropped > 0, "what does not fit is counted");
+    let id = {
+        let alerts = running.desk.alerts();
+        alerts.iter().filter(|alert| alert.state == AlertState::Firing).count()
+    };
+    assert_eq!(id, 0);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn decisions_are_published_at_once_and_the_end_is_not_told_where_not_wanted() {
+    let server = Server::start(Manner::Answers("200 OK")).await;
+    let running = run(vec![Channel { default: true, send_resolved: false, ..hook("hook", &server, None) }], LONG);
+    running.judge(BAD);
+    running.until("told", |running| running.notified().len() == 1).await;
+    let id = running.desk.alerts()[0].alert_id.clone();
+    running.desk.acknowledge(crate::clock::wall_now(), &id, Some("kim".into()), None).unwrap();
+    let newest = |running: &Running| running.published.lock().unwrap().last().map(|alert| alert.state);
+    running.until("acknowledged", |running| newest(running) == Some(AlertState::Acknowledged)).await;
+    running.desk.resolve(crate::clock::wall_now(), &id, None, None).unwrap();
+    running.until("resolved", |running| newest(running) == Some(AlertState::Resolved)).await;
+    running.end().await;
+    assert_eq!((server.got("firing"), server.got("resolved"), server.got("acknowledged")), (1, 0, 0));
+}

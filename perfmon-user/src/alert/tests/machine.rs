@@ -1,0 +1,249 @@
+//! The state machine over made-up seconds.
+use super::*;
+use AlertState::{Acknowledged, Firing, Pending, Resolved, Silenced};
+
+#[test]
+fn each_threshold_fires_alone_within_30_s_and_is_over_after_a_minute() {
+    type Turn = fn(State) -> State;
+    let table: [(&str, Severity, &str, Turn); 5] = [
+        ("response_time_p95", Severity::Warning, "performance", |s| State { p95_ms: Some(1_000.1), ..s }),
+        ("error_rate_5min", Severity::Critical, "reliability", |s| State { error_rate: Some(0.0501), ..s }),
+        ("memory_usage", Severity::Warning, "resource", |s| State { memory: 85.1, ..s }),
+        ("cpu_usage", Severity::Warning, "resource", |s| State { cpu: 80.1, ..s }),
+        ("disk_usage", Severity::Warning, "resource", |s| State { disk: 90.1, ..s }),
+    ];
+    for (rule, severity, kind, turn) in table {
+        let mut machine = machine(&standing());
+        assert_eq!(live(&mut machine, 0..100, |_| CALM), []);
+        let bad = live(&mut machine, 100..200, |_| turn(CALM));
+        let [(100, pending), (fired_at, firing)] = &bad[..] else { panic!("{rule}: {:?}", states(&bad)) };
+        assert!(*fired_at <= 130, "{rule} fires only after {} s", fired_at - 100);
+        assert_eq!((pending.alert.state, firing.alert.state), (Pending, Firing));
+        assert_eq!((&*firing.alert.rule, firing.alert.severity, &*firing.alert.kind_name), (rule, severity, kind));
+        assert_eq!((pending.tell.len(), &firing.tell[..]), (0, &["log".into()][..]));
+        assert!(firing.alert.value > Some(firing.alert.threshold) && firing.alert.message.contains("above"), "{}", firing.alert.message);
+        let over = live(&mut machine, 200..400, |_| CALM);
+        assert_eq!(states(&over), [(260, rule, Resolved)]);
+        let ids = [&pending.alert, &firing.alert, &over[0].1.alert].map(|alert| alert.alert_id.clone());
+        assert!(ids[0] == ids[1] && ids[1] == ids[2], "{ids:?}");
+        assert!(over[0].1.alert.message.contains("no longer above"), "{}", over[0].1.alert.message);
+    }
+}
+
+#[test]
+fn the_limit_itself_is_not_above_it() {
+    let at_limit = State { p95_ms: Some(1_000.0), error_rate: Some(0.05), cpu: 80.0, memory: 85.0, disk: 90.0, ..CALM };
+    assert_eq!(live(&mut machine(&standing()), 0..100, |_| at_limit), []);
+}
+
+#[test]
+fn fewer_than_ten_requests_are_not_judged() {
+    let few = |requests| State { requests, error_rate: Some(1.0), p95_ms: Some(9_000.0), ..CALM };
+    assert_eq!(live(&mut machine(&standing()), 0..100, |_| few(9)), []);
+    let enough = live(&mut machine(&standing()), 0..100, |_| few(10));
+    assert_eq!(enough.iter().filter(|(_, change)| change.alert.state == Firing).count(), 2);
+}
+
+#[test]
+fn a_value_that_swings_around_its_limit_does_not_flap() {
+    let swing = |second: u64, period: u64| State { cpu: if (second / period).is_multiple_of(2) { 81.0 } else { 79.0 }, ..CALM };
+    let mut quiet = machine(&standing());
+    let swinging = live(&mut quiet, 0..600, |second| swing(second, 3));
+    assert_eq!(states(&swinging), [(0, "cpu_usage", Pending)], "a swing faster than `for` only waits");
+    let mut loud = machine(&standing());
+    live(&mut loud, 0..100, |_| State { cpu: 95.0, ..CALM });
+    let swinging = live(&mut loud, 100..1_000, |second| swing(second, 30));
+    assert_eq!(states(&swinging), [], "once it fires, swings shorter than `keep_firing_for` keep it");
+}
+
+#[test]
+fn a_pending_alert_goes_without_having_told_anybody() {
+    let mut machine = machine(&standing());
+    let changes = live(&mut machine, 0..60, |second| State { memory: if second < 5 { 99.0 } else { 10.0 }, ..CALM });
+    assert_eq!(states(&changes), [(0, "memory_usage", Pending), (25, "memory_usage", Resolved)]);
+    assert_eq!(told(&changes), 0);
+    assert!(machine.alerts().is_empty(), "what never fired is not listed");
+}
+
+#[test]
+fn it_fires_anew_with_a_new_id() {
+    let wave = |second: u64| State { error_rate: Some(if (second / 100).is_multiple_of(2) { 0.5 } else { 0.0 }), ..CALM };
+    let mut machine = machine(&standing());
+    let changes = live(&mut machine, 0..400, wave);
+    let firing: Vec<_> = changes.iter().filter(|(_, change)| change.alert.state == Firing).map(|(_, c)| c.alert.alert_id.clone()).collect();
+    assert_eq!(firing.len(), 2);
+    assert_ne!(firing[0], firing[1]);
+    assert_eq!(told(&changes), 4, "each is told when it fires and when it is over");
+}
+
+#[test]
+fn each_file_system_is_an_alert_of_its_own() {
+    let mut machine = machine(&standing());
+    let changes = live(&mut machine, 0..30, |_| State { disk: 99.0, ..CALM });
+    assert!(changes.iter().all(|(_, change)| &*change.alert.scope == "/"), "{changes:?}");
+    assert_eq!(machine.firing(), 1);
+}
+
+#[test]
+fn acknowledging_and_resolving_need_the_right_state() {
+    let mut machine = machine(&standing());
+    let pending = live(&mut machine, 0..1, |_| State { memory: 99.0, ..CALM })[0].1.alert.alert_id.clone();
+    assert_eq!(machine.acknowledge(at(1), &pending, None, None), Err(Refused::State(Pending)));
+    assert_eq!(machine.acknowledge(at(1), "nonsense", None, None), Err(Refused::Unknown));
+    live(&mut machine, 1..30, |_| State { memory: 99.0, ..CALM });
+    let change = machine.acknowledge(at(30), &pending, Some("kim".into()), Some("on it".into())).unwrap();
+    assert_eq!((change.alert.state, change.alert.acknowledged_by.as_deref(), change.tell.len()), (Acknowledged, Some("kim"), 0));
+    assert_eq!(machine.acknowledge(at(31), &pending, None, None), Err(Refused::State(Acknowledged)));
+    assert_eq!(machine.firing(), 0);
+    let over = live(&mut machine, 31..200, |_| CALM);
+    assert_eq!(states(&over), [(91, "memory_usage", Resolved)]);
+    assert_eq!(over[0].1.alert.acknowledged_by.as_deref(), Some("kim"), "who had it is kept");
+    assert_eq!(machine.resolve(at(201), &pending, None, None), Err(Refused::State(Resolved)));
+}
+
+#[test]
+fn resolved_by_hand_it_stays_quiet_until_the_condition_has_gone() {
+    let bad = |_| State { memory: 99.0, ..CALM };
+    let mut machine = machine(&standing());
+    let id = live(&mut machine, 0..30, bad)[0].1.alert.alert_id.clone();
+    let change = machine.resolve(at(30), &id, Some("kim".into()), None).unwrap();
+    assert_eq!((change.alert.state, change.alert.resolved_by.as_deref(), change.tell.len()), (Resolved, Some("kim"), 1));
+    assert_eq!(live(&mut machine, 31..300, bad), []);
+    live(&mut machine, 300..301, |_| CALM);
+    assert_eq!(states(&live(&mut machine, 301..330, bad)), [(301, "memory_usage", Pending), (321, "memory_usage", Firing)]);
+}
+
+#[test]
+fn escalation_goes_on_step_by_step_until_somebody_takes_it() {
+    let step =
+        |minutes: u64, severity, channel: &str| Escalation { after: Duration::from_secs(60 * minutes), severity, channel: channel.into() };
+    let escalation = vec![step(1, None, "team"), step(2, Some(Severity::Critical), "nobody"), step(3, None, "boss")];
+    let settings = Settings { escalation, ..standing() };
+    let bad = |_| State { memory: 99.0, ..CALM };
+    let mut left = machine(&settings);
+    let changes = live(&mut left, 0..400, bad);
+    let steps: Vec<_> = changes[2..].iter().map(|(second, change)| (*second, change.alert.escalation_level, change.tell.clone())).collect();
+    assert_eq!(steps, [(80, 1, vec!["team".into()]), (200, 3, vec!["boss".into()])]);
+    let over = live(&mut left, 400..500, |_| CALM);
+    assert_eq!(over[0].1.tell, ["log".into(), "team".into(), "boss".into()], "all who were told hear of the end");
+    let mut taken = machine(&settings);
+    let id = live(&mut taken, 0..100, bad)[0].1.alert.alert_id.clone();
+    taken.acknowledge(at(100), &id, None, None).unwrap();
+    assert_eq!(live(&mut taken, 100..1_000, bad), []);
+}
+
+#[test]
+fn a_silence_tells_nobody_until_it_ends() {
+    let bad = |_| State { memory: 99.0, ..CALM };
+    let new = |rule: &str| NewSilence { rule: Some(rule.into()), duration: Duration::from_secs(100), ..NewSilence::default() };
+    let mut silenced = machine(&standing());
+    silenced.silence(at(0), new("memory_usage")).unwrap();
+    let changes = live(&mut silenced, 0..150, bad);
+    assert_eq!(states(&changes), [(0, "memory_usage", Pending), (20, "memory_usage", Silenced), (100, "memory_usage", Firing)]);
+    assert_eq!(changes.iter().map(|(_, change)| change.tell.len()).collect::<Vec<_>>(), [0, 0, 1]);
+    let id = silenced.silence(at(150), new("memory_usage")).unwrap().silence_id;
+    assert_eq!(silenced.silences(at(151)).len(), 1);
+    assert_eq!(states(&live(&mut silenced, 151..153, bad)), [(151, "memory_usage", Silenced)]);
+    silenced.unsilence(&id).unwrap();
+    assert_eq!(silenced.unsilence(&id), Err(Refused::Unknown));
+    let again = live(&mut silenced, 153..200, bad);
+    assert_eq!((states(&again), told(&again)), (vec![(153, "memory_usage", Firing)], 0), "it was told already");
+    let mut other = machine(&standing());
+    other.silence(at(0), new("cpu_usage")).unwrap();
+    assert_eq!(told(&live(&mut other, 0..50, bad)), 1, "a silence covers its rule only");
+}
+
+#[test]
+fn nothing_is_told_twice_after_a_restart() {
+    let bad = |_| State { error_rate: Some(0.5), memory: 99.0, ..CALM };
+    let mut before = machine(&standing());
+    let mut stored: Vec<Alert> = live(&mut before, 0..50, bad).into_iter().map(|(_, change)| change.alert).collect();
+    let memory = before.alerts().into_iter().find(|alert| &*alert.rule == "memory_usage").unwrap().alert_id;
+    stored.push(before.acknowledge(at(50), &memory, Some("kim".into()), None).unwrap().alert);
+    // As a store keeps and gives them: JSON, in any order.
+    let lines: Vec<String> =
+        stored.iter().rev().map(|alert| serde_json::to_string(&Record::Alert(Box::new(alert.clone()))).unwrap()).collect();
+    let mut after = machine(&standing());
+    after.restore(lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect());
+    assert_eq!(after.alerts(), before.alerts());
+    let empty = |second: u64| State { error_rate: None, requests: 0, p95_ms: None, memory: 99.0, uptime_s: (second - 60) as f64, ..CALM };
+    assert_eq!(live(&mut after, 60..200, empty), [], "an empty window after the start says nothing");
+    let rest = live(&mut after, 200..300, |_| State { memory: 99.0, ..bad(0) });
+    assert_eq!(rest, []);
+    let over = live(&mut after, 300..400, |_| CALM);
+    assert_eq!(states(&over), [(360, "error_rate_5min", Resolved), (360, "memory_usage", Resolved)]);
+}
+
+#[test]
+fn a_pending_alert_of_an_earlier_run_needs_its_time_anew() {
+    let bad = |_| State { memory: 99.0, ..CALM };
+    let stored: Vec<Alert> = live(&mut machine(&standing()), 0..10, bad).into_iter().map(|(_, change)| change.alert).collect();
+    let mut after = machine(&standing());
+    after.restore(stored.clone());
+    let changes = live(&mut after, 1_000..1_100, bad);
+    assert_eq!(states(&changes), [(1_020, "memory_usage", Firing)]);
+    assert_eq!((told(&changes), &changes[0].1.alert.alert_id), (1, &stored[0].alert_id));
+}
+
+#[test]
+fn an_alert_whose_rule_is_gone_ends() {
+    let stored = live(&mut machine(&standing()), 0..50, |_| State { memory: 99.0, ..CALM });
+    let mut after = machine(&Settings { rules: vec![], ..standing() });
+    after.restore(stored.into_iter().map(|(_, change)| change.alert).collect());
+    let changes = live(&mut after, 60..62, |_| CALM);
+    assert_eq!(states(&changes), [(60, "memory_usage", Resolved)]);
+}
+
+fn own_rule(metric: &str, condition: Condition, filter: Where) -> Rule {
+    let template = Thresholds::default().rules().remove(0);
+    Rule { name: "own".into(), metric: Metric::named(metric).unwrap(), condition, filter, hold: Duration::ZERO, ..template }
+}
+
+#[test]
+fn a_rule_with_where_judges_each_endpoint_by_itself() {
+    let filter = Where { service: Some("shop".into()), ..Where::default() };
+    let rule = Rule { channels: vec!["pager".into()], ..own_rule("request.response_time_ms.p95", Condition::Above(500.0), filter) };
+    let mut machine = machine(&Settings { rules: vec![rule], ..standing() });
+    let changes = live(&mut machine, 0..5, |_| State { p95_ms: Some(600.0), ..CALM });
+    assert_eq!(states(&changes), [(0, "own", Firing)], "without `for` it fires at once");
+    assert_eq!((&*changes[0].1.alert.scope, &changes[0].1.tell[..]), ("shop GET /a", &["pager".into()][..]));
+    assert_eq!(&*changes[0].1.alert.origin.service, "shop");
+}
+
+#[test]
+fn too_little_needs_a_window_that_was_watched() {
+    let rule = own_rule("request.count", Condition::Below(5.0), Where::default());
+    let mut machine = machine(&Settings { rules: vec![Rule { min_samples: 0, ..rule }], ..standing() });
+    let idle = |second: u64| State { requests: 0, uptime_s: second as f64, ..CALM };
+    assert_eq!(states(&live(&mut machine, 0..400, idle)), [(300, "own", Firing)]);
+}
+
+#[test]
+fn every_metric_reads_and_unknown_ones_are_refused() {
+    let names = Metric::named("nonsense").unwrap_err();
+    let names: Vec<_> = names.split("there are ").nth(1).unwrap().split(", ").collect();
+    assert!(names.len() > 20);
+    for name in names {
+        let metric = Metric::named(name).unwrap();
+        assert_eq!(metric.name, name);
+        let readings = metric.read(&snapshot(CALM), Window::Hour, &Where::default());
+        assert!(!readings.is_empty() || metric.source() == Source::Processes, "{name}");
+    }
+    assert_eq!(Metric::named("response_time_p95").unwrap().name, "request.response_time_ms.p95");
+}
+
+#[test]
+fn open_alerts_and_those_over_are_bounded() {
+    let mut machine = machine(&standing());
+    for round in 0..150 {
+        let base = round * 200;
+        live(&mut machine, base..base + 30, |_| State { memory: 99.0, ..CALM });
+        live(&mut machine, base + 30..base + 100, |_| CALM);
+    }
+    assert_eq!(machine.alerts().len(), crate::limits::ALERTS_RESOLVED);
+    let delivered = Notified { channel: "log".into(), ok: true, error: None };
+    let newest = machine.alerts()[0].clone();
+    let change = machine.delivered(at(99_999), &newest.alert_id, delivered.clone()).unwrap();
+    assert_eq!((change.alert.notified, change.alert.state), (vec![delivered.clone()], Resolved));
+    assert_eq!(machine.delivered(at(99_999), "gone", delivered), None);
+}

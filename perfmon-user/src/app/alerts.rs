@@ -1,0 +1,59 @@
+//! Wires the alert stage: snapshots in, its records into the hub like those of any other producer.
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::aggregate::snapshot::Snapshot;
+use crate::alert::Desk;
+use crate::clock;
+use crate::counters::Counters;
+use crate::record::Record;
+
+use super::hub::Batch;
+
+/// The stage before the runtime is there.
+pub struct Alerting {
+    desk: Arc<Desk>,
+    batches: mpsc::Sender<Batch>,
+    counters: Arc<Counters>,
+}
+
+/// The running stage. It keeps the hub alive until it has ended.
+pub struct Judging {
+    task: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Alerting {
+    /// Alert records go to `batches`.
+    pub fn new(desk: Arc<Desk>, batches: mpsc::Sender<Batch>, counters: Arc<Counters>) -> Self {
+        Self { desk, batches, counters }
+    }
+
+    /// For those who ask and decide.
+    pub fn desk(&self) -> Arc<Desk> {
+        self.desk.clone()
+    }
+
+    /// Judges from now on.
+    pub fn start(self, snapshots: watch::Receiver<Arc<Snapshot>>) -> Judging {
+        let (stop, stopped) = watch::channel(false);
+        let Self { desk, batches, counters } = self;
+        let publish = move |alerts: Vec<crate::record::Alert>| {
+            let records = alerts.into_iter().map(|alert| Record::Alert(Box::new(alert))).collect();
+            if batches.try_send(Batch { records, gauges: None }).is_err() {
+                counters.batches_dropped.inc();
+            }
+        };
+        Judging { task: tokio::spawn(desk.run(snapshots, stopped, clock::wall_now, publish)), stop }
+    }
+}
+
+impl Judging {
+    /// Ends it; deliveries under way get a short time.
+    pub async fn end(self) -> Result<(), JoinError> {
+        self.stop.send_replace(true);
+        self.task.await
+    }
+}

@@ -1,0 +1,60 @@
+//! `perfmon report`: from the history on disk to a file or standard output. Reads beside a running perfmon; needs none.
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+use jiff::tz::TimeZone;
+
+use crate::cli::{Period, ReportFormat};
+use crate::clock;
+use crate::config::Config;
+use crate::report::{self, Report};
+use crate::store::{Reader, StoreError};
+
+use super::{Failure, run};
+
+/// Makes the report.
+pub fn report(config: &Config, period: Period, format: ReportFormat, output: Option<&Path>) -> Result<u8, Failure> {
+    let now = clock::wall_now().0 / 1_000_000_000;
+    let (from, to) = match period {
+        Period::Last(seconds) => (now.saturating_sub(seconds), now),
+        Period::Range { from, to } => (from, to.unwrap_or(now)),
+    };
+    if from >= to {
+        return Err(Failure::Usage(vec!["--from: must be before now".into()]));
+    }
+    let reader = Reader::of_file(config.db.clone(), run::retention(config));
+    let made = report::collect(&reader, from, to, now).map_err(|error| unreadable(config, error))?;
+    let text = render(&made, format)?;
+    match output {
+        None => super::print(&text),
+        Some(path) => {
+            // As private as the history that it is made from.
+            let file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path);
+            file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("-o {}", path.display()))?;
+            Ok(0)
+        }
+    }
+}
+
+fn render(made: &Report, format: ReportFormat) -> anyhow::Result<String> {
+    Ok(match format {
+        ReportFormat::Html => made.html(&TimeZone::system()),
+        ReportFormat::Markdown => made.markdown(&TimeZone::system()),
+        ReportFormat::Json => serde_json::to_string_pretty(made)? + "\n",
+    })
+}
+
+fn unreadable(config: &Config, error: StoreError) -> Failure {
+    let path = config.db.display();
+    match &error {
+        StoreError::File { source, .. } if source.kind() == ErrorKind::NotFound => {
+            Failure::Impossible(vec![format!("there is no history at {path}; `perfmon run` makes one, --db names another file")])
+        }
+        StoreError::File { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            Failure::Impossible(vec![format!("the history at {path} is for its owner alone; run this as that user, with sudo for root's")])
+        }
+        _ => Failure::Failed(anyhow::Error::from(error).context(format!("the history at {path} cannot be read"))),
+    }
+}

@@ -1,0 +1,93 @@
+//! `perfmon alerts`: what was typed to what a running perfmon is asked. Who decides is the user's name unless `--by` says otherwise.
+use super::args::{AlertsCommand, DecisionArgs, ServerArgs, SilenceArgs};
+use super::{Invocation, Reading, Url};
+use crate::config::{self, Problem};
+
+/// What to do with alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlertsAction {
+    /// Show them.
+    List {
+        /// As JSON.
+        json: bool,
+    },
+    /// Take one.
+    Acknowledge {
+        /// Its id, or the beginning of it.
+        id: String,
+        /// Who.
+        by: Option<String>,
+        /// Why.
+        note: Option<String>,
+    },
+    /// End one.
+    Resolve {
+        /// Its id, or the beginning of it.
+        id: String,
+        /// Who.
+        by: Option<String>,
+        /// Why.
+        note: Option<String>,
+    },
+    /// Begin a silence.
+    Silence {
+        /// Name of the rule.
+        rule: Option<String>,
+        /// Scope.
+        scope: Option<String>,
+        /// How long, as typed; checked.
+        duration: String,
+        /// Who.
+        by: Option<String>,
+        /// Why.
+        note: Option<String>,
+    },
+    /// Try channels.
+    Test {
+        /// Only this one.
+        channel: Option<String>,
+    },
+}
+
+impl Reading {
+    pub(super) fn alerts(&mut self, command: AlertsCommand) -> Option<Invocation> {
+        let (action, server) = match command {
+            AlertsCommand::List { json, server } => (AlertsAction::List { json }, server),
+            AlertsCommand::Ack(DecisionArgs { id, by, note, server }) => {
+                (AlertsAction::Acknowledge { id, by: by.or_else(|| self.user()), note }, server)
+            }
+            AlertsCommand::Resolve(DecisionArgs { id, by, note, server }) => {
+                (AlertsAction::Resolve { id, by: by.or_else(|| self.user()), note }, server)
+            }
+            AlertsCommand::Silence(args) => self.silence(args),
+            AlertsCommand::Test { channel, server } => (AlertsAction::Test { channel }, server),
+        };
+        let url = match server.url.as_deref().map(Url::parse).transpose() {
+            Ok(url) => url,
+            Err(why) => {
+                self.problems.push(Problem::new("--url", why));
+                None
+            }
+        };
+        let config = self.config(&server.general, |_| ())?;
+        Some(Invocation::Alerts { url: url.unwrap_or_else(|| Url::of(config.listen)), config, action })
+    }
+
+    fn silence(&mut self, args: SilenceArgs) -> (AlertsAction, ServerArgs) {
+        let SilenceArgs { rule, scope, duration, by, note, server } = args;
+        if rule.is_none() && scope.is_none() {
+            self.problems.push(Problem::new("silence", "give --rule, --scope or both"));
+        }
+        if let Err(why) = config::parse_duration(&duration) {
+            self.problems.push(Problem::new("--for", format!("{duration:?} is not a duration: {why}")));
+        }
+        (AlertsAction::Silence { rule, scope, duration, by: by.or_else(|| self.user()), note }, server)
+    }
+
+    /// The name of whoever sits there, also behind sudo.
+    fn user(&self) -> Option<String> {
+        let named =
+            |wanted: &str| self.env.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.clone());
+        named("SUDO_USER").or_else(|| named("USER"))
+    }
+}

@@ -1,0 +1,304 @@
+//! Keys of alerts: thresholds, rules, channels, escalation.
+use std::time::Duration;
+
+use super::alerts::{AlertRule, ChannelEntry, EscalationEntry, KINDS};
+use super::duration;
+use super::key::{About, Key, show_list, show_tables, show_text, tables};
+use super::keys::{about, name_of, words};
+use super::node::{Checked, Fault, Node};
+use super::settings::Config;
+use crate::aggregate::snapshot::Window;
+use crate::alert::Metric;
+use crate::record::Severity;
+
+const WINDOWS: [(&str, Window); 3] = [("1m", Window::Minute), ("5m", Window::FiveMinutes), ("1h", Window::Hour)];
+const SEVERITIES: [(&str, Severity); 3] = [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
+const CHANNELS_TO_COME: [&str; 6] = ["slack", "teams", "pagerduty", "email", "alertmanager", "command"];
+const DAY: Duration = Duration::from_secs(86_400);
+const LARGEST: f64 = 1e15;
+
+/// A list of tables, then what does not fit together in each entry, at its line.
+fn checked<T: Default>(
+    node: &Node,
+    keys: &'static [Key<T>],
+    required: &[&str],
+    faults_of: fn(&T) -> Vec<(&'static str, String)>,
+) -> Checked<Vec<T>> {
+    let entries = tables(node, keys, required)?;
+    let lines = node.list(|item| Ok(item.line))?;
+    let faults: Vec<Fault> = entries
+        .iter()
+        .zip(lines)
+        .flat_map(|(entry, line)| faults_of(entry).into_iter().map(move |(key, message)| Fault { line, key: key.into(), message }))
+        .collect();
+    if faults.is_empty() { Ok(entries) } else { Err(faults) }
+}
+
+pub(super) const RULES: Key<Config> = Key {
+    about: About {
+        inner: || RULE_KEYS.iter().map(|key| key.about).collect(),
+        ..about(
+            "alerts.rules",
+            None,
+            "list of tables",
+            "Your own alert rules, beside those of `alerts.thresholds`. With `where`, each endpoint, destination or process that matches is judged by itself.",
+        )
+    },
+    set: |config, node| checked(node, RULE_KEYS, &["name", "metric"], AlertRule::faults).map(|rules| config.alerts.rules = rules),
+    show: |config| show_tables(&config.alerts.rules, RULE_KEYS),
+};
+
+pub(super) const CHANNELS: Key<Config> = Key {
+    about: About {
+        inner: || CHANNEL_KEYS.iter().map(|key| key.about).collect(),
+        ..about(
+            "alerts.channels",
+            None,
+            "list of tables",
+            "Where news of alerts goes. Without any it goes to perfmon's log, as channel `log`.",
+        )
+    },
+    set: |config, node| {
+        checked(node, CHANNEL_KEYS, &["name", "type"], ChannelEntry::faults).map(|channels| config.alerts.channels = channels)
+    },
+    show: |config| show_tables(&config.alerts.channels, CHANNEL_KEYS),
+};
+
+pub(super) const ESCALATION: Key<Config> = Key {
+    about: About {
+        inner: || ESCALATION_KEYS.iter().map(|key| key.about).collect(),
+        ..about("alerts.escalation", None, "list of tables", "Who else is told when an alert fires and nobody acknowledges it, in order.")
+    },
+    set: |config, node| tables(node, ESCALATION_KEYS, &["after", "channel"]).map(|steps| config.alerts.escalation = steps),
+    show: |config| show_tables(&config.alerts.escalation, ESCALATION_KEYS),
+};
+
+pub(super) const RESPONSE_TIME_P95: Key<Config> = Key {
+    about: about(
+        "alerts.thresholds.response_time_p95_ms",
+        None,
+        "number from 0.001 to 3600000",
+        "Above this 95th percentile of response time, in ms over five minutes and at least 10 requests, `response_time_p95` fires.",
+    ),
+    set: |config, node| node.number(0.001, 3_600_000.0).map(|value| config.alerts.thresholds.response_time_p95_ms = value),
+    show: |config| Some(config.alerts.thresholds.response_time_p95_ms.to_string()),
+};
+
+pub(super) const ERROR_RATE: Key<Config> = Key {
+    about: about(
+        "alerts.thresholds.error_rate_5min",
+        None,
+        "number from 0 to 1",
+        "Above this share of failed requests, over five minutes and at least 10 requests, `error_rate_5min` fires.",
+    ),
+    set: |config, node| node.number(0.0, 1.0).map(|value| config.alerts.thresholds.error_rate_5min = value),
+    show: |config| Some(config.alerts.thresholds.error_rate_5min.to_string()),
+};
+
+pub(super) const MEMORY_USAGE: Key<Config> = Key {
+    about: about(
+        "alerts.thresholds.memory_usage",
+        None,
+        "number from 0.01 to 1",
+        "Above this share of the host's memory, for 20 s, `memory_usage` fires.",
+    ),
+    set: |config, node| node.number(0.01, 1.0).map(|value| config.alerts.thresholds.memory_usage = value),
+    show: |config| Some(config.alerts.thresholds.memory_usage.to_string()),
+};
+
+pub(super) const CPU_USAGE: Key<Config> = Key {
+    about: about(
+        "alerts.thresholds.cpu_usage",
+        None,
+        "number from 0.01 to 1",
+        "Above this share of the host's CPU time, for 20 s, `cpu_usage` fires.",
+    ),
+    set: |config, node| node.number(0.01, 1.0).map(|value| config.alerts.thresholds.cpu_usage = value),
+    show: |config| Some(config.alerts.thresholds.cpu_usage.to_string()),
+};
+
+pub(super) const DISK_USAGE: Key<Config> = Key {
+    about: about(
+        "alerts.thresholds.disk_usage",
+        None,
+        "number from 0.01 to 1",
+        "Above this share of a file system, for 20 s, `disk_usage` fires; one alert a file system.",
+    ),
+    set: |config, node| node.number(0.01, 1.0).map(|value| config.alerts.thresholds.disk_usage = value),
+    show: |config| Some(config.alerts.thresholds.disk_usage.to_string()),
+};
+
+/// Keys of an entry of `alerts.rules`.
+static RULE_KEYS: &[Key<AlertRule>] = &[
+    Key {
+        about: about("name", None, "text, required", "The rule's name."),
+        set: |rule, node| node.text().map(|text| rule.name = text.into()),
+        show: |rule| Some(show_text(&rule.name)),
+    },
+    Key {
+        about: about(
+            "metric",
+            None,
+            "name of a metric, required",
+            "What is judged, like `request.response_time_ms.p95`, `request.error_rate`, `system.cpu_percent`, `process.memory_rss_bytes`.",
+        ),
+        set: |rule, node| match Metric::named(node.text()?) {
+            Ok(metric) => {
+                rule.metric = Some(metric);
+                Ok(())
+            }
+            Err(why) => node.fault(why),
+        },
+        show: |rule| rule.metric.map(|metric| show_text(metric.name)),
+    },
+    Key {
+        about: about("where.service", None, "service name", "Only this service."),
+        set: |rule, node| words(node).map(|text| rule.filter.service = Some(text)),
+        show: |rule| rule.filter.service.as_deref().map(show_text),
+    },
+    Key {
+        about: about("where.method", None, "HTTP method", "Only requests with this method."),
+        set: |rule, node| node.text().map(|text| rule.filter.method = Some(text.to_uppercase())),
+        show: |rule| rule.filter.method.as_deref().map(show_text),
+    },
+    Key {
+        about: about("where.endpoint", None, "template", "Only this endpoint, written as in `/api/v1/endpoints`."),
+        set: |rule, node| words(node).map(|text| rule.filter.endpoint = Some(text)),
+        show: |rule| rule.filter.endpoint.as_deref().map(show_text),
+    },
+    Key {
+        about: about("where.destination", None, "name", "Only requests to this external service, seen from the clients on this host."),
+        set: |rule, node| words(node).map(|text| rule.filter.destination = Some(text)),
+        show: |rule| rule.filter.destination.as_deref().map(show_text),
+    },
+    Key {
+        about: about("above", None, "number", "The alert fires above this. Exactly one of `above` and `below` is needed."),
+        set: |rule, node| node.number(-LARGEST, LARGEST).map(|value| rule.above = Some(value)),
+        show: |rule| rule.above.map(|value| value.to_string()),
+    },
+    Key {
+        about: about("below", None, "number", "The alert fires below this."),
+        set: |rule, node| node.number(-LARGEST, LARGEST).map(|value| rule.below = Some(value)),
+        show: |rule| rule.below.map(|value| value.to_string()),
+    },
+    Key {
+        about: about("spike", None, "nothing yet", "Not supported yet: refused."),
+        set: |_, node| node.fault("rules on spikes are not supported yet; use above or below"),
+        show: |_| None,
+    },
+    Key {
+        about: about("absent", None, "nothing yet", "Not supported yet: refused."),
+        set: |_, node| node.fault("rules on absence are not supported yet; request.count with below comes near"),
+        show: |_| None,
+    },
+    Key {
+        about: about("window", None, "`1m`, `5m` or `1h`", "Window of metrics of requests; five minutes by default."),
+        set: |rule, node| node.choice(&WINDOWS).map(|value| rule.window = Some(value)),
+        show: |rule| rule.window.map(|value| name_of(&WINDOWS, value)),
+    },
+    Key {
+        about: about("for", None, "duration up to `1d`", "How long it must be so before the alert fires; `10s` by default."),
+        set: |rule, node| node.duration(Duration::ZERO, DAY).map(|value| rule.hold = Some(value)),
+        show: |rule| rule.hold.map(|value| show_text(&duration::show(value))),
+    },
+    Key {
+        about: about("keep_firing_for", None, "duration up to `1d`", "How long it must be over before the alert is; `1m` by default."),
+        set: |rule, node| node.duration(Duration::ZERO, DAY).map(|value| rule.keep_firing = Some(value)),
+        show: |rule| rule.keep_firing.map(|value| show_text(&duration::show(value))),
+    },
+    Key {
+        about: about(
+            "min_samples",
+            None,
+            "integer from 0",
+            "Requests that a window needs to be judged; 10 by default, 0 for counts and rates.",
+        ),
+        set: |rule, node| node.integer(0, i64::from(u32::MAX)).map(|value| rule.min_samples = Some(value as u64)),
+        show: |rule| rule.min_samples.map(|value| value.to_string()),
+    },
+    Key {
+        about: about("severity", None, "`info`, `warning` or `critical`", "How bad it is; `warning` by default."),
+        set: |rule, node| node.choice(&SEVERITIES).map(|value| rule.severity = Some(value)),
+        show: |rule| rule.severity.map(|value| name_of(&SEVERITIES, value)),
+    },
+    Key {
+        about: about(
+            "type",
+            None,
+            "`performance`, `reliability`, `resource`, `agent`, `cost` or `business`",
+            "What it is about; `performance` by default.",
+        ),
+        set: |rule, node| node.choice(&KINDS.map(|kind| (kind, kind))).map(|value| rule.kind = Some(value)),
+        show: |rule| rule.kind.map(show_text),
+    },
+    Key {
+        about: about("channels", None, "list of names", "Channels that are told, instead of the default ones."),
+        set: |rule, node| node.list(words).map(|names| rule.channels = names),
+        show: |rule| show_list(&rule.channels, |name| show_text(name)),
+    },
+];
+
+/// Keys of an entry of `alerts.channels`.
+static CHANNEL_KEYS: &[Key<ChannelEntry>] = &[
+    Key {
+        about: about("name", None, "text, required", "The channel's name."),
+        set: |channel, node| node.text().map(|text| channel.name = text.into()),
+        show: |channel| Some(show_text(&channel.name)),
+    },
+    Key {
+        about: about("type", None, "`log` or `webhook`, required", "`webhook` sends the alert's record as JSON by POST."),
+        set: |channel, node| match node.text() {
+            Ok(name) if CHANNELS_TO_COME.contains(&name) => node.fault(format!("{name} is not supported yet; use log or webhook")),
+            _ => node.choice(&[("log", false), ("webhook", true)]).map(|value| channel.webhook = Some(value)),
+        },
+        show: |channel| channel.webhook.map(|webhook| show_text(if webhook { "webhook" } else { "log" })),
+    },
+    Key {
+        about: About { secret: true, ..about("url", None, "URL", "Where a webhook is; only its host is ever shown.") },
+        set: |channel, node| url(node).map(|url| channel.url = Some(url)),
+        show: ChannelEntry::shown_url,
+    },
+    Key {
+        about: about("default", None, "`true` or `false`", "Takes what no rule sends elsewhere; the first channel, when none says so."),
+        set: |channel, node| node.bool().map(|value| channel.default = value),
+        show: |channel| Some(channel.default.to_string()),
+    },
+    Key {
+        about: about("fallback", None, "name of a channel", "Told instead when this one fails."),
+        set: |channel, node| words(node).map(|name| channel.fallback = Some(name)),
+        show: |channel| channel.fallback.as_deref().map(show_text),
+    },
+    Key {
+        about: about("send_resolved", None, "`true` or `false`", "Whether the end of an alert is told too; so by default."),
+        set: |channel, node| node.bool().map(|value| channel.quiet_end = !value),
+        show: |channel| Some((!channel.quiet_end).to_string()),
+    },
+];
+
+/// Keys of an entry of `alerts.escalation`.
+static ESCALATION_KEYS: &[Key<EscalationEntry>] = &[
+    Key {
+        about: about("after", None, "duration from `1s`, required", "How long the alert has been firing."),
+        set: |step, node| node.duration(Duration::from_secs(1), 7 * DAY).map(|value| step.after = value),
+        show: |step| Some(show_text(&duration::show(step.after))),
+    },
+    Key {
+        about: about("severity", None, "`info`, `warning` or `critical`", "Only for alerts at least as bad."),
+        set: |step, node| node.choice(&SEVERITIES).map(|value| step.severity = Some(value)),
+        show: |step| step.severity.map(|value| name_of(&SEVERITIES, value)),
+    },
+    Key {
+        about: about("channel", None, "name of a channel, required", "Who is told."),
+        set: |step, node| words(node).map(|name| step.channel = name),
+        show: |step| Some(show_text(&step.channel)),
+    },
+];
+
+fn url(node: &Node) -> Checked<String> {
+    let text = node.text()?;
+    match reqwest::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.into()),
+        // The text itself may hold a secret.
+        _ => node.fault("is not a URL that begins with http:// or https://"),
+    }
+}

@@ -1,0 +1,219 @@
+//! Alerts as configured: thresholds, rules, channels, escalation; what does not fit together in them; and what the alert stage makes of
+//! them. The keys stand in `alert_keys.rs`.
+use std::time::Duration;
+
+use super::Problem;
+use super::duration;
+use super::key::show_text;
+use crate::aggregate::snapshot::Window;
+use crate::alert::{
+    Channel, ChannelKind, Condition, Escalation, HOLD, KEEP_FIRING, MIN_SAMPLES, Metric, Rule, STANDING, Settings, Source, Thresholds,
+    Where,
+};
+use crate::record::Severity;
+
+/// What rules are about; the first is the default.
+pub(super) const KINDS: [&str; 6] = ["performance", "reliability", "resource", "agent", "cost", "business"];
+
+/// When alerts fire, and who is told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Alerts {
+    /// Limits of the rules that always stand.
+    pub thresholds: Thresholds,
+    /// The user's own rules.
+    pub rules: Vec<AlertRule>,
+    /// Where news goes.
+    pub channels: Vec<ChannelEntry>,
+    /// Who is told when nobody reacts.
+    pub escalation: Vec<EscalationEntry>,
+}
+
+/// An entry of `alerts.rules`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlertRule {
+    pub(super) name: String,
+    pub(super) metric: Option<Metric>,
+    pub(super) filter: Where,
+    pub(super) above: Option<f64>,
+    pub(super) below: Option<f64>,
+    pub(super) window: Option<Window>,
+    pub(super) hold: Option<Duration>,
+    pub(super) keep_firing: Option<Duration>,
+    pub(super) min_samples: Option<u64>,
+    pub(super) severity: Option<Severity>,
+    pub(super) kind: Option<&'static str>,
+    pub(super) channels: Vec<String>,
+}
+
+/// An entry of `alerts.channels`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ChannelEntry {
+    pub(super) name: String,
+    pub(super) webhook: Option<bool>,
+    pub(super) url: Option<String>,
+    pub(super) default: bool,
+    pub(super) fallback: Option<String>,
+    pub(super) quiet_end: bool,
+}
+
+impl std::fmt::Debug for ChannelEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "channel {}", self.name)
+    }
+}
+
+/// An entry of `alerts.escalation`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EscalationEntry {
+    pub(super) after: Duration,
+    pub(super) severity: Option<Severity>,
+    pub(super) channel: String,
+}
+
+impl Alerts {
+    /// As the alert stage takes it: all rules; perfmon's log when no channel is named; the first channel when none is the default.
+    pub fn settings(&self) -> Settings {
+        let mut rules = self.thresholds.rules();
+        rules.extend(self.rules.iter().filter_map(AlertRule::rule));
+        let mut channels: Vec<Channel> = self.channels.iter().map(ChannelEntry::channel).collect();
+        if channels.is_empty() {
+            channels.push(Channel::log());
+        }
+        if !channels.iter().any(|channel| channel.default) {
+            channels[0].default = true;
+        }
+        let step =
+            |entry: &EscalationEntry| Escalation { after: entry.after, severity: entry.severity, channel: entry.channel.as_str().into() };
+        Settings { rules, channels, escalation: self.escalation.iter().map(step).collect() }
+    }
+}
+
+impl AlertRule {
+    fn condition(&self) -> Option<Condition> {
+        match (self.above, self.below) {
+            (Some(limit), None) => Some(Condition::Above(limit)),
+            (None, Some(limit)) => Some(Condition::Below(limit)),
+            _ => None,
+        }
+    }
+
+    fn rule(&self) -> Option<Rule> {
+        let metric = self.metric?;
+        let counts = matches!(metric.name, "request.count" | "request.errors" | "request.requests_per_minute");
+        let min_samples = if metric.source() == Source::Requests && !counts { MIN_SAMPLES } else { 0 };
+        Some(Rule {
+            name: self.name.as_str().into(),
+            metric,
+            filter: self.filter.clone(),
+            condition: self.condition()?,
+            window: self.window.unwrap_or(Window::FiveMinutes),
+            hold: self.hold.unwrap_or(HOLD),
+            keep_firing: self.keep_firing.unwrap_or(KEEP_FIRING),
+            min_samples: self.min_samples.unwrap_or(min_samples),
+            severity: self.severity.unwrap_or(Severity::Warning),
+            kind: self.kind.unwrap_or(KINDS[0]).into(),
+            channels: self.channels.iter().map(|name| name.as_str().into()).collect(),
+        })
+    }
+
+    /// What does not fit together in an entry.
+    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        if self.condition().is_none() {
+            faults.push(("above", "give exactly one of above and below".into()));
+        }
+        let Some(metric) = self.metric else { return faults };
+        let narrowed = [
+            ("where.service", self.filter.service.is_some(), matches!(metric.source(), Source::Requests | Source::Processes)),
+            ("where.method", self.filter.method.is_some(), metric.source() == Source::Requests && self.filter.destination.is_none()),
+            ("where.endpoint", self.filter.endpoint.is_some(), metric.source() == Source::Requests && self.filter.destination.is_none()),
+            ("where.destination", self.filter.destination.is_some(), metric.source() == Source::Requests),
+            ("window", self.window.is_some(), metric.source() == Source::Requests),
+            ("min_samples", self.min_samples.is_some(), metric.source() == Source::Requests),
+        ];
+        let what = if self.filter.destination.is_some() { "a rule on a destination" } else { metric.name };
+        let unfit = narrowed.into_iter().filter(|(_, given, fits)| *given && !fits);
+        faults.extend(unfit.map(|(key, ..)| (key, format!("does not go with {what}; leave it out"))));
+        if STANDING.contains(&self.name.as_str()) {
+            faults.push(("name", format!("{} is a rule that always stands; set its limit in alerts.thresholds", self.name)));
+        }
+        faults
+    }
+}
+
+impl ChannelEntry {
+    fn channel(&self) -> Channel {
+        let kind = match &self.url {
+            Some(url) => ChannelKind::Webhook { url: url.clone() },
+            None => ChannelKind::Log,
+        };
+        Channel {
+            name: self.name.as_str().into(),
+            kind,
+            default: self.default,
+            fallback: self.fallback.as_deref().map(Into::into),
+            send_resolved: !self.quiet_end,
+        }
+    }
+
+    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
+        match (self.webhook, &self.url) {
+            (Some(true), None) => vec![("url", "is missing; a webhook needs one".into())],
+            (Some(false), Some(_)) => vec![("url", "does not go with type log; leave it out".into())],
+            _ => vec![],
+        }
+    }
+
+    /// Scheme and host; the rest may be a secret.
+    pub(super) fn shown_url(&self) -> Option<String> {
+        let url = reqwest::Url::parse(self.url.as_deref()?).ok()?;
+        Some(show_text(&format!("{}://{}/(not-shown)", url.scheme(), url.host_str()?)))
+    }
+}
+
+/// Names that do not fit together.
+pub(super) fn contradictions(alerts: &Alerts, place: impl Fn(&str) -> String) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut say = |key: &str, message: String| problems.push(Problem::new(place(key), message));
+    let names: Vec<&str> = alerts.channels.iter().map(|channel| channel.name.as_str()).collect();
+    // Without any channel there is the log, by that name.
+    let known = |name: &str| names.contains(&name) || (names.is_empty() && name == "log");
+    for (index, name) in names.iter().enumerate().filter(|(index, name)| names[..*index].contains(name)) {
+        say("alerts.channels", format!("entry {} has the name {name} of an earlier one", index + 1));
+    }
+    for (index, rule) in alerts.rules.iter().enumerate() {
+        if alerts.rules[..index].iter().any(|earlier| earlier.name == rule.name) {
+            say("alerts.rules", format!("entry {} has the name {} of an earlier one", index + 1, rule.name));
+        }
+        for channel in rule.channels.iter().filter(|channel| !known(channel)) {
+            say("alerts.rules", format!("{}: there is no channel {channel}", rule.name));
+        }
+    }
+    for step in alerts.escalation.iter().filter(|step| !known(&step.channel)) {
+        say("alerts.escalation", format!("there is no channel {}", step.channel));
+    }
+    for pair in alerts.escalation.windows(2).filter(|pair| pair[1].after < pair[0].after) {
+        let (late, early) = (duration::show(pair[0].after), duration::show(pair[1].after));
+        say("alerts.escalation", format!("the step after {early} stands behind the one after {late}; put them in order"));
+    }
+    for channel in &alerts.channels {
+        if let Some(message) = fallback_problem(alerts, channel) {
+            say("alerts.channels", message);
+        }
+    }
+    problems
+}
+
+/// What is wrong with a channel's fallback, and its fallback's, and so on.
+fn fallback_problem(alerts: &Alerts, channel: &ChannelEntry) -> Option<String> {
+    let mut next = channel;
+    for _ in &alerts.channels {
+        let name = next.fallback.as_deref()?;
+        match alerts.channels.iter().find(|known| known.name == name) {
+            Some(found) => next = found,
+            None if std::ptr::eq(next, channel) => return Some(format!("{}: there is no channel {name} to fall back to", channel.name)),
+            None => return None,
+        }
+    }
+    Some(format!("{}: its fallbacks go round in a circle", channel.name))
+}

@@ -1,0 +1,152 @@
+//! Alert management: `/api/v1/alerts` with `ack`, `resolve` and `test`, and `/api/v1/silences`. Bodies are small JSON objects, read
+//! strictly; what an alert's state does not allow is a 409, an id that nothing has a 404.
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::HttpState;
+use super::answer::{ApiError, List, json, json_with};
+use super::params::Params;
+use crate::alert::{NewSilence, Refused};
+use crate::limits;
+use crate::record::{Alert, AlertState, WallTime};
+
+/// Longest text that a person may leave.
+const TEXT_BYTES: usize = 1_000;
+const STATES: [(&str, AlertState); 5] = [
+    ("pending", AlertState::Pending),
+    ("firing", AlertState::Firing),
+    ("acknowledged", AlertState::Acknowledged),
+    ("resolved", AlertState::Resolved),
+    ("silenced", AlertState::Silenced),
+];
+
+/// A request's body, or why there is none.
+type Body = Result<Bytes, BytesRejection>;
+
+/// Who decides, and why.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Decision {
+    by: Option<Arc<str>>,
+    note: Option<Arc<str>>,
+}
+
+/// Which channel is tried; all without.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Trial {
+    channel: Option<String>,
+}
+
+/// A silence that is wanted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Wish {
+    rule: Option<Arc<str>>,
+    scope: Option<Arc<str>>,
+    duration: Option<String>,
+    by: Option<Arc<str>>,
+    note: Option<Arc<str>>,
+}
+
+/// Something that a person does to an alert.
+type Act = fn(&crate::alert::Desk, WallTime, &str, Option<Arc<str>>, Option<Arc<str>>) -> Result<Alert, Refused>;
+
+pub(super) async fn alerts(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
+    let params = params.only(&["state", "rule", "limit"])?;
+    let wanted = params.choice("state", &STATES)?;
+    let limit = params.limit(limits::LIST_ITEMS, limits::LIST_ITEMS)?;
+    let mut items = state.parts.alerts.alerts();
+    items.retain(|alert| wanted.is_none_or(|wanted| wanted == alert.state) && params.text("rule").is_none_or(|rule| *rule == *alert.rule));
+    let total = items.len();
+    items.truncate(limit);
+    Ok(json(&List { window_s: None, total, items }))
+}
+
+pub(super) async fn acknowledge(State(state): State<Arc<HttpState>>, Path(id): Path<String>, body: Body) -> Result<Response, ApiError> {
+    decide(&state, &id, body, |desk, now, id, by, note| desk.acknowledge(now, id, by, note))
+}
+
+pub(super) async fn resolve(State(state): State<Arc<HttpState>>, Path(id): Path<String>, body: Body) -> Result<Response, ApiError> {
+    decide(&state, &id, body, |desk, now, id, by, note| desk.resolve(now, id, by, note))
+}
+
+fn decide(state: &HttpState, id: &str, body: Body, act: Act) -> Result<Response, ApiError> {
+    let Decision { by, note } = read(body)?;
+    let (by, note) = (said("by", by)?, said("note", note)?);
+    let alert = act(&state.parts.alerts, (state.parts.now)(), id, by, note).map_err(|refused| refusal("alert", id, refused))?;
+    Ok(json(&alert))
+}
+
+pub(super) async fn test(State(state): State<Arc<HttpState>>, body: Body) -> Result<Response, ApiError> {
+    let Trial { channel } = read(body)?;
+    let tried = state.parts.alerts.test((state.parts.now)(), channel.as_deref()).await;
+    let items = tried.map_err(|refused| refusal("channel", channel.as_deref().unwrap_or(""), refused))?;
+    Ok(json(&List { window_s: None, total: items.len(), items }))
+}
+
+pub(super) async fn silences(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
+    params.only(&[])?;
+    let items = state.parts.alerts.silences((state.parts.now)());
+    Ok(json(&List { window_s: None, total: items.len(), items }))
+}
+
+pub(super) async fn silence(State(state): State<Arc<HttpState>>, body: Body) -> Result<Response, ApiError> {
+    let wish: Wish = read(body)?;
+    let (rule, scope) = (said("rule", wish.rule)?, said("scope", wish.scope)?);
+    if rule.is_none() && scope.is_none() {
+        return Err(ApiError::parameter("rule", "give a rule, a scope or both"));
+    }
+    let text = wish.duration.ok_or_else(|| ApiError::parameter("duration", "is missing; write it like \"2h\""))?;
+    let duration = crate::config::parse_duration(&text).map_err(|why| ApiError::parameter("duration", format!("{text:?}: {why}")))?;
+    if duration < Duration::from_secs(1) {
+        return Err(ApiError::parameter("duration", "give a second or more"));
+    }
+    let new = NewSilence { rule, scope, duration, by: said("by", wish.by)?, note: said("note", wish.note)? };
+    let begun = state.parts.alerts.silence((state.parts.now)(), new).map_err(|refused| refusal("silence", "", refused))?;
+    Ok(json_with(StatusCode::CREATED, &begun))
+}
+
+pub(super) async fn unsilence(State(state): State<Arc<HttpState>>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    state.parts.alerts.unsilence(&id).map(|ended| json(&ended)).map_err(|refused| refusal("silence", &id, refused))
+}
+
+/// A JSON object; an empty body is an empty object.
+fn read<T: DeserializeOwned + Default>(body: Body) -> Result<T, ApiError> {
+    let bytes = body.map_err(|rejection| ApiError::new(rejection.status(), "bad_body", rejection.body_text()))?;
+    if bytes.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&bytes).map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "bad_body", error.to_string()))
+}
+
+/// Text of a person; an empty one says nothing.
+fn said(name: &str, text: Option<Arc<str>>) -> Result<Option<Arc<str>>, ApiError> {
+    match text {
+        Some(text) if text.len() > TEXT_BYTES => Err(ApiError::parameter(name, format!("is longer than {TEXT_BYTES} bytes"))),
+        Some(text) if text.trim().is_empty() => Ok(None),
+        text => Ok(text),
+    }
+}
+
+fn refusal(what: &str, name: &str, refused: Refused) -> ApiError {
+    match refused {
+        Refused::Unknown => ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what} {name:?}")),
+        Refused::State(state) => {
+            let state = STATES.iter().find(|(_, known)| *known == state).map_or("", |(name, _)| name);
+            ApiError::new(StatusCode::CONFLICT, "wrong_state", format!("{what} {name:?} is {state}"))
+        }
+        Refused::TooMany => {
+            let message = format!("there are {} {what}s already; end one first", limits::SILENCES);
+            ApiError::new(StatusCode::CONFLICT, "too_many", message)
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! TLS connections: their sockets' bytes are only counted, their plaintext goes through the same parsers as that of other connections.
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::decode::{Data, Direction, Role, Tls};
+use crate::proto::Exchange;
+use crate::track::tls::{Binder, Place, Plain, TlsObject};
+use crate::track::{Connection, Content, Segment, Tracker};
+
+use super::cipher::Cipher;
+use super::exchange::Context;
+use super::speech::{self, Speech};
+use super::{Capture, Out, Wish};
+
+/// A library moved plaintext.
+pub(super) fn call(binder: &mut Binder, tls: &Tls<'_>, tracker: &mut Tracker<Speech>, context: &mut Context<'_>, out: &mut Out) {
+    let object = TlsObject { pid: tls.pid, ssl: tls.ssl };
+    let (key, plain, is_within) = match binder.call(tls) {
+        Place::Within(key, plain) => (key, plain, true),
+        Place::Apart(key, plain) => (key, plain, false),
+        Place::Held => return,
+    };
+    let Some(connection) = tracker.get_mut(key) else {
+        context.counters.tls_bytes_unplaced.add(plain.len());
+        return;
+    };
+    adopt(connection, object, binder.take_held(object), context, out);
+    match &mut connection.state.cipher {
+        Some(cipher) if !is_within && plain.direction == Direction::Out => cipher.will_send(plain.into_owned()),
+        _ => deliver(connection, &plain, context, out),
+    }
+}
+
+/// A socket moved bytes, which `tracker` was told: they may show whose it is.
+pub(super) fn sent(binder: &mut Binder, data: &Data<'_>, tracker: &mut Tracker<Speech>, context: &mut Context<'_>, out: &mut Out) {
+    if data.direction != Direction::Out {
+        return;
+    }
+    let Some(object) = binder.sent(data) else { return };
+    if let Some(connection) = tracker.get_mut(data.key) {
+        adopt(connection, object, binder.take_held(object), context, out);
+    }
+}
+
+/// The object is this connection's; what was held for it belongs here, writes having been sent by now.
+fn adopt(connection: &mut Connection<Speech>, object: TlsObject, held: VecDeque<Plain<'static>>, context: &mut Context<'_>, out: &mut Out) {
+    let cipher = begin(connection, context, out);
+    if cipher.object != Some(object) {
+        cipher.object = Some(object);
+        cipher.wished = None;
+        // It may have been given up before.
+        speech::wish(connection, Capture::Head, out);
+    }
+    if held.is_empty() {
+        return;
+    }
+    if let Some(cipher) = &mut connection.state.cipher {
+        for direction in [Direction::In, Direction::Out] {
+            if held.iter().any(|plain| plain.direction == direction) {
+                cipher.begin(direction, held.iter().filter(|plain| plain.direction == direction).map(|plain| plain.call_len));
+            }
+        }
+    }
+    for plain in &held {
+        deliver(connection, plain, context, out);
+    }
+}
+
+/// The connection is encrypted: whatever its bytes were taken for before.
+fn begin<'a>(connection: &'a mut Connection<Speech>, context: &Context<'_>, out: &mut Out) -> &'a mut Cipher {
+    if connection.state.cipher.is_none() {
+        connection.state.become_silent();
+        context.counters.tls_connections.inc();
+        out.wishes.push(Wish::WatchTls(connection.pid));
+    }
+    connection.state.cipher.get_or_insert_with(|| Box::new(Cipher::new()))
+}
+
+/// Takes a segment of an encrypted connection, or of one that begins like one. False when it is none.
+pub(super) fn ciphertext(connection: &mut Connection<Speech>, segment: &Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> bool {
+    if connection.state.cipher.is_none() {
+        let Content::Bytes(bytes) = segment.content else { return false };
+        if !connection.state.is_unknown() || connection.datagram || !Cipher::begins(bytes) {
+            return false;
+        }
+    }
+    let cipher = begin(connection, context, out);
+    cipher.moved(segment);
+    let len = match segment.content {
+        Content::Bytes(bytes) => bytes.len() as u64,
+        Content::Gap(len) => len,
+        Content::Unknown => 0,
+    };
+    if segment.direction == Direction::Out {
+        for plain in cipher.sent(len) {
+            deliver(connection, &plain, context, out);
+        }
+    }
+    true
+}
+
+/// The connection ends: what was written and not seen sent is told before that, and the object's address may be another's next.
+pub(super) fn ends(connection: &mut Connection<Speech>, context: &mut Context<'_>, out: &mut Out) {
+    let Some(cipher) = &mut connection.state.cipher else { return };
+    for plain in cipher.all_unsent() {
+        deliver(connection, &plain, context, out);
+    }
+    wish(connection, Capture::Head, out);
+}
+
+/// Hands plaintext to the parser.
+fn deliver(connection: &mut Connection<Speech>, plain: &Plain<'_>, context: &mut Context<'_>, out: &mut Out) {
+    let Some(cipher) = &mut connection.state.cipher else { return };
+    cipher.begin(plain.direction, std::iter::once(plain.call_len));
+    let (time_ns, arrival_ns) = cipher.times(plain);
+    if cipher.is_settled() {
+        speech::wish(connection, Capture::Count, out);
+    }
+    let segment = |content| Segment { direction: plain.direction, time_ns, arrival_ns, thread: plain.thread, content };
+    let mut demand = None;
+    if !plain.bytes.is_empty() {
+        demand = Some(speech::hear(connection, segment(Content::Bytes(&plain.bytes)), context, out));
+    }
+    if plain.missing > 0 {
+        demand = Some(speech::hear(connection, segment(Content::Gap(plain.missing)), context, out));
+    }
+    match demand {
+        // An object that is not looked at any more would hide the next one at its address.
+        Some(Capture::Off) => wish(connection, Capture::Count, out),
+        Some(demand) => wish(connection, demand, out),
+        None => {}
+    }
+}
+
+/// Tells the kernel once when the object needs another capture mode than it has.
+fn wish(connection: &mut Connection<Speech>, wanted: Capture, out: &mut Out) {
+    let Some(cipher) = &mut connection.state.cipher else { return };
+    let Some(object) = cipher.object else { return };
+    if cipher.wished.unwrap_or(Capture::Head) != wanted {
+        cipher.wished = Some(wanted);
+        out.wishes.push(Wish::CaptureTls(object, wanted));
+    }
+}
+
+/// Gives an exchange the encrypted sizes.
+pub(super) fn encrypted_sizes(connection: &mut Connection<Speech>, exchange: &mut Exchange) {
+    let Some(cipher) = &mut connection.state.cipher else { return };
+    let (request, response) = if exchange.server { (Direction::In, Direction::Out) } else { (Direction::Out, Direction::In) };
+    exchange.request_wire = cipher.tell(request, exchange.request_wire);
+    exchange.response_wire = cipher.tell(response, exchange.response_wire);
+}
+
+/// The name that a client asked for.
+pub(super) fn server_name(connection: &Connection<Speech>) -> Option<Arc<str>> {
+    let name = connection.state.cipher.as_ref()?.server_name.clone()?;
+    (connection.role != Role::Server).then_some(name)
+}

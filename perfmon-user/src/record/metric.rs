@@ -1,0 +1,366 @@
+//! Names of metrics, the same in `/api/v1/history`, in alert rules and in reports: `<record kind>.<field>.<statistic>`, made from the
+//! kinds and fields of records, and short names that stand for the most asked. One table says which fields there are, which records
+//! of a kind are one series (its labels), and what a record adds. A new field of a record gets a line here with an id of its own; ids are
+//! kept in stores on disk and are never given twice.
+use std::fmt;
+
+use super::{Millis, Record};
+
+/// Kinds of records that metrics are made of. The numbers are kept on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    /// HTTP exchanges.
+    Request = 1,
+    /// Model calls.
+    Llm = 2,
+    /// Agent runs.
+    Agent = 3,
+    /// Tool executions.
+    Tool = 4,
+    /// Workflows.
+    Workflow = 5,
+    /// Samples of processes.
+    Process = 6,
+    /// Samples of the host.
+    System = 7,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [Self::Request, Self::Llm, Self::Agent, Self::Tool, Self::Workflow, Self::Process, Self::System];
+
+    /// As in the records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Llm => "llm",
+            Self::Agent => "agent",
+            Self::Tool => "tool",
+            Self::Workflow => "workflow",
+            Self::Process => "process",
+            Self::System => "system",
+        }
+    }
+
+    /// Fields by which series of this kind are told apart.
+    pub fn labels(self) -> &'static [&'static str] {
+        match self {
+            Self::Request => &["side", "service", "method", "endpoint", "destination"],
+            Self::Llm => &["side", "service", "provider", "request_model", "destination"],
+            Self::Agent => &["service", "agent_type"],
+            Self::Tool => &["service", "tool_name", "source", "server"],
+            Self::Workflow => &["service", "workflow_name"],
+            Self::Process => &["service", "pid"],
+            Self::System => &[],
+        }
+    }
+
+    /// Whether its records can fail.
+    fn fails(self) -> bool {
+        !matches!(self, Self::Process | Self::System)
+    }
+}
+
+/// What the values of a field are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Milliseconds, whose distribution is kept.
+    Duration,
+    /// Any other number.
+    Number,
+}
+
+/// A field with numbers.
+pub struct Field {
+    /// Kept on disk; one field of a kind has it for ever.
+    pub id: u8,
+    /// Kind of record.
+    pub kind: Kind,
+    /// As in the records, or what is counted.
+    pub name: &'static str,
+    /// What its values are.
+    pub unit: Unit,
+    value: fn(&Record) -> Option<f64>,
+}
+
+impl Field {
+    /// The value in a record; durations in milliseconds.
+    pub fn value(&self, record: &Record) -> Option<f64> {
+        (self.value)(record)
+    }
+
+    /// The field of a kind with this name.
+    pub fn named(kind: Kind, name: &str) -> Option<&'static Self> {
+        FIELDS.iter().find(|field| field.kind == kind && field.name == name)
+    }
+
+    /// The fields of a kind.
+    pub fn of(kind: Kind) -> impl Iterator<Item = &'static Self> {
+        FIELDS.iter().filter(move |field| field.kind == kind)
+    }
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.kind.name(), self.name)
+    }
+}
+
+impl PartialEq for Field {
+    fn eq(&self, other: &Self) -> bool {
+        (self.kind, self.id) == (other.kind, other.id)
+    }
+}
+
+macro_rules! fields {
+    ($($kind:ident($record:ident) { $($id:literal $name:ident $unit:ident = $value:expr;)* })*) => {
+        &[$($(Field {
+            id: $id,
+            kind: Kind::$kind,
+            name: stringify!($name),
+            unit: Unit::$unit,
+            value: |record| match record { Record::$kind($record) => $value, _ => None },
+        },)*)*]
+    };
+}
+
+static FIELDS: &[Field] = fields! {
+    Request(r) {
+        1 response_time_ms Duration = ms(r.latency());
+        2 time_to_first_byte_ms Duration = ms(r.time_to_first_byte_ms);
+        3 queue_time_ms Duration = ms(r.queue_time_ms);
+        4 request_bytes Number = Some(r.request_bytes as f64);
+        5 response_bytes Number = Some(r.response_bytes as f64);
+        6 status_4xx Number = one(r.status_code.is_some_and(|status| (400..500).contains(&status)));
+        7 status_5xx Number = one(r.status_code.is_some_and(|status| (500..600).contains(&status)));
+        8 failed Number = one(r.error.is_some());
+        9 slow Number = one(r.performance_category == Some(super::Category::Slow));
+        10 exact Number = one(r.quality == super::Quality::Exact);
+    }
+    Llm(r) {
+        1 response_time_ms Duration = ms(r.response_time_ms);
+        2 time_to_first_byte_ms Duration = ms(r.time_to_first_byte_ms);
+        3 time_to_first_token_ms Duration = ms(r.time_to_first_token_ms);
+        4 input_tokens Number = number(r.input_tokens);
+        5 output_tokens Number = number(r.output_tokens);
+        6 cache_read_tokens Number = number(r.cache_read_tokens);
+        7 cache_write_tokens Number = number(r.cache_write_tokens);
+        8 reasoning_tokens Number = number(r.reasoning_tokens);
+        9 cost_usd Number = r.cost_usd;
+        10 output_tokens_per_second Number = r.output_tokens_per_second;
+    }
+    Agent(r) {
+        1 execution_time_ms Duration = ms(Some(r.execution_time_ms));
+        2 llm_calls Number = Some(r.llm_calls as f64);
+        3 tools_called Number = Some(r.tools_called as f64);
+        4 tokens_used Number = number(r.tokens_used);
+        5 cost_usd Number = r.cost_usd;
+        6 model_time_ms Duration = ms(Some(r.model_time_ms));
+        7 tool_time_ms Duration = ms(Some(r.tool_time_ms));
+        8 local_time_ms Duration = ms(Some(r.local_time_ms));
+    }
+    Tool(r) {
+        1 execution_time_ms Duration = ms(r.execution_time_ms);
+    }
+    Workflow(r) {
+        1 execution_time_ms Duration = ms(Some(r.execution_time_ms));
+        2 llm_calls Number = Some(r.llm_calls as f64);
+        3 tools_called Number = Some(r.tools_called as f64);
+        4 tokens_used Number = number(r.tokens_used);
+        5 cost_usd Number = r.cost_usd;
+    }
+    Process(r) {
+        1 cpu_percent Number = r.cpu_percent;
+        2 memory_rss_bytes Number = Some(r.memory_rss_bytes as f64);
+        3 memory_percent Number = Some(r.memory_percent);
+        4 threads Number = Some(r.threads as f64);
+        5 open_files Number = number(r.open_files);
+        6 connections Number = number(r.connections);
+        7 read_bytes Number = number(r.read_bytes);
+        8 write_bytes Number = number(r.write_bytes);
+        9 run_queue_wait_ms Number = ms(r.run_queue_wait_ms);
+        10 blocked_io_ms Number = ms(r.blocked_io_ms);
+    }
+    System(r) {
+        1 cpu_percent Number = r.cpu_percent;
+        2 memory_percent Number = Some(r.memory_percent);
+        3 memory_available_bytes Number = Some(r.memory_available_bytes as f64);
+        4 swap_percent Number = r.swap_percent;
+        5 load_1m Number = Some(r.load_1m);
+        6 disk_used_percent Number = r.disks.iter().map(|disk| disk.used_percent).reduce(f64::max);
+        7 rx_bytes Number = Some(r.network.iter().map(|network| network.rx_bytes as f64).sum());
+        8 tx_bytes Number = Some(r.network.iter().map(|network| network.tx_bytes as f64).sum());
+        9 interval_ms Number = ms(Some(r.interval_ms));
+        10 active_connections Number = { let _ = r; None };
+    }
+};
+
+fn ms(time: Option<Millis>) -> Option<f64> {
+    time.map(|time| time.0 as f64 / 1e6)
+}
+
+fn number(value: Option<u64>) -> Option<f64> {
+    value.map(|value| value as f64)
+}
+
+/// Something that is counted by its sum.
+fn one(holds: bool) -> Option<f64> {
+    holds.then_some(1.0)
+}
+
+/// What is made of many values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Statistic {
+    /// How many values.
+    Count,
+    /// Added up.
+    Sum,
+    /// Average.
+    Mean,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+    /// The value that this share (0..1) does not exceed; only of durations.
+    Quantile(f64),
+}
+
+const STATISTICS: [(&str, Statistic); 9] = [
+    ("count", Statistic::Count),
+    ("sum", Statistic::Sum),
+    ("mean", Statistic::Mean),
+    ("min", Statistic::Min),
+    ("max", Statistic::Max),
+    ("p50", Statistic::Quantile(0.5)),
+    ("p90", Statistic::Quantile(0.9)),
+    ("p95", Statistic::Quantile(0.95)),
+    ("p99", Statistic::Quantile(0.99)),
+];
+
+/// What a metric tells.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Measure {
+    /// Records.
+    Count,
+    /// Records per minute.
+    PerMinute,
+    /// Failed ones.
+    Errors,
+    /// Failed ÷ all, 0..1.
+    ErrorRate,
+    /// Of a field.
+    Field(&'static Field, Statistic),
+}
+
+const MEASURES: [(&str, Measure); 4] =
+    [("count", Measure::Count), ("per_minute", Measure::PerMinute), ("errors", Measure::Errors), ("error_rate", Measure::ErrorRate)];
+
+/// Short names.
+const ALIASES: [(&str, &str); 11] = [
+    ("response_time_p50", "request.response_time_ms.p50"),
+    ("response_time_p95", "request.response_time_ms.p95"),
+    ("response_time_p99", "request.response_time_ms.p99"),
+    ("avg_response_time", "request.response_time_ms.mean"),
+    ("error_rate", "request.error_rate"),
+    ("requests_per_minute", "request.per_minute"),
+    ("memory_percent", "system.memory_percent.mean"),
+    ("cpu_percent", "system.cpu_percent.mean"),
+    ("active_connections", "system.active_connections.mean"),
+    ("avg_agent_time", "agent.execution_time_ms.mean"),
+    ("cost_usd", "llm.cost_usd.sum"),
+];
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric {
+    /// Of which records.
+    pub kind: Kind,
+    /// What of them.
+    pub measure: Measure,
+}
+
+impl Metric {
+    /// The metric of a name; a field without a statistic is its mean.
+    pub fn parse(name: &str) -> Option<Self> {
+        let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, full)| full);
+        let (kind, rest) = name.split_once('.')?;
+        let kind = Kind::ALL.into_iter().find(|known| known.name() == kind)?;
+        let measure = MEASURES.iter().find(|(known, _)| *known == rest).map(|(_, measure)| *measure);
+        let measure = measure.or_else(|| {
+            let (field, statistic) = rest.split_once('.').unwrap_or((rest, "mean"));
+            let statistic = STATISTICS.iter().find(|(known, _)| *known == statistic)?.1;
+            Some(Measure::Field(Field::named(kind, field)?, statistic))
+        });
+        measure.map(|measure| Self { kind, measure }).filter(|metric| metric.makes_sense())
+    }
+
+    fn makes_sense(&self) -> bool {
+        match self.measure {
+            Measure::Errors | Measure::ErrorRate => self.kind.fails(),
+            Measure::Field(field, Statistic::Quantile(_)) => field.unit == Unit::Duration,
+            _ => true,
+        }
+    }
+
+    /// Every name: the short ones, then all others.
+    pub fn names() -> Vec<String> {
+        let short = ALIASES.iter().map(|(alias, _)| (*alias).to_string());
+        let of_kinds = Kind::ALL.into_iter().flat_map(|kind| MEASURES.map(|(_, measure)| Self { kind, measure }));
+        let fields = FIELDS.iter().flat_map(|field| STATISTICS.map(|(_, statistic)| Measure::Field(field, statistic)).map(|m| (field, m)));
+        let of_fields = fields.map(|(field, measure)| Self { kind: field.kind, measure });
+        short.chain(of_kinds.chain(of_fields).filter(Self::makes_sense).map(|metric| metric.to_string())).collect()
+    }
+
+    /// Whether nothing counted means 0, and not "unknown".
+    pub fn is_amount(&self) -> bool {
+        matches!(self.measure, Measure::Count | Measure::PerMinute | Measure::Errors | Measure::Field(_, Statistic::Count | Statistic::Sum))
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind.name();
+        match self.measure {
+            Measure::Field(field, statistic) => {
+                let name = STATISTICS.iter().find(|(_, known)| *known == statistic).map_or("", |(name, _)| name);
+                write!(f, "{kind}.{}.{name}", field.name)
+            }
+            other => write!(f, "{kind}.{}", MEASURES.iter().find(|(_, known)| *known == other).map_or("", |(name, _)| name)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_name_is_read_back_and_none_is_given_twice() {
+        let names = Metric::names();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        assert!(names.len() > 100);
+        for name in &names[ALIASES.len()..] {
+            assert_eq!(Metric::parse(name).unwrap().to_string(), *name);
+        }
+        for (alias, full) in ALIASES {
+            assert_eq!(Metric::parse(alias).unwrap().to_string(), full);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_no_metric() {
+        for name in ["", "request", "request.", "db.count", "request.path.p95", "system.cpu_percent.p95", "system.error_rate", "a.b.c.d"] {
+            assert_eq!(Metric::parse(name), None, "{name}");
+        }
+        assert_eq!(Metric::parse("system.memory_percent").unwrap().to_string(), "system.memory_percent.mean");
+    }
+
+    #[test]
+    fn ids_are_unique_in_their_kind() {
+        let ids: BTreeSet<_> = FIELDS.iter().map(|field| (field.kind, field.id)).collect();
+        assert_eq!(ids.len(), FIELDS.len());
+    }
+}

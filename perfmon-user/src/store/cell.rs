@@ -1,0 +1,189 @@
+//! What one span of time holds of one series: how many records, how many failed, and of each field with numbers their count, sum,
+//! smallest, largest and, of durations, the histogram. Cells merge, so that a coarse one is exactly what its records would have given.
+//! Bytes: LEB128 integers; fields by their ids of `record::metric`, so that fields may come later and unknown ones do no harm.
+use crate::aggregate::Histogram;
+use crate::aggregate::varint::{self, Reader};
+use crate::record::Record;
+use crate::record::metric::{Field, Kind, Measure, Metric, Statistic, Unit};
+
+/// Values of one field.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Values {
+    count: u64,
+    sum: f64,
+    min: f64,
+    max: f64,
+    shape: Histogram,
+}
+
+impl Values {
+    fn add(&mut self, value: f64, unit: Unit) {
+        let shape = if unit == Unit::Duration {
+            let mut shape = Histogram::default();
+            shape.record(nanoseconds(value));
+            shape
+        } else {
+            Histogram::default()
+        };
+        self.merge(&Self { count: 1, sum: value, min: value, max: value, shape });
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if self.count == 0 {
+            *self = other.clone();
+            return;
+        }
+        self.count += other.count;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.shape.merge(&other.shape);
+    }
+
+    fn value(&self, statistic: Statistic) -> Option<f64> {
+        let known = self.count > 0;
+        match statistic {
+            Statistic::Count => Some(self.count as f64),
+            Statistic::Sum => Some(self.sum),
+            Statistic::Mean => known.then(|| self.sum / self.count as f64),
+            Statistic::Min => known.then_some(self.min),
+            Statistic::Max => known.then_some(self.max),
+            Statistic::Quantile(share) => self.shape.quantile(share).map(|ns| (ns as f64 / 1e6).clamp(self.min, self.max)),
+        }
+    }
+}
+
+/// The cell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cell {
+    /// Records.
+    pub count: u64,
+    /// Of these, failed.
+    pub errors: u64,
+    /// By field id, ascending.
+    fields: Vec<(u8, Values)>,
+}
+
+impl Cell {
+    /// Counts a record.
+    pub fn add(&mut self, kind: Kind, record: &Record) {
+        self.count += 1;
+        self.errors += u64::from(failed(record));
+        for field in Field::of(kind) {
+            if let Some(value) = field.value(record) {
+                self.add_value(field, value);
+            }
+        }
+    }
+
+    /// Counts a value that comes without a record.
+    pub fn add_value(&mut self, field: &Field, value: f64) {
+        self.values_of(field.id).add(value, field.unit);
+    }
+
+    /// Counts everything that `other` counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.errors += other.errors;
+        for (id, values) in &other.fields {
+            self.values_of(*id).merge(values);
+        }
+    }
+
+    fn values_of(&mut self, id: u8) -> &mut Values {
+        let at = match self.fields.binary_search_by_key(&id, |(id, _)| *id) {
+            Ok(at) => at,
+            Err(at) => {
+                self.fields.insert(at, (id, Values::default()));
+                at
+            }
+        };
+        &mut self.fields[at].1
+    }
+
+    /// A statistic of a field; `None` where nothing is known.
+    pub fn field(&self, field: &Field, statistic: Statistic) -> Option<f64> {
+        match self.fields.binary_search_by_key(&field.id, |(id, _)| *id) {
+            Ok(at) => self.fields[at].1.value(statistic).map(|value| rounded(value, field.unit)),
+            Err(_) => matches!(statistic, Statistic::Count | Statistic::Sum).then_some(0.0),
+        }
+    }
+
+    /// What a metric says of this cell, which stands for so many seconds.
+    pub fn value(&self, metric: &Metric, seconds: f64) -> Option<f64> {
+        match metric.measure {
+            Measure::Count => Some(self.count as f64),
+            Measure::PerMinute => (seconds > 0.0).then(|| rounded(self.count as f64 * 60.0 / seconds, Unit::Duration)),
+            Measure::Errors => Some(self.errors as f64),
+            Measure::ErrorRate => self.error_rate(),
+            Measure::Field(field, statistic) => self.field(field, statistic),
+        }
+    }
+
+    /// Failed ÷ all.
+    pub fn error_rate(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.errors as f64 / self.count as f64)
+    }
+
+    /// As bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64);
+        for number in [self.count, self.errors, self.fields.len() as u64] {
+            varint::put(&mut out, number);
+        }
+        for (id, values) in &self.fields {
+            out.push(*id);
+            varint::put(&mut out, values.count);
+            for number in [values.sum, values.min, values.max] {
+                out.extend_from_slice(&number.to_le_bytes());
+            }
+            values.shape.write(&mut out);
+        }
+        out
+    }
+
+    /// The cell of these bytes; `None` when they are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let mut cell = Self { count: reader.next()?, errors: reader.next()?, fields: Vec::new() };
+        for _ in 0..reader.next()? {
+            let id = reader.byte()?;
+            let count = reader.next()?;
+            let [sum, min, max] = [number(&mut reader)?, number(&mut reader)?, number(&mut reader)?];
+            let mut shape = Histogram::default();
+            shape.absorb(&mut reader)?;
+            cell.values_of(id).merge(&Values { count, sum, min, max, shape });
+        }
+        reader.rest().is_empty().then_some(cell)
+    }
+}
+
+fn number(reader: &mut Reader<'_>) -> Option<f64> {
+    let mut bytes = [0; 8];
+    for byte in &mut bytes {
+        *byte = reader.byte()?;
+    }
+    Some(f64::from_le_bytes(bytes)).filter(|number| number.is_finite())
+}
+
+/// Durations to a microsecond, other numbers as far as sums of them are free of rounding errors.
+fn rounded(value: f64, unit: Unit) -> f64 {
+    let steps = if unit == Unit::Duration { 1e3 } else { 1e12 };
+    if (value * steps).abs() < 9e15 { (value * steps).round() / steps } else { value }
+}
+
+fn nanoseconds(milliseconds: f64) -> u64 {
+    (milliseconds * 1e6).round() as u64
+}
+
+/// Whether a record counts as failed.
+fn failed(record: &Record) -> bool {
+    match record {
+        Record::Request(request) => request.is_error(),
+        Record::Llm(call) => call.error_type.is_some(),
+        Record::Agent(run) => run.status == "error",
+        Record::Tool(run) => run.success == Some(false),
+        Record::Workflow(run) => run.status == "error",
+        Record::Process(_) | Record::System(_) | Record::Finding(_) | Record::Alert(_) => false,
+    }
+}

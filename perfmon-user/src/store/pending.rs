@@ -1,0 +1,86 @@
+//! What has come since the last transaction: cells of ten seconds, already added up, and the records that are kept one by one. Bounded;
+//! who calls it drops it when it is full.
+use rustc_hash::FxHashMap;
+
+use super::cell::Cell;
+use super::level::Level;
+use super::series::{Series, ended_s};
+use crate::limits;
+use crate::record::metric::{Field, Kind};
+use crate::record::{Category, Gauges, Record};
+
+/// A record that is kept.
+#[derive(Debug)]
+pub struct Kept {
+    /// Nanoseconds since 1970, its start.
+    pub time_ns: u64,
+    /// Kind of record.
+    pub kind: &'static str,
+    /// The record as JSON.
+    pub json: String,
+}
+
+/// The collection.
+#[derive(Debug, Default)]
+pub struct Pending {
+    /// By start of the cell, in seconds since 1970, and series.
+    pub cells: FxHashMap<(u64, Series), Cell>,
+    /// Records kept.
+    pub kept: Vec<Kept>,
+    /// Records that all this was made from.
+    pub records: u64,
+    /// Requests that are worth keeping but too many.
+    pub skipped: u64,
+    requests: usize,
+}
+
+impl Pending {
+    /// Takes records.
+    pub fn add(&mut self, records: &[Record]) {
+        for record in records {
+            self.records += 1;
+            if let Some(series) = Series::of(record) {
+                let kind = series.kind;
+                self.cells.entry((Level::Finest.floor(ended_s(record)), series)).or_default().add(kind, record);
+            }
+            self.keep(record);
+        }
+    }
+
+    /// Takes what is under way.
+    pub fn gauges(&mut self, gauges: &Gauges) {
+        let Some(field) = Field::named(Kind::System, "active_connections") else { return };
+        let start = Level::Finest.floor(gauges.time.0 / 1_000_000_000);
+        self.cells.entry((start, Series::system())).or_default().add_value(field, gauges.active_connections as f64);
+    }
+
+    fn keep(&mut self, record: &Record) {
+        match record {
+            Record::Process(_) | Record::System(_) => return,
+            Record::Request(request) => {
+                if !request.is_error() && request.performance_category != Some(Category::Slow) {
+                    return;
+                }
+                if self.requests >= limits::STORE_REQUESTS {
+                    self.skipped += 1;
+                    return;
+                }
+                self.requests += 1;
+            }
+            _ => {}
+        }
+        if let Ok(json) = serde_json::to_string(record) {
+            self.kept.push(Kept { time_ns: record.time().0, kind: record.kind(), json });
+        }
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty() && self.kept.is_empty()
+    }
+
+    /// Whether it may not grow further.
+    pub fn is_full(&self) -> bool {
+        self.cells.len() > limits::STORE_PENDING || self.kept.len() > limits::STORE_PENDING
+    }
+}

@@ -1,0 +1,104 @@
+//! What goes: cells and records beyond their age, and, when the file is larger than it may be, the oldest of the finest first, since
+//! they take the most room and tell the least. Series that nothing refers to go with them.
+use rusqlite::{Connection, params};
+
+use super::level::{Level, Retention};
+use super::schema::StoreError;
+use crate::record::metric::Kind;
+
+/// After too much, this share of the allowed size is left.
+const ROOM: f64 = 0.9;
+/// Of what is there, one part in so many goes at a time.
+const PART: u64 = 10;
+
+/// Removes what is too old.
+pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<(), StoreError> {
+    let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for level in Level::ALL {
+        // An hour longer, so that a report on exactly that time finds all of it.
+        remove(&transaction, level, now_s.saturating_sub(retention.seconds(level) + Level::Hour.seconds()))?;
+    }
+    let oldest_ns = now_s.saturating_sub(retention.records.as_secs()).saturating_mul(1_000_000_000);
+    // By kind, since that is how the index is ordered.
+    for kind in ["request", "llm", "agent", "tool", "workflow", "finding", "alert"] {
+        transaction
+            .prepare_cached("DELETE FROM record WHERE kind = ?1 AND time < ?2")?
+            .execute(params![kind, i64::try_from(oldest_ns).unwrap_or(i64::MAX)])?;
+    }
+    transaction.commit()?;
+    db.execute_batch("PRAGMA incremental_vacuum")?;
+    Ok(())
+}
+
+/// Removes series without cells; whoever remembers ids of series has to forget them.
+pub fn sweep(db: &Connection) -> Result<(), StoreError> {
+    db.execute("DELETE FROM series WHERE id NOT IN (SELECT DISTINCT series FROM rollup)", [])?;
+    Ok(())
+}
+
+/// Bytes in use.
+pub fn used_bytes(db: &Connection) -> rusqlite::Result<u64> {
+    let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    Ok(((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?) as u64)
+}
+
+/// Brings the file below its allowed size; says how many cells and records went.
+pub fn shrink(db: &mut Connection, max_bytes: u64) -> Result<u64, StoreError> {
+    if used_bytes(db)? <= max_bytes {
+        return Ok(0);
+    }
+    let mut removed = 0;
+    while used_bytes(db)? as f64 > max_bytes as f64 * ROOM {
+        let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut gone = oldest_records(&transaction)?;
+        for level in Level::ALL {
+            gone += oldest_cells(&transaction, level)?;
+            if gone > 0 {
+                break;
+            }
+        }
+        transaction.commit()?;
+        if gone == 0 {
+            break;
+        }
+        removed += gone;
+    }
+    // The file itself becomes smaller with the checkpoint.
+    db.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")?;
+    Ok(removed)
+}
+
+fn oldest_records(db: &Connection) -> rusqlite::Result<u64> {
+    let count: i64 = db.query_row("SELECT count(*) FROM record", [], |row| row.get(0))?;
+    let part = (count as u64).div_ceil(PART);
+    db.execute("DELETE FROM record WHERE id IN (SELECT id FROM record ORDER BY id LIMIT ?1)", [part as i64]).map(|gone| gone as u64)
+}
+
+fn oldest_cells(db: &Connection, level: Level) -> rusqlite::Result<u64> {
+    let (mut first, mut last) = (u64::MAX, 0);
+    for kind in Kind::ALL {
+        let range = |end: &str| {
+            let query = format!("SELECT {end}(time) FROM rollup WHERE level = ?1 AND kind = ?2");
+            db.query_row(&query, params![level as u8, kind as u8], |row| row.get::<_, Option<i64>>(0))
+        };
+        if let (Some(min), Some(max)) = (range("min")?, range("max")?) {
+            (first, last) = (first.min(min as u64), last.max(max as u64));
+        }
+    }
+    if first > last {
+        return Ok(0);
+    }
+    remove(db, level, first + ((last - first) / PART).max(level.seconds()))
+}
+
+fn remove(db: &Connection, level: Level, before_s: u64) -> rusqlite::Result<u64> {
+    let mut gone = 0;
+    for kind in Kind::ALL {
+        gone += db.prepare_cached("DELETE FROM rollup WHERE level = ?1 AND kind = ?2 AND time < ?3")?.execute(params![
+            level as u8,
+            kind as u8,
+            i64::try_from(before_s).unwrap_or(i64::MAX)
+        ])?;
+    }
+    Ok(gone as u64)
+}

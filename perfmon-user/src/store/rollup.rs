@@ -1,0 +1,186 @@
+//! The writing side of the file: what is pending goes in with one transaction, and finished minutes and hours are made from finer cells
+//! in the same way. A record that comes after its minute or hour was made is added there too, so that every resolution tells the same.
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rustc_hash::FxHashMap;
+
+use super::cell::Cell;
+use super::level::Level;
+use super::pending::Pending;
+use super::schema::StoreError;
+use super::series::Series;
+use crate::limits;
+
+/// A minute or an hour is made when this much time has passed since its end: most records that belong to it have come.
+const SETTLED_S: u64 = 15;
+
+/// What a write did beside writing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wrote {
+    /// Cells that could not be read and were begun anew.
+    pub damaged: u64,
+    /// Cells that went to the series of all others.
+    pub overflowed: u64,
+}
+
+/// The open file.
+#[derive(Debug)]
+pub struct Rollup {
+    db: Connection,
+    ids: FxHashMap<Series, i64>,
+}
+
+impl Rollup {
+    /// Of a connection whose schema is up to date.
+    pub fn new(db: Connection) -> Self {
+        Self { db, ids: FxHashMap::default() }
+    }
+
+    /// The connection, for other work on the file.
+    pub fn connection(&mut self) -> &mut Connection {
+        &mut self.db
+    }
+
+    /// Forgets what it knows of series, after some were removed.
+    pub fn forget(&mut self) {
+        self.ids.clear();
+    }
+
+    /// Writes what is pending, all of it or nothing.
+    pub fn write(&mut self, pending: &Pending) -> Result<Wrote, StoreError> {
+        let mut ids = std::mem::take(&mut self.ids);
+        let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut writing =
+            Writing { transaction: &transaction, ids: &mut ids, until: complete_until(&transaction)?, wrote: Wrote::default() };
+        for ((start, series), cell) in &pending.cells {
+            writing.cell(*start, series, cell)?;
+        }
+        let wrote = writing.wrote;
+        let mut insert = transaction.prepare_cached("INSERT INTO record (kind, time, json) VALUES (?1, ?2, ?3)")?;
+        for kept in &pending.kept {
+            insert.execute(params![kept.kind, kept.time_ns as i64, kept.json])?;
+        }
+        drop(insert);
+        transaction.commit()?;
+        self.ids = ids;
+        Ok(wrote)
+    }
+
+    /// Makes the minutes and hours that have ended.
+    pub fn complete(&mut self, now_s: u64) -> Result<(), StoreError> {
+        for level in [Level::Minute, Level::Hour] {
+            let end = level.floor(now_s.saturating_sub(SETTLED_S));
+            let begin = complete_until(&self.db)?[level as usize];
+            if begin >= end {
+                continue;
+            }
+            let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            make(&transaction, level, begin, end)?;
+            transaction.execute("INSERT OR REPLACE INTO complete (level, until) VALUES (?1, ?2)", params![level as u8, end as i64])?;
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+}
+
+/// Up to when each resolution is complete; the finest always is.
+pub fn complete_until(db: &Connection) -> rusqlite::Result<[u64; 3]> {
+    let mut until = [u64::MAX, 0, 0];
+    let mut query = db.prepare_cached("SELECT level, until FROM complete")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(slot) = until.get_mut(usize::from(row.get::<_, u8>(0)?)) {
+            *slot = row.get::<_, i64>(1)? as u64;
+        }
+    }
+    Ok(until)
+}
+
+/// Merges finer cells into those of a level.
+fn make(transaction: &Transaction<'_>, level: Level, begin: u64, end: u64) -> Result<(), StoreError> {
+    let Some(finer) = level.finer() else { return Ok(()) };
+    let mut read =
+        transaction.prepare_cached("SELECT time, series, cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
+    let mut write =
+        transaction.prepare_cached("INSERT OR REPLACE INTO rollup (level, kind, time, series, cell) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for kind in crate::record::metric::Kind::ALL {
+        let mut cells: FxHashMap<(u64, i64), Cell> = FxHashMap::default();
+        let mut rows = read.query(params![finer as u8, kind as u8, begin as i64, end as i64])?;
+        while let Some(row) = rows.next()? {
+            let start = level.floor(row.get::<_, i64>(0)? as u64);
+            if let Some(cell) = Cell::from_bytes(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?) {
+                cells.entry((start, row.get(1)?)).or_default().merge(&cell);
+            }
+        }
+        for ((start, series), cell) in cells {
+            write.execute(params![level as u8, kind as u8, start as i64, series, cell.to_bytes()])?;
+        }
+    }
+    Ok(())
+}
+
+struct Writing<'a> {
+    transaction: &'a Transaction<'a>,
+    ids: &'a mut FxHashMap<Series, i64>,
+    until: [u64; 3],
+    wrote: Wrote,
+}
+
+impl Writing<'_> {
+    fn cell(&mut self, start: u64, series: &Series, cell: &Cell) -> Result<(), StoreError> {
+        let id = self.id(series)?;
+        let until = self.until;
+        for level in Level::ALL.into_iter().filter(|level| *level == Level::Finest || start < until[*level as usize]) {
+            self.merge(level, series, level.floor(start), id, cell)?;
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, level: Level, series: &Series, start: u64, id: i64, cell: &Cell) -> Result<(), StoreError> {
+        let key = params![level as u8, series.kind as u8, start as i64, id];
+        let mut read =
+            self.transaction.prepare_cached("SELECT cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time = ?3 AND series = ?4")?;
+        let before: Option<Vec<u8>> = read.query_row(key, |row| row.get(0)).optional()?;
+        let mut merged = before.as_deref().map(Cell::from_bytes).unwrap_or_else(|| Some(Cell::default())).unwrap_or_else(|| {
+            self.wrote.damaged += 1;
+            Cell::default()
+        });
+        merged.merge(cell);
+        self.transaction
+            .prepare_cached("INSERT OR REPLACE INTO rollup (level, kind, time, series, cell) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![level as u8, series.kind as u8, start as i64, id, merged.to_bytes()])?;
+        Ok(())
+    }
+
+    /// The id of a series; a new one beyond the limit goes to the series of all others.
+    fn id(&mut self, series: &Series) -> Result<i64, StoreError> {
+        if let Some(id) = self.ids.get(series) {
+            return Ok(*id);
+        }
+        let labels = series.to_json();
+        let mut find = self.transaction.prepare_cached("SELECT id FROM series WHERE kind = ?1 AND labels = ?2")?;
+        let known: Option<i64> = find.query_row(params![series.kind as u8, labels], |row| row.get(0)).optional()?;
+        let id = match known {
+            Some(id) => id,
+            None if self.is_full()? && *series != series.other() => {
+                self.wrote.overflowed += 1;
+                return self.id(&series.other());
+            }
+            None => {
+                self.transaction
+                    .prepare_cached("INSERT INTO series (kind, labels) VALUES (?1, ?2)")?
+                    .execute(params![series.kind as u8, labels])?;
+                self.transaction.last_insert_rowid()
+            }
+        };
+        if self.ids.len() >= limits::STORE_SERIES {
+            self.ids.clear();
+        }
+        self.ids.insert(series.clone(), id);
+        Ok(id)
+    }
+
+    fn is_full(&self) -> Result<bool, StoreError> {
+        let count: i64 = self.transaction.prepare_cached("SELECT count(*) FROM series")?.query_row([], |row| row.get(0))?;
+        Ok(count as usize >= limits::STORE_SERIES)
+    }
+}

@@ -1,0 +1,148 @@
+//! The file: making it (mode 0600), its settings, its schema with migrations, and whether it is whole. SQLite 3 in WAL mode, so that
+//! reports read while perfmon writes. `user_version` is the number of migrations done.
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+/// How long another program's transaction is waited for.
+const BUSY: Duration = Duration::from_secs(1);
+/// A larger file is not read through at the start; damage in it shows when its place is reached.
+const CHECKED_BYTES: u64 = 64 << 20;
+
+/// What each version adds to the one before. Never change one that was released; add another.
+pub const MIGRATIONS: &[&str] = &[
+    "CREATE TABLE series (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, labels TEXT NOT NULL, UNIQUE (kind, labels)) STRICT;
+     CREATE TABLE rollup (level INTEGER NOT NULL, kind INTEGER NOT NULL, time INTEGER NOT NULL, series INTEGER NOT NULL,
+       cell BLOB NOT NULL, PRIMARY KEY (level, kind, time, series)) STRICT, WITHOUT ROWID;
+     CREATE TABLE complete (level INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;",
+    "CREATE TABLE record (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, time INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
+     CREATE INDEX record_by_time ON record (kind, time);",
+];
+
+/// Why a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What SQLite says.
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file or its folder.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Made by a later perfmon.
+    #[error("it was made by a newer perfmon (schema {found}, this one knows {known}); use that one, or another file with --db")]
+    Newer {
+        /// Version in the file.
+        found: usize,
+        /// Version of this program.
+        known: usize,
+    },
+    /// Made by an earlier perfmon, or by another program.
+    #[error("it holds no history of this perfmon; `perfmon run` makes one, and brings an older one up to date")]
+    Older,
+    /// The file is not whole.
+    #[error("the file is damaged: {0}")]
+    Damaged(String),
+}
+
+impl StoreError {
+    /// Whether another file has to be begun.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            Self::Sqlite(error) => {
+                matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+            }
+            Self::File { .. } | Self::Newer { .. } | Self::Older => false,
+        }
+    }
+}
+
+/// Opens the file for writing, making it and its folder when they are not there.
+pub fn open(path: &Path) -> Result<Connection, StoreError> {
+    make(path).map_err(|source| StoreError::File { path: path.into(), source })?;
+    let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    // The file stays whole when the host dies; a killed perfmon loses nothing that was committed.
+    db.pragma_update(None, "synchronous", "NORMAL")?;
+    db.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    check(&db, path)?;
+    migrate(&mut db, MIGRATIONS)?;
+    Ok(db)
+}
+
+/// Opens the file for reading; also one whose writer is gone and whose folder is not ours.
+pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
+    if let Err(source) = fs::File::open(path) {
+        return Err(StoreError::File { path: path.into(), source });
+    }
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY)?;
+    let found = version(&db)?;
+    if found > MIGRATIONS.len() {
+        return Err(StoreError::Newer { found, known: MIGRATIONS.len() });
+    }
+    if found < MIGRATIONS.len() {
+        return Err(StoreError::Older);
+    }
+    Ok(db)
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+fn check(db: &Connection, path: &Path) -> Result<(), StoreError> {
+    if fs::metadata(path).is_ok_and(|file| file.len() > CHECKED_BYTES) {
+        return Ok(());
+    }
+    let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" { Ok(()) } else { Err(StoreError::Damaged(verdict)) }
+}
+
+fn version(db: &Connection) -> rusqlite::Result<usize> {
+    db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).map(|version| usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+/// Brings the schema up to date, each version in a transaction of its own.
+pub fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
+    let found = version(db)?;
+    if found > migrations.len() {
+        return Err(StoreError::Newer { found, known: migrations.len() });
+    }
+    for (done, migration) in migrations.iter().enumerate().skip(found) {
+        let step = db.transaction()?;
+        step.execute_batch(migration)?;
+        step.pragma_update(None, "user_version", done as i64 + 1)?;
+        step.commit()?;
+    }
+    Ok(())
+}
+
+/// Moves a damaged file and what belongs to it out of the way; says where it is now.
+pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
+    let aside = (1..).map(|n| beside(&format!(".damaged-{n}"))).find(|aside| !aside.exists());
+    let aside = aside.ok_or_else(|| io::Error::from(io::ErrorKind::AlreadyExists))?;
+    fs::rename(path, &aside)?;
+    for suffix in ["-wal", "-shm"] {
+        match fs::rename(beside(suffix), format!("{}{suffix}", aside.display())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(aside)
+}

@@ -1,0 +1,137 @@
+//! A damaged file, a folder that cannot be written, a full disk: said, counted, and got over.
+use super::*;
+
+/// The clock of the tests here; each uses one of its own.
+macro_rules! clock {
+    ($name:ident) => {
+        static $name: AtomicU64 = AtomicU64::new(DAY * SECOND);
+    };
+}
+
+fn store(path: &Path, now: fn() -> WallTime) -> (Store, Arc<Counters>) {
+    let counters = Arc::new(Counters::default());
+    let options = Options { path: path.into(), max_bytes: 1 << 30, retention: Retention::default(), now };
+    (Store::start(options, counters.clone()).unwrap(), counters)
+}
+
+/// Offers a request for every second that is let pass, until the state is what is wanted.
+fn until(store: &Store, clock: &AtomicU64, wanted: impl Fn(&StoreReport) -> bool) -> (u64, StoreReport) {
+    for offered in 1..=2_000 {
+        let second = clock.fetch_add(SECOND, Ordering::Relaxed) / SECOND;
+        store.offer(&Arc::new(vec![request(second, "shop", "/", 1_000, 200)]));
+        std::thread::sleep(Duration::from_millis(5));
+        let report = store.reader().report().unwrap();
+        if wanted(&report) {
+            return (offered, report);
+        }
+    }
+    panic!("{:?}", store.reader().report());
+}
+
+fn count(path: &Path) -> u64 {
+    let totals = Reader::of_file(path.into(), Retention::default()).totals(Kind::Request, DAY, DAY + 100_000, DAY + 100_000).unwrap();
+    totals.iter().map(|(_, cell)| cell.count).sum()
+}
+
+#[test]
+fn a_file_that_is_no_database_is_set_aside() {
+    clock!(CLOCK);
+    let file = file();
+    fs::create_dir_all(file.path.parent().unwrap()).unwrap();
+    fs::write(&file.path, "this is not a database, and was never one".repeat(500)).unwrap();
+    let (store, _) = store(&file.path, || WallTime(CLOCK.load(Ordering::Relaxed)));
+    let (offered, report) = until(&store, &CLOCK, |report| report.state == StoreState::Ok);
+    let aside = report.set_aside.unwrap();
+    assert!(aside.to_str().unwrap().ends_with("perfmon.db.damaged-1"));
+    assert!(fs::read_to_string(aside).unwrap().starts_with("this is not"));
+    store.finish();
+    assert_eq!(count(&file.path), offered);
+}
+
+#[test]
+fn a_file_with_a_torn_page_is_set_aside() {
+    clock!(CLOCK);
+    let file = file();
+    let mut rollup = file.rollup();
+    write(&mut rollup, &(0..500).map(|i| request(DAY + i * 10, "shop", "/", i * 1_000, 500)).collect::<Vec<_>>());
+    drop(rollup);
+    let mut bytes = fs::read(&file.path).unwrap();
+    let pages = bytes.len() / 4_096;
+    assert!(pages > 10);
+    bytes[4_096 * 2..4_096 * (pages - 1)].fill(0x5a);
+    fs::write(&file.path, bytes).unwrap();
+    let (store, _) = store(&file.path, || WallTime(CLOCK.load(Ordering::Relaxed)));
+    let (_, report) = until(&store, &CLOCK, |report| report.state == StoreState::Ok);
+    assert!(report.set_aside.is_some());
+    store.finish();
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_said_and_tried_again() {
+    clock!(CLOCK);
+    let folder = tempfile::tempdir().unwrap();
+    let (blocker, path) = (folder.path().join("data"), folder.path().join("data/perfmon.db"));
+    // A file stands where the folder has to be: refused whoever asks, root too.
+    fs::write(&blocker, "").unwrap();
+    let (store, counters) = store(&path, || WallTime(CLOCK.load(Ordering::Relaxed)));
+    let (first, report) = until(&store, &CLOCK, |report| matches!(report.state, StoreState::Degraded { .. }));
+    let StoreState::Degraded { reason } = report.state else { panic!() };
+    assert!(reason.contains("perfmon.db"), "{reason}");
+    fs::remove_file(&blocker).unwrap();
+    let (then, _) = until(&store, &CLOCK, |report| report.state == StoreState::Ok);
+    store.finish();
+    // What waited meanwhile is not lost.
+    assert_eq!((count(&path), counters.store_dropped.get()), (first + then, 0));
+}
+
+#[test]
+fn what_can_never_be_written_is_counted() {
+    clock!(CLOCK);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("data"), "").unwrap();
+    let (store, counters) = store(&folder.path().join("data/perfmon.db"), || WallTime(CLOCK.load(Ordering::Relaxed)));
+    store.offer(&Arc::new(vec![request(DAY, "shop", "/", 1_000, 200), system(DAY, 1.0)]));
+    store.finish();
+    assert_eq!(counters.store_dropped.get(), 2);
+}
+
+/// A file system of 16 megabytes; `None` where this user may not mount.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(folder.path()).status();
+        mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(self.0.path()).status().unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_and_writing_goes_on_when_there_is_room() {
+    clock!(CLOCK);
+    let Some(small) = Small::mount() else {
+        eprintln!("not run: mounting a small file system needs root");
+        return;
+    };
+    let path = small.0.path().join("perfmon.db");
+    let (store, counters) = store(&path, || WallTime(CLOCK.load(Ordering::Relaxed)));
+    until(&store, &CLOCK, |report| report.state == StoreState::Ok);
+    let ballast = small.0.path().join("ballast");
+    let mut filling = fs::File::create(&ballast).unwrap();
+    while filling.write_all(&[0; 4_096]).is_ok() {}
+    let (_, report) = until(&store, &CLOCK, |report| matches!(report.state, StoreState::Degraded { .. }));
+    assert!(matches!(&report.state, StoreState::Degraded { reason } if reason.contains("full")), "{report:?}");
+    // The room is free when nobody has the file open.
+    drop(filling);
+    fs::remove_file(&ballast).unwrap();
+    until(&store, &CLOCK, |report| report.state == StoreState::Ok);
+    store.finish();
+    let offered = CLOCK.load(Ordering::Relaxed) / SECOND - DAY;
+    assert_eq!((count(&path), counters.store_dropped.get()), (offered, 0));
+}

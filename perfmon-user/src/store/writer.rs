@@ -1,0 +1,170 @@
+//! The thread that writes: collects what comes, puts it into the file about once a second, and looks after the file. A file that cannot be
+//! written is said once and tried again; a damaged one is moved aside and a new one begun. Capture never waits for any of it.
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use super::pending::Pending;
+use super::rollup::Rollup;
+use super::schema::{self, StoreError};
+use super::{Message, Options, Shared, StoreState, retention};
+use crate::counters::Counters;
+
+/// Time between two transactions.
+const FLUSH: Duration = Duration::from_secs(1);
+const FLUSH_NS: u64 = 1_000_000_000;
+/// Time between two looks at age and size.
+const TIDY_S: u64 = 60;
+/// Of these looks, every so many removes series that are gone.
+const SWEEP_EVERY: u64 = 60;
+/// Time until a file that could not be written is tried again.
+const RETRY_S: u64 = 30;
+
+pub struct Writer {
+    pub options: Options,
+    pub shared: Arc<Shared>,
+    pub counters: Arc<Counters>,
+    pub pending: Pending,
+    /// None: it could not be opened, or failed.
+    pub file: Option<Rollup>,
+    pub times: Times,
+}
+
+/// When what was done last; wall time.
+#[derive(Debug, Default)]
+pub struct Times {
+    flushed_ns: u64,
+    tidied_s: u64,
+    tidied: u64,
+    failed_s: Option<u64>,
+}
+
+impl Writer {
+    pub fn run(mut self, queue: &Receiver<Message>) {
+        self.open();
+        loop {
+            match queue.recv_timeout(FLUSH) {
+                Ok(message) => self.take(&message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let now_ns = (self.options.now)().0;
+            if now_ns.abs_diff(self.times.flushed_ns) >= FLUSH_NS {
+                self.times.flushed_ns = now_ns;
+                self.flush(now_ns / 1_000_000_000);
+            }
+        }
+        self.times.failed_s = None;
+        self.flush((self.options.now)().0 / 1_000_000_000);
+        self.drop_pending();
+    }
+
+    fn take(&mut self, message: &Message) {
+        match message {
+            Message::Records(records) => self.pending.add(records),
+            Message::Gauges(gauges) => self.pending.gauges(gauges),
+        }
+        if self.pending.is_full() {
+            self.drop_pending();
+        }
+    }
+
+    /// Counts what is pending as lost.
+    fn drop_pending(&mut self) {
+        let dropped = std::mem::take(&mut self.pending);
+        self.counters.store_dropped.add(dropped.records);
+    }
+
+    fn open(&mut self) {
+        let opened = match schema::open(&self.options.path) {
+            Err(error) if error.is_damage() => self.begin_anew(&error),
+            opened => opened,
+        };
+        match opened {
+            Ok(db) => self.file = Some(Rollup::new(db)),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn begin_anew(&mut self, error: &StoreError) -> Result<rusqlite::Connection, StoreError> {
+        self.file = None;
+        let path = &self.options.path;
+        let aside = schema::set_aside(path).map_err(|source| StoreError::File { path: path.clone(), source })?;
+        tracing::warn!(%error, path = %path.display(), aside = %aside.display(), "The history on disk is damaged; it was set aside and a new one is begun.");
+        self.shared.set_aside(&aside);
+        schema::open(path)
+    }
+
+    fn flush(&mut self, now_s: u64) {
+        if self.file.is_none() {
+            if self.times.failed_s.is_some_and(|failed| now_s.abs_diff(failed) < RETRY_S) {
+                return;
+            }
+            self.open();
+        }
+        let Some(file) = &mut self.file else { return };
+        let result = write(file, &mut self.pending, &self.counters, now_s).and_then(|()| self.tidy(now_s));
+        match result {
+            Ok(()) => self.succeeded(),
+            Err(error) => {
+                self.file = None;
+                if error.is_damage() {
+                    match self.begin_anew(&error) {
+                        Ok(db) => self.file = Some(Rollup::new(db)),
+                        Err(error) => self.failed(&error),
+                    }
+                } else {
+                    self.times.failed_s = Some(now_s);
+                    self.failed(&error);
+                }
+            }
+        }
+    }
+
+    /// Now and then: age, size, and whether the file is still where it was.
+    fn tidy(&mut self, now_s: u64) -> Result<(), StoreError> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if now_s.abs_diff(self.times.tidied_s) < TIDY_S {
+            return Ok(());
+        }
+        self.times.tidied_s = now_s;
+        self.times.tidied += 1;
+        if !self.options.path.exists() {
+            let source = std::io::Error::new(std::io::ErrorKind::NotFound, "the file is gone; a new one is begun");
+            return Err(StoreError::File { path: self.options.path.clone(), source });
+        }
+        retention::expire(file.connection(), now_s, &self.options.retention)?;
+        self.counters.store_pruned.add(retention::shrink(file.connection(), self.options.max_bytes)?);
+        if self.times.tidied % SWEEP_EVERY == 1 {
+            retention::sweep(file.connection())?;
+            file.forget();
+        }
+        self.shared.set_bytes(retention::used_bytes(file.connection())?);
+        Ok(())
+    }
+
+    fn succeeded(&mut self) {
+        self.times.failed_s = None;
+        if self.shared.set_state(StoreState::Ok) {
+            tracing::info!(path = %self.options.path.display(), lost = self.counters.store_dropped.get(), "History is written to disk.");
+        }
+    }
+
+    fn failed(&mut self, error: &StoreError) {
+        self.times.failed_s.get_or_insert((self.options.now)().0 / 1_000_000_000);
+        if self.shared.set_state(StoreState::Degraded { reason: error.to_string() }) {
+            tracing::warn!(%error, path = %self.options.path.display(), "History cannot be written to disk; it is tried again every 30 s, everything else goes on.");
+        }
+    }
+}
+
+fn write(file: &mut Rollup, pending: &mut Pending, counters: &Counters, now_s: u64) -> Result<(), StoreError> {
+    if !pending.is_empty() {
+        let wrote = file.write(pending)?;
+        counters.store_cells_damaged.add(wrote.damaged);
+        counters.rows_overflowed.add(wrote.overflowed);
+        counters.store_requests_skipped.add(pending.skipped);
+        *pending = Pending::default();
+    }
+    file.complete(now_s)
+}
