@@ -18,6 +18,8 @@ use crate::record::WallTime;
 
 /// Bytes of an answer that are read.
 const ANSWER_BYTES: u64 = 64 * 1024;
+/// Words of headers that are shorter are no secrets, and cutting them out would leave no text.
+const SECRET_BYTES: usize = 4;
 /// Characters of an answer that are shown.
 const SHOWN: usize = 200;
 
@@ -113,12 +115,10 @@ impl Poster {
         if text.is_empty() { format!("answered {status}") } else { format!("answered {status}: {text}") }
     }
 
+    /// Cuts out the values of the headers and their words, as in `Bearer …`.
     fn without_secrets(&self, text: &str) -> String {
-        self.target
-            .headers
-            .iter()
-            .filter(|(_, value)| !value.0.is_empty())
-            .fold(text.to_string(), |text, (_, value)| text.replace(&value.0, "…"))
+        let words = self.target.headers.iter().flat_map(|(_, value)| std::iter::once(&*value.0).chain(value.0.split_whitespace()));
+        words.filter(|word| word.len() >= SECRET_BYTES).fold(text.to_string(), |text, word| text.replace(word, "…"))
     }
 }
 
@@ -166,6 +166,17 @@ fn partial(signal: Signal, body: &[u8]) -> Option<(u64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Secret;
+
+    #[test]
+    fn secrets_are_cut_out_of_what_is_shown() {
+        let headers = vec![("authorization".into(), Secret("Bearer hunter2".into())), ("x".into(), Secret("a".into()))];
+        let (name, url, timeout) = ("otlp".into(), "http://localhost:1".into(), Duration::from_secs(1));
+        let target = ExportTarget { name, signal: Signal::Logs, url, headers, timeout, gzip: true, check_url: None };
+        let poster = Poster::new(target, &roots(&[]));
+        assert_eq!(poster.without_secrets("no Bearer hunter2, not hunter2 at all"), "no …, not … at all");
+        assert!(!format!("{poster:?}").contains("hunter2"));
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

@@ -111,12 +111,21 @@ impl ModelSums {
 
 /// What tells series of MCP tools apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct McpKey(Option<(Arc<str>, Option<&'static str>, Option<Arc<str>>)>);
+pub struct McpKey(Option<McpTool>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct McpTool {
+    name: Arc<str>,
+    transport: Option<&'static str>,
+    error_type: Option<Arc<str>>,
+}
 
 impl McpKey {
     /// The series of a tool call; `None` when it is not over MCP.
     pub fn of(tool: &Tool) -> Option<Self> {
-        (tool.source == "mcp").then(|| Self(Some((tool.tool_name.clone(), tool.transport, tool.error_type.clone()))))
+        let Tool { tool_name, transport, error_type, .. } = tool;
+        let key = || McpTool { name: tool_name.clone(), transport: *transport, error_type: error_type.clone() };
+        (tool.source == "mcp").then(|| Self(Some(key())))
     }
 }
 
@@ -143,7 +152,7 @@ impl McpSums {
             None => {
                 attributes.add("otel.metric.overflow", true);
             }
-            Some((name, transport, error_type)) => {
+            Some(McpTool { name, transport, error_type }) => {
                 attributes
                     .add("mcp.method.name", "tools/call")
                     .add("gen_ai.tool.name", &**name)

@@ -12,8 +12,11 @@ use opentelemetry_proto::tonic::metrics::v1::{ExponentialHistogramDataPoint, Met
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
+/// A row of the table.
+type Row = (&'static str, &'static str, char, &'static [&'static str], &'static [&'static str]);
+
 /// Name, unit, kind: H histogram, C counter, U up-down, G gauge; attributes that every point has, and those that it may have.
-pub const TABLE: &[(&str, &str, char, &[&str], &[&str])] = &[
+pub const TABLE: &[Row] = &[
     ("http.server.request.duration", "s", 'H', &["http.request.method", "url.scheme"], SERVER),
     ("http.server.request.body.size", "By", 'H', &["http.request.method", "url.scheme"], SERVER),
     ("http.server.response.body.size", "By", 'H', &["http.request.method", "url.scheme"], SERVER),
