@@ -27,7 +27,7 @@ pub fn alerts(url: &Url, config: &Config, action: &AlertsAction) -> Result<u8, F
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::from)?;
     // perfmon is asked directly: a proxy of the environment is for the world outside.
     let client = Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(anyhow::Error::from)?;
-    let asking = Asking { url: url.to_string(), token: config.http.token.clone(), client };
+    let asking = Asking { url: url.to_string(), token: config.http.token.as_ref().map(|token| token.expose().to_owned()), client };
     runtime.block_on(asking.act(action))
 }
 

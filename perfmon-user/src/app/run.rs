@@ -223,7 +223,7 @@ impl Running {
         let own = Own::new(self.probes.clone(), deliveries, self.counters.clone());
         let watched = self.watched.clone();
         Parts {
-            access: Access::new(config.listen, &config.http.hosts, config.http.token.clone()),
+            access: Access::new(config.listen, &config.http.hosts, config.http.token.as_ref().map(|token| token.expose().to_owned())),
             snapshot,
             counters: self.counters.clone(),
             self_report: Box::new(move || own.report()),

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::aggregate::snapshot::Window;
 use crate::cli::Url;
-use crate::config::{Config, Ui};
+use crate::config::{Config, Secret, Ui};
 use crate::ui::{self, Messages, Remote, RemoteError, Source};
 
 use super::{Failure, display, logging, run};
@@ -16,7 +16,7 @@ const FIRST_ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Shows it until a key asks for the end.
 pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, Failure> {
-    match Remote::connect(&url.to_string(), config.http.token.as_deref()) {
+    match Remote::connect(&url.to_string(), config.http.token.as_ref().map(Secret::expose)) {
         Ok(remote) if std::io::stdout().is_terminal() => {
             let messages = logging::begin(config.log, true);
             show(remote, &messages)?;

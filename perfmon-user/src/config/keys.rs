@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::alert_keys;
 use super::duration;
+use super::export::Secret;
 use super::export_keys;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
 use super::node::{Checked, Node};
-use super::settings::{Config, EndpointRule, Jsonl, LogLevel, Secret, ServiceRule, Tier, Ui};
+use super::settings::{Config, EndpointRule, Jsonl, LogLevel, ServiceRule, Tier, Ui};
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);

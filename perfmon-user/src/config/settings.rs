@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::alerts::{self, Alerts};
-use super::export::Export;
+use super::export::{Export, Secret};
 use super::{Origin, Problem};
 
 /// Everything that can be set.
@@ -252,28 +252,6 @@ pub struct Http {
     pub hosts: Vec<String>,
     /// Token that every question must carry; needed when `listen` is not a loopback address.
     pub token: Option<Secret>,
-}
-
-/// Text that must not show up in logs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(secret)")
-    }
 }
 
 /// A template for paths; the user's rules win over what perfmon finds itself.

@@ -61,11 +61,6 @@ fn alert(second: u64, state: AlertState) -> Record {
         threshold: 1_000.0,
         escalation_level: 0,
         notified: vec![],
-        started_at: record::WallTime(second * SECOND),
-        fired_at: None,
-        acknowledged_by: None,
-        resolved_by: None,
-        note: None,
     }))
 }
 

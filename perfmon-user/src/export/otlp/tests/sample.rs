@@ -211,11 +211,6 @@ pub fn alert(id: &str, state: AlertState) -> Record {
         threshold: 0.05,
         escalation_level: 0,
         notified: vec![],
-        started_at: WallTime(BEGIN),
-        fired_at: None,
-        acknowledged_by: None,
-        resolved_by: None,
-        note: None,
     }))
 }
 
