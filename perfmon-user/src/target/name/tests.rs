@@ -121,7 +121,7 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("/usr/bin/redis-check-rdb", "/usr/bin/redis-server␠127.0.0.1:6379", "/", "redis-server"),
     ("/bin/busybox", "httpd -f", "/", "httpd"),
     ("/opt/go/shop-server", "./shop-server -port 80", "/", "shop-server"),
-    ("/root/.local/share/claude/versions/1.0.83", "claude -p hello", "/", "claude"),
+    ("/home/dev/.local/share/claude/versions/1.0.83", "claude -p hello", "/", "claude"),
     ("", "/usr/bin/curl -s http://x", "/", "curl"),
     ("", "/usr/bin/python3 /x/app.py", "/", "app"),
 ];
