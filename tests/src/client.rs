@@ -40,8 +40,9 @@ impl Call {
     }
 }
 
-/// A sleep long against what a client adds by itself, so that 5 % of it say something about perfmon.
-pub const SLEEP: &str = "/sleep/50";
+/// A sleep long against what a client adds by itself (node's fetch 3 ms where each call needs a new connection), so that 5 % of it
+/// say something about perfmon.
+pub const SLEEP: &str = "/sleep/120";
 
 /// Calls for a server with or without the routes of the tests' own programs.
 pub fn plan(dynamic: bool) -> Vec<Call> {

@@ -32,6 +32,13 @@ fn script(name: &str, arguments: &[&str]) -> Child {
     Command::new("python3").arg(path).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
+/// Waits for the line by which a script says that it runs: `python3` may be a wrapper that executes more than one program first.
+fn ready(child: &mut Child) {
+    let mut line = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"ready\n");
+}
+
 fn go(child: &mut Child) {
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
 }
@@ -272,6 +279,7 @@ fn processes_are_followed_from_exec_to_exit() {
 fn a_process_that_begins_to_listen_is_watched() {
     let mut child = script("runs.py", &[]);
     let pid = child.id();
+    ready(&mut child);
     let Some(probes) = start(&StartOptions { watch_all: false, watch_new: true, ..StartOptions::default() }) else {
         child.kill().unwrap();
         child.wait().unwrap();

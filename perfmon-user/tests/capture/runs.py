@@ -1,7 +1,8 @@
 """Requests of three sends and answers of three sends, each send received before the next: two of each, or as many as the argument
-says; with "fork" in a child process."""
+says; with "fork" in a child process. It says when it is there, which is after any wrapper that `python3` may be, and starts on a line."""
 import os, socket, sys
 
+print("ready", flush=True)
 sys.stdin.readline()
 if "fork" in sys.argv and os.fork() != 0:
     os.wait()
