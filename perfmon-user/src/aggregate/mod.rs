@@ -41,7 +41,7 @@ use self::row::workflow::WorkflowKey;
 use self::snapshot::Snapshot;
 use self::window::SliceClock;
 use crate::limits;
-use crate::record::{Finding, Gauges, Record, Request, Side, WallTime};
+use crate::record::{Finding, Gauges, Record, Request, Side, WallTime, Workflow};
 
 /// Rates are taken when this much time has passed since they last were: ticks come about once a second.
 const SECOND_NS: u64 = 900_000_000;
@@ -127,7 +127,7 @@ impl Aggregate {
             Record::Llm(call) => row::llm::add(call, self.llm.row(LlmKey::new(call), LlmKey::other).count()),
             Record::Agent(run) => row::agent::add(run, self.agents.row(AgentKey::new(run), AgentKey::other).count()),
             Record::Tool(tool) => row::tool::add(tool, self.tools.row(ToolKey::new(tool), ToolKey::other).count()),
-            Record::Workflow(run) => row::workflow::add(run, self.workflows.row(WorkflowKey::new(run), WorkflowKey::other).count()),
+            Record::Workflow(run) => self.add_workflow(run),
             Record::Process(process) => self.host.add_process(process, self.ticked),
             Record::System(system) => self.host.add_system(system),
             Record::Finding(_) | Record::Alert(_) => {}
@@ -165,6 +165,14 @@ impl Aggregate {
             let row = self.destinations.row(DestinationKey::new(request), DestinationKey::other);
             Exchange::new(request).add_to(row.count());
         }
+    }
+
+    fn add_workflow(&mut self, run: &mut Workflow) {
+        if let Some((method, path)) = &run.inbound {
+            let endpoint = self.names.text_of(&run.origin.service, method, path, false);
+            run.workflow_name = format!("{method} {endpoint}").into();
+        }
+        row::workflow::add(run, self.workflows.row(WorkflowKey::new(run), WorkflowKey::other).count());
     }
 
     /// Rows that were found to be one endpoint.

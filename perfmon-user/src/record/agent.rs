@@ -85,6 +85,9 @@ pub struct Workflow {
     pub origin: Arc<Origin>,
     /// Endpoint of the inbound request, or name of the process.
     pub workflow_name: Arc<str>,
+    /// Method and path of the inbound request: the aggregate, which knows endpoints, makes the name of them.
+    #[serde(skip)]
+    pub inbound: Option<(Arc<str>, Arc<str>)>,
     /// Start to end.
     pub execution_time_ms: Millis,
     /// `success` | `error` | `abandoned`.

@@ -129,7 +129,8 @@ fn agents_tools_and_workflows() {
     let workflow = Workflow {
         time: at(0),
         origin: origin(),
-        workflow_name: "POST /ask".into(),
+        workflow_name: "POST /ask/17".into(),
+        inbound: Some(("POST".into(), "/ask/17".into())),
         execution_time_ms: Millis(9_000 * MS),
         status: "success",
         agents: 1,
@@ -148,7 +149,7 @@ fn agents_tools_and_workflows() {
     let row = &view.tools[0];
     assert_eq!((row.count, row.errors, row.error_rate, row.latency.max_ms), (3, 1, Some(0.5), Some(40.0)));
     let row = &view.workflows[0];
-    assert_eq!((&*row.workflow_name, row.count, row.agents, row.tokens_used, row.cost_usd), ("POST /ask", 1, 1, None, Some(0.5)));
+    assert_eq!((&*row.workflow_name, row.count, row.agents, row.tokens_used, row.cost_usd), ("POST /ask/{id}", 1, 1, None, Some(0.5)));
 }
 
 #[test]
