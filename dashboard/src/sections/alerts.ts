@@ -136,7 +136,7 @@ function newItem(): Item {
   const message = h("p", { class: "message", tabindex: "-1" });
   const facts = h("p", { class: "note" });
   const buttons = h("div", { class: "buttons" });
-  return { element: h("li", {}, state, h("div", { class: "what" }, message, facts), buttons), state, message, facts, buttons };
+  return { element: h("li", {}, state, h("div", { class: "what" }, message, facts, buttons)), state, message, facts, buttons };
 }
 
 async function carryOut(alertId: string, action: "ack" | "resolve"): Promise<void> {
