@@ -4,6 +4,7 @@ import { type Browser, type Page, chromium } from "playwright-core";
 const ARGS = [
   "--no-sandbox",
   "--disable-gpu",
+  "--disable-dev-shm-usage", // containers often have little of it
   "--no-first-run",
   "--disable-background-networking",
   "--disable-component-update",
