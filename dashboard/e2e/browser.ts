@@ -4,6 +4,7 @@ import { type Browser, type Page, chromium } from "playwright-core";
 const ARGS = [
   "--no-sandbox",
   "--disable-gpu",
+  "--disable-dev-shm-usage", // containers often have little of it
   "--no-first-run",
   "--disable-background-networking",
   "--disable-component-update",
@@ -33,8 +34,8 @@ export async function open(browser: Browser, url: string, { width = 1_440, heigh
   const page = await context.newPage();
   const problems: string[] = [];
   page.on("console", (message) => {
-    // The browser itself writes this line for a route that perfmon does not have, and for one that is down in the restart test.
-    if (["error", "warning"].includes(message.type()) && !/^Failed to load resource: .*(404|501|401|net::ERR_)/.test(message.text()))
+    // The browser itself writes this line for a route that perfmon does not have or keeps nothing for, and when it is down.
+    if (["error", "warning"].includes(message.type()) && !/^Failed to load resource: .*(404|501|503|401|net::ERR_)/.test(message.text()))
       problems.push(message.text());
   });
   page.on("pageerror", (error) => problems.push(error.message));

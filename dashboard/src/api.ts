@@ -183,9 +183,11 @@ export interface System extends Origin {
 
 /** A row of `GET /api/v1/llm`. */
 export interface Model extends Latency {
-  service?: string | null;
+  service: string;
+  /** `client`: the service asked; `server`: it answered. */
+  side: "client" | "server";
   provider: string;
-  model: string | null;
+  request_model: string | null;
   destination: string | null;
   calls: number;
   errors: number;
@@ -194,6 +196,8 @@ export interface Model extends Latency {
   output_tokens: Num;
   cache_read_tokens: Num;
   cost_usd: Num;
+  /** Calls that the cost does not contain. */
+  unpriced_calls: number;
   ttft_p50_ms: Num;
   ttft_p95_ms: Num;
 }
@@ -261,6 +265,8 @@ export interface Alert {
   scope: string;
   value: Num;
   threshold: Num;
+  acknowledged_by?: string | null;
+  resolved_by?: string | null;
   notified?: { channel: string; ok: boolean; error: string | null }[];
 }
 
@@ -316,6 +322,28 @@ export interface Self {
   capture_tier: number | string | null;
   probes?: Probe[];
   targets?: Target[];
+  store?: Store | null;
+  export?: Export[];
+}
+
+/** The history on disk. */
+export interface Store {
+  path: string;
+  state: "starting" | "ok" | "degraded";
+  /** Why it is degraded. */
+  reason?: string;
+  bytes: Num;
+}
+
+/** How a receiver of telemetry stands with one signal. */
+export interface Export {
+  target: string;
+  signal: string;
+  queued: number;
+  sent: number;
+  refused: number;
+  dropped: number;
+  last_error: string | null;
 }
 
 /** `GET /api/v1/history`. */

@@ -4,7 +4,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { h, setAttribute, setText } from "./dom";
 import { clock } from "./format";
-import { SPAN_S, Series } from "./series";
+import { Series } from "./series";
 
 export interface ChartOptions {
   title: string;
@@ -21,6 +21,8 @@ export interface ChartOptions {
 }
 
 const HEIGHT = 132;
+/** What is shown at least, so that the first samples do not fill the width. */
+const SHORTEST_S = 120;
 /** Charts with the same key move their pointers together. */
 const SYNC = "perfmon";
 
@@ -45,7 +47,7 @@ export class Chart {
     if (!this.#plot) this.#rebuild();
     else this.#plot.setData(this.series.columns());
     if (this.#plot?.cursor.idx == null) this.#say(latest?.value ?? null, "");
-    setAttribute(this.#box, "aria-label", `${this.options.title}, last 15 minutes; now ${this.options.format(latest?.value ?? null)}`);
+    setAttribute(this.#box, "aria-label", `${this.options.title} over time; now ${this.options.format(latest?.value ?? null)}`);
   }
 
   #say(value: number | null, when: string): void {
@@ -77,7 +79,7 @@ export class Chart {
       0,
       Math.min(Math.max(atLeast, high * 1.1), atMost ?? Number.POSITIVE_INFINITY),
     ];
-    const recent = (_: uPlot, _from: number, to: number): uPlot.Range.MinMax => [to - SPAN_S, to];
+    const recent = (_: uPlot, from: number, to: number): uPlot.Range.MinMax => [to - Math.max(to - from, SHORTEST_S), to];
     return {
       width: Math.max(this.#box.clientWidth, 120),
       height: HEIGHT,

@@ -31,14 +31,27 @@ function source(path: string, shown: unknown[] = [], wanted = true): Source {
   return { path: () => path, wanted: () => wanted, show: (answer) => shown.push(answer) };
 }
 
-it("asks at most once a second, however much happens", async () => {
+it("asks at most twice a second, however much happens", async () => {
   refresher.add(source("a"));
   for (let i = 0; i < 40; i += 1) {
     refresher.changed();
     await pass(100);
   }
-  expect(asked.length).toBeGreaterThanOrEqual(4);
-  expect(asked.length).toBeLessThanOrEqual(5);
+  expect(asked.length).toBeGreaterThanOrEqual(7);
+  expect(asked.length).toBeLessThanOrEqual(9);
+});
+
+it("falls in with news that come each second, whenever the first round was", async () => {
+  refresher.add(source("a"));
+  refresher.all();
+  await pass(100);
+  refresher.changed(); // news, just after the first round
+  await pass(500);
+  expect(asked).toHaveLength(2);
+  await pass(500);
+  refresher.changed(); // the next news are asked about at once
+  await settle();
+  expect(asked).toHaveLength(3);
 });
 
 it("asks what is wanted, and everything when told so", async () => {

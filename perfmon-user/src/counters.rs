@@ -72,6 +72,8 @@ counters! {
     metric_series_overflowed,
     /// Clients of the live stream disconnected because they were behind.
     stream_clients_dropped,
+    /// Connections to the HTTP server ended because the client did not read its answers.
+    http_clients_stalled,
     /// Records not written to the `--jsonl` file, because it could not be written.
     jsonl_records_lost,
     /// Model-call bodies whose JSON was broken or whose coding could not be undone.

@@ -40,6 +40,8 @@ pub const METRIC_SERIES: usize = 5_000;
 pub const STREAM_CLIENTS: usize = 32;
 /// Findings and alerts that a client of the stream may be behind before it is disconnected.
 pub const STREAM_BACKLOG: usize = 64;
+/// Bytes that the kernel keeps for a client of the HTTP server that does not read (it doubles them for its own use).
+pub const HTTP_SEND_BUFFER: usize = 64 * 1024;
 /// Connections to the HTTP server.
 pub const HTTP_CONNECTIONS: usize = 256;
 /// Messages of the log that the live screen keeps.

@@ -14,6 +14,8 @@ pub enum Need {
     Program(&'static str),
     /// The Python environment that `cargo xtask test` makes.
     Python,
+    /// What runs the page's browser tests.
+    PageTools,
 }
 
 /// Whether the test must be skipped; says why, and fails under `CI=true`.
@@ -40,6 +42,10 @@ fn lacks(need: Need) -> Option<String> {
             }
         }
         Need::Program(name) => find(name).is_none().then(|| format!("{name} is not installed (`cargo xtask test` installs it)")),
+        Need::PageTools => {
+            let runner = workspace().join("dashboard/node_modules/.bin/vitest");
+            (!runner.exists()).then(|| "the page's tools are not installed (`cargo xtask test` installs them)".into())
+        }
         Need::Python => (!python().is_file()).then(|| "no Python environment (`cargo xtask test` makes it)".into()),
     }
 }

@@ -1,5 +1,6 @@
-//! `cargo xtask test`: what CI runs. Installs what is missing, then lint, kernel object, unit and replay tests, and the live tests
-//! with an optimised perfmon as root. Its last line is the sum over all test programs: `N passed, N failed, N skipped`.
+//! `cargo xtask test`: what CI runs. Installs what is missing, then lint, kernel object, unit and replay tests, the page's tests in a
+//! browser, and the live tests with an optimised perfmon as root. Its last line is the sum over all test programs: `N passed, N failed,
+//! N skipped`.
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::clock::Stopwatch;
 use crate::shell::{self, cargo, execute, say};
-use crate::{build_ebpf, install, lint};
+use crate::{build_dashboard, build_ebpf, install, lint};
 
 /// Options.
 #[derive(clap::Args)]
@@ -54,15 +55,31 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut total = Total::default();
     say("unit tests");
     let everywhere = ["test", "--workspace", "--exclude", "perfmon-tests", "--no-fail-fast"];
-    let mut ok = cargo_test(cargo().args(everywhere).args(&args.filter), &mut total)?;
+    let mut ok = counted(cargo().args(everywhere).args(&args.filter), &mut total)?;
     let house = ["test", "--package", "perfmon-tests", "--lib", "--test", "house", "--no-fail-fast"];
-    ok &= cargo_test(cargo().args(house).args(&args.filter), &mut total)?;
+    ok &= counted(cargo().args(house).args(&args.filter), &mut total)?;
     if !args.fast {
+        if args.filter.is_none() {
+            ok &= page(&mut total)?;
+        }
         ok &= live(args, &mut total)?;
     }
     say(format_args!("{} after {} s", if ok { "all passed" } else { "tests failed" }, watch.elapsed().as_secs()));
     println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The page's own tests: format and types, units, and the page in a browser over made-up figures. `live` looks at it over real ones.
+fn page(total: &mut Total) -> Result<bool> {
+    say("page");
+    build_dashboard::npm(&["run", "check"])?;
+    let npm = |script| {
+        let mut command = shell::command("npm");
+        command.current_dir(build_dashboard::folder()).args(["run", script]);
+        command
+    };
+    let unit = counted(&mut npm("unit"), total)?;
+    Ok(counted(&mut npm("e2e"), total)? && unit)
 }
 
 /// The live tests, one at a time: each wants the machine for itself.
@@ -72,11 +89,11 @@ fn live(args: &Args, total: &mut Total) -> Result<bool> {
     let mut command = cargo();
     command.args(["test", "--package", "perfmon-tests", "--no-fail-fast"]).env("TESTED_PERFMON", binary);
     command.args(LIVE.iter().flat_map(|name| ["--test", name])).args(&args.filter);
-    cargo_test(command.args(["--", "--test-threads=1"]), total)
+    counted(command.args(["--", "--test-threads=1"]), total)
 }
 
-/// Runs a `cargo test`, shows its output as it comes and adds its results; whether all passed.
-fn cargo_test(command: &mut Command, total: &mut Total) -> Result<bool> {
+/// Runs test programs, shows their output as it comes and adds their results; whether all passed.
+fn counted(command: &mut Command, total: &mut Total) -> Result<bool> {
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {}", shell::line(command)))?;
     let output = child.stdout.take().context("the test run has no output")?;
     let mut screen = std::io::stdout();
@@ -100,22 +117,24 @@ fn cargo_test(command: &mut Command, total: &mut Total) -> Result<bool> {
     Ok(status.success())
 }
 
-/// Reads libtest's `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+/// Reads libtest's `test result: ok. 3 passed; 0 failed; 1 ignored; …`, or the line `3 passed, 0 failed, 1 skipped` that the page's tests
+/// end with.
 fn result_line(line: &str) -> Option<Total> {
-    let (_, counts) = line.trim().strip_prefix("test result: ")?.split_once(". ")?;
-    let mut total = Total::default();
-    for part in counts.split(';') {
-        let mut words = part.split_whitespace();
-        let (Some(count), Some(what)) = (words.next(), words.next()) else { continue };
-        let field = match what {
-            "passed" => &mut total.passed,
-            "failed" => &mut total.failed,
-            "ignored" => &mut total.skipped,
-            _ => continue,
-        };
-        *field = count.parse().ok()?;
-    }
-    Some(total)
+    let line = line.trim();
+    let parts: Vec<&str> = match line.strip_prefix("test result: ") {
+        Some(rest) => rest.split_once(". ")?.1.split(';').collect(),
+        None => line.split(',').collect(),
+    };
+    let number = |part: &str, names: &[&str]| -> Option<u64> {
+        let (number, name) = part.trim().split_once(' ')?;
+        names.contains(&name).then(|| number.parse().ok())?
+    };
+    let [passed, failed, skipped, ..] = parts[..] else { return None };
+    Some(Total {
+        passed: number(passed, &["passed"])?,
+        failed: number(failed, &["failed"])?,
+        skipped: number(skipped, &["ignored", "skipped"])?,
+    })
 }
 
 #[cfg(test)]
@@ -123,12 +142,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_are_read_from_the_lines_of_libtest() {
+    fn results_are_read_from_the_last_lines_of_test_programs() {
         let ok = "test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured; 7 filtered out; finished in 1.02s\n";
         assert_eq!(result_line(ok), Some(Total { passed: 12, failed: 0, skipped: 3 }));
         let failed = "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
         assert_eq!(result_line(failed), Some(Total { passed: 1, failed: 2, skipped: 0 }));
-        assert_eq!(result_line("test tests::ok ... ok"), None);
+        assert_eq!(result_line("7 passed, 1 failed, 2 skipped\n"), Some(Total { passed: 7, failed: 1, skipped: 2 }));
+        for other in ["test tests::ok ... ok", "", "      Tests  7 passed (7)", "7 passed", "a passed, b failed, c skipped"] {
+            assert_eq!(result_line(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as fixtures from "./fixtures.mjs";
+import { unseen } from "./unseen.mjs";
 
 export const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -19,6 +20,8 @@ export class MockPerfmon {
   endpoints = fixtures.endpoints(40);
   alerts = fixtures.alerts();
   lost = 0;
+  /** Answers as before any traffic. */
+  fresh = false;
   /** Alerts that are listed, and gone when somebody wants to change them. */
   gone = new Set();
   /** Bodies of POSTs, oldest first. */
@@ -75,6 +78,7 @@ export class MockPerfmon {
   }
 
   #get(route, query) {
+    if (this.fresh) return unseen(route);
     const window = query.get("window") ?? "5m";
     const list = (items) => ({ window_s: 300, total: items.length, items });
     const routes = {

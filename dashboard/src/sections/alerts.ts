@@ -42,6 +42,12 @@ export function alertsNote(alerts: readonly Alert[]): string {
   return said.length > 0 ? said.join(", ") : "none open";
 }
 
+/** "by Ada ", when a person did it. */
+function byWhom(alert: Alert): string {
+  const who = alert.state === "acknowledged" ? alert.acknowledged_by : alert.state === "resolved" ? alert.resolved_by : null;
+  return who ? `by ${who} ` : "";
+}
+
 interface Item {
   element: HTMLLIElement;
   state: HTMLElement;
@@ -55,11 +61,12 @@ export class AlertList {
   #list = h("ul", { class: "alerts" });
   #empty = h("p", { class: "empty" }, "No alert. Thresholds are being watched.");
   #problem = h("p", { class: "error", role: "alert", hidden: true });
+  #done = h("p", { class: "hidden", role: "status" });
   #items = new Map<string, Item>();
 
   /** `act` carries out a button; what it throws is shown. */
   constructor(private readonly act: (alertId: string, action: "ack" | "resolve") => Promise<void>) {
-    this.element.append(this.#problem, this.#list, this.#empty);
+    this.element.append(this.#problem, this.#done, this.#list, this.#empty);
   }
 
   show(alerts: readonly Alert[]): void {
@@ -80,29 +87,36 @@ export class AlertList {
   #write(item: Item, alert: Alert): void {
     setAttribute(item.element, "data-severity", alert.severity);
     if (item.element.dataset["state"] !== alert.state) {
+      const focused = item.buttons.contains(document.activeElement);
       item.element.dataset["state"] = alert.state;
       item.buttons.replaceChildren(...actions(alert.state).map((action) => this.#button(alert, action)));
+      // Who pressed a button that is no more goes on at the next one of this alert, or at its text.
+      if (focused) (item.buttons.querySelector("button") ?? item.message).focus({ preventScroll: true });
     }
     setText(item.state, alert.state === "firing" ? alert.severity : alert.state);
     setText(item.message, alert.message);
-    const unreached = (alert.notified ?? []).filter(({ ok }) => !ok).map(({ channel }) => channel);
-    const told = unreached.length > 0 ? `, not delivered to ${unreached.join(", ")}` : "";
-    setText(item.facts, `${alert.rule}${alert.scope ? `, ${alert.scope}` : ""}, ${alert.state} at ${clock(alert.time)}${told}`);
+    const unreached = new Set((alert.notified ?? []).filter(({ ok }) => !ok).map(({ channel }) => channel));
+    const told = unreached.size > 0 ? `, not delivered to ${[...unreached].join(", ")}` : "";
+    const scope = alert.scope ? `, ${alert.scope}` : "";
+    setText(item.facts, `${alert.rule}${scope}, ${alert.state} ${byWhom(alert)}at ${clock(alert.time)}${told}`);
   }
 
   #button(alert: Alert, action: "ack" | "resolve"): HTMLButtonElement {
     const label = action === "ack" ? "Acknowledge" : "Resolve";
     const run = async (event: MouseEvent): Promise<void> => {
       const button = event.currentTarget as HTMLButtonElement;
-      button.disabled = true;
+      // Not `disabled`, which would take the focus away.
+      if (button.getAttribute("aria-disabled") === "true") return;
+      button.setAttribute("aria-disabled", "true");
       try {
         await this.act(alert.alert_id, action);
         this.#problem.hidden = true;
+        setText(this.#done, `${action === "ack" ? "Acknowledged" : "Resolved"}: ${alert.rule}`);
       } catch (error) {
         setText(this.#problem, `${label} did not work: ${error instanceof ApiError ? error.message : String(error)}.`);
         this.#problem.hidden = false;
       }
-      button.disabled = false;
+      button.removeAttribute("aria-disabled");
     };
     return h(
       "button",
@@ -119,10 +133,10 @@ export class AlertList {
 
 function newItem(): Item {
   const state = h("span", { class: "state" });
-  const message = h("p", { class: "message" });
+  const message = h("p", { class: "message", tabindex: "-1" });
   const facts = h("p", { class: "note" });
   const buttons = h("div", { class: "buttons" });
-  return { element: h("li", {}, state, h("div", { class: "what" }, message, facts), buttons), state, message, facts, buttons };
+  return { element: h("li", {}, state, h("div", { class: "what" }, message, facts, buttons)), state, message, facts, buttons };
 }
 
 async function carryOut(alertId: string, action: "ack" | "resolve"): Promise<void> {

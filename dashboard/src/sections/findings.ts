@@ -14,7 +14,7 @@ export function findingView(finding: Finding): HTMLElement {
 
 export function findingsSection(refresher: Refresher): Section {
   const section = new Section("findings", "Findings");
-  const list = h("ul", { class: "alerts" });
+  const list = h("ul", { class: "alerts findings" });
   const empty = h("p", { class: "empty" }, "Nothing stands out.");
   section.body.append(list, empty);
   const show = (answer: List<Finding>): void => {

@@ -1,7 +1,7 @@
 // The verdict with its reasons and recommendations. Limits are those that the health endpoint judges by.
 import type { Health, Indicator } from "../api";
 import { type Child, fill, h } from "../dom";
-import { duration, percent, rate } from "../format";
+import { UNKNOWN, duration, percent, rate } from "../format";
 import { Section } from "../section";
 import type { Refresher } from "../refresh";
 
@@ -9,15 +9,16 @@ import type { Refresher } from "../refresh";
 export interface Reason {
   name: string;
   value: string;
-  state: Indicator;
+  /** What the API says; without a measurement it is `green` there, and `unknown` here. */
+  state: Indicator | "unknown";
   /** What it is judged by. */
   limits: string;
 }
 
-const WORDS: Record<Indicator, string> = { green: "good", yellow: "watch", red: "bad" };
-const MARKS: Record<Indicator, string> = { green: "●", yellow: "▲", red: "■" };
+const WORDS: Record<Reason["state"], string> = { green: "good", yellow: "watch", red: "bad", unknown: "none yet" };
+const MARKS: Record<Reason["state"], string> = { green: "●", yellow: "▲", red: "■", unknown: "○" };
 const VERDICTS: Record<Health["status"], string> = {
-  healthy: "Everything measured is within its limits.",
+  healthy: "All four indicators are within their limits.",
   degraded: "Working, with something to watch.",
   unhealthy: "Something needs attention now.",
 };
@@ -47,8 +48,13 @@ export function reasons(health: Health): Reason[] {
       limits: "watch from 5 s, bad from 10 s (mean)",
     },
   ];
-  const order: Indicator[] = ["red", "yellow", "green"];
+  const order: Reason["state"][] = ["red", "yellow", "green", "unknown"];
+  for (const reason of all) if (reason.value === UNKNOWN) reason.state = "unknown";
   return all.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+}
+
+function sentence({ status, performance_metrics: metrics }: Health): string {
+  return status === "healthy" && metrics.avg_response_time === null ? "No request seen yet." : VERDICTS[status];
 }
 
 /** The card's content. */
@@ -65,13 +71,7 @@ export function healthView(health: Health): Child[] {
   );
   const advice = health.recommendations.map((text) => h("li", {}, text));
   return [
-    h(
-      "p",
-      { class: "sentence" },
-      h("strong", { "class": "verdict", "data-status": health.status }, health.status),
-      " ",
-      VERDICTS[health.status],
-    ),
+    h("p", { class: "sentence" }, h("strong", { "class": "verdict", "data-status": health.status }, health.status), " ", sentence(health)),
     h("ul", { class: "reasons" }, ...list),
     advice.length > 0 && h("ul", { "class": "advice", "aria-label": "Recommendations" }, ...advice),
   ];

@@ -8,18 +8,29 @@ import type { Refresher } from "../refresh";
 import type { Section } from "../section";
 import type { Column } from "../table";
 
-/** Cost of all rows; those without a price are said, not counted as free. */
+/** Cost of all rows; calls without a price are said, not counted as free. A call seen at both of its ends counts once. */
 export function modelsNote({ items, total }: List<Model>): string {
-  const priced = items.filter((row) => row.cost_usd !== null);
+  const asked = items.filter(({ side }) => side === "client");
+  const rows = asked.length > 0 ? asked : items;
+  const priced = rows.filter(({ cost_usd }) => cost_usd !== null);
   const cost = priced.length > 0 ? usd(priced.reduce((sum, row) => sum + (row.cost_usd ?? 0), 0)) : "cost not known";
-  const unpriced = priced.length > 0 && priced.length < items.length ? `, ${items.length - priced.length} without a price` : "";
+  const without = rows.reduce((sum, row) => sum + row.unpriced_calls, 0);
+  const unpriced = priced.length > 0 && without > 0 ? `, ${count(without)} ${without === 1 ? "call" : "calls"} without a price` : "";
   return items.length === 0 ? count(total) : `${count(total)} · ${cost}${unpriced}`;
+}
+
+const served = (row: Model): string => (row.side === "server" ? `${row.service} (serves it)` : row.service);
+
+function priceHint({ cost_usd: cost, unpriced_calls: unpriced }: Model): string | null {
+  const without = unpriced > 0 ? `${count(unpriced)} of the calls without a price` : null;
+  return cost === null ? without : [`$${cost}`, without].filter(Boolean).join(", ");
 }
 
 export function modelsSection(refresher: Refresher): Section {
   const columns: Column<Model>[] = [
-    name("model", "Model", (row) => row.model),
-    name("provider", "Provider", (row) => row.provider, "medium"),
+    name("request_model", "Model", (row) => row.request_model),
+    { ...name<Model>("service", "Asked by", (row) => row.service, "medium"), text: served, hint: served },
+    name("provider", "Provider", (row) => row.provider, "wide"),
     name("destination", "Destination", (row) => row.destination, "wide"),
     counted("calls", "Calls", "Model calls in the window, retries too", (row) => row.calls, "medium"),
     failed((row) => row.calls, "Failed calls"),
@@ -29,10 +40,10 @@ export function modelsSection(refresher: Refresher): Section {
     timed("ttft_p50_ms", "First token p50", "Time to the first generated content", (row) => row.ttft_p50_ms, "wide", true),
     timed("ttft_p95_ms", "First token p95", "Time to the first generated content", (row) => row.ttft_p95_ms, "wide", true),
     timed("p95_ms", "p95", "Duration of the call, 95 % were faster", (row) => row.p95_ms, "always", true),
-    dollars(),
+    { ...dollars<Model>(), hint: priceHint },
   ];
-  const keyOf = (row: Model): string => [row.service, row.provider, row.model, row.destination].join("\n");
-  const searchable = (row: Model): string => [row.service, row.provider, row.model, row.destination].join(" ");
+  const keyOf = (row: Model): string => [row.service, row.side, row.provider, row.request_model, row.destination].join("\n");
+  const searchable = (row: Model): string => [row.service, row.provider, row.request_model, row.destination].join(" ");
   const table = { caption: "Model calls", columns, keyOf, searchable, empty: "No model call seen in this window." };
   return listing(refresher, { id: "models", path: windowed("api/v1/llm"), table, note: modelsNote });
 }

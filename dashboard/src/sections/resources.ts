@@ -36,8 +36,8 @@ export function hostView(system: System): Child[] {
   const facts: [string, string, string?][] = [
     ["Load, 1 min", decimal(system.load_1m)],
     ["Memory available", bytes(system.memory_available_bytes)],
-    ["Swap used", percent(system.swap_percent)],
   ];
+  if (system.swap_percent !== null) facts.push(["Swap used", percent(system.swap_percent)]);
   if (system.psi)
     facts.push(["Waiting for CPU / memory / I/O", [system.psi.cpu, system.psi.memory, system.psi.io].map(percent).join(" / ")]);
   for (const disk of system.disks) {
@@ -64,7 +64,7 @@ export class Resources {
   #host = h("div", {});
 
   constructor(refresher: Refresher) {
-    this.section.say("last 15 minutes");
+    this.section.say("up to 15 minutes back");
     this.section.body.append(h("div", { class: "charts" }, ...[...this.#charts.values()].map(({ element }) => element)), this.#host);
     // Asked also while nobody looks, so that the lines have no holes when somebody does; the charts' window is a minute, for their detail.
     const system = this.section.source<SystemAnswer>(

@@ -35,7 +35,14 @@ describe("health", () => {
   });
   it("shows what was not measured as not known", () => {
     const metrics = { ...health.performance_metrics, avg_response_time: null, error_rate: null, avg_agent_time: null };
-    expect(reasons({ ...health, performance_metrics: metrics }).filter(({ value }) => value === "–")).toHaveLength(3);
+    const unmeasured = { ...health, status: "healthy" as const, performance_metrics: metrics };
+    expect(reasons(unmeasured).map(({ value, state }) => `${value} ${state}`)).toEqual([
+      "61.3 % green",
+      "– unknown",
+      "– unknown",
+      "– unknown",
+    ]);
+    expect(box(healthView(unmeasured)).textContent).toContain("No request seen yet.");
   });
 });
 
@@ -159,7 +166,7 @@ describe("alerts", () => {
 
 it("says which models have no price instead of counting them as free", () => {
   const models = fixtures.llm as Model[];
-  expect(modelsNote({ total: 3, items: models })).toBe("3 · $0.4147, 1 without a price");
+  expect(modelsNote({ total: 3, items: models })).toBe("3 · $0.4147, 8 calls without a price");
   expect(modelsNote({ total: 1, items: models.slice(2) })).toBe("1 · cost not known");
   expect(modelsNote({ total: 0, items: [] })).toBe("0");
 });
@@ -178,9 +185,30 @@ describe("what perfmon did not see", () => {
       "Not attached: openssl (no symbol).",
     ]);
   });
+  it("is said too of history and export that do not get through", () => {
+    const self = { ...(fixtures.self(0) as Self), targets: [], probes: [] };
+    const receiver = { target: "otlp", signal: "traces", queued: 4, sent: 9, refused: 0, dropped: 1 };
+    expect(
+      blindSpots({
+        ...self,
+        store: { path: "/db", state: "degraded", reason: "disk full", bytes: null },
+        export: [
+          { ...receiver, last_error: "status 401" },
+          { ...receiver, signal: "logs", last_error: null },
+        ],
+      }),
+    ).toEqual(["History is not being written: disk full.", "Export of traces to otlp does not get through: status 401."]);
+  });
   it("is nothing when all was seen", () => {
     expect(blindSpots({ ...(fixtures.self(0) as Self), targets: [], probes: [] })).toEqual([]);
   });
+});
+
+it("tells a model asked from the same model served, and counts their cost once", () => {
+  const [model] = fixtures.llm as [Model];
+  const both = [model, { ...model, side: "server" as const, service: "gateway" }];
+  expect(modelsNote({ total: 2, items: both })).toBe("2 · $0.4121, 2 calls without a price");
+  expect(modelsNote({ total: 1, items: both.slice(1) })).toBe("1 · $0.4121, 2 calls without a price");
 });
 
 describe("resources", () => {
@@ -191,7 +219,7 @@ describe("resources", () => {
   });
   it("show the host with units and what is not known as such", () => {
     const text = box(hostView(fixtures.system(1) as System)).textContent;
-    for (const part of ["Load, 1 min1.42", "Swap used–", "Disk /71.2 % used, 29.1 GiB free", "Network eth0in 1.15 MiB/s, out 8.40 MiB/s"])
+    for (const part of ["Load, 1 min1.42", "Disk /71.2 % used, 29.1 GiB free", "Network eth0in 1.15 MiB/s, out 8.40 MiB/s"])
       expect(text).toContain(part);
   });
   it("read history in seconds and leave broken times out", () => {

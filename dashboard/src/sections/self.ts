@@ -22,6 +22,9 @@ export function blindSpots(self: Self): string[] {
   const missing = (self.probes ?? []).filter(({ state }) => state === "failed");
   if (missing.length > 0)
     spots.push(`Not attached: ${missing.map(({ name, reason }) => (reason ? `${name} (${reason})` : name)).join(", ")}.`);
+  if (self.store?.state === "degraded") spots.push(`History is not being written: ${self.store.reason ?? "no reason is told"}.`);
+  for (const { target, signal, last_error: error } of self.export ?? [])
+    if (error !== null) spots.push(`Export of ${signal} to ${target} does not get through: ${error}.`);
   return spots;
 }
 
@@ -36,6 +39,11 @@ function facts(self: Self): Child {
     ["Events seen", count(self.events_seen)],
     ["Events lost", count(self.events_lost?.total)],
   ];
+  if (self.store) list.push(["History on disk", self.store.bytes === null ? self.store.state : bytes(self.store.bytes)]);
+  for (const { target, signal, sent, queued, refused, dropped } of self.export ?? []) {
+    const lost = refused + dropped > 0 ? `, ${count(refused + dropped)} lost` : "";
+    list.push([`Export, ${signal} to ${target}`, `${count(sent)} sent, ${count(queued)} waiting${lost}`]);
+  }
   return h("dl", { class: "facts" }, ...list.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
@@ -55,13 +63,13 @@ function coverage(): Table<Target> {
   return new Table<Target>({
     caption: "Coverage of each process",
     keyOf: (row) => String(row.pid),
-    empty: "No process is being watched.",
+    empty: "No exchange of a watched process seen yet.",
     pageSize: 10,
     sort: { column: "completeness", descending: false },
     columns: [
       { key: "service", label: "Process", value: (row) => row.service, text: (row) => `${row.service} ${row.pid}` },
       { key: "runtime", label: "Runtime", room: "medium", value: (row) => row.runtime, text: (row) => text(row.runtime) },
-      { key: "tls", label: "TLS library", room: "medium", value: (row) => row.tls, text: (row) => text(row.tls) },
+      { key: "tls", label: "TLS library", room: "medium", value: (row) => row.tls, text: (row) => text(row.tls), hint: (row) => row.tls },
       {
         key: "exchanges",
         label: "Exchanges",

@@ -1,5 +1,6 @@
 //! Accepts connections, at most `limits::HTTP_CONNECTIONS` at once, and ends those on which nothing moves: a client that sends no
-//! request or reads no answer cannot hold a place for ever. Further connections wait in the kernel's queue.
+//! request or reads no answer cannot hold a place for ever. Further connections wait in the kernel's queue. What waits for a client that
+//! does not read is bounded too: by a small send buffer, which the live stream fills in minutes and not in hours.
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -8,11 +9,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::serve::Listener;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
+use crate::counters::Counters;
 use crate::limits;
 
 /// A connection on which no byte moved for so long is ended; the stream sends something every second.
@@ -21,11 +24,12 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(super) struct Bounded {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    counters: Arc<Counters>,
 }
 
 impl Bounded {
-    pub fn new(listener: TcpListener) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(limits::HTTP_CONNECTIONS)) }
+    pub fn new(listener: TcpListener, counters: Arc<Counters>) -> Self {
+        Self { listener, places: Arc::new(Semaphore::new(limits::HTTP_CONNECTIONS)), counters }
     }
 }
 
@@ -36,7 +40,11 @@ impl Listener for Bounded {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let place = self.places.clone().acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Impatient { io: stream, idle: Box::pin(sleep(IDLE)), limit: IDLE, _place: place }, address)
+        if let Err(error) = set_socket_send_buffer_size(&stream, limits::HTTP_SEND_BUFFER) {
+            tracing::debug!(%error, "The send buffer of a client stays as large as the kernel makes it.");
+        }
+        let counters = self.counters.clone();
+        (Impatient { io: stream, idle: Box::pin(sleep(IDLE)), limit: IDLE, unread: false, counters, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -49,6 +57,9 @@ pub(super) struct Impatient<T> {
     io: T,
     idle: Pin<Box<Sleep>>,
     limit: Duration,
+    /// The client leaves no room for more.
+    unread: bool,
+    counters: Arc<Counters>,
     /// Never closed, so always there; free again when the connection is gone.
     _place: Option<OwnedSemaphorePermit>,
 }
@@ -61,7 +72,12 @@ impl<T> Impatient<T> {
             return result;
         }
         match self.idle.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Ready(()) => {
+                if std::mem::take(&mut self.unread) {
+                    self.counters.http_clients_stalled.inc();
+                }
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
             Poll::Pending => Poll::Pending,
         }
     }
@@ -77,6 +93,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Impatient<T> {
 impl<T: AsyncWrite + Unpin> AsyncWrite for Impatient<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.unread = result.is_pending();
         self.judge(context, result)
     }
 
@@ -96,7 +113,7 @@ mod tests {
     use super::*;
 
     fn impatient<T>(io: T, limit: Duration) -> Impatient<T> {
-        Impatient { io, idle: Box::pin(sleep(limit)), limit, _place: None }
+        Impatient { io, idle: Box::pin(sleep(limit)), limit, unread: false, counters: Arc::default(), _place: None }
     }
 
     #[tokio::test]
@@ -109,8 +126,9 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_stalls_fails_the_writer() {
         let (_stalled, ours) = tokio::io::duplex(64);
-        let error = impatient(ours, Duration::from_millis(20)).write_all(&[0; 1_000]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let mut ours = impatient(ours, Duration::from_millis(20));
+        let error = ours.write_all(&[0; 1_000]).await.unwrap_err();
+        assert_eq!((error.kind(), ours.counters.http_clients_stalled.get()), (io::ErrorKind::TimedOut, 1));
     }
 
     #[tokio::test]

@@ -151,7 +151,8 @@ pub fn router(state: Arc<HttpState>) -> Router {
 /// Serves until the shutdown is asked for, then gives answers under way a short time to finish.
 pub async fn serve(listener: tokio::net::TcpListener, state: Arc<HttpState>) -> io::Result<()> {
     let (asked, late) = (state.parts.shutdown.clone(), state.parts.shutdown.clone());
-    let server = axum::serve(listener::Bounded::new(listener), router(state)).with_graceful_shutdown(ended(asked));
+    let server =
+        axum::serve(listener::Bounded::new(listener, state.parts.counters.clone()), router(state)).with_graceful_shutdown(ended(asked));
     tokio::select! {
         result = async { server.await } => result,
         () = async { ended(late).await; tokio::time::sleep(GRACE).await } => Ok(()),
