@@ -3,6 +3,7 @@
 pub mod client;
 pub mod events;
 pub mod need;
+pub mod otlp;
 pub mod perfmon;
 pub mod process;
 pub mod receiver;

@@ -16,6 +16,8 @@ pub struct Reply {
     pub status: u16,
     /// Further header lines, each ended with CRLF.
     pub headers: String,
+    /// Body.
+    pub body: String,
     /// Time until it answers.
     pub wait: Duration,
 }
@@ -23,7 +25,7 @@ pub struct Reply {
 impl Reply {
     /// A status, at once.
     pub fn status(status: u16) -> Self {
-        Self { status, headers: String::new(), wait: Duration::ZERO }
+        Self { status, headers: String::new(), body: String::new(), wait: Duration::ZERO }
     }
 
     /// 200, but nobody waits so long for it.
@@ -108,9 +110,10 @@ impl Receiver {
         seen.taken = reply.status == 200 && reply.wait.is_zero();
         self.lock().push(seen);
         std::thread::sleep(reply.wait);
-        let head = format!("HTTP/1.1 {} As-told\r\nContent-Length: 0\r\n{}\r\n", reply.status, reply.headers);
+        let Reply { status, headers, body, .. } = reply;
+        let answer = format!("HTTP/1.1 {status} As-told\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len());
         let mut stream = stream;
-        stream.write_all(head.as_bytes())?;
+        stream.write_all(answer.as_bytes())?;
         Ok(true)
     }
 }
