@@ -145,8 +145,8 @@ fn an_outage_loses_nothing() -> Result<()> {
     if missing(&NEEDS) {
         return Ok(());
     }
-    // A minute of it is a matter of patience: PERFMON_TESTS_OUTAGE_S=60.
-    let seconds: u64 = std::env::var("PERFMON_TESTS_OUTAGE_S").map_or(Ok(5), |text| text.parse())?;
+    // A minute of it is a matter of patience: TESTED_OUTAGE_S=60.
+    let seconds: u64 = std::env::var("TESTED_OUTAGE_S").map_or(Ok(5), |text| text.parse())?;
     let server = Server::start(server::NODE)?;
     let port = free_port()?;
     let url = format!("http://127.0.0.1:{port}");
