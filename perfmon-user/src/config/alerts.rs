@@ -2,6 +2,8 @@
 //! them. The keys stand in `alert_keys.rs`.
 use std::time::Duration;
 
+use ureq::http::Uri;
+
 use super::Problem;
 use super::duration;
 use super::key::show_text;
@@ -163,8 +165,8 @@ impl ChannelEntry {
 
     /// Scheme and host; the rest may be a secret.
     pub(super) fn shown_url(&self) -> Option<String> {
-        let url = reqwest::Url::parse(self.url.as_deref()?).ok()?;
-        Some(show_text(&format!("{}://{}/(not-shown)", url.scheme(), url.host_str()?)))
+        let url: Uri = self.url.as_deref()?.parse().ok()?;
+        Some(show_text(&format!("{}://{}/(not-shown)", url.scheme_str()?, url.host()?)))
     }
 }
 
