@@ -150,7 +150,7 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
             }
             Err(why) => node.fault(why),
         },
-        show: |rule| rule.metric.map(|metric| show_text(metric.name)),
+        show: |rule| rule.metric.map(|metric| show_text(&metric.name())),
     },
     Key {
         about: about("where.service", None, "service name", "Only this service."),

@@ -130,7 +130,7 @@ impl AlertRule {
             ("window", self.window.is_some(), metric.of_window()),
             ("min_samples", self.min_samples.is_some(), metric.of_window()),
         ];
-        let what = if self.filter.destination.is_some() { "a rule on a destination" } else { metric.name };
+        let what = if self.filter.destination.is_some() { "a rule on a destination".into() } else { metric.name() };
         let unfit = narrowed.into_iter().filter(|(_, given, fits)| *given && !fits);
         faults.extend(unfit.map(|(key, ..)| (key, format!("does not go with {what}; leave it out"))));
         if STANDING.contains(&self.name.as_str()) {

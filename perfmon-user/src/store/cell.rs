@@ -62,7 +62,7 @@ impl Values {
     fn write(&self, out: &mut Vec<u8>) {
         let same = self.min == self.max && self.sum == self.min * self.count as f64;
         let shaped = !self.shape.is_empty();
-        varint::put(out, self.count << 2 | u64::from(shaped) * SHAPED | u64::from(same) * SAME);
+        varint::put(out, (self.count << 2) | (u64::from(shaped) * SHAPED) | (u64::from(same) * SAME));
         put_number(out, self.min);
         if !same {
             put_number(out, self.max);
@@ -169,6 +169,7 @@ impl Cell {
             Measure::PerMinute => (seconds > 0.0).then(|| rounded(self.count as f64 * 60.0 / seconds, Unit::Duration)),
             Measure::Errors => Some(self.errors as f64),
             Measure::ErrorRate => self.error_rate(),
+            Measure::Availability => self.error_rate().map(|rate| 1.0 - rate),
             Measure::Field(field, statistic) => self.field(field, statistic),
         }
     }
@@ -211,8 +212,8 @@ fn put_number(out: &mut Vec<u8>, number: f64) {
         ((0.0..LARGEST_WHOLE).contains(&scaled) && scaled / scale == number).then_some(scaled as u64)
     };
     match (whole(1.0), whole(MILLIONTHS)) {
-        (Some(whole), _) => varint::put(out, whole << 2 | WHOLE),
-        (None, Some(millionths)) => varint::put(out, millionths << 2 | IN_MILLIONTHS),
+        (Some(whole), _) => varint::put(out, (whole << 2) | WHOLE),
+        (None, Some(millionths)) => varint::put(out, (millionths << 2) | IN_MILLIONTHS),
         (None, None) => {
             varint::put(out, AS_IT_IS);
             out.extend_from_slice(&number.to_le_bytes());
