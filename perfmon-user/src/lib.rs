@@ -14,6 +14,7 @@ pub mod http;
 pub mod limits;
 pub mod llm;
 pub mod names;
+pub mod outbound;
 pub mod pipeline;
 pub mod probe;
 pub mod proto;

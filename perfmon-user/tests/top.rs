@@ -71,7 +71,7 @@ async fn start(snapshot: Snapshot) -> (String, watch::Sender<bool>, watch::Sende
         readiness: Box::new(Readiness::default),
         now: || WallTime(0),
         history: None,
-        alerts: Desk::new(&Config::default().alerts.settings(), Vec::new(), Patience::default(), Arc::default()).unwrap(),
+        alerts: Desk::new(&Config::default().alerts.settings(), Vec::new(), Patience::default(), Arc::default()),
         shutdown: asked,
     });
     tokio::spawn(serve(listener, state));

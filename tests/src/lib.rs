@@ -1,10 +1,13 @@
 //! What perfmon's live, replay and API tests share. The tests themselves stand in `tests/tests/`: a file for each topic.
 //! Servers and clients under observation are real programs (`servers/`, `clients/`); every one is ended when its value is dropped.
 pub mod client;
+pub mod events;
 pub mod kept;
 pub mod need;
+pub mod otlp;
 pub mod perfmon;
 pub mod process;
+pub mod receiver;
 pub mod record;
 pub mod script;
 pub mod server;

@@ -57,15 +57,21 @@ struct Read {
 }
 
 impl Perfmon {
-    /// Starts it with more options (none: it watches everything) and waits until `/readyz` says that data flows.
+    /// Starts it with more options (none: it watches everything) and without a store, and waits until `/readyz` says that data flows.
     pub fn start(options: &[&str]) -> Result<Self> {
+        Self::start_in(&[], &[&["--no-store"], options].concat())
+    }
+
+    /// The same in an environment with further variables; a store is what the options say.
+    pub fn start_in(environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let jsonl = folder.path().join("records.jsonl");
         std::fs::write(&jsonl, "")?; // so that it belongs to this user whoever perfmon runs as
-        let mut command = need::as_root(binary());
-        command.args(["run", "--ui", "none", "--no-store", "--listen", &format!("127.0.0.1:{port}"), "--jsonl"]).arg(jsonl).args(options);
+        let mut command = need::as_root("env"); // sudo passes no environment on
+        command.args(environment.iter().map(|(name, value)| format!("{name}={value}"))).arg(binary());
+        command.args(["run", "--ui", "none", "--listen", &format!("127.0.0.1:{port}"), "--jsonl"]).arg(jsonl).args(options);
         let running = Running::start(&mut command, &folder.path().join("perfmon.log"))?;
         let mut perfmon = Self { pid: running.pid(), running, port, folder, read: RefCell::default(), _turn: turn };
         let ready = wait_until(15, || {
@@ -119,6 +125,14 @@ impl Perfmon {
         Ok(read.requests.iter().filter(|request| keep(request)).cloned().collect())
     }
 
+    /// All records of a kind so far, whole.
+    pub fn records(&self, kind: &str) -> Result<Vec<Value>> {
+        let text = std::fs::read_to_string(self.folder.path().join("records.jsonl"))?;
+        let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let records: Vec<Value> = whole.map(serde_json::from_str).collect::<Result<_, _>>()?;
+        Ok(records.into_iter().filter(|record| record.get("kind").and_then(Value::as_str) == Some(kind)).collect())
+    }
+
     /// The `request` records that `keep` wants: waits up to 10 s for `count` of them, then half a second for any too many.
     pub fn wait_for(&self, count: usize, keep: impl Fn(&Request) -> bool) -> Result<Vec<Request>> {
         wait_until(10, || Ok((self.matching(&keep)?.len() >= count).then_some(())))?;
@@ -131,6 +145,23 @@ impl Perfmon {
         let answer = wire::get(self.port, path)?;
         ensure!(answer.status == 200, "{path} answered {}", answer.status);
         serde_json::from_slice(&answer.body).with_context(|| format!("{path} did not answer JSON"))
+    }
+
+    /// Status and JSON of the answer to a POST of JSON.
+    pub fn post(&self, path: &str, body: &Value) -> Result<(u16, Value)> {
+        let answer = wire::Wire::connect("127.0.0.1", self.port)?.call("POST", path, "test", body.to_string().as_bytes())?;
+        Ok((answer.status, serde_json::from_slice(&answer.body)?))
+    }
+
+    /// A number of an API path.
+    pub fn figure(&self, path: &str, pointer: &str) -> Result<f64> {
+        let answer = self.api(path)?;
+        answer.pointer(pointer).and_then(Value::as_f64).with_context(|| format!("no number {pointer} in {answer}"))
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Events lost so far, by its own account.

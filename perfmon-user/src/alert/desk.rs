@@ -32,13 +32,13 @@ struct State {
 }
 
 impl Desk {
-    /// A desk with what an earlier run left. Fails when the host's TLS certificates cannot be read and a webhook needs them.
-    pub fn new(settings: &Settings, stored: Vec<Alert>, patience: Patience, counters: Arc<Counters>) -> Result<Arc<Self>, reqwest::Error> {
+    /// A desk with what an earlier run left.
+    pub fn new(settings: &Settings, stored: Vec<Alert>, patience: Patience, counters: Arc<Counters>) -> Arc<Self> {
         let mut machine = Machine::new(settings, counters.clone());
         machine.restore(stored);
-        let carriers = Carrier::all(&settings.channels, patience)?;
+        let carriers = Carrier::all(&settings.channels, patience);
         let state = Mutex::new(State { machine, outbox: Vec::new() });
-        Ok(Arc::new(Self { state, wake: Notify::new(), carriers, counters }))
+        Arc::new(Self { state, wake: Notify::new(), carriers, counters })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,9 +1,12 @@
-//! Names of metrics that can be judged, and how each is read from a snapshot. Names follow CONTRACT.md, `<kind>.<field>.<statistic>`,
-//! with the short ones as aliases. A metric of rows (endpoints, destinations, disks, processes) gives one reading a row.
+//! Which metrics can be judged, and how each is read from a snapshot. Their names are those of `record::metric`; what only history knows is
+//! refused. A metric of rows (endpoints, destinations, disks, processes) gives one reading a row.
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, ServiceRow, Snapshot, Totals, Window, WindowView, WorkTotals};
-use crate::record::{Origin, Process, System};
+use crate::record::metric::{Field, Kind, Measure, Metric as Named, Statistic};
+use crate::record::{Disk, Origin};
 
 use super::rule::{MIN_SAMPLES, Where};
 
@@ -22,18 +25,9 @@ pub enum Source {
     Now,
 }
 
-/// A metric by name.
-#[derive(Clone, Copy)]
-pub struct Metric {
-    /// Its name, the first of its names.
-    pub name: &'static str,
-    names: &'static [&'static str],
-    /// What it is in a sentence.
-    pub words: &'static str,
-    /// Written after the value in a sentence.
-    pub unit: &'static str,
-    read: Read,
-}
+/// A metric that can be judged.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Metric(Named);
 
 /// A value that was read.
 #[derive(Clone, Debug)]
@@ -49,6 +43,7 @@ pub struct Reading {
 }
 
 /// The figures that totals, endpoints and destinations share.
+#[derive(Default)]
 struct Figures {
     count: u64,
     errors: u64,
@@ -58,105 +53,142 @@ struct Figures {
     availability: Option<f64>,
 }
 
-#[derive(Clone, Copy)]
-enum Read {
-    Requests(fn(&Figures) -> Option<f64>),
-    /// The value, and how many stand behind it.
-    Work(fn(&WorkTotals) -> (Option<f64>, u64)),
-    Host(fn(&System) -> Option<f64>),
-    Disks,
-    Processes(fn(&Process) -> Option<f64>),
-    Connections,
-}
-
-const fn metric(names: &'static [&'static str], words: &'static str, unit: &'static str, read: Read) -> Metric {
-    Metric { name: names[0], names, words, unit, read }
-}
-
-const METRICS: &[Metric] = &[
-    metric(&["request.count"], "number of requests", "", Read::Requests(|f| Some(f.count as f64))),
-    metric(&["request.errors"], "number of failed requests", "", Read::Requests(|f| Some(f.errors as f64))),
-    metric(&["request.error_rate", "error_rate"], "error rate", "", Read::Requests(|f| f.error_rate)),
-    metric(&["request.availability"], "availability", "", Read::Requests(|f| f.availability)),
-    metric(
-        &["request.requests_per_minute", "requests_per_minute"],
-        "requests per minute",
-        "",
-        Read::Requests(|f| Some(f.requests_per_minute)),
-    ),
-    metric(&["request.response_time_ms.mean"], "mean response time", " ms", Read::Requests(|f| f.latency.mean_ms)),
-    metric(&["request.response_time_ms.p50"], "median response time", " ms", Read::Requests(|f| f.latency.p50_ms)),
-    metric(
-        &["request.response_time_ms.p95", "response_time_p95"],
-        "95th percentile of response time",
-        " ms",
-        Read::Requests(|f| f.latency.p95_ms),
-    ),
-    metric(&["request.response_time_ms.p99"], "99th percentile of response time", " ms", Read::Requests(|f| f.latency.p99_ms)),
-    metric(&["request.response_time_ms.max"], "longest response time", " ms", Read::Requests(|f| f.latency.max_ms)),
-    metric(&["llm.calls"], "number of model calls", "", Read::Work(|w| (Some(w.llm_calls as f64), w.llm_calls))),
-    metric(&["llm.errors"], "number of failed model calls", "", Read::Work(|w| (Some(w.llm_errors as f64), w.llm_calls))),
-    metric(&["llm.error_rate"], "error rate of model calls", "", Read::Work(|w| rate(w.llm_errors, w.llm_calls))),
-    metric(&["llm.cost_usd.sum"], "cost of model calls", " USD", Read::Work(|w| (w.cost_usd, w.llm_calls))),
-    metric(&["llm.input_tokens.sum"], "number of input tokens", "", Read::Work(|w| (w.input_tokens.map(|n| n as f64), w.llm_calls))),
-    metric(&["llm.output_tokens.sum"], "number of output tokens", "", Read::Work(|w| (w.output_tokens.map(|n| n as f64), w.llm_calls))),
-    metric(&["agent.count"], "number of agent runs", "", Read::Work(|w| (Some(w.agent_runs as f64), w.agent_runs))),
-    metric(&["agent.error_rate"], "error rate of agent runs", "", Read::Work(|w| rate(w.agent_errors, w.agent_runs))),
-    metric(
-        &["agent.execution_time_ms.mean", "avg_agent_time"],
-        "mean time of agent runs",
-        " ms",
-        Read::Work(|w| (w.avg_agent_time_ms, w.agent_runs)),
-    ),
-    metric(&["tool.count"], "number of tool calls", "", Read::Work(|w| (Some(w.tool_calls as f64), w.tool_calls))),
-    metric(&["tool.error_rate"], "error rate of tool calls", "", Read::Work(|w| rate(w.tool_errors, w.tool_calls))),
-    metric(&["system.cpu_percent", "cpu_percent"], "CPU use", " %", Read::Host(|s| s.cpu_percent)),
-    metric(&["system.cpu_usage", "cpu_usage"], "CPU use (1 = all cores)", "", Read::Host(|s| s.cpu_percent.map(|v| v / 100.0))),
-    metric(&["system.memory_percent", "memory_percent"], "memory use", " %", Read::Host(|s| Some(s.memory_percent))),
-    metric(&["system.memory_usage", "memory_usage"], "memory use (1 = all)", "", Read::Host(|s| Some(s.memory_percent / 100.0))),
-    metric(&["system.memory_available_bytes"], "available memory", " bytes", Read::Host(|s| Some(s.memory_available_bytes as f64))),
-    metric(&["system.swap_percent"], "swap use", " %", Read::Host(|s| s.swap_percent)),
-    metric(&["system.load_1m"], "load of one minute", "", Read::Host(|s| Some(s.load_1m))),
-    metric(&["system.disk_usage", "disk_usage"], "disk use (1 = full)", "", Read::Disks),
-    metric(&["process.cpu_percent"], "CPU use (100 = one core)", " %", Read::Processes(|p| p.cpu_percent)),
-    metric(&["process.memory_percent"], "share of memory", " %", Read::Processes(|p| Some(p.memory_percent))),
-    metric(&["process.memory_rss_bytes"], "resident memory", " bytes", Read::Processes(|p| Some(p.memory_rss_bytes as f64))),
-    metric(&["process.threads"], "number of threads", "", Read::Processes(|p| Some(p.threads as f64))),
-    metric(&["process.open_files"], "number of open descriptors", "", Read::Processes(|p| p.open_files.map(|v| v as f64))),
-    metric(&["process.connections"], "number of connections", "", Read::Processes(|p| p.connections.map(|v| v as f64))),
-    metric(&["active_connections"], "number of open connections", "", Read::Connections),
-];
-
-impl std::fmt::Debug for Metric {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name)
+impl Figures {
+    /// What a measure of requests says; `Err` where a snapshot does not tell it.
+    fn value(&self, measure: Measure) -> Result<Option<f64>, ()> {
+        let latency = &self.latency;
+        Ok(match measure {
+            Measure::Count => Some(self.count as f64),
+            Measure::PerMinute => Some(self.requests_per_minute),
+            Measure::Errors => Some(self.errors as f64),
+            Measure::ErrorRate => self.error_rate,
+            Measure::Availability => self.availability,
+            Measure::Field(field, statistic) if field.name == "response_time_ms" => match statistic {
+                Statistic::Mean => latency.mean_ms,
+                Statistic::Quantile(0.5) => latency.p50_ms,
+                Statistic::Quantile(0.95) => latency.p95_ms,
+                Statistic::Quantile(0.99) => latency.p99_ms,
+                Statistic::Max => latency.max_ms,
+                _ => return Err(()),
+            },
+            Measure::Field(..) => return Err(()),
+        })
     }
 }
 
-impl PartialEq for Metric {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+/// What a measure of model calls, agent runs or tools says, and how many stand behind it; `Err` where a snapshot does not tell it.
+fn work(kind: Kind, measure: Measure, totals: &WorkTotals) -> Result<(Option<f64>, u64), ()> {
+    let (count, errors) = match kind {
+        Kind::Llm => (totals.llm_calls, totals.llm_errors),
+        Kind::Agent => (totals.agent_runs, totals.agent_errors),
+        Kind::Tool => (totals.tool_calls, totals.tool_errors),
+        _ => return Err(()),
+    };
+    let rate = (count > 0).then(|| errors as f64 / count as f64);
+    let value = match measure {
+        Measure::Count => Some(count as f64),
+        Measure::Errors => Some(errors as f64),
+        Measure::ErrorRate => rate,
+        Measure::Availability => rate.map(|rate| 1.0 - rate),
+        Measure::Field(field, statistic) => match (kind, field.name, statistic) {
+            (Kind::Llm, "cost_usd", Statistic::Sum) => totals.cost_usd,
+            (Kind::Llm, "input_tokens", Statistic::Sum) => totals.input_tokens.map(|tokens| tokens as f64),
+            (Kind::Llm, "output_tokens", Statistic::Sum) => totals.output_tokens.map(|tokens| tokens as f64),
+            (Kind::Agent, "execution_time_ms", Statistic::Mean) => totals.avg_agent_time_ms,
+            _ => return Err(()),
+        },
+        Measure::PerMinute => return Err(()),
+    };
+    Ok((value, count))
+}
+
+/// What a field says of one disk; `None` when it is about something else.
+fn of_disk(field: &Field, disk: &Disk) -> Option<f64> {
+    match field.name {
+        "disk_usage" => Some(disk.used_percent / 100.0),
+        "disk_used_percent" => Some(disk.used_percent),
+        _ => None,
+    }
+}
+
+impl fmt::Debug for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
     }
 }
 
 impl Metric {
     /// The metric of a name; the error names those that there are.
     pub fn named(name: &str) -> Result<Self, String> {
-        let known = METRICS.iter().find(|metric| metric.names.contains(&name));
-        known.copied().ok_or_else(|| {
-            let names: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
+        let known = Named::parse(name).map(Self).filter(Self::can_be_judged);
+        known.ok_or_else(|| {
+            let all = Named::names().into_iter().filter_map(|name| Named::parse(&name)).map(Self).filter(Self::can_be_judged);
+            let mut names: Vec<String> = all.map(|metric| metric.name()).collect();
+            names.sort();
+            names.dedup();
             format!("{name:?} cannot be judged; there are {}", names.join(", "))
         })
     }
 
+    fn can_be_judged(&self) -> bool {
+        let Named { kind, measure } = self.0;
+        match self.source() {
+            Source::Requests => Figures::default().value(measure).is_ok(),
+            Source::Work => work(kind, measure, &WorkTotals::default()).is_ok(),
+            // A sample is its own mean.
+            Source::Host | Source::Processes | Source::Now => {
+                matches!(measure, Measure::Field(field, Statistic::Mean) if field.name != "interval_ms")
+            }
+        }
+    }
+
+    /// Its name, the first of its names; of a sample without a statistic.
+    pub fn name(&self) -> String {
+        let name = self.0.to_string();
+        if self.of_window() { name } else { name.trim_end_matches(".mean").into() }
+    }
+
+    /// What it is in a sentence, like `error rate`.
+    pub fn words(&self) -> String {
+        let things = match self.0.kind {
+            Kind::Request => "requests",
+            Kind::Llm => "model calls",
+            Kind::Agent => "agent runs",
+            Kind::Tool => "tool calls",
+            Kind::Workflow | Kind::Process | Kind::System => "",
+        };
+        let of = if self.0.kind == Kind::Request { String::new() } else { format!(" of {things}") };
+        match self.0.measure {
+            Measure::Count => format!("number of {things}"),
+            Measure::PerMinute => format!("{things} per minute"),
+            Measure::Errors => format!("number of failed {things}"),
+            Measure::ErrorRate => format!("error rate{of}"),
+            Measure::Availability => format!("availability{of}"),
+            Measure::Field(field, statistic) => match statistic {
+                Statistic::Mean if self.of_window() => format!("mean {}", words(field)),
+                Statistic::Quantile(0.5) => format!("median {}", words(field)),
+                Statistic::Quantile(share) => format!("{:.0}th percentile of {}", share * 100.0, words(field)),
+                Statistic::Max => format!("longest {}", words(field)),
+                Statistic::Mean | Statistic::Min | Statistic::Sum | Statistic::Count => words(field).into_owned(),
+            },
+        }
+    }
+
+    /// Written after its value in a sentence.
+    pub fn unit(&self) -> &'static str {
+        let Measure::Field(field, _) = self.0.measure else { return "" };
+        let units = [("_ms", " ms"), ("_percent", " %"), ("_bytes", " bytes"), ("_usd", " USD")];
+        units.into_iter().find(|(ending, _)| field.name.ends_with(ending)).map_or("", |(_, unit)| unit)
+    }
+
     /// What it is read from.
     pub fn source(&self) -> Source {
-        match self.read {
-            Read::Requests(_) => Source::Requests,
-            Read::Work(_) => Source::Work,
-            Read::Host(_) | Read::Disks => Source::Host,
-            Read::Processes(_) => Source::Processes,
-            Read::Connections => Source::Now,
+        match self.0 {
+            Named { kind: Kind::Request, .. } => Source::Requests,
+            Named { kind: Kind::Llm | Kind::Agent | Kind::Tool | Kind::Workflow, .. } => Source::Work,
+            Named { kind: Kind::Process, .. } => Source::Processes,
+            Named { kind: Kind::System, measure: Measure::Field(field, _) } if field.name == "active_connections" => Source::Now,
+            Named { kind: Kind::System, .. } => Source::Host,
         }
     }
 
@@ -167,41 +199,69 @@ impl Metric {
 
     /// How many requests, calls or runs it takes to be judged, unless a rule says otherwise: counts and sums speak for themselves.
     pub fn min_samples(&self) -> u64 {
-        let statistic = self.name.rsplit('.').next().unwrap_or_default();
-        if !self.of_window() || matches!(statistic, "count" | "calls" | "errors" | "sum" | "requests_per_minute") { 0 } else { MIN_SAMPLES }
+        if !self.of_window() || self.0.is_amount() { 0 } else { MIN_SAMPLES }
     }
 
     /// All readings of it. A row that is not there any more gives none.
     pub fn read(&self, snapshot: &Snapshot, window: Window, wanted: &Where) -> Vec<Reading> {
-        match self.read {
-            Read::Requests(value) => snapshot.window(window).map_or_else(Vec::new, |view| requests(view, wanted, value)),
-            Read::Work(value) => {
+        let Named { kind, measure } = self.0;
+        match (self.source(), measure) {
+            (Source::Requests, _) => snapshot.window(window).map_or_else(Vec::new, |view| requests(view, wanted, measure)),
+            (Source::Work, _) => {
                 let read = |view: &WindowView| {
-                    let (value, samples) = value(&view.work);
+                    let (value, samples) = work(kind, measure, &view.work).unwrap_or_default();
                     Reading { scope: "all services".into(), origin: None, value, samples }
                 };
                 snapshot.window(window).map(read).into_iter().collect()
             }
-            Read::Host(value) => snapshot.system.iter().map(|system| sampled("host".into(), Some(&system.origin), value(system))).collect(),
-            Read::Disks => {
+            (Source::Host, Measure::Field(field, _)) if field.name.starts_with("disk_us") => {
                 let disks = snapshot.system.iter().flat_map(|system| system.disks.iter().map(move |disk| (system, disk)));
-                disks.map(|(system, disk)| sampled(disk.mount.clone(), Some(&system.origin), Some(disk.used_percent / 100.0))).collect()
+                disks.map(|(system, disk)| sampled(disk.mount.clone(), Some(&system.origin), of_disk(field, disk))).collect()
             }
-            Read::Processes(value) => {
+            (Source::Host, Measure::Field(field, _)) => {
+                let read = |system| field.of_system(system);
+                snapshot.system.iter().map(|system| sampled("host".into(), Some(&system.origin), read(system))).collect()
+            }
+            (Source::Processes, Measure::Field(field, _)) => {
                 let mine = snapshot.processes.iter().filter(|process| matches(wanted.service.as_deref(), &process.origin.service));
                 mine.map(|process| {
                     let scope = format!("{} (pid {})", process.origin.service, process.origin.pid);
-                    sampled(scope.into(), Some(&process.origin), value(process))
+                    sampled(scope.into(), Some(&process.origin), field.of_process(process))
                 })
                 .collect()
             }
-            Read::Connections => vec![sampled("all services".into(), None, Some(snapshot.gauges.active_connections as f64))],
+            (Source::Now, _) => vec![sampled("all services".into(), None, Some(snapshot.gauges.active_connections as f64))],
+            (Source::Host | Source::Processes, _) => Vec::new(),
         }
     }
 }
 
-fn rate(part: u64, whole: u64) -> (Option<f64>, u64) {
-    ((whole > 0).then(|| part as f64 / whole as f64), whole)
+/// A field in a sentence: its own words, or those of its name.
+fn words(field: &Field) -> Cow<'static, str> {
+    let words = match (field.kind, field.name) {
+        (Kind::Agent, "execution_time_ms") => "time of agent runs",
+        (Kind::Llm, "cost_usd") => "cost of model calls",
+        (Kind::Llm, "input_tokens") => "number of input tokens",
+        (Kind::Llm, "output_tokens") => "number of output tokens",
+        (Kind::System, "cpu_percent") => "CPU use",
+        (Kind::System, "cpu_usage") => "CPU use (1 = all cores)",
+        (Kind::System, "memory_percent") => "memory use",
+        (Kind::System, "memory_usage") => "memory use (1 = all)",
+        (Kind::System, "memory_available_bytes") => "available memory",
+        (Kind::System, "swap_percent") => "swap use",
+        (Kind::System, "load_1m") => "load of one minute",
+        (Kind::System, "disk_usage") => "disk use (1 = full)",
+        (Kind::System, "disk_used_percent") => "disk use",
+        (Kind::System, "active_connections") => "number of open connections",
+        (Kind::Process, "cpu_percent") => "CPU use (100 = one core)",
+        (Kind::Process, "memory_percent") => "share of memory",
+        (Kind::Process, "memory_rss_bytes") => "resident memory",
+        (Kind::Process, "threads") => "number of threads",
+        (Kind::Process, "open_files") => "number of open descriptors",
+        (Kind::Process, "connections") => "number of connections",
+        (_, name) => return name.trim_end_matches("_ms").trim_end_matches("_bytes").replace('_', " ").into(),
+    };
+    words.into()
 }
 
 fn sampled(scope: Arc<str>, origin: Option<&Arc<Origin>>, value: Option<f64>) -> Reading {
@@ -213,9 +273,13 @@ fn matches(wanted: Option<&str>, given: &str) -> bool {
 }
 
 /// The totals, or the rows that are wanted: of a destination, an endpoint, or a whole service.
-fn requests(view: &WindowView, wanted: &Where, value: fn(&Figures) -> Option<f64>) -> Vec<Reading> {
-    let reading =
-        |scope: String, figures: Figures| Reading { scope: scope.into(), origin: None, value: value(&figures), samples: figures.count };
+fn requests(view: &WindowView, wanted: &Where, measure: Measure) -> Vec<Reading> {
+    let reading = |scope: String, figures: Figures| Reading {
+        scope: scope.into(),
+        origin: None,
+        value: figures.value(measure).unwrap_or_default(),
+        samples: figures.count,
+    };
     let of_service = |service: &str| matches(wanted.service.as_deref(), service);
     if wanted.destination.is_some() {
         let named = |row: &DestinationRow| matches(wanted.destination.as_deref(), &row.destination);

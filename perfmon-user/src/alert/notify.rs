@@ -13,7 +13,7 @@ use crate::limits;
 use crate::record::{Alert, AlertState, Notified, Severity};
 
 use super::channel::{Channel, ChannelKind};
-use super::webhook::{self, DeliveryError};
+use super::webhook::{DeliveryError, Webhook};
 
 /// How long a delivery is tried.
 #[derive(Clone, Copy, Debug)]
@@ -45,23 +45,25 @@ pub(super) struct Delivery {
 #[derive(Clone, Debug)]
 pub(super) struct Carrier {
     pub channel: Channel,
-    client: Option<reqwest::Client>,
+    webhook: Option<Webhook>,
     patience: Patience,
 }
 
 impl Carrier {
     /// One for each channel.
-    pub fn all(channels: &[Channel], patience: Patience) -> Result<Vec<Self>, reqwest::Error> {
-        let needed = channels.iter().any(|channel| matches!(channel.kind, ChannelKind::Webhook { .. }));
-        let client = if needed { Some(webhook::client()?) } else { None };
-        Ok(channels.iter().map(|channel| Self { channel: channel.clone(), client: client.clone(), patience }).collect())
+    pub fn all(channels: &[Channel], patience: Patience) -> Vec<Self> {
+        let webhook = |channel: &Channel| match &channel.kind {
+            ChannelKind::Webhook { url } => Some(Webhook::new(url, patience.timeout)),
+            ChannelKind::Log => None,
+        };
+        channels.iter().map(|channel| Self { channel: channel.clone(), webhook: webhook(channel), patience }).collect()
     }
 
     /// One attempt.
     pub async fn attempt(&self, alert: &Alert) -> Result<(), DeliveryError> {
-        match (&self.channel.kind, &self.client) {
-            (ChannelKind::Webhook { url }, Some(client)) => webhook::post(client, url, alert, self.patience.timeout).await,
-            _ => {
+        match &self.webhook {
+            Some(webhook) => webhook.post(alert).await,
+            None => {
                 log(alert);
                 Ok(())
             }

@@ -52,7 +52,7 @@ pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &Reading) -> Alert 
         severity: rule.severity,
         state: AlertState::Pending,
         message: sentence(rule, reading),
-        metric: rule.metric.name.into(),
+        metric: rule.metric.name().into(),
         scope: reading.scope.clone(),
         value: reading.value,
         threshold: rule.condition.limit(),
@@ -101,7 +101,7 @@ pub(super) fn id(parts: &[&str], now: WallTime) -> Arc<str> {
 /// What is wrong, with the figures.
 pub(super) fn sentence(rule: &Rule, reading: &Reading) -> String {
     let (value, limit) = (shown(rule, reading.value), limit(rule));
-    format!("{} of {} is {value}, {limit}{}.", capital(rule.metric.words), reading.scope, window(rule))
+    format!("{} of {} is {value}, {limit}{}.", capital(&rule.metric.words()), reading.scope, window(rule))
 }
 
 /// Why an alert is over.
@@ -109,11 +109,11 @@ pub(super) fn ended(read: Option<(&Rule, &Reading)>, alert: &Alert) -> String {
     match read {
         None => format!("Over: there is no rule {} any more.", alert.rule),
         Some((rule, reading)) if reading.value.is_none() => {
-            format!("{} of {}: over, nothing is left to judge.", capital(rule.metric.words), alert.scope)
+            format!("{} of {}: over, nothing is left to judge.", capital(&rule.metric.words()), alert.scope)
         }
         Some((rule, reading)) => {
             let value = shown(rule, reading.value);
-            format!("{} of {} is {value}, no longer {}{}.", capital(rule.metric.words), alert.scope, limit(rule), window(rule))
+            format!("{} of {} is {value}, no longer {}{}.", capital(&rule.metric.words()), alert.scope, limit(rule), window(rule))
         }
     }
 }
@@ -133,7 +133,7 @@ fn window(rule: &Rule) -> String {
 fn shown(rule: &Rule, value: Option<f64>) -> String {
     let Some(value) = value else { return "unknown".into() };
     let digits = format!("{value:.3}");
-    format!("{}{}", digits.trim_end_matches('0').trim_end_matches('.'), rule.metric.unit)
+    format!("{}{}", digits.trim_end_matches('0').trim_end_matches('.'), rule.metric.unit())
 }
 
 fn capital(words: &str) -> String {

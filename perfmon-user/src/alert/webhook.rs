@@ -1,11 +1,13 @@
 //! The webhook: an alert's record as JSON by POST (RFC 9110); any 2xx is taken as received. Redirects are not followed, and a URL, which
-//! may hold a secret, appears in no error.
-use std::error::Error;
+//! may hold a secret, appears in no error. An attempt has a thread of its own, which nobody waits for at the end.
+use std::thread::Builder;
 use std::time::Duration;
 
-use reqwest::StatusCode;
-use reqwest::redirect::Policy;
+use tokio::sync::oneshot;
+use ureq::http::StatusCode;
+use ureq::{Agent, Error};
 
+use crate::outbound;
 use crate::record::{Alert, Record};
 
 /// Why a delivery failed.
@@ -34,27 +36,40 @@ impl DeliveryError {
     }
 }
 
-/// The client that all webhooks share.
-pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder().user_agent(concat!("perfmon/", env!("CARGO_PKG_VERSION"))).redirect(Policy::none()).build()
+/// A webhook.
+#[derive(Clone, Debug)]
+pub(super) struct Webhook {
+    agent: Agent,
+    url: String,
+    timeout: Duration,
 }
 
-/// One attempt.
-pub(super) async fn post(client: &reqwest::Client, url: &str, alert: &Alert, timeout: Duration) -> Result<(), DeliveryError> {
-    let record = Record::Alert(Box::new(alert.clone()));
-    match client.post(url).timeout(timeout).json(&record).send().await {
-        Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) => Err(DeliveryError::Status(answer.status())),
-        Err(error) if error.is_timeout() => Err(DeliveryError::TimedOut(timeout)),
-        Err(error) => Err(DeliveryError::Unreachable(cause(&error.without_url()))),
+impl Webhook {
+    /// At a URL; an attempt takes no longer than `timeout`.
+    pub fn new(url: &str, timeout: Duration) -> Self {
+        Self { agent: outbound::agent(url, timeout), url: url.into(), timeout }
     }
-}
 
-/// The innermost cause, which names no address.
-fn cause(error: &dyn Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+    /// One attempt.
+    pub async fn post(&self, alert: &Alert) -> Result<(), DeliveryError> {
+        let (webhook, record) = (self.clone(), Record::Alert(Box::new(alert.clone())));
+        let (sender, result) = oneshot::channel();
+        // Who asked may be gone at the end.
+        let attempt = move || drop(sender.send(webhook.attempt(&record)));
+        let started = Builder::new().name("webhook".into()).spawn(attempt);
+        started.map_err(|error| DeliveryError::Unreachable(error.to_string()))?;
+        result.await.unwrap_or_else(|_| Err(DeliveryError::Unreachable("the attempt panicked".into())))
     }
-    innermost.to_string()
+
+    fn attempt(&self, record: &Record) -> Result<(), DeliveryError> {
+        match self.agent.post(&self.url).send_json(record) {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(DeliveryError::Status(answer.status())),
+            Err(Error::Timeout(_)) => Err(DeliveryError::TimedOut(self.timeout)),
+            Err(Error::Io(error)) => Err(DeliveryError::Unreachable(error.to_string())),
+            // What names the URL is said without it.
+            Err(Error::BadUri(_)) => Err(DeliveryError::Unreachable("its URL cannot be used".into())),
+            Err(error) => Err(DeliveryError::Unreachable(error.to_string())),
+        }
+    }
 }

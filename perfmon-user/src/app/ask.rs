@@ -1,14 +1,17 @@
 //! Commands that ask a running perfmon over HTTP: `perfmon alerts`. Everything that can go wrong there becomes one sentence.
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use ureq::http::{Response, StatusCode};
+use ureq::{Agent, Body, Error, RequestBuilder};
 
 use crate::cli::{AlertsAction, Url};
 use crate::config::Config;
+use crate::outbound;
 use crate::record::{Alert, AlertState, Notified};
 
 use super::{EXIT_FAILED, Failure, print};
@@ -24,33 +27,30 @@ struct List<T> {
 
 /// Does what was asked for.
 pub fn alerts(url: &Url, config: &Config, action: &AlertsAction) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::from)?;
-    // perfmon is asked directly: a proxy of the environment is for the world outside.
-    let client = Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(anyhow::Error::from)?;
-    let asking = Asking { url: url.to_string(), token: config.http.token.as_ref().map(|token| token.expose().to_owned()), client };
-    runtime.block_on(asking.act(action))
+    let token = config.http.token.as_ref().map(|token| format!("Bearer {}", token.expose()));
+    Asking { url: url.to_string(), authorization: token, agent: outbound::direct(TIMEOUT) }.act(action)
 }
 
 struct Asking {
     url: String,
-    token: Option<String>,
-    client: Client,
+    authorization: Option<String>,
+    agent: Agent,
 }
 
 impl Asking {
-    async fn act(&self, action: &AlertsAction) -> Result<u8, Failure> {
+    fn act(&self, action: &AlertsAction) -> Result<u8, Failure> {
         match action {
-            AlertsAction::List { json: true } => print(&format!("{}\n", self.get("alerts").await?)),
-            AlertsAction::List { json: false } => print(&table(&self.alerts().await?)),
-            AlertsAction::Acknowledge { id, by, note } => self.decide(id, "ack", by, note).await,
-            AlertsAction::Resolve { id, by, note } => self.decide(id, "resolve", by, note).await,
+            AlertsAction::List { json: true } => print(&format!("{}\n", self.get("alerts")?)),
+            AlertsAction::List { json: false } => print(&table(&self.alerts()?)),
+            AlertsAction::Acknowledge { id, by, note } => self.decide(id, "ack", by, note),
+            AlertsAction::Resolve { id, by, note } => self.decide(id, "resolve", by, note),
             AlertsAction::Silence { rule, scope, duration, by, note } => {
                 let wish = json!({"rule": rule, "scope": scope, "duration": duration, "by": by, "note": note});
-                let begun = self.ask(Method::POST, "silences", Some(wish)).await?;
+                let begun = self.post("silences", &wish)?;
                 print(&format!("{} until {}\n", text(&begun, "silence_id"), text(&begun, "until")))
             }
             AlertsAction::Test { channel } => {
-                let body = self.ask(Method::POST, "alerts/test", Some(json!({"channel": channel}))).await?;
+                let body = self.post("alerts/test", &json!({"channel": channel}))?;
                 let tried: List<Notified> = read(body)?;
                 print(&tried.items.iter().map(said).collect::<String>())?;
                 Ok(if tried.items.iter().all(|notified| notified.ok) { 0 } else { EXIT_FAILED })
@@ -58,49 +58,60 @@ impl Asking {
         }
     }
 
-    async fn alerts(&self) -> Result<Vec<Alert>, Failure> {
-        let list: List<Alert> = read(self.get("alerts").await?)?;
+    fn alerts(&self) -> Result<Vec<Alert>, Failure> {
+        let list: List<Alert> = read(self.get("alerts")?)?;
         Ok(list.items)
     }
 
-    async fn decide(&self, id: &str, what: &str, by: &Option<String>, note: &Option<String>) -> Result<u8, Failure> {
-        let alerts = self.alerts().await?;
+    fn decide(&self, id: &str, what: &str, by: &Option<String>, note: &Option<String>) -> Result<u8, Failure> {
+        let alerts = self.alerts()?;
         let matching: Vec<&Alert> = alerts.iter().filter(|alert| alert.alert_id.starts_with(id)).collect();
         let id = match matching[..] {
             [alert] => &*alert.alert_id,
             [] => return Err(failure(format!("there is no alert {id}; `perfmon alerts list` shows those there are"))),
             _ => return Err(failure(format!("{} alerts begin with {id}; give more of the id", matching.len()))),
         };
-        let alert: Alert = read(self.ask(Method::POST, &format!("alerts/{id}/{what}"), Some(json!({"by": by, "note": note}))).await?)?;
+        let alert: Alert = read(self.post(&format!("alerts/{id}/{what}"), &json!({"by": by, "note": note}))?)?;
         print(&format!("{} {} is {}\n", alert.alert_id, alert.rule, state(alert.state)))
     }
 
-    async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.ask(Method::GET, path, None).await
+    fn get(&self, path: &str) -> Result<Value, Failure> {
+        let request = self.agent.get(self.address(path));
+        self.answered(self.authorized(request).call())
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
-        let mut request = self.client.request(method, format!("{}/api/v1/{path}", self.url));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
+    fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = self.agent.post(self.address(path));
+        self.answered(self.authorized(request).send_json(body))
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}/api/v1/{path}", self.url)
+    }
+
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.authorization {
+            Some(authorization) => request.header("authorization", authorization),
+            None => request,
         }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let unreached = |error: reqwest::Error| {
-            let url = &self.url;
-            failure(match error.is_connect() {
-                true => format!("no perfmon answers at {url}; start one with `perfmon run`, or say where it is with --url"),
-                false => format!("{url} was asked in vain: {:#}", anyhow::Error::from(error.without_url())),
+    }
+
+    fn answered(&self, answer: Result<Response<Body>, Error>) -> Result<Value, Failure> {
+        let url = &self.url;
+        let mut answer = answer.map_err(|error| {
+            failure(match error {
+                Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    format!("no perfmon answers at {url}; start one with `perfmon run`, or say where it is with --url")
+                }
+                error => format!("{url} was asked in vain: {error}"),
             })
-        };
-        let answer = request.send().await.map_err(unreached)?;
+        })?;
         let status = answer.status();
-        let body: Value = answer.json().await.map_err(|_| failure(format!("what answers at {} is no perfmon ({status})", self.url)))?;
+        let body: Value = answer.body_mut().read_json().map_err(|_| failure(format!("what answers at {url} is no perfmon ({status})")))?;
         match status {
             status if status.is_success() => Ok(body),
-            StatusCode::UNAUTHORIZED => Err(failure(format!("{} wants a token: set http.token (PERFMON_HTTP__TOKEN)", self.url))),
-            _ => Err(failure(body["error"]["message"].as_str().map_or_else(|| format!("{} answered {status}", self.url), str::to_owned))),
+            StatusCode::UNAUTHORIZED => Err(failure(format!("{url} wants a token: set http.token (PERFMON_HTTP__TOKEN)"))),
+            _ => Err(failure(body["error"]["message"].as_str().map_or_else(|| format!("{url} answered {status}"), str::to_owned))),
         }
     }
 }

@@ -78,9 +78,7 @@ impl Prepared {
             .jsonl
             .as_ref()
             .map(|to| jsonl::Writer::start(&destination(to), counters.clone()).map_err(|error| or_problem("--jsonl".into(), &error)).ok());
-        let desk = alert::Desk::new(&config.alerts.settings(), earlier_alerts(config), alert::Patience::default(), counters.clone())
-            .map_err(|error| or_problem("alerts.channels".into(), &error))
-            .ok();
+        let desk = alert::Desk::new(&config.alerts.settings(), earlier_alerts(config), alert::Patience::default(), counters.clone());
         let describer = Describer::new(&service_rules(config));
         let mut selector = Selector::new(targets(config, launched.as_ref()), config.targets.follow, config.targets.wait);
         let first = selector.check();
@@ -90,8 +88,8 @@ impl Prepared {
         if let Err(wrong) = &first {
             problems.extend(wrong.iter().map(ToString::to_string));
         }
-        match (describer, first, listener, desk) {
-            (Ok(describer), Ok(first), Some(listener), Some(desk)) if problems.is_empty() => {
+        match (describer, first, listener) {
+            (Ok(describer), Ok(first), Some(listener)) if problems.is_empty() => {
                 let (recorder, jsonl) = (recorder.flatten(), jsonl.flatten());
                 Ok(Self { launched, selector, first, describer, listener, recorder, jsonl, desk, counters })
             }

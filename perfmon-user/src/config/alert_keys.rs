@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::alerts::{AlertRule, ChannelEntry, EscalationEntry, KINDS};
 use super::duration;
+use super::export::is_web;
 use super::key::{About, Key, show_list, show_tables, show_text, tables};
 use super::keys::{about, name_of, words};
 use super::node::{Checked, Fault, Node};
@@ -149,7 +150,7 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
             }
             Err(why) => node.fault(why),
         },
-        show: |rule| rule.metric.map(|metric| show_text(metric.name)),
+        show: |rule| rule.metric.map(|metric| show_text(&metric.name())),
     },
     Key {
         about: about("where.service", None, "service name", "Only this service."),
@@ -301,9 +302,6 @@ static ESCALATION_KEYS: &[Key<EscalationEntry>] = &[
 
 fn url(node: &Node) -> Checked<String> {
     let text = node.text()?;
-    match reqwest::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.into()),
-        // The text itself may hold a secret.
-        _ => node.fault("is not a URL that begins with http:// or https://"),
-    }
+    // The text itself may hold a secret.
+    if is_web(text) { Ok(text.into()) } else { node.fault("is not a URL that begins with http:// or https://") }
 }

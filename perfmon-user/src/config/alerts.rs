@@ -2,6 +2,8 @@
 //! them. The keys stand in `alert_keys.rs`.
 use std::time::Duration;
 
+use ureq::http::Uri;
+
 use super::Problem;
 use super::duration;
 use super::key::show_text;
@@ -128,7 +130,7 @@ impl AlertRule {
             ("window", self.window.is_some(), metric.of_window()),
             ("min_samples", self.min_samples.is_some(), metric.of_window()),
         ];
-        let what = if self.filter.destination.is_some() { "a rule on a destination" } else { metric.name };
+        let what = if self.filter.destination.is_some() { "a rule on a destination".into() } else { metric.name() };
         let unfit = narrowed.into_iter().filter(|(_, given, fits)| *given && !fits);
         faults.extend(unfit.map(|(key, ..)| (key, format!("does not go with {what}; leave it out"))));
         if STANDING.contains(&self.name.as_str()) {
@@ -163,8 +165,8 @@ impl ChannelEntry {
 
     /// Scheme and host; the rest may be a secret.
     pub(super) fn shown_url(&self) -> Option<String> {
-        let url = reqwest::Url::parse(self.url.as_deref()?).ok()?;
-        Some(show_text(&format!("{}://{}/(not-shown)", url.scheme(), url.host_str()?)))
+        let url: Uri = self.url.as_deref()?.parse().ok()?;
+        Some(show_text(&format!("{}://{}/(not-shown)", url.scheme_str()?, url.host()?)))
     }
 }
 

@@ -252,10 +252,16 @@ fn joined(base: &str, signal: Signal) -> String {
     format!("{}/v1/{}", base.trim_end_matches('/'), signal.name())
 }
 
+/// Whether a text is a URL of HTTP, with or without TLS, that names a host.
+pub(super) fn is_web(url: &str) -> bool {
+    url.parse::<Uri>()
+        .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty()))
+}
+
 /// A URL that can be used, without secrets in it.
 fn checked(key: &'static str, url: &str) -> Result<String, ExportFault> {
     let Ok(uri) = url.parse::<Uri>() else { return Err((key, "this is not a URL; write it like https://host:4318".into())) };
-    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+    if !is_web(url) {
         return Err((key, "must begin with http:// or https:// and name a host, like http://localhost:4318".into()));
     }
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {

@@ -174,7 +174,7 @@ struct Server {
 /// Alerts over the standing thresholds, with nowhere to go.
 fn desk() -> Arc<Desk> {
     let settings = crate::config::Alerts::default().settings();
-    Desk::new(&settings, vec![], crate::alert::Patience::default(), Arc::new(Counters::default())).unwrap()
+    Desk::new(&settings, vec![], crate::alert::Patience::default(), Arc::new(Counters::default()))
 }
 
 fn server_with(snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {

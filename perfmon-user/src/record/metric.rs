@@ -4,7 +4,7 @@
 //! kept in stores on disk and are never given twice.
 use std::fmt;
 
-use super::{Millis, Record};
+use super::{Agent, Llm, Millis, Process, Record, Request, System, Tool, Workflow};
 
 /// Kinds of records that metrics are made of. The numbers are kept on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,13 +81,43 @@ pub struct Field {
     pub name: &'static str,
     /// What its values are.
     pub unit: Unit,
-    value: fn(&Record) -> Option<f64>,
+    value: Value,
+}
+
+/// How the value is found in a record of its kind.
+enum Value {
+    Request(fn(&Request) -> Option<f64>),
+    Llm(fn(&Llm) -> Option<f64>),
+    Agent(fn(&Agent) -> Option<f64>),
+    Tool(fn(&Tool) -> Option<f64>),
+    Workflow(fn(&Workflow) -> Option<f64>),
+    Process(fn(&Process) -> Option<f64>),
+    System(fn(&System) -> Option<f64>),
 }
 
 impl Field {
     /// The value in a record; durations in milliseconds.
     pub fn value(&self, record: &Record) -> Option<f64> {
-        (self.value)(record)
+        match (&self.value, record) {
+            (Value::Request(value), Record::Request(request)) => value(request),
+            (Value::Llm(value), Record::Llm(call)) => value(call),
+            (Value::Agent(value), Record::Agent(run)) => value(run),
+            (Value::Tool(value), Record::Tool(run)) => value(run),
+            (Value::Workflow(value), Record::Workflow(run)) => value(run),
+            (_, Record::Process(process)) => self.of_process(process),
+            (_, Record::System(system)) => self.of_system(system),
+            _ => None,
+        }
+    }
+
+    /// The value in a sample of a process.
+    pub fn of_process(&self, process: &Process) -> Option<f64> {
+        if let Value::Process(value) = &self.value { value(process) } else { None }
+    }
+
+    /// The value in a sample of the host.
+    pub fn of_system(&self, system: &System) -> Option<f64> {
+        if let Value::System(value) = &self.value { value(system) } else { None }
     }
 
     /// The field of a kind with this name.
@@ -120,7 +150,7 @@ macro_rules! fields {
             kind: Kind::$kind,
             name: stringify!($name),
             unit: Unit::$unit,
-            value: |record| match record { Record::$kind($record) => $value, _ => None },
+            value: Value::$kind(|$record| $value),
         },)*)*]
     };
 }
@@ -193,6 +223,9 @@ static FIELDS: &[Field] = fields! {
         8 tx_bytes Number = Some(r.network.iter().map(|network| network.tx_bytes as f64).sum());
         9 interval_ms Number = ms(Some(r.interval_ms));
         10 active_connections Number = { let _ = r; None };
+        11 cpu_usage Number = r.cpu_percent.map(|percent| percent / 100.0);
+        12 memory_usage Number = Some(r.memory_percent / 100.0);
+        13 disk_usage Number = r.disks.iter().map(|disk| disk.used_percent / 100.0).reduce(f64::max);
     }
 };
 
@@ -249,15 +282,22 @@ pub enum Measure {
     Errors,
     /// Failed ÷ all, 0..1.
     ErrorRate,
+    /// The others ÷ all, 0..1.
+    Availability,
     /// Of a field.
     Field(&'static Field, Statistic),
 }
 
-const MEASURES: [(&str, Measure); 4] =
-    [("count", Measure::Count), ("per_minute", Measure::PerMinute), ("errors", Measure::Errors), ("error_rate", Measure::ErrorRate)];
+const MEASURES: [(&str, Measure); 5] = [
+    ("count", Measure::Count),
+    ("per_minute", Measure::PerMinute),
+    ("errors", Measure::Errors),
+    ("error_rate", Measure::ErrorRate),
+    ("availability", Measure::Availability),
+];
 
-/// Short names.
-const ALIASES: [(&str, &str); 11] = [
+/// Short names, and second ones.
+const ALIASES: [(&str, &str); 16] = [
     ("response_time_p50", "request.response_time_ms.p50"),
     ("response_time_p95", "request.response_time_ms.p95"),
     ("response_time_p99", "request.response_time_ms.p99"),
@@ -269,6 +309,11 @@ const ALIASES: [(&str, &str); 11] = [
     ("active_connections", "system.active_connections.mean"),
     ("avg_agent_time", "agent.execution_time_ms.mean"),
     ("cost_usd", "llm.cost_usd.sum"),
+    ("cpu_usage", "system.cpu_usage.mean"),
+    ("memory_usage", "system.memory_usage.mean"),
+    ("disk_usage", "system.disk_usage.mean"),
+    ("request.requests_per_minute", "request.per_minute"),
+    ("llm.calls", "llm.count"),
 ];
 
 /// A metric.
@@ -297,7 +342,7 @@ impl Metric {
 
     fn makes_sense(&self) -> bool {
         match self.measure {
-            Measure::Errors | Measure::ErrorRate => self.kind.fails(),
+            Measure::Errors | Measure::ErrorRate | Measure::Availability => self.kind.fails(),
             Measure::Field(field, Statistic::Quantile(_)) => field.unit == Unit::Duration,
             _ => true,
         }

@@ -1,10 +1,25 @@
 //! What one span of time holds of one series: how many records, how many failed, and of each field with numbers their count, sum,
 //! smallest, largest and, of durations, the histogram. Cells merge, so that a coarse one is exactly what its records would have given.
-//! Bytes: LEB128 integers; fields by their ids of `record::metric`, so that fields may come later and unknown ones do no harm.
+//! Bytes: LEB128 integers; fields by their ids of `record::metric`, so that fields may come later and unknown ones do no harm; numbers in as
+//! few bytes as they need, since cells are nearly all of a store.
 use crate::aggregate::Histogram;
 use crate::aggregate::varint::{self, Reader};
 use crate::record::Record;
 use crate::record::metric::{Field, Kind, Measure, Metric, Statistic, Unit};
+
+/// Set in the id of a field whose values are written by [`Values::write`]; earlier files have it not.
+const SHORT: u8 = 0x80;
+/// Set beside the count: all values are the same, so that the sum and the largest are not written.
+const SAME: u64 = 1;
+/// Set beside the count: the distribution follows.
+const SHAPED: u64 = 2;
+/// How a number is written, in the low bits of its first integer.
+const WHOLE: u64 = 0;
+const IN_MILLIONTHS: u64 = 1;
+const AS_IT_IS: u64 = 2;
+const MILLIONTHS: f64 = 1e6;
+/// Larger ones are not told apart by an `f64`.
+const LARGEST_WHOLE: f64 = 9e15;
 
 /// Values of one field.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,9 +50,47 @@ impl Values {
         }
         self.count += other.count;
         self.sum += other.sum;
+        if !other.shape.is_empty() {
+            // Milliseconds of whole nanoseconds: without the errors of adding, which would take room on disk.
+            self.sum = (self.sum * MILLIONTHS).round() / MILLIONTHS;
+        }
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.shape.merge(&other.shape);
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let same = self.min == self.max && self.sum == self.min * self.count as f64;
+        let shaped = !self.shape.is_empty();
+        varint::put(out, (self.count << 2) | (u64::from(shaped) * SHAPED) | (u64::from(same) * SAME));
+        put_number(out, self.min);
+        if !same {
+            put_number(out, self.max);
+            put_number(out, self.sum);
+        }
+        if shaped {
+            self.shape.write(out);
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let first = reader.next()?;
+        let (count, min) = (first >> 2, next_number(reader)?);
+        let (max, sum) = if first & SAME == 0 { (next_number(reader)?, next_number(reader)?) } else { (min, min * count as f64) };
+        let mut shape = Histogram::default();
+        if first & SHAPED != 0 {
+            shape.absorb(reader)?;
+        }
+        Some(Self { count, sum, min, max, shape })
+    }
+
+    /// As they were written first: every number whole.
+    fn read_long(reader: &mut Reader<'_>) -> Option<Self> {
+        let count = reader.next()?;
+        let [sum, min, max] = [number(reader)?, number(reader)?, number(reader)?];
+        let mut shape = Histogram::default();
+        shape.absorb(reader)?;
+        Some(Self { count, sum, min, max, shape })
     }
 
     fn value(&self, statistic: Statistic) -> Option<f64> {
@@ -116,6 +169,7 @@ impl Cell {
             Measure::PerMinute => (seconds > 0.0).then(|| rounded(self.count as f64 * 60.0 / seconds, Unit::Duration)),
             Measure::Errors => Some(self.errors as f64),
             Measure::ErrorRate => self.error_rate(),
+            Measure::Availability => self.error_rate().map(|rate| 1.0 - rate),
             Measure::Field(field, statistic) => self.field(field, statistic),
         }
     }
@@ -132,12 +186,8 @@ impl Cell {
             varint::put(&mut out, number);
         }
         for (id, values) in &self.fields {
-            out.push(*id);
-            varint::put(&mut out, values.count);
-            for number in [values.sum, values.min, values.max] {
-                out.extend_from_slice(&number.to_le_bytes());
-            }
-            values.shape.write(&mut out);
+            out.push(*id | SHORT);
+            values.write(&mut out);
         }
         out
     }
@@ -148,13 +198,36 @@ impl Cell {
         let mut cell = Self { count: reader.next()?, errors: reader.next()?, fields: Vec::new() };
         for _ in 0..reader.next()? {
             let id = reader.byte()?;
-            let count = reader.next()?;
-            let [sum, min, max] = [number(&mut reader)?, number(&mut reader)?, number(&mut reader)?];
-            let mut shape = Histogram::default();
-            shape.absorb(&mut reader)?;
-            cell.values_of(id).merge(&Values { count, sum, min, max, shape });
+            let values = if id & SHORT == 0 { Values::read_long(&mut reader)? } else { Values::read(&mut reader)? };
+            cell.values_of(id & !SHORT).merge(&values);
         }
         reader.rest().is_empty().then_some(cell)
+    }
+}
+
+/// Puts a number: a whole one or one of whole millionths in few bytes, any other in nine.
+fn put_number(out: &mut Vec<u8>, number: f64) {
+    let whole = |scale: f64| {
+        let scaled = (number * scale).round();
+        ((0.0..LARGEST_WHOLE).contains(&scaled) && scaled / scale == number).then_some(scaled as u64)
+    };
+    match (whole(1.0), whole(MILLIONTHS)) {
+        (Some(whole), _) => varint::put(out, (whole << 2) | WHOLE),
+        (None, Some(millionths)) => varint::put(out, (millionths << 2) | IN_MILLIONTHS),
+        (None, None) => {
+            varint::put(out, AS_IT_IS);
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+}
+
+fn next_number(reader: &mut Reader<'_>) -> Option<f64> {
+    let first = reader.next()?;
+    match first & 3 {
+        WHOLE => Some((first >> 2) as f64),
+        IN_MILLIONTHS => Some((first >> 2) as f64 / MILLIONTHS),
+        AS_IT_IS => number(reader),
+        _ => None,
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Pending {
     /// Requests that are worth keeping but too many.
     pub skipped: u64,
     requests: usize,
+    /// Whether an alert changed: told to people already, so it must not be told again by a perfmon that is started anew.
+    pub urgent: bool,
 }
 
 impl Pending {
@@ -67,6 +69,7 @@ impl Pending {
                 }
                 self.requests += 1;
             }
+            Record::Alert(_) => self.urgent = true,
             _ => {}
         }
         if let Ok(json) = serde_json::to_string(record) {

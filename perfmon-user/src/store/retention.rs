@@ -1,5 +1,5 @@
-//! What goes: cells and records beyond their age, and, when the file is larger than it may be, the oldest of the finest first, since
-//! they take the most room and tell the least. Series that nothing refers to go with them.
+//! What goes: cells and records beyond their age, and, when the file is larger than it may be, the oldest of what takes the most room: cells of
+//! one of the resolutions, or records. So a full file still has some of each. Series that nothing refers to go with them.
 use rusqlite::{Connection, params};
 
 use super::level::{Level, Retention};
@@ -42,30 +42,49 @@ pub fn used_bytes(db: &Connection) -> rusqlite::Result<u64> {
     Ok(((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?) as u64)
 }
 
+/// What takes room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Cells(Level),
+    Records,
+}
+
 /// Brings the file below its allowed size; says how many cells and records went.
 pub fn shrink(db: &mut Connection, max_bytes: u64) -> Result<u64, StoreError> {
-    if used_bytes(db)? <= max_bytes {
+    let mut used = used_bytes(db)?;
+    if used <= max_bytes {
         return Ok(0);
     }
+    let mut parts = parts(db)?;
     let mut removed = 0;
-    while used_bytes(db)? as f64 > max_bytes as f64 * ROOM {
+    while used as f64 > max_bytes as f64 * ROOM
+        && let Some((part, bytes)) = parts.iter_mut().max_by_key(|(_, bytes)| *bytes).filter(|(_, bytes)| *bytes > 0)
+    {
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut gone = oldest_records(&transaction)?;
-        for level in Level::ALL {
-            gone += oldest_cells(&transaction, level)?;
-            if gone > 0 {
-                break;
-            }
-        }
+        let gone = match part {
+            Part::Cells(level) => oldest_cells(&transaction, *level)?,
+            Part::Records => oldest_records(&transaction)?,
+        };
         transaction.commit()?;
-        if gone == 0 {
-            break;
-        }
-        removed += gone;
+        let left = used_bytes(db)?;
+        // A part that gave something may have more.
+        *bytes = if gone == 0 { 0 } else { bytes.saturating_sub(used.saturating_sub(left)).max(1) };
+        (used, removed) = (left, removed + gone);
     }
     // The file itself becomes smaller with the checkpoint.
     db.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")?;
     Ok(removed)
+}
+
+/// Bytes of each part. Reads all of the file, which is why it is asked only when something has to go.
+fn parts(db: &Connection) -> rusqlite::Result<Vec<(Part, u64)>> {
+    let sum = |query: &str, level: Option<u8>| db.query_row(query, rusqlite::params_from_iter(level), |row| row.get::<_, i64>(0));
+    let mut parts = vec![(Part::Records, sum("SELECT coalesce(sum(length(json) + 40), 0) FROM record", None)? as u64)];
+    for level in Level::ALL {
+        let bytes = sum("SELECT coalesce(sum(length(cell) + 15), 0) FROM rollup WHERE level = ?1", Some(level as u8))?;
+        parts.push((Part::Cells(level), bytes as u64));
+    }
+    Ok(parts)
 }
 
 fn oldest_records(db: &Connection) -> rusqlite::Result<u64> {

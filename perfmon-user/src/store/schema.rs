@@ -71,6 +71,8 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     make(path).map_err(|source| StoreError::File { path: path.into(), source })?;
     let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
+    // Before anything is changed in it.
+    refuse_newer(version(&db)?)?;
     db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     // The file stays whole when the host dies; a killed perfmon loses nothing that was committed.
@@ -89,13 +91,15 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
     let found = version(&db)?;
-    if found > MIGRATIONS.len() {
-        return Err(StoreError::Newer { found, known: MIGRATIONS.len() });
-    }
+    refuse_newer(found)?;
     if found < MIGRATIONS.len() {
         return Err(StoreError::Older);
     }
     Ok(db)
+}
+
+fn refuse_newer(found: usize) -> Result<(), StoreError> {
+    if found > MIGRATIONS.len() { Err(StoreError::Newer { found, known: MIGRATIONS.len() }) } else { Ok(()) }
 }
 
 fn make(path: &Path) -> io::Result<()> {
@@ -120,9 +124,6 @@ fn version(db: &Connection) -> rusqlite::Result<usize> {
 /// Brings the schema up to date, each version in a transaction of its own.
 pub fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
     let found = version(db)?;
-    if found > migrations.len() {
-        return Err(StoreError::Newer { found, known: migrations.len() });
-    }
     for (done, migration) in migrations.iter().enumerate().skip(found) {
         let step = db.transaction()?;
         step.execute_batch(migration)?;

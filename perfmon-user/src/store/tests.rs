@@ -178,6 +178,39 @@ fn a_cell_survives_its_bytes_and_garbage_is_refused() {
 }
 
 #[test]
+fn a_cell_takes_little_room() {
+    let of = |requests: u64| {
+        let mut cell = Cell::default();
+        scattered(3).take(requests as usize).for_each(|x| cell.add(Kind::Request, &request(DAY, "shop", "/", 5_000 + x % 2_000, 200)));
+        cell
+    };
+    let (few, many) = (of(10).to_bytes().len(), of(1_000).to_bytes().len());
+    assert!(few < 70 && many < 110, "{few} and {many} bytes");
+}
+
+#[test]
+fn a_cell_of_an_earlier_perfmon_is_read() {
+    let mut before = vec![2, 1, 1, 4, 2];
+    [150.0_f64, 50.0, 100.0].iter().for_each(|number| before.extend_from_slice(&number.to_le_bytes()));
+    Histogram::default().write(&mut before);
+    let cell = Cell::from_bytes(&before).unwrap();
+    let bytes = Field::named(Kind::Request, "request_bytes").unwrap();
+    let values = [Statistic::Count, Statistic::Sum, Statistic::Min, Statistic::Max].map(|statistic| cell.field(bytes, statistic));
+    assert_eq!((cell.count, cell.errors, values), (2, 1, [Some(2.0), Some(150.0), Some(50.0), Some(100.0)]));
+    assert_eq!(Cell::from_bytes(&cell.to_bytes()), Some(cell));
+}
+
+#[test]
+fn any_number_survives_a_cell() {
+    let field = Field::named(Kind::Llm, "cost_usd").unwrap();
+    for numbers in [vec![0.1, 0.2], vec![-3.5, 1e300], vec![0.000_000_15], vec![9.1e15, 0.0], vec![5e-324, 7.0], vec![-0.0, 0.0]] {
+        let mut cell = Cell::default();
+        numbers.iter().for_each(|number| cell.add_value(field, *number));
+        assert_eq!(Cell::from_bytes(&cell.to_bytes()), Some(cell), "{numbers:?}");
+    }
+}
+
+#[test]
 fn merged_rollups_are_what_the_records_would_have_given() {
     let (file, mut direct, mut shape) = (file(), Cell::default(), Histogram::default());
     let mut rollup = file.rollup();
@@ -316,7 +349,11 @@ fn the_oldest_goes_by_age_and_by_size() {
     let left = retention::used_bytes(rollup.connection()).unwrap();
     assert!(removed > 0 && left <= used / 3, "{removed} went, {left} of {used} bytes are left");
     assert!(fs::metadata(&file.path).unwrap().len() < used, "the file itself has shrunk");
-    // The newest is still there, hours tell of everything.
+    // Of everything the newest is still there, and hours tell of all of it.
+    for (count, least) in [("rollup WHERE level = 0", 40), ("rollup WHERE level = 1", 40), ("record", 40)] {
+        let left: i64 = rollup.connection().query_row(&format!("SELECT count(*) FROM {count}"), [], |row| row.get(0)).unwrap();
+        assert!(left >= least, "{left} in {count}");
+    }
     let newest = file.reader().history(&query("request.count", now - 60, now, 60)).unwrap();
     assert_eq!(values(&newest), [Some(40.0)]);
     assert_eq!(values(&file.reader().history(&query("request.count", DAY, DAY + 10_800, 10_800)).unwrap()), [Some(40.0 * 180.0)]);
@@ -348,8 +385,10 @@ fn an_older_schema_is_brought_up_to_date_and_a_newer_one_left_alone() {
     assert_eq!(file.reader().records("llm", WallTime(0), WallTime(u64::MAX), 9).unwrap().len(), 1);
     rollup.connection().pragma_update(None, "user_version", 99).unwrap();
     drop(rollup);
+    let before = fs::read(&file.path).unwrap();
     let newer = schema::open(&file.path).unwrap_err();
     assert!(matches!(newer, StoreError::Newer { found: 99, .. }) && !newer.is_damage());
+    assert!(fs::read(&file.path).unwrap() == before);
 }
 
 #[test]

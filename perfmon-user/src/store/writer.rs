@@ -1,5 +1,5 @@
-//! The thread that writes: collects what comes, puts it into the file about once a second, and looks after the file. A file that cannot be
-//! written is said once and tried again; a damaged one is moved aside and a new one begun. Capture never waits for any of it.
+//! The thread that writes: collects what comes, puts it into the file about once a second and alerts at once, and looks after the file. A
+//! file that cannot be written is said once and tried again; a damaged one is moved aside and a new one begun. Capture never waits for it.
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let now_ns = (self.options.now)().0;
-            if now_ns.abs_diff(self.times.flushed_ns) >= FLUSH_NS {
+            if self.pending.urgent || now_ns.abs_diff(self.times.flushed_ns) >= FLUSH_NS {
                 self.times.flushed_ns = now_ns;
                 self.flush(now_ns / 1_000_000_000);
             }

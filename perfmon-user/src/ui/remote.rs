@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::model::{Host, Model};
 use super::screen::{Shown, Source};
 use crate::aggregate::snapshot::Window;
+use crate::outbound;
 
 const EVERY: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -93,7 +94,7 @@ struct Target {
 
 impl Client {
     fn new(url: &str, token: Option<&str>) -> Self {
-        let agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build().into();
+        let agent = outbound::direct(TIMEOUT);
         Self { agent, url: url.trim_end_matches('/').into(), authorization: token.map(|token| format!("Bearer {token}")) }
     }
 
@@ -102,7 +103,11 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
-        request.call()?.body_mut().read_json()
+        let mut answer = request.call()?;
+        match answer.status() {
+            status if status.is_success() => answer.body_mut().read_json(),
+            status => Err(ureq::Error::StatusCode(status.as_u16())),
+        }
     }
 
     fn model(&self, window: Window) -> Result<Model, ureq::Error> {

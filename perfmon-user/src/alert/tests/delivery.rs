@@ -92,7 +92,7 @@ fn run(channels: Vec<Channel>, timeout: Duration) -> Running {
     let rules = Thresholds::default().rules().into_iter().map(hasty).collect();
     let counters = Arc::new(Counters::default());
     let patience = Patience { timeout, attempts: 3, pause: Duration::from_millis(5) };
-    let desk = Desk::new(&Settings { rules, channels, escalation: vec![] }, vec![], patience, counters.clone()).unwrap();
+    let desk = Desk::new(&Settings { rules, channels, escalation: vec![] }, vec![], patience, counters.clone());
     let (snapshots, judged) = watch::channel(Arc::new(Snapshot::default()));
     let (stop, stopped) = watch::channel(false);
     let published = Arc::new(Mutex::new(Vec::new()));

@@ -245,11 +245,11 @@ fn every_metric_reads_and_unknown_ones_are_refused() {
     assert!(names.len() > 20);
     for name in names {
         let metric = Metric::named(name).unwrap();
-        assert_eq!(metric.name, name);
+        assert_eq!(metric.name(), name);
         let readings = metric.read(&snapshot(CALM), Window::Hour, &Where::default());
         assert!(!readings.is_empty() || metric.source() == Source::Processes, "{name}");
     }
-    assert_eq!(Metric::named("response_time_p95").unwrap().name, "request.response_time_ms.p95");
+    assert_eq!(Metric::named("response_time_p95").unwrap().name(), "request.response_time_ms.p95");
 }
 
 #[test]

@@ -5,8 +5,6 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 
-use ureq::tls::RootCerts;
-
 use super::Clocks;
 use super::envelope::Envelope;
 use super::lane::{Figures, Lane, Next, Outcome};
@@ -60,8 +58,7 @@ impl Deliveries {
         counters: &Arc<Counters>,
         running: SyncSender<()>,
     ) -> io::Result<Self> {
-        let roots = super::post::roots(targets);
-        let lanes = targets.iter().map(|target| Shared::start(target, bound, clocks, &roots, counters.clone(), running.clone()));
+        let lanes = targets.iter().map(|target| Shared::start(target, bound, clocks, counters.clone(), running.clone()));
         lanes.collect::<io::Result<_>>().map(Self)
     }
 
@@ -106,13 +103,12 @@ impl Shared {
         target: &ExportTarget,
         bound: usize,
         clocks: Clocks,
-        roots: &RootCerts,
         counters: Arc<Counters>,
         running: SyncSender<()>,
     ) -> io::Result<Arc<Self>> {
         let state = State { lane: Lane::new(bound), closing: false, counted: (0, 0), overflowing: false };
         let shared = Arc::new(Self { target: target.clone(), state: Mutex::new(state), changed: Condvar::new(), counters });
-        let poster = Poster::new(target.clone(), roots);
+        let poster = Poster::new(target.clone());
         let lane = shared.clone();
         Builder::new().name(format!("export {}", target.signal.name())).spawn(move || {
             lane.deliver(&poster, clocks);

@@ -1,6 +1,5 @@
 //! One delivery over HTTP: headers, time-out, and what the answer means (OTLP 1.x, "OTLP/HTTP Response"). Redirects are not followed, since
 //! they would carry the token elsewhere; secrets that an answer repeats are cut out of it.
-use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
@@ -8,12 +7,12 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResp
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 use ureq::http::{HeaderMap, Response, StatusCode, header};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Error};
 
 use super::envelope::Envelope;
 use super::lane::Outcome;
 use crate::config::{ExportTarget, Signal};
+use crate::outbound;
 use crate::record::WallTime;
 
 /// Bytes of an answer that are read.
@@ -30,34 +29,10 @@ pub struct Poster {
     target: ExportTarget,
 }
 
-/// The certificates that this host trusts; read once for all receivers, and only when one of them needs them.
-pub fn roots(targets: &[ExportTarget]) -> RootCerts {
-    if targets.iter().all(|target| target.url.starts_with("http://")) {
-        return RootCerts::Specific(Arc::default());
-    }
-    // Whoever was first chose the same.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
-        tracing::error!("This host has no trusted certificates, so nothing can be sent over https; install ca-certificates.");
-    }
-    found.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
-}
-
 impl Poster {
     /// To a receiver.
-    pub fn new(target: ExportTarget, roots: &RootCerts) -> Self {
-        let tls = TlsConfig::builder().root_certs(roots.clone()).build();
-        let agent = Agent::config_builder()
-            .timeout_global(Some(target.timeout))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("perfmon/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
-            .build()
-            .into();
-        Self { agent, target }
+    pub fn new(target: ExportTarget) -> Self {
+        Self { agent: outbound::agent(&target.url, target.timeout), target }
     }
 
     /// Who it is.
@@ -173,7 +148,7 @@ mod tests {
         let headers = vec![("authorization".into(), Secret("Bearer hunter2".into())), ("x".into(), Secret("a".into()))];
         let (name, url, timeout) = ("otlp".into(), "http://localhost:1".into(), Duration::from_secs(1));
         let target = ExportTarget { name, signal: Signal::Logs, url, headers, timeout, gzip: true, check_url: None };
-        let poster = Poster::new(target, &roots(&[]));
+        let poster = Poster::new(target);
         assert_eq!(poster.without_secrets("no Bearer hunter2, not hunter2 at all"), "no …, not … at all");
         assert!(!format!("{poster:?}").contains("hunter2"));
     }

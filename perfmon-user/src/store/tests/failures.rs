@@ -135,3 +135,25 @@ fn a_full_disk_is_said_and_writing_goes_on_when_there_is_room() {
     let offered = CLOCK.load(Ordering::Relaxed) / SECOND - DAY;
     assert_eq!((count(&path), counters.store_dropped.get()), (offered, 0));
 }
+
+#[test]
+fn an_alert_is_written_at_once() {
+    clock!(CLOCK);
+    let file = file();
+    let (store, _) = store(&file.path, || WallTime(CLOCK.load(Ordering::Relaxed)));
+    until(&store, &CLOCK, |report| report.state == StoreState::Ok);
+    // From here on no time passes, so nothing else would write it.
+    let alert = serde_json::json!({
+        "time": "1970-01-01T00:00:01.000000000Z", "pid": 0, "comm": "", "service": "all", "container": null, "alert_id": "a", "rule": "own",
+        "type": "performance", "severity": "warning", "state": "firing", "message": "", "metric": "request.count", "scope": "all services",
+        "value": 1.0, "threshold": 0.0, "escalation_level": 0, "notified": [], "started_at": "1970-01-01T00:00:01.000000000Z",
+        "fired_at": null, "acknowledged_by": null, "resolved_by": null, "note": null,
+    });
+    store.offer(&Arc::new(vec![Record::Alert(Box::new(serde_json::from_value(alert).unwrap()))]));
+    let kept = || file.reader().records("alert", WallTime(0), WallTime(u64::MAX), 9).unwrap().len();
+    assert!((0..1_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        kept() == 1
+    }));
+    store.finish();
+}
