@@ -26,7 +26,7 @@ QUESTIONS = [
 ]
 APIS = [
     {"api": "chat", "model": "gpt-4o-mini", "stream": False},
-    {"api": "messages", "model": "claude-sonnet-4-5", "stream": False},
+    {"api": "messages", "model": "claude-sonnet-5", "stream": False},
     {"api": "chat", "model": "gpt-5-mini", "stream": True},
     {"api": "messages", "model": "claude-haiku-4-5", "stream": True},
     {"api": "responses", "model": "gpt-5", "stream": False},

@@ -18,13 +18,23 @@ const MEND: &str = "run `cargo xtask build-dashboard` and commit dashboard/dist 
 /// Installs what the build needs (from package-lock.json, into dashboard/node_modules), builds, writes the digest.
 pub fn run() -> Result<()> {
     let folder = folder();
-    println!("==> installing the page's build tools (npm ci)");
-    npm(&folder, &["ci"])?;
+    install_tools(&folder)?;
     println!("==> building the page (tsc, vite)");
     npm(&folder, &["run", "build"])?;
     fs::write(folder.join(DIGEST_FILE), digests(&folder)?).with_context(|| format!("cannot write {DIGEST_FILE}"))?;
     println!("==> dashboard/dist is up to date");
     Ok(())
+}
+
+/// Installs the page's tools when they are missing: the picture of the page is taken with one of them.
+pub fn tools() -> Result<()> {
+    let folder = folder();
+    if folder.join("node_modules/playwright-core").is_dir() { Ok(()) } else { install_tools(&folder) }
+}
+
+fn install_tools(folder: &Path) -> Result<()> {
+    println!("==> installing the page's build tools (npm ci)");
+    npm(folder, &["ci"])
 }
 
 /// Fails, saying what to do, when the committed page is not the one that its sources give. Needs no Node.js.

@@ -37,6 +37,12 @@ pub fn everything() -> Result<()> {
     python()
 }
 
+/// What the demo needs: Python with its environment, openssl for a certificate.
+pub fn demo() -> Result<()> {
+    packages(&[("python3", "python3"), ("openssl", "openssl")])?;
+    python()
+}
+
 /// Installs the packages of those programs that are missing.
 pub fn packages(programs: &[(&str, &str)]) -> Result<()> {
     let mut missing: Vec<&str> =

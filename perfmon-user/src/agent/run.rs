@@ -1,6 +1,7 @@
 //! One agent run: its calls and tools added up, and its record at the end.
 use std::sync::Arc;
 
+use crate::llm::price::round;
 use crate::llm::{CallDetail, ToolResult};
 use crate::record::{Agent, Llm, Millis, Origin, Tool, WallTime};
 
@@ -36,7 +37,7 @@ impl Sums {
         let sum = |into: &mut Option<u64>, value: Option<u64>| *into = value.map(|value| into.unwrap_or(0) + value).or(*into);
         sum(&mut self.input_tokens, record.input_tokens);
         sum(&mut self.output_tokens, record.output_tokens);
-        self.cost_usd = record.cost_usd.map(|cost| self.cost_usd.unwrap_or(0.0) + cost).or(self.cost_usd);
+        self.cost_usd = record.cost_usd.map(|cost| round(self.cost_usd.unwrap_or(0.0) + cost)).or(self.cost_usd);
     }
 
     pub(super) fn tokens(&self) -> Option<u64> {
