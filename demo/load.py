@@ -41,7 +41,10 @@ class Load:
 
     async def request(self, method, path, template, **options):
         self.started = self.started or time.time()
-        answer = await self.client.request(method, path, **options)
+        try:
+            answer = await self.client.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise SystemExit(f"{method} {path}: {type(error).__name__} {error}") from None
         self.counts[f"{method} {template} {answer.status_code}"] += 1
         return answer
 
@@ -51,6 +54,11 @@ class Load:
         answer.raise_for_status()
         told = answer.json()
         self.runs.append(question | {"tools": told["tools"], "calls": told["calls"]})
+
+    async def burst(self, size):
+        """The same question so many times at once, for each SDK."""
+        for number in range(len(APIS)):
+            await asyncio.gather(*(self.ask(number) for _ in range(size)))
 
     async def round(self, number, pause):
         asks = asyncio.create_task(self.ask(number))
@@ -85,6 +93,8 @@ async def run(args):
                     break
                 await load.round(number, args.pause_ms / 1_000)
 
+        if args.burst:
+            await load.burst(args.burst)
         await asyncio.gather(*(customer() for _ in range(args.customers)))
     log = {"started": load.started, "ended": time.time(), "counts": dict(sorted(load.counts.items())), "runs": load.runs}
     if args.log:
@@ -98,6 +108,7 @@ def main():
     parser.add_argument("--certificate", required=True)
     parser.add_argument("--log", help="JSON file for what was done")
     parser.add_argument("--rounds", type=int, help="stop after so many (default: when told to)")
+    parser.add_argument("--burst", type=int, help="first ask the same question so many times at once, for each SDK")
     parser.add_argument("--customers", type=int, default=4, help="rounds under way at once")
     parser.add_argument("--pause-ms", type=int, default=100, help="between two requests of a customer")
     asyncio.run(run(parser.parse_args()))

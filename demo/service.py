@@ -11,7 +11,6 @@ import os
 import pathlib
 import sqlite3
 import subprocess
-import tempfile
 
 import uvicorn
 from anthropic import AsyncAnthropic
@@ -28,7 +27,7 @@ TOOLS = {
 }
 
 app = FastAPI()
-base = tempfile.mkdtemp(prefix="perfmon-demo-shop-")
+base = ""  # folder of the database, set by main
 asked = 0
 
 
