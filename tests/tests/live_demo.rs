@@ -190,13 +190,12 @@ fn resources(perfmon: &Perfmon, demo: &Demo, before: &Usage) -> Result<()> {
     let row = rows.iter().find(|row| count(row, "/pid").ok() == Some(u64::from(demo.pid()))).context("the shop is not among the processes")?;
     let memory = count(row, "/memory_rss_bytes")? as f64;
     assert!((memory / now.rss_bytes as f64 - 1.0).abs() < 0.03, "{memory} bytes, /proc says {}", now.rss_bytes);
-    let mut cpu_ms = 0.0;
-    for sample in items(perfmon, "/api/v1/records?kind=process&limit=1000")? {
-        // The first sample has no interval.
-        if count(&sample, "/pid")? == u64::from(demo.pid()) && number(&sample, "/interval_ms")? > 0.0 {
-            cpu_ms += number(&sample, "/cpu_percent")? / 100.0 * number(&sample, "/interval_ms")?;
-        }
-    }
+    let samples = items(perfmon, "/api/v1/records?kind=process&limit=1000")?;
+    let mut samples: Vec<&Value> = samples.iter().filter(|sample| sample["pid"] == demo.pid()).collect();
+    let first = samples.pop().context("the shop has no sample")?;
+    assert_eq!(first["cpu_percent"], Value::Null, "the first sample has nothing to compare with: {first}");
+    let used_ms = |sample: &&Value| Ok(number(sample, "/cpu_percent")? / 100.0 * number(sample, "/interval_ms")?);
+    let cpu_ms: f64 = samples.iter().map(used_ms).sum::<Result<f64>>()?;
     let expected = (now.cpu_ms - before.cpu_ms) as f64;
     println!("CPU: {cpu_ms:.0} ms, by /proc {expected} ms; memory: {memory} bytes, by /proc {}", now.rss_bytes);
     assert!((cpu_ms - expected).abs() < 60.0 + expected * 0.05, "{cpu_ms} ms of CPU, /proc says {expected}");
