@@ -204,7 +204,10 @@ mod tests {
     #[test]
     fn decimal_numbers_are_read_exactly() {
         let read = |number: &str| pico_dollars(number).unwrap();
-        assert_eq!([read("0.0016610"), read("3.65E-5"), read("2"), read("0.0000000000010")], [1_661_000_000, 36_500_000, 2_000_000_000_000, 1]);
+        assert_eq!(
+            [read("0.0016610"), read("3.65E-5"), read("2"), read("0.0000000000010")],
+            [1_661_000_000, 36_500_000, 2_000_000_000_000, 1]
+        );
         assert!(pico_dollars("1E-13").is_err() && pico_dollars("x").is_err());
     }
 }

@@ -107,8 +107,11 @@ fn models(perfmon: &Perfmon, log: &Log, ledger: &[Value]) -> Result<()> {
     let rows = items(perfmon, "/api/v1/llm?window=5m")?;
     let mut shown = BTreeMap::new();
     for row in &rows {
-        let tokens =
-            Tokens { input: count(row, "/input_tokens")?, output: count(row, "/output_tokens")?, cached: count(row, "/cache_read_tokens")? };
+        let tokens = Tokens {
+            input: count(row, "/input_tokens")?,
+            output: count(row, "/output_tokens")?,
+            cached: count(row, "/cache_read_tokens")?,
+        };
         let cost = (number(row, "/cost_usd")? * 1e12).round() as u64;
         assert_eq!(number(row, "/cost_usd")?, cost as f64 / 1e12, "digits that no price has: {row}");
         shown.insert(text(row, "/request_model")?, (count(row, "/calls")?, count(row, "/errors")?, tokens, cost));
@@ -120,19 +123,27 @@ fn models(perfmon: &Perfmon, log: &Log, ledger: &[Value]) -> Result<()> {
 
 /// Tokens and cost of each single call.
 fn each_call(perfmon: &Perfmon, calls: &[Call], costs: &[u64]) -> Result<()> {
-    let mut expected: Vec<_> = calls.iter().zip(costs).map(|(call, cost)| (call.api.clone(), call.model.clone(), call.tokens(), *cost)).collect();
+    let mut expected: Vec<_> =
+        calls.iter().zip(costs).map(|(call, cost)| (call.api.clone(), call.model.clone(), call.tokens(), *cost)).collect();
     let mut shown = Vec::new();
     for call in items(perfmon, "/api/v1/records?kind=llm&limit=1000")? {
         if count(&call, "/status_code")? != 200 {
             assert!(call.pointer("/error_type").is_some_and(Value::is_string) && call.pointer("/cost_usd") == Some(&Value::Null), "{call}");
             continue;
         }
-        let tokens =
-            Tokens { input: count(&call, "/input_tokens")?, output: count(&call, "/output_tokens")?, cached: count(&call, "/cache_read_tokens")? };
+        let tokens = Tokens {
+            input: count(&call, "/input_tokens")?,
+            output: count(&call, "/output_tokens")?,
+            cached: count(&call, "/cache_read_tokens")?,
+        };
         let cost = number(&call, "/cost_usd")?;
         assert_eq!(cost, (cost * 1e12).round() / 1e12, "digits that no price has: {call}");
         shown.push((text(&call, "/api")?, text(&call, "/response_model")?, tokens, (cost * 1e12).round() as u64));
-        assert_eq!(call.pointer("/time_to_first_token_ms").is_some_and(Value::is_number), call.pointer("/stream") == Some(&true.into()), "{call}");
+        assert_eq!(
+            call.pointer("/time_to_first_token_ms").is_some_and(Value::is_number),
+            call.pointer("/stream") == Some(&true.into()),
+            "{call}"
+        );
     }
     expected.sort();
     shown.sort();
@@ -145,7 +156,8 @@ fn agents(perfmon: &Perfmon, log: &Log, ledger: &[Value]) -> Result<()> {
     let tools: u64 = log.runs.iter().map(|run| run.tools).sum();
     let rows = items(perfmon, "/api/v1/agents?window=5m")?;
     let [row] = &rows[..] else { anyhow::bail!("one agent is at work, not {rows:?}") };
-    let told = [count(row, "/count")?, count(row, "/errors")?, count(row, "/abandoned")?, count(row, "/llm_calls")?, count(row, "/tools_called")?];
+    let told =
+        [count(row, "/count")?, count(row, "/errors")?, count(row, "/abandoned")?, count(row, "/llm_calls")?, count(row, "/tools_called")?];
     assert_eq!(told, [log.runs.len() as u64, 0, 0, ledger.len() as u64, tools], "{row}");
 
     let rows = items(perfmon, "/api/v1/tools?window=5m")?;
@@ -187,7 +199,8 @@ fn resources(perfmon: &Perfmon, demo: &Demo, before: &Usage) -> Result<()> {
     std::thread::sleep(std::time::Duration::from_millis(1_500)); // the sample after the last request
     let now = Usage::of(demo.pid())?;
     let rows = items(perfmon, "/api/v1/processes")?;
-    let row = rows.iter().find(|row| count(row, "/pid").ok() == Some(u64::from(demo.pid()))).context("the shop is not among the processes")?;
+    let row =
+        rows.iter().find(|row| count(row, "/pid").ok() == Some(u64::from(demo.pid()))).context("the shop is not among the processes")?;
     let memory = count(row, "/memory_rss_bytes")? as f64;
     assert!((memory / now.rss_bytes as f64 - 1.0).abs() < 0.03, "{memory} bytes, /proc says {}", now.rss_bytes);
     let samples = items(perfmon, "/api/v1/records?kind=process&limit=1000")?;

@@ -8,6 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
+use crate::install;
+use crate::shell::{self, say};
+
 /// What the built files depend on, files and folders.
 const SOURCES: [&str; 8] =
     [".npmrc", "index.html", "package-lock.json", "package.json", "public", "src", "tsconfig.json", "vite.config.ts"];
@@ -18,23 +21,12 @@ const MEND: &str = "run `cargo xtask build-dashboard` and commit dashboard/dist 
 /// Installs what the build needs (from package-lock.json, into dashboard/node_modules), builds, writes the digest.
 pub fn run() -> Result<()> {
     let folder = folder();
-    install_tools(&folder)?;
-    println!("==> building the page (tsc, vite)");
-    npm(&folder, &["run", "build"])?;
+    install::page_tools()?;
+    say("building the page (tsc, vite)");
+    npm(&["run", "build"])?;
     fs::write(folder.join(DIGEST_FILE), digests(&folder)?).with_context(|| format!("cannot write {DIGEST_FILE}"))?;
-    println!("==> dashboard/dist is up to date");
+    say("dashboard/dist is up to date");
     Ok(())
-}
-
-/// Installs the page's tools when they are missing: the picture of the page is taken with one of them.
-pub fn tools() -> Result<()> {
-    let folder = folder();
-    if folder.join("node_modules/playwright-core").is_dir() { Ok(()) } else { install_tools(&folder) }
-}
-
-fn install_tools(folder: &Path) -> Result<()> {
-    println!("==> installing the page's build tools (npm ci)");
-    npm(folder, &["ci"])
 }
 
 /// Fails, saying what to do, when the committed page is not the one that its sources give. Needs no Node.js.
@@ -58,13 +50,14 @@ fn compare(written: &str, now: &str) -> Result<()> {
     Ok(())
 }
 
-fn folder() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask).join("dashboard")
+/// Where the page's sources are.
+pub fn folder() -> PathBuf {
+    shell::root().join("dashboard")
 }
 
-fn npm(folder: &Path, arguments: &[&str]) -> Result<()> {
-    let status = Command::new("npm").current_dir(folder).args(arguments).status();
+/// Runs npm on them to its end.
+pub fn npm(arguments: &[&str]) -> Result<()> {
+    let status = Command::new("npm").current_dir(folder()).args(arguments).status();
     let status = status.context("cannot start npm; install Node.js 20.19 or newer (Debian: apt-get install nodejs npm)")?;
     if !status.success() {
         bail!("npm {} ended with {status}", arguments.join(" "));

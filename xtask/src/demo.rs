@@ -11,9 +11,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::clock::Stopwatch;
+use crate::install;
 use crate::process::Program;
 use crate::shell::{self, as_root, command, execute, say};
-use crate::{build_dashboard, install};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask demo
@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
     /// Customers at once
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 2)]
     customers: u32,
     /// How uvicorn reads HTTP: auto, h11, httptools
     #[arg(long, default_value = "auto", value_parser = ["auto", "h11", "httptools"])]
@@ -59,11 +59,7 @@ pub fn run(args: &Args) -> Result<()> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
-    install::demo()?;
-    if args.screenshot.is_some() {
-        install::packages(&[("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")])?;
-        build_dashboard::tools()?;
-    }
+    install::demo(args.screenshot.is_some())?;
     let perfmon = args.perfmon.clone().map_or_else(shell::build_perfmon, Ok)?;
     let folder = Folder::new()?;
     let listen = address(args.listen)?;
@@ -130,13 +126,19 @@ impl Stage {
 /// The default thresholds, but for one that is low enough to be crossed here.
 fn configuration(folder: &Path) -> Result<PathBuf> {
     let file = folder.join("perfmon.toml");
-    std::fs::write(&file, "[alerts.thresholds]\nresponse_time_p95_ms = 400\n").with_context(|| format!("cannot write {}", file.display()))?;
+    std::fs::write(&file, "[alerts.thresholds]\nresponse_time_p95_ms = 300\n")
+        .with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
 }
 
 fn tell(listen: SocketAddr, stage: &Stage, args: &Args) {
     let url = format!("http://{listen}");
-    say(format_args!("a shop serves HTTPS on port {} with {} customers; perfmon watches it (pid {})", stage.shop, args.customers, stage.service.pid()));
+    say(format_args!(
+        "a shop serves HTTPS on port {} with {} customers; perfmon watches it (pid {})",
+        stage.shop,
+        args.customers,
+        stage.service.pid()
+    ));
     println!();
     println!("    {url}/");
     println!();
@@ -145,7 +147,7 @@ fn tell(listen: SocketAddr, stage: &Stage, args: &Args) {
     println!("    endpoints    POST /ask and GET /reports/sales take most of the time, GET /products/{{id}} is one row");
     println!("    models       the agent in POST /ask asks five models through two SDKs: tokens, cost, first token");
     println!("    agents       runs with their tools; order_status fails whenever a customer asks for a lost parcel");
-    println!("    alerts       response_time_p95 fires within a minute or two: the demo sets its threshold to 400 ms");
+    println!("    alerts       response_time_p95 fires within a minute or two: the demo sets its threshold to 300 ms");
     println!("  The same as JSON:");
     println!("    curl {url}/health/performance");
     println!("    curl '{url}/api/v1/llm?window=1m'");

