@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: a small real service under load with perfmon on it, for whoever wants to see it work. Installs what is missing,
 //! builds as the calling user, starts the scripted model server, the service, its customers and perfmon (`demo/`; perfmon as root), prints
 //! the address, and ends all of them by their process ids. Everything it writes stands in a temporary folder that goes at the end.
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -105,7 +106,7 @@ impl Stage {
         run.args(["run", "--ui", "none", "--listen", &listen.to_string(), "--pid", &service.pid().to_string(), "--db"]);
         run.arg(folder.join("perfmon.db")).arg("--config").arg(configuration(folder)?);
         let mut perfmon = Program::start("perfmon", &mut run, folder)?;
-        listens(&mut perfmon, listen.port())?;
+        wait(&mut perfmon, "perfmon is not ready", || is_ready(listen))?;
         let mut load = script("load.py");
         load.args(["--url", &format!("https://127.0.0.1:{shop}"), "--customers", &args.customers.to_string(), "--certificate"]);
         let load = Program::start("load", load.arg(folder.join("cert.pem")).arg("--log").arg(folder.join("load.json")), folder)?;
@@ -173,10 +174,28 @@ fn script(name: &str) -> Command {
 }
 
 fn listens(program: &mut Program, port: u16) -> Result<()> {
+    wait(program, &format!("nothing listens on port {port}"), || TcpStream::connect(("127.0.0.1", port)).is_ok())
+}
+
+/// Whether perfmon says that its probes are attached and data flows.
+fn is_ready(perfmon: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut socket = TcpStream::connect(perfmon)?;
+        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(socket, "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// Waits up to 30 s; an error, with what the program printed, when it is not done then or the program has ended.
+fn wait(program: &mut Program, otherwise: &str, done: impl Fn() -> bool) -> Result<()> {
     let watch = Stopwatch::start();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+    while !done() {
         program.check()?;
-        ensure!(watch.elapsed() < Duration::from_secs(30), "nothing listens on port {port} after 30 s:\n{}", program.log());
+        ensure!(watch.elapsed() < Duration::from_secs(30), "{otherwise} after 30 s:\n{}", program.log());
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
@@ -204,7 +223,7 @@ fn free_port() -> Result<u16> {
 /// `60s`, `5m`, `1h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no time; write it like 60s, 5m or 1h");
-    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let factor = match unit {
         "s" => 1,
         "m" => 60,
