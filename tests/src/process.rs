@@ -66,6 +66,28 @@ impl Drop for Running {
     }
 }
 
+/// What /proc tells of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time of all its threads, user and system (ticks of 10 ms).
+    pub cpu_ms: u64,
+    /// Resident memory.
+    pub rss_bytes: u64,
+}
+
+impl Usage {
+    /// Of this process now.
+    pub fn of(pid: u32) -> Result<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
+        let (_, rest) = stat.rsplit_once(')').context("no name in /proc/PID/stat")?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).context("/proc/PID/stat is short")?.parse::<u64>().context("no ticks");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(|rest| rest.split_whitespace().next());
+        Ok(Self { cpu_ms: (ticks(11)? + ticks(12)?) * 10, rss_bytes: rss.context("no VmRSS in /proc/PID/status")?.parse::<u64>()? * 1_024 })
+    }
+}
+
 /// Sends a signal (`INT`, `KILL`, …) to a process, as root where that is needed.
 pub fn signal(pid: u32, name: &str) -> Result<()> {
     let own = std::fs::metadata(format!("/proc/{pid}")).is_ok_and(|process| {

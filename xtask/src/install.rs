@@ -42,6 +42,16 @@ pub fn everything() -> Result<()> {
     python()
 }
 
+/// What the demo needs: Python with its environment, openssl for a certificate; for a picture of the page the page's tools and a browser.
+pub fn demo(with_picture: bool) -> Result<()> {
+    packages(&[("python3", "python3"), ("openssl", "openssl")])?;
+    if with_picture {
+        packages(&[("node", "nodejs"), ("npm", "npm"), ("chromium", "chromium")])?;
+        page_tools()?;
+    }
+    python()
+}
+
 /// Installs the packages of those programs that are missing.
 pub fn packages(programs: &[(&str, &str)]) -> Result<()> {
     let mut missing: Vec<&str> =

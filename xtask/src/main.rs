@@ -6,8 +6,10 @@ mod build_dashboard;
 mod build_ebpf;
 mod capture;
 mod clock;
+mod demo;
 mod install;
 mod lint;
+mod process;
 mod run;
 mod shell;
 mod test;
@@ -27,6 +29,8 @@ struct Args {
 enum Task {
     /// Build perfmon and watch this machine (all arguments go to `perfmon run`)
     Run(run::Args),
+    /// Watch a small real service under load: a shop over TLS with an agent that asks models
+    Demo(demo::Args),
     /// Install what the tests need, then lint, rebuild the kernel object, run unit, replay and live tests
     Test(test::Args),
     /// Formatting, clippy, licences and sources of dependencies
@@ -45,6 +49,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Run(args) => run::run(&args),
+        Task::Demo(args) => demo::run(&args),
         Task::Test(args) => return finish(test::run(&args)),
         Task::Lint(args) => lint::run(&args),
         Task::BuildEbpf => build_ebpf::run(),

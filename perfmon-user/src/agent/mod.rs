@@ -5,6 +5,7 @@
 mod conversation;
 mod name;
 mod run;
+mod serving;
 mod work;
 
 use std::collections::HashMap;
@@ -15,9 +16,10 @@ use crate::record::{Llm, Origin, Record, Request, Side, WallTime};
 
 use conversation::Conversation;
 use run::{End, Run};
-use work::{Inbound, Work};
+use serving::{Serving, Settled};
+use work::Work;
 
-pub use work::InboundKey;
+pub use serving::{Inbound, InboundKey, kind};
 
 /// Caps, from `limits`, and times.
 #[derive(Clone, Copy, Debug)]
@@ -73,14 +75,14 @@ struct Process {
 pub struct AgentTracker {
     options: Options,
     processes: HashMap<u32, Process>,
-    inbound: HashMap<u32, Vec<Inbound>>,
+    serving: HashMap<u32, Serving>,
     counts: Counts,
 }
 
 impl AgentTracker {
     /// Nothing seen yet.
     pub fn new(options: Options) -> Self {
-        Self { options, processes: HashMap::new(), inbound: HashMap::new(), counts: Counts::default() }
+        Self { options, processes: HashMap::new(), serving: HashMap::new(), counts: Counts::default() }
     }
 
     /// What was lost so far.
@@ -89,34 +91,20 @@ impl AgentTracker {
     }
 
     /// A process began to read a request.
-    pub fn on_inbound(&mut self, pid: u32, key: InboundKey, thread: u32, start_ns: u64) {
-        let requests = self.inbound.entry(pid).or_default();
-        if requests.len() >= self.options.inbound {
-            requests.remove(0);
-            self.counts.inbound_evicted += 1;
-        }
-        requests.push(Inbound { key, thread, start_ns, work: Work::default() });
+    pub fn on_inbound(&mut self, pid: u32, inbound: Inbound) {
+        let has_room = self.serving.entry(pid).or_default().begin(inbound, self.options.inbound);
+        self.counts.inbound_evicted += u64::from(!has_room);
     }
 
-    /// A request that a process served ended, with this record. Runs that waited are over when it failed.
-    pub fn on_inbound_end(&mut self, key: InboundKey, request: &Request, end_ns: u64) -> Vec<Record> {
+    /// A request that a process served ended, with this record. What it led to is told by [`Self::tick`] a moment later.
+    pub fn on_inbound_end(&mut self, key: InboundKey, request: &Request, end_ns: u64) {
         let pid = request.origin.pid;
-        let Some(requests) = self.inbound.get_mut(&pid) else { return Vec::new() };
-        let Some(at) = requests.iter().position(|inbound| inbound.key == key) else { return Vec::new() };
-        let inbound = requests.remove(at);
-        if requests.is_empty() {
-            self.inbound.remove(&pid);
+        let Some(serving) = self.serving.get_mut(&pid) else { return };
+        let has_room = serving.end(key, request, end_ns, self.options.inbound);
+        self.counts.inbound_evicted += u64::from(!has_room);
+        if serving.inbound() == 0 && !self.processes.contains_key(&pid) {
+            self.serving.remove(&pid);
         }
-        let mut records = Vec::new();
-        if inbound.work.llm_calls == 0 {
-            return records;
-        }
-        if let (true, Some(process)) = (request.is_error(), self.processes.get_mut(&pid)) {
-            let kind: Arc<str> = request.status_code.map_or_else(|| "request_failed".into(), |status| status.to_string().into());
-            process.end_runs(&mut records, |run| (run.inbound == Some(key)).then(|| End::Error(Arc::clone(&kind))));
-        }
-        records.push(Record::Workflow(Box::new(work::of_request(request, &inbound.work, end_ns, inbound.start_ns))));
-        records
     }
 
     /// A model call ended. Sets conversation, run and agent on its record, which is to be published after the records returned here.
@@ -130,19 +118,19 @@ impl AgentTracker {
         let pid = record.origin.pid;
         let process = self.processes.entry(pid).or_insert_with(|| Process::new(record, detail));
         process.last_ns = process.last_ns.max(detail.end_ns);
-        let inbound = self.inbound.get_mut(&pid);
-        let is_bound = |key| process.conversations.iter().any(|c| c.run.as_ref().is_some_and(|run| run.inbound == Some(key)));
-        let free = inbound.as_ref().and_then(|all| work::serving(all, detail.thread, detail.start_ns, is_bound));
+        let serving = self.serving.entry(pid).or_default();
         if record.api == "embeddings" {
-            work_of(process, inbound, free).call(record);
-            return records;
+            serving.call(record, detail, false);
+        } else {
+            let at = process.conversation(record, detail, &self.options, &mut self.counts, &mut records);
+            let step = process.step(at, record, detail, wall, &mut records);
+            let work = serving.call(record, detail, step.is_open);
+            work.agents += u64::from(step.began);
+            work.tools += step.tools;
         }
-        let at = process.conversation(record, detail, &self.options, &mut self.counts, &mut records);
-        let step = process.step(at, record, detail, free, wall, &mut records);
-        let work = work_of(process, inbound, step.inbound);
-        work.call(record);
-        work.agents += u64::from(step.began);
-        work.tools += step.tools;
+        if let Some(work) = serving.overflow(self.options.conversations) {
+            process.work.add(work);
+        }
         records
     }
 
@@ -157,14 +145,23 @@ impl AgentTracker {
                 (idle_ns > most).then(|| run.left())
             });
         }
+        for (pid, serving) in &mut self.serving {
+            let Some(process) = self.processes.get_mut(pid) else { continue };
+            process.settled(serving.settle(Some(now_ns)), &mut records);
+            process.work.add(serving.left(Some(now_ns), options.idle_ns));
+        }
         records
     }
 
     /// A process ended, after its exchanges: its runs end with it, and its work is a workflow when no inbound request's was.
     pub fn on_exit(&mut self, exit: &ProcessEnd, wall: impl Fn(u64) -> WallTime) -> Vec<Record> {
-        self.inbound.remove(&exit.pid);
         let mut records = Vec::new();
+        let serving = self.serving.remove(&exit.pid);
         let Some(mut process) = self.processes.remove(&exit.pid) else { return records };
+        if let Some(mut serving) = serving {
+            process.settled(serving.settle(None), &mut records);
+            process.work.add(serving.left(None, 0));
+        }
         process.end_runs(&mut records, |run| {
             Some(match run.left() {
                 End::Abandoned(None) if exit.has_failed => End::Error("exit".into()),
@@ -188,26 +185,18 @@ impl AgentTracker {
         }
         let Some((&idle, _)) = self.processes.iter().min_by_key(|(pid, process)| (process.last_ns, **pid)) else { return };
         if let Some(mut process) = self.processes.remove(&idle) {
+            if let Some(mut serving) = self.serving.remove(&idle) {
+                process.settled(serving.settle(None), records);
+            }
             process.end_runs(records, |run| Some(run.left()));
             self.counts.processes_evicted += 1;
         }
     }
 }
 
-/// Where a call's work counts.
-fn work_of<'a>(process: &'a mut Process, inbound: Option<&'a mut Vec<Inbound>>, key: Option<InboundKey>) -> &'a mut Work {
-    match key.and_then(|key| inbound?.iter_mut().find(|request| request.key == key)) {
-        Some(request) => {
-            process.serves = true;
-            &mut request.work
-        }
-        None => &mut process.work,
-    }
-}
-
 /// What a call did to its run.
 struct Step {
-    inbound: Option<InboundKey>,
+    is_open: bool,
     began: bool,
     tools: u64,
 }
@@ -257,7 +246,6 @@ impl Process {
         at: usize,
         record: &mut Llm,
         detail: &CallDetail,
-        inbound: Option<InboundKey>,
         wall: impl Fn(u64) -> WallTime,
         records: &mut Vec<Record>,
     ) -> Step {
@@ -272,20 +260,33 @@ impl Process {
         let began = conversation.run.is_none() && is_agents(record, detail);
         if began {
             let agent_type = name::agent_type(detail.user_agent.as_deref(), &record.origin);
-            conversation.run = Some(Run::new(made_id("run", record), agent_type, inbound, record, detail));
+            conversation.run = Some(Run::new(made_id("run", record), agent_type, record, detail));
         }
         conversation.update(detail, record.error_type.is_some());
-        let Some(run) = &mut conversation.run else { return Step { inbound, began, tools: 0 } };
+        let Some(run) = &mut conversation.run else { return Step { is_open: false, began, tools: 0 } };
         (record.agent_type, record.agent_run_id) = (run.agent_type.clone(), Some(Arc::clone(&run.id)));
         let tools = run.tool_results(detail, wall(run.end_ns()));
-        let step = Step { inbound: run.inbound, began, tools: tools.len() as u64 };
+        let mut step = Step { is_open: true, began, tools: tools.len() as u64 };
         records.extend(tools.into_iter().map(|tool| Record::Tool(Box::new(tool))));
         if let Some(end) = run.call(record, detail)
             && let Some(run) = conversation.run.take()
         {
+            step.is_open = false;
             records.push(Record::Agent(Box::new(run.record(end, Some(Arc::clone(&conversation.id))))));
         }
         step
+    }
+
+    /// Tells of requests with their work. A run that waits for something when its request has failed is over too.
+    fn settled(&mut self, settled: Vec<Settled>, records: &mut Vec<Record>) {
+        for Settled { request, start_ns, end_ns, work, open_runs } in settled {
+            self.serves = true;
+            if request.is_error() {
+                let kind: Arc<str> = request.status_code.map_or_else(|| "request_failed".into(), |status| status.to_string().into());
+                self.end_runs(records, |run| open_runs.contains(&run.id).then(|| End::Error(Arc::clone(&kind))));
+            }
+            records.push(Record::Workflow(Box::new(work::of_request(&request, &work, end_ns, start_ns))));
+        }
     }
 
     /// Ends the runs for which `ends` gives an end.

@@ -1,10 +1,9 @@
 //! One agent run: its calls and tools added up, and its record at the end.
 use std::sync::Arc;
 
+use crate::llm::price::round;
 use crate::llm::{CallDetail, ToolResult};
 use crate::record::{Agent, Llm, Millis, Origin, Tool, WallTime};
-
-use super::work::InboundKey;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +32,15 @@ pub(super) struct Sums {
 
 impl Sums {
     pub(super) fn add(&mut self, record: &Llm) {
+        let Llm { input_tokens, output_tokens, cost_usd, .. } = *record;
+        self.add_sums(&Self { input_tokens, output_tokens, cost_usd });
+    }
+
+    pub(super) fn add_sums(&mut self, other: &Self) {
         let sum = |into: &mut Option<u64>, value: Option<u64>| *into = value.map(|value| into.unwrap_or(0) + value).or(*into);
-        sum(&mut self.input_tokens, record.input_tokens);
-        sum(&mut self.output_tokens, record.output_tokens);
-        self.cost_usd = record.cost_usd.map(|cost| self.cost_usd.unwrap_or(0.0) + cost).or(self.cost_usd);
+        sum(&mut self.input_tokens, other.input_tokens);
+        sum(&mut self.output_tokens, other.output_tokens);
+        self.cost_usd = other.cost_usd.map(|cost| round(self.cost_usd.unwrap_or(0.0) + cost)).or(self.cost_usd);
     }
 
     pub(super) fn tokens(&self) -> Option<u64> {
@@ -51,8 +55,6 @@ impl Sums {
 pub(super) struct Run {
     pub(super) id: Arc<str>,
     pub(super) agent_type: Option<Arc<str>>,
-    /// The inbound request that it serves.
-    pub(super) inbound: Option<InboundKey>,
     origin: Arc<Origin>,
     time: WallTime,
     start_ns: u64,
@@ -70,11 +72,10 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(id: Arc<str>, agent_type: Option<Arc<str>>, inbound: Option<InboundKey>, record: &Llm, detail: &CallDetail) -> Self {
+    pub(super) fn new(id: Arc<str>, agent_type: Option<Arc<str>>, record: &Llm, detail: &CallDetail) -> Self {
         Self {
             id,
             agent_type,
-            inbound,
             origin: Arc::clone(&record.origin),
             time: record.time,
             start_ns: detail.start_ns,

@@ -62,11 +62,18 @@ impl World {
         self.keep(records);
     }
 
+    fn begin(&mut self, key: InboundKey, ms: u64, path: &str) {
+        self.tracker.on_inbound(77, Inbound { kind: kind("GET", path), ..inbound(key, 42, ms * MS) });
+    }
+
     fn inbound_end(&mut self, key: InboundKey, ms: u64, status: u16) {
         let request = request(ms, status);
-        let records = self.tracker.on_inbound_end(key, &request, ms * MS);
-        self.keep(records);
+        self.tracker.on_inbound_end(key, &request, ms * MS);
     }
+}
+
+fn inbound(key: InboundKey, thread: u32, start_ns: u64) -> Inbound {
+    Inbound { key, thread, start_ns, read_ns: start_ns, kind: kind("POST", "/ask") }
 }
 
 fn request(ms: u64, status: u16) -> Request {
@@ -344,8 +351,8 @@ fn the_server_side_of_a_call_is_no_agent() {
 #[test]
 fn an_inbound_request_is_a_workflow() {
     let mut world = World::new();
-    world.tracker.on_inbound(77, (1, 1), 42, 900 * MS);
-    world.tracker.on_inbound(77, (2, 1), 43, 950 * MS);
+    world.tracker.on_inbound(77, inbound((1, 1), 42, 900 * MS));
+    world.tracker.on_inbound(77, inbound((2, 1), 43, 950 * MS));
     let asked = asks(&["call_1"]);
     world.call(&chat(1_000, &[USER], TOOLS, &asked));
     world.call(&chat(1_500, &[USER, &asked, &result("call_1", "22")], TOOLS, SAYS));
@@ -353,6 +360,7 @@ fn an_inbound_request_is_a_workflow() {
     world.inbound_end((1, 1), 2_000, 200);
     world.inbound_end((2, 1), 2_000, 500);
     world.inbound_end((3, 1), 2_000, 200);
+    world.tick(3_000);
     let seen: Vec<_> =
         world.workflows.iter().map(|w| (&*w.workflow_name, w.status, w.agents, w.llm_calls, w.tools_called, w.tokens_used)).collect();
     assert_eq!(seen, [("POST /ask", "success", 1, 2, 1, Some(220)), ("POST /ask", "error", 0, 1, 0, Some(110))]);
@@ -367,7 +375,7 @@ fn an_event_loop_serves_several_at_once() {
     let question = |i: u64| format!(r#"{{"role":"user","content":"question {i}"}}"#);
     let (asked, answer) = (asks(&["call_1"]), result("call_1", "22"));
     for i in 0..3 {
-        world.tracker.on_inbound(77, (i, 1), 42, (1_000 + 10 * i) * MS);
+        world.tracker.on_inbound(77, inbound((i, 1), 42, (1_000 + 10 * i) * MS));
         world.call(&chat(1_005 + 10 * i, &[&question(i)], TOOLS, &asked));
     }
     for i in 0..3 {
@@ -376,24 +384,27 @@ fn an_event_loop_serves_several_at_once() {
     for i in 0..3 {
         world.inbound_end((i, 1), 3_000, 200);
     }
+    world.tick(4_000);
     assert!(world.workflows.len() == 3 && world.workflows.iter().all(|w| (w.agents, w.llm_calls, w.tools_called) == (1, 2, 1)));
 }
 
 #[test]
 fn work_done_in_another_thread_is_the_only_requests() {
     let mut world = World::new();
-    world.tracker.on_inbound(77, (1, 1), 7, 900 * MS);
+    world.tracker.on_inbound(77, inbound((1, 1), 7, 900 * MS));
     world.call(&chat(1_000, &[USER], "", SAYS));
     world.inbound_end((1, 1), 2_000, 200);
+    world.tick(3_000);
     assert_eq!(world.workflows[0].llm_calls, 1);
 }
 
 #[test]
 fn a_failed_request_ends_the_runs_it_waited_for() {
     let mut world = World::new();
-    world.tracker.on_inbound(77, (1, 1), 42, 900 * MS);
+    world.tracker.on_inbound(77, inbound((1, 1), 42, 900 * MS));
     world.call(&chat(1_000, &[USER], TOOLS, &asks(&["call_1"])));
     world.inbound_end((1, 1), 2_000, 500);
+    world.tick(3_000);
     assert_eq!((world.agents[0].status, world.agents[0].error_type.as_deref()), ("error", Some("500")));
 }
 
@@ -426,7 +437,89 @@ fn everything_is_bounded_and_counted() {
     assert_eq!((world.tracker.processes.len(), world.tracker.counts().processes_evicted), (4, 7));
     assert_eq!(world.agents.len(), 100 + 300 + 10);
     for i in 0..150 {
-        world.tracker.on_inbound(5, (i, 0), 1, i);
+        world.tracker.on_inbound(5, inbound((i, 0), 1, i));
     }
-    assert_eq!((world.tracker.inbound[&5].len(), world.tracker.counts().inbound_evicted), (100, 50));
+    assert_eq!((world.tracker.serving[&5].inbound(), world.tracker.counts().inbound_evicted), (100, 50));
+}
+
+/// A world with a server whose agents answer `/ask` and whose `/report` calls no model, which it has learned.
+fn server() -> World {
+    let mut world = World::new();
+    for i in 0..20 {
+        let ms = 1_000 * i;
+        world.begin((i, 1), ms, "/report/7");
+        world.inbound_end((i, 1), ms + 5, 200);
+        world.begin((i, 2), ms + 10, "/ask");
+        world.call(&chat(ms + 11, &[&format!(r#"{{"role":"user","content":"{i}"}}"#)], TOOLS, SAYS));
+        world.inbound_end((i, 2), ms + 400, 200);
+    }
+    world.tick(30_000);
+    assert_eq!(world.workflows.drain(..).len(), 20);
+    world
+}
+
+/// A run of one call that asks for no tools, which ends after 100 ms.
+fn short_run(world: &mut World, ms: u64) -> Llm {
+    world.call(&chat(ms, &[&format!(r#"{{"role":"user","content":"at {ms}"}}"#)], TOOLS, SAYS))
+}
+
+#[test]
+fn requests_that_never_call_models_take_no_work() {
+    let mut world = server();
+    world.begin((1, 3), 40_000, "/ask");
+    world.begin((1, 4), 40_001, "/report/8");
+    let end = short_run(&mut world, 40_002).response_time_ms.unwrap().0 / MS + 40_002;
+    world.inbound_end((1, 4), end + 1, 200); // between the model's answer and ours
+    world.inbound_end((1, 3), end + 2, 200);
+    world.tick(42_000);
+    assert_eq!(world.workflows.len(), 1);
+    assert_eq!(world.workflows[0].execution_time_ms, Millis((end + 2) * MS));
+}
+
+#[test]
+fn requests_that_are_told_at_their_end_have_their_own_work() {
+    let mut world = World::new();
+    let ends: Vec<u64> = (0..4).map(|i| short_run(&mut world, 1_010 + i).response_time_ms.unwrap().0 / MS + 1_010 + i).collect();
+    for (i, end) in (0..4).zip(&ends) {
+        world.begin((i, 1), 1_000 + i, "/ask");
+        world.inbound_end((i, 1), end + 20, 200);
+    }
+    world.tick(5_000);
+    let seen: Vec<_> = world.workflows.iter().map(|w| (w.agents, w.llm_calls, w.execution_time_ms.0 / MS)).collect();
+    assert_eq!(seen, ends.iter().map(|end| (1, 1, end + 20)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_run_that_goes_on_over_several_requests_counts_in_each() {
+    let mut world = World::new();
+    let (asked, answer) = (asks(&["call_1"]), result("call_1", "22"));
+    world.begin((1, 1), 990, "/chat");
+    world.call(&chat(1_000, &[USER], TOOLS, &asked));
+    world.inbound_end((1, 1), 1_400, 200);
+    world.tick(3_000);
+    world.begin((1, 2), 9_990, "/chat");
+    world.call(&chat(10_000, &[USER, &asked, &answer], TOOLS, SAYS));
+    world.inbound_end((1, 2), 10_400, 200);
+    world.tick(12_000);
+    let seen: Vec<_> = world.workflows.iter().map(|w| (w.agents, w.llm_calls, w.tools_called)).collect();
+    assert_eq!((seen, world.agents.len()), (vec![(1, 1, 0), (0, 1, 1)], 1));
+}
+
+#[test]
+fn parallel_runs_of_one_request_are_all_its_own() {
+    let mut world = World::new();
+    world.begin((1, 1), 990, "/ask");
+    (0..3).for_each(|i| drop(short_run(&mut world, 1_000 + i)));
+    world.inbound_end((1, 1), 2_000, 200);
+    world.tick(3_000);
+    let seen: Vec<_> = world.workflows.iter().map(|w| (w.agents, w.llm_calls)).collect();
+    assert_eq!(seen, [(3, 3)]);
+}
+
+#[test]
+fn kinds_leave_ids_out() {
+    assert_eq!(kind("GET", "/users/42?x=1"), kind("GET", "/users/7"));
+    assert_eq!(kind("GET", "/users/0a1b2c3d-11"), kind("GET", "/users/7"));
+    assert_ne!(kind("GET", "/users/42"), kind("POST", "/users/42"));
+    assert_ne!(kind("GET", "/users"), kind("GET", "/orders"));
 }

@@ -1,12 +1,9 @@
-//! End-to-end work: the inbound request that a process serves while it calls a model, else the process as a whole.
+//! End-to-end work added up, and its record: that of an inbound request, else of the process as a whole.
 use std::sync::Arc;
 
 use crate::record::{Llm, Millis, Origin, Request, WallTime, Workflow};
 
 use super::run::Sums;
-
-/// Names an inbound exchange: its connection and its number there.
-pub type InboundKey = (u64, u64);
 
 /// What a piece of work contains.
 #[derive(Default)]
@@ -22,24 +19,13 @@ impl Work {
         self.llm_calls += 1;
         self.sums.add(record);
     }
-}
 
-/// An inbound request under way.
-pub(super) struct Inbound {
-    pub(super) key: InboundKey,
-    pub(super) thread: u32,
-    pub(super) start_ns: u64,
-    pub(super) work: Work,
-}
-
-/// The inbound request that a call is made for: the one of its thread, else the only one of the process. A thread that serves several
-/// at once (an event loop) usually calls for the one it began last that no other run is bound to.
-pub(super) fn serving(inbound: &[Inbound], thread: u32, start_ns: u64, is_bound: impl Fn(InboundKey) -> bool) -> Option<InboundKey> {
-    let before = || inbound.iter().filter(|request| request.start_ns <= start_ns);
-    let of_thread = || before().filter(|request| request.thread == thread);
-    let last_free = of_thread().filter(|request| !is_bound(request.key)).max_by_key(|request| request.start_ns);
-    let only_one = || Some(inbound).filter(|all| all.len() == 1).and_then(|_| before().next());
-    last_free.or_else(|| of_thread().max_by_key(|request| request.start_ns)).or_else(only_one).map(|request| request.key)
+    pub(super) fn add(&mut self, other: Self) {
+        self.agents += other.agents;
+        self.llm_calls += other.llm_calls;
+        self.tools += other.tools;
+        self.sums.add_sums(&other.sums);
+    }
 }
 
 /// The record of an inbound request that ended.

@@ -10,7 +10,7 @@ mod call;
 pub mod coding;
 mod detail;
 pub mod json;
-mod price;
+pub mod price;
 pub mod provider;
 pub mod request;
 pub mod sse;

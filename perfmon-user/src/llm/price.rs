@@ -45,7 +45,13 @@ pub(super) fn cost(prices: &Calculator, call: &Priced<'_>) -> Option<f64> {
     if let Some(tier) = call.tier {
         request = request.with_price_context("service_tier", tier);
     }
-    prices.calculate(&request).ok().map(|price| price.total_price)
+    prices.calculate(&request).ok().map(|price| round(price.total_price))
+}
+
+/// Dollars to the nearest pico-dollar: the table's prices of a token have no digit beyond it, so what is left is the decimal number that
+/// they give, without what binary fractions add.
+pub fn round(usd: f64) -> f64 {
+    (usd * 1e12).round() / 1e12
 }
 
 #[cfg(test)]
@@ -71,6 +77,13 @@ mod tests {
         assert_eq!(cost_of(COMPATIBLE, "gpt-5", &gpt), cost_of("openai", "gpt-5", &gpt));
         let claude = [(Count::Input, 5_112), (Count::CacheWrite, 100), (Count::CacheRead, 5_000), (Count::Output, 50)];
         assert!((cost_of("anthropic", "claude-sonnet-4-5", &claude).unwrap() - 0.002_661).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_cost_is_the_decimal_number() {
+        let counts = [(Count::Input, 1_310), (Count::CacheWrite, 1_024), (Count::CacheRead, 0), (Count::Output, 19)];
+        assert_eq!(cost_of("anthropic", "claude-haiku-4-5", &counts), Some(0.001_661));
+        assert_eq!([0.1 + 0.2, 0.000_036_5 * 3.0, 0.0].map(round), [0.3, 0.000_109_5, 0.0]);
     }
 
     #[test]

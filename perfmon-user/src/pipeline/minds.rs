@@ -1,7 +1,7 @@
 //! Model calls and agent runs of all connections: `llm` and `agent` beside the pipeline's own knowledge of processes and records.
 use std::sync::Arc;
 
-use crate::agent::{self, AgentTracker, InboundKey, ProcessEnd};
+use crate::agent::{self, AgentTracker, Inbound, InboundKey, ProcessEnd};
 use crate::counters::Counters;
 use crate::limits;
 use crate::llm::{self, CallContext, Calls, Ids, Interest, LlmTracker};
@@ -67,7 +67,9 @@ impl Minds {
         if let Message::Request(head) = message
             && head.flow == crate::proto::Flow::In
         {
-            self.agents.on_inbound(wire.origin.pid, key(wire, head.exchange), head.thread, head.start_ns);
+            let (key, kind) = (key(wire, head.exchange), agent::kind(head.method, head.target));
+            let inbound = Inbound { key, thread: head.thread, start_ns: head.start_ns, read_ns: head.time_ns, kind };
+            self.agents.on_inbound(wire.origin.pid, inbound);
         }
         self.llm.on_message(calls, message, &context(wire)) == Interest::Full
     }
@@ -93,7 +95,7 @@ impl Minds {
             records.push(Record::Llm(finished.record));
         }
         if request.side == Side::Server {
-            records.extend(self.agents.on_inbound_end(key(wire, exchange.id), request, exchange.end_ns.unwrap_or(exchange.start_ns)));
+            self.agents.on_inbound_end(key(wire, exchange.id), request, exchange.end_ns.unwrap_or(exchange.start_ns));
         }
         records
     }
