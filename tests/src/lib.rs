@@ -1,6 +1,7 @@
 //! What perfmon's live, replay and API tests share. The tests themselves stand in `tests/tests/`: a file for each topic.
 //! Servers and clients under observation are real programs (`servers/`, `clients/`); every one is ended when its value is dropped.
 pub mod client;
+pub mod model;
 pub mod need;
 pub mod perfmon;
 pub mod process;

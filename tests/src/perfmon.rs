@@ -107,7 +107,8 @@ impl Perfmon {
         self.matching(|_| true)
     }
 
-    fn matching(&self, keep: impl Fn(&Request) -> bool) -> Result<Vec<Request>> {
+    /// The `request` records so far that `keep` wants.
+    pub fn matching(&self, keep: impl Fn(&Request) -> bool) -> Result<Vec<Request>> {
         let mut read = self.read.borrow_mut();
         let mut file = File::open(self.folder.path().join("records.jsonl"))?;
         file.seek(SeekFrom::Start(read.bytes as u64))?;
@@ -117,6 +118,14 @@ impl Perfmon {
         read.requests.extend(requests(&text)?);
         read.bytes += text.len();
         Ok(read.requests.iter().filter(|request| keep(request)).cloned().collect())
+    }
+
+    /// All records of a kind so far, as they stand in the file.
+    pub fn values(&self, kind: &str) -> Result<Vec<Value>> {
+        let text = std::fs::read_to_string(self.folder.path().join("records.jsonl"))?;
+        let mark = format!("{{\"kind\":\"{kind}\",");
+        let lines = text.split_inclusive('\n').filter(|line| line.starts_with(&mark) && line.ends_with('\n'));
+        lines.map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 
     /// The `request` records that `keep` wants: waits up to 10 s for `count` of them, then half a second for any too many.
