@@ -60,6 +60,8 @@ fn attempt_of(tls: bool, count: usize, library: &str, api: &str) -> Result<Vec<S
     let certificate = server.certificate().map(|file| file.display().to_string());
     let arguments = [url.as_str(), api, number.as_str()].into_iter().chain(certificate.as_deref());
     let log = client("model_load.py", &[library].into_iter().chain(arguments).collect::<Vec<_>>())?;
+    let (lag, log) = log.split_last().context("the client logged nothing")?;
+    let lag = lag.get("lag_ms").and_then(Value::as_f64).context("the client logged no lag")?;
     ensure!(log.len() == count, "the client made {} calls", log.len());
     let mut differences = Vec::new();
     for side in ["client", "server"] {
@@ -67,17 +69,17 @@ fn attempt_of(tls: bool, count: usize, library: &str, api: &str) -> Result<Vec<S
         let streams: BTreeMap<_, _> = records.into_iter().filter(|(name, _)| name.starts_with("stream-")).collect();
         assert_eq!(streams.len(), count, "{side}: calls with a record");
         let mut times = Times::default();
-        for logged in &log {
+        for logged in log {
             let name = logged.get("name").and_then(Value::as_str).context("no name")?;
             let records = streams.get(name).with_context(|| format!("{side}: no record of {name}"))?;
             assert_eq!(records.len(), 1, "{side}: records of {name}");
             check(&records[0], logged, api, tls);
             times.add(&records[0], logged)?;
         }
-        times.print(&format!("{library} {api} tls={tls} {side}"));
+        times.print(&format!("{library} {api} tls={tls} lag={lag:.1} ms {side}"));
         // What the server wrote is in the client's hands later by the client's own load, which no record of the server's side can tell.
         if side == "client" {
-            differences = times.differences();
+            differences = times.differences(if library == "raw" { 0.0 } else { lag });
         }
     }
     assert_eq!(perfmon.lost()?, 0, "events were lost");
@@ -123,9 +125,10 @@ impl Times {
         }
     }
 
-    /// 95 of 100 calls must agree within 10 ms or 3 %, and so must the medians and the 95th percentiles of all.
-    fn differences(&self) -> Vec<String> {
-        let within = |logged: f64, seen: f64| (logged - seen).abs() <= (0.03 * logged).max(10.0);
+    /// 95 of 100 calls must agree within 10 ms or 3 %, and so must the medians and the 95th percentiles of all. Bare sockets read their
+    /// clock where the bytes are; a library's caller gets its turn on the event loop up to `lag` ms later, all the more under load.
+    fn differences(&self, lag: f64) -> Vec<String> {
+        let within = |logged: f64, seen: f64| (logged - seen).abs() <= (0.03 * logged).max(10.0) + lag;
         let mut differences = Vec::new();
         for (name, pairs) in [("first token", &self.first_token), ("duration", &self.whole)] {
             let good = pairs.iter().filter(|(logged, seen)| within(*logged, *seen)).count();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::agent::{self, AgentTracker, InboundKey, ProcessEnd};
 use crate::counters::Counters;
 use crate::limits;
-use crate::llm::{self, CallContext, Calls, Ids, Interest, LlmTracker};
+use crate::llm::{self, CallContext, Calls, Ids, LlmTracker};
 use crate::proto::{Exchange, Message};
 use crate::record::{Origin, Record, Request, Side, WallTime};
 
@@ -50,14 +50,14 @@ impl Minds {
         Self { llm: LlmTracker::new(llm), agents: AgentTracker::new(agents), exits: Vec::new(), told: Default::default(), counters }
     }
 
-    /// Takes a message before the end of its exchange; says whether its connection must be captured in full.
-    pub(super) fn message(&mut self, calls: &mut Calls, message: &Message<'_>, wire: &Wire<'_>) -> bool {
+    /// Takes a message before the end of its exchange.
+    pub(super) fn message(&mut self, calls: &mut Calls, message: &Message<'_>, wire: &Wire<'_>) {
         if let Message::Request(head) = message
             && head.flow == crate::proto::Flow::In
         {
             self.agents.on_inbound(wire.origin.pid, key(wire, head.exchange), head.thread, head.start_ns);
         }
-        self.llm.on_message(calls, message, &context(wire)) == Interest::Full
+        self.llm.on_message(calls, message, &context(wire));
     }
 
     /// The exchange ended with this record: what calls and runs follow from it.
