@@ -119,6 +119,13 @@ impl Pipeline {
         }
     }
 
+    /// One that does not look for model calls and agents.
+    #[must_use]
+    pub fn without_models(mut self) -> Self {
+        self.minds.off = true;
+        self
+    }
+
     /// Takes one event as the kernel wrote it. Bytes that are no event are counted and skipped.
     pub fn push(&mut self, bytes: &[u8], now_ns: u64, out: &mut Out) {
         match decode(bytes) {

@@ -104,9 +104,11 @@ impl Prepared {
         for pid in &self.first {
             probes.watch(*pid).context("a process could not be put on the kernel's list")?;
         }
-        probes.watch_usual_tls();
-        for pid in &self.first {
-            probes.watch_tls(*pid);
+        if config.capture.tls {
+            probes.watch_usual_tls();
+            for pid in &self.first {
+                probes.watch_tls(*pid);
+            }
         }
         let ring = probes.take_ring().context("the kernel's ring is in use already")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
@@ -117,6 +119,8 @@ impl Prepared {
             ring,
             selector: self.selector,
             processes: Processes::new(self.describer, self.counters.clone()),
+            tls: config.capture.tls,
+            models: config.capture.models,
             recorder: self.recorder,
             watched: watched_tx,
             batches: batches.clone(),
@@ -127,7 +131,8 @@ impl Prepared {
         let (sampling, sampler_stop) = std::sync::mpsc::channel();
         let (sampler_watched, sampler_counters) = (watched.clone(), self.counters.clone());
         let to_sampler = batches.clone();
-        let sampler = thread("sampler", move || sampler::run(&sampler_watched, &to_sampler, &sampler_counters, &sampler_stop))?;
+        let sample = move || sampler::run(&sampler_watched, &to_sampler, &sampler_counters, &sampler_stop);
+        let sampler = config.resources.then(|| thread("sampler", sample)).transpose()?;
         if let Some(launched) = &mut self.launched {
             launched.release().context("the command could not be started")?;
         }
@@ -156,7 +161,7 @@ struct Running {
     to_hub: mpsc::Receiver<super::hub::Batch>,
     stop: Arc<AtomicBool>,
     capture: JoinHandle<()>,
-    sampler: JoinHandle<()>,
+    sampler: Option<JoinHandle<()>>,
     sampling: std::sync::mpsc::Sender<()>,
     launched: Option<Launched>,
     listener: std::net::TcpListener,
@@ -191,17 +196,20 @@ impl Running {
         }
         let hub = Hub { batches: self.to_hub, snapshots, consumers, counters: self.counters.clone() };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
-        let alerting = self.alerting.start(snapshot.clone());
+        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone()));
         self.listener.set_nonblocking(true)?;
         let server = tokio::spawn(http::serve(tokio::net::TcpListener::from_std(self.listener)?, state));
         let showing = Showing::start(display, snapshot.clone(), messages);
         let status = wait(config.duration, self.launched.as_mut(), showing.asked()).await?;
         self.stop.store(true, Ordering::Relaxed);
         drop(self.sampling);
-        let (capture, sampler) = tokio::task::spawn_blocking(move || (self.capture.join(), self.sampler.join())).await?;
+        let (capture, sampler) =
+            tokio::task::spawn_blocking(move || (self.capture.join(), self.sampler.map_or(Ok(()), JoinHandle::join))).await?;
         anyhow::ensure!(capture.is_ok(), "the capture thread panicked; what it said stands above");
         anyhow::ensure!(sampler.is_ok(), "the sampler thread panicked; what it said stands above");
-        alerting.end().await?;
+        if let Some(alerting) = alerting {
+            alerting.end().await?;
+        }
         hub.await?;
         ending.send_replace(true);
         showing.end().await?;

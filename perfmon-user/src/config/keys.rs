@@ -169,6 +169,36 @@ pub(super) static KEYS: &[Key<Config>] = &[
     },
     Key {
         about: about(
+            "capture.tls",
+            None,
+            "`true` or `false`",
+            "Read what goes through TLS libraries in plain. Without it of an encrypted connection only name, times and sizes are known.",
+        ),
+        set: |config, node| node.bool().map(|value| config.capture.tls = value),
+        show: |config| Some(config.capture.tls.to_string()),
+    },
+    Key {
+        about: about(
+            "capture.models",
+            None,
+            "`true` or `false`",
+            "Recognise model calls and agents, for which the bodies of model calls are read as they pass; their content is never kept.",
+        ),
+        set: |config, node| node.bool().map(|value| config.capture.models = value),
+        show: |config| Some(config.capture.models.to_string()),
+    },
+    Key {
+        about: about(
+            "resources.enabled",
+            None,
+            "`true` or `false`",
+            "Sample the host and the watched processes once a second: CPU, memory, disks, network.",
+        ),
+        set: |config, node| node.bool().map(|value| config.resources = value),
+        show: |config| Some(config.resources.to_string()),
+    },
+    Key {
+        about: about(
             "store.max_bytes",
             None,
             "integer from 1048576",
@@ -294,6 +324,11 @@ pub(super) static KEYS: &[Key<Config>] = &[
         },
         set: |config, node| token(node).map(|value| config.http.token = Some(value)),
         show: |config| config.http.token.as_ref().map(|token| show_text(token.expose())),
+    },
+    Key {
+        about: about("alerts.enabled", None, "`true` or `false`", "Judge the rules. Without it no alert fires."),
+        set: |config, node| node.bool().map(|value| config.alerting = value),
+        show: |config| Some(config.alerting.to_string()),
     },
     alert_keys::RULES,
     alert_keys::CHANNELS,

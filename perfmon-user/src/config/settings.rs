@@ -29,6 +29,8 @@ pub struct Config {
     pub log: LogLevel,
     /// What is captured, and how much of it.
     pub capture: Capture,
+    /// Host and processes are sampled.
+    pub resources: bool,
     /// Which processes are watched.
     pub targets: Targets,
     /// Who may ask the HTTP server.
@@ -39,6 +41,8 @@ pub struct Config {
     pub endpoints: Vec<EndpointRule>,
     /// The user's own service names.
     pub services: Vec<ServiceRule>,
+    /// Alerts are judged.
+    pub alerting: bool,
     /// When alerts fire, and who is told.
     pub alerts: Alerts,
 }
@@ -55,6 +59,8 @@ impl Default for Config {
             duration: None,
             log: LogLevel::Info,
             capture: Capture::default(),
+            resources: true,
+            alerting: true,
             targets: Targets::default(),
             http: Http::default(),
             export: Export::default(),
@@ -170,11 +176,23 @@ pub struct Capture {
     pub response_budget: u32,
     /// Bytes of each further operation.
     pub operation_head: u32,
+    /// Plaintext of TLS libraries is read.
+    pub tls: bool,
+    /// Bodies of model calls are read.
+    pub models: bool,
 }
 
 impl Default for Capture {
     fn default() -> Self {
-        Self { tier: Tier::Auto, ring_mib: 8, request_budget: 65_536, response_budget: 131_072, operation_head: 512 }
+        Self {
+            tier: Tier::Auto,
+            ring_mib: 8,
+            request_budget: 65_536,
+            response_budget: 131_072,
+            operation_head: 512,
+            tls: true,
+            models: true,
+        }
     }
 }
 

@@ -114,15 +114,14 @@ impl Calls {
 /// What all calls share.
 pub struct LlmTracker {
     options: Options,
-    prices: &'static Calculator,
     open: Arc<AtomicUsize>,
     counts: Counts,
 }
 
 impl LlmTracker {
-    /// Decodes the price table, which takes some 25 ms once in the life of the program.
+    /// No call is open.
     pub fn new(options: Options) -> Self {
-        Self { options, prices: Calculator::bundled(), open: Arc::default(), counts: Counts::default() }
+        Self { options, open: Arc::default(), counts: Counts::default() }
     }
 
     /// What was lost or cut so far.
@@ -169,7 +168,8 @@ impl LlmTracker {
         ids: Ids,
         wall: impl Fn(u64) -> WallTime,
     ) -> Option<Finished> {
-        let finished = calls.take(exchange.id)?.finish(exchange, context, ids, self.prices, wall)?;
+        // The first call decodes the price table, which takes some 25 ms.
+        let finished = calls.take(exchange.id)?.finish(exchange, context, ids, Calculator::bundled(), wall)?;
         calls.had = true;
         self.counts.bodies_broken += finished.broken_bodies as u64;
         Some(finished)

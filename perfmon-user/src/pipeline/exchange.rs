@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::counters::Counters;
 use crate::proto::{Exchange, Failure};
-use crate::record::{Category, Millis, Quality, Request, RequestError, Side, WallTime};
+use crate::record::{Category, Millis, Origin, Quality, Request, RequestError, Side, WallTime};
 use crate::track::Connection;
 
 use super::intern::Interner;
@@ -24,10 +24,9 @@ pub(super) struct Context<'a> {
 }
 
 /// Makes the record.
-pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, context: &mut Context<'_>) -> Request {
+pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, origin: &Arc<Origin>, context: &mut Context<'_>) -> Request {
     let complete = !exchange.inferred && exchange.missing_bytes == 0;
     context.people.count(connection.pid, complete, exchange.missing_bytes);
-    let origin = context.people.origin(connection.pid);
     let names = &mut *context.names;
     let mut intern = |text: &Option<String>| text.as_deref().map(|text| names.get(text));
     let (method, path, host, user_agent) =
@@ -37,7 +36,7 @@ pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, cont
     let seen_to_end = exchange.status.is_some() || exchange.failure.is_some();
     let mut record = Request {
         time: WallTime(context.wall_at_boot_ns + exchange.start_ns),
-        origin,
+        origin: origin.clone(),
         side: if exchange.server { Side::Server } else { Side::Client },
         protocol: exchange.protocol,
         tls: connection.state.cipher.is_some(),
@@ -106,7 +105,12 @@ fn span_id(connection: &Connection<Speech>, exchange: &Exchange, wall_at_boot_ns
     for part in [connection.key.sock, u64::from(connection.key.inode), exchange.id, exchange.start_ns] {
         id = mix(id ^ part);
     }
-    format!("{id:016x}").into()
+    std::str::from_utf8(&hex(id)).unwrap_or_default().into()
+}
+
+/// Sixteen digits.
+fn hex(id: u64) -> [u8; 16] {
+    std::array::from_fn(|place| b"0123456789abcdef"[(id >> (60 - 4 * place)) as usize & 15])
 }
 
 /// One round of SplitMix64 (Steele, Lea, Flood 2014).

@@ -13,6 +13,8 @@ const AFTER_EXIT_NS: u64 = 500_000_000;
 
 /// What calls and runs share.
 pub(super) struct Minds {
+    /// Nobody wants to know of model calls.
+    pub(super) off: bool,
     llm: LlmTracker,
     agents: AgentTracker,
     exits: Vec<ProcessEnd>,
@@ -47,11 +49,21 @@ impl Minds {
             idle_ns: limits::AGENT_IDLE_NS,
             retry_ns: limits::AGENT_RETRY_NS,
         };
-        Self { llm: LlmTracker::new(llm), agents: AgentTracker::new(agents), exits: Vec::new(), told: Default::default(), counters }
+        Self {
+            off: false,
+            llm: LlmTracker::new(llm),
+            agents: AgentTracker::new(agents),
+            exits: Vec::new(),
+            told: Default::default(),
+            counters,
+        }
     }
 
     /// Takes a message before the end of its exchange.
     pub(super) fn message(&mut self, calls: &mut Calls, message: &Message<'_>, wire: &Wire<'_>) {
+        if self.off {
+            return;
+        }
         if let Message::Request(head) = message
             && head.flow == crate::proto::Flow::In
         {
@@ -69,6 +81,9 @@ impl Minds {
         wire: &Wire<'_>,
         wall_at_boot_ns: u64,
     ) -> Vec<Record> {
+        if self.off {
+            return Vec::new();
+        }
         let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
         let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id.clone() };
         let mut records = Vec::new();
@@ -85,7 +100,9 @@ impl Minds {
 
     /// A process ended.
     pub(super) fn left(&mut self, end: ProcessEnd) {
-        self.exits.push(end);
+        if !self.off {
+            self.exits.push(end);
+        }
     }
 
     /// Once a second: runs and processes that are over.

@@ -123,7 +123,7 @@ pub(super) fn hear(connection: &mut Connection<Speech>, segment: Segment<'_>, co
         context.counters.connections_unparsed.inc();
         return Capture::Off;
     }
-    publish(connection, done, context, out);
+    publish(connection, done, &wire_parts, context, out);
     if needs_all { Capture::Full } else { demand.into() }
 }
 
@@ -158,7 +158,7 @@ fn end(connection: &mut Connection<Speech>, ending: Ending, time_ns: u64, contex
     parser.end(end_of(ending), time_ns, &mut heard);
     let done = heard.done;
     count(parser.take_stats(), context);
-    publish(connection, done, context, out);
+    publish(connection, done, &wire_parts, context, out);
 }
 
 /// What is known of a connection whose messages are told.
@@ -208,14 +208,13 @@ fn count(stats: Stats, context: &Context<'_>) {
     context.counters.orphan_responses.add(stats.orphans);
 }
 
-fn publish(connection: &mut Connection<Speech>, done: Vec<Exchange>, context: &mut Context<'_>, out: &mut Out) {
+fn publish(connection: &mut Connection<Speech>, done: Vec<Exchange>, wire_parts: &WireParts, context: &mut Context<'_>, out: &mut Out) {
     for mut exchange in done {
         tls::encrypted_sizes(connection, &mut exchange);
         if connection.role == Role::Unknown {
             connection.role = if exchange.server { Role::Server } else { Role::Client };
         }
-        let wire_parts = WireParts::of(connection, context);
-        let record = request(connection, &exchange, context);
+        let record = request(connection, &exchange, &wire_parts.origin, context);
         let more = context.minds.done(&mut connection.state.calls, &exchange, &record, &wire_parts.wire(), context.wall_at_boot_ns);
         out.records.push(Record::Request(Box::new(record)));
         out.records.extend(more);

@@ -1,8 +1,10 @@
 //! `cargo xtask bench`: what perfmon costs, measured on this machine and written into docs/performance.md.
+mod document;
 mod load;
 mod nginx;
 mod overhead;
 mod perfmon;
+mod pieces;
 mod report;
 
 use anyhow::Result;
@@ -13,11 +15,14 @@ use clap::Subcommand;
 pub enum Bench {
     /// nginx serving 1 KiB with and without perfmon, in paired rounds
     Overhead(overhead::Args),
+    /// Each piece of perfmon (resources, TLS, model calls, alerts, history, export, page) switched on and off, in paired rounds
+    Pieces(pieces::Args),
 }
 
 /// Measures and writes.
 pub fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Overhead(args) => overhead::run(args),
+        Bench::Pieces(args) => pieces::run(args),
     }
 }

@@ -1,5 +1,5 @@
-//! The observed server of the benchmarks: one nginx worker on core 0 that serves a file of 1 KiB, run as the calling user.
-use std::path::PathBuf;
+//! The observed server of the benchmarks: one nginx worker on core 0, run as the calling user.
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -14,14 +14,18 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it and waits until it answers.
+    /// One that serves a file of 1 KiB, and nothing else; waits until it answers.
     pub fn start() -> Result<Self> {
-        let folder = shell::cache().join("bench-nginx");
-        std::fs::create_dir_all(folder.join("files")).with_context(|| format!("cannot make {}", folder.display()))?;
-        std::fs::write(folder.join("files/1k"), [b'x'; 1024])?;
+        let folder = folder()?;
         let port = free_port()?;
+        let text = configuration(&folder, port)?;
+        Self::configured(&folder, port, &text)
+    }
+
+    /// One with this configuration, which serves files from `files` and listens on `port`.
+    pub fn configured(folder: &Path, port: u16, text: &str) -> Result<Self> {
         let conf = folder.join("nginx.conf");
-        std::fs::write(&conf, configuration(&folder, port)?)?;
+        std::fs::write(&conf, text)?;
         let _absent_is_fine = std::fs::remove_file(folder.join("nginx.sock"));
         let program = shell::find("nginx").context("nginx is not installed")?;
         let mut command = Command::new(program);
@@ -63,9 +67,16 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(folder: &std::path::Path, port: u16) -> Result<String> {
+/// Its folder, with a file of 1 KiB in `files`.
+pub fn folder() -> Result<PathBuf> {
+    let folder = shell::cache().join("bench-nginx");
+    std::fs::create_dir_all(folder.join("files")).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::write(folder.join("files/1k"), [b'x'; 1024])?;
+    Ok(folder)
+}
+
+fn configuration(folder: &Path, port: u16) -> Result<String> {
     let template = std::fs::read_to_string(shell::root().join("tests/servers/nginx.conf"))?;
-    let folder: PathBuf = folder.into();
     let socket = folder.join("nginx.sock");
     let values = [
         ("{folder}", folder.display().to_string()),

@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::load;
 use super::nginx::Nginx;
 use super::perfmon::{KernelStats, Perfmon};
 use super::report::{self, Own, ProgramCost, Round};
+use super::{document, load};
 use crate::install;
 use crate::shell::{self, say};
 
@@ -26,8 +26,6 @@ pub struct Args {
     dry_run: bool,
 }
 
-const BEGIN: &str = "<!-- figures of `cargo xtask bench overhead`: begin -->\n";
-const END: &str = "<!-- figures of `cargo xtask bench overhead`: end -->\n";
 const PROGRAMS: [(&str, &str); 4] = [("nginx", "nginx-light"), ("wrk", "wrk"), ("h2load", "nghttp2-client"), ("bpftool", "bpftool")];
 
 /// Measures, prints, writes.
@@ -50,9 +48,16 @@ pub fn run(args: &Args) -> Result<()> {
         off.push(without);
     }
     let programs = kernel_round(&binary, &nginx, args.seconds)?;
-    let figures = format!("{}\n{}\n{}", conditions(args)?, report::ratios(&off, &on), report::own(&own, &programs));
+    let conditions = format!(
+        "{} rounds with and {} without perfmon, {} s a load. {}\n",
+        args.rounds,
+        args.rounds + 1,
+        args.seconds,
+        document::machine()?
+    );
+    let figures = format!("{conditions}\n{}\n{}", report::ratios(&off, &on), report::own(&own, &programs));
     println!("\n{figures}");
-    if args.dry_run { Ok(()) } else { write(&figures) }
+    if args.dry_run { Ok(()) } else { document::write("overhead", &figures) }
 }
 
 /// A saturating load, then one at a fixed rate; also the number of requests of the first.
@@ -105,48 +110,4 @@ fn number(report: &Value, field: &str) -> Result<f64> {
 /// `events_lost.total`.
 fn lost(report: &Value) -> Result<f64> {
     report.pointer("/events_lost/total").and_then(Value::as_f64).context("/api/v1/self has no events_lost.total")
-}
-
-/// Under what the figures were taken.
-fn conditions(args: &Args) -> Result<String> {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo")?;
-    let model =
-        cpu.lines().find_map(|line| line.strip_prefix("model name")).map_or("unknown", |model| model.trim_start_matches(['\t', ' ', ':']));
-    let cores = std::thread::available_parallelism()?;
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let version = kernel.trim().split('-').next().unwrap_or_default().to_owned();
-    Ok(format!(
-        "{} rounds with and {} without perfmon, {} s a load. {model}, {cores} cores, Linux {version}.\n",
-        args.rounds,
-        args.rounds + 1,
-        args.seconds
-    ))
-}
-
-/// Puts the figures between their marks in docs/performance.md.
-fn write(figures: &str) -> Result<()> {
-    let file = shell::root().join("docs/performance.md");
-    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    std::fs::write(&file, replaced(&text, figures)?)?;
-    say(format_args!("wrote {}", file.display()));
-    Ok(())
-}
-
-fn replaced(text: &str, figures: &str) -> Result<String> {
-    let (head, rest) = text.split_once(BEGIN).context("docs/performance.md has lost its mark `begin`")?;
-    let (_, tail) = rest.split_once(END).context("docs/performance.md has lost its mark `end`")?;
-    Ok(format!("{head}{BEGIN}\n{figures}\n{END}{tail}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_stands_between_the_marks_is_replaced() {
-        let once = replaced(&format!("a\n{BEGIN}old\n{END}b\n"), "new").unwrap();
-        assert_eq!(once, format!("a\n{BEGIN}\nnew\n{END}b\n"));
-        assert_eq!(replaced(&once, "new").unwrap(), once);
-        assert!(replaced("no marks", "new").is_err());
-    }
 }

@@ -29,12 +29,17 @@ pub struct Program {
 }
 
 impl Perfmon {
-    /// Starts `perfmon run` on everything and waits until it is ready.
+    /// Starts `perfmon run` on everything, without history, and waits until it is ready.
     pub fn start(binary: &Path) -> Result<Self> {
+        Self::start_with(binary, &["--no-store"])
+    }
+
+    /// The same with these options.
+    pub fn start_with(binary: &Path, options: &[&str]) -> Result<Self> {
         let programs_before = programs()?.keys().map(|(id, _)| *id).collect();
         let port = free_port()?;
         let mut run = as_root(binary);
-        run.args(["run", "--ui", "none", "--no-store", "--listen"]).arg(format!("127.0.0.1:{port}"));
+        run.args(["run", "--ui", "none", "--listen"]).arg(format!("127.0.0.1:{port}")).args(options);
         let child = run.stdin(Stdio::null()).spawn().with_context(|| format!("cannot start {}", shell::line(&run)))?;
         let mut perfmon = Self { pid: child.id(), child, port, programs_before };
         for _ in 0..200 {
@@ -63,6 +68,11 @@ impl Perfmon {
     fn get(&self, path: &str) -> Result<String> {
         let url = format!("http://127.0.0.1:{}{path}", self.port);
         output(command("curl").args(["--silent", "--fail", "--max-time", "5", &url]))
+    }
+
+    /// Address of its API.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// `/api/v1/self`.

@@ -1,0 +1,49 @@
+//! docs/performance.md: the benchmarks' figures between marks, one pair of marks for each benchmark; the prose around them stays.
+use anyhow::{Context, Result};
+
+use crate::shell::{self, say};
+
+/// The machine that the figures are of.
+pub fn machine() -> Result<String> {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo")?;
+    let model =
+        cpu.lines().find_map(|line| line.strip_prefix("model name")).map_or("unknown", |model| model.trim_start_matches(['\t', ' ', ':']));
+    let cores = std::thread::available_parallelism()?;
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let version = kernel.trim().split('-').next().unwrap_or_default().to_owned();
+    Ok(format!("{model}, {cores} cores, Linux {version}."))
+}
+
+/// Puts a benchmark's figures between its marks.
+pub fn write(bench: &str, figures: &str) -> Result<()> {
+    let file = shell::root().join("docs/performance.md");
+    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    std::fs::write(&file, replaced(&text, bench, figures)?)?;
+    say(format_args!("wrote {}", file.display()));
+    Ok(())
+}
+
+fn mark(bench: &str, end: &str) -> String {
+    format!("<!-- figures of `cargo xtask bench {bench}`: {end} -->\n")
+}
+
+fn replaced(text: &str, bench: &str, figures: &str) -> Result<String> {
+    let (begin, end) = (mark(bench, "begin"), mark(bench, "end"));
+    let (head, rest) = text.split_once(&begin).with_context(|| format!("docs/performance.md has lost its mark {begin}"))?;
+    let (_, tail) = rest.split_once(&end).with_context(|| format!("docs/performance.md has lost its mark {end}"))?;
+    Ok(format!("{head}{begin}\n{figures}\n{end}{tail}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stands_between_the_marks_is_replaced() {
+        let (begin, end, other) = (mark("some", "begin"), mark("some", "end"), mark("other", "begin"));
+        let once = replaced(&format!("a\n{other}{begin}old\n{end}b\n"), "some", "new").unwrap();
+        assert_eq!(once, format!("a\n{other}{begin}\nnew\n{end}b\n"));
+        assert_eq!(replaced(&once, "some", "new").unwrap(), once);
+        assert!(replaced("no marks", "some", "new").is_err());
+    }
+}
