@@ -4,6 +4,7 @@ pub mod client;
 pub mod demo;
 pub mod events;
 pub mod kept;
+pub mod model;
 pub mod need;
 pub mod otlp;
 pub mod perfmon;

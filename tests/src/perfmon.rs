@@ -113,7 +113,8 @@ impl Perfmon {
         self.matching(|_| true)
     }
 
-    fn matching(&self, keep: impl Fn(&Request) -> bool) -> Result<Vec<Request>> {
+    /// The `request` records so far that `keep` wants.
+    pub fn matching(&self, keep: impl Fn(&Request) -> bool) -> Result<Vec<Request>> {
         let mut read = self.read.borrow_mut();
         let mut file = File::open(self.folder.path().join("records.jsonl"))?;
         file.seek(SeekFrom::Start(read.bytes as u64))?;

@@ -136,7 +136,7 @@ fn nginx_tls(folder: &Path, port: u16) -> Result<Command> {
 }
 
 /// A certificate for 127.0.0.1 that signs itself, and its key.
-fn make_certificate(folder: &Path) -> Result<(PathBuf, PathBuf)> {
+pub(crate) fn make_certificate(folder: &Path) -> Result<(PathBuf, PathBuf)> {
     let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     let mut command = Command::new("openssl");
     command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);

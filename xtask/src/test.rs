@@ -24,8 +24,25 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 10] =
-    ["harness", "lifecycle", "live_edges", "live_framing", "live_servers", "live_tls", "live_api", "tiers", "replay", "live_load"];
+const LIVE: [&str; 17] = [
+    "harness",
+    "lifecycle",
+    "live_edges",
+    "live_framing",
+    "live_servers",
+    "live_tls",
+    "live_api",
+    "live_models",
+    "live_demo",
+    "live_alerts",
+    "live_export",
+    "live_store",
+    "live_stream",
+    "browser",
+    "tiers",
+    "replay",
+    "live_load",
+];
 
 /// Results summed over test programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -261,7 +261,7 @@ impl Call {
             Some(Failure::Truncated) => Some("truncated".into()),
             Some(Failure::Protocol) => Some("protocol".into()),
             // A stream that HTTP saw end, but that never came to its own end.
-            None if is_streamed && !has_end => Some("truncated".into()),
+            None if is_streamed && !has_end && exchange.end_ns.is_some() => Some("truncated".into()),
             None => None,
         }
     }

@@ -49,15 +49,6 @@ pub struct Counts {
     pub calls_refused: u64,
 }
 
-/// Whether the bytes of a connection are needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interest {
-    /// Capture this socket in full.
-    Full,
-    /// Nothing here needs more than heads.
-    None,
-}
-
 /// What is known of the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct CallContext<'a> {
@@ -92,21 +83,31 @@ pub struct Finished {
 
 /// Calls under way on one connection; costs nothing until there is one.
 #[derive(Default)]
-pub struct Calls(Vec<Call>);
+pub struct Calls {
+    open: Vec<Call>,
+    /// A call ended here.
+    had: bool,
+}
 
 impl Calls {
+    /// Whether the connection must be captured in full: a call is under way, or there was one, as the next one's request would be cut
+    /// before anybody could see it come.
+    pub fn need_all(&self) -> bool {
+        self.had || !self.open.is_empty()
+    }
+
     /// Bytes on the heap, about.
     pub fn heap_bytes(&self) -> usize {
-        self.0.iter().map(Call::heap_bytes).sum()
+        self.open.iter().map(Call::heap_bytes).sum()
     }
 
     fn get(&mut self, exchange: ExchangeId) -> Option<&mut Call> {
-        self.0.iter_mut().find(|call| call.exchange == exchange)
+        self.open.iter_mut().find(|call| call.exchange == exchange)
     }
 
     fn take(&mut self, exchange: ExchangeId) -> Option<Call> {
-        let at = self.0.iter().position(|call| call.exchange == exchange)?;
-        Some(self.0.swap_remove(at))
+        let at = self.open.iter().position(|call| call.exchange == exchange)?;
+        Some(self.open.swap_remove(at))
     }
 }
 
@@ -129,38 +130,33 @@ impl LlmTracker {
     }
 
     /// Takes a message of a connection before its end; `Done` goes to [`Self::on_done`].
-    pub fn on_message(&mut self, calls: &mut Calls, message: &Message<'_>, context: &CallContext<'_>) -> Interest {
-        let exchange = match message {
+    pub fn on_message(&mut self, calls: &mut Calls, message: &Message<'_>, context: &CallContext<'_>) {
+        match message {
             Message::Request(head) => {
                 if let Some((api, known)) = candidate(head, context.destination.map(|name| &**name)) {
                     match self.permit(calls) {
-                        Some(permit) => calls.0.push(Call::new(head, api, known, permit)),
+                        Some(permit) => calls.open.push(Call::new(head, api, known, permit)),
                         None => self.counts.calls_refused += 1,
                     }
                 }
-                head.exchange
             }
             Message::RequestBody(piece) => {
                 if calls.get(piece.exchange).is_some_and(|call| !call.request_piece(piece)) {
                     calls.take(piece.exchange);
                 }
-                piece.exchange
             }
             Message::Response(head) => {
                 if let Some(call) = calls.get(head.exchange) {
                     call.response(head);
                 }
-                head.exchange
             }
             Message::ResponseBody(piece) => {
                 if let Some(call) = calls.get(piece.exchange) {
                     call.response_piece(piece);
                 }
-                piece.exchange
             }
-            Message::Done(exchange) => exchange.id,
-        };
-        if calls.get(exchange).is_some() { Interest::Full } else { Interest::None }
+            Message::Done(_) => {}
+        }
     }
 
     /// The exchange ended: its record, if it was a model call. `wall` maps a time of the exchange to wall-clock time.
@@ -174,12 +170,13 @@ impl LlmTracker {
     ) -> Option<Finished> {
         // The first call decodes the price table, which takes some 25 ms.
         let finished = calls.take(exchange.id)?.finish(exchange, context, ids, Calculator::bundled(), wall)?;
+        calls.had = true;
         self.counts.bodies_broken += finished.broken_bodies as u64;
         Some(finished)
     }
 
     fn permit(&self, calls: &Calls) -> Option<Permit> {
-        if calls.0.len() >= self.options.calls_per_connection {
+        if calls.open.len() >= self.options.calls_per_connection {
             return None;
         }
         Permit::take(&self.open, self.options.calls)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::agent::{self, AgentTracker, Inbound, InboundKey, ProcessEnd};
 use crate::counters::Counters;
 use crate::limits;
-use crate::llm::{self, CallContext, Calls, Ids, Interest, LlmTracker};
+use crate::llm::{self, CallContext, Calls, Ids, LlmTracker};
 use crate::proto::{Exchange, Message};
 use crate::record::{Origin, Record, Request, Side, WallTime};
 
@@ -59,10 +59,10 @@ impl Minds {
         }
     }
 
-    /// Takes a message before the end of its exchange; says whether its connection must be captured in full.
-    pub(super) fn message(&mut self, calls: &mut Calls, message: &Message<'_>, wire: &Wire<'_>) -> bool {
+    /// Takes a message before the end of its exchange.
+    pub(super) fn message(&mut self, calls: &mut Calls, message: &Message<'_>, wire: &Wire<'_>) {
         if self.off {
-            return false;
+            return;
         }
         if let Message::Request(head) = message
             && head.flow == crate::proto::Flow::In
@@ -71,7 +71,7 @@ impl Minds {
             let inbound = Inbound { key, thread: head.thread, start_ns: head.start_ns, read_ns: head.time_ns, kind };
             self.agents.on_inbound(wire.origin.pid, inbound);
         }
-        self.llm.on_message(calls, message, &context(wire)) == Interest::Full
+        self.llm.on_message(calls, message, &context(wire));
     }
 
     /// The exchange ended with this record: what calls and runs follow from it.

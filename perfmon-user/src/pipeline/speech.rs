@@ -113,9 +113,10 @@ pub(super) fn hear(connection: &mut Connection<Speech>, segment: Segment<'_>, co
     let Spoken::Known(parser) = spoken else {
         return if matches!(spoken, Spoken::Opaque) { Capture::Off } else { Capture::Head };
     };
-    let mut heard = Heard { minds: context.minds, calls, wire: wire_parts.wire(), done: Vec::new(), needs_all: false };
+    let mut heard = Heard { minds: context.minds, calls, wire: wire_parts.wire(), done: Vec::new() };
     let demand = parser.push(flow(segment.direction), chunk(segment), &mut heard);
-    let Heard { done, needs_all, .. } = heard;
+    let done = heard.done;
+    let needs_all = calls.need_all();
     count(parser.take_stats(), context);
     if demand == Demand::Count && !connection.state.is_busy() && done.is_empty() {
         connection.state.spoken = Spoken::Opaque;
@@ -153,7 +154,7 @@ fn end(connection: &mut Connection<Speech>, ending: Ending, time_ns: u64, contex
     let wire_parts = WireParts::of(connection, context);
     let Speech { spoken, calls, .. } = &mut connection.state;
     let Spoken::Known(parser) = spoken else { return };
-    let mut heard = Heard { minds: context.minds, calls, wire: wire_parts.wire(), done: Vec::new(), needs_all: false };
+    let mut heard = Heard { minds: context.minds, calls, wire: wire_parts.wire(), done: Vec::new() };
     parser.end(end_of(ending), time_ns, &mut heard);
     let done = heard.done;
     count(parser.take_stats(), context);
@@ -189,14 +190,13 @@ struct Heard<'a> {
     calls: &'a mut Calls,
     wire: Wire<'a>,
     done: Vec<Exchange>,
-    needs_all: bool,
 }
 
 impl Sink for Heard<'_> {
     fn message(&mut self, message: Message<'_>) {
         match message {
             Message::Done(exchange) => self.done.push(*exchange),
-            message => self.needs_all |= self.minds.message(self.calls, &message, &self.wire),
+            message => self.minds.message(self.calls, &message, &self.wire),
         }
     }
 }

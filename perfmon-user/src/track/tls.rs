@@ -1,7 +1,7 @@
 //! Which socket a TLS object belongs to. In: plaintext calls and sends, in the order of the ring; out: the socket, or "wait".
 //!
 //! Rule 1: A send or receive within the call names it (socket BIO). Rule 2: otherwise (memory BIO) a write waits on its thread for the next send there
-//! that begins with a record of application data of the right length: that is its socket. Rule 3: reads follow the binding and never make one.
+//! that has a record of application data of the right length: that is its socket. Rule 3: reads follow the binding and never make one.
 //! Rule 4: it ends when the socket closes, and gives way when a later call or send says otherwise: libraries reuse addresses of objects.
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -268,22 +268,28 @@ impl Binder {
 /// The object whose waiting write this send carries: the oldest of fitting length, one without a socket before one that has another; a
 /// length that fits nothing (padding, small fragments) still tells when only one object without a socket is waiting.
 fn carried(waiting: &VecDeque<Write>, objects: &FxHashMap<TlsObject, Bound>, data: &Data<'_>, expansion: Option<u32>) -> Option<TlsObject> {
-    let record = record_len(data.payload)?;
     let is_free = |write: &&Write| objects.get(&write.object).is_none_or(|bound| bound.socket.is_none());
-    let fitting = || waiting.iter().filter(|write| fits(write.len, record, expansion));
-    if let Some(write) = fitting().find(is_free).or_else(|| fitting().next()) {
-        return Some(write.object);
+    for record in records(data.payload) {
+        let fitting = || waiting.iter().filter(|write| fits(write.len, record, expansion));
+        if let Some(write) = fitting().find(is_free).or_else(|| fitting().next()) {
+            return Some(write.object);
+        }
     }
+    let record = records(data.payload).next()?;
     let only = waiting.iter().find(is_free)?.object;
     (waiting.iter().filter(is_free).all(|write| write.object == only) && u64::from(record) < data.total_len.into()).then_some(only)
 }
 
-/// Length of the record of application data that the bytes begin with.
-fn record_len(bytes: &[u8]) -> Option<u32> {
-    match bytes {
-        [APPLICATION_DATA, 3, _, high, low, ..] => Some(u32::from(u16::from_be_bytes([*high, *low]))),
-        _ => None,
-    }
+/// Lengths of the records of application data in the bytes, which begin with a record. What ends the handshake may stand before the first
+/// write in the same send, and is of that type too in TLS 1.3.
+fn records(mut bytes: &[u8]) -> impl Iterator<Item = u32> {
+    let next = move || {
+        let [kind @ 20..=23, 3, _, high, low, ..] = *bytes else { return None };
+        let len = u16::from_be_bytes([high, low]);
+        bytes = bytes.get(5 + usize::from(len)..).unwrap_or_default();
+        Some((kind == APPLICATION_DATA, u32::from(len)))
+    };
+    std::iter::from_fn(next).filter_map(|(is_data, len)| is_data.then_some(len))
 }
 
 /// Whether a record can hold the beginning of a write: TLS 1.3 adds 17 bytes, TLS 1.2 24 (GCM) or 16 (ChaCha20).

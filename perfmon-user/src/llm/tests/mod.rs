@@ -108,13 +108,7 @@ impl Talk {
     }
 
     /// Plays it with bodies cut into pieces of this size.
-    pub(crate) fn play(
-        &self,
-        tracker: &mut LlmTracker,
-        calls: &mut Calls,
-        piece: usize,
-        mut each: impl FnMut(&Calls, Interest),
-    ) -> Option<Finished> {
+    pub(crate) fn play(&self, tracker: &mut LlmTracker, calls: &mut Calls, piece: usize, mut each: impl FnMut(&Calls)) -> Option<Finished> {
         let origin = Arc::new(Origin::unknown(77));
         let (peer, destination): (Arc<str>, Arc<str>) = ("192.0.2.7:443".into(), self.host.into());
         let context = CallContext { origin: &origin, tls: true, peer: &peer, destination: Some(&destination) };
@@ -132,8 +126,8 @@ impl Talk {
             headers: &headers,
         };
         let mut send = |message: Message<'_>| {
-            let interest = tracker.on_message(calls, &message, &context);
-            each(calls, interest);
+            tracker.on_message(calls, &message, &context);
+            each(calls);
         };
         send(Message::Request(head));
         for bytes in self.request.chunks(piece) {
@@ -153,14 +147,14 @@ impl Talk {
     }
 
     pub(crate) fn finished(&self) -> Option<Finished> {
-        self.play(&mut tracker(), &mut Calls::default(), usize::MAX, |_, _| {})
+        self.play(&mut tracker(), &mut Calls::default(), usize::MAX, |_| {})
     }
 
     /// Its record and detail, the same for every piece size.
     pub(crate) fn call(&self) -> (Llm, CallDetail) {
         let whole = self.finished().expect("a model call");
         for piece in [1, 2, 3, 5, 17, 64, 1_000] {
-            let cut = self.play(&mut tracker(), &mut Calls::default(), piece, |_, _| {}).expect("a model call");
+            let cut = self.play(&mut tracker(), &mut Calls::default(), piece, |_| {}).expect("a model call");
             assert_eq!(cut.record, whole.record, "in pieces of {piece}");
             assert_eq!(cut.detail, whole.detail, "in pieces of {piece}");
         }

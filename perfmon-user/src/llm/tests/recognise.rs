@@ -41,15 +41,17 @@ fn ordinary_services_are_no_model_calls() {
 fn interest_ends_as_soon_as_the_request_is_another() {
     let mut seen = vec![];
     let refused = talk("shop.example", "/api/chat", r#"{"room":5}"#).at(5, "{}");
-    assert!(refused.play(&mut tracker(), &mut Calls::default(), usize::MAX, |_, interest| seen.push(interest)).is_none());
-    assert_eq!(seen, [Interest::Full, Interest::None, Interest::None, Interest::None]);
+    assert!(refused.play(&mut tracker(), &mut Calls::default(), usize::MAX, |calls| seen.push(calls.need_all())).is_none());
+    assert_eq!(seen, [true, false, false, false]);
     seen.clear();
     let call = talk("gpu:8000", "/v1/chat/completions", &chat("m", false)).at(5, ANSWER);
-    call.play(&mut tracker(), &mut Calls::default(), usize::MAX, |_, interest| seen.push(interest));
-    assert_eq!(seen, [Interest::Full; 4]);
+    call.play(&mut tracker(), &mut Calls::default(), usize::MAX, |calls| seen.push(calls.need_all()));
+    assert_eq!(seen, [true; 4]);
+    let mut calls = Calls::default();
+    assert!(call.play(&mut tracker(), &mut calls, usize::MAX, |_| {}).is_some() && calls.need_all(), "the next one is likely another");
     seen.clear();
-    talk("gpu:8000", "/metrics", "").play(&mut tracker(), &mut Calls::default(), 9, |_, interest| seen.push(interest));
-    assert_eq!(seen, [Interest::None; 2]);
+    talk("gpu:8000", "/metrics", "").play(&mut tracker(), &mut Calls::default(), 9, |calls| seen.push(calls.need_all()));
+    assert_eq!(seen, [false; 2]);
 }
 
 #[test]
@@ -73,7 +75,7 @@ fn both_sides_of_a_call_have_records() {
         let origin = Arc::new(Origin::unknown(1));
         let peer: Arc<str> = "192.0.2.1:5".into();
         let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None };
-        talk.play(&mut tracker, &mut calls, 100, |_, _| {});
+        talk.play(&mut tracker, &mut calls, 100, |_| {});
         let headers: Vec<Header<'_>> = vec![("host", b"gpu:8000")];
         let head = RequestHead {
             exchange: 1,

@@ -97,6 +97,19 @@ fn the_send_after_a_write_binds_and_reads_held_so_far_are_given_back() {
 }
 
 #[test]
+fn a_write_in_the_send_that_ends_the_handshake_binds() {
+    let (mut binder, _) = binder();
+    binder.call(&call(1, Direction::Out, b"request", None));
+    binder.call(&call(2, Direction::Out, b"other request", None));
+    // Change cipher spec, Finished, the write.
+    let bytes = [&[20, 3, 3, 0, 1, 1], &record(52)[..], &record(7)].concat();
+    for cut in 0..bytes.len() - 24 {
+        assert_eq!(binder.sent(&send(4, &bytes[..cut], bytes.len() as u32), Some(17)), None, "the first {cut} bytes");
+    }
+    assert_eq!(binder.sent(&send(4, &bytes, bytes.len() as u32), Some(17)), Some(object(1)));
+}
+
+#[test]
 fn ten_connections_interleaved_on_one_thread_find_their_sockets() {
     for order in [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [9, 8, 7, 6, 5, 4, 3, 2, 1, 0], [3, 7, 0, 9, 1, 8, 2, 6, 4, 5]] {
         let (mut binder, _) = binder();
