@@ -24,6 +24,9 @@ pub struct Args {
     /// Seconds of a round's load
     #[arg(long, default_value_t = 5)]
     seconds: u32,
+    /// Measure this binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    perfmon: Option<PathBuf>,
     /// Print the figures, leave docs/performance.md as it is
     #[arg(long)]
     dry_run: bool,
@@ -90,7 +93,8 @@ struct Cost {
 pub fn run(args: &Args) -> Result<()> {
     ensure!(args.rounds > 0 && args.seconds > 0, "at least one round of one second is needed");
     install::packages(&PROGRAMS)?;
-    let bench = Bench::prepare(shell::build_perfmon()?, args.seconds)?;
+    let binary = args.perfmon.clone().map_or_else(shell::build_perfmon, Ok)?;
+    let bench = Bench::prepare(binary, args.seconds)?;
     let _on_while_measuring = KernelStats::on()?;
     say("warming up");
     bench.load()?;
