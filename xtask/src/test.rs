@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 17] = [
+const LIVE: [&str; 18] = [
     "harness",
     "lifecycle",
     "live_edges",
