@@ -33,6 +33,7 @@ const LIVE: [&str; 18] = [
     "live_tls",
     "live_api",
     "live_models",
+    "live_models_bad",
     "live_demo",
     "live_alerts",
     "live_export",
