@@ -2,12 +2,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::perfmon::binary;
+use crate::perfmon::{binary, own_pid, wait_until_ready};
 use crate::process::{Running, signal};
-use crate::{free_port, need, wait_until, wire};
+use crate::{free_port, need};
 
 /// A running `perfmon run` with a store.
 pub struct Kept {
@@ -60,19 +60,6 @@ fn launch(folder: &Path, port: u16, options: &[String]) -> Result<Running> {
     command.args(["run", "--ui", "none", "--listen", &format!("127.0.0.1:{port}"), "--config"]).arg(folder.join("perfmon.toml"));
     command.arg("--db").arg(folder.join("perfmon.db")).args(options);
     let mut running = Running::start(&mut command, &folder.join("perfmon.log"))?;
-    let ready = wait_until(15, || {
-        ensure!(running.ended()?.is_none(), "perfmon ended:\n{}", running.log());
-        Ok(wire::get(port, "/readyz").ok().filter(|answer| answer.status == 200))
-    })?;
-    ready.with_context(|| format!("perfmon was not ready after 15 s:\n{}", running.log()))?;
+    wait_until_ready(&mut running, port)?;
     Ok(running)
-}
-
-/// sudo's child, where sudo stands between.
-fn own_pid(running: &Running) -> Result<u32> {
-    if need::is_root() {
-        return Ok(running.pid());
-    }
-    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", running.pid()))?;
-    Ok(children.split_whitespace().next().context("sudo has no child")?.parse()?)
 }

@@ -56,6 +56,25 @@ struct Read {
     requests: Vec<Request>,
 }
 
+/// Waits until `/readyz` of a perfmon that was started says that data flows.
+pub(crate) fn wait_until_ready(running: &mut Running, port: u16) -> Result<()> {
+    let ready = wait_until(15, || {
+        ensure!(running.ended()?.is_none(), "perfmon ended:\n{}", running.log());
+        Ok(wire::get(port, "/readyz").ok().filter(|answer| answer.status == 200))
+    })?;
+    ready.with_context(|| format!("perfmon was not ready after 15 s:\n{}", running.log())).map(drop)
+}
+
+/// The process id of a perfmon that was started: sudo's child, where sudo stands between.
+pub(crate) fn own_pid(running: &Running) -> Result<u32> {
+    let started = running.pid();
+    if need::is_root() {
+        return Ok(started);
+    }
+    let children = std::fs::read_to_string(format!("/proc/{started}/task/{started}/children"))?;
+    Ok(children.split_whitespace().next().context("sudo has no child")?.parse()?)
+}
+
 impl Perfmon {
     /// Starts it with more options (none: it watches everything) and without a store, and waits until `/readyz` says that data flows.
     pub fn start(options: &[&str]) -> Result<Self> {
@@ -74,23 +93,9 @@ impl Perfmon {
         command.args(["run", "--ui", "none", "--listen", &format!("127.0.0.1:{port}"), "--jsonl"]).arg(jsonl).args(options);
         let running = Running::start(&mut command, &folder.path().join("perfmon.log"))?;
         let mut perfmon = Self { pid: running.pid(), running, port, folder, read: RefCell::default(), _turn: turn };
-        let ready = wait_until(15, || {
-            ensure!(perfmon.running.ended()?.is_none(), "perfmon ended:\n{}", perfmon.running.log());
-            Ok(wire::get(port, "/readyz").ok().filter(|answer| answer.status == 200))
-        })?;
-        ready.with_context(|| format!("perfmon was not ready after 15 s:\n{}", perfmon.running.log()))?;
-        perfmon.pid = perfmon.own_pid()?;
+        wait_until_ready(&mut perfmon.running, port)?;
+        perfmon.pid = own_pid(&perfmon.running)?;
         Ok(perfmon)
-    }
-
-    /// sudo's child, where sudo stands between.
-    fn own_pid(&self) -> Result<u32> {
-        let started = self.running.pid();
-        if need::is_root() {
-            return Ok(started);
-        }
-        let children = std::fs::read_to_string(format!("/proc/{started}/task/{started}/children"))?;
-        Ok(children.split_whitespace().next().context("sudo has no child")?.parse()?)
     }
 
     /// Its process id.

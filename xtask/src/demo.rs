@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use crate::clock::Stopwatch;
 use crate::install;
 use crate::process::Program;
-use crate::shell::{self, as_root, command, execute, say};
+use crate::shell::{self, as_root, command, execute, free_port, say};
 
 const EXAMPLES: &str = "Examples:
   cargo xtask demo
@@ -214,10 +214,6 @@ fn address(wanted: Option<SocketAddr>) -> Result<SocketAddr> {
     let other = SocketAddr::new(usual.ip(), free_port()?);
     say(format_args!("{usual} is taken (perhaps by another perfmon), so this one listens on {other}"));
     Ok(other)
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// `60s`, `5m`, `1h`.

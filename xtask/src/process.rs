@@ -77,9 +77,8 @@ impl Program {
         if !self.by_sudo {
             return shell::execute(command("kill").args([&format!("-{signal}"), &own.to_string()]));
         }
-        let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"))?;
-        let Some(child) = children.split_whitespace().next() else { return Ok(()) };
-        shell::execute(as_root("kill").args([&format!("-{signal}"), child]))
+        let Some(child) = shell::behind_sudo(own)? else { return Ok(()) };
+        shell::execute(as_root("kill").args([&format!("-{signal}"), &child.to_string()]))
     }
 }
 

@@ -92,3 +92,14 @@ pub fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
+
+/// A TCP port of the loopback address that nobody uses now.
+pub fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// The process that a program started through sudo is: its child. `None` when it is gone.
+pub fn behind_sudo(sudo: u32) -> Result<Option<u32>> {
+    let children = std::fs::read_to_string(format!("/proc/{sudo}/task/{sudo}/children"))?;
+    Ok(children.split_whitespace().next().map(str::parse).transpose()?)
+}

@@ -8,8 +8,9 @@ mod run;
 mod serving;
 mod work;
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::llm::CallDetail;
 use crate::record::{Llm, Origin, Record, Request, Side, WallTime};
@@ -74,15 +75,15 @@ struct Process {
 /// The state of all processes.
 pub struct AgentTracker {
     options: Options,
-    processes: HashMap<u32, Process>,
-    serving: HashMap<u32, Serving>,
+    processes: FxHashMap<u32, Process>,
+    serving: FxHashMap<u32, Serving>,
     counts: Counts,
 }
 
 impl AgentTracker {
     /// Nothing seen yet.
     pub fn new(options: Options) -> Self {
-        Self { options, processes: HashMap::new(), serving: HashMap::new(), counts: Counts::default() }
+        Self { options, processes: FxHashMap::default(), serving: FxHashMap::default(), counts: Counts::default() }
     }
 
     /// What was lost so far.

@@ -5,8 +5,9 @@
 //! Work lies inside its request in time and is usually done by its thread. Where several requests fit, as on an event loop, those whose
 //! kind was never seen to lead to model calls are left out, and of what ended at about the same time the request that ends first takes
 //! what ended first. What no request takes is the process's own.
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::llm::CallDetail;
 use crate::record::{Llm, Request};
@@ -98,7 +99,7 @@ pub(super) struct Serving {
     open: Vec<Inbound>,
     ended: Vec<Ended>,
     pieces: Vec<Piece>,
-    habits: HashMap<u64, Habit>,
+    habits: FxHashMap<u64, Habit>,
 }
 
 impl Serving {

@@ -102,11 +102,11 @@ fn work(kind: Kind, measure: Measure, totals: &WorkTotals) -> Result<(Option<f64
     Ok((value, count))
 }
 
-/// What a field says of one disk; `None` when it is about something else.
-fn of_disk(field: &Field, disk: &Disk) -> Option<f64> {
+/// How a field is read from one disk; `None` when it is about something else.
+fn of_disk(field: &Field) -> Option<fn(&Disk) -> f64> {
     match field.name {
-        "disk_usage" => Some(disk.used_percent / 100.0),
-        "disk_used_percent" => Some(disk.used_percent),
+        "disk_usage" => Some(|disk| disk.used_percent / 100.0),
+        "disk_used_percent" => Some(|disk| disk.used_percent),
         _ => None,
     }
 }
@@ -214,14 +214,16 @@ impl Metric {
                 };
                 snapshot.window(window).map(read).into_iter().collect()
             }
-            (Source::Host, Measure::Field(field, _)) if field.name.starts_with("disk_us") => {
-                let disks = snapshot.system.iter().flat_map(|system| system.disks.iter().map(move |disk| (system, disk)));
-                disks.map(|(system, disk)| sampled(disk.mount.clone(), Some(&system.origin), of_disk(field, disk))).collect()
-            }
-            (Source::Host, Measure::Field(field, _)) => {
-                let read = |system| field.of_system(system);
-                snapshot.system.iter().map(|system| sampled("host".into(), Some(&system.origin), read(system))).collect()
-            }
+            (Source::Host, Measure::Field(field, _)) => match of_disk(field) {
+                Some(read) => {
+                    let disks = snapshot.system.iter().flat_map(|system| system.disks.iter().map(move |disk| (system, disk)));
+                    disks.map(|(system, disk)| sampled(disk.mount.clone(), Some(&system.origin), Some(read(disk)))).collect()
+                }
+                None => {
+                    let read = |system| field.of_system(system);
+                    snapshot.system.iter().map(|system| sampled("host".into(), Some(&system.origin), read(system))).collect()
+                }
+            },
             (Source::Processes, Measure::Field(field, _)) => {
                 let mine = snapshot.processes.iter().filter(|process| matches(wanted.service.as_deref(), &process.origin.service));
                 mine.map(|process| {

@@ -74,7 +74,7 @@ pub struct Watched {
 /// Runs until told to stop; what the ring still holds then is taken too.
 pub fn run(capturing: Capturing) {
     let clock = ClockOffset::now();
-    let Capturing { probes, mut ring, selector, processes, tls, models, recorder, watched, batches, counters, stop } = capturing;
+    let Capturing { probes, mut ring, selector, processes, tls: reads_tls, models, recorder, watched, batches, counters, stop } = capturing;
     let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns);
     let pipeline = if models { pipeline } else { pipeline.without_models() };
     let (out, times) = (Out::default(), Times::default());
@@ -89,7 +89,8 @@ pub fn run(capturing: Capturing) {
         pipeline,
         out,
         times,
-        tls: tls.then(FxHashMap::default),
+        reads_tls,
+        tls: FxHashMap::default(),
     };
     loop {
         let stopping = stop.load(Ordering::Relaxed);
@@ -118,8 +119,10 @@ struct Worker {
     pipeline: Pipeline,
     out: Out,
     times: Times,
-    /// Process → when its TLS library was last looked for, and what came of it. `None`: TLS is left alone.
-    tls: Option<FxHashMap<u32, (u64, Option<TlsSight>)>>,
+    /// See `Capturing::tls`.
+    reads_tls: bool,
+    /// Process → when its TLS library was last looked for, and what came of it.
+    tls: FxHashMap<u32, (u64, Option<TlsSight>)>,
 }
 
 /// When what is done now and then was last done.
@@ -168,7 +171,7 @@ impl Worker {
             Event::Exec(exec) => {
                 let comm = String::from_utf8_lossy(exec.comm);
                 self.processes.forget(exec.pid);
-                self.forget_tls(exec.pid);
+                self.tls.remove(&exec.pid);
                 self.selector.on_exec(&Executed { pid: exec.pid, parent: exec.parent, comm: &comm, argv: exec.argv })
             }
             Event::Fork(fork) => {
@@ -177,7 +180,7 @@ impl Worker {
             }
             Event::Exit(exit) => {
                 self.processes.on_exit(exit.pid);
-                self.forget_tls(exit.pid);
+                self.tls.remove(&exit.pid);
                 self.selector.on_exit(exit.pid);
                 return;
             }
@@ -234,16 +237,10 @@ impl Worker {
 
     /// Looks for the TLS library of a process, unless its plaintext is seen already or it was looked at a moment ago.
     fn watch_tls(&mut self, pid: u32, now_ns: u64) {
-        let Some(tls) = &mut self.tls else { return };
-        let is_settled = tls.get(&pid).is_some_and(|(at_ns, sight)| sight.is_some() || now_ns.saturating_sub(*at_ns) < TLS_AGAIN_NS);
-        if !is_settled {
-            tls.insert(pid, (now_ns, self.probes.watch_tls(pid)));
-        }
-    }
-
-    fn forget_tls(&mut self, pid: u32) {
-        if let Some(tls) = &mut self.tls {
-            tls.remove(&pid);
+        let known = self.tls.get(&pid);
+        let is_settled = known.is_some_and(|(at_ns, sight)| sight.is_some() || now_ns.saturating_sub(*at_ns) < TLS_AGAIN_NS);
+        if self.reads_tls && !is_settled {
+            self.tls.insert(pid, (now_ns, self.probes.watch_tls(pid)));
         }
     }
 
@@ -298,7 +295,7 @@ impl Worker {
         for target in &mut gauges.targets {
             if let Some(description) = self.processes.get(target.pid) {
                 target.runtime = description.runtime.clone();
-                let sight = self.tls.as_ref().and_then(|tls| tls.get(&target.pid)).and_then(|(_, sight)| sight.as_ref());
+                let sight = self.tls.get(&target.pid).and_then(|(_, sight)| sight.as_ref());
                 target.tls = description.tls.as_ref().map(|tls| match sight.map(TlsSight::as_result) {
                     Some(Ok(())) => format!("{tls}: plaintext").into(),
                     Some(Err(reason)) => format!("{tls}: no plaintext, because {reason}").into(),

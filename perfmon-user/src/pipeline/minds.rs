@@ -13,7 +13,7 @@ const AFTER_EXIT_NS: u64 = 500_000_000;
 
 /// What calls and runs share.
 pub(super) struct Minds {
-    /// Nobody wants to know of model calls.
+    /// Nobody wants to know of model calls: messages are not looked at, and nothing follows from the rest.
     pub(super) off: bool,
     llm: LlmTracker,
     agents: AgentTracker,
@@ -83,9 +83,6 @@ impl Minds {
         wire: &Wire<'_>,
         wall_at_boot_ns: u64,
     ) -> Vec<Record> {
-        if self.off {
-            return Vec::new();
-        }
         let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
         let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id.clone() };
         let mut records = Vec::new();
@@ -102,9 +99,7 @@ impl Minds {
 
     /// A process ended.
     pub(super) fn left(&mut self, end: ProcessEnd) {
-        if !self.off {
-            self.exits.push(end);
-        }
+        self.exits.push(end);
     }
 
     /// Once a second: runs and processes that are over.

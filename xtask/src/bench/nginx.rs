@@ -17,7 +17,7 @@ impl Nginx {
     /// One that serves a file of 1 KiB, and nothing else; waits until it answers.
     pub fn start() -> Result<Self> {
         let folder = folder()?;
-        let port = free_port()?;
+        let port = shell::free_port()?;
         let text = configuration(&folder, port)?;
         Self::configured(&folder, port, &text)
     }
@@ -87,11 +87,6 @@ fn configuration(folder: &Path, port: u16) -> Result<String> {
         ("{upstream}", format!("127.0.0.1:{port}")),
     ];
     Ok(values.iter().fold(template, |text, (name, value)| text.replace(name, value)))
-}
-
-/// A TCP port of the loopback address that nobody uses now.
-pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// CPU time in nanoseconds of all living threads of a process.

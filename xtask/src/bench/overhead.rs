@@ -2,8 +2,7 @@
 //! A last round with the kernel's accounting of programs switched on gives the time of each program. Writes docs/performance.md.
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use anyhow::{Result, ensure};
 
 use super::nginx::Nginx;
 use super::perfmon::{KernelStats, Perfmon};
@@ -26,6 +25,8 @@ pub struct Args {
     dry_run: bool,
 }
 
+/// Where `/api/v1/self` tells of events lost.
+const LOST: &str = "/events_lost/total";
 const PROGRAMS: [(&str, &str); 4] = [("nginx", "nginx-light"), ("wrk", "wrk"), ("h2load", "nghttp2-client"), ("bpftool", "bpftool")];
 
 /// Measures, prints, writes.
@@ -72,15 +73,15 @@ fn round(nginx: &Nginx, seconds: u32, log: &Path) -> Result<(Round, u64)> {
 /// A round while perfmon watches.
 fn observed_round(binary: &Path, nginx: &Nginx, seconds: u32, log: &Path) -> Result<(Round, Own)> {
     let perfmon = Perfmon::start(binary)?;
-    let (cpu_before, lost_before) = (perfmon.cpu_ns()?, lost(&perfmon.report()?)?);
+    let (cpu_before, lost_before) = (perfmon.cpu_ns()?, Perfmon::figure(&perfmon.report()?, LOST)?);
     let (round, saturated) = round(nginx, seconds, log)?;
     let report = perfmon.report()?;
     let requests = saturated + u64::from(2_000 * seconds);
     let own = Own {
         user_us: (perfmon.cpu_ns()? - cpu_before) as f64 / 1_000.0 / requests as f64,
-        rss_bytes: number(&report, "rss_bytes")?,
-        map_bytes: number(&report, "map_bytes")?,
-        lost: lost(&report)? - lost_before,
+        rss_bytes: Perfmon::figure(&report, "/rss_bytes")?,
+        map_bytes: Perfmon::figure(&report, "/map_bytes")?,
+        lost: Perfmon::figure(&report, LOST)? - lost_before,
     };
     Ok((round, own))
 }
@@ -101,13 +102,4 @@ fn kernel_round(binary: &Path, nginx: &Nginx, seconds: u32) -> Result<Vec<Progra
     }
     costs.sort_by(|a, b| (b.runs_per_request * b.ns_per_run).total_cmp(&(a.runs_per_request * a.ns_per_run)));
     Ok(costs)
-}
-
-fn number(report: &Value, field: &str) -> Result<f64> {
-    report.get(field).and_then(Value::as_f64).with_context(|| format!("/api/v1/self has no {field}"))
-}
-
-/// `events_lost.total`.
-fn lost(report: &Value) -> Result<f64> {
-    report.pointer("/events_lost/total").and_then(Value::as_f64).context("/api/v1/self has no events_lost.total")
 }

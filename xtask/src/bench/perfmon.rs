@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::nginx::{free_port, process_cpu_ns};
+use super::nginx::process_cpu_ns;
 use crate::shell::{self, as_root, command, output};
 
 /// A running perfmon; ended when dropped.
@@ -37,7 +37,7 @@ impl Perfmon {
     /// The same with these options.
     pub fn start_with(binary: &Path, options: &[&str]) -> Result<Self> {
         let programs_before = programs()?.keys().map(|(id, _)| *id).collect();
-        let port = free_port()?;
+        let port = shell::free_port()?;
         let mut run = as_root(binary);
         run.args(["run", "--ui", "none", "--listen"]).arg(format!("127.0.0.1:{port}")).args(options);
         let child = run.stdin(Stdio::null()).spawn().with_context(|| format!("cannot start {}", shell::line(&run)))?;
@@ -60,9 +60,7 @@ impl Perfmon {
         if shell::is_root() {
             return Ok(self.child.id());
         }
-        let sudo = self.child.id();
-        let children = std::fs::read_to_string(format!("/proc/{sudo}/task/{sudo}/children"))?;
-        children.split_whitespace().next().context("sudo has no child")?.parse().context("sudo's child has no number")
+        shell::behind_sudo(self.child.id())?.context("sudo has no child")
     }
 
     fn get(&self, path: &str) -> Result<String> {
@@ -78,6 +76,11 @@ impl Perfmon {
     /// `/api/v1/self`.
     pub fn report(&self) -> Result<Value> {
         serde_json::from_str(&self.get("/api/v1/self")?).context("/api/v1/self is not JSON")
+    }
+
+    /// A figure of a report.
+    pub fn figure(report: &Value, pointer: &str) -> Result<f64> {
+        report.pointer(pointer).and_then(Value::as_f64).with_context(|| format!("/api/v1/self has no {pointer}"))
     }
 
     /// CPU time in nanoseconds that perfmon's user side has used.

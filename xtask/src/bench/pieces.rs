@@ -7,13 +7,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 
-use super::nginx::{self, Nginx, free_port};
+use super::nginx::{self, Nginx};
 use super::perfmon::{KernelStats, Perfmon};
 use super::{document, report};
-use crate::shell::{self, command, execute, say};
-use crate::{install, shell::output};
+use crate::install;
+use crate::shell::{self, command, execute, free_port, output, say};
 
 /// Options.
 #[derive(clap::Args)]
@@ -152,7 +151,7 @@ impl Bench {
         let before = (perfmon.cpu_ns()?, self.nginx.cpu_ns()?, kernel_ns(&perfmon)?);
         self.load()?;
         let after = (perfmon.cpu_ns()?, self.nginx.cpu_ns()?, kernel_ns(&perfmon)?);
-        let rss_bytes = perfmon.report()?.get("rss_bytes").and_then(Value::as_f64).context("/api/v1/self has no rss_bytes")?;
+        let rss_bytes = Perfmon::figure(&perfmon.report()?, "/rss_bytes")?;
         drop(reader);
         let seconds = f64::from(self.seconds);
         let requests = seconds * f64::from(PLAIN + TLS + MODELS);
@@ -271,6 +270,6 @@ mod tests {
 
     #[test]
     fn the_call_is_json() {
-        assert!(serde_json::from_str::<Value>(CALL).unwrap()["tools"].is_array());
+        assert!(serde_json::from_str::<serde_json::Value>(CALL).unwrap()["tools"].is_array());
     }
 }
