@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use perfmon_user::aggregate::snapshot::{EndpointRow, Latency, Snapshot, Totals, Window, WindowView};
-use perfmon_user::alert::{Desk, Patience};
+use perfmon_user::alert::{AlertService, Patience};
 use perfmon_user::config::Config;
 use perfmon_user::counters::Counters;
 use perfmon_user::http::{Access, HttpState, Parts, Readiness, SelfReport, serve};
 use perfmon_user::record::{Gauges, TargetCoverage, WallTime};
-use perfmon_user::ui::{Remote, RemoteError, Source};
+use perfmon_user::ui::{Remote, RemoteError, ScreenSource};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -71,7 +71,7 @@ async fn start(snapshot: Snapshot) -> (String, watch::Sender<bool>, watch::Sende
         readiness: Box::new(Readiness::default),
         now: || WallTime(0),
         history: None,
-        alerts: Desk::new(&Config::default().alerts.settings(), Vec::new(), Patience::default(), Arc::default()),
+        alerts: AlertService::new(&Config::default().alerts.settings(), Vec::new(), Patience::default(), Arc::default()),
         shutdown: asked,
     });
     tokio::spawn(serve(listener, state));

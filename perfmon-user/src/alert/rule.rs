@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::aggregate::snapshot::Window;
 use crate::record::Severity;
 
-use super::metric::Metric;
+use super::metric::AlertMetric;
 
 /// When a value is bad.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +52,7 @@ pub struct Rule {
     /// Its name.
     pub name: Arc<str>,
     /// What is judged.
-    pub metric: Metric,
+    pub metric: AlertMetric,
     /// What it is narrowed to.
     pub filter: Where,
     /// When a value is bad.
@@ -118,7 +118,7 @@ impl Thresholds {
             ("disk_usage", self.disk_usage, Warning, "resource", HOLD_RESOURCE),
         ];
         let rule = |(name, (metric, limit, severity, kind, hold)): (&'static str, (&str, f64, Severity, &'static str, Duration))| {
-            let metric = Metric::named(metric).ok()?;
+            let metric = AlertMetric::named(metric).ok()?;
             Some(Rule {
                 name: name.into(),
                 metric,

@@ -7,15 +7,15 @@ use tokio::sync::watch;
 use crate::aggregate::snapshot::Window;
 use crate::cli::Url;
 use crate::config::{Config, Secret, Ui};
-use crate::ui::{self, Messages, Remote, RemoteError, Source};
+use crate::ui::{self, Messages, Remote, RemoteError, ScreenSource};
 
-use super::{Failure, display, logging, run};
+use super::{CommandFailure, display, logging, run};
 
 /// How long plain output waits for the first figures.
 const FIRST_ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Shows it until a key asks for the end.
-pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, Failure> {
+pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, CommandFailure> {
     match Remote::connect(&url.to_string(), config.http.token.as_ref().map(Secret::expose)) {
         Ok(remote) if std::io::stdout().is_terminal() => {
             let messages = logging::begin(config.log, true);
@@ -29,7 +29,7 @@ pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, Failure> {
         {
             run::run(&Config { ui: Ui::Table, ..config.clone() }, &[], None)
         }
-        Err(error) => Err(Failure::Failed(error.into())),
+        Err(error) => Err(CommandFailure::Failed(error.into())),
     }
 }
 
@@ -39,18 +39,18 @@ fn show(remote: Remote, messages: &Messages) -> anyhow::Result<()> {
 }
 
 /// One plain table, for an output that is no terminal.
-fn once(mut remote: Remote) -> Result<u8, Failure> {
+fn once(mut remote: Remote) -> Result<u8, CommandFailure> {
     let mut waited = std::time::Duration::ZERO;
     let pause = std::time::Duration::from_millis(50);
     while waited < FIRST_ANSWER {
         if let Some(shown) = remote.poll(Window::Minute) {
             return match shown.plain(160) {
                 Ok(text) => super::print(&text),
-                Err(why) => Err(Failure::Failed(anyhow::anyhow!("{why}"))),
+                Err(why) => Err(CommandFailure::Failed(anyhow::anyhow!("{why}"))),
             };
         }
         std::thread::sleep(pause);
         waited += pause;
     }
-    Err(Failure::Failed(anyhow::anyhow!("no figures came within {} s", FIRST_ANSWER.as_secs())))
+    Err(CommandFailure::Failed(anyhow::anyhow!("no figures came within {} s", FIRST_ANSWER.as_secs())))
 }

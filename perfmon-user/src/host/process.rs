@@ -7,7 +7,7 @@ use procfs::process::Stat;
 use crate::record::{Millis, Process};
 
 use super::read::{Buffer, growth, number_after};
-use super::sockets::{Count, Sockets};
+use super::sockets::{SocketCount, Sockets};
 use super::threads::{Between, Threads};
 use super::{Round, Subject, rounded};
 
@@ -16,7 +16,7 @@ const MOVING_NS: u64 = 100_000_000;
 
 /// What of a process the next sample needs.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownProcess {
     /// Clock ticks since boot: another process has another.
     start_time: u64,
     count: u64,
@@ -25,10 +25,10 @@ pub(super) struct Known {
     io: Option<(u64, u64)>,
     /// The last reading of the threads, and when it was taken.
     threads: Option<(Threads, u64)>,
-    sockets: Count,
+    sockets: SocketCount,
 }
 
-impl Known {
+impl KnownProcess {
     /// The sample in which it was last seen.
     pub(super) fn last_count(&self) -> u64 {
         self.count
@@ -44,11 +44,11 @@ impl Known {
 /// `None` when the process is gone.
 pub(super) fn sample(
     subject: &Subject,
-    known: Option<Known>,
+    known: Option<KnownProcess>,
     round: Round,
     sockets: &mut Sockets,
     buffer: &mut Buffer,
-) -> Option<(Known, Process)> {
+) -> Option<(KnownProcess, Process)> {
     let pid = subject.origin.pid;
     let stat =
         Stat::from_read(buffer.read(format!("/proc/{pid}/stat"))?.as_bytes()).ok().filter(|stat| !matches!(stat.state, 'Z' | 'X'))?;
@@ -66,7 +66,7 @@ pub(super) fn sample(
         Some(known) if !round.sockets => known.sockets,
         _ => sockets.count(pid, round.sockets),
     };
-    let known = Known {
+    let known = KnownProcess {
         start_time: stat.starttime,
         count: round.count,
         cpu_ticks: stat.utime + stat.stime,
@@ -109,7 +109,7 @@ fn scaled(between: Between, length_ns: u64, over_ns: u64) -> Between {
     Between { wait_ns: between.wait_ns.map(part), switches: between.switches.map(part), blocked_ticks: between.blocked_ticks.map(part) }
 }
 
-fn record(subject: &Subject, stat: &Stat, known: &Known, before: Option<&Known>, between: Between, round: Round) -> Process {
+fn record(subject: &Subject, stat: &Stat, known: &KnownProcess, before: Option<&KnownProcess>, between: Between, round: Round) -> Process {
     // Without an interval there is nothing to compare with.
     let before = before.filter(|_| round.interval.length_ns.is_some());
     let ticks = procfs::ticks_per_second();

@@ -15,4 +15,4 @@ mod view;
 pub use messages::Messages;
 pub use plain::{lines, summary};
 pub use remote::{Remote, RemoteError};
-pub use screen::{Local, Shown, Source, colours, screen};
+pub use screen::{Local, ScreenSource, Shown, colours, screen};

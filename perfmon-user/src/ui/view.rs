@@ -38,7 +38,7 @@ impl Tab {
 
 /// Order and place of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct TablePosition {
     /// Column that rows are sorted by; `None` is the order they come in.
     pub sort: Option<usize>,
     pub reversed: bool,
@@ -48,9 +48,9 @@ pub(super) struct Place {
 
 /// What the person has chosen.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct View {
+pub(super) struct ViewState {
     pub tab: Tab,
-    pub places: [Place; 4],
+    pub places: [TablePosition; 4],
     pub window: Window,
     /// Rows without this text are not shown.
     pub filter: String,
@@ -72,11 +72,11 @@ pub(super) enum Asked {
     Quit,
 }
 
-impl View {
+impl ViewState {
     pub fn new(colours: bool) -> Self {
         Self {
             tab: Tab::Endpoints,
-            places: [Place::default(); 4],
+            places: [TablePosition::default(); 4],
             window: Window::Minute,
             filter: String::new(),
             typing: false,
@@ -87,11 +87,11 @@ impl View {
         }
     }
 
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> TablePosition {
         self.places[self.tab as usize]
     }
 
-    fn place_mut(&mut self) -> &mut Place {
+    fn place_mut(&mut self) -> &mut TablePosition {
         &mut self.places[self.tab as usize]
     }
 
@@ -115,7 +115,7 @@ impl View {
             KeyCode::BackTab => self.tab = Tab::ALL[(self.tab as usize + Tab::ALL.len() - 1) % Tab::ALL.len()],
             KeyCode::Char('s') => self.sort_by_next(),
             KeyCode::Char('r') => self.place_mut().reversed ^= true,
-            KeyCode::Char('0') => *self.place_mut() = Place::default(),
+            KeyCode::Char('0') => *self.place_mut() = TablePosition::default(),
             KeyCode::Char(digit @ '1'..='9') => self.sort_by(digit as usize - '1' as usize),
             code => self.scroll(code),
         }
@@ -141,7 +141,7 @@ impl View {
     fn sort_by(&mut self, column: usize) {
         if column < self.tab.columns() {
             let place = self.place_mut();
-            *place = Place { sort: Some(column), reversed: place.sort == Some(column) && !place.reversed, offset: 0 };
+            *place = TablePosition { sort: Some(column), reversed: place.sort == Some(column) && !place.reversed, offset: 0 };
         }
     }
 
@@ -149,7 +149,7 @@ impl View {
         let columns = self.tab.columns();
         let place = self.place_mut();
         let sort = place.sort.map_or(0, |column| column + 1);
-        *place = Place { sort: (sort < columns).then_some(sort), ..Place::default() };
+        *place = TablePosition { sort: (sort < columns).then_some(sort), ..TablePosition::default() };
     }
 
     fn scroll(&mut self, code: KeyCode) {

@@ -2,7 +2,7 @@
 //! else. About a service where that holds for all its requests together, else about an endpoint.
 use std::sync::Arc;
 
-use super::{Detector, Verdict};
+use super::{Detection, Detector};
 use crate::aggregate::snapshot::{EndpointRow, Latency, ServiceRow, Snapshot, Window};
 use crate::record::{Origin, Severity};
 
@@ -20,10 +20,10 @@ const CRITICAL_P95_MS: f64 = 1_000.0;
 pub struct EventLoopBlocked;
 
 impl Detector for EventLoopBlocked {
-    fn judge(&self, snapshot: &Snapshot) -> Vec<Verdict> {
+    fn judge(&self, snapshot: &Snapshot) -> Vec<Detection> {
         let Some(minute) = snapshot.window(Window::Minute) else { return Vec::new() };
-        let mut verdicts: Vec<Verdict> = minute.services.iter().filter_map(|row| of_service(row)).collect();
-        let judged = |service: &Arc<str>, verdicts: &[Verdict]| verdicts.iter().any(|verdict| verdict.scope == *service);
+        let mut verdicts: Vec<Detection> = minute.services.iter().filter_map(|row| of_service(row)).collect();
+        let judged = |service: &Arc<str>, verdicts: &[Detection]| verdicts.iter().any(|verdict| verdict.scope == *service);
         let services = verdicts.clone();
         for row in minute.endpoints.iter().filter(|row| !judged(&row.service, &services)) {
             let origin = minute.services.iter().find(|service| service.service == row.service).and_then(|service| service.origin.clone());
@@ -33,26 +33,26 @@ impl Detector for EventLoopBlocked {
     }
 }
 
-fn of_service(row: &ServiceRow) -> Option<Verdict> {
-    let waiting = Waiting { count: row.count, latency: &row.latency, mean_ms: row.queue_mean_ms?, p95_ms: row.queue_p95_ms? };
+fn of_service(row: &ServiceRow) -> Option<Detection> {
+    let waiting = WaitingCalls { count: row.count, latency: &row.latency, mean_ms: row.queue_mean_ms?, p95_ms: row.queue_p95_ms? };
     waiting.verdict(row.service.clone(), row.origin.clone()?, &row.slowest_span_ids)
 }
 
-fn of_endpoint(row: &EndpointRow, origin: Arc<Origin>) -> Option<Verdict> {
-    let waiting = Waiting { count: row.count, latency: &row.latency, mean_ms: row.queue_mean_ms?, p95_ms: row.queue_p95_ms? };
+fn of_endpoint(row: &EndpointRow, origin: Arc<Origin>) -> Option<Detection> {
+    let waiting = WaitingCalls { count: row.count, latency: &row.latency, mean_ms: row.queue_mean_ms?, p95_ms: row.queue_p95_ms? };
     let scope = format!("{}: {} {}", row.service, row.method, row.endpoint);
     waiting.verdict(scope.into(), origin, &row.slowest_span_ids)
 }
 
-struct Waiting<'a> {
+struct WaitingCalls<'a> {
     count: u64,
     latency: &'a Latency,
     mean_ms: f64,
     p95_ms: f64,
 }
 
-impl Waiting<'_> {
-    fn verdict(&self, scope: Arc<str>, origin: Arc<Origin>, evidence: &[Arc<str>]) -> Option<Verdict> {
+impl WaitingCalls<'_> {
+    fn verdict(&self, scope: Arc<str>, origin: Arc<Origin>, evidence: &[Arc<str>]) -> Option<Detection> {
         let latency_ms = self.latency.mean_ms?;
         if self.count < REQUESTS || self.p95_ms < QUEUE_P95_MS || self.mean_ms < latency_ms * PART {
             return None;
@@ -64,7 +64,7 @@ impl Waiting<'_> {
             (self.mean_ms / latency_ms * 100.0).min(100.0),
             self.count,
         );
-        Some(Verdict {
+        Some(Detection {
             kind_name: "event_loop_blocked",
             scope,
             origin,

@@ -3,7 +3,7 @@ use crate::record::{Request, RequestError};
 
 /// A failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Failure {
+pub enum SendFailure {
     /// Below HTTP.
     Exchange(RequestError),
     /// HTTP status.
@@ -13,28 +13,28 @@ pub enum Failure {
 }
 
 /// The failure of a request that counts as an error.
-pub fn of(request: &Request) -> Option<Failure> {
+pub fn of(request: &Request) -> Option<SendFailure> {
     if let Some(error) = request.error {
-        return Some(Failure::Exchange(error));
+        return Some(SendFailure::Exchange(error));
     }
     if !request.is_error() {
         return None;
     }
     match (request.status_code.filter(|status| *status >= 500), request.grpc_status) {
-        (Some(status), _) => Some(Failure::Status(status)),
-        (None, grpc) => grpc.map(Failure::Grpc),
+        (Some(status), _) => Some(SendFailure::Status(status)),
+        (None, grpc) => grpc.map(SendFailure::Grpc),
     }
 }
 
 /// Its name.
-pub fn name(failure: Failure) -> String {
+pub fn name(failure: SendFailure) -> String {
     match failure {
-        Failure::Exchange(RequestError::ClientClosed) => "client_closed".into(),
-        Failure::Exchange(RequestError::Reset) => "reset".into(),
-        Failure::Exchange(RequestError::Timeout) => "timeout".into(),
-        Failure::Exchange(RequestError::Truncated) => "truncated".into(),
-        Failure::Exchange(RequestError::Protocol) => "protocol".into(),
-        Failure::Status(status) => status.to_string(),
-        Failure::Grpc(status) => format!("grpc_{status}"),
+        SendFailure::Exchange(RequestError::ClientClosed) => "client_closed".into(),
+        SendFailure::Exchange(RequestError::Reset) => "reset".into(),
+        SendFailure::Exchange(RequestError::Timeout) => "timeout".into(),
+        SendFailure::Exchange(RequestError::Truncated) => "truncated".into(),
+        SendFailure::Exchange(RequestError::Protocol) => "protocol".into(),
+        SendFailure::Status(status) => status.to_string(),
+        SendFailure::Grpc(status) => format!("grpc_{status}"),
     }
 }

@@ -6,9 +6,9 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use rustc_hash::FxHashMap;
 
-use super::attribute::{Attributes, Worth};
+use super::attribute::{AttributeValue, Attributes};
 use super::resource::{self, Resources};
-use super::spans::{Level, cut};
+use super::spans::{SpanSeverity, cut};
 use crate::limits;
 use crate::record::{Alert, AlertState, Finding, Origin, Record, Severity, WallTime};
 
@@ -69,9 +69,9 @@ impl Logs {
 
 fn alert_record(alert: &Alert, now: WallTime) -> LogRecord {
     let level = match (alert.state, alert.severity) {
-        (AlertState::Resolved, _) | (_, Severity::Info) => Level::Info,
-        (_, Severity::Warning) => Level::Warn,
-        (_, Severity::Critical) => Level::Error,
+        (AlertState::Resolved, _) | (_, Severity::Info) => SpanSeverity::Info,
+        (_, Severity::Warning) => SpanSeverity::Warn,
+        (_, Severity::Critical) => SpanSeverity::Error,
     };
     let mut attributes = Attributes::default();
     attributes
@@ -90,9 +90,9 @@ fn alert_record(alert: &Alert, now: WallTime) -> LogRecord {
 
 fn finding_record(finding: &Finding, now: WallTime) -> LogRecord {
     let level = match (finding.open, finding.severity) {
-        (false, _) | (_, Severity::Info) => Level::Info,
-        (_, Severity::Warning) => Level::Warn,
-        (_, Severity::Critical) => Level::Error,
+        (false, _) | (_, Severity::Info) => SpanSeverity::Info,
+        (_, Severity::Warning) => SpanSeverity::Warn,
+        (_, Severity::Critical) => SpanSeverity::Error,
     };
     let evidence: Vec<&str> = finding.evidence.iter().map(|id| &**id).collect();
     let mut attributes = Attributes::default();
@@ -106,7 +106,7 @@ fn finding_record(finding: &Finding, now: WallTime) -> LogRecord {
     log_record("perfmon.finding", finding.time, now, level, &finding.message, attributes)
 }
 
-fn log_record(event: &str, time: WallTime, now: WallTime, level: Level, message: &str, mut attributes: Attributes) -> LogRecord {
+fn log_record(event: &str, time: WallTime, now: WallTime, level: SpanSeverity, message: &str, mut attributes: Attributes) -> LogRecord {
     let message = cut(message.to_string());
     attributes.add("logfire.msg", message.as_str()).add("logfire.level_num", level as u64).add("logfire.span_type", "log");
     let attributes: Vec<KeyValue> = attributes.take();
@@ -115,11 +115,11 @@ fn log_record(event: &str, time: WallTime, now: WallTime, level: Level, message:
         observed_time_unix_nano: now.0,
         severity_number: level as i32,
         severity_text: match level {
-            Level::Info => "INFO".into(),
-            Level::Warn => "WARN".into(),
-            Level::Error => "ERROR".into(),
+            SpanSeverity::Info => "INFO".into(),
+            SpanSeverity::Warn => "WARN".into(),
+            SpanSeverity::Error => "ERROR".into(),
         },
-        body: Some(Worth::from(message).any()),
+        body: Some(AttributeValue::from(message).any()),
         attributes,
         event_name: event.into(),
         ..LogRecord::default()

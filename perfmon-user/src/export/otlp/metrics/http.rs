@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
-use super::series::Key;
+use super::series::SumKey;
 use super::sheet::Sheet;
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::exponential::Distribution;
-use crate::export::otlp::failure::{self, Failure};
+use crate::export::otlp::failure::{self, SendFailure};
 use crate::export::otlp::instrument as of;
 use crate::record::{Request, Side};
 
@@ -24,7 +24,7 @@ pub struct HttpKey {
     status: Option<u16>,
     /// Server: the endpoint. Client: the destination.
     place: Option<Arc<str>>,
-    failure: Option<Failure>,
+    failure: Option<SendFailure>,
     version: &'static str,
 }
 
@@ -83,7 +83,7 @@ impl HttpKey {
     }
 }
 
-impl Key for HttpKey {
+impl SumKey for HttpKey {
     fn overflow() -> Self {
         Self { side: None, method: "", secure: false, status: None, place: None, failure: None, version: "" }
     }

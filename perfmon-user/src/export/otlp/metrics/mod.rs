@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use self::host::{Active, ProcessSums, SystemSums};
 use self::http::{HttpKey, HttpSums};
 use self::model::{McpKey, McpSums, ModelKey, ModelSums};
-use self::series::{Room, Series};
+use self::series::{KeyedSums, Room};
 use self::sheet::{Sheet, Span};
 use super::resource::Resources;
 use crate::limits;
@@ -22,12 +22,12 @@ use crate::record::{Gauges, Origin, Record, WallTime};
 
 /// All that an interval counted.
 #[derive(Debug)]
-pub struct Metrics {
+pub struct IntervalMetrics {
     /// When perfmon began: the start of what is not a delta.
     began: WallTime,
     /// End of the interval before.
     since: WallTime,
-    owners: FxHashMap<Owner, Sums>,
+    owners: FxHashMap<Owner, OwnerSums>,
     room: Room,
     active: Active,
     /// Who the host's figures belong to.
@@ -43,16 +43,16 @@ struct Owner {
 
 /// The sums of one process.
 #[derive(Debug)]
-struct Sums {
+struct OwnerSums {
     origin: Arc<Origin>,
-    http: Series<HttpKey, HttpSums>,
-    models: Series<ModelKey, ModelSums>,
-    mcp: Series<McpKey, McpSums>,
+    http: KeyedSums<HttpKey, HttpSums>,
+    models: KeyedSums<ModelKey, ModelSums>,
+    mcp: KeyedSums<McpKey, McpSums>,
     process: ProcessSums,
     system: SystemSums,
 }
 
-impl Metrics {
+impl IntervalMetrics {
     /// Nothing counted yet; `host` is who the host's figures belong to.
     pub fn new(now: WallTime, host: Arc<Origin>) -> Self {
         Self { began: now, since: now, owners: FxHashMap::default(), room: Room::default(), active: Active::default(), host }
@@ -84,7 +84,7 @@ impl Metrics {
         }
     }
 
-    fn sums(&mut self, origin: &Arc<Origin>) -> (&mut Sums, &mut Room) {
+    fn sums(&mut self, origin: &Arc<Origin>) -> (&mut OwnerSums, &mut Room) {
         let mut owner = Owner { service: origin.service.clone(), pid: origin.pid };
         let mut origin = origin;
         let other;
@@ -94,7 +94,7 @@ impl Metrics {
             origin = &other;
             self.room.overflowed += 1;
         }
-        (self.owners.entry(owner).or_insert_with(|| Sums::of(origin.clone())), &mut self.room)
+        (self.owners.entry(owner).or_insert_with(|| OwnerSums::of(origin.clone())), &mut self.room)
     }
 
     /// Ends the interval: its metrics by resource, and how many records stand in overflow series. The next begins. `processes` are
@@ -113,7 +113,7 @@ impl Metrics {
         self.since = now;
         let overflowed = std::mem::take(&mut self.room).overflowed;
         let owners = std::mem::take(&mut self.owners);
-        let of_resource = |sums: &Sums| {
+        let of_resource = |sums: &OwnerSums| {
             let mut sheet = Sheet::new(span);
             sums.write(&self.active, &mut sheet);
             let resource = Some(resources.resource(&sums.origin));
@@ -123,13 +123,13 @@ impl Metrics {
     }
 }
 
-impl Sums {
+impl OwnerSums {
     fn of(origin: Arc<Origin>) -> Self {
         Self {
             origin,
-            http: Series::default(),
-            models: Series::default(),
-            mcp: Series::default(),
+            http: KeyedSums::default(),
+            models: KeyedSums::default(),
+            mcp: KeyedSums::default(),
             process: ProcessSums::default(),
             system: SystemSums::default(),
         }

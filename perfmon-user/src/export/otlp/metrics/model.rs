@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
-use super::series::Key;
+use super::series::SumKey;
 use super::sheet::Sheet;
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::exponential::Distribution;
@@ -14,10 +14,10 @@ use crate::record::{Llm, Side, Tool};
 
 /// What tells series of model calls apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ModelKey(Option<Known>);
+pub struct ModelKey(Option<KnownModel>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Known {
+struct KnownModel {
     side: Side,
     provider: Arc<str>,
     operation: &'static str,
@@ -30,7 +30,7 @@ struct Known {
 impl ModelKey {
     /// The series of a call.
     pub fn of(call: &Llm) -> Self {
-        Self(Some(Known {
+        Self(Some(KnownModel {
             side: call.side,
             provider: call.provider.clone(),
             operation: provider::operation(call.api),
@@ -58,7 +58,7 @@ impl ModelKey {
     }
 }
 
-impl Key for ModelKey {
+impl SumKey for ModelKey {
     fn overflow() -> Self {
         Self(None)
     }
@@ -129,7 +129,7 @@ impl McpKey {
     }
 }
 
-impl Key for McpKey {
+impl SumKey for McpKey {
     fn overflow() -> Self {
         Self(None)
     }

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::limits;
 
 /// What tells series apart.
-pub trait Key: Eq + Hash {
+pub trait SumKey: Eq + Hash {
     /// The key that stands for all that find no room.
     fn overflow() -> Self;
 }
@@ -22,15 +22,15 @@ pub struct Room {
 
 /// Sums by key.
 #[derive(Debug)]
-pub struct Series<K, V>(FxHashMap<K, V>);
+pub struct KeyedSums<K, V>(FxHashMap<K, V>);
 
-impl<K, V> Default for Series<K, V> {
+impl<K, V> Default for KeyedSums<K, V> {
     fn default() -> Self {
         Self(FxHashMap::default())
     }
 }
 
-impl<K: Key, V: Default> Series<K, V> {
+impl<K: SumKey, V: Default> KeyedSums<K, V> {
     /// The sums of a key, or of the overflow.
     pub fn at(&mut self, key: K, room: &mut Room) -> &mut V {
         let known = self.0.contains_key(&key);

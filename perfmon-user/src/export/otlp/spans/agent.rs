@@ -2,15 +2,15 @@
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use super::{Draft, Level, Place};
+use super::{Draft, SpanContext, SpanSeverity};
 use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::identity;
 use crate::export::otlp::metrics::model::network_transport;
 use crate::record::{Agent, Tool};
 
 /// Where a run stands: alone in a trace of its own.
-pub fn place(run_id: &str) -> Place {
-    Place { trace: identity::derived_trace(&["run", run_id]), span: identity::derived_span(&["run", run_id]), parent: None }
+pub fn place(run_id: &str) -> SpanContext {
+    SpanContext { trace: identity::derived_trace(&["run", run_id]), span: identity::derived_span(&["run", run_id]), parent: None }
 }
 
 /// The span of a run.
@@ -34,9 +34,9 @@ pub fn run_span(run: &Agent) -> Span {
         .add("perfmon.tool_time_ms", run.tool_time_ms.as_f64())
         .add("perfmon.local_time_ms", run.local_time_ms.as_f64());
     let level = match run.status {
-        "error" => Level::Error,
-        "abandoned" => Level::Warn,
-        _ => Level::Info,
+        "error" => SpanSeverity::Error,
+        "abandoned" => SpanSeverity::Warn,
+        _ => SpanSeverity::Info,
     };
     let message = format!("{name}: {} model calls, {} tools", run.llm_calls, run.tools_called);
     Draft {
@@ -60,7 +60,7 @@ pub fn tool_span(tool: &Tool) -> Span {
     let run_id = tool.agent_run_id.as_deref();
     let parts = ["tool", run_id.unwrap_or(""), call, &tool.tool_name, &time];
     let run = run_id.map(place);
-    let place = Place {
+    let place = SpanContext {
         trace: run.map_or_else(|| identity::derived_trace(&parts), |run| run.trace),
         span: identity::derived_span(&parts),
         parent: run.map(|run| run.span),
@@ -85,7 +85,7 @@ pub fn tool_span(tool: &Tool) -> Span {
         kind: if is_mcp { SpanKind::Client } else { SpanKind::Internal },
         start: tool.time,
         duration: tool.execution_time_ms,
-        level: if error_type.is_some() { Level::Error } else { Level::Info },
+        level: if error_type.is_some() { SpanSeverity::Error } else { SpanSeverity::Info },
         message: String::new(),
         error_type,
         attributes,

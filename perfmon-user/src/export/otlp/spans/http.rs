@@ -2,19 +2,19 @@
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use super::{Draft, Level, Place};
+use super::{Draft, SpanContext, SpanSeverity};
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::metrics::http::{method, version};
 use crate::export::otlp::{failure, identity};
 use crate::record::{Quality, Request, Side};
 
 /// Where the exchange stands: in the trace that it carries, else alone.
-pub fn place(request: &Request) -> Place {
+pub fn place(request: &Request) -> SpanContext {
     let span = identity::span_id(&request.span_id).unwrap_or_else(|| identity::derived_span(&[&request.span_id]));
     let carried = request.trace_id.as_deref().and_then(identity::trace_id);
     let trace = carried.unwrap_or_else(|| identity::derived_trace(&[&request.span_id]));
     let parent = carried.and(request.parent_span_id.as_deref()).and_then(identity::span_id).filter(|parent| *parent != span);
-    Place { trace, span, parent }
+    SpanContext { trace, span, parent }
 }
 
 /// The span of an exchange.
@@ -52,11 +52,11 @@ pub fn kind(side: Side) -> SpanKind {
 }
 
 /// Failed exchanges are errors, 4xx a warning.
-pub fn level(request: &Request) -> Level {
+pub fn level(request: &Request) -> SpanSeverity {
     match request.status_code {
-        _ if request.is_error() => Level::Error,
-        Some(400..) => Level::Warn,
-        _ => Level::Info,
+        _ if request.is_error() => SpanSeverity::Error,
+        Some(400..) => SpanSeverity::Warn,
+        _ => SpanSeverity::Info,
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Spans {
 
 /// How bad a span or log record is, by the numbers of OpenTelemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum SpanSeverity {
     /// As it should be.
     Info = 9,
     /// Worth a look.
@@ -44,7 +44,7 @@ pub enum Level {
 
 /// Where a span stands in its trace.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct SpanContext {
     trace: [u8; 16],
     span: [u8; 8],
     parent: Option<[u8; 8]>,
@@ -125,12 +125,12 @@ fn call_span_id(record: &Record) -> Option<&str> {
 
 /// What every span has.
 struct Draft {
-    place: Place,
+    place: SpanContext,
     name: String,
     kind: opentelemetry_proto::tonic::trace::v1::span::SpanKind,
     start: WallTime,
     duration: Option<Millis>,
-    level: Level,
+    level: SpanSeverity,
     /// What is shown in a list of spans; the name where it is empty.
     message: String,
     /// What kind of failure it was.
@@ -142,7 +142,7 @@ impl Draft {
     fn finish(mut self) -> Span {
         let name = cut(self.name);
         let message = if self.message.is_empty() { name.clone() } else { cut(self.message) };
-        let failed = self.level == Level::Error;
+        let failed = self.level == SpanSeverity::Error;
         let status = failed.then(|| Status { code: StatusCode::Error as i32, message: self.error_type.clone().unwrap_or_default() });
         self.attributes
             .maybe("error.type", self.error_type)

@@ -1,7 +1,7 @@
 //! Spans of model calls (semantic conventions for generative AI). The HTTP exchange of the call is in the same span.
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use super::{Draft, Level, Place, agent, http};
+use super::{Draft, SpanContext, SpanSeverity, agent, http};
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::{identity, provider};
 use crate::record::{Llm, Request};
@@ -29,7 +29,7 @@ pub fn span(call: &Llm, request: Option<&Request>) -> Span {
         kind: http::kind(call.side),
         start: call.time,
         duration: call.response_time_ms.or(call.time_to_first_byte_ms),
-        level: if call.error_type.is_some() { Level::Error } else { Level::Info },
+        level: if call.error_type.is_some() { SpanSeverity::Error } else { SpanSeverity::Info },
         message: model.map_or_else(String::new, |model| format!("{operation} with {model}")),
         error_type: call.error_type.as_deref().map(str::to_owned),
         attributes,
@@ -38,7 +38,7 @@ pub fn span(call: &Llm, request: Option<&Request>) -> Span {
 }
 
 /// In the trace that the request carries, else below the agent run, else alone.
-fn place(call: &Llm, request: Option<&Request>) -> Place {
+fn place(call: &Llm, request: Option<&Request>) -> SpanContext {
     let span = identity::span_id(&call.span_id).unwrap_or_else(|| identity::derived_span(&[&call.span_id]));
     if let Some(request) = request
         && request.trace_id.is_some()
@@ -47,10 +47,10 @@ fn place(call: &Llm, request: Option<&Request>) -> Place {
     }
     if let Some(run) = &call.agent_run_id {
         let run = agent::place(run);
-        return Place { trace: run.trace, span, parent: Some(run.span) };
+        return SpanContext { trace: run.trace, span, parent: Some(run.span) };
     }
     let trace = call.trace_id.as_deref().and_then(identity::trace_id).unwrap_or_else(|| identity::derived_trace(&[&call.span_id]));
-    Place { trace, span, parent: None }
+    SpanContext { trace, span, parent: None }
 }
 
 fn add(attributes: &mut Attributes, call: &Llm, operation: &str) {

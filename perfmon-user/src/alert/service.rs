@@ -9,39 +9,39 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::counters::Counters;
 use crate::record::{Alert, Notified, WallTime};
 
-use super::machine::{Change, Machine, Refused, Settings};
+use super::judgement;
+use super::machine::{AlertSettings, Change, Machine, Refused};
 use super::notify::{Carrier, Delivery, Notifier, Patience};
 use super::silence::{NewSilence, Silence};
-use super::verdict;
 
 /// How long the end waits for deliveries under way.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// The desk.
-pub struct Desk {
-    state: Mutex<State>,
+pub struct AlertService {
+    state: Mutex<ServiceState>,
     wake: Notify,
     carriers: Vec<Carrier>,
     counters: Arc<Counters>,
 }
 
-struct State {
+struct ServiceState {
     machine: Machine,
     /// What people's decisions changed, not published yet. Each needs a change of state, so it cannot grow without end.
     outbox: Vec<Change>,
 }
 
-impl Desk {
+impl AlertService {
     /// A desk with what an earlier run left.
-    pub fn new(settings: &Settings, stored: Vec<Alert>, patience: Patience, counters: Arc<Counters>) -> Arc<Self> {
+    pub fn new(settings: &AlertSettings, stored: Vec<Alert>, patience: Patience, counters: Arc<Counters>) -> Arc<Self> {
         let mut machine = Machine::new(settings, counters.clone());
         machine.restore(stored);
         let carriers = Carrier::all(&settings.channels, patience);
-        let state = Mutex::new(State { machine, outbox: Vec::new() });
+        let state = Mutex::new(ServiceState { machine, outbox: Vec::new() });
         Arc::new(Self { state, wake: Notify::new(), carriers, counters })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ServiceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -162,7 +162,7 @@ impl Desk {
         if trials.is_empty() {
             return Err(Refused::Unknown);
         }
-        let news = verdict::test_alert(now);
+        let news = judgement::test_alert(now);
         let trial = async |carrier: &Carrier| {
             let error = carrier.attempt(&news).await.err().map(|error| error.to_string());
             Notified { channel: carrier.channel.name.clone(), ok: error.is_none(), error }

@@ -38,7 +38,7 @@ pub struct RowName {
 
 /// Where a request belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct EndpointSlot {
     /// Number of its endpoint row.
     pub row: u32,
     /// Number of its service.
@@ -72,7 +72,7 @@ pub struct Endpoints {
     services: Slab<Service>,
     service_numbers: FxHashMap<Arc<str>, u32>,
     rows: Slab<RowInfo>,
-    places: PathCache<Place>,
+    places: PathCache<EndpointSlot>,
     templates: PathCache<Arc<str>>,
     merged: Vec<(u32, u32)>,
     overflowed: u64,
@@ -124,7 +124,7 @@ impl Endpoints {
     }
 
     /// Where a server-side request belongs; makes the row when there is none. Rows may have merged after it: see `take_merged`.
-    pub fn locate(&mut self, request: &Request) -> Place {
+    pub fn locate(&mut self, request: &Request) -> EndpointSlot {
         let place = self.place_of(request);
         if let Some(row) = self.rows.get_mut(place.row) {
             row.hits += 1;
@@ -137,7 +137,7 @@ impl Endpoints {
         place
     }
 
-    fn place_of(&mut self, request: &Request) -> Place {
+    fn place_of(&mut self, request: &Request) -> EndpointSlot {
         let (Some(method), Some(path)) = (&request.method, &request.path) else {
             let service = self.service(&request.origin);
             return self.fixed_row(service, self.special.any_method.clone(), self.special.unknown.clone(), false);
@@ -149,7 +149,7 @@ impl Endpoints {
         let service = self.service(&request.origin);
         match self.search(service, request, method, path) {
             Found::Row(row) => {
-                let place = Place { row, service };
+                let place = EndpointSlot { row, service };
                 self.places.put(key, place);
                 place
             }
@@ -231,9 +231,9 @@ impl Endpoints {
         self.services.get(service)?.fixed.get(&(method.clone(), text.clone())).copied()
     }
 
-    fn fixed_row(&mut self, service: u32, method: Arc<str>, text: Arc<str>, counts: bool) -> Place {
+    fn fixed_row(&mut self, service: u32, method: Arc<str>, text: Arc<str>, counts: bool) -> EndpointSlot {
         if let Some(row) = self.find_fixed(service, &method, &text) {
-            return Place { row, service };
+            return EndpointSlot { row, service };
         }
         let name = self.services.get(service).map(|known| known.name.clone()).unwrap_or_default();
         let name = RowName { service: name, method: method.clone(), endpoint: text.clone() };
@@ -242,7 +242,7 @@ impl Endpoints {
             known.fixed.insert((method, text), row);
             known.rows += usize::from(counts);
         }
-        Place { row, service }
+        EndpointSlot { row, service }
     }
 
     /// Number of the service of a process.
@@ -275,7 +275,7 @@ impl Endpoints {
     }
 
     /// Where a request under way belongs, if it has a row, else what it would be called. Makes no row.
-    pub fn find(&mut self, origin: &Origin, method: &Arc<str>, path: &Arc<str>) -> Result<Place, RowName> {
+    pub fn find(&mut self, origin: &Origin, method: &Arc<str>, path: &Arc<str>) -> Result<EndpointSlot, RowName> {
         if let Some(place) = self.places.get((&origin.service, method, path)) {
             return Ok(*place);
         }
@@ -290,7 +290,7 @@ impl Endpoints {
                     grpc.or_else(|| known.trees.get(method)?.find(&self.text))
                 }
             }?;
-            Some(Place { row, service })
+            Some(EndpointSlot { row, service })
         });
         let endpoint = fixed.map_or_else(|| self.text.as_str().into(), |fixed| fixed.text);
         place.ok_or_else(|| RowName { service: origin.service.clone(), method: method.clone(), endpoint })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Verdict;
+use super::Detection;
 use crate::limits;
 use crate::record::{Finding, WallTime};
 
@@ -18,14 +18,14 @@ const EVIDENCE: usize = 5;
 
 /// All that holds or held lately.
 #[derive(Debug, Default)]
-pub struct Keeper {
-    cases: BTreeMap<(&'static str, Arc<str>), Case>,
+pub struct FindingTracker {
+    cases: BTreeMap<(&'static str, Arc<str>), TrackedFinding>,
     refused: u64,
 }
 
 #[derive(Debug)]
-struct Case {
-    verdict: Verdict,
+struct TrackedFinding {
+    verdict: Detection,
     first_seen: WallTime,
     last_seen: WallTime,
     held: u32,
@@ -34,9 +34,9 @@ struct Case {
     told: Option<WallTime>,
 }
 
-impl Keeper {
+impl FindingTracker {
     /// Takes the verdicts of a tick; returns the records to publish: opened, updated, closed.
-    pub fn judge(&mut self, now: WallTime, verdicts: Vec<Verdict>) -> Vec<Finding> {
+    pub fn judge(&mut self, now: WallTime, verdicts: Vec<Detection>) -> Vec<Finding> {
         self.cases.values_mut().for_each(|case| case.missed += 1);
         let mut records: Vec<Finding> = verdicts.into_iter().filter_map(|verdict| self.holds(now, verdict)).collect();
         self.cases.retain(|_, case| {
@@ -49,13 +49,13 @@ impl Keeper {
         records
     }
 
-    fn holds(&mut self, now: WallTime, verdict: Verdict) -> Option<Finding> {
+    fn holds(&mut self, now: WallTime, verdict: Detection) -> Option<Finding> {
         let key = (verdict.kind_name, verdict.scope.clone());
         if self.cases.len() >= limits::FINDINGS && !self.cases.contains_key(&key) {
             self.refused += 1;
             return None;
         }
-        let case = self.cases.entry(key).or_insert_with(|| Case {
+        let case = self.cases.entry(key).or_insert_with(|| TrackedFinding {
             verdict: verdict.clone(),
             first_seen: now,
             last_seen: now,
@@ -79,7 +79,7 @@ impl Keeper {
 
     /// The open findings, most costly first.
     pub fn open(&self, now: WallTime) -> Vec<Arc<Finding>> {
-        let mut open: Vec<&Case> = self.cases.values().filter(|case| case.told.is_some()).collect();
+        let mut open: Vec<&TrackedFinding> = self.cases.values().filter(|case| case.told.is_some()).collect();
         open.sort_by(|a, b| b.verdict.cost.total_cmp(&a.verdict.cost));
         open.into_iter().map(|case| Arc::new(case.finding(now, true))).collect()
     }
@@ -90,7 +90,7 @@ impl Keeper {
     }
 }
 
-impl Case {
+impl TrackedFinding {
     fn finding(&self, now: WallTime, open: bool) -> Finding {
         let verdict = &self.verdict;
         Finding {
@@ -110,7 +110,7 @@ impl Case {
 }
 
 /// The same for the life of a finding, another when it opens again: FNV-1a of kind, scope and begin.
-fn id(verdict: &Verdict, first_seen: WallTime) -> Arc<str> {
+fn id(verdict: &Detection, first_seen: WallTime) -> Arc<str> {
     let text = verdict.kind_name.bytes().chain([0]).chain(verdict.scope.bytes()).chain(first_seen.0.to_be_bytes());
     let hash = text.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}").into()
@@ -121,8 +121,8 @@ mod tests {
     use super::*;
     use crate::record::{Origin, Severity};
 
-    fn verdict(scope: &str, severity: Severity, cost: f64) -> Verdict {
-        Verdict {
+    fn verdict(scope: &str, severity: Severity, cost: f64) -> Detection {
+        Detection {
             kind_name: "event_loop_blocked",
             scope: scope.into(),
             origin: Arc::new(Origin::unknown(1)),
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn a_finding_opens_late_updates_seldom_and_closes_late() {
-        let mut keeper = Keeper::default();
+        let mut tracker = FindingTracker::default();
         let told: Vec<(u64, bool, Arc<str>)> = (0..160)
             .flat_map(|second| {
                 let verdicts = if second < 100 { vec![verdict("shop", Severity::Warning, 1.0)] } else { vec![] };
-                keeper.judge(at(second), verdicts).into_iter().map(move |finding| (second, finding.open, finding.finding_id))
+                tracker.judge(at(second), verdicts).into_iter().map(move |finding| (second, finding.open, finding.finding_id))
             })
             .collect();
         assert_eq!(
@@ -151,43 +151,43 @@ mod tests {
             [(2, true), (32, true), (62, true), (92, true), (129, false)]
         );
         assert!(told.iter().all(|(_, _, id)| *id == told[0].2 && id.len() == 16));
-        assert!(keeper.open(at(160)).is_empty());
+        assert!(tracker.open(at(160)).is_empty());
     }
 
     #[test]
     fn what_comes_and_goes_neither_opens_nor_closes_anything() {
-        let mut keeper = Keeper::default();
+        let mut tracker = FindingTracker::default();
         for second in 0..60 {
             let verdicts = if second % 3 < 2 { vec![verdict("flicker", Severity::Warning, 1.0)] } else { vec![] };
-            assert_eq!(keeper.judge(at(second), verdicts), []);
+            assert_eq!(tracker.judge(at(second), verdicts), []);
         }
         let mut records = 0;
         for second in 0..120 {
             let steady = second < 5 || second % 20 == 0;
-            records += keeper.judge(at(second), steady.then(|| verdict("open", Severity::Warning, 1.0)).into_iter().collect()).len();
+            records += tracker.judge(at(second), steady.then(|| verdict("open", Severity::Warning, 1.0)).into_iter().collect()).len();
         }
         assert_eq!(records, 3, "opened at 2 s, updated at 40 and 80 s");
-        assert_eq!(keeper.open(at(120)).len(), 1);
+        assert_eq!(tracker.open(at(120)).len(), 1);
     }
 
     #[test]
     fn getting_worse_is_told_at_once_and_the_costly_come_first() {
-        let mut keeper = Keeper::default();
+        let mut tracker = FindingTracker::default();
         let both = |severity| vec![verdict("a", Severity::Warning, 1.0), verdict("b", severity, 9.0)];
-        (0..4).for_each(|second| drop(keeper.judge(at(second), both(Severity::Warning))));
-        let told = keeper.judge(at(4), both(Severity::Critical));
+        (0..4).for_each(|second| drop(tracker.judge(at(second), both(Severity::Warning))));
+        let told = tracker.judge(at(4), both(Severity::Critical));
         assert_eq!(told.iter().map(|finding| (&*finding.scope, finding.severity)).collect::<Vec<_>>(), [("b", Severity::Critical)]);
         assert_eq!(told[0].evidence.len(), 5);
-        assert_eq!(keeper.open(at(4)).iter().map(|finding| &*finding.scope).collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!(tracker.open(at(4)).iter().map(|finding| &*finding.scope).collect::<Vec<_>>(), ["b", "a"]);
     }
 
     #[test]
     fn there_are_not_more_than_the_limit() {
-        let mut keeper = Keeper::default();
+        let mut tracker = FindingTracker::default();
         for second in 0..5 {
-            keeper.judge(at(second), (0..500).map(|at| verdict(&at.to_string(), Severity::Info, 0.0)).collect());
+            tracker.judge(at(second), (0..500).map(|at| verdict(&at.to_string(), Severity::Info, 0.0)).collect());
         }
-        assert_eq!(keeper.open(at(5)).len(), limits::FINDINGS);
-        assert_eq!(keeper.take_refused(), 1_500);
+        assert_eq!(tracker.open(at(5)).len(), limits::FINDINGS);
+        assert_eq!(tracker.take_refused(), 1_500);
     }
 }
