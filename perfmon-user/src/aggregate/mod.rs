@@ -135,16 +135,16 @@ impl Aggregate {
     }
 
     fn add_server(&mut self, request: &mut Request) {
-        let place = self.names.locate(request);
+        let slot = self.names.locate(request);
         self.follow_merged();
         if request.path.is_some() {
-            request.endpoint = self.names.name(place.row).map(|name| name.endpoint.clone());
+            request.endpoint = self.names.name(slot.row).map(|name| name.endpoint.clone());
         }
         if !request.counts() {
-            return HttpObservation::stream_end(request).add_to(self.endpoints.row(place.row, |row| *row).amend());
+            return HttpObservation::stream_end(request).add_to(self.endpoints.row(slot.row, |row| *row).amend());
         }
         let exchange = HttpObservation::new(request);
-        for row in [self.endpoints.row(place.row, |row| *row), self.services.row(place.service, |row| *row)] {
+        for row in [self.endpoints.row(slot.row, |row| *row), self.services.row(slot.service, |row| *row)] {
             exchange.add_to(row.count());
             if let Some(latency_ns) = exchange.latency_ns {
                 row.samples().offer(latency_ns, request.time, &request.span_id);
@@ -152,7 +152,7 @@ impl Aggregate {
         }
         exchange.add_to(self.totals.count());
         if let Some(time) = request.response_time_ms {
-            self.concurrency.ended(interval(request.time.0, request.time.0.saturating_add(time.0), place));
+            self.concurrency.ended(interval(request.time.0, request.time.0.saturating_add(time.0), slot));
         }
     }
 
@@ -198,8 +198,8 @@ impl Aggregate {
         self.tick_series(&Tick::new(now, from, &self.clock, second_s));
         self.ticked = now;
         let mut snapshot = self.snapshot(now, &under_way);
-        let verdicts = self.detectors.iter().flat_map(|detector| detector.judge(&snapshot)).collect();
-        let findings = self.tracker.judge(now, verdicts);
+        let detections = self.detectors.iter().flat_map(|detector| detector.judge(&snapshot)).collect();
+        let findings = self.tracker.judge(now, detections);
         snapshot.findings = self.tracker.open(now);
         Ticked {
             snapshot: Arc::new(snapshot),
@@ -258,8 +258,8 @@ impl Aggregate {
     }
 }
 
-fn interval(start_ns: u64, end_ns: u64, place: EndpointSlot) -> ExchangeInterval {
-    ExchangeInterval { start_ns, end_ns, row: Some(place.row), service: place.service }
+fn interval(start_ns: u64, end_ns: u64, slot: EndpointSlot) -> ExchangeInterval {
+    ExchangeInterval { start_ns, end_ns, row: Some(slot.row), service: slot.service }
 }
 
 #[cfg(test)]

@@ -84,12 +84,12 @@ fn draw_table<R>(frame: &mut Frame<'_>, area: Rect, view: &mut ViewState, rows: 
     let selected = view.select(rows, columns);
     view.page = usize::from(area.height.saturating_sub(1)).max(1);
     view.rows = selected.len();
-    let place = &mut view.places[view.tab as usize];
-    place.offset = place.offset.min(view.rows.saturating_sub(view.page));
-    let place = *place;
+    let position = &mut view.positions[view.tab as usize];
+    position.offset = position.offset.min(view.rows.saturating_sub(view.page));
+    let position = *position;
     let fitting = fit(columns, area.width);
-    let mut lines = vec![title_line(columns, &fitting, place.sort, place.reversed)];
-    for row in selected.into_iter().skip(place.offset).take(view.page) {
+    let mut lines = vec![title_line(columns, &fitting, position.sort, position.reversed)];
+    for row in selected.into_iter().skip(position.offset).take(view.page) {
         let cell = |(index, width): &(usize, u16)| {
             tinted(view, (columns[*index].tone)(row), padded(&columns[*index], &(columns[*index].text)(row), *width))
         };

@@ -157,10 +157,10 @@ fn s_walks_through_the_columns_and_back_to_none() {
     let mut view = ViewState::new(true);
     for column in 0..11 {
         press(&mut view, &keys("s"));
-        assert_eq!(view.place().sort, Some(column));
+        assert_eq!(view.position().sort, Some(column));
     }
     press(&mut view, &keys("s"));
-    assert_eq!(view.place().sort, None);
+    assert_eq!(view.position().sort, None);
 }
 
 #[test]

@@ -19,13 +19,13 @@ const EVIDENCE: usize = 5;
 /// All that holds or held lately.
 #[derive(Debug, Default)]
 pub struct FindingTracker {
-    cases: BTreeMap<(&'static str, Arc<str>), TrackedFinding>,
+    tracked: BTreeMap<(&'static str, Arc<str>), TrackedFinding>,
     refused: u64,
 }
 
 #[derive(Debug)]
 struct TrackedFinding {
-    verdict: Detection,
+    detection: Detection,
     first_seen: WallTime,
     last_seen: WallTime,
     held: u32,
@@ -36,52 +36,52 @@ struct TrackedFinding {
 
 impl FindingTracker {
     /// Takes the verdicts of a tick; returns the records to publish: opened, updated, closed.
-    pub fn judge(&mut self, now: WallTime, verdicts: Vec<Detection>) -> Vec<Finding> {
-        self.cases.values_mut().for_each(|case| case.missed += 1);
-        let mut records: Vec<Finding> = verdicts.into_iter().filter_map(|verdict| self.holds(now, verdict)).collect();
-        self.cases.retain(|_, case| {
-            let over = case.missed >= if case.told.is_some() { CLOSE_AFTER } else { 1 };
-            if over && case.told.is_some() {
-                records.push(case.finding(now, false));
+    pub fn judge(&mut self, now: WallTime, detections: Vec<Detection>) -> Vec<Finding> {
+        self.tracked.values_mut().for_each(|tracked| tracked.missed += 1);
+        let mut records: Vec<Finding> = detections.into_iter().filter_map(|detection| self.holds(now, detection)).collect();
+        self.tracked.retain(|_, tracked| {
+            let over = tracked.missed >= if tracked.told.is_some() { CLOSE_AFTER } else { 1 };
+            if over && tracked.told.is_some() {
+                records.push(tracked.finding(now, false));
             }
             !over
         });
         records
     }
 
-    fn holds(&mut self, now: WallTime, verdict: Detection) -> Option<Finding> {
-        let key = (verdict.kind_name, verdict.scope.clone());
-        if self.cases.len() >= limits::FINDINGS && !self.cases.contains_key(&key) {
+    fn holds(&mut self, now: WallTime, detection: Detection) -> Option<Finding> {
+        let key = (detection.kind_name, detection.scope.clone());
+        if self.tracked.len() >= limits::FINDINGS && !self.tracked.contains_key(&key) {
             self.refused += 1;
             return None;
         }
-        let case = self.cases.entry(key).or_insert_with(|| TrackedFinding {
-            verdict: verdict.clone(),
+        let tracked = self.tracked.entry(key).or_insert_with(|| TrackedFinding {
+            detection: detection.clone(),
             first_seen: now,
             last_seen: now,
             held: 0,
             missed: 0,
             told: None,
         });
-        let worse = verdict.severity > case.verdict.severity;
-        case.verdict = verdict;
-        case.last_seen = now;
-        (case.held, case.missed) = (case.held + 1, 0);
-        let due = match case.told {
-            None => case.held >= OPEN_AFTER,
+        let worse = detection.severity > tracked.detection.severity;
+        tracked.detection = detection;
+        tracked.last_seen = now;
+        (tracked.held, tracked.missed) = (tracked.held + 1, 0);
+        let due = match tracked.told {
+            None => tracked.held >= OPEN_AFTER,
             Some(told) => worse || now.0.saturating_sub(told.0) >= UPDATE_NS,
         };
         due.then(|| {
-            case.told = Some(now);
-            case.finding(now, true)
+            tracked.told = Some(now);
+            tracked.finding(now, true)
         })
     }
 
     /// The open findings, most costly first.
     pub fn open(&self, now: WallTime) -> Vec<Arc<Finding>> {
-        let mut open: Vec<&TrackedFinding> = self.cases.values().filter(|case| case.told.is_some()).collect();
-        open.sort_by(|a, b| b.verdict.cost.total_cmp(&a.verdict.cost));
-        open.into_iter().map(|case| Arc::new(case.finding(now, true))).collect()
+        let mut open: Vec<&TrackedFinding> = self.tracked.values().filter(|tracked| tracked.told.is_some()).collect();
+        open.sort_by(|a, b| b.detection.cost.total_cmp(&a.detection.cost));
+        open.into_iter().map(|tracked| Arc::new(tracked.finding(now, true))).collect()
     }
 
     /// Verdicts that found no room since the last call.
@@ -92,16 +92,16 @@ impl FindingTracker {
 
 impl TrackedFinding {
     fn finding(&self, now: WallTime, open: bool) -> Finding {
-        let verdict = &self.verdict;
+        let detection = &self.detection;
         Finding {
             time: now,
-            origin: verdict.origin.clone(),
-            finding_id: id(verdict, self.first_seen),
-            kind_name: verdict.kind_name,
-            severity: verdict.severity,
-            scope: verdict.scope.clone(),
-            message: verdict.message.clone(),
-            evidence: verdict.evidence.iter().take(EVIDENCE).cloned().collect(),
+            origin: detection.origin.clone(),
+            finding_id: id(detection, self.first_seen),
+            kind_name: detection.kind_name,
+            severity: detection.severity,
+            scope: detection.scope.clone(),
+            message: detection.message.clone(),
+            evidence: detection.evidence.iter().take(EVIDENCE).cloned().collect(),
             first_seen: self.first_seen,
             last_seen: self.last_seen,
             open,
@@ -110,8 +110,8 @@ impl TrackedFinding {
 }
 
 /// The same for the life of a finding, another when it opens again: FNV-1a of kind, scope and begin.
-fn id(verdict: &Detection, first_seen: WallTime) -> Arc<str> {
-    let text = verdict.kind_name.bytes().chain([0]).chain(verdict.scope.bytes()).chain(first_seen.0.to_be_bytes());
+fn id(detection: &Detection, first_seen: WallTime) -> Arc<str> {
+    let text = detection.kind_name.bytes().chain([0]).chain(detection.scope.bytes()).chain(first_seen.0.to_be_bytes());
     let hash = text.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}").into()
 }
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::record::{Origin, Severity};
 
-    fn verdict(scope: &str, severity: Severity, cost: f64) -> Detection {
+    fn detection(scope: &str, severity: Severity, cost: f64) -> Detection {
         Detection {
             kind_name: "event_loop_blocked",
             scope: scope.into(),
@@ -142,8 +142,8 @@ mod tests {
         let mut tracker = FindingTracker::default();
         let told: Vec<(u64, bool, Arc<str>)> = (0..160)
             .flat_map(|second| {
-                let verdicts = if second < 100 { vec![verdict("shop", Severity::Warning, 1.0)] } else { vec![] };
-                tracker.judge(at(second), verdicts).into_iter().map(move |finding| (second, finding.open, finding.finding_id))
+                let detections = if second < 100 { vec![detection("shop", Severity::Warning, 1.0)] } else { vec![] };
+                tracker.judge(at(second), detections).into_iter().map(move |finding| (second, finding.open, finding.finding_id))
             })
             .collect();
         assert_eq!(
@@ -158,13 +158,13 @@ mod tests {
     fn what_comes_and_goes_neither_opens_nor_closes_anything() {
         let mut tracker = FindingTracker::default();
         for second in 0..60 {
-            let verdicts = if second % 3 < 2 { vec![verdict("flicker", Severity::Warning, 1.0)] } else { vec![] };
-            assert_eq!(tracker.judge(at(second), verdicts), []);
+            let detections = if second % 3 < 2 { vec![detection("flicker", Severity::Warning, 1.0)] } else { vec![] };
+            assert_eq!(tracker.judge(at(second), detections), []);
         }
         let mut records = 0;
         for second in 0..120 {
             let steady = second < 5 || second % 20 == 0;
-            records += tracker.judge(at(second), steady.then(|| verdict("open", Severity::Warning, 1.0)).into_iter().collect()).len();
+            records += tracker.judge(at(second), steady.then(|| detection("open", Severity::Warning, 1.0)).into_iter().collect()).len();
         }
         assert_eq!(records, 3, "opened at 2 s, updated at 40 and 80 s");
         assert_eq!(tracker.open(at(120)).len(), 1);
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn getting_worse_is_told_at_once_and_the_costly_come_first() {
         let mut tracker = FindingTracker::default();
-        let both = |severity| vec![verdict("a", Severity::Warning, 1.0), verdict("b", severity, 9.0)];
+        let both = |severity| vec![detection("a", Severity::Warning, 1.0), detection("b", severity, 9.0)];
         (0..4).for_each(|second| drop(tracker.judge(at(second), both(Severity::Warning))));
         let told = tracker.judge(at(4), both(Severity::Critical));
         assert_eq!(told.iter().map(|finding| (&*finding.scope, finding.severity)).collect::<Vec<_>>(), [("b", Severity::Critical)]);
@@ -185,7 +185,7 @@ mod tests {
     fn there_are_not_more_than_the_limit() {
         let mut tracker = FindingTracker::default();
         for second in 0..5 {
-            tracker.judge(at(second), (0..500).map(|at| verdict(&at.to_string(), Severity::Info, 0.0)).collect());
+            tracker.judge(at(second), (0..500).map(|at| detection(&at.to_string(), Severity::Info, 0.0)).collect());
         }
         assert_eq!(tracker.open(at(5)).len(), limits::FINDINGS);
         assert_eq!(tracker.take_refused(), 1_500);
