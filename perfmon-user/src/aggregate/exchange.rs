@@ -1,7 +1,7 @@
 //! What one HTTP exchange adds to a row: worked out once, added to the rows of its endpoint, its service and the totals, or of its
 //! destination. A streaming exchange stands in latency with its first byte; unknown figures are counted and enter no percentile.
 use super::accumulator::{Accumulator, counts};
-use super::figures::{Spread, WindowFigures};
+use super::figures::{Quantiles, WindowFigures};
 use super::series::Series;
 use super::snapshot::{Categories, Correlation, ErrorClasses, Latency};
 use crate::record::{Category, Quality, Request, RequestError};
@@ -222,7 +222,7 @@ impl HttpFigures {
 }
 
 /// Latency of a histogram with its sum and exact maximum.
-pub fn latency(spread: &Spread, sum_ns: u64, max_ns: u64) -> Latency {
+pub fn latency(spread: &Quantiles, sum_ns: u64, max_ns: u64) -> Latency {
     if spread.count == 0 {
         return Latency::default();
     }
@@ -237,7 +237,7 @@ pub fn latency(spread: &Spread, sum_ns: u64, max_ns: u64) -> Latency {
 }
 
 /// A quantile of a histogram, `None` when that is empty.
-pub fn quantile_ms(spread: &Spread, pick: impl Fn(&Spread) -> u64) -> Option<f64> {
+pub fn quantile_ms(spread: &Quantiles, pick: impl Fn(&Quantiles) -> u64) -> Option<f64> {
     (spread.count > 0).then(|| ms(pick(spread)))
 }
 

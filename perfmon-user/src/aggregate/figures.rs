@@ -6,7 +6,7 @@ use super::varint::VarintReader;
 
 /// Quantiles of one histogram, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spread {
+pub struct Quantiles {
     /// Values.
     pub count: u64,
     /// Median.
@@ -27,12 +27,12 @@ pub struct WindowFigures<C, const H: usize> {
     /// Most under way at once.
     pub concurrency_peak: u64,
     /// Quantiles, by the constants of the kind of row.
-    pub spreads: [Spread; H],
+    pub spreads: [Quantiles; H],
 }
 
 impl<C: CountSet, const H: usize> Default for WindowFigures<C, H> {
     fn default() -> Self {
-        Self { counts: C::default(), rate_peak_milli: 0, concurrency_peak: 0, spreads: [Spread::default(); H] }
+        Self { counts: C::default(), rate_peak_milli: 0, concurrency_peak: 0, spreads: [Quantiles::default(); H] }
     }
 }
 
@@ -92,7 +92,7 @@ impl<C: CountSet, const H: usize> Merger<C, H> {
         for (hdr, spread) in self.shapes.iter_mut().zip(&mut figures.spreads) {
             if !hdr.is_empty() {
                 let at = |quantile| hdr.value_at_quantile(quantile);
-                *spread = Spread { count: hdr.len(), p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+                *spread = Quantiles { count: hdr.len(), p50: at(0.5), p95: at(0.95), p99: at(0.99) };
                 hdr.reset();
             }
         }

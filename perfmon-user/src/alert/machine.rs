@@ -173,12 +173,12 @@ impl Machine {
         let Some(open) = self.open.get_mut(key) else { return };
         open.bad_since = None;
         let well_since = *open.well_since.get_or_insert(now);
-        let patience = match (read, open.alert.state) {
+        let retry = match (read, open.alert.state) {
             (Some((rule, _)), AlertState::Pending) => rule.hold.max(HOLD),
             (Some((rule, _)), _) => rule.keep_firing,
             (None, _) => Duration::ZERO,
         };
-        if passed(well_since, now) >= patience {
+        if passed(well_since, now) >= retry {
             self.end(key, read, now, changes);
         }
     }

@@ -8,7 +8,7 @@ use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, ServiceRo
 use crate::record::metric::{Field, Measure, Metric as Named, RecordKind, Statistic};
 use crate::record::{Disk, Origin};
 
-use super::rule::{MIN_SAMPLES, Where};
+use super::rule::{MIN_SAMPLES, RuleFilter};
 
 /// What a metric is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,7 +205,7 @@ impl AlertMetric {
     }
 
     /// All readings of it. A row that is not there any more gives none.
-    pub fn read(&self, snapshot: &Snapshot, window: Window, wanted: &Where) -> Vec<MetricReading> {
+    pub fn read(&self, snapshot: &Snapshot, window: Window, wanted: &RuleFilter) -> Vec<MetricReading> {
         let Named { kind, measure } = self.0;
         match (self.source(), measure) {
             (MetricSource::Requests, _) => snapshot.window(window).map_or_else(Vec::new, |view| requests(view, wanted, measure)),
@@ -277,7 +277,7 @@ fn matches(wanted: Option<&str>, given: &str) -> bool {
 }
 
 /// The totals, or the rows that are wanted: of a destination, an endpoint, or a whole service.
-fn requests(view: &WindowView, wanted: &Where, measure: Measure) -> Vec<MetricReading> {
+fn requests(view: &WindowView, wanted: &RuleFilter, measure: Measure) -> Vec<MetricReading> {
     let reading = |scope: String, figures: ExchangeFigures| MetricReading {
         scope: scope.into(),
         origin: None,

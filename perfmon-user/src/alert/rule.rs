@@ -35,7 +35,7 @@ impl Condition {
 
 /// What a rule is narrowed to; every field that is given must be equal. Each row that matches is judged by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Where {
+pub struct RuleFilter {
     /// Service name.
     pub service: Option<String>,
     /// HTTP method.
@@ -54,7 +54,7 @@ pub struct Rule {
     /// What is judged.
     pub metric: AlertMetric,
     /// What it is narrowed to.
-    pub filter: Where,
+    pub filter: RuleFilter,
     /// When a value is bad.
     pub condition: Condition,
     /// Window of metrics of requests.
@@ -122,7 +122,7 @@ impl Thresholds {
             Some(Rule {
                 name: name.into(),
                 metric,
-                filter: Where::default(),
+                filter: RuleFilter::default(),
                 condition: Condition::Above(limit),
                 window: Window::FiveMinutes,
                 hold,

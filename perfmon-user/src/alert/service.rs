@@ -11,7 +11,7 @@ use crate::record::{Alert, Notified, WallTime};
 
 use super::judgement;
 use super::machine::{AlertSettings, Change, Machine, Refused};
-use super::notify::{Carrier, Delivery, Notifier, Patience};
+use super::notify::{ChannelSender, Delivery, Notifier, RetryPolicy};
 use super::silence::{NewSilence, Silence};
 
 /// How long the end waits for deliveries under way.
@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_secs(3);
 pub struct AlertService {
     state: Mutex<ServiceState>,
     wake: Notify,
-    carriers: Vec<Carrier>,
+    senders: Vec<ChannelSender>,
     counters: Arc<Counters>,
 }
 
@@ -33,12 +33,12 @@ struct ServiceState {
 
 impl AlertService {
     /// A desk with what an earlier run left.
-    pub fn new(settings: &AlertSettings, stored: Vec<Alert>, patience: Patience, counters: Arc<Counters>) -> Arc<Self> {
+    pub fn new(settings: &AlertSettings, stored: Vec<Alert>, retry: RetryPolicy, counters: Arc<Counters>) -> Arc<Self> {
         let mut machine = Machine::new(settings, counters.clone());
         machine.restore(stored);
-        let carriers = Carrier::all(&settings.channels, patience);
+        let senders = ChannelSender::all(&settings.channels, retry);
         let state = Mutex::new(ServiceState { machine, outbox: Vec::new() });
-        Arc::new(Self { state, wake: Notify::new(), carriers, counters })
+        Arc::new(Self { state, wake: Notify::new(), senders, counters })
     }
 
     fn state(&self) -> MutexGuard<'_, ServiceState> {
@@ -55,7 +55,7 @@ impl AlertService {
         mut publish: impl FnMut(Vec<Alert>) + Send,
     ) {
         let (sender, mut deliveries) = mpsc::channel(crate::limits::CHANNEL_QUEUE);
-        let mut notifier = Notifier::start(&self.carriers, &sender, self.counters.clone());
+        let mut notifier = Notifier::start(&self.senders, &sender, self.counters.clone());
         drop(sender);
         loop {
             let changes = tokio::select! {
@@ -158,14 +158,14 @@ impl AlertService {
 
     /// Sends a test alert to one channel or to all, one attempt each, and says how it went.
     pub async fn test(&self, now: WallTime, channel: Option<&str>) -> Result<Vec<Notified>, Refused> {
-        let mut trials: Vec<_> = self.carriers.iter().filter(|carrier| channel.is_none_or(|name| *carrier.channel.name == *name)).collect();
+        let mut trials: Vec<_> = self.senders.iter().filter(|sender| channel.is_none_or(|name| *sender.channel.name == *name)).collect();
         if trials.is_empty() {
             return Err(Refused::Unknown);
         }
         let news = judgement::test_alert(now);
-        let trial = async |carrier: &Carrier| {
-            let error = carrier.attempt(&news).await.err().map(|error| error.to_string());
-            Notified { channel: carrier.channel.name.clone(), ok: error.is_none(), error }
+        let trial = async |sender: &ChannelSender| {
+            let error = sender.attempt(&news).await.err().map(|error| error.to_string());
+            Notified { channel: sender.channel.name.clone(), ok: error.is_none(), error }
         };
         Ok(futures_util::future::join_all(trials.drain(..).map(trial)).await)
     }

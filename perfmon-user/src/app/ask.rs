@@ -28,16 +28,16 @@ struct ListReply<T> {
 /// Does what was asked for.
 pub fn alerts(url: &Url, config: &Config, action: &AlertsAction) -> Result<u8, CommandFailure> {
     let token = config.http.token.as_ref().map(|token| format!("Bearer {}", token.expose()));
-    Asking { url: url.to_string(), authorization: token, agent: outbound::direct(TIMEOUT) }.act(action)
+    AlertsClient { url: url.to_string(), authorization: token, agent: outbound::direct(TIMEOUT) }.act(action)
 }
 
-struct Asking {
+struct AlertsClient {
     url: String,
     authorization: Option<String>,
     agent: Agent,
 }
 
-impl Asking {
+impl AlertsClient {
     fn act(&self, action: &AlertsAction) -> Result<u8, CommandFailure> {
         match action {
             AlertsAction::List { json: true } => print(&format!("{}\n", self.get("alerts")?)),

@@ -19,7 +19,7 @@ use crate::config::{Config, Display, Jsonl, TierSetting, Ui};
 use crate::counters::Counters;
 use crate::export::jsonl;
 use crate::export::otlp::{Deliveries, Exporter};
-use crate::http::{self, Access, HttpState, Parts};
+use crate::http::{self, Access, HttpParts, HttpState};
 use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE};
 use crate::probe::{self, Probes, StartOptions, TierChoice};
 use crate::record::WallTime;
@@ -30,7 +30,7 @@ use crate::ui::Messages;
 
 use super::alerts::AlertStage;
 use super::capture::{self, Capturing, Watched};
-use super::display::{self, Showing};
+use super::display::{self, RunningDisplay};
 use super::hub::{Consumer, Hub};
 use super::recorder::Recorder;
 use super::self_report::{SelfReporter, readiness};
@@ -78,7 +78,7 @@ impl Prepared {
             jsonl::JsonlWriter::start(&destination(to), counters.clone()).map_err(|error| or_problem("--jsonl".into(), &error)).ok()
         });
         let alert_service =
-            alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::Patience::default(), counters.clone());
+            alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::RetryPolicy::default(), counters.clone());
         let describer = Describer::new(&service_rules(config));
         let mut selector = Selector::new(targets(config, launched.as_ref()), config.targets.follow, config.targets.wait);
         let first = selector.check();
@@ -181,7 +181,7 @@ impl Running {
         let history = store.as_ref().map(Store::reader);
         let exporter = telemetry::start(config, snapshot.clone(), &self.counters)?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
-        let state = HttpState::new(Parts { history, ..self.parts(config, snapshot.clone(), deliveries, shutdown) });
+        let state = HttpState::new(HttpParts { history, ..self.parts(config, snapshot.clone(), deliveries, shutdown) });
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         if let Some(writer) = self.jsonl.take() {
             consumers.push(Box::new(writer));
@@ -197,7 +197,7 @@ impl Running {
         let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone()));
         self.listener.set_nonblocking(true)?;
         let server = tokio::spawn(http::serve(tokio::net::TcpListener::from_std(self.listener)?, state));
-        let showing = Showing::start(display, snapshot.clone(), messages);
+        let showing = RunningDisplay::start(display, snapshot.clone(), messages);
         let status = wait(config.duration, self.launched.as_mut(), showing.asked()).await?;
         self.stop.store(true, Ordering::Relaxed);
         drop(self.sampling);
@@ -225,10 +225,10 @@ impl Running {
         snapshot: watch::Receiver<Arc<Snapshot>>,
         deliveries: Option<Deliveries>,
         shutdown: watch::Receiver<bool>,
-    ) -> Parts {
+    ) -> HttpParts {
         let self_report = SelfReporter::new(self.probes.clone(), deliveries, self.counters.clone());
         let watched = self.watched.clone();
-        Parts {
+        HttpParts {
             access: Access::new(config.listen, &config.http.hosts, config.http.token.as_ref().map(|token| token.expose().to_owned())),
             snapshot,
             counters: self.counters.clone(),

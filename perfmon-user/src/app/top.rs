@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::aggregate::snapshot::Window;
 use crate::cli::Url;
 use crate::config::{Config, Secret, Ui};
-use crate::ui::{self, Messages, Remote, RemoteError, ScreenSource};
+use crate::ui::{self, Messages, RemoteError, RemoteSource, ScreenSource};
 
 use super::{CommandFailure, display, logging, run};
 
@@ -16,7 +16,7 @@ const FIRST_ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Shows it until a key asks for the end.
 pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, CommandFailure> {
-    match Remote::connect(&url.to_string(), config.http.token.as_ref().map(Secret::expose)) {
+    match RemoteSource::connect(&url.to_string(), config.http.token.as_ref().map(Secret::expose)) {
         Ok(remote) if std::io::stdout().is_terminal() => {
             let messages = logging::begin(config.log, true);
             show(remote, &messages)?;
@@ -33,13 +33,13 @@ pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, CommandFailure
     }
 }
 
-fn show(remote: Remote, messages: &Messages) -> anyhow::Result<()> {
+fn show(remote: RemoteSource, messages: &Messages) -> anyhow::Result<()> {
     let (asked, _asking) = watch::channel(false);
     ui::screen(remote, &asked, messages, display::colours()).context("the screen")
 }
 
 /// One plain table, for an output that is no terminal.
-fn once(mut remote: Remote) -> Result<u8, CommandFailure> {
+fn once(mut remote: RemoteSource) -> Result<u8, CommandFailure> {
     let mut waited = std::time::Duration::ZERO;
     let pause = std::time::Duration::from_millis(50);
     while waited < FIRST_ANSWER {

@@ -9,8 +9,8 @@ use super::duration;
 use super::key::show_text;
 use crate::aggregate::snapshot::Window;
 use crate::alert::{
-    AlertMetric, AlertSettings, Channel, ChannelKind, Condition, Escalation, HOLD, KEEP_FIRING, MetricSource, Rule, STANDING, Thresholds,
-    Where,
+    AlertMetric, AlertSettings, Channel, ChannelKind, Condition, Escalation, HOLD, KEEP_FIRING, MetricSource, Rule, RuleFilter, STANDING,
+    Thresholds,
 };
 use crate::record::Severity;
 
@@ -35,7 +35,7 @@ pub struct Alerts {
 pub struct AlertRule {
     pub(super) name: String,
     pub(super) metric: Option<AlertMetric>,
-    pub(super) filter: Where,
+    pub(super) filter: RuleFilter,
     pub(super) above: Option<f64>,
     pub(super) below: Option<f64>,
     pub(super) window: Option<Window>,

@@ -56,7 +56,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const BODY_BYTES: usize = 16 * 1024;
 
 /// What the server is made from.
-pub struct Parts {
+pub struct HttpParts {
     /// Who may ask.
     pub access: Access,
     /// The newest snapshot.
@@ -79,7 +79,7 @@ pub struct Parts {
 
 /// What the routes share.
 pub struct HttpState {
-    parts: Parts,
+    parts: HttpParts,
     recent: Recent,
     series: LatencySeries,
     live: broadcast::Sender<Arc<Record>>,
@@ -88,7 +88,7 @@ pub struct HttpState {
 
 impl HttpState {
     /// A server that has seen no record yet.
-    pub fn new(parts: Parts) -> Arc<Self> {
+    pub fn new(parts: HttpParts) -> Arc<Self> {
         Arc::new(Self {
             parts,
             recent: Recent::default(),
@@ -151,8 +151,8 @@ pub fn router(state: Arc<HttpState>) -> Router {
 /// Serves until the shutdown is asked for, then gives answers under way a short time to finish.
 pub async fn serve(listener: tokio::net::TcpListener, state: Arc<HttpState>) -> io::Result<()> {
     let (asked, late) = (state.parts.shutdown.clone(), state.parts.shutdown.clone());
-    let server =
-        axum::serve(listener::Bounded::new(listener, state.parts.counters.clone()), router(state)).with_graceful_shutdown(ended(asked));
+    let server = axum::serve(listener::BoundedListener::new(listener, state.parts.counters.clone()), router(state))
+        .with_graceful_shutdown(ended(asked));
     tokio::select! {
         result = async { server.await } => result,
         () = async { ended(late).await; tokio::time::sleep(GRACE).await } => Ok(()),

@@ -25,7 +25,7 @@ struct Rings {
 
 /// Which records are wanted.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wanted<'a> {
+pub(super) struct RecordFilter<'a> {
     pub kind: Option<&'a str>,
     pub service: Option<&'a str>,
     pub since: Option<WallTime>,
@@ -54,7 +54,7 @@ impl Serialize for RecentRecord {
     }
 }
 
-impl Wanted<'_> {
+impl RecordFilter<'_> {
     fn takes(&self, record: &Record) -> bool {
         let slow =
             || matches!(record, Record::Request(request) if request.performance_category == Some(Category::Slow) || request.is_error());
@@ -88,7 +88,7 @@ impl Recent {
     }
 
     /// How many match, and the newest `limit` of them, newest first.
-    pub fn select(&self, wanted: Wanted<'_>, limit: usize) -> (usize, Vec<RecentRecord>) {
+    pub fn select(&self, wanted: RecordFilter<'_>, limit: usize) -> (usize, Vec<RecentRecord>) {
         let matching: Vec<RecentRecord> = match wanted.kind {
             Some(kind) if kind != "request" => {
                 let ring = self.of_kind(kind);

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    AlertSummary, Course, DestinationSummary, EndpointSummary, FindingSummary, HostSummary, LatencySummary, ModelCost, ModelSummary,
-    ProcessSummary, Report, Slow, Traffic, WorkSummary,
+    AlertSummary, DestinationSummary, EndpointSummary, FindingSummary, HostSummary, LatencySummary, ModelCost, ModelSummary,
+    ProcessSummary, Report, Slow, Traffic, Trend, WorkSummary,
 };
 use crate::record::WallTime;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
@@ -62,7 +62,7 @@ pub fn collect(reader: &StoreReader, from: u64, to: u64, now: u64) -> Result<Rep
         tools: work(&totals(RecordKind::Tool)?, RecordKind::Tool, "tool_name"),
         alerts: last_states(reader, "alert", from, to, |alert: &AlertSummary| alert.alert_id.clone())?,
         findings: last_states(reader, "finding", from, to, |finding: &FindingSummary| finding.finding_id.clone())?,
-        courses: courses(reader, from, to, now)?,
+        courses: trends(reader, from, to, now)?,
     })
 }
 
@@ -293,15 +293,15 @@ fn slowest(reader: &StoreReader, from: u64, to: u64) -> Result<Vec<Slow>, StoreE
     Ok(rows)
 }
 
-fn courses(reader: &StoreReader, from: u64, to: u64, now: u64) -> Result<Vec<Course>, StoreError> {
+fn trends(reader: &StoreReader, from: u64, to: u64, now: u64) -> Result<Vec<Trend>, StoreError> {
     let step = [10, 60, 300, 600, 1_800, 3_600, 14_400, 86_400].into_iter().find(|step| (to - from) / step <= STEPS * 2).unwrap_or(604_800);
-    let mut courses = Vec::new();
+    let mut trends = Vec::new();
     for metric in COURSES.iter().filter_map(|name| Metric::parse(name)) {
         let history = reader.history(&HistoryQuery { metric, from, to, step, now, labels: SeriesLabels::new() })?;
         let values: Vec<_> = history.points.into_iter().map(|point| point.value).collect();
         if values.iter().flatten().any(|value| *value != 0.0) {
-            courses.push(Course { metric: metric.to_string(), step_s: history.step_s, values });
+            trends.push(Trend { metric: metric.to_string(), step_s: history.step_s, values });
         }
     }
-    Ok(courses)
+    Ok(trends)
 }

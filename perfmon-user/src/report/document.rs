@@ -2,7 +2,7 @@
 use jiff::tz::TimeZone;
 
 use super::text::{bytes, change, count, dollars, moment, moment_of, percent, share, time};
-use super::{Course, HostSummary, LatencySummary, Report, Traffic, WorkSummary};
+use super::{HostSummary, LatencySummary, Report, Traffic, Trend, WorkSummary};
 
 /// The report to be rendered.
 pub struct ReportDocument {
@@ -95,7 +95,7 @@ fn charts(report: &Report, wanted: &[(&'static str, &'static str)]) -> Vec<Chart
     wanted.iter().filter_map(chart).collect()
 }
 
-fn most(course: &Course) -> String {
+fn most(course: &Trend) -> String {
     let most = course.values.iter().flatten().copied().reduce(f64::max);
     match course.metric.as_str() {
         "request.response_time_ms.p95" => time(most),

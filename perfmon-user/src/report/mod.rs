@@ -55,7 +55,7 @@ pub struct Report {
     /// Findings, newest first: the last state of each.
     pub findings: Vec<FindingSummary>,
     /// Courses over the period.
-    pub courses: Vec<Course>,
+    pub courses: Vec<Trend>,
 }
 
 impl Report {
@@ -299,7 +299,7 @@ pub struct FindingSummary {
 
 /// One metric over the period.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Course {
+pub struct Trend {
     /// Name of the metric.
     pub metric: String,
     /// Seconds of a step.

@@ -15,7 +15,7 @@ const SETTLED_S: u64 = 15;
 
 /// What a write did beside writing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wrote {
+pub struct WriteCounts {
     /// Cells that could not be read and were begun anew.
     pub damaged: u64,
     /// Cells that went to the series of all others.
@@ -46,11 +46,15 @@ impl Rollup {
     }
 
     /// Writes what is pending, all of it or nothing.
-    pub fn write(&mut self, pending: &PendingWrites) -> Result<Wrote, StoreError> {
+    pub fn write(&mut self, pending: &PendingWrites) -> Result<WriteCounts, StoreError> {
         let mut ids = std::mem::take(&mut self.ids);
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut writing =
-            Writing { transaction: &transaction, ids: &mut ids, until: complete_until(&transaction)?, wrote: Wrote::default() };
+        let mut writing = RollupTransaction {
+            transaction: &transaction,
+            ids: &mut ids,
+            until: complete_until(&transaction)?,
+            wrote: WriteCounts::default(),
+        };
         for ((start, series), cell) in &pending.cells {
             writing.cell(*start, series, cell)?;
         }
@@ -118,14 +122,14 @@ fn make(transaction: &Transaction<'_>, resolution: Resolution, begin: u64, end: 
     Ok(())
 }
 
-struct Writing<'a> {
+struct RollupTransaction<'a> {
     transaction: &'a Transaction<'a>,
     ids: &'a mut FxHashMap<SeriesKey, i64>,
     until: [u64; 3],
-    wrote: Wrote,
+    wrote: WriteCounts,
 }
 
-impl Writing<'_> {
+impl RollupTransaction<'_> {
     fn cell(&mut self, start: u64, series: &SeriesKey, cell: &Cell) -> Result<(), StoreError> {
         let id = self.id(series)?;
         let until = self.until;

@@ -38,12 +38,12 @@ pub enum RemoteError {
 }
 
 /// Another perfmon.
-pub struct Remote {
+pub struct RemoteSource {
     window: Arc<Mutex<Window>>,
     models: Receiver<Result<ScreenModel, String>>,
 }
 
-impl Remote {
+impl RemoteSource {
     /// Asks once, to be sure that a perfmon is there, then goes on asking. `url` is `http://host:port`.
     pub fn connect(url: &str, token: Option<&str>) -> Result<Self, RemoteError> {
         let client = ApiClient::new(url, token);
@@ -59,7 +59,7 @@ impl Remote {
     }
 }
 
-impl ScreenSource for Remote {
+impl ScreenSource for RemoteSource {
     fn poll(&mut self, window: Window) -> Option<Shown> {
         *self.window.lock().unwrap_or_else(PoisonError::into_inner) = window;
         self.models.try_iter().last().map(Shown)

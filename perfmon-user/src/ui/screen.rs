@@ -16,7 +16,7 @@ use super::draw::draw;
 use super::messages::Messages;
 use super::model::ScreenModel;
 use super::plain::{FINAL_ROWS, tables};
-use super::view::{Asked, ViewState};
+use super::view::{KeyAction, ViewState};
 use crate::aggregate::snapshot::{Snapshot, Window};
 
 /// How long a key is waited for before the source and the shutdown are looked at.
@@ -39,19 +39,19 @@ impl Shown {
 }
 
 /// This perfmon's snapshots.
-pub struct Local {
+pub struct LocalSource {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     shown: Option<Window>,
 }
 
-impl Local {
+impl LocalSource {
     /// A source of snapshots.
     pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
         Self { snapshots, shown: None }
     }
 }
 
-impl ScreenSource for Local {
+impl ScreenSource for LocalSource {
     fn poll(&mut self, window: Window) -> Option<Shown> {
         let fresh = self.snapshots.has_changed().unwrap_or(false) || self.shown != Some(window);
         self.shown = Some(window);
@@ -86,17 +86,17 @@ pub fn screen(mut source: impl ScreenSource, shutdown: &watch::Sender<bool>, mes
             terminal.0.draw(|frame| draw(frame, &mut view, &model, message.as_deref()))?;
         }
         stale = event::poll(TICK)?;
-        if stale && take(&event::read()?, &mut view) == Asked::Quit {
+        if stale && take(&event::read()?, &mut view) == KeyAction::Quit {
             shutdown.send_replace(true);
         }
     }
     Err(io::Error::other("a thread panicked and the terminal was given back"))
 }
 
-fn take(event: &Event, view: &mut ViewState) -> Asked {
+fn take(event: &Event, view: &mut ViewState) -> KeyAction {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => view.key(*key),
-        _ => Asked::Nothing,
+        _ => KeyAction::Nothing,
     }
 }
 

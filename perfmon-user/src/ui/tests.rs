@@ -9,7 +9,7 @@ use ratatui::style::Color;
 use super::draw::draw;
 use super::model::{FindingRow, ProcessRow, ScreenModel, ShownDestination, ShownEndpoint, ShownHost, ShownSeverity, ShownTotals};
 use super::plain::summary;
-use super::view::{Asked, Tab, ViewState};
+use super::view::{KeyAction, Tab, ViewState};
 use crate::aggregate::snapshot::{EndpointRow, Snapshot, Window, WindowView};
 
 fn endpoint(index: u64) -> ShownEndpoint {
@@ -78,7 +78,7 @@ fn screen(width: u16, height: u16, view: &mut ViewState, model: &ScreenModel) ->
 
 fn press(view: &mut ViewState, codes: &[KeyCode]) {
     for code in codes {
-        assert_eq!(view.key(KeyEvent::new(*code, KeyModifiers::NONE)), Asked::Nothing, "{code:?}");
+        assert_eq!(view.key(KeyEvent::new(*code, KeyModifiers::NONE)), KeyAction::Nothing, "{code:?}");
     }
 }
 
@@ -198,10 +198,10 @@ fn every_table_is_reached() {
 #[test]
 fn q_and_ctrl_c_end_it() {
     let mut view = ViewState::new(true);
-    assert_eq!(view.key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)), Asked::Quit);
+    assert_eq!(view.key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)), KeyAction::Quit);
     press(&mut view, &keys("/q"));
     assert_eq!(view.filter, "q");
-    assert_eq!(view.key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)), Asked::Quit);
+    assert_eq!(view.key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)), KeyAction::Quit);
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub(super) struct ViewState {
 
 /// What a key asks for beyond the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum KeyAction {
     Nothing,
     Quit,
 }
@@ -96,16 +96,16 @@ impl ViewState {
     }
 
     /// Takes a key.
-    pub fn key(&mut self, key: KeyEvent) -> Asked {
+    pub fn key(&mut self, key: KeyEvent) -> KeyAction {
         if key.modifiers.contains(KeyModifiers::CONTROL) {
-            return if matches!(key.code, KeyCode::Char('c' | 'd')) { Asked::Quit } else { Asked::Nothing };
+            return if matches!(key.code, KeyCode::Char('c' | 'd')) { KeyAction::Quit } else { KeyAction::Nothing };
         }
         if self.typing {
             self.type_filter(key.code);
-            return Asked::Nothing;
+            return KeyAction::Nothing;
         }
         match key.code {
-            KeyCode::Char('q') => return Asked::Quit,
+            KeyCode::Char('q') => return KeyAction::Quit,
             KeyCode::Esc if self.help => self.help = false,
             KeyCode::Esc => self.filter.clear(),
             KeyCode::Char('?' | 'h') => self.help = !self.help,
@@ -119,7 +119,7 @@ impl ViewState {
             KeyCode::Char(digit @ '1'..='9') => self.sort_by(digit as usize - '1' as usize),
             code => self.scroll(code),
         }
-        Asked::Nothing
+        KeyAction::Nothing
     }
 
     fn type_filter(&mut self, code: KeyCode) {

@@ -91,8 +91,8 @@ fn run(channels: Vec<Channel>, timeout: Duration) -> Running {
     let hasty = |rule: Rule| Rule { hold: Duration::ZERO, keep_firing: Duration::ZERO, ..rule };
     let rules = Thresholds::default().rules().into_iter().map(hasty).collect();
     let counters = Arc::new(Counters::default());
-    let patience = Patience { timeout, attempts: 3, pause: Duration::from_millis(5) };
-    let service = AlertService::new(&AlertSettings { rules, channels, escalation: vec![] }, vec![], patience, counters.clone());
+    let retry = RetryPolicy { timeout, attempts: 3, pause: Duration::from_millis(5) };
+    let service = AlertService::new(&AlertSettings { rules, channels, escalation: vec![] }, vec![], retry, counters.clone());
     let (snapshots, judged) = watch::channel(Arc::new(Snapshot::default()));
     let (stop, stopped) = watch::channel(false);
     let published = Arc::new(Mutex::new(Vec::new()));

@@ -194,14 +194,14 @@ fn an_alert_whose_rule_is_gone_ends() {
     assert_eq!(states(&changes), [(60, "memory_usage", Resolved)]);
 }
 
-fn own_rule(metric: &str, condition: Condition, filter: Where) -> Rule {
+fn own_rule(metric: &str, condition: Condition, filter: RuleFilter) -> Rule {
     let template = Thresholds::default().rules().remove(0);
     Rule { name: "own".into(), metric: AlertMetric::named(metric).unwrap(), condition, filter, hold: Duration::ZERO, ..template }
 }
 
 #[test]
 fn a_rule_with_where_judges_each_endpoint_by_itself() {
-    let filter = Where { service: Some("shop".into()), method: Some("GET".into()), ..Where::default() };
+    let filter = RuleFilter { service: Some("shop".into()), method: Some("GET".into()), ..RuleFilter::default() };
     let rule = Rule { channels: vec!["pager".into()], ..own_rule("request.response_time_ms.p95", Condition::Above(500.0), filter) };
     let mut machine = machine(&AlertSettings { rules: vec![rule], ..standing() });
     let changes = live(&mut machine, 0..5, |_| State { p95_ms: Some(600.0), ..CALM });
@@ -212,7 +212,7 @@ fn a_rule_with_where_judges_each_endpoint_by_itself() {
 
 #[test]
 fn a_rule_on_a_service_judges_it_as_a_whole() {
-    let filter = Where { service: Some("shop".into()), ..Where::default() };
+    let filter = RuleFilter { service: Some("shop".into()), ..RuleFilter::default() };
     let rule = own_rule("request.response_time_ms.p95", Condition::Above(500.0), filter);
     let mut machine = machine(&AlertSettings { rules: vec![rule], ..standing() });
     let changes = live(&mut machine, 0..5, |_| State { p95_ms: Some(600.0), ..CALM });
@@ -223,7 +223,8 @@ fn a_rule_on_a_service_judges_it_as_a_whole() {
 #[test]
 fn model_calls_are_judged_together() {
     let rules = [("llm.cost_usd.sum", 1.0), ("llm.error_rate", 0.2), ("agent.error_rate", 0.0)];
-    let rule = |(metric, limit): (&str, f64)| Rule { name: metric.into(), ..own_rule(metric, Condition::Above(limit), Where::default()) };
+    let rule =
+        |(metric, limit): (&str, f64)| Rule { name: metric.into(), ..own_rule(metric, Condition::Above(limit), RuleFilter::default()) };
     let mut machine = machine(&AlertSettings { rules: rules.map(rule).to_vec(), ..standing() });
     let changes = live(&mut machine, 0..5, |_| CALM);
     assert_eq!(states(&changes), [(0, "llm.cost_usd.sum", Firing), (0, "llm.error_rate", Firing)]);
@@ -232,7 +233,7 @@ fn model_calls_are_judged_together() {
 
 #[test]
 fn too_little_needs_a_window_that_was_watched() {
-    let rule = own_rule("request.count", Condition::Below(5.0), Where::default());
+    let rule = own_rule("request.count", Condition::Below(5.0), RuleFilter::default());
     let mut machine = machine(&AlertSettings { rules: vec![Rule { min_samples: 0, ..rule }], ..standing() });
     let idle = |second: u64| State { requests: 0, uptime_s: second as f64, ..CALM };
     assert_eq!(states(&live(&mut machine, 0..400, idle)), [(300, "own", Firing)]);
@@ -246,7 +247,7 @@ fn every_metric_reads_and_unknown_ones_are_refused() {
     for name in names {
         let metric = AlertMetric::named(name).unwrap();
         assert_eq!(metric.name(), name);
-        let readings = metric.read(&snapshot(CALM), Window::Hour, &Where::default());
+        let readings = metric.read(&snapshot(CALM), Window::Hour, &RuleFilter::default());
         assert!(!readings.is_empty() || metric.source() == MetricSource::Processes, "{name}");
     }
     assert_eq!(AlertMetric::named("response_time_p95").unwrap().name(), "request.response_time_ms.p95");

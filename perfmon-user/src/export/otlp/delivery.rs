@@ -125,7 +125,7 @@ impl DeliveryShared {
         if let Some(url) = &self.target.check_url {
             logfire::check(poster, url);
         }
-        let mut trouble = Trouble::default();
+        let mut trouble = DeliveryTrouble::default();
         while let Some(envelope) = self.next(clocks) {
             let outcome = poster.send(&envelope, (clocks.wall)());
             trouble.tell(&self.target, &outcome);
@@ -169,7 +169,7 @@ impl DeliveryShared {
 
 /// The trouble that was told.
 #[derive(Debug, Default)]
-struct Trouble(Option<TroubleKind>);
+struct DeliveryTrouble(Option<TroubleKind>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TroubleKind {
@@ -179,7 +179,7 @@ enum TroubleKind {
     Partial,
 }
 
-impl Trouble {
+impl DeliveryTrouble {
     fn tell(&mut self, target: &ExportTarget, outcome: &DeliveryOutcome) {
         let (kind, why) = match outcome {
             DeliveryOutcome::TooLarge => return,

@@ -17,7 +17,7 @@ fn firing() -> (Server, String) {
     let changes: Vec<_> = (0..20).flat_map(|second| machine.judge(WallTime(second * SECOND), &bad)).collect();
     let stored: Vec<Alert> = changes.into_iter().map(|change| change.alert).collect();
     let id = stored[0].alert_id.to_string();
-    let alert_service = AlertService::new(&settings, stored, crate::alert::Patience::default(), counters);
+    let alert_service = AlertService::new(&settings, stored, crate::alert::RetryPolicy::default(), counters);
     (server_over(alert_service, snapshot(), "127.0.0.1:9911", None, true), id)
 }
 

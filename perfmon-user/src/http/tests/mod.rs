@@ -174,7 +174,7 @@ struct Server {
 /// Alerts over the standing thresholds, with nowhere to go.
 fn alert_service() -> Arc<AlertService> {
     let settings = crate::config::Alerts::default().settings();
-    AlertService::new(&settings, vec![], crate::alert::Patience::default(), Arc::new(Counters::default()))
+    AlertService::new(&settings, vec![], crate::alert::RetryPolicy::default(), Arc::new(Counters::default()))
 }
 
 fn server_with(snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {
@@ -189,7 +189,7 @@ fn server_over(alerts: Arc<AlertService>, snapshot: Snapshot, listen: &str, toke
     let lost = EventsLost { total: 3, by_reason: BTreeMap::from([("ring_full".to_string(), 3)]) };
     let probes = vec![ProbeStatus { name: "sock_recv_length".into(), state: "attached".into(), reason: None }];
     let report = SelfReport { capture_tier: Some(1), events_seen: 9, events_lost: lost, probes, ..SelfReport::default() };
-    let state = HttpState::new(Parts {
+    let state = HttpState::new(HttpParts {
         access: Access::new(listen.parse().unwrap(), &["Box.lan".to_string()], token.map(String::from)),
         snapshot: receiver,
         counters: Arc::new(Counters::default()),

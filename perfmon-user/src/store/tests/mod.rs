@@ -145,7 +145,7 @@ impl File {
 pub(crate) fn write(rollup: &mut Rollup, records: &[Record]) {
     let mut pending = PendingWrites::default();
     pending.add(records);
-    assert_eq!(rollup.write(&pending).unwrap(), rollup::Wrote::default());
+    assert_eq!(rollup.write(&pending).unwrap(), rollup::WriteCounts::default());
 }
 
 fn query(metric: &str, from: u64, to: u64, step: u64) -> HistoryQuery {

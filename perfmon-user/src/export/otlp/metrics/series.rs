@@ -14,7 +14,7 @@ pub trait SumKey: Eq + Hash {
 
 /// Room for series in one interval.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct SeriesBudget {
     taken: usize,
     /// Records that found none.
     pub overflowed: u64,
@@ -32,11 +32,11 @@ impl<K, V> Default for KeyedSums<K, V> {
 
 impl<K: SumKey, V: Default> KeyedSums<K, V> {
     /// The sums of a key, or of the overflow.
-    pub fn at(&mut self, key: K, room: &mut Room) -> &mut V {
+    pub fn at(&mut self, key: K, budget: &mut SeriesBudget) -> &mut V {
         let known = self.0.contains_key(&key);
-        let full = !known && room.taken >= limits::EXPORT_SERIES;
-        room.taken += usize::from(!known && !full);
-        room.overflowed += u64::from(full);
+        let full = !known && budget.taken >= limits::EXPORT_SERIES;
+        budget.taken += usize::from(!known && !full);
+        budget.overflowed += u64::from(full);
         self.0.entry(if full { K::overflow() } else { key }).or_default()
     }
 

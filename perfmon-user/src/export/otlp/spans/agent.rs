@@ -2,7 +2,7 @@
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use super::{Draft, SeverityNumber, SpanContext};
+use super::{SeverityNumber, SpanContext, SpanDraft};
 use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::identity;
 use crate::export::otlp::metrics::model::network_transport;
@@ -39,7 +39,7 @@ pub fn run_span(run: &Agent) -> Span {
         _ => SeverityNumber::Info,
     };
     let message = format!("{name}: {} model calls, {} tools", run.llm_calls, run.tools_called);
-    Draft {
+    SpanDraft {
         context: context(&run.agent_run_id),
         name: format!("invoke_agent {name}"),
         kind: SpanKind::Internal,
@@ -79,7 +79,7 @@ pub fn tool_span(tool: &Tool) -> Span {
         .add("perfmon.tool.source", tool.source);
     let failed = tool.success == Some(false);
     let error_type = tool.error_type.as_deref().map(str::to_owned).or_else(|| failed.then(|| "tool_error".to_string()));
-    Draft {
+    SpanDraft {
         context,
         name: if is_mcp { format!("tools/call {}", tool.tool_name) } else { format!("execute_tool {}", tool.tool_name) },
         kind: if is_mcp { SpanKind::Client } else { SpanKind::Internal },

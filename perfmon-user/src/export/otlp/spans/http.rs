@@ -2,7 +2,7 @@
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use super::{Draft, SeverityNumber, SpanContext};
+use super::{SeverityNumber, SpanContext, SpanDraft};
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::metrics::http::{method, version};
 use crate::export::otlp::{failure, identity};
@@ -29,7 +29,7 @@ pub fn span(request: &Request) -> Span {
     let mut attributes = Attributes::default();
     attributes.maybe("network.peer.address", Some(address(&request.peer).0)).maybe("network.peer.port", address(&request.peer).1);
     add(&mut attributes, request);
-    Draft {
+    SpanDraft {
         context: context(request),
         name: template.map_or_else(|| verb.to_string(), |template| format!("{verb} {template}")),
         kind: kind(request.side),

@@ -124,7 +124,7 @@ fn call_span_id(record: &Record) -> Option<&str> {
 }
 
 /// What every span has.
-struct Draft {
+struct SpanDraft {
     context: SpanContext,
     name: String,
     kind: opentelemetry_proto::tonic::trace::v1::span::SpanKind,
@@ -138,7 +138,7 @@ struct Draft {
     attributes: Attributes,
 }
 
-impl Draft {
+impl SpanDraft {
     fn finish(mut self) -> Span {
         let name = cut(self.name);
         let message = if self.message.is_empty() { name.clone() } else { cut(self.message) };

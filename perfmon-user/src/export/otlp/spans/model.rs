@@ -1,7 +1,7 @@
 //! Spans of model calls (semantic conventions for generative AI). The HTTP exchange of the call is in the same span.
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use super::{Draft, SeverityNumber, SpanContext, agent, http};
+use super::{SeverityNumber, SpanContext, SpanDraft, agent, http};
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::{identity, provider};
 use crate::record::{Llm, Request};
@@ -23,7 +23,7 @@ pub fn span(call: &Llm, request: Option<&Request>) -> Span {
         }
     }
     add(&mut attributes, call, operation);
-    Draft {
+    SpanDraft {
         context: context(call, request),
         name,
         kind: http::kind(call.side),

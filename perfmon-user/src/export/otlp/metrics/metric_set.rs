@@ -13,7 +13,7 @@ use crate::record::WallTime;
 
 /// The time that points stand for.
 #[derive(Clone, Copy, Debug)]
-pub struct Span {
+pub struct TimeSpan {
     /// When perfmon began.
     pub began: WallTime,
     /// End of the interval before.
@@ -24,8 +24,8 @@ pub struct Span {
 
 /// Metrics under construction.
 #[derive(Debug)]
-pub struct Sheet {
-    span: Span,
+pub struct MetricSet {
+    span: TimeSpan,
     metrics: Vec<(&'static Instrument, Points)>,
 }
 
@@ -35,9 +35,9 @@ enum Points {
     Number(Vec<NumberDataPoint>),
 }
 
-impl Sheet {
+impl MetricSet {
     /// An empty one.
-    pub fn new(span: Span) -> Self {
+    pub fn new(span: TimeSpan) -> Self {
         Self { span, metrics: Vec::new() }
     }
 
