@@ -42,6 +42,9 @@ impl Origin {
     }
 }
 
+/// Records that finished together, shared by all consumers, in the order in which they ended.
+pub type RecordBatch = Arc<Vec<Record>>;
+
 /// Any record. Serialised with its `kind` first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
