@@ -27,6 +27,9 @@ impl Counter {
     }
     /// Adds `n`.
     pub fn add(&self, n: u64) {
+        if n == 0 {
+            return;
+        }
         self.0.fetch_add(n, Ordering::Relaxed);
     }
     /// Its value.

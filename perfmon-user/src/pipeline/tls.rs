@@ -154,12 +154,11 @@ fn wish(connection: &mut Connection<Session>, wanted: Capture, out: &mut Out) {
     }
 }
 
-/// Gives an exchange the encrypted sizes.
-pub(super) fn encrypted_sizes(connection: &mut Connection<Session>, exchange: &mut Exchange) {
-    let Some(cipher) = &mut connection.state.cipher else { return };
+/// Bytes of an exchange's request and answer on the connection: the encrypted ones where it is encrypted.
+pub(super) fn sizes_on_the_wire(connection: &mut Connection<Session>, exchange: &Exchange) -> (u64, u64) {
+    let Some(cipher) = &mut connection.state.cipher else { return (exchange.request_wire, exchange.response_wire) };
     let (request, response) = if exchange.server { (Direction::In, Direction::Out) } else { (Direction::Out, Direction::In) };
-    exchange.request_wire = cipher.tell(request, exchange.request_wire);
-    exchange.response_wire = cipher.tell(response, exchange.response_wire);
+    (cipher.tell(request, exchange.request_wire), cipher.tell(response, exchange.response_wire))
 }
 
 /// The name that a client asked for.

@@ -12,6 +12,8 @@ pub mod http2;
 pub mod kept;
 pub mod websocket;
 
+use std::sync::Arc;
+
 use crate::stream::{Ending, Segment};
 use exchange::Part;
 use frame::FramePart;
@@ -81,12 +83,22 @@ pub struct Pending<'a> {
     pub path: &'a str,
     /// First byte.
     pub start_ns: u64,
+    /// Server: when the process first read of it.
+    pub read_ns: u64,
+    /// Thread that read (server) or wrote (client) its first byte.
+    pub thread: u32,
+    /// Its number on the connection.
+    pub exchange: exchange::ExchangeId,
 }
 
 /// Takes messages from a parser.
 pub trait Sink {
     /// Takes one.
     fn message(&mut self, message: Message<'_>);
+    /// A text to keep: the shared copy of one that comes again and again (method, host, path), where the sink has it.
+    fn text(&mut self, text: &str) -> Arc<str> {
+        text.into()
+    }
 }
 
 impl<F: FnMut(Message<'_>)> Sink for F {
