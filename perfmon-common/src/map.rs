@@ -219,6 +219,10 @@ pub struct KernelOffsets {
     pub mm_arg_start: u32,
     /// `mm_struct.arg_end`, u64.
     pub mm_arg_end: u32,
+    /// `mm_struct.env_start`, u64.
+    pub mm_env_start: u32,
+    /// `mm_struct.env_end`, u64.
+    pub mm_env_end: u32,
     /// `signal_struct.live`, i32: threads that have not ended.
     pub signal_live: u32,
     /// `signal_struct.flags`, u32.
@@ -249,10 +253,16 @@ pub struct KernelOffsets {
     pub regs_syscall: u32,
     /// The saved registers that hold its arguments.
     pub regs_arguments: [u32; 4],
+    /// The registers that hold the first arguments of a function in user mode.
+    pub regs_parameters: [u32; 6],
+    /// The register that holds a function's result in user mode.
+    pub regs_result: u32,
+    /// The user's stack pointer.
+    pub regs_stack: u32,
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 236 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 276 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;
