@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use perfmon_common::event::*;
 use perfmon_common::map::*;
 
-use crate::maps::{Buffers, CAPACITY_UNKNOWN, Cursor, PIECE, Scratch, VECTORS, Vector, setting};
+use crate::maps::{Buffers, CAPACITY_UNKNOWN, Cursor, PIECE, Scratch, VECTORS, Vector};
 use crate::{emit, user_buf};
 /// Bytes of one operation that full capture covers: 16 pieces and a bit, so that 256 KiB fit.
 const FULL: u32 = 256 * 1024;
@@ -13,8 +13,8 @@ const ROUNDS: u32 = FULL / PIECE + 1 + VECTORS;
 
 /// Bytes to capture of an operation of `len` bytes in `direction`.
 #[inline(always)]
-pub fn wanted(state: &SocketState, mode: u8, direction: u8, len: u32) -> u32 {
-    match mode {
+pub fn wanted(state: &SocketState, direction: u8, len: u32) -> u32 {
+    match state.mode {
         MODE_COUNT => 0,
         MODE_FULL => {
             if len > FULL {
@@ -28,8 +28,8 @@ pub fn wanted(state: &SocketState, mode: u8, direction: u8, len: u32) -> u32 {
                 ROLE_CLIENT => direction == DIRECTION_IN,
                 _ => false,
             };
-            let budget = if answers { setting!(response_budget) } else { setting!(request_budget) };
-            len.min(budget.saturating_sub(state.run_captured).max(setting!(operation_head))).min(FULL)
+            let budget = if answers { state.response_budget } else { state.request_budget };
+            len.min(budget.saturating_sub(state.run_captured).max(state.operation_head)).min(FULL)
         }
     }
 }

@@ -113,6 +113,7 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
         task_flags: at("task_struct", "flags")?,
         task_pid: at("task_struct", "pid")?,
         task_tgid: at("task_struct", "tgid")?,
+        task_start: maybe("task_struct", "start_boottime")?,
         task_parent: at("task_struct", "real_parent")?,
         task_leader: at("task_struct", "group_leader")?,
         task_mm: at("task_struct", "mm")?,
