@@ -3,6 +3,7 @@
 mod attach;
 mod binaries;
 mod handles;
+mod hooks;
 mod load;
 mod offsets;
 mod plan;
@@ -13,6 +14,7 @@ mod tls;
 
 pub use attach::{ProbeReport, ProbeState};
 pub use handles::{KernelCost, Probes};
+pub use hooks::missed;
 pub use offsets::OffsetError;
 pub use plan::{Tier, TierChoice};
 pub use policy::Budgets;
@@ -97,8 +99,7 @@ pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
         let mut reports = attach::attach(&mut ebpf, &plan::programs(&facts.tracepoints, tier));
         if reports.iter().all(|report| !report.needed || report.state == ProbeState::Attached) {
             mark_refused(&mut reports, refused);
-            let (policy, report) = policy::PolicySetter::load(&mut ebpf);
-            reports.push(report);
+            let policy = policy::PolicySetter::find(&mut ebpf, &mut reports);
             reports.extend(tls::load(&mut ebpf));
             return Ok(Probes::new(ebpf, policy, options.budgets, reports, tier).map_err(Box::new)?);
         }

@@ -31,17 +31,19 @@ pub(super) struct PolicySetter {
 }
 
 impl PolicySetter {
-    /// Loads the program and tries it. Where the kernel refuses it, every socket keeps the default policy.
-    pub(super) fn load(ebpf: &mut Ebpf) -> (Self, ProbeReport) {
-        let loaded = program(ebpf).and_then(|program| {
+    /// Tries the program, which is loaded. Where the kernel refuses that, every socket keeps the default policy.
+    pub(super) fn find(ebpf: &mut Ebpf, reports: &mut [ProbeReport]) -> Self {
+        let tried = program(ebpf).and_then(|program| {
             run(&program, [0, 0, MODE_HEAD.into(), 0, 0, 0])?;
             Ok(program)
         });
-        let (program, state, reason) = match loaded {
-            Ok(program) => (Some(program), ProbeState::Attached, None),
-            Err(error) => (None, ProbeState::Failed, Some(format!("{}; every socket keeps the default capture policy", explain(&error)))),
-        };
-        (Self { program }, ProbeReport { name: PROGRAM, state, reason, needed: false })
+        let program = tried.map_err(|error| {
+            let attached = |report: &&mut ProbeReport| report.name == PROGRAM && report.state == ProbeState::Attached;
+            if let Some(report) = reports.iter_mut().find(attached) {
+                (report.state, report.reason) = (ProbeState::Failed, Some(explain(&error)));
+            }
+        });
+        Self { program: program.ok() }
     }
 
     /// Sets a socket's policy. False when the kernel does not have that socket.
@@ -57,7 +59,6 @@ impl PolicySetter {
 
 fn program(ebpf: &mut Ebpf) -> Result<ProgramFd, ProgramError> {
     let program: &mut RawTracePoint = ebpf.program_mut(PROGRAM).ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load()?;
     Ok(program.fd()?.try_clone()?)
 }
 
