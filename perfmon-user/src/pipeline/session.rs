@@ -90,6 +90,12 @@ impl Session {
         matches!(self.phase, Phase::Opening(_))
     }
 
+    /// A parser reads it, whatever it says.
+    #[cfg(test)]
+    pub(super) fn be_parsed_by(&mut self, parser: Box<dyn Parser>) {
+        self.phase = Phase::Parsed(parser);
+    }
+
     /// What came so far was ciphertext.
     pub(super) fn begin_anew(&mut self) {
         self.phase = Phase::default();
@@ -340,6 +346,14 @@ impl Sink for RecordSink<'_, '_> {
                 let wire = Wire { pid: self.connection.pid, id: self.connection.state.id };
                 self.context.minds.part(&mut self.connection.state.calls, &part, wire);
             }
+            Message::Command(command) => {
+                let record = build::command(self.connection, command, self.context);
+                self.push(Record::Db(Box::new(record)));
+            }
+            Message::Question(question) => {
+                let record = build::question(self.connection, question, self.context);
+                self.push(Record::Dns(Box::new(record)));
+            }
             Message::Frame(FramePart::Done(session)) => self.session(&session),
             Message::Frame(FramePart::Message(_)) => {}
         }
@@ -367,7 +381,11 @@ impl RecordSink<'_, '_> {
 
     fn session(&mut self, session: &FrameSession) {
         let record = build::session(self.connection, session, self.context);
-        self.out.records.push(Record::Request(Box::new(record)));
+        self.push(Record::Request(Box::new(record)));
+    }
+
+    fn push(&mut self, record: Record) {
+        self.out.records.push(record);
         self.records += 1;
     }
 }

@@ -76,7 +76,7 @@ impl Connection {
             Message::Exchange(Part::RequestBody(piece)) => collect(request_bodies, piece.content),
             Message::Exchange(Part::ResponseBody(piece)) => collect(response_bodies, piece.content),
             Message::Exchange(Part::Done(exchange)) => done.push(exchange.clone()),
-            Message::Frame(_) => panic!("HTTP/1 has no frames"),
+            other => panic!("HTTP/1 tells exchanges, not {other:?}"),
         })
     }
 
