@@ -7,6 +7,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::export::otlp::Deliveries;
 use crate::http::{EventsLost, ProbeState, ProgramStats, Readiness, SelfReport};
+use crate::inspect::Reader;
 use crate::probe::Probes;
 
 use super::capture::Watched;
@@ -19,6 +20,7 @@ const CPU_INTERVAL_NS: u64 = 1_000_000_000;
 pub struct Own {
     probes: Arc<Probes>,
     deliveries: Option<Deliveries>,
+    reader: Reader,
     counters: Arc<Counters>,
     cpu: Mutex<Cpu>,
 }
@@ -32,8 +34,8 @@ struct Cpu {
 
 impl Own {
     /// Of a running capture.
-    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, counters: Arc<Counters>) -> Self {
-        let own = Self { probes, deliveries, counters, cpu: Mutex::default() };
+    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, reader: Reader, counters: Arc<Counters>) -> Self {
+        let own = Self { probes, deliveries, reader, counters, cpu: Mutex::default() };
         own.cpu_percent();
         own
     }
@@ -58,6 +60,7 @@ impl Own {
                 .map(|cost| ProgramStats { name: cost.program.into(), runs: cost.runs, run_time_ns: cost.run_ns })
                 .collect(),
             export: self.deliveries.as_ref().map(telemetry::state).unwrap_or_default(),
+            inspector: self.reader.report(),
         }
     }
 

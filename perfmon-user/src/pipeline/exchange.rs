@@ -2,19 +2,19 @@
 use std::sync::Arc;
 
 use crate::counters::Counters;
+use crate::process::ProcessTable;
 use crate::proto::{Exchange, Failure};
 use crate::record::{Category, Millis, Origin, Quality, Request, RequestError, Side, WallTime};
 use crate::track::Connection;
 
 use super::intern::Interner;
 use super::minds::Minds;
-use super::people::People;
 use super::speech::Speech;
 use super::tls;
 
 /// What the making of records needs beside the connection.
 pub(super) struct Context<'a> {
-    pub(super) people: &'a mut People,
+    pub(super) processes: &'a mut ProcessTable,
     pub(super) names: &'a mut Interner,
     pub(super) minds: &'a mut Minds,
     /// Connections that spoke so far.
@@ -26,7 +26,7 @@ pub(super) struct Context<'a> {
 /// Makes the record.
 pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, origin: &Arc<Origin>, context: &mut Context<'_>) -> Request {
     let complete = !exchange.inferred && exchange.missing_bytes == 0;
-    context.people.count(connection.pid, complete, exchange.missing_bytes);
+    context.processes.count(connection.pid, complete, exchange.missing_bytes);
     let names = &mut *context.names;
     let mut intern = |text: &Option<String>| text.as_deref().map(|text| names.get(text));
     let (method, path, host, user_agent) =

@@ -176,7 +176,7 @@ impl WireParts {
             connection.state.id = *context.connections;
         }
         let peer = address(connection.peer.as_ref(), context.names);
-        Self { origin: context.people.origin(connection.pid), peer, tls: connection.state.cipher.is_some(), id: connection.state.id }
+        Self { origin: context.processes.origin(connection.pid), peer, tls: connection.state.cipher.is_some(), id: connection.state.id }
     }
 
     fn wire(&self) -> Wire<'_> {
