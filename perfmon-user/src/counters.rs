@@ -71,6 +71,12 @@ counters! {
     rows_overflowed,
     /// Processes forgotten because the table was full.
     processes_evicted,
+    /// Questions about processes that had to be asked again later because too many waited.
+    inspections_deferred,
+    /// Records told before it was known whose they are: their process was described too late or not at all.
+    records_undescribed,
+    /// Records dropped because too many waited for the decision whether their process is a target.
+    records_unjudged,
     /// Wishes for a capture mode that took a slot of another connection.
     capture_slots_taken,
     /// Capture policies that came too late: the kernel did not have the socket any more.

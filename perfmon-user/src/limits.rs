@@ -104,3 +104,21 @@ pub const EXPORT_SPANS: usize = 10_000;
 pub const EXPORT_REQUEST_SPANS: usize = 4_000;
 /// Alerts and findings whose state is remembered, so that it is told once.
 pub const EXPORT_TOLD: usize = 10_000;
+/// Workers that hang in reading a file of another process; from then on such files are not read until one of them ends.
+pub const STUCK_WORKERS: usize = 16;
+/// Of these, because of processes of one user.
+pub const STUCK_WORKERS_PER_USER: usize = 2;
+/// Questions that wait for the inspector; a further one is counted and asked again later.
+pub const QUESTIONS: usize = 4_096;
+/// Questions and answers on their way between the capture thread and the inspector, each.
+pub const INSPECTOR_QUEUE: usize = 1_024;
+/// Records that wait until their process is described or judged.
+pub const PARKED_RECORDS: usize = 65_536;
+/// Of these, of one process.
+pub const PARKED_RECORDS_PER_PROCESS: usize = 8_192;
+/// Bytes of all of them, about.
+pub const PARKED_BYTES: usize = 32 << 20;
+/// A record waits no longer than this.
+pub const PARKED_NS: u64 = 2 * 1_000_000_000;
+/// Programs that a process left by executing another one, and whose records may still come.
+pub const FORMER_PROGRAMS: usize = 1_024;

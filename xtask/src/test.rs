@@ -24,10 +24,11 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 18] = [
+const LIVE: [&str; 19] = [
     "harness",
     "lifecycle",
     "live_edges",
+    "live_processes",
     "live_framing",
     "live_servers",
     "live_tls",

@@ -5,6 +5,7 @@ mod capture;
 mod check;
 mod display;
 mod hub;
+mod inspector;
 mod logging;
 mod recorder;
 mod replay;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::HttpState;
 use super::answer::{ApiError, json};
 use super::params::Params;
+use crate::inspect::InspectorReport;
 use crate::record::TargetCoverage;
 use crate::store::{StoreReader, StoreReport};
 
@@ -35,6 +36,8 @@ pub struct SelfReport {
     pub programs: Vec<ProgramStats>,
     /// Deliveries of telemetry; empty when nobody wants any.
     pub export: Vec<ExportState>,
+    /// What could not be learnt of other processes, and why.
+    pub inspector: InspectorReport,
 }
 
 /// How a receiver stands with one signal. Items are spans, points or log records.

@@ -297,7 +297,7 @@ fn begin(
     let Some(parser) = protocol.parser() else {
         connection.state.phase = Phase::Unread;
         context.counters.connections_unread.inc();
-        context.people.unread(connection.pid, protocol.name());
+        context.processes.on_unread(connection.pid, protocol.name());
         return Capture::Off;
     };
     connection.state.phase = Phase::Parsed(parser);

@@ -94,7 +94,7 @@ impl Record {
     }
 
     /// Whose record it is.
-    pub fn origin(&self) -> &Origin {
+    pub fn origin(&self) -> &Arc<Origin> {
         match self {
             Self::Request(r) => &r.origin,
             Self::Db(r) => &r.origin,
@@ -107,6 +107,40 @@ impl Record {
             Self::System(r) => &r.origin,
             Self::Finding(r) => &r.origin,
             Self::Alert(r) => &r.origin,
+        }
+    }
+
+    /// Says whose record it is, when that was not known before.
+    pub fn set_origin(&mut self, origin: Arc<Origin>) {
+        match self {
+            Self::Request(r) => r.origin = origin,
+            Self::Db(r) => r.origin = origin,
+            Self::Dns(r) => r.origin = origin,
+            Self::Llm(r) => r.origin = origin,
+            Self::Agent(r) => r.origin = origin,
+            Self::Tool(r) => r.origin = origin,
+            Self::Workflow(r) => r.origin = origin,
+            Self::Process(r) => r.origin = origin,
+            Self::System(r) => r.origin = origin,
+            Self::Finding(r) => r.origin = origin,
+            Self::Alert(r) => r.origin = origin,
+        }
+    }
+
+    /// Bytes on the heap without what it shares with other records, about.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Request(_) => size_of::<Request>(),
+            Self::Db(_) => size_of::<Db>(),
+            Self::Dns(_) => size_of::<Dns>(),
+            Self::Llm(r) => size_of::<Llm>() + r.tool_calls.len() * size_of::<ToolCall>(),
+            Self::Agent(_) => size_of::<Agent>(),
+            Self::Tool(_) => size_of::<Tool>(),
+            Self::Workflow(_) => size_of::<Workflow>(),
+            Self::Process(_) => size_of::<Process>(),
+            Self::System(_) => size_of::<System>(),
+            Self::Finding(_) => size_of::<Finding>(),
+            Self::Alert(_) => size_of::<Alert>(),
         }
     }
 
