@@ -16,11 +16,6 @@ impl ClockOffset {
     pub fn now() -> Self {
         Self { wall_at_boot_ns: wall_now().0.saturating_sub(boot_now_ns()) }
     }
-
-    /// Wall time of a boot time.
-    pub fn wall(self, boot_ns: u64) -> WallTime {
-        WallTime(self.wall_at_boot_ns + boot_ns)
-    }
 }
 
 /// Nanoseconds since boot, suspended time included: the clock of the kernel's events (CLOCK_BOOTTIME).
