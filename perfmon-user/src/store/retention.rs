@@ -8,7 +8,7 @@ use crate::record::metric::RecordKind;
 
 /// After too much, this share of the allowed size is left.
 const ROOM: f64 = 0.9;
-/// Fraction of a part's time range that is removed in one step: one tenth.
+/// One removal step deletes 1/PART of a part's time range.
 const PART: u64 = 10;
 
 /// Removes everything beyond its age.
