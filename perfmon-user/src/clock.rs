@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::record::WallTime;
 
-/// Maps boot time to wall time. Taken anew now and then, since NTP moves the wall clock.
+/// Maps boot time to wall time. Refreshed regularly, since NTP moves the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockOffset {
     /// Wall nanoseconds at boot.
