@@ -1,7 +1,7 @@
 //! The `request` record as a reader of `--jsonl` sees it, and sets of records compared with what clients logged.
 use serde::Deserialize;
 
-/// CONTRACT of the `request` record, as far as the tests look at it. A field that is absent is an error, except the optional ones.
+/// Fields of the `request` record that the tests check. A missing field is an error, except the optional ones.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 pub struct Request {
     /// RFC 3339.
