@@ -1,5 +1,6 @@
-//! Prints the kernel's events as they come: `dump_events [--tier auto|1|3] [--pid N]… [--full] [--seconds N]`. For looking at what the
-//! kernel side sees; ends with losses and costs.
+//! Prints the kernel's events as they arrive: `dump_events [--tier auto
+//! 1
+//! 3] [--pid N]… [--full] [--seconds N]`. For debugging the kernel side; ends with losses and costs.
 use std::time::Duration;
 
 use perfmon_common::map::MODE_FULL;

@@ -78,7 +78,7 @@ impl Request {
         self.served_by(port) || self.sent_to(port)
     }
 
-    /// Everything but times, ids, ports and processes: what must be the same whenever the same traffic is seen again.
+    /// Everything except times, ids, ports and processes: what must be equal whenever the same traffic is seen.
     pub fn substance(&self) -> String {
         format!(
             "{} {} {:?} {:?} agent={:?} status={:?} error={:?} body={:?}/{:?} wire={}/{} {} streaming={} missing={}",
