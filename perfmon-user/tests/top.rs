@@ -48,6 +48,7 @@ fn snapshot() -> Snapshot {
         incomplete: 0,
         missing_bytes: 0,
         events_lost: 8,
+        unread: Vec::new(),
     };
     let minute = WindowView { window_s: 60, totals: Arc::new(totals), endpoints: vec![Arc::new(row)], ..WindowView::default() };
     Snapshot {

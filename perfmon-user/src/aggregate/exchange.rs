@@ -4,7 +4,7 @@ use super::accumulator::{Accumulator, counts};
 use super::figures::{Quantiles, WindowFigures};
 use super::series::Series;
 use super::snapshot::{Categories, Correlation, ErrorClasses, Latency};
-use crate::record::{Category, Quality, Request, RequestError};
+use crate::record::{Category, Failure, Quality, Request};
 
 /// Histogram of latencies.
 pub const LATENCY: usize = 0;
@@ -144,11 +144,11 @@ fn classify(request: &Request, counts: &mut HttpCounts) {
         _ => {}
     }
     match request.error {
-        Some(RequestError::ClientClosed) => counts.client_closed = 1,
-        Some(RequestError::Reset) => counts.reset = 1,
-        Some(RequestError::Timeout) => counts.timeout = 1,
-        Some(RequestError::Truncated) => counts.truncated = 1,
-        Some(RequestError::Protocol) => counts.protocol = 1,
+        Some(Failure::ClientClosed) => counts.client_closed = 1,
+        Some(Failure::Reset) => counts.reset = 1,
+        Some(Failure::Timeout) => counts.timeout = 1,
+        Some(Failure::Truncated) => counts.truncated = 1,
+        Some(Failure::Protocol) => counts.protocol = 1,
         None => counts.grpc = u64::from(request.is_error() && counts.status_5xx == 0),
     }
 }

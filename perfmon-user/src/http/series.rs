@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Quality, Record, Request, RequestError, Side};
+use crate::record::{Failure, Quality, Record, Request, Side};
 
 /// Upper bounds of the buckets in seconds, as the semantic conventions for HTTP advise.
 pub(super) const BOUNDS_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -37,7 +37,7 @@ pub(super) struct LatencyLabels {
     pub target: Option<Arc<str>>,
     pub method: Option<&'static str>,
     pub status: Option<u16>,
-    pub error: Option<RequestError>,
+    pub error: Option<Failure>,
 }
 
 /// Latencies in seconds.

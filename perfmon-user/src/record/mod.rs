@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::stream::Failure;
 pub use agent::{Agent, Tool, Workflow};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
 pub use gauges::{Gauges, InFlight, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
-pub use request::{Category, Quality, Request, RequestError, Side};
+pub use request::{Category, Quality, Request, Side};
 pub use unit::{Millis, WallTime};
 
 /// The process of a record; shared by all records of a process.

@@ -44,7 +44,7 @@ pub fn used_bytes(db: &Connection) -> rusqlite::Result<u64> {
 
 /// Parts of the file that take space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum FilePart {
     Cells(Resolution),
     Records,
 }
@@ -62,8 +62,8 @@ pub fn shrink(db: &mut Connection, max_bytes: u64) -> Result<u64, StoreError> {
     {
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let gone = match part {
-            Part::Cells(resolution) => oldest_cells(&transaction, *resolution)?,
-            Part::Records => oldest_records(&transaction)?,
+            FilePart::Cells(resolution) => oldest_cells(&transaction, *resolution)?,
+            FilePart::Records => oldest_records(&transaction)?,
         };
         transaction.commit()?;
         let left = used_bytes(db)?;
@@ -77,12 +77,12 @@ pub fn shrink(db: &mut Connection, max_bytes: u64) -> Result<u64, StoreError> {
 }
 
 /// Bytes of each part. Reads the whole file, so it is called only when the file is too large.
-fn parts(db: &Connection) -> rusqlite::Result<Vec<(Part, u64)>> {
+fn parts(db: &Connection) -> rusqlite::Result<Vec<(FilePart, u64)>> {
     let sum = |query: &str, resolution: Option<u8>| db.query_row(query, rusqlite::params_from_iter(resolution), |row| row.get::<_, i64>(0));
-    let mut parts = vec![(Part::Records, sum("SELECT coalesce(sum(length(json) + 40), 0) FROM record", None)? as u64)];
+    let mut parts = vec![(FilePart::Records, sum("SELECT coalesce(sum(length(json) + 40), 0) FROM record", None)? as u64)];
     for resolution in Resolution::ALL {
         let bytes = sum("SELECT coalesce(sum(length(cell) + 15), 0) FROM rollup WHERE level = ?1", Some(resolution as u8))?;
-        parts.push((Part::Cells(resolution), bytes as u64));
+        parts.push((FilePart::Cells(resolution), bytes as u64));
     }
     Ok(parts)
 }

@@ -66,7 +66,7 @@ pub fn colours(no_color: Option<&str>) -> bool {
 
 /// Runs the screen until a key requests the end, which sets `shutdown`, or `shutdown` is set. Blocks its thread.
 pub fn screen(mut source: impl ScreenSource, shutdown: &watch::Sender<bool>, messages: &Messages, colours: bool) -> io::Result<()> {
-    let mut terminal = Session::begin()?;
+    let mut terminal = TerminalSession::begin()?;
     let mut view = ViewState::new(colours);
     let (mut model, mut trouble) = (ScreenModel::default(), None);
     let mut stale = true;
@@ -104,9 +104,9 @@ fn take(event: &Event, view: &mut ViewState) -> KeyAction {
 static OURS: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, for as long as this lives or until a thread panics.
-struct Session(DefaultTerminal);
+struct TerminalSession(DefaultTerminal);
 
-impl Session {
+impl TerminalSession {
     fn begin() -> io::Result<Self> {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
@@ -122,7 +122,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for TerminalSession {
     fn drop(&mut self) {
         give_back();
     }

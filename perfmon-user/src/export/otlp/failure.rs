@@ -1,11 +1,11 @@
 //! The `error.type` of a failed request: perfmon's own name, else the status.
-use crate::record::{Request, RequestError};
+use crate::record::{Failure, Request};
 
-/// A failure.
+/// What `error.type` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SendFailure {
+pub enum ErrorType {
     /// Below HTTP.
-    Exchange(RequestError),
+    Exchange(Failure),
     /// HTTP status.
     Status(u16),
     /// gRPC status.
@@ -13,28 +13,28 @@ pub enum SendFailure {
 }
 
 /// The failure of a request that counts as an error.
-pub fn of(request: &Request) -> Option<SendFailure> {
+pub fn of(request: &Request) -> Option<ErrorType> {
     if let Some(error) = request.error {
-        return Some(SendFailure::Exchange(error));
+        return Some(ErrorType::Exchange(error));
     }
     if !request.is_error() {
         return None;
     }
     match (request.status_code.filter(|status| *status >= 500), request.grpc_status) {
-        (Some(status), _) => Some(SendFailure::Status(status)),
-        (None, grpc) => grpc.map(SendFailure::Grpc),
+        (Some(status), _) => Some(ErrorType::Status(status)),
+        (None, grpc) => grpc.map(ErrorType::Grpc),
     }
 }
 
 /// Its name.
-pub fn name(failure: SendFailure) -> String {
+pub fn name(failure: ErrorType) -> String {
     match failure {
-        SendFailure::Exchange(RequestError::ClientClosed) => "client_closed".into(),
-        SendFailure::Exchange(RequestError::Reset) => "reset".into(),
-        SendFailure::Exchange(RequestError::Timeout) => "timeout".into(),
-        SendFailure::Exchange(RequestError::Truncated) => "truncated".into(),
-        SendFailure::Exchange(RequestError::Protocol) => "protocol".into(),
-        SendFailure::Status(status) => status.to_string(),
-        SendFailure::Grpc(status) => format!("grpc_{status}"),
+        ErrorType::Exchange(Failure::ClientClosed) => "client_closed".into(),
+        ErrorType::Exchange(Failure::Reset) => "reset".into(),
+        ErrorType::Exchange(Failure::Timeout) => "timeout".into(),
+        ErrorType::Exchange(Failure::Truncated) => "truncated".into(),
+        ErrorType::Exchange(Failure::Protocol) => "protocol".into(),
+        ErrorType::Status(status) => status.to_string(),
+        ErrorType::Grpc(status) => format!("grpc_{status}"),
     }
 }

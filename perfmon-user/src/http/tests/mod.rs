@@ -10,7 +10,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, LlmRow, Totals, Window, WindowView, WorkTotals};
 use crate::record::{
-    Category, Finding, Gauges, InFlight, Millis, Origin, Quality, Request, RequestError, Severity, Side, System, TargetCoverage,
+    Category, Failure, Finding, Gauges, InFlight, Millis, Origin, Quality, Request, Severity, Side, System, TargetCoverage,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -54,6 +54,7 @@ fn request(second: u64, service: &str, latency_ms: u64) -> Request {
         missing_bytes: 0,
         messages_sent: None,
         messages_received: None,
+        close_code: None,
     }
 }
 
@@ -153,6 +154,7 @@ fn snapshot() -> Snapshot {
         incomplete: 1,
         missing_bytes: 0,
         events_lost: 0,
+        unread: Vec::new(),
     }];
     Snapshot {
         time: WallTime(1_000 * SECOND),
@@ -399,7 +401,7 @@ async fn resources_findings_and_self() {
 async fn metrics_count_requests_by_side() {
     let server = server();
     let failed = Request { status_code: Some(500), ..request(1, "shop", 5) };
-    let odd = Request { method: Some("BREW".into()), error: Some(RequestError::Reset), status_code: None, ..request(1, "shop", 20_000) };
+    let odd = Request { method: Some("BREW".into()), error: Some(Failure::Reset), status_code: None, ..request(1, "shop", 20_000) };
     let unknown = Request { response_time_ms: None, quality: Quality::Inferred, ..request(1, "shop", 5) };
     let client = Request { side: Side::Client, destination: Some("db".into()), ..request(1, "shop", 5) };
     let closed = Request { protocol: "websocket", ..request(1, "shop", 5) };

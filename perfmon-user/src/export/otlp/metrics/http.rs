@@ -8,7 +8,7 @@ use super::metric_set::MetricSet;
 use super::series::SumKey;
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::exponential::Distribution;
-use crate::export::otlp::failure::{self, SendFailure};
+use crate::export::otlp::failure::{self, ErrorType};
 use crate::export::otlp::instrument as of;
 use crate::record::{Request, Side};
 
@@ -24,7 +24,7 @@ pub struct HttpKey {
     status: Option<u16>,
     /// Server: the endpoint. Client: the destination.
     place: Option<Arc<str>>,
-    failure: Option<SendFailure>,
+    failure: Option<ErrorType>,
     version: &'static str,
 }
 

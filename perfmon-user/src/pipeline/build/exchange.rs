@@ -1,59 +1,43 @@
-//! A parsed exchange and what is known of its connection and process → the `request` record.
+//! The exchange family's builder: an exchange and what is known of its connection and process → the `request` record.
 use std::sync::Arc;
 
-use crate::counters::Counters;
-use crate::proto::{Exchange, Failure};
-use crate::record::{Category, Millis, Origin, Quality, Request, RequestError, Side, WallTime};
+use crate::proto::exchange::Exchange;
+use crate::record::{Category, Millis, Quality, Request, Side, WallTime};
 use crate::track::Connection;
 
-use super::intern::Interner;
-use super::minds::Minds;
-use super::people::People;
-use super::speech::Speech;
-use super::tls;
-
-/// What the making of records needs beside the connection.
-pub(super) struct Context<'a> {
-    pub(super) people: &'a mut People,
-    pub(super) names: &'a mut Interner,
-    pub(super) minds: &'a mut Minds,
-    /// Connections that spoke so far.
-    pub(super) connections: &'a mut u64,
-    pub(super) counters: &'a Counters,
-    pub(super) wall_at_boot_ns: u64,
-}
+use super::super::session::Session;
+use super::super::tls;
+use super::{Context, address};
 
 /// Makes the record.
-pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, origin: &Arc<Origin>, context: &mut Context<'_>) -> Request {
+pub(in crate::pipeline) fn request(connection: &mut Connection<Session>, exchange: &Exchange, context: &mut Context<'_>) -> Request {
+    let (request_bytes, response_bytes) = tls::sizes_on_the_wire(connection, exchange);
     let complete = !exchange.inferred && exchange.missing_bytes == 0;
-    context.people.count(connection.pid, complete, exchange.missing_bytes);
-    let names = &mut *context.names;
-    let mut intern = |text: &Option<String>| text.as_deref().map(|text| names.get(text));
-    let (method, path, host, user_agent) =
-        (intern(&exchange.method), intern(&exchange.path), intern(&exchange.host), intern(&exchange.user_agent));
-    let (local, peer) = (address(connection.local.as_ref(), names), address(connection.peer.as_ref(), names));
+    let origin = context.people.exchange(connection.pid, complete, exchange.missing_bytes);
+    let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
+    let destination = || exchange.host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone());
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(exchange.start_ns));
     let seen_to_end = exchange.status.is_some() || exchange.failure.is_some();
     let mut record = Request {
         time: WallTime(context.wall_at_boot_ns + exchange.start_ns),
-        origin: origin.clone(),
+        origin,
         side: if exchange.server { Side::Server } else { Side::Client },
         protocol: exchange.protocol,
         tls: connection.state.cipher.is_some(),
-        destination: (!exchange.server).then(|| host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone())),
+        destination: (!exchange.server).then(destination),
         local,
         peer,
-        host,
-        method,
-        path,
+        host: exchange.host.clone(),
+        method: exchange.method.clone(),
+        path: exchange.path.clone(),
         endpoint: None,
-        user_agent,
+        user_agent: exchange.user_agent.clone(),
         status_code: exchange.status,
-        error: exchange.failure.map(error),
+        error: exchange.failure,
         request_size: exchange.request_body,
         response_size: exchange.response_body,
-        request_bytes: exchange.request_wire,
-        response_bytes: exchange.response_wire,
+        request_bytes,
+        response_bytes,
         response_time_ms: exchange.end_ns.filter(|_| seen_to_end).map(since_start),
         streaming: exchange.streaming,
         grpc_status: exchange.grpc_status,
@@ -61,31 +45,19 @@ pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, orig
         time_to_first_byte_ms: exchange.first_byte_ns.map(since_start),
         performance_category: None,
         trace_id: None,
-        span_id: span_id(connection, exchange, context.wall_at_boot_ns),
+        span_id: span_id(connection, exchange.id, exchange.start_ns, context.wall_at_boot_ns),
         parent_span_id: None,
         quality: if exchange.inferred { Quality::Inferred } else { Quality::Exact },
         missing_bytes: exchange.missing_bytes,
         messages_sent: None,
         messages_received: None,
+        close_code: None,
     };
     record.performance_category = record.latency().map(Category::of);
     if let Some((trace_id, parent)) = exchange.traceparent.as_deref().and_then(trace_context) {
         (record.trace_id, record.parent_span_id) = (Some(trace_id.into()), Some(parent.into()));
     }
     record
-}
-
-fn error(failure: Failure) -> RequestError {
-    match failure {
-        Failure::ClientClosed => RequestError::ClientClosed,
-        Failure::Reset => RequestError::Reset,
-        Failure::Truncated => RequestError::Truncated,
-        Failure::Protocol => RequestError::Protocol,
-    }
-}
-
-pub(super) fn address(known: Option<&Arc<str>>, names: &mut Interner) -> Arc<str> {
-    known.cloned().unwrap_or_else(|| names.get("unknown"))
 }
 
 /// Trace id and parent id of a `traceparent` header (W3C Trace Context, version 00 and later ones that begin alike).
@@ -100,12 +72,12 @@ fn trace_context(header: &str) -> Option<(&str, &str)> {
 }
 
 /// Ids follow from what they name, so that a replay gives the same ones.
-fn span_id(connection: &Connection<Speech>, exchange: &Exchange, wall_at_boot_ns: u64) -> Arc<str> {
-    let mut id = wall_at_boot_ns;
-    for part in [connection.key.sock, u64::from(connection.key.inode), exchange.id, exchange.start_ns] {
-        id = mix(id ^ part);
+pub(super) fn span_id(connection: &Connection<Session>, id: u64, start_ns: u64, wall_at_boot_ns: u64) -> Arc<str> {
+    let mut span = wall_at_boot_ns;
+    for part in [connection.key.sock, u64::from(connection.key.inode), id, start_ns] {
+        span = mix(span ^ part);
     }
-    std::str::from_utf8(&hex(id)).unwrap_or_default().into()
+    std::str::from_utf8(&hex(span)).unwrap_or_default().into()
 }
 
 /// Sixteen digits.
