@@ -1,4 +1,4 @@
-//! perfmon: an eBPF profiler for Linux that needs no change to the code it watches. The house is described in ARCHITECTURE.md.
+//! perfmon: an eBPF profiler for Linux that needs no change to the code it watches. ARCHITECTURE.md describes the structure.
 pub mod agent;
 pub mod aggregate;
 pub mod alert;

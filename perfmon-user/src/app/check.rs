@@ -1,5 +1,5 @@
-//! `perfmon check`: what this host allows, in words or as JSON. Loads and attaches every program for a moment, since only that tells
-//! what the kernel takes, and looks at each target process. Exit 0 when the main job can run, 3 when not.
+//! `perfmon check`: what this host allows, as text or JSON. Loads and attaches every program for a moment, the only way to find out what
+//! the kernel accepts, and checks each target process. Exit 0 when capture can run, 3 when not.
 use std::fmt::Write;
 
 use serde::Serialize;
@@ -19,7 +19,7 @@ struct Findings {
     can_run: bool,
     /// `uname -r`.
     kernel: String,
-    /// What the main job lacks, with the mend.
+    /// Problems that prevent capture, with their solutions.
     problems: Vec<String>,
     /// Capture tier that would be used.
     capture_tier: Option<u8>,
@@ -53,7 +53,7 @@ struct TargetProcess {
     encrypted_traffic: String,
 }
 
-/// Finds out and tells.
+/// Runs the checks and prints the result.
 pub fn check(config: &Config, json: bool) -> Result<u8, CommandFailure> {
     logging::begin(config.log, false);
     let reader = Reader::in_processes();

@@ -16,7 +16,7 @@ use crate::source::recording::{Frame, Reader};
 use super::run::{aggregate_options, destination};
 use super::{CommandFailure, display, logging};
 
-/// Replays a file; the records go where `--jsonl` says, a summary to standard output otherwise.
+/// Replays a file. Records go to `--jsonl`, without it a summary to standard output.
 pub fn replay(config: &Config, file: &Path) -> Result<u8, CommandFailure> {
     logging::begin(config.log, false);
     let counters = Arc::new(Counters::default());
@@ -43,7 +43,7 @@ pub fn replay(config: &Config, file: &Path) -> Result<u8, CommandFailure> {
 
 struct Replay {
     pipeline: Pipeline,
-    /// Begins with the recording's first time.
+    /// Created at the first time of the recording.
     aggregate: Option<Aggregate>,
     out: Out,
     writer: Option<jsonl::JsonlWriter>,

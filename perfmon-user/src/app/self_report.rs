@@ -98,7 +98,7 @@ fn probe_state(report: &crate::probe::ProbeReport) -> ProbeStatus {
     ProbeStatus { name: report.name.into(), state: report.state.name().into(), reason: report.reason.clone() }
 }
 
-/// For `/readyz`: capture runs, and nothing that was asked for is missing.
+/// For `/readyz`: capture runs, and no configured target is missing.
 pub fn readiness(watched: &watch::Receiver<Watched>) -> Readiness {
     let known = watched.borrow();
     let mut reasons = known.missing.clone();

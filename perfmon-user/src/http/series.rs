@@ -1,5 +1,5 @@
-//! Cumulative series for `/metrics`, counted from request records: Prometheus needs figures that only grow, which the sliding windows
-//! of the snapshot are not. Label sets are bounded; what is over the bound is counted in one overflow series a side.
+//! Cumulative series for `/metrics`, counted from request records: Prometheus needs counters that only grow, unlike the sliding windows of
+//! the snapshot. The number of label sets is bounded; the rest is counted in one overflow series for each side.
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
@@ -67,7 +67,7 @@ pub(super) type LatencyTable = FxHashMap<LatencyLabels, LatencyBuckets>;
 #[derive(Default)]
 pub(super) struct LatencySeries(Mutex<LatencyTables>);
 
-/// What is counted.
+/// The cumulative tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LatencyTables {
     pub server: LatencyTable,

@@ -1,5 +1,5 @@
-//! The waist of the house: left of it the program knows bytes, right of it requests. Only these types cross, and the names of
-//! their fields are those of CONTRACT.md. A record is written once and not changed, except that `aggregate` sets a request's `endpoint`.
+//! The boundary of the program: left of it are bytes, right of it requests. Only these types cross it; their field names are those of
+//! docs/records.md. A record is written once and not changed, except that `aggregate` sets a request's `endpoint`.
 mod agent;
 mod database;
 mod finding;
@@ -24,27 +24,27 @@ pub use llm::{Llm, ToolCall};
 pub use request::{Category, Quality, Request, Side};
 pub use unit::{Millis, WallTime};
 
-/// Whose record it is; shared by all records of a process.
+/// The process of a record; shared by all records of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// Process id on this host.
     pub pid: u32,
     /// Name of the process (`comm`).
     pub comm: Arc<str>,
-    /// Service name, see CONTRACT.md.
+    /// Service name, see docs/records.md.
     pub service: Arc<str>,
     /// Container id (12 hex digits) or name.
     pub container: Option<Arc<str>>,
 }
 
 impl Origin {
-    /// What is known of a process that nobody described.
+    /// A process without a description.
     pub fn unknown(pid: u32) -> Self {
         Self { pid, comm: "".into(), service: "unknown".into(), container: None }
     }
 }
 
-/// Records that finished together, shared by all consumers, in the order in which they ended.
+/// Records that finished together, shared by all consumers, in the order of their ends.
 pub type RecordBatch = Arc<Vec<Record>>;
 
 /// Any record. Serialised with its `kind` first.
@@ -69,7 +69,7 @@ pub enum Record {
     Process(Box<Process>),
     /// The host over one interval.
     System(Box<System>),
-    /// Something that a person should look at.
+    /// A condition that needs attention.
     Finding(Box<Finding>),
     /// An alert's change of state.
     Alert(Box<Alert>),
@@ -93,7 +93,7 @@ impl Record {
         }
     }
 
-    /// Whose record it is.
+    /// The process of the record.
     pub fn origin(&self) -> &Arc<Origin> {
         match self {
             Self::Request(r) => &r.origin,

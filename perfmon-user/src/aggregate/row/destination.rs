@@ -20,7 +20,7 @@ impl DestinationKey {
         Self { service: request.origin.service.clone(), destination: destination.clone() }
     }
 
-    /// Where it goes when there are too many.
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { service: self.service.clone(), destination: other() }
     }

@@ -5,7 +5,7 @@ mod generated;
 mod losses;
 
 use super::{Handshake, WebSocket};
-use crate::proto::exchange::{Exchange, Part};
+use crate::proto::exchange::Exchange;
 use crate::proto::frame::{FrameKind, FrameMessage, FramePart, FrameSession};
 use crate::proto::{Demand, Message, Parser, Stats};
 use crate::stream::{Content, Direction, Ending, Segment, Stamp};
@@ -73,7 +73,7 @@ fn collect<'a>(told: &'a mut Vec<FrameMessage>, done: &'a mut Vec<FrameSession>)
     |message| match message {
         Message::Frame(FramePart::Message(message)) => told.push(message),
         Message::Frame(FramePart::Done(session)) => done.push(*session),
-        Message::Exchange(_) => panic!("WebSocket has no exchanges"),
+        other => panic!("WebSocket tells frames, not {other:?}"),
     }
 }
 
