@@ -24,13 +24,17 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 18] = [
+const LIVE: [&str; 22] = [
     "harness",
     "lifecycle",
     "live_edges",
     "live_framing",
     "live_servers",
     "live_tls",
+    "live_websocket",
+    "live_attach",
+    "live_stops",
+    "live_neighbour",
     "live_api",
     "live_models",
     "live_models_bad",
