@@ -78,8 +78,9 @@ static SSL *endpoint(SSL_CTX *context, SSL **which) {
     return ssl;
 }
 
-/* Reads exactly so many bytes; whether they came. */
-static int read_all(SSL *ssl, char *data, int length) {
+/* Reads exactly so many bytes; whether they came. Each end has its own copy, so that a return to the other end's caller is a return to
+   the wrong place. */
+static inline __attribute__((always_inline)) int read_all(SSL *ssl, char *data, int length) {
     for (int have = 0; have < length;) {
         int result = SSL_read(ssl, data + have, length - have);
         if (result <= 0) return 0;

@@ -38,6 +38,10 @@ fn a_program_that_switches_its_stack_inside_a_read_lives() -> Result<()> {
             .with_context(|| format!("{options:?}: no TLS request was seen, so nothing was attached"))?;
         std::thread::sleep(Duration::from_millis(1_000));
         program.assert_alive().with_context(|| format!("perfmon {options:?}"))?;
+        let ended = perfmon.end("TERM");
+        std::thread::sleep(Duration::from_millis(200)); // what was under way when the probes went returns now
+        program.assert_alive().with_context(|| format!("after the end of perfmon {options:?}"))?;
+        ended?;
         let count = program.end().with_context(|| format!("perfmon {options:?}"))?;
         assert!(count.failed == 0 && count.done > 100, "{options:?}: {count:?}");
         assert_eq!(requests.end()?.failed, 0);
@@ -69,10 +73,11 @@ fn attaching_and_detaching_under_load_harms_no_program() -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(50));
         seen += perfmon.matching(theirs)?.len();
-        perfmon.end("TERM").with_context(|| format!("round {round}"))?;
+        let ended = perfmon.end("TERM");
         for program in &mut programs {
             program.assert_alive().with_context(|| format!("round {round} of {rounds}"))?;
         }
+        ended.with_context(|| format!("round {round}"))?;
     }
     let each = (boot_now_ns() - start) / 1_000_000 / rounds as u64;
     for program in programs {
