@@ -1,29 +1,32 @@
 /* A hostile neighbour: a process that nobody asked perfmon to watch, in a shape that hurts whoever looks at it carelessly, with HTTP
    traffic of its own so that it is looked at. The environment says how: NEIGHBOUR =
      talk            only the traffic (the trap is its folder: see tests/tests/live_neighbour.rs)
-     maps            as many mappings as the kernel allows
+     maps            as many mappings as the kernel allows, locked again and again
      libraries       maps NEIGHBOUR_FOLDER/N/libssl.so.3 for N from 0
      swap            maps such a file and another, NEIGHBOUR_VICTIM, in turn at one address; the path, too, leads to either in turn
-     stall           its arguments and environment lie in memory that never comes (userfaultfd); starts as root, then gives that up
+     stall           mounts at NEIGHBOUR_FOLDER a file system whose only file, package.json, never comes (FUSE) and starts NEIGHBOUR_NODE in it;
+                     starts as root, then gives that up
      churn           starts itself anew in NEIGHBOUR_FOLDERS (separated by `:`), one after another, as `node server.js`, for a second each
    It ends on SIGTERM, with its parent, or after NEIGHBOUR_SECONDS. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
+#include <linux/fuse.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define NOBODY 65534
 
 static void say(const char *what) {
     fprintf(stderr, "neighbour: %s: %s\n", what, strerror(errno));
@@ -62,6 +65,15 @@ static void talk(void) {
     }
 }
 
+/* Runs this program as `node server.js` in a folder. */
+static void run_as_node(const char *folder, const char *program, const char *seconds) {
+    setenv("NEIGHBOUR", "talk", 1);
+    setenv("NEIGHBOUR_SECONDS", seconds, 1);
+    if (chdir(folder) == 0) execl(program, "node", "server.js", NULL);
+    say(folder);
+    _exit(1);
+}
+
 /* Neighbouring pages of different protection are mappings of their own. */
 static void many_maps(void) {
     FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
@@ -72,7 +84,14 @@ static void many_maps(void) {
     for (long page = 0; page < limit; page += 2) {
         if (mprotect(pages + page * 4096, 4096, PROT_NONE) != 0) break;
     }
-    talk();
+    fprintf(stderr, "neighbour: %ld mappings\n", limit);
+    /* A fork copies them all and lets nobody look at them meanwhile. */
+    for (;;) {
+        exchange();
+        if (fork() == 0) _exit(0);
+        wait(NULL);
+        sleep_us(1000000);
+    }
 }
 
 static void *map_library(const char *path, void *at) {
@@ -123,41 +142,79 @@ static void swap(void) {
     }
 }
 
-/* Whoever reads the arguments or the environment of this process waits for a page that is never given: it runs anew with so many of both
-   that they have pages of their own, and takes these away from the end of the first one on. */
-static void stall(int argc, char **argv) {
-    if (argc < 3) {
-        char *long_one = calloc(1, 100001);
-        memset(long_one, 'a', 100000);
-        setenv("PADDING", long_one, 1);
-        execl("/proc/self/exe", "node", "server.js", long_one, NULL);
+static void answer(int fuse, const struct fuse_in_header *in, int error, const void *data, size_t length) {
+    struct fuse_out_header out = {(unsigned)(sizeof out + length), error, in->unique};
+    struct iovec parts[] = {{&out, sizeof out}, {(void *)data, length}};
+    if (writev(fuse, parts, 2) < 0 && errno != ENOENT) say("fuse");
+}
+
+static struct fuse_attr attributes(unsigned long node) {
+    struct fuse_attr attr = {.ino = node, .nlink = 1, .uid = NOBODY, .gid = NOBODY, .blksize = 4096};
+    attr.mode = node == 1 ? S_IFDIR | 0755 : S_IFREG | 0644;
+    attr.size = node == 1 ? 0 : 100;
+    return attr;
+}
+
+/* A file system with one file, package.json, whose content never comes. */
+static void serve_files(int fuse) {
+    static char request[1 << 17];
+    while (read(fuse, request, sizeof request) > 0) {
+        struct fuse_in_header *in = (struct fuse_in_header *)request;
+        if (in->opcode == FUSE_INIT) {
+            struct fuse_init_out init = {.major = 7, .minor = 31, .max_write = 65536, .max_readahead = 65536};
+            answer(fuse, in, 0, &init, sizeof init);
+        } else if (in->opcode == FUSE_LOOKUP && strcmp(request + sizeof *in, "package.json") == 0) {
+            struct fuse_entry_out entry = {.nodeid = 2, .attr = attributes(2)};
+            answer(fuse, in, 0, &entry, sizeof entry);
+        } else if (in->opcode == FUSE_LOOKUP) {
+            answer(fuse, in, -ENOENT, NULL, 0);
+        } else if (in->opcode == FUSE_GETATTR) {
+            struct fuse_attr_out out = {.attr = attributes(in->nodeid)};
+            answer(fuse, in, 0, &out, sizeof out);
+        } else if (in->opcode == FUSE_OPEN || in->opcode == FUSE_OPENDIR) {
+            struct fuse_open_out open = {.open_flags = FOPEN_DIRECT_IO};
+            answer(fuse, in, 0, &open, sizeof open);
+        } else if (in->opcode == FUSE_READ || in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET || in->opcode == FUSE_INTERRUPT) {
+            continue;
+        } else {
+            answer(fuse, in, -ENOSYS, NULL, 0);
+        }
     }
-    char **last = environ;
-    while (last[1]) last++;
-    unsigned long start = ((unsigned long)argv[0] | 4095) + 1, end = ((unsigned long)*last + 90000) & ~4095UL;
-    int fault = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-    struct uffdio_api api = {.api = UFFD_API};
-    struct uffdio_register area = {.range = {start, end - start}, .mode = UFFDIO_REGISTER_MODE_MISSING};
-    if (madvise((void *)start, end - start, MADV_DONTNEED) != 0) say("MADV_DONTNEED");
-    if (fault < 0 || ioctl(fault, UFFDIO_API, &api) != 0 || ioctl(fault, UFFDIO_REGISTER, &area) != 0) say("userfaultfd");
-    if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0) exit(3);
+    _exit(0);
+}
+
+static void be_nobody(void) {
+    if (setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0) exit(3);
     prctl(PR_SET_DUMPABLE, 1);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    fprintf(stderr, "neighbour: stalls\n");
-    talk();
+}
+
+/* A process in the folder of such a file system. */
+static void files_that_stall(void) {
+    char options[200];
+    int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%d,group_id=%d,allow_other", fuse, NOBODY, NOBODY);
+    if (fuse < 0 || mount("neighbour", of("NEIGHBOUR_FOLDER"), "fuse", MS_NOSUID | MS_NODEV, options) != 0) {
+        say("no file system of its own");
+        exit(4);
+    }
+    be_nobody();
+    if (fork() == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        serve_files(fuse);
+    }
+    for (;;) {
+        if (fork() == 0) run_as_node(of("NEIGHBOUR_FOLDER"), of("NEIGHBOUR_NODE"), "2");
+        sleep_us(1000000);
+        while (waitpid(-1, NULL, WNOHANG) > 0) {}
+    }
 }
 
 static void churn(void) {
     for (;;) {
         char *folders = strdup(of("NEIGHBOUR_FOLDERS"));
         for (char *folder = strtok(folders, ":"); folder; folder = strtok(NULL, ":")) {
-            if (fork() == 0) {
-                setenv("NEIGHBOUR", "talk", 1);
-                setenv("NEIGHBOUR_SECONDS", "1", 1);
-                if (chdir(folder) == 0) execl("./node", "node", "server.js", NULL);
-                say(folder);
-                _exit(1);
-            }
+            if (fork() == 0) run_as_node(folder, "./node", "1");
             sleep_us(100000);
             while (waitpid(-1, NULL, WNOHANG) > 0) {}
         }
@@ -165,7 +222,7 @@ static void churn(void) {
     }
 }
 
-int main(int argc, char **argv) {
+int main(void) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     int seconds = atoi(of("NEIGHBOUR_SECONDS"));
     alarm(seconds > 0 ? (unsigned)seconds : 120);
@@ -174,7 +231,7 @@ int main(int argc, char **argv) {
     if (strcmp(mode, "maps") == 0) many_maps();
     if (strcmp(mode, "libraries") == 0) many_libraries();
     if (strcmp(mode, "swap") == 0) swap();
-    if (strcmp(mode, "stall") == 0) stall(argc, argv);
+    if (strcmp(mode, "stall") == 0) files_that_stall();
     if (strcmp(mode, "churn") == 0) churn();
     return 2;
 }

@@ -7,6 +7,7 @@ pub mod kept;
 pub mod load;
 pub mod model;
 pub mod need;
+pub mod neighbour;
 pub mod otlp;
 pub mod perfmon;
 pub mod process;

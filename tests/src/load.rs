@@ -92,7 +92,8 @@ pub struct ShortProcesses {
 impl ShortProcesses {
     /// Starts `curl` of two URLs again and again.
     pub fn curl(url: &str, certificate: Option<&Path>) -> Self {
-        let mut arguments: Vec<String> = ["--silent", "--fail", "--http1.1", "--output", "/dev/null", "--output", "/dev/null"].map(Into::into).into();
+        let mut arguments: Vec<String> =
+            ["--silent", "--fail", "--http1.1", "--output", "/dev/null", "--output", "/dev/null"].map(Into::into).into();
         if let Some(certificate) = certificate {
             arguments.extend(["--cacert".to_owned(), certificate.display().to_string()]);
         }

@@ -132,9 +132,14 @@ impl Perfmon {
         Ok(read.requests.iter().filter(|request| keep(request)).cloned().collect())
     }
 
+    /// All records so far, as they were written.
+    pub fn output(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.folder.path().join("records.jsonl"))?)
+    }
+
     /// All records of a kind so far, whole.
     pub fn records(&self, kind: &str) -> Result<Vec<Value>> {
-        let text = std::fs::read_to_string(self.folder.path().join("records.jsonl"))?;
+        let text = self.output()?;
         let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let records: Vec<Value> = whole.map(serde_json::from_str).collect::<Result<_, _>>()?;
         Ok(records.into_iter().filter(|record| record.get("kind").and_then(Value::as_str) == Some(kind)).collect())

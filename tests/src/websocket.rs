@@ -105,7 +105,13 @@ fn compression(deflate: bool) -> &'static str {
 }
 
 /// Runs a client through its scenarios, a connection each; gives its process id and what it said.
-pub fn run_client(library: WsLibrary, port: u16, deflate: bool, certificate: Option<&Path>, scenarios: &[&str]) -> Result<(u32, Vec<Said>)> {
+pub fn run_client(
+    library: WsLibrary,
+    port: u16,
+    deflate: bool,
+    certificate: Option<&Path>,
+    scenarios: &[&str],
+) -> Result<(u32, Vec<Said>)> {
     let script = |name: &str| workspace().join("tests/clients").join(name);
     let url = format!("{}://127.0.0.1:{port}", if certificate.is_some() { "wss" } else { "ws" });
     let mut command = Command::new(if library == WsLibrary::Ws { "node".into() } else { python() });

@@ -95,7 +95,9 @@ fn attaching_and_detaching_under_load_harms_no_program() -> Result<()> {
 /// Each program's plaintext passes the probes, so the rounds that follow do attach to it.
 fn everyone_is_seen(perfmon: &Perfmon, server: &Server) -> Result<()> {
     let clients = ["python-requests", "coroutines", "curl"];
-    let seen = |agent: &str| perfmon.matching(|r| r.tls && r.sent_to(server.port) && r.user_agent.as_deref().is_some_and(|a| a.starts_with(agent)));
+    let seen = |agent: &str| {
+        perfmon.matching(|r| r.tls && r.sent_to(server.port) && r.user_agent.as_deref().is_some_and(|a| a.starts_with(agent)))
+    };
     for agent in clients {
         wait_until(15, || Ok(seen(agent)?.first().map(drop)))?.with_context(|| format!("no request of {agent} was seen"))?;
     }

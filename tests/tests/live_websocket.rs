@@ -46,7 +46,8 @@ fn matrix(library: WsLibrary) -> Result<()> {
             let records = perfmon.wait_for(4 * SCENARIOS.len(), ours)?;
             assert_eq!(records.len(), 4 * SCENARIOS.len(), "{what}: a handshake and a close on each side: {records:#?}");
             for (number, scenario) in SCENARIOS.into_iter().enumerate() {
-                let connection = Connection { passed: passed[number], client: client_said[number], server: server_said[number], scenario, deflate };
+                let connection =
+                    Connection { passed: passed[number], client: client_said[number], server: server_said[number], scenario, deflate };
                 connection.check(&format!("{what}, {scenario}"), &records, client_pid)?;
             }
         }
@@ -102,7 +103,8 @@ impl Connection {
                 assert_eq!((close.response_bytes, close.response_size), (to_client.bytes, Some(to_client.payload)), "{what}: {close:?}");
             }
             if !self.deflate && !torn {
-                let (sent, received) = if side == "client" { (close.request_size, close.response_size) } else { (close.response_size, close.request_size) };
+                let (sent, received) =
+                    if side == "client" { (close.request_size, close.response_size) } else { (close.response_size, close.request_size) };
                 assert_eq!((sent, received), (Some(said.sent_bytes), Some(said.received_bytes)), "{what}: {close:?}");
             }
             if !torn {
