@@ -251,9 +251,14 @@ pub struct Sum {
     pub per_second: f64,
 }
 
-/// `curl` of one URL in a process of its own; gives its process id and status.
-pub fn curl_once(url: &str, file: &Path) -> Result<u32> {
-    let mut child = Command::new("curl").args(["--silent", "--output"]).arg(file).arg(url).spawn().context("cannot start curl")?;
+/// `curl` of one URL in a process of its own, with the certificate to trust over TLS; gives its process id.
+pub fn curl_once(url: &str, file: &Path, certificate: Option<&Path>) -> Result<u32> {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--http1.1", "--output"]).arg(file).arg(url);
+    if let Some(certificate) = certificate {
+        command.arg("--cacert").arg(certificate);
+    }
+    let mut child = command.spawn().context("cannot start curl")?;
     let pid = child.id();
     ensure!(child.wait()?.success(), "curl failed");
     Ok(pid)

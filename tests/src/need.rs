@@ -1,5 +1,5 @@
 //! Requirements of a live test. A test without one of them prints the reason and is skipped; under `CI=true` it fails instead.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::{perfmon, workspace};
@@ -11,6 +11,10 @@ pub enum Need {
     Perfmon,
     /// A program.
     Program(&'static str),
+    /// A header file of a library.
+    Header(&'static str),
+    /// Node's packages of tests/package.json.
+    NodePackages,
     /// The Python environment that `cargo xtask test` makes.
     Python,
     /// What runs the page's browser tests.
@@ -41,6 +45,11 @@ fn lacks(need: Need) -> Option<String> {
             }
         }
         Need::Program(name) => find(name).is_none().then(|| format!("{name} is not installed (`cargo xtask test` installs it)")),
+        Need::Header(path) => (!Path::new(path).is_file()).then(|| format!("no {path} (`cargo xtask test` installs it)")),
+        Need::NodePackages => {
+            let there = workspace().join("tests/node_modules/ws").exists();
+            (!there).then(|| "Node's packages are not installed (`cargo xtask test` installs them)".into())
+        }
         Need::PageTools => {
             let runner = workspace().join("dashboard/node_modules/.bin/vitest");
             (!runner.exists()).then(|| "the page's tools are not installed (`cargo xtask test` installs them)".into())

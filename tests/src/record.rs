@@ -60,6 +60,10 @@ pub struct Request {
     pub quality: String,
     /// Needed and not captured.
     pub missing_bytes: u64,
+    /// Messages that this side sent (WebSocket).
+    pub messages_sent: Option<u64>,
+    /// Messages that it received.
+    pub messages_received: Option<u64>,
 }
 
 impl Request {

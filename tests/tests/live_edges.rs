@@ -92,7 +92,7 @@ fn fifty_short_curls_are_fifty_records_on_each_side() -> Result<()> {
     let perfmon = Perfmon::start(&[])?;
     let folder = tempfile::tempdir()?;
     let url = format!("{}/hello", server.url());
-    let mut pids: Vec<u32> = (0..50).map(|_| curl_once(&url, &folder.path().join("answer"))).collect::<Result<_>>()?;
+    let mut pids: Vec<u32> = (0..50).map(|_| curl_once(&url, &folder.path().join("answer"), None)).collect::<Result<_>>()?;
     assert_hello(&perfmon.wait_for(50, |r| r.served_by(server.port))?, 50);
     let client = perfmon.wait_for(50, |r| r.sent_to(server.port))?;
     assert_hello(&client, 50);

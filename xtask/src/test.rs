@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 19] = [
+const LIVE: [&str; 23] = [
     "harness",
     "lifecycle",
     "live_edges",
@@ -32,6 +32,10 @@ const LIVE: [&str; 19] = [
     "live_framing",
     "live_servers",
     "live_tls",
+    "live_websocket",
+    "live_attach",
+    "live_stops",
+    "live_neighbour",
     "live_api",
     "live_models",
     "live_models_bad",
