@@ -9,7 +9,7 @@ use super::sample::Samples;
 use super::snapshot::Window;
 use super::tally::{Counts, Tally};
 use super::window::{SliceClock, Windows};
-use crate::record::WallTime;
+use crate::record::{SpanId, WallTime};
 
 /// What a tick tells every row.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ impl<C: Counts, const H: usize> Row<C, H> {
     }
 
     /// Ids of its slowest exchanges.
-    pub fn sample_ids(&self) -> std::sync::Arc<[std::sync::Arc<str>]> {
+    pub fn sample_ids(&self) -> std::sync::Arc<[SpanId]> {
         self.samples.ids()
     }
 

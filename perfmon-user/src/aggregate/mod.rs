@@ -147,7 +147,7 @@ impl Aggregate {
         for row in [self.endpoints.row(place.row, |row| *row), self.services.row(place.service, |row| *row)] {
             exchange.add_to(row.count());
             if let Some(latency_ns) = exchange.latency_ns {
-                row.samples().offer(latency_ns, request.time, &request.span_id);
+                row.samples().offer(latency_ns, request.time, request.span_id);
             }
         }
         exchange.add_to(self.totals.count());

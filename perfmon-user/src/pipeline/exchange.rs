@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::counters::Counters;
 use crate::proto::{Exchange, Failure};
-use crate::record::{Category, Millis, Origin, Quality, Request, RequestError, Side, WallTime};
+use crate::record::{Category, Millis, Origin, Quality, Request, RequestError, Side, SpanId, WallTime};
 use crate::track::Connection;
 
 use super::intern::Interner;
@@ -100,17 +100,12 @@ fn trace_context(header: &str) -> Option<(&str, &str)> {
 }
 
 /// Ids follow from what they name, so that a replay gives the same ones.
-fn span_id(connection: &Connection<Speech>, exchange: &Exchange, wall_at_boot_ns: u64) -> Arc<str> {
+fn span_id(connection: &Connection<Speech>, exchange: &Exchange, wall_at_boot_ns: u64) -> SpanId {
     let mut id = wall_at_boot_ns;
     for part in [connection.key.sock, u64::from(connection.key.inode), exchange.id, exchange.start_ns] {
         id = mix(id ^ part);
     }
-    std::str::from_utf8(&hex(id)).unwrap_or_default().into()
-}
-
-/// Sixteen digits.
-fn hex(id: u64) -> [u8; 16] {
-    std::array::from_fn(|place| b"0123456789abcdef"[(id >> (60 - 4 * place)) as usize & 15])
+    SpanId(id)
 }
 
 /// One round of SplitMix64 (Steele, Lea, Flood 2014).

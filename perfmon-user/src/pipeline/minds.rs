@@ -84,7 +84,7 @@ impl Minds {
         wall_at_boot_ns: u64,
     ) -> Vec<Record> {
         let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
-        let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id.clone() };
+        let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id };
         let mut records = Vec::new();
         let wire = &Wire { destination: wire.destination.or(request.destination.as_ref()), ..*wire };
         if let Some(mut finished) = self.llm.on_done(calls, exchange, &context(wire), ids(), wall) {

@@ -216,7 +216,7 @@ fn publish(connection: &mut Connection<Speech>, done: Vec<Exchange>, wire_parts:
         }
         let record = request(connection, &exchange, &wire_parts.origin, context);
         let more = context.minds.done(&mut connection.state.calls, &exchange, &record, &wire_parts.wire(), context.wall_at_boot_ns);
-        out.records.push(Record::Request(Box::new(record)));
+        out.records.push(Record::Request(record));
         out.records.extend(more);
     }
 }

@@ -8,7 +8,7 @@ mod recognise;
 use std::sync::Arc;
 
 use crate::proto::{BodyPiece, Content, Exchange, Failure, Header, Message, RequestHead, ResponseHead};
-use crate::record::{Llm, Origin, WallTime};
+use crate::record::{Llm, Origin, SpanId, WallTime};
 
 use super::*;
 
@@ -142,7 +142,7 @@ impl Talk {
                 send(Message::ResponseBody(BodyPiece { exchange: 7, time_ns: start_ns + ms * MS, content: content(bytes) }));
             }
         }
-        let ids = Ids { trace_id: None, span_id: format!("{start_ns:016x}").into() };
+        let ids = Ids { trace_id: None, span_id: SpanId(start_ns) };
         tracker.on_done(calls, &self.exchange(), &context, ids, |at| WallTime(WALL + at))
     }
 

@@ -10,9 +10,9 @@ use crate::record::{Quality, Request, Side};
 
 /// Where the exchange stands: in the trace that it carries, else alone.
 pub fn place(request: &Request) -> Place {
-    let span = identity::span_id(&request.span_id).unwrap_or_else(|| identity::derived_span(&[&request.span_id]));
+    let span = identity::of_record(request.span_id);
     let carried = request.trace_id.as_deref().and_then(identity::trace_id);
-    let trace = carried.unwrap_or_else(|| identity::derived_trace(&[&request.span_id]));
+    let trace = carried.unwrap_or_else(|| identity::trace_of_record(request.span_id));
     let parent = carried.and(request.parent_span_id.as_deref()).and_then(identity::span_id).filter(|parent| *parent != span);
     Place { trace, span, parent }
 }
