@@ -65,6 +65,12 @@ impl<C: Counts, const H: usize> Row<C, H> {
         self.amend()
     }
 
+    /// The open slice, for so many things more that count in the rate.
+    pub fn count_all(&mut self, count: u32) -> &mut Tally<C, H> {
+        self.in_second += count;
+        self.amend()
+    }
+
     /// The open slice, for something that does not count in the rate.
     pub fn amend(&mut self) -> &mut Tally<C, H> {
         self.touched = true;
@@ -126,7 +132,7 @@ impl<C: Counts, const H: usize> Row<C, H> {
     /// Takes everything over that another row counted.
     fn merge(&mut self, other: Self) {
         self.windows.merge(other.windows);
-        self.samples.merge(other.samples);
+        self.samples.merge(&other.samples);
         self.in_second += other.in_second;
         self.touched = true;
     }
@@ -154,8 +160,13 @@ impl<K: Eq + Hash + Clone, C: Counts, const H: usize> Ledger<K, C, H> {
 
     /// The row of `key`, or of `other` when there are too many.
     pub fn row(&mut self, key: K, other: impl FnOnce(&K) -> K) -> &mut Row<C, H> {
+        self.row_for(key, 1, other)
+    }
+
+    /// The same for so many things at once.
+    pub fn row_for(&mut self, key: K, count: u32, other: impl FnOnce(&K) -> K) -> &mut Row<C, H> {
         let full = self.rows.len() >= self.cap && !self.rows.contains_key(&key);
-        self.overflowed += u64::from(full);
+        self.overflowed += if full { u64::from(count) } else { 0 };
         let key = if full { other(&key) } else { key };
         self.rows.entry(key).or_default()
     }

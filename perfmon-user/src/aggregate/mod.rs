@@ -5,6 +5,7 @@
 //! Server-side exchanges count in totals, services and endpoints, client-side ones in destinations, so an exchange whose both ends are on
 //! this host counts once in each view and never twice in one. A record that does not count as a request (the end of a WebSocket) only adds
 //! its duration to the streams of its endpoint.
+mod arrivals;
 mod concurrency;
 pub mod endpoint;
 mod exchange;
@@ -23,6 +24,7 @@ mod window;
 
 use std::sync::Arc;
 
+use self::arrivals::Arrivals;
 use self::concurrency::{Concurrency, Interval};
 pub use self::endpoint::{EndpointRule, RuleError};
 use self::endpoint::{Endpoints, Place};
@@ -82,6 +84,10 @@ pub struct Aggregate {
     agents: Ledger<AgentKey, WorkCounts, 1>,
     tools: Ledger<ToolKey, WorkCounts, 1>,
     workflows: Ledger<WorkflowKey, WorkCounts, 1>,
+    /// Server-side exchanges since the last tick.
+    served: Arrivals<Place>,
+    /// Client-side ones.
+    asked: Arrivals<DestinationKey>,
     concurrency: Concurrency,
     host: Host,
     gauges: Arc<Gauges>,
@@ -109,6 +115,8 @@ impl Aggregate {
             agents: Ledger::new(limits::WORK_ROWS),
             tools: Ledger::new(limits::WORK_ROWS),
             workflows: Ledger::new(limits::WORK_ROWS),
+            served: Arrivals::default(),
+            asked: Arrivals::default(),
             concurrency: Concurrency::default(),
             host: Host::default(),
             gauges: Arc::default(),
@@ -144,13 +152,11 @@ impl Aggregate {
             return Exchange::stream_end(request).add_to(self.endpoints.row(place.row, |row| *row).amend());
         }
         let exchange = Exchange::new(request);
-        for row in [self.endpoints.row(place.row, |row| *row), self.services.row(place.service, |row| *row)] {
-            exchange.add_to(row.count());
-            if let Some(latency_ns) = exchange.latency_ns {
-                row.samples().offer(latency_ns, request.time, request.span_id);
-            }
+        let arrival = self.served.entry((place.row as usize, place.service as usize), || place);
+        arrival.sums.add(&exchange);
+        if let Some(latency_ns) = exchange.latency_ns {
+            arrival.samples.offer(latency_ns, request.time, request.span_id);
         }
-        exchange.add_to(self.totals.count());
         if let Some(time) = request.response_time_ms {
             self.concurrency.ended(interval(request.time.0, request.time.0.saturating_add(time.0), place));
         }
@@ -162,8 +168,8 @@ impl Aggregate {
             request.endpoint = Some(text);
         }
         if request.counts() {
-            let row = self.destinations.row(DestinationKey::new(request), DestinationKey::other);
-            Exchange::new(request).add_to(row.count());
+            let key = DestinationKey::addresses(request);
+            self.asked.entry(key, || DestinationKey::new(request)).sums.add(&Exchange::new(request));
         }
     }
 
@@ -180,7 +186,29 @@ impl Aggregate {
         for (from, into) in self.names.take_merged() {
             self.endpoints.merge(&from, into);
             self.concurrency.merge(from, into);
+            self.served.relabel(|place| {
+                let merged = place.row == from;
+                place.row = if merged { into } else { place.row };
+                merged
+            });
         }
+    }
+
+    /// Adds what came since the last tick to its rows.
+    fn settle(&mut self) {
+        let Self { served, asked, endpoints, services, totals, destinations, .. } = self;
+        served.drain(|arrival| {
+            let (Place { row, service }, count) = (arrival.label, arrival.sums.count());
+            for row in [endpoints.row(row, |row| *row), services.row(service, |service| *service)] {
+                arrival.sums.add_to(row.count_all(count));
+                row.samples().merge(&arrival.samples);
+            }
+            arrival.sums.add_to(totals.count_all(count));
+        });
+        asked.drain(|arrival| {
+            let count = arrival.sums.count();
+            arrival.sums.add_to(destinations.row_for(arrival.label.clone(), count, DestinationKey::other).count_all(count));
+        });
     }
 
     /// What the pipeline knows of things not ended yet; to be told before each tick.
@@ -190,6 +218,7 @@ impl Aggregate {
 
     /// Ends the second. To be called once a second.
     pub fn tick(&mut self, now: WallTime) -> Ticked {
+        self.settle();
         let under_way = self.under_way(now);
         self.sweep(&under_way.intervals);
         let from = self.clock.slice();

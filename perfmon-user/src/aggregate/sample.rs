@@ -34,7 +34,7 @@ impl Samples {
     }
 
     /// Takes those of another row over.
-    pub fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: &Self) {
         other.0.iter().for_each(|sample| self.offer(sample.latency_ns, sample.time, sample.span_id));
     }
 

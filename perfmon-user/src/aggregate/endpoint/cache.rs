@@ -1,5 +1,6 @@
 //! What was found out for a path, for the next request with the same one. Direct-mapped: a path overwrites what its slot held, so the size
-//! is fixed and nothing needs to be evicted. Long paths are not kept.
+//! is fixed and nothing needs to be evicted. Long paths are not kept. Texts are the same when they are one text in memory, as those of
+//! the pipeline's interner are: their addresses are compared, which stay theirs because the slot keeps the texts.
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ impl<V: Clone> PathCache<V> {
     /// What was kept for a key.
     pub fn get(&self, key: Key<'_>) -> Option<&V> {
         let slot = self.slots[self.index(key)].as_ref().filter(|slot| slot.generation == self.generation)?;
-        (slot.path == *key.2 && slot.method == *key.1 && slot.service == *key.0).then_some(&slot.value)
+        (Arc::ptr_eq(&slot.path, key.2) && Arc::ptr_eq(&slot.method, key.1) && Arc::ptr_eq(&slot.service, key.0)).then_some(&slot.value)
     }
 
     /// Keeps something for a key.
@@ -54,7 +55,7 @@ impl<V: Clone> PathCache<V> {
 
     fn index(&self, key: Key<'_>) -> usize {
         let mut hasher = FxHasher::default();
-        [key.0, key.1, key.2].iter().for_each(|text| hasher.write(text.as_bytes()));
+        [key.0, key.1, key.2].iter().for_each(|text| hasher.write_usize(Arc::as_ptr(text).addr()));
         hasher.finish() as usize % self.slots.len()
     }
 }
