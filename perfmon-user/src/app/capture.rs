@@ -14,7 +14,7 @@ use crate::decode::{Event, State, StateChange, decode};
 use crate::host::Subject;
 use crate::pipeline::{Capture, Newcomer, Out, Pipeline, Wish};
 use crate::probe::{Probes, TlsSight};
-use crate::record::Gauges;
+use crate::record::{Gauges, SpareBatches};
 use crate::source::Ring;
 use crate::target::{Action, Description, Executed, Processes, Selector};
 
@@ -54,6 +54,8 @@ pub struct Capturing {
     pub watched: watch::Sender<Watched>,
     /// To the hub.
     pub batches: mpsc::Sender<Batch>,
+    /// Batches to fill.
+    pub spare: Arc<SpareBatches>,
     /// Losses.
     pub counters: Arc<Counters>,
     /// Set when the thread shall end.
@@ -74,7 +76,7 @@ pub struct Watched {
 /// Runs until told to stop; what the ring still holds then is taken too.
 pub fn run(capturing: Capturing) {
     let clock = ClockOffset::now();
-    let Capturing { probes, mut ring, selector, processes, tls: reads_tls, models, recorder, watched, batches, counters, stop } = capturing;
+    let Capturing { probes, mut ring, selector, processes, tls: reads_tls, models, recorder, watched, batches, spare, counters, stop } = capturing;
     let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns);
     let pipeline = if models { pipeline } else { pipeline.without_models() };
     let (out, times) = (Out::default(), Times::default());
@@ -85,6 +87,7 @@ pub fn run(capturing: Capturing) {
         recorder,
         watched,
         batches,
+        spare,
         counters,
         pipeline,
         out,
@@ -115,6 +118,7 @@ struct Worker {
     recorder: Option<Recorder>,
     watched: watch::Sender<Watched>,
     batches: mpsc::Sender<Batch>,
+    spare: Arc<SpareBatches>,
     counters: Arc<Counters>,
     pipeline: Pipeline,
     out: Out,
@@ -310,7 +314,7 @@ impl Worker {
         if self.out.records.is_empty() && gauges.is_none() {
             return;
         }
-        let batch = Batch { records: std::mem::take(&mut self.out.records), gauges };
+        let batch = Batch { records: std::mem::replace(&mut self.out.records, self.spare.take()), gauges };
         if let Err(mpsc::error::TrySendError::Full(_)) = self.batches.try_send(batch) {
             self.counters.batches_dropped.inc();
         }

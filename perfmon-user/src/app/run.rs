@@ -22,7 +22,7 @@ use crate::export::otlp::{Deliveries, Exporter};
 use crate::http::{self, Access, HttpState, Parts};
 use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE};
 use crate::probe::{self, Probes, StartOptions, TierChoice};
-use crate::record::WallTime;
+use crate::record::{SpareBatches, WallTime};
 use crate::store::{self, Store};
 use crate::target::command::Launched;
 use crate::target::{Describer, Processes, Selector, ServiceRule, Target};
@@ -110,6 +110,7 @@ impl Prepared {
         }
         let ring = probes.take_ring().context("the kernel's ring is in use already")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
+        let spare = Arc::new(SpareBatches::default());
         let (watched_tx, watched) = watch::channel(Watched::default());
         let stop = Arc::new(AtomicBool::new(false));
         let capturing = Capturing {
@@ -122,6 +123,7 @@ impl Prepared {
             recorder: self.recorder,
             watched: watched_tx,
             batches: batches.clone(),
+            spare: spare.clone(),
             counters: self.counters.clone(),
             stop: stop.clone(),
         };
@@ -146,6 +148,7 @@ impl Prepared {
             launched: self.launched,
             listener: self.listener,
             jsonl: self.jsonl,
+            spare,
             alerting: Alerting::new(self.desk, batches, self.counters.clone()),
             counters: self.counters,
         })
@@ -164,6 +167,7 @@ struct Running {
     launched: Option<Launched>,
     listener: std::net::TcpListener,
     jsonl: Option<jsonl::Writer>,
+    spare: Arc<SpareBatches>,
     alerting: Alerting,
     counters: Arc<Counters>,
 }
@@ -192,7 +196,7 @@ impl Running {
         if let Some(exporter) = exporter {
             consumers.push(Box::new(exporter));
         }
-        let hub = Hub { batches: self.to_hub, snapshots, consumers, counters: self.counters.clone() };
+        let hub = Hub { batches: self.to_hub, snapshots, consumers, spare: self.spare, counters: self.counters.clone() };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone()));
         self.listener.set_nonblocking(true)?;
@@ -237,6 +241,7 @@ impl Running {
             alerts: self.alerting.desk(),
             now: clock::wall_now,
             shutdown,
+            spare: self.spare.clone(),
             history: None,
         }
     }

@@ -39,7 +39,7 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::alert::Desk;
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Record, WallTime};
+use crate::record::{Record, SpareBatches, WallTime};
 use crate::store;
 
 pub use access::Access;
@@ -73,6 +73,8 @@ pub struct Parts {
     pub now: fn() -> WallTime,
     /// Becomes true, or its sender goes, when the server has to end.
     pub shutdown: watch::Receiver<bool>,
+    /// Where batches go that are no longer shown.
+    pub spare: Arc<SpareBatches>,
     /// History on disk, when there is one.
     pub history: Option<store::Reader>,
 }
@@ -105,7 +107,7 @@ impl HttpState {
             // Without clients there is nobody to tell.
             self.live.send(Arc::new(record.clone())).ok();
         }
-        self.recent.push(batch);
+        self.recent.push(batch, &self.parts.spare);
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {

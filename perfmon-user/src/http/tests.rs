@@ -198,6 +198,7 @@ fn server_over(alerts: Arc<Desk>, snapshot: Snapshot, listen: &str, token: Optio
         alerts,
         now: || WallTime(1_795_341_599_123_456_789),
         shutdown: asked,
+        spare: Arc::default(),
         history: None,
     });
     Server { state, snapshots, shutdown }

@@ -7,6 +7,7 @@ mod host;
 mod llm;
 pub mod metric;
 mod request;
+mod spare;
 mod unit;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use gauges::{Gauges, InFlight, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
 pub use request::{Category, Quality, Request, RequestError, Side};
+pub use spare::SpareBatches;
 pub use unit::{Millis, SpanId, WallTime};
 
 /// Whose record it is; shared by all records of a process.
