@@ -103,14 +103,14 @@ fn show(bytes: &[u8], begin: u64, arguments: &Arguments, probes: &Probes) {
 }
 
 fn data_line(data: &Data<'_>, begin: u64) -> String {
-    let wait = data.arrival_ns.map(|arrival| (data.time_ns - arrival) / 1000);
+    let wait = data.stamp.arrival_ns.map(|arrival| (data.stamp.time_ns - arrival) / 1000);
     format!(
         "Data {:x}/{} t={}us pid={}/{} {:?} sys={} offset={} total={} piece={}+{}{}{} wait_us={wait:?} {}",
         data.key.sock,
         data.key.inode,
-        (data.time_ns.saturating_sub(begin)) / 1000,
+        (data.stamp.time_ns.saturating_sub(begin)) / 1000,
         data.pid,
-        data.thread,
+        data.stamp.thread,
         data.direction,
         data.syscall,
         data.offset,

@@ -48,6 +48,8 @@ counters! {
     connections_expired,
     /// Connections whose protocol nobody understands.
     connections_unparsed,
+    /// Connections whose protocol is recognised and not read (HTTP/2).
+    connections_unread,
     /// Times a parser lost its place and looked for the next message.
     parser_desyncs,
     /// Heads longer than the limit.

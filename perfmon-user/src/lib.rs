@@ -22,6 +22,7 @@ pub mod record;
 pub mod report;
 pub mod source;
 pub mod store;
+pub mod stream;
 pub mod target;
 pub mod track;
 pub mod ui;

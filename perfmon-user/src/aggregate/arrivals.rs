@@ -3,10 +3,10 @@
 //! same as if each record had been added to each of them.
 use rustc_hash::FxHashMap;
 
-use super::exchange::{Exchange, HttpCounts, HttpTally};
+use super::accumulator::CountSet;
+use super::exchange::{HttpAccumulator, HttpCounts, HttpObservation};
 use super::histogram::{self, Histogram};
 use super::sample::Samples;
-use super::tally::Counts;
 
 /// A histogram with more filled buckets becomes an array: below that, the search in a short list is cheap and takes less memory.
 const LIST: usize = 32;
@@ -78,7 +78,7 @@ impl<L> Arrivals<L> {
 
 impl Sums {
     /// Adds an exchange.
-    pub fn add(&mut self, exchange: &Exchange) {
+    pub fn add(&mut self, exchange: &HttpObservation) {
         self.counts.merge(exchange.counts());
         for (shape, value) in self.shapes.iter_mut().zip(exchange.values()) {
             if let Some(ns) = value {
@@ -93,9 +93,9 @@ impl Sums {
     }
 
     /// Adds them to a slice.
-    pub fn add_to(&self, tally: &mut HttpTally) {
-        tally.counts.merge(&self.counts);
-        self.shapes.iter().zip(&mut tally.shapes).for_each(|(shape, into)| shape.add_to(into));
+    pub fn add_to(&self, slice: &mut HttpAccumulator) {
+        slice.counts.merge(&self.counts);
+        self.shapes.iter().zip(&mut slice.shapes).for_each(|(shape, into)| shape.add_to(into));
     }
 
     fn clear(&mut self) {

@@ -7,7 +7,7 @@ use crate::limits;
 
 /// One exchange.
 #[derive(Clone, Copy, Debug)]
-pub struct Interval {
+pub struct ExchangeInterval {
     /// Begin, wall nanoseconds.
     pub start_ns: u64,
     /// End, wall nanoseconds.
@@ -32,7 +32,7 @@ pub struct Peaks {
 /// Exchanges that ended since the last tick.
 #[derive(Debug, Default)]
 pub struct Concurrency {
-    ended: Vec<Interval>,
+    ended: Vec<ExchangeInterval>,
     edges: Vec<Edge>,
     rows: Levels,
     services: Levels,
@@ -49,7 +49,7 @@ const _: () = assert!(limits::INTERVALS + limits::IN_FLIGHT < 1 << NUMBER_BITS);
 
 impl Concurrency {
     /// Notes an exchange that ended; beyond the limit of one second they are left out, and peaks are at least what is said.
-    pub fn ended(&mut self, interval: Interval) {
+    pub fn ended(&mut self, interval: ExchangeInterval) {
         if self.ended.len() < limits::INTERVALS {
             self.ended.push(interval);
         }
@@ -61,7 +61,7 @@ impl Concurrency {
     }
 
     /// The peaks since `from_ns`. `open` were under way at `seen_ns` (their `end_ns` is not used).
-    pub fn sweep(&mut self, from_ns: u64, seen_ns: u64, open: &[Interval]) -> Peaks {
+    pub fn sweep(&mut self, from_ns: u64, seen_ns: u64, open: &[ExchangeInterval]) -> Peaks {
         let Self { ended, edges, rows, services } = self;
         edges.clear();
         let mut edge = |number: usize, start_ns: u64, end_ns: u64| {
@@ -79,7 +79,7 @@ impl Concurrency {
             edge(ended.len() + number, interval.start_ns.max(from_ns), seen_ns);
         }
         edges.sort_unstable();
-        let mut total = Level::default();
+        let mut total = ConcurrencyLevel::default();
         for edge in &*edges {
             let (begins, number) = (edge >> NUMBER_BITS & 1 == 1, (edge & ((1 << NUMBER_BITS) - 1)) as usize);
             let interval = ended.get(number).unwrap_or_else(|| &open[number - ended.len()]);
@@ -97,7 +97,7 @@ impl Concurrency {
 /// A level for each row or service, by number.
 #[derive(Debug, Default)]
 struct Levels {
-    all: Vec<Level>,
+    all: Vec<ConcurrencyLevel>,
     /// Those with a peak.
     used: Vec<u32>,
 }
@@ -106,7 +106,7 @@ impl Levels {
     fn step(&mut self, number: u32, begins: bool) {
         let at = number as usize;
         if at >= self.all.len() {
-            self.all.resize(at + 1, Level::default());
+            self.all.resize(at + 1, ConcurrencyLevel::default());
         }
         if begins && self.all[at].peak == 0 {
             self.used.push(number);
@@ -122,12 +122,12 @@ impl Levels {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Level {
+struct ConcurrencyLevel {
     now: u64,
     peak: u64,
 }
 
-impl Level {
+impl ConcurrencyLevel {
     fn step(&mut self, begins: bool) {
         self.now = if begins { self.now + 1 } else { self.now.saturating_sub(1) };
         self.peak = self.peak.max(self.now);
@@ -138,8 +138,8 @@ impl Level {
 mod tests {
     use super::*;
 
-    fn interval(start_ns: u64, end_ns: u64, row: u32) -> Interval {
-        Interval { start_ns, end_ns, row: Some(row), service: 0 }
+    fn interval(start_ns: u64, end_ns: u64, row: u32) -> ExchangeInterval {
+        ExchangeInterval { start_ns, end_ns, row: Some(row), service: 0 }
     }
 
     #[test]

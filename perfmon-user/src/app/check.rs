@@ -10,7 +10,7 @@ use crate::probe::{self, Facts, Probes, TlsSight};
 use crate::target::{Describer, Processes, Selector};
 
 use super::run::{service_rules, start_options, targets};
-use super::{EXIT_IMPOSSIBLE, Failure, logging, print};
+use super::{CommandFailure, EXIT_IMPOSSIBLE, logging, print};
 
 /// Everything that was found out.
 #[derive(Serialize)]
@@ -53,7 +53,7 @@ struct TargetProcess {
 }
 
 /// Finds out and tells.
-pub fn check(config: &Config, json: bool) -> Result<u8, Failure> {
+pub fn check(config: &Config, json: bool) -> Result<u8, CommandFailure> {
     logging::begin(config.log, false);
     let mut selector = Selector::new(targets(config, None), config.targets.follow, config.targets.wait);
     let pids = selector.check();
@@ -62,7 +62,7 @@ pub fn check(config: &Config, json: bool) -> Result<u8, Failure> {
         (Ok(pids), Ok(describer)) => (pids, describer),
         (pids, describer) => {
             let wrong = pids.err().unwrap_or_default().into_iter().chain(describer.err().unwrap_or_default());
-            return Err(Failure::Usage(wrong.map(|problem| problem.to_string()).collect()));
+            return Err(CommandFailure::Usage(wrong.map(|problem| problem.to_string()).collect()));
         }
     };
     let (mut findings, probes) = host(config, &selector);

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bytemuck::{AnyBitPattern, pod_read_unaligned};
 use perfmon_common::event::*;
 
+use crate::stream::{Direction, Role, Stamp};
+
 /// A connection: the address of its `struct sock`, told apart from earlier tenants of the address by the socket file's inode number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SocketKey {
@@ -12,26 +14,6 @@ pub struct SocketKey {
     pub sock: u64,
     /// Inode number of the socket file; 0 before accept().
     pub inode: u32,
-}
-
-/// Which way bytes went, seen from the observed process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// Received.
-    In,
-    /// Sent.
-    Out,
-}
-
-/// Who began a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Not seen.
-    Unknown,
-    /// This socket connected.
-    Client,
-    /// This socket was accepted.
-    Server,
 }
 
 /// An end of a connection.
@@ -97,14 +79,10 @@ pub struct Open {
 pub struct Data<'a> {
     /// Which socket.
     pub key: SocketKey,
-    /// When the operation ended.
-    pub time_ns: u64,
-    /// When the first byte that a receive found waiting arrived.
-    pub arrival_ns: Option<u64>,
+    /// When, and by which thread.
+    pub stamp: Stamp,
     /// Process.
     pub pid: u32,
-    /// Thread.
-    pub thread: u32,
     /// Which way.
     pub direction: Direction,
     /// Stream position of the operation's first byte, since the kernel knows the socket.
@@ -210,14 +188,12 @@ pub struct Fork {
 pub struct Tls<'a> {
     /// Process.
     pub pid: u32,
-    /// Thread.
-    pub thread: u32,
+    /// When the call ended, and on which thread.
+    pub stamp: Stamp,
     /// The library's connection object.
     pub ssl: u64,
     /// When the call began.
     pub start_ns: u64,
-    /// When it ended.
-    pub time_ns: u64,
     /// Socket used inside the call.
     pub socket: Option<SocketKey>,
     /// Which way.
@@ -303,10 +279,8 @@ fn data(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     }
     Ok(Event::Data(Data {
         key: SocketKey { sock: h.sock, inode: h.inode },
-        time_ns: h.time_ns,
-        arrival_ns: (h.arrival_ns != 0).then_some(h.arrival_ns),
+        stamp: Stamp { time_ns: h.time_ns, arrival_ns: (h.arrival_ns != 0).then_some(h.arrival_ns), thread: h.thread },
         pid: h.tgid,
-        thread: h.thread,
         direction: direction(h.direction)?,
         offset: h.offset,
         total_len: h.total_len,
@@ -400,10 +374,9 @@ fn tls(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     }
     Ok(Event::Tls(Tls {
         pid: h.tgid,
-        thread: h.thread,
+        stamp: Stamp { time_ns: h.time_ns, arrival_ns: None, thread: h.thread },
         ssl: h.ssl,
         start_ns: h.start_ns,
-        time_ns: h.time_ns,
         socket: (h.sock != 0).then_some(SocketKey { sock: h.sock, inode: h.inode }),
         direction: direction(h.direction)?,
         total_len: h.total_len,

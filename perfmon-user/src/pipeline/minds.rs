@@ -5,8 +5,9 @@ use crate::agent::{self, AgentTracker, Inbound, InboundKey, ProcessEnd};
 use crate::counters::Counters;
 use crate::limits;
 use crate::llm::{self, CallContext, Calls, Ids, LlmTracker};
-use crate::proto::{Exchange, Message};
-use crate::record::{Origin, Record, Request, Side, WallTime};
+use crate::proto::exchange::{Exchange, Part};
+use crate::record::{Record, Request, Side, WallTime};
+use crate::stream::Direction;
 
 /// Sockets of a process close after its exit is told: its work is ended this much later.
 const AFTER_EXIT_NS: u64 = 500_000_000;
@@ -29,12 +30,10 @@ impl std::fmt::Debug for Minds {
 }
 
 /// The connection that a message stands on.
-pub(super) struct Wire<'a> {
-    pub(super) origin: &'a Arc<Origin>,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wire {
+    pub(super) pid: u32,
     pub(super) tls: bool,
-    pub(super) peer: &'a Arc<str>,
-    /// Name of the other end, where something better than the `Host` header or the address is known.
-    pub(super) destination: Option<&'a Arc<str>>,
     /// Unique among the connections.
     pub(super) id: u64,
 }
@@ -59,19 +58,19 @@ impl Minds {
         }
     }
 
-    /// Takes a message before the end of its exchange.
-    pub(super) fn message(&mut self, calls: &mut Calls, message: &Message<'_>, wire: &Wire<'_>) {
+    /// Takes a part of an exchange before its end.
+    pub(super) fn part(&mut self, calls: &mut Calls, part: &Part<'_>, wire: &Wire) {
         if self.off {
             return;
         }
-        if let Message::Request(head) = message
-            && head.flow == crate::proto::Flow::In
+        if let Part::Request(head) = part
+            && head.direction == Direction::In
         {
             let (key, kind) = (key(wire, head.exchange), agent::kind(head.method, head.target));
             let inbound = Inbound { key, thread: head.thread, start_ns: head.start_ns, read_ns: head.time_ns, kind };
-            self.agents.on_inbound(wire.origin.pid, inbound);
+            self.agents.on_inbound(wire.pid, inbound);
         }
-        self.llm.on_message(calls, message, &context(wire));
+        self.llm.on_part(calls, part, None);
     }
 
     /// The exchange ended with this record: what calls and runs follow from it.
@@ -80,14 +79,15 @@ impl Minds {
         calls: &mut Calls,
         exchange: &Exchange,
         request: &Request,
-        wire: &Wire<'_>,
+        wire: &Wire,
         wall_at_boot_ns: u64,
     ) -> Vec<Record> {
         let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
         let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id };
         let mut records = Vec::new();
-        let wire = &Wire { destination: wire.destination.or(request.destination.as_ref()), ..*wire };
-        if let Some(mut finished) = self.llm.on_done(calls, exchange, &context(wire), ids(), wall) {
+        let context =
+            CallContext { origin: &request.origin, tls: wire.tls, peer: &request.peer, destination: request.destination.as_ref() };
+        if let Some(mut finished) = self.llm.on_done(calls, exchange, &context, ids, wall) {
             records.extend(self.agents.on_call(&mut finished.record, &finished.detail, wall));
             records.push(Record::Llm(finished.record));
         }
@@ -126,10 +126,6 @@ impl Minds {
     }
 }
 
-fn context<'a>(wire: &Wire<'a>) -> CallContext<'a> {
-    CallContext { origin: wire.origin, tls: wire.tls, peer: wire.peer, destination: wire.destination }
-}
-
-fn key(wire: &Wire<'_>, exchange: u64) -> InboundKey {
+fn key(wire: &Wire, exchange: u64) -> InboundKey {
     (wire.id, exchange)
 }

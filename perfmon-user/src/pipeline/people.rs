@@ -34,11 +34,23 @@ struct Person {
     exchanges: u64,
     incomplete: u64,
     missing_bytes: u64,
+    /// Protocols of its connections that are recognised and not read.
+    unread: Vec<&'static str>,
 }
 
 impl Person {
     fn new(origin: Option<Arc<Origin>>, newcomer: Option<Box<Newcomer>>) -> Self {
-        Self { asked: origin.is_some(), origin, newcomer, began_ns: None, left_ns: None, exchanges: 0, incomplete: 0, missing_bytes: 0 }
+        Self {
+            asked: origin.is_some(),
+            origin,
+            newcomer,
+            began_ns: None,
+            left_ns: None,
+            exchanges: 0,
+            incomplete: 0,
+            missing_bytes: 0,
+            unread: Vec::new(),
+        }
     }
 }
 
@@ -112,11 +124,20 @@ impl People {
         }
     }
 
+    /// A connection of a process speaks a protocol that is not read.
+    pub(super) fn unread(&mut self, pid: u32, protocol: &'static str) {
+        if let Some(person) = self.by_pid.get_mut(&pid)
+            && !person.unread.contains(&protocol)
+        {
+            person.unread.push(protocol);
+        }
+    }
+
     /// How much of each process with exchanges was seen.
     pub(super) fn coverage(&self) -> Vec<TargetCoverage> {
         self.by_pid
             .iter()
-            .filter(|(_, person)| person.exchanges > 0 && person.left_ns.is_none())
+            .filter(|(_, person)| (person.exchanges > 0 || !person.unread.is_empty()) && person.left_ns.is_none())
             .map(|(pid, person)| coverage(*pid, person))
             .collect()
     }
@@ -140,10 +161,11 @@ fn coverage(pid: u32, person: &Person) -> TargetCoverage {
         pid,
         runtime: None,
         tls: None,
-        completeness: Some((person.exchanges - person.incomplete) as f64 / person.exchanges as f64),
+        completeness: (person.exchanges > 0).then(|| (person.exchanges - person.incomplete) as f64 / person.exchanges as f64),
         exchanges: person.exchanges,
         incomplete: person.incomplete,
         missing_bytes: person.missing_bytes,
         events_lost: 0,
+        unread: person.unread.iter().map(|name| Arc::from(*name)).collect(),
     }
 }

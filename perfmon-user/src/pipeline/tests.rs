@@ -3,7 +3,7 @@ use bytemuck::bytes_of;
 use perfmon_common::event::*;
 
 use super::*;
-use crate::record::{Quality, Request, RequestError, Side};
+use crate::record::{Failure, Quality, Request, Side};
 
 pub(super) const SERVER: u32 = 100;
 const SECOND: u64 = 1_000_000_000;
@@ -145,7 +145,7 @@ fn a_reset_by_the_client_is_the_clients() {
     host.received(64, b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     host.state(64, 7, STATE_PEER_RESET);
     let requests = host.requests();
-    assert_eq!(requests.iter().map(|r| (r.status_code, r.error)).collect::<Vec<_>>(), [(None, Some(RequestError::ClientClosed))]);
+    assert_eq!(requests.iter().map(|r| (r.status_code, r.error)).collect::<Vec<_>>(), [(None, Some(Failure::ClientClosed))]);
 }
 
 #[test]

@@ -52,4 +52,6 @@ pub struct TargetCoverage {
     pub missing_bytes: u64,
     /// Events that the full ring refused.
     pub events_lost: u64,
+    /// Protocols of its connections that are recognised and not read, such as `h2`.
+    pub unread: Vec<Arc<str>>,
 }

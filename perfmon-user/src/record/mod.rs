@@ -14,12 +14,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::stream::Failure;
 pub use agent::{Agent, Tool, Workflow};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
 pub use gauges::{Gauges, InFlight, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
-pub use request::{Category, Quality, Request, RequestError, Side};
+pub use request::{Category, Quality, Request, Side};
 pub use spare::SpareBatches;
 pub use unit::{Millis, SpanId, WallTime};
 
@@ -42,6 +43,9 @@ impl Origin {
         Self { pid, comm: "".into(), service: "unknown".into(), container: None }
     }
 }
+
+/// Records that finished together, shared by all consumers, in the order in which they ended.
+pub type RecordBatch = Arc<Vec<Record>>;
 
 /// Any record. Serialised with its `kind` first. Requests, by far the most, stand in their batch itself: a box each would be an allocation on
 /// the capture thread and a free on another one.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Millis, Origin, SpanId, WallTime};
+use crate::stream::Failure;
 
 /// Which end of the exchange the observed process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -13,22 +14,6 @@ pub enum Side {
     Server,
     /// It asks.
     Client,
-}
-
-/// How an exchange failed below HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RequestError {
-    /// The client ended the connection before the answer was complete.
-    ClientClosed,
-    /// The server reset the connection.
-    Reset,
-    /// No answer within the time that perfmon waits.
-    Timeout,
-    /// The server closed before the answer was complete, or without any.
-    Truncated,
-    /// What came was not HTTP.
-    Protocol,
 }
 
 /// `fast` ≤ 500 ms < `moderate` ≤ 1,000 ms < `slow`.
@@ -99,7 +84,7 @@ pub struct Request {
     /// Status; null when no answer was seen.
     pub status_code: Option<u16>,
     /// Failure below HTTP.
-    pub error: Option<RequestError>,
+    pub error: Option<Failure>,
     /// Request body as transferred, without chunked framing; null when not known.
     pub request_size: Option<u64>,
     /// Response body, likewise.
@@ -136,6 +121,10 @@ pub struct Request {
     /// WebSocket messages received, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_received: Option<u64>,
+    /// Status of a WebSocket's close (RFC 6455, section 7.4; 1005: none was given), on the record of its end only; null when it ended
+    /// without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub close_code: Option<u16>,
 }
 
 impl Request {

@@ -3,7 +3,7 @@
 //! counters.
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Record;
+use super::{Record, RecordBatch};
 
 /// Batches kept at most; the hub is hardly ever this far behind.
 const BATCHES: usize = 64;
@@ -27,7 +27,7 @@ impl SpareBatches {
     }
 
     /// Takes a batch back, unless somebody still reads it.
-    pub fn give(&self, batch: Arc<Vec<Record>>) {
+    pub fn give(&self, batch: RecordBatch) {
         if let Some(batch) = Arc::into_inner(batch) {
             self.give_alone(batch);
         }

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use expected::{Operation, Script, Seen};
 use observed::Observed;
-use perfmon_user::decode::{Address, Direction, Role, StateChange};
+use perfmon_user::decode::{Address, StateChange};
 use perfmon_user::probe::{self, ProbeError, Probes, StartOptions, Tier, TierChoice};
+use perfmon_user::stream::{Direction, Role};
 
 use serde_json::Value;
 

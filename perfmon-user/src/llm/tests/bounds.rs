@@ -154,12 +154,12 @@ fn calls_are_bounded() {
             time_ns: 0,
             start_ns: 0,
             thread: 1,
-            flow: crate::proto::Flow::Out,
+            direction: crate::stream::Direction::Out,
             method: "POST",
             target: "/v1/responses",
             headers: &headers,
         };
-        tracker.on_message(calls, &Message::Request(head), &context);
+        tracker.on_part(calls, &Part::Request(head), context.destination.map(|name| &**name));
         calls.open.len()
     };
     let (mut first, mut second) = (Calls::default(), Calls::default());

@@ -6,7 +6,7 @@ use httparse::{Error, ParserConfig, Status};
 
 use super::line::METHOD_BYTES;
 use super::{HEAD_BYTES, HEADERS, Side};
-use crate::proto::Header;
+use crate::proto::exchange::Header;
 
 /// Fields for which no heap is needed.
 const FEW_HEADERS: usize = 64;

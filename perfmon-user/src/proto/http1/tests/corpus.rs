@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::proto::Failure;
+use crate::stream::Failure;
 
 /// What happens on a connection.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
-    Bytes(Flow, Vec<u8>),
-    Gap(Flow, u64),
-    Lost(Flow, u64),
-    Unknown(Flow),
-    End(End),
+    Bytes(Direction, Vec<u8>),
+    Gap(Direction, u64),
+    Lost(Direction, u64),
+    Unknown(Direction),
+    End(Ending),
 }
 
 /// A connection of the corpus: its steps with their times, and arrival times where they are known.
@@ -57,30 +57,30 @@ fn parse(name: &str, text: &str) -> Session {
 fn parse_step(line: &str) -> Option<(u64, Option<u64>, Step)> {
     let words: Vec<_> = line.split_whitespace().collect();
     let time_ns = words.get(1)?.parse::<u64>().ok()? * 1_000;
-    let flow = match *words.first()? {
-        ">" => Flow::In,
-        "<" => Flow::Out,
+    let direction = match *words.first()? {
+        ">" => Direction::In,
+        "<" => Direction::Out,
         "!" => return Some((time_ns, None, Step::End(parse_end(words.get(2)?)?))),
         _ => return None,
     };
     Some(match words[2..] {
-        [] => (time_ns, None, Step::Bytes(flow, Vec::new())),
-        ["arrival", time] => (time_ns, Some(time.parse::<u64>().ok()? * 1_000), Step::Bytes(flow, Vec::new())),
-        ["gap", n] => (time_ns, None, Step::Gap(flow, n.parse().ok()?)),
-        ["lost", n] => (time_ns, None, Step::Lost(flow, n.parse().ok()?)),
-        ["unknown"] => (time_ns, None, Step::Unknown(flow)),
+        [] => (time_ns, None, Step::Bytes(direction, Vec::new())),
+        ["arrival", time] => (time_ns, Some(time.parse::<u64>().ok()? * 1_000), Step::Bytes(direction, Vec::new())),
+        ["gap", n] => (time_ns, None, Step::Gap(direction, n.parse().ok()?)),
+        ["lost", n] => (time_ns, None, Step::Lost(direction, n.parse().ok()?)),
+        ["unknown"] => (time_ns, None, Step::Unknown(direction)),
         _ => return None,
     })
 }
 
-fn parse_end(word: &str) -> Option<End> {
+fn parse_end(word: &str) -> Option<Ending> {
     Some(match word {
-        "peer-closed" => End::PeerClosed,
-        "local-closed" => End::LocalClosed,
-        "closed" => End::Closed,
-        "peer-reset" => End::PeerReset,
-        "local-reset" => End::LocalReset,
-        "forgotten" => End::Forgotten,
+        "peer-closed" => Ending::PeerClosed,
+        "local-closed" => Ending::LocalClosed,
+        "closed" => Ending::Closed,
+        "peer-reset" => Ending::PeerReset,
+        "local-reset" => Ending::LocalReset,
+        "forgotten" => Ending::Forgotten,
         _ => return None,
     })
 }
@@ -125,17 +125,17 @@ impl Session {
 impl Connection {
     pub(super) fn step(&mut self, time_ns: u64, arrival_ns: Option<u64>, step: &Step) {
         match step {
-            Step::Bytes(flow, bytes) => {
-                self.chunk_at(time_ns, arrival_ns, *flow, Content::Bytes(bytes));
+            Step::Bytes(direction, bytes) => {
+                self.chunk_at(time_ns, arrival_ns, *direction, Content::Bytes(bytes));
             }
-            Step::Gap(flow, n) => {
-                self.chunk_at(time_ns, arrival_ns, *flow, Content::Gap(*n));
+            Step::Gap(direction, n) => {
+                self.chunk_at(time_ns, arrival_ns, *direction, Content::Gap(*n));
             }
-            Step::Lost(flow, n) => {
-                self.chunk_at(time_ns, arrival_ns, *flow, Content::Lost(*n));
+            Step::Lost(direction, n) => {
+                self.chunk_at(time_ns, arrival_ns, *direction, Content::Lost(*n));
             }
-            Step::Unknown(flow) => {
-                self.chunk_at(time_ns, arrival_ns, *flow, Content::Unknown);
+            Step::Unknown(direction) => {
+                self.chunk_at(time_ns, arrival_ns, *direction, Content::Unknown);
             }
             Step::End(end) => self.end_at(time_ns, *end),
         }

@@ -1,12 +1,12 @@
 //! The front half as one synchronous, pure function: events in, records and wishes out. No tokio, no aya, no clock, no file, so that it
 //! runs the same under unit tests, replay, fuzzing, benchmarks and on the ring. Times are an argument; `wall_at_boot_ns` maps them to
 //! wall time.
+mod build;
 mod cipher;
-mod exchange;
 mod intern;
 mod minds;
 mod people;
-mod speech;
+mod session;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -15,18 +15,19 @@ use std::sync::Arc;
 
 use crate::agent::ProcessEnd;
 use crate::counters::Counters;
-use crate::decode::{Event, Exit, Role, SocketKey, decode};
+use crate::decode::{Event, Exit, SocketKey, decode};
 use crate::limits::IN_FLIGHT;
-use crate::proto::{Demand, Pending};
+use crate::proto::Pending;
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
+use crate::stream::{Ending, Role};
 use crate::track::tls::{Binder, TlsObject};
-use crate::track::{Connection, Ending, Step, Tracker};
+use crate::track::{Connection, Step, Tracker};
 
-use exchange::Context;
+use build::Context;
 use intern::Interner;
 use minds::Minds;
 use people::People;
-use speech::Speech;
+use session::Session;
 
 /// What a push leaves.
 #[derive(Debug, Default)]
@@ -63,16 +64,6 @@ pub enum Capture {
     Full,
 }
 
-impl From<Demand> for Capture {
-    fn from(demand: Demand) -> Self {
-        match demand {
-            Demand::Head => Self::Head,
-            Demand::Full => Self::Full,
-            Demand::Count => Self::Count,
-        }
-    }
-}
-
 /// A process that nobody described yet, with what its exec event said (empty when none was seen): it may be gone already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Newcomer {
@@ -89,7 +80,7 @@ pub struct Newcomer {
 /// State of the whole front half.
 #[derive(Debug)]
 pub struct Pipeline {
-    tracker: Tracker<Speech>,
+    tracker: Tracker<Session>,
     binder: Binder,
     people: People,
     names: Interner,
@@ -144,7 +135,7 @@ impl Pipeline {
             self.people.meet(data.pid, out);
         }
         let (tracker, binder, context) = &mut self.parts();
-        let visit = &mut |connection: &mut Connection<Speech>, step: Step<'_>| advance(connection, step, binder, context, out);
+        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, binder, context, out);
         match event {
             Event::Open(open) => tracker.open(open.clone(), visit),
             Event::Data(data) => {
@@ -189,7 +180,7 @@ impl Pipeline {
     }
 
     /// The table of connections, and what the making of records needs beside it.
-    fn parts(&mut self) -> (&mut Tracker<Speech>, &mut Binder, Context<'_>) {
+    fn parts(&mut self) -> (&mut Tracker<Session>, &mut Binder, Context<'_>) {
         let Self { tracker, binder, people, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
         (tracker, binder, Context { people, names, minds, connections, counters, wall_at_boot_ns: *wall_at_boot_ns })
     }
@@ -203,7 +194,7 @@ impl Pipeline {
         self.people.expire(now_ns);
         self.binder.expire(now_ns);
         let (tracker, binder, context) = &mut self.parts();
-        let visit = &mut |connection: &mut Connection<Speech>, step: Step<'_>| advance(connection, step, binder, context, out);
+        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, binder, context, out);
         tracker.expire(now_ns, |connection| connection.state.is_busy(), visit);
     }
 
@@ -231,8 +222,8 @@ impl Pipeline {
 }
 
 /// Takes a connection's next step. A socket that sends no more has no TLS object any more: its address may be another's next.
-fn advance(connection: &mut Connection<Speech>, step: Step<'_>, binder: &mut Binder, context: &mut Context<'_>, out: &mut Out) {
-    speech::advance(connection, step, context, out);
+fn advance(connection: &mut Connection<Session>, step: Step<'_>, binder: &mut Binder, context: &mut Context<'_>, out: &mut Out) {
+    session::advance(connection, step, context, out);
     if let Step::Ended { ending, .. } = step
         && ending != Ending::PeerClosed
     {

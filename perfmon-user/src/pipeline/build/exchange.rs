@@ -1,30 +1,21 @@
-//! A parsed exchange and what is known of its connection and process → the `request` record.
+//! The exchange family's builder: an exchange and what is known of its connection and process → the `request` record.
 use std::sync::Arc;
 
-use crate::counters::Counters;
-use crate::proto::{Exchange, Failure};
-use crate::record::{Category, Millis, Origin, Quality, Request, RequestError, Side, SpanId, WallTime};
+use crate::proto::exchange::Exchange;
+use crate::record::{Category, Millis, Origin, Quality, Request, Side, SpanId, WallTime};
 use crate::track::Connection;
 
-use super::intern::Interner;
-use super::minds::Minds;
-use super::people::People;
-use super::speech::Speech;
-use super::tls;
-
-/// What the making of records needs beside the connection.
-pub(super) struct Context<'a> {
-    pub(super) people: &'a mut People,
-    pub(super) names: &'a mut Interner,
-    pub(super) minds: &'a mut Minds,
-    /// Connections that spoke so far.
-    pub(super) connections: &'a mut u64,
-    pub(super) counters: &'a Counters,
-    pub(super) wall_at_boot_ns: u64,
-}
+use super::super::session::Session;
+use super::super::tls;
+use super::{Context, address};
 
 /// Makes the record.
-pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, origin: &Arc<Origin>, context: &mut Context<'_>) -> Request {
+pub(in crate::pipeline) fn request(
+    connection: &Connection<Session>,
+    exchange: &Exchange,
+    origin: &Arc<Origin>,
+    context: &mut Context<'_>,
+) -> Request {
     let complete = !exchange.inferred && exchange.missing_bytes == 0;
     context.people.count(connection.pid, complete, exchange.missing_bytes);
     let names = &mut *context.names;
@@ -49,7 +40,7 @@ pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, orig
         endpoint: None,
         user_agent,
         status_code: exchange.status,
-        error: exchange.failure.map(error),
+        error: exchange.failure,
         request_size: exchange.request_body,
         response_size: exchange.response_body,
         request_bytes: exchange.request_wire,
@@ -61,31 +52,19 @@ pub(super) fn request(connection: &Connection<Speech>, exchange: &Exchange, orig
         time_to_first_byte_ms: exchange.first_byte_ns.map(since_start),
         performance_category: None,
         trace_id: None,
-        span_id: span_id(connection, exchange, context.wall_at_boot_ns),
+        span_id: span_id(connection, exchange.id, exchange.start_ns, context.wall_at_boot_ns),
         parent_span_id: None,
         quality: if exchange.inferred { Quality::Inferred } else { Quality::Exact },
         missing_bytes: exchange.missing_bytes,
         messages_sent: None,
         messages_received: None,
+        close_code: None,
     };
     record.performance_category = record.latency().map(Category::of);
     if let Some((trace_id, parent)) = exchange.traceparent.as_deref().and_then(trace_context) {
         (record.trace_id, record.parent_span_id) = (Some(trace_id.into()), Some(parent.into()));
     }
     record
-}
-
-fn error(failure: Failure) -> RequestError {
-    match failure {
-        Failure::ClientClosed => RequestError::ClientClosed,
-        Failure::Reset => RequestError::Reset,
-        Failure::Truncated => RequestError::Truncated,
-        Failure::Protocol => RequestError::Protocol,
-    }
-}
-
-pub(super) fn address(known: Option<&Arc<str>>, names: &mut Interner) -> Arc<str> {
-    known.cloned().unwrap_or_else(|| names.get("unknown"))
 }
 
 /// Trace id and parent id of a `traceparent` header (W3C Trace Context, version 00 and later ones that begin alike).
@@ -100,12 +79,12 @@ fn trace_context(header: &str) -> Option<(&str, &str)> {
 }
 
 /// Ids follow from what they name, so that a replay gives the same ones.
-fn span_id(connection: &Connection<Speech>, exchange: &Exchange, wall_at_boot_ns: u64) -> SpanId {
-    let mut id = wall_at_boot_ns;
-    for part in [connection.key.sock, u64::from(connection.key.inode), exchange.id, exchange.start_ns] {
-        id = mix(id ^ part);
+pub(super) fn span_id(connection: &Connection<Session>, id: u64, start_ns: u64, wall_at_boot_ns: u64) -> SpanId {
+    let mut span = wall_at_boot_ns;
+    for part in [connection.key.sock, u64::from(connection.key.inode), id, start_ns] {
+        span = mix(span ^ part);
     }
-    SpanId(id)
+    SpanId(span)
 }
 
 /// One round of SplitMix64 (Steele, Lea, Flood 2014).

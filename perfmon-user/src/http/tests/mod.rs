@@ -10,7 +10,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, LlmRow, Totals, Window, WindowView, WorkTotals};
 use crate::record::{
-    Category, Finding, Gauges, InFlight, Millis, Origin, Quality, Request, RequestError, Severity, Side, SpanId, System, TargetCoverage,
+    Category, Failure, Finding, Gauges, InFlight, Millis, Origin, Quality, Request, Severity, Side, SpanId, System, TargetCoverage,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -54,6 +54,7 @@ fn request(second: u64, service: &str, latency_ms: u64) -> Request {
         missing_bytes: 0,
         messages_sent: None,
         messages_received: None,
+        close_code: None,
     }
 }
 
@@ -153,6 +154,7 @@ fn snapshot() -> Snapshot {
         incomplete: 1,
         missing_bytes: 0,
         events_lost: 0,
+        unread: Vec::new(),
     }];
     Snapshot {
         time: WallTime(1_000 * SECOND),
@@ -172,24 +174,24 @@ struct Server {
 }
 
 /// Alerts over the standing thresholds, with nowhere to go.
-fn desk() -> Arc<Desk> {
+fn alert_service() -> Arc<AlertService> {
     let settings = crate::config::Alerts::default().settings();
-    Desk::new(&settings, vec![], crate::alert::Patience::default(), Arc::new(Counters::default()))
+    AlertService::new(&settings, vec![], crate::alert::RetryPolicy::default(), Arc::new(Counters::default()))
 }
 
 fn server_with(snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {
-    server_over(desk(), snapshot, listen, token, ready)
+    server_over(alert_service(), snapshot, listen, token, ready)
 }
 
-fn server_over(alerts: Arc<Desk>, snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {
+fn server_over(alerts: Arc<AlertService>, snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {
     let (snapshots, receiver) = watch::channel(Arc::new(snapshot));
     let (shutdown, asked) = watch::channel(false);
     let reasons = if ready { vec![] } else { vec!["no process listens on port 8000 yet".to_string()] };
     let readiness = Readiness { ready, reasons };
     let lost = EventsLost { total: 3, by_reason: BTreeMap::from([("ring_full".to_string(), 3)]) };
-    let probes = vec![ProbeState { name: "sock_recv_length".into(), state: "attached".into(), reason: None }];
+    let probes = vec![ProbeStatus { name: "sock_recv_length".into(), state: "attached".into(), reason: None }];
     let report = SelfReport { capture_tier: Some(1), events_seen: 9, events_lost: lost, probes, ..SelfReport::default() };
-    let state = HttpState::new(Parts {
+    let state = HttpState::new(HttpParts {
         access: Access::new(listen.parse().unwrap(), &["Box.lan".to_string()], token.map(String::from)),
         snapshot: receiver,
         counters: Arc::new(Counters::default()),
@@ -400,11 +402,11 @@ async fn resources_findings_and_self() {
 async fn metrics_count_requests_by_side() {
     let server = server();
     let failed = Request { status_code: Some(500), ..request(1, "shop", 5) };
-    let odd = Request { method: Some("BREW".into()), error: Some(RequestError::Reset), status_code: None, ..request(1, "shop", 20_000) };
+    let odd = Request { method: Some("BREW".into()), error: Some(Failure::Reset), status_code: None, ..request(1, "shop", 20_000) };
     let unknown = Request { response_time_ms: None, quality: Quality::Inferred, ..request(1, "shop", 5) };
     let client = Request { side: Side::Client, destination: Some("db".into()), ..request(1, "shop", 5) };
     let closed = Request { protocol: "websocket", ..request(1, "shop", 5) };
-    let batch = [request(1, "shop", 5), failed, odd, unknown, client, closed].map(|request| Record::Request(request));
+    let batch = [request(1, "shop", 5), failed, odd, unknown, client, closed].map(Record::Request);
     server.state.push(&Arc::new(batch.to_vec()));
     let body = text(ask(&server, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
     for line in [

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::snapshot::{EndpointRow, Window, WindowView};
 use super::*;
-use crate::record::{InFlight, Millis, Origin, Quality, RequestError, SpanId};
+use crate::record::{Failure, InFlight, Millis, Origin, Quality, SpanId};
 
 mod load;
 mod work;
@@ -50,6 +50,7 @@ pub(super) fn request(side: Side, path: &str) -> Request {
         missing_bytes: 0,
         messages_sent: None,
         messages_received: None,
+        close_code: None,
     }
 }
 
@@ -135,8 +136,8 @@ fn errors_by_class_and_what_was_not_seen_is_none() {
     with(|r| r.status_code = Some(200));
     with(|r| r.status_code = Some(404));
     with(|r| r.status_code = Some(500));
-    with(|r| r.error = Some(RequestError::ClientClosed));
-    with(|r| (r.error, r.status_code, r.response_time_ms) = (Some(RequestError::Reset), None, None));
+    with(|r| r.error = Some(Failure::ClientClosed));
+    with(|r| (r.error, r.status_code, r.response_time_ms) = (Some(Failure::Reset), None, None));
     with(|r| r.grpc_status = Some(13));
     with(|r| (r.status_code, r.response_time_ms, r.quality) = (None, None, Quality::Inferred));
     let view = minute(&mut aggregate, 1);

@@ -1,0 +1,374 @@
+//! What a connection speaks: its opening is kept until detection knows the protocol, then its parser's messages go to the builders of
+//! records and its demands to the capture. A parser that is done hands the connection over to the next one.
+use crate::llm::Calls;
+use crate::proto::detect::{BUDGET, Detected, Opening, Protocol, detect};
+use crate::proto::exchange::{Exchange, Part};
+use crate::proto::frame::{FramePart, FrameSession};
+use crate::proto::kept::Kept;
+use crate::proto::websocket::WebSocket;
+use crate::proto::{Demand, HandOver, Message, Parser, Pending, Sink, Stats, Successor};
+use crate::record::Record;
+use crate::stream::{Content, Direction, Ending, Role, Segment};
+use crate::track::{Connection, Step};
+
+use super::build::{self, Context};
+use super::cipher::Cipher;
+use super::minds::{Minds, Wire};
+use super::{Capture, Out, Wish, tls};
+
+/// Segments of a connection, seen from its middle on, that may look like nothing known before it is given up.
+const LATE_PATIENCE: u32 = 64;
+/// Segments that an undecided opening keeps at most.
+const OPENING_SEGMENTS: usize = 16;
+/// Parsers that one segment may pass through: more hand-overs are not believed.
+const HAND_OVERS: u32 = 4;
+
+/// A connection's protocol state.
+#[derive(Default)]
+pub(super) struct Session {
+    phase: Phase,
+    wished: Option<Capture>,
+    calls: Calls,
+    /// The encrypted side of a TLS connection.
+    pub(super) cipher: Option<Box<Cipher>>,
+    /// Unique among the connections.
+    id: u64,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("phase", &self.phase).field("wished", &self.wished).finish_non_exhaustive()
+    }
+}
+
+enum Phase {
+    /// Nothing is recognised yet.
+    Opening(Undecided),
+    /// A parser reads it.
+    Parsed(Box<dyn Parser>),
+    /// A protocol that is recognised and not read.
+    Unread,
+    /// Nothing that perfmon understands.
+    Opaque,
+}
+
+/// An opening that detection has not decided on.
+#[derive(Debug, Default)]
+struct Undecided {
+    /// What came so far, which the parser will read first.
+    kept: Option<Box<Kept>>,
+    /// The first bytes of both streams.
+    heads: [Vec<u8>; 2],
+    first: Option<Direction>,
+    /// Segments that looked like nothing known.
+    misses: u32,
+}
+
+impl Default for Phase {
+    fn default() -> Self {
+        Self::Opening(Undecided::default())
+    }
+}
+
+impl std::fmt::Debug for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Opening(_) => "Opening",
+            Self::Parsed(_) => "Parsed",
+            Self::Unread => "Unread",
+            Self::Opaque => "Opaque",
+        })
+    }
+}
+
+impl Session {
+    /// Nothing is recognised yet.
+    pub(super) fn is_undecided(&self) -> bool {
+        matches!(self.phase, Phase::Opening(_))
+    }
+
+    /// What came so far was ciphertext.
+    pub(super) fn begin_anew(&mut self) {
+        self.phase = Phase::default();
+    }
+
+    /// Whether an exchange is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        let mut busy = false;
+        self.pending(&mut |_| busy = true);
+        busy
+    }
+
+    /// Whether the process was seen to answer on it.
+    pub(super) fn serves(&self) -> bool {
+        match &self.phase {
+            Phase::Parsed(parser) => parser.serves() == Some(true),
+            _ => false,
+        }
+    }
+
+    /// Exchanges under way.
+    pub(super) fn pending(&self, visit: &mut dyn FnMut(Pending<'_>)) {
+        if let Phase::Parsed(parser) = &self.phase {
+            parser.pending(visit);
+        }
+    }
+}
+
+/// Takes a connection's next step.
+pub(super) fn advance(connection: &mut Connection<Session>, step: Step<'_>, context: &mut Context<'_>, out: &mut Out) {
+    match step {
+        Step::Segment(segment) => {
+            if tls::ciphertext(connection, &segment, context, out) {
+                return;
+            }
+            let demand = read(connection, segment, context, out);
+            wish(connection, demand, out);
+        }
+        Step::Ended { ending, time_ns } => end(connection, ending, time_ns, context, out),
+    }
+}
+
+/// Takes the next bytes that mean something; says how much of what follows is needed.
+pub(super) fn read(connection: &mut Connection<Session>, segment: Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> Capture {
+    match &mut connection.state.phase {
+        Phase::Parsed(_) => parse(connection, segment, 0, context, out),
+        Phase::Opening(_) => open(connection, segment, 0, context, out),
+        Phase::Unread | Phase::Opaque => Capture::Off,
+    }
+}
+
+/// Lets the parser read a segment.
+fn parse(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Capture {
+    let id = number(connection, context);
+    let Connection { state: Session { phase, calls, cipher, .. }, pid, .. } = connection;
+    let Phase::Parsed(parser) = phase else { return Capture::Off };
+    let wire = Wire { pid: *pid, tls: cipher.is_some(), id };
+    let mut sink = RecordSink { minds: context.minds, calls, wire, exchanges: Vec::new(), sessions: Vec::new() };
+    let demand = parser.push(segment, &mut sink);
+    let RecordSink { exchanges, sessions, .. } = sink;
+    let needs_all = calls.need_all();
+    count(parser.take_stats(), context);
+    if demand == Demand::Count && !connection.state.is_busy() && exchanges.is_empty() && sessions.is_empty() {
+        connection.state.phase = Phase::Opaque;
+        context.counters.connections_unparsed.inc();
+        return Capture::Off;
+    }
+    publish(connection, exchanges, sessions, context, out);
+    match demand {
+        Demand::HandOver => hand_over(connection, depth, context, out),
+        _ if needs_all => Capture::Full,
+        Demand::Full => Capture::Full,
+        Demand::Head => Capture::Head,
+        Demand::Count => Capture::Count,
+    }
+}
+
+/// Gives the connection to its next protocol, which first reads what the one before left.
+fn hand_over(connection: &mut Connection<Session>, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Capture {
+    let Phase::Parsed(parser) = &mut connection.state.phase else { return Capture::Off };
+    let Some(HandOver { successor, unread }) = parser.hand_over().filter(|_| depth < HAND_OVERS) else {
+        connection.state.phase = Phase::Opaque;
+        context.counters.connections_unparsed.inc();
+        return Capture::Off;
+    };
+    let (phase, demand) = match successor {
+        Successor::Detected => (Phase::default(), Capture::Head),
+        Successor::WebSocket(handshake) => (Phase::Parsed(Box::new(WebSocket::new(handshake))), Capture::Full),
+    };
+    connection.state.phase = phase;
+    reread(connection, unread, depth + 1, context, out).unwrap_or(demand)
+}
+
+/// Reads what was kept; the demand after the last segment.
+fn reread(connection: &mut Connection<Session>, kept: Kept, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Option<Capture> {
+    let mut demand = None;
+    kept.release(|segment| {
+        demand = Some(match &connection.state.phase {
+            Phase::Parsed(_) => parse(connection, segment, depth, context, out),
+            Phase::Opening(_) => open(connection, segment, depth, context, out),
+            Phase::Unread | Phase::Opaque => Capture::Off,
+        });
+    });
+    demand
+}
+
+/// Takes a segment of a connection whose protocol is not known.
+fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Capture {
+    let Content::Bytes(bytes) = segment.content else {
+        connection.late = true;
+        if let Phase::Opening(Undecided { kept: Some(kept), .. }) = &mut connection.state.phase {
+            kept.push(segment);
+        }
+        return Capture::Head;
+    };
+    match decide(connection, segment.direction, bytes) {
+        Detected::Is(protocol) => begin(connection, protocol, segment, depth, context, out),
+        Detected::NeedMore => {
+            if let Phase::Opening(opening) = &mut connection.state.phase {
+                opening.kept.get_or_insert_default().push(segment);
+            }
+            Capture::Head
+        }
+        Detected::Unknown => unknown(connection, context),
+    }
+}
+
+/// What the opening, with these bytes, shows.
+fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u8]) -> Detected {
+    let (role, datagram, late) = (connection.role, connection.datagram, connection.late);
+    let ports = [&connection.local, &connection.peer].map(|address| address.as_deref().and_then(port));
+    let Phase::Opening(opening) = &mut connection.state.phase else { return Detected::Unknown };
+    let first = *opening.first.get_or_insert(direction);
+    let is_first = opening.heads.iter().all(Vec::is_empty);
+    let mut streams: [&[u8]; 2] = [&[]; 2];
+    if is_first {
+        streams[direction.index()] = bytes;
+    } else {
+        let head = &mut opening.heads[direction.index()];
+        head.extend_from_slice(&bytes[..bytes.len().min(BUDGET - head.len())]);
+        streams = [&opening.heads[0], &opening.heads[1]];
+    }
+    let seen = Opening { streams, first, role, local_port: ports[0], peer_port: ports[1], datagram, late };
+    let detected = detect(&seen);
+    if detected == Detected::NeedMore && is_first {
+        opening.heads[direction.index()].extend_from_slice(&bytes[..bytes.len().min(BUDGET)]);
+    }
+    let is_full = opening.kept.as_ref().is_some_and(|kept| kept.len() >= OPENING_SEGMENTS);
+    if detected == Detected::NeedMore && is_full { Detected::Unknown } else { detected }
+}
+
+/// The port of `ip:port`.
+fn port(address: &str) -> Option<u16> {
+    address.rsplit_once(':')?.1.parse().ok()
+}
+
+/// The protocol is known.
+fn begin(
+    connection: &mut Connection<Session>,
+    protocol: Protocol,
+    segment: Segment<'_>,
+    depth: u32,
+    context: &mut Context<'_>,
+    out: &mut Out,
+) -> Capture {
+    let kept = match &mut connection.state.phase {
+        Phase::Opening(opening) => opening.kept.take(),
+        _ => None,
+    };
+    let Some(parser) = protocol.parser() else {
+        connection.state.phase = Phase::Unread;
+        context.counters.connections_unread.inc();
+        context.people.unread(connection.pid, protocol.name());
+        return Capture::Off;
+    };
+    connection.state.phase = Phase::Parsed(parser);
+    if let Some(kept) = kept {
+        reread(connection, *kept, depth, context, out);
+    }
+    parse(connection, segment, depth, context, out)
+}
+
+/// The opening is of no protocol that is known. What is seen from the middle on may show one later.
+fn unknown(connection: &mut Connection<Session>, context: &mut Context<'_>) -> Capture {
+    let misses = match &connection.state.phase {
+        Phase::Opening(opening) => opening.misses,
+        _ => LATE_PATIENCE,
+    };
+    if connection.late && misses < LATE_PATIENCE {
+        connection.state.phase = Phase::Opening(Undecided { misses: misses + 1, ..Undecided::default() });
+        return Capture::Head;
+    }
+    connection.state.phase = Phase::Opaque;
+    context.counters.connections_unparsed.inc();
+    Capture::Off
+}
+
+fn end(connection: &mut Connection<Session>, ending: Ending, time_ns: u64, context: &mut Context<'_>, out: &mut Out) {
+    tls::ends(connection, context, out);
+    let id = number(connection, context);
+    let Connection { state: Session { phase, calls, cipher, .. }, pid, .. } = connection;
+    let Phase::Parsed(parser) = phase else { return };
+    let wire = Wire { pid: *pid, tls: cipher.is_some(), id };
+    let mut sink = RecordSink { minds: context.minds, calls, wire, exchanges: Vec::new(), sessions: Vec::new() };
+    parser.end(ending, time_ns, &mut sink);
+    let RecordSink { exchanges, sessions, .. } = sink;
+    count(parser.take_stats(), context);
+    publish(connection, exchanges, sessions, context, out);
+}
+
+/// The connection's number.
+fn number(connection: &mut Connection<Session>, context: &mut Context<'_>) -> u64 {
+    if connection.state.id == 0 {
+        *context.connections += 1;
+        connection.state.id = *context.connections;
+    }
+    connection.state.id
+}
+
+/// Takes a parser's messages.
+struct RecordSink<'a> {
+    minds: &'a mut Minds,
+    calls: &'a mut Calls,
+    wire: Wire,
+    exchanges: Vec<Box<Exchange>>,
+    sessions: Vec<Box<FrameSession>>,
+}
+
+impl Sink for RecordSink<'_> {
+    fn message(&mut self, message: Message<'_>) {
+        match message {
+            Message::Exchange(Part::Done(exchange)) => self.exchanges.push(exchange),
+            Message::Exchange(part) => self.minds.part(self.calls, &part, &self.wire),
+            Message::Frame(FramePart::Done(session)) => self.sessions.push(session),
+            Message::Frame(FramePart::Message(_)) => {}
+        }
+    }
+}
+
+fn count(stats: Stats, context: &Context<'_>) {
+    if stats == Stats::default() {
+        return;
+    }
+    context.counters.parser_desyncs.add(stats.desyncs);
+    context.counters.heads_too_long.add(stats.heads_too_long);
+    context.counters.exchanges_evicted.add(stats.evicted);
+    context.counters.orphan_responses.add(stats.orphans);
+}
+
+fn publish(
+    connection: &mut Connection<Session>,
+    exchanges: Vec<Box<Exchange>>,
+    sessions: Vec<Box<FrameSession>>,
+    context: &mut Context<'_>,
+    out: &mut Out,
+) {
+    if exchanges.is_empty() && sessions.is_empty() {
+        return;
+    }
+    let origin = context.people.origin(connection.pid);
+    for mut exchange in exchanges {
+        tls::encrypted_sizes(connection, &mut exchange);
+        if connection.role == Role::Unknown {
+            connection.role = if exchange.server { Role::Server } else { Role::Client };
+        }
+        let record = build::request(connection, &exchange, &origin, context);
+        let wire = Wire { pid: connection.pid, tls: connection.state.cipher.is_some(), id: connection.state.id };
+        let more = context.minds.done(&mut connection.state.calls, &exchange, &record, &wire, context.wall_at_boot_ns);
+        out.records.push(Record::Request(record));
+        out.records.extend(more);
+    }
+    for session in sessions {
+        let record = build::session(connection, &session, &origin, context);
+        out.records.push(Record::Request(record));
+    }
+}
+
+/// Tells the kernel once when a connection needs another capture mode than it has.
+pub(super) fn wish(connection: &mut Connection<Session>, wanted: Capture, out: &mut Out) {
+    let has = connection.state.wished.unwrap_or(Capture::Head);
+    if wanted != has {
+        connection.state.wished = Some(wanted);
+        out.wishes.push(Wish::Capture(connection.key, wanted));
+    }
+}
