@@ -138,7 +138,8 @@ impl Aggregate {
             Record::Workflow(run) => self.add_workflow(run),
             Record::Process(process) => self.host.add_process(process, self.ticked),
             Record::System(system) => self.host.add_system(system),
-            Record::Finding(_) | Record::Alert(_) => {}
+            // Commands and questions have no rows yet: they are told as records.
+            Record::Db(_) | Record::Dns(_) | Record::Finding(_) | Record::Alert(_) => {}
         }
     }
 

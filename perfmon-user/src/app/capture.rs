@@ -76,7 +76,8 @@ pub struct Watched {
 /// Runs until told to stop; what the ring still holds then is taken too.
 pub fn run(capturing: Capturing) {
     let clock = ClockOffset::now();
-    let Capturing { probes, mut ring, selector, processes, tls: reads_tls, models, recorder, watched, batches, spare, counters, stop } = capturing;
+    let Capturing { probes, mut ring, selector, processes, tls: reads_tls, models, recorder, watched, batches, spare, counters, stop } =
+        capturing;
     let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns);
     let pipeline = if models { pipeline } else { pipeline.without_models() };
     let (out, times) = (Out::default(), Times::default());
@@ -225,8 +226,8 @@ impl Worker {
             match wish {
                 Wish::Describe(newcomer) => self.describe(&newcomer, now_ns),
                 Wish::Capture(key, capture) => match self.probes.set_mode(key.sock, key.inode, mode(capture)) {
-                    Ok(true) => self.counters.capture_slots_taken.inc(),
-                    Ok(false) => {}
+                    Ok(true) => {}
+                    Ok(false) => self.counters.capture_policies_refused.inc(),
                     Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
                 },
                 Wish::CaptureTls(object, capture) => match self.probes.set_tls_mode(object.pid, object.ssl, mode(capture)) {

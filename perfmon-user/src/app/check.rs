@@ -38,6 +38,7 @@ struct Probe {
     name: &'static str,
     state: &'static str,
     reason: Option<String>,
+    missed: Option<&'static str>,
     verified_instructions: Option<u32>,
 }
 
@@ -102,6 +103,7 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
                     name: report.name,
                     state: report.state.name(),
                     reason: report.reason.clone(),
+                    missed: probe::missed(report, probes.reports()),
                     verified_instructions: instructions.iter().find(|(name, _)| *name == report.name).map(|(_, count)| *count),
                 })
                 .collect();
@@ -147,6 +149,9 @@ fn tell(findings: &Findings, text: &mut String) -> std::fmt::Result {
     }
     for probe in &findings.probes {
         writeln!(text, "  {:<18} {:<9} {}", probe.name, probe.state, probe.reason.as_deref().unwrap_or(""))?;
+        if let Some(missed) = probe.missed {
+            writeln!(text, "  {:<28} missed: {missed}", "")?;
+        }
     }
     if !findings.targets.is_empty() {
         writeln!(text, "Processes")?;

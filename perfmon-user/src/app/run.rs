@@ -21,7 +21,7 @@ use crate::export::jsonl;
 use crate::export::otlp::{Deliveries, Exporter};
 use crate::http::{self, Access, HttpParts, HttpState};
 use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE};
-use crate::probe::{self, Probes, StartOptions, TierChoice};
+use crate::probe::{self, Budgets, Probes, StartOptions, TierChoice};
 use crate::record::{SpareBatches, WallTime};
 use crate::store::{self, Store};
 use crate::target::command::Launched;
@@ -386,9 +386,11 @@ pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOption
         watch_all: selector.watches_all(),
         follow: config.targets.follow,
         watch_new: !selector.watches_all(),
-        request_budget: config.capture.request_budget,
-        response_budget: config.capture.response_budget,
-        operation_head: config.capture.operation_head,
+        budgets: Budgets {
+            request: config.capture.request_budget,
+            response: config.capture.response_budget,
+            operation_head: config.capture.operation_head,
+        },
         ring_bytes: config.capture.ring_mib << 20,
         tier: match config.capture.tier {
             TierSetting::Auto => TierChoice::Auto,

@@ -3,7 +3,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::decode::{Data, Tls};
-use crate::proto::exchange::Exchange;
 use crate::stream::{Content, Direction, Role, Segment, Stamp};
 use crate::track::tls::{Binder, Place, Plain, TlsObject};
 use crate::track::{Connection, Tracker};
@@ -154,12 +153,11 @@ fn wish(connection: &mut Connection<Session>, wanted: Capture, out: &mut Out) {
     }
 }
 
-/// Gives an exchange the encrypted sizes.
-pub(super) fn encrypted_sizes(connection: &mut Connection<Session>, exchange: &mut Exchange) {
-    let Some(cipher) = &mut connection.state.cipher else { return };
-    let (request, response) = if exchange.server { (Direction::In, Direction::Out) } else { (Direction::Out, Direction::In) };
-    exchange.request_wire = cipher.tell(request, exchange.request_wire);
-    exchange.response_wire = cipher.tell(response, exchange.response_wire);
+/// Bytes of a request and its answer on the connection: the encrypted ones where it is encrypted.
+pub(super) fn wire_sizes(connection: &mut Connection<Session>, server: bool, request_plain: u64, response_plain: u64) -> (u64, u64) {
+    let Some(cipher) = &mut connection.state.cipher else { return (request_plain, response_plain) };
+    let (request, response) = if server { (Direction::In, Direction::Out) } else { (Direction::Out, Direction::In) };
+    (cipher.tell(request, request_plain), cipher.tell(response, response_plain))
 }
 
 /// The name that a client asked for.

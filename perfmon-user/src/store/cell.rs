@@ -253,6 +253,8 @@ fn nanoseconds(milliseconds: f64) -> u64 {
 fn failed(record: &Record) -> bool {
     match record {
         Record::Request(request) => request.is_error(),
+        Record::Db(command) => command.error.is_some(),
+        Record::Dns(question) => &*question.rcode != "NOERROR",
         Record::Llm(call) => call.error_type.is_some(),
         Record::Agent(run) => run.status == "error",
         Record::Tool(run) => run.success == Some(false),

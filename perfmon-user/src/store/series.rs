@@ -39,7 +39,7 @@ impl SeriesKey {
                 (RecordKind::Process, [Some(process.origin.service.clone()), Some(pid.into()), None, None, None])
             }
             Record::System(_) => return Some(Self::system()),
-            Record::Request(_) | Record::Finding(_) | Record::Alert(_) => return None,
+            Record::Request(_) | Record::Db(_) | Record::Dns(_) | Record::Finding(_) | Record::Alert(_) => return None,
         };
         Some(Self { kind, labels })
     }
@@ -90,6 +90,8 @@ fn side(side: Side) -> Arc<str> {
 pub fn ended_s(record: &Record) -> u64 {
     let lasted = match record {
         Record::Request(request) => request.response_time_ms,
+        Record::Db(command) => command.response_time_ms,
+        Record::Dns(question) => question.response_time_ms,
         Record::Llm(call) => call.response_time_ms,
         Record::Agent(run) => Some(run.execution_time_ms),
         Record::Tool(run) => run.execution_time_ms,

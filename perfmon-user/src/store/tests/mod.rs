@@ -59,6 +59,7 @@ pub(crate) fn request(second: u64, service: &str, endpoint: &str, us: u64, statu
         missing_bytes: 0,
         messages_sent: None,
         messages_received: None,
+        close_code: None,
     })
 }
 
