@@ -123,13 +123,22 @@ impl HttpObservation {
         Self { counts: HttpCounts { stream_max: stream_ns.unwrap_or(0), ..HttpCounts::default() }, stream_ns, ..Self::default() }
     }
 
+    /// Its numbers.
+    pub fn counts(&self) -> &HttpCounts {
+        &self.counts
+    }
+
+    /// What it adds to the histograms, in their order.
+    pub fn values(&self) -> [Option<u64>; 4] {
+        [self.latency_ns, self.ttfb_ns, self.queue_ns, self.stream_ns]
+    }
+
     /// Adds it to a slice.
     pub fn add_to(&self, accumulator: &mut HttpAccumulator) {
         super::accumulator::CountSet::merge(&mut accumulator.counts, &self.counts);
-        let values = [(LATENCY, self.latency_ns), (TTFB, self.ttfb_ns), (QUEUE, self.queue_ns), (STREAM, self.stream_ns)];
-        for (shape, value) in values {
+        for (shape, value) in accumulator.shapes.iter_mut().zip(self.values()) {
             if let Some(ns) = value {
-                accumulator.shapes[shape].record(ns);
+                shape.record(ns);
             }
         }
     }

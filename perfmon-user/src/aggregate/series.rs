@@ -10,7 +10,7 @@ use super::figures::{Merger, WindowFigures};
 use super::sample::Samples;
 use super::snapshot::Window;
 use super::window::{SliceClock, Windows};
-use crate::record::WallTime;
+use crate::record::{SpanId, WallTime};
 
 /// Parameters of a tick, the same for every series.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,12 @@ impl<C: CountSet, const H: usize> Series<C, H> {
         self.amend()
     }
 
+    /// The open slice, for so many things more that count in the rate.
+    pub fn count_all(&mut self, count: u32) -> &mut Accumulator<C, H> {
+        self.in_second += count;
+        self.amend()
+    }
+
     /// The open slice, for something that does not count in the rate.
     pub fn amend(&mut self) -> &mut Accumulator<C, H> {
         self.touched = true;
@@ -78,7 +84,7 @@ impl<C: CountSet, const H: usize> Series<C, H> {
     }
 
     /// Ids of its slowest exchanges.
-    pub fn sample_ids(&self) -> std::sync::Arc<[std::sync::Arc<str>]> {
+    pub fn sample_ids(&self) -> std::sync::Arc<[SpanId]> {
         self.samples.ids()
     }
 
@@ -127,7 +133,7 @@ impl<C: CountSet, const H: usize> Series<C, H> {
     /// Takes everything over that another row counted.
     fn merge(&mut self, other: Self) {
         self.windows.merge(other.windows);
-        self.samples.merge(other.samples);
+        self.samples.merge(&other.samples);
         self.in_second += other.in_second;
         self.touched = true;
     }
@@ -155,8 +161,13 @@ impl<K: Eq + Hash + Clone, C: CountSet, const H: usize> SeriesTable<K, C, H> {
 
     /// The row of `key`, or of `other` when there are too many.
     pub fn row(&mut self, key: K, other: impl FnOnce(&K) -> K) -> &mut Series<C, H> {
+        self.row_for(key, 1, other)
+    }
+
+    /// The same for so many things at once.
+    pub fn row_for(&mut self, key: K, count: u32, other: impl FnOnce(&K) -> K) -> &mut Series<C, H> {
         let full = self.rows.len() >= self.cap && !self.rows.contains_key(&key);
-        self.overflowed += u64::from(full);
+        self.overflowed += if full { u64::from(count) } else { 0 };
         let key = if full { other(&key) } else { key };
         self.rows.entry(key).or_default()
     }

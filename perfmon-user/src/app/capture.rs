@@ -16,7 +16,7 @@ use crate::host::Subject;
 use crate::pipeline::{Capture, Out, Pipeline, Wish};
 use crate::probe::Probes;
 use crate::process::{Answer, Question};
-use crate::record::Gauges;
+use crate::record::{Gauges, SpareBatches};
 use crate::source::Ring;
 
 use super::hub::Batch;
@@ -55,6 +55,8 @@ pub struct Capturing {
     pub watched: watch::Sender<Watched>,
     /// To the hub.
     pub batches: mpsc::Sender<Batch>,
+    /// Batches to fill.
+    pub spare: Arc<SpareBatches>,
     /// Losses.
     pub counters: Arc<Counters>,
     /// Set when the thread shall end.
@@ -83,14 +85,15 @@ pub struct Watched {
 /// Runs until told to stop; what the ring still holds then is taken too.
 pub fn run(capturing: Capturing) {
     let clock = ClockOffset::now();
-    let Capturing { probes, mut ring, chosen, missing, questions, answers, models, recorder, watched, batches, counters, stop } = capturing;
+    let Capturing { probes, mut ring, chosen, missing, questions, answers, models, recorder, watched, batches, spare, counters, stop } =
+        capturing;
     let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns);
     let mut pipeline = if models { pipeline } else { pipeline.without_models() };
     if let Some(Chosen { first, follow }) = chosen {
         pipeline.choose(&first, follow);
     }
     let (out, times) = (Out::default(), Times::default());
-    let mut worker = Worker { probes, questions, recorder, watched, missing, batches, counters, pipeline, out, times };
+    let mut worker = Worker { probes, questions, recorder, watched, missing, batches, spare, counters, pipeline, out, times };
     let mut stopping_ns = None;
     loop {
         if stop.load(Ordering::Relaxed) {
@@ -123,6 +126,7 @@ struct Worker {
     watched: watch::Sender<Watched>,
     missing: Vec<String>,
     batches: mpsc::Sender<Batch>,
+    spare: Arc<SpareBatches>,
     counters: Arc<Counters>,
     pipeline: Pipeline,
     out: Out,
@@ -247,7 +251,7 @@ impl Worker {
         if self.out.records.is_empty() && gauges.is_none() {
             return;
         }
-        let batch = Batch { records: std::mem::take(&mut self.out.records), gauges };
+        let batch = Batch { records: std::mem::replace(&mut self.out.records, self.spare.take()), gauges };
         if let Err(mpsc::error::TrySendError::Full(_)) = self.batches.try_send(batch) {
             self.counters.batches_dropped.inc();
         }

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::export::{jsonl, otlp};
 use crate::http::HttpState;
-use crate::record::{Gauges, Record, RecordBatch};
+use crate::record::{Gauges, Record, RecordBatch, SpareBatches};
 use crate::store::Store;
 
 /// What producers send: capture, the host sampler.
@@ -82,6 +82,8 @@ pub struct Hub {
     pub snapshots: watch::Sender<Arc<Snapshot>>,
     /// Receivers of records.
     pub consumers: Vec<Box<dyn Consumer>>,
+    /// Where memory of batches goes that hold little.
+    pub spare: Arc<SpareBatches>,
     /// Where losses are counted.
     pub counters: Arc<Counters>,
 }
@@ -130,7 +132,7 @@ impl Hub {
         if records.is_empty() {
             return;
         }
-        let published = Arc::new(records);
+        let published = Arc::new(self.spare.fitted(records));
         for consumer in &mut self.consumers {
             consumer.take(&published);
         }

@@ -24,7 +24,7 @@ use crate::inspect::Reader;
 use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE, INSPECTOR_QUEUE};
 use crate::llm;
 use crate::probe::{self, Budgets, Probes, StartOptions, TierChoice};
-use crate::record::WallTime;
+use crate::record::{SpareBatches, WallTime};
 use crate::store::{self, Store};
 use crate::target::command::Launched;
 use crate::target::{Describer, Selector, ServiceRule, Target};
@@ -116,6 +116,7 @@ impl Prepared {
         }
         let ring = probes.take_ring().context("the kernel's ring is in use already")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
+        let spare = Arc::new(SpareBatches::default());
         let (watched_tx, watched) = watch::channel(Watched::default());
         let stop = Arc::new(AtomicBool::new(false));
         let (questions, to_inspector) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
@@ -132,6 +133,7 @@ impl Prepared {
             recorder: self.recorder,
             watched: watched_tx,
             batches: batches.clone(),
+            spare: spare.clone(),
             counters: self.counters.clone(),
             stop: stop.clone(),
         };
@@ -170,6 +172,7 @@ impl Prepared {
             reader: self.reader,
             listener: self.listener,
             jsonl: self.jsonl,
+            spare,
             alerting: AlertStage::new(self.alert_service, batches, self.counters.clone()),
             counters: self.counters,
         })
@@ -189,6 +192,7 @@ struct Running {
     reader: Reader,
     listener: std::net::TcpListener,
     jsonl: Option<jsonl::JsonlWriter>,
+    spare: Arc<SpareBatches>,
     alerting: AlertStage,
     counters: Arc<Counters>,
 }
@@ -217,7 +221,7 @@ impl Running {
         if let Some(exporter) = exporter {
             consumers.push(Box::new(exporter));
         }
-        let hub = Hub { batches: self.to_hub, snapshots, consumers, counters: self.counters.clone() };
+        let hub = Hub { batches: self.to_hub, snapshots, consumers, spare: self.spare, counters: self.counters.clone() };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone()));
         self.listener.set_nonblocking(true)?;
@@ -262,6 +266,7 @@ impl Running {
             alerts: self.alerting.alert_service(),
             now: clock::wall_now,
             shutdown,
+            spare: self.spare.clone(),
             history: None,
         }
     }

@@ -39,7 +39,7 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::alert::AlertService;
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Record, RecordBatch, WallTime};
+use crate::record::{Record, RecordBatch, SpareBatches, WallTime};
 use crate::store;
 
 pub use access::Access;
@@ -73,6 +73,8 @@ pub struct HttpParts {
     pub now: fn() -> WallTime,
     /// True, or a closed channel, ends the server.
     pub shutdown: watch::Receiver<bool>,
+    /// Where batches go that are no longer shown.
+    pub spare: Arc<SpareBatches>,
     /// History on disk, when there is one.
     pub history: Option<store::StoreReader>,
 }
@@ -105,7 +107,7 @@ impl HttpState {
             // Fails without clients, which is fine.
             self.live.send(Arc::new(record.clone())).ok();
         }
-        self.recent.push(batch);
+        self.recent.push(batch, &self.parts.spare);
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Serialize, Serializer};
 
 use crate::limits;
-use crate::record::{Category, Record, RecordBatch, WallTime};
+use crate::record::{Category, Record, RecordBatch, SpareBatches, WallTime};
 
 /// The newest records.
 #[derive(Default)]
@@ -66,8 +66,8 @@ impl RecordFilter<'_> {
 }
 
 impl Recent {
-    /// Keeps a batch.
-    pub fn push(&self, batch: &RecordBatch) {
+    /// Keeps a batch; those that are too old become spare.
+    pub fn push(&self, batch: &RecordBatch, spare: &SpareBatches) {
         if batch.is_empty() {
             return;
         }
@@ -82,8 +82,10 @@ impl Recent {
         rings.count += batch.len();
         rings.batches.push_back(batch.clone());
         while rings.count > limits::RECENT_RECORDS && rings.batches.len() > 1 {
-            let oldest = rings.batches.pop_front().map_or(0, |oldest| oldest.len());
-            rings.count -= oldest;
+            if let Some(oldest) = rings.batches.pop_front() {
+                rings.count -= oldest.len();
+                spare.give(oldest);
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicUsize;
 use genai_prices::Calculator;
 
 use crate::proto::exchange::{Exchange, ExchangeId, Part};
-use crate::record::{Llm, Origin, WallTime};
+use crate::record::{Llm, Origin, SpanId, WallTime};
 
 use call::{Call, Permit, candidate};
 
@@ -68,7 +68,7 @@ pub struct Ids {
     /// Trace.
     pub trace_id: Option<Arc<str>>,
     /// Span.
-    pub span_id: Arc<str>,
+    pub span_id: SpanId,
 }
 
 /// A call that ended.

@@ -374,14 +374,14 @@ impl RecordSink<'_, '_> {
         let wire = Wire { pid: connection.pid, id: connection.state.id };
         let calls = &mut connection.state.calls;
         context.minds.done(calls, exchange, &record, wire, context.wall_at_boot_ns, &mut out.model_records);
-        out.records.push(Record::Request(Box::new(record)));
+        out.records.push(Record::Request(record));
         out.records.append(&mut out.model_records);
         *records += 1;
     }
 
     fn session(&mut self, session: &FrameSession) {
         let record = build::session(self.connection, session, self.context);
-        self.push(Record::Request(Box::new(record)));
+        self.push(Record::Request(record));
     }
 
     fn push(&mut self, record: Record) {

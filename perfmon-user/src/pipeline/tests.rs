@@ -78,7 +78,7 @@ impl Host {
         self.out
             .records
             .drain(..)
-            .map(|record| if let Record::Request(request) = record { *request } else { panic!("{record:?}") })
+            .map(|record| if let Record::Request(request) = record { request } else { panic!("{record:?}") })
             .collect()
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Millis, Origin, Side, WallTime};
+use super::{Millis, Origin, Side, SpanId, WallTime};
 
 /// A tool call requested by the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -93,5 +93,5 @@ pub struct Llm {
     /// Trace of the exchange.
     pub trace_id: Option<Arc<str>>,
     /// Same as in the request record of the exchange.
-    pub span_id: Arc<str>,
+    pub span_id: SpanId,
 }

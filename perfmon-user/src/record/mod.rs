@@ -8,6 +8,7 @@ mod host;
 mod llm;
 pub mod metric;
 mod request;
+mod spare;
 mod unit;
 
 use std::sync::Arc;
@@ -22,7 +23,8 @@ pub use gauges::{Gauges, InFlight, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
 pub use request::{Category, Quality, Request, Side};
-pub use unit::{Millis, WallTime};
+pub use spare::SpareBatches;
+pub use unit::{Millis, SpanId, WallTime};
 
 /// The process of a record; shared by all records of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,12 +49,14 @@ impl Origin {
 /// Records that finished together, shared by all consumers, in the order of their ends.
 pub type RecordBatch = Arc<Vec<Record>>;
 
-/// Any record. Serialised with its `kind` first.
+/// Any record. Serialised with its `kind` first. Requests, by far the most, stand in their batch itself: a box each would be an allocation on
+/// the capture thread and a free on another one.
+#[expect(clippy::large_enum_variant, reason = "the largest variant is the most frequent one")]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Record {
     /// One HTTP exchange.
-    Request(Box<Request>),
+    Request(Request),
     /// One database command.
     Db(Box<Db>),
     /// One question for a name.

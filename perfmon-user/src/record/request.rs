@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Millis, Origin, WallTime};
+use super::{Millis, Origin, SpanId, WallTime};
 use crate::stream::Failure;
 
 /// Which end of the exchange the observed process is.
@@ -108,7 +108,7 @@ pub struct Request {
     /// From `traceparent`, else generated; 32 hex digits.
     pub trace_id: Option<Arc<str>>,
     /// perfmon's id of this exchange; 16 hex digits.
-    pub span_id: Arc<str>,
+    pub span_id: SpanId,
     /// From `traceparent`.
     pub parent_span_id: Option<Arc<str>>,
     /// How far to trust it.

@@ -19,6 +19,22 @@ impl Serialize for Millis {
     }
 }
 
+/// Id of an exchange; JSON: 16 hexadecimal digits. A number, so that a record needs no allocation for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpanId(pub u64);
+
+impl std::fmt::Display for SpanId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for SpanId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Wall-clock time, nanoseconds since 1970-01-01 UTC; JSON: RFC 3339 with nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub u64);
@@ -122,6 +138,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<WallTime>(), Err(NotATime), "{text}");
         }
+    }
+
+    #[test]
+    fn span_ids_are_sixteen_digits() {
+        assert_eq!(serde_json::to_string(&SpanId(0xab)).unwrap(), r#""00000000000000ab""#);
+        assert_eq!(SpanId(u64::MAX).to_string(), "ffffffffffffffff");
     }
 
     #[test]

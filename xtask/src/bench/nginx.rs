@@ -44,6 +44,11 @@ impl Nginx {
         bail!("nginx does not answer on port {port}")
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The file's URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/1k", self.port)

@@ -29,12 +29,7 @@ pub struct Program {
 }
 
 impl Perfmon {
-    /// Starts `perfmon run` on everything, without history, and waits until it is ready.
-    pub fn start(binary: &Path) -> Result<Self> {
-        Self::start_with(binary, &["--no-store"])
-    }
-
-    /// The same with these options.
+    /// Starts `perfmon run` with these options and waits until it is ready.
     pub fn start_with(binary: &Path, options: &[&str]) -> Result<Self> {
         let programs_before = programs()?.keys().map(|(id, _)| *id).collect();
         let port = shell::free_port()?;
@@ -81,6 +76,14 @@ impl Perfmon {
     /// A figure of a report.
     pub fn figure(report: &Value, pointer: &str) -> Result<f64> {
         report.pointer(pointer).and_then(Value::as_f64).with_context(|| format!("/api/v1/self has no {pointer}"))
+    }
+
+    /// Requests of the endpoint `path` in the last hour.
+    pub fn requests_of(&self, path: &str) -> Result<f64> {
+        let list: Value = serde_json::from_str(&self.get("/api/v1/endpoints?window=1h")?).context("/api/v1/endpoints is not JSON")?;
+        let rows = list.get("items").and_then(Value::as_array).context("/api/v1/endpoints has no items")?;
+        let of_path = rows.iter().filter(|row| row.get("endpoint").and_then(Value::as_str) == Some(path));
+        Ok(of_path.filter_map(|row| row.get("count").and_then(Value::as_f64)).sum())
     }
 
     /// CPU time in nanoseconds that perfmon's user side has used.

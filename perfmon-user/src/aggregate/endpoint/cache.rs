@@ -1,5 +1,6 @@
-//! Caches the endpoint of a path. Direct-mapped: a path overwrites the previous content of its slot, so the size is fixed and there is no
-//! eviction. Long paths are not cached.
+//! Caches the result for a path. Direct-mapped: a path overwrites the previous content of its slot, so the size is fixed and there is no
+//! eviction. Long paths are not cached. Texts are compared by address, since the pipeline's interner keeps one copy of each; the slot
+//! keeps the texts alive, so that an address cannot become another text's.
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ impl<V: Clone> PathCache<V> {
     /// The cached value of a key.
     pub fn get(&self, key: PathKey<'_>) -> Option<&V> {
         let slot = self.slots[self.index(key)].as_ref().filter(|slot| slot.generation == self.generation)?;
-        (slot.path == *key.2 && slot.method == *key.1 && slot.service == *key.0).then_some(&slot.value)
+        (Arc::ptr_eq(&slot.path, key.2) && Arc::ptr_eq(&slot.method, key.1) && Arc::ptr_eq(&slot.service, key.0)).then_some(&slot.value)
     }
 
     /// Stores a value.
@@ -54,7 +55,7 @@ impl<V: Clone> PathCache<V> {
 
     fn index(&self, key: PathKey<'_>) -> usize {
         let mut hasher = FxHasher::default();
-        [key.0, key.1, key.2].iter().for_each(|text| hasher.write(text.as_bytes()));
+        [key.0, key.1, key.2].iter().for_each(|text| hasher.write_usize(Arc::as_ptr(text).addr()));
         hasher.finish() as usize % self.slots.len()
     }
 }

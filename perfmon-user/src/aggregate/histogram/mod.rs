@@ -111,11 +111,21 @@ impl Histogram {
     }
 
     /// Counts `count` values in a bucket.
-    fn add(&mut self, index: u16, count: u32) {
+    pub(super) fn add(&mut self, index: u16, count: u32) {
         match self.buckets.binary_search_by_key(&index, |&(index, _)| index) {
             Ok(at) => self.buckets[at].1 = self.buckets[at].1.saturating_add(count),
             Err(at) => self.buckets.insert(at, (index, count)),
         }
+    }
+
+    /// Buckets that are not empty.
+    pub(super) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Forgets everything but its memory.
+    pub(super) fn clear(&mut self) {
+        self.buckets.clear();
     }
 
     /// Calls `each` with the index and count of each bucket.
@@ -149,7 +159,7 @@ pub(super) fn read(reader: &mut VarintReader<'_>, mut each: impl FnMut(u16, u32)
 }
 
 /// The bucket of a duration.
-const fn index_of(ns: u64) -> u16 {
+pub(super) const fn index_of(ns: u64) -> u16 {
     let ns = if ns > MAX_NS { MAX_NS } else { ns };
     let shift = (ns | 64).ilog2() - 6;
     ((shift << 6) as u64 + (ns >> shift)) as u16

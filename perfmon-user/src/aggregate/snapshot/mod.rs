@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use self::work::{AgentRow, LlmRow, ToolRow, WorkTotals, WorkflowRow};
-use crate::record::{Finding, Gauges, Origin, Process, System, WallTime};
+use crate::record::{Finding, Gauges, Origin, Process, SpanId, System, WallTime};
 
 /// The windows that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -239,7 +239,7 @@ pub struct EndpointRow {
     /// Exchanges fully seen ÷ exchanges, 0..1.
     pub completeness: Option<f64>,
     /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
-    pub slowest_span_ids: Arc<[Arc<str>]>,
+    pub slowest_span_ids: Arc<[SpanId]>,
 }
 
 /// Server-side totals of one service; fields as in [`EndpointRow`].
@@ -292,7 +292,7 @@ pub struct ServiceRow {
     /// Exchanges fully seen ÷ exchanges, 0..1.
     pub completeness: Option<f64>,
     /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
-    pub slowest_span_ids: Arc<[Arc<str>]>,
+    pub slowest_span_ids: Arc<[SpanId]>,
 }
 
 /// One external service, seen from the clients on this host.

@@ -74,7 +74,7 @@ fn bench_add_and_tick() {
     let mut aggregate = loaded(400, 1);
     let (mut seed, mut records) = (9, Vec::new());
     for number in 0..2_000_u64 {
-        records.push(Record::Request(Box::new(noisy(numbered(number % 50), &mut seed))));
+        records.push(Record::Request(noisy(numbered(number % 50), &mut seed)));
     }
     let mut spent = 0;
     for second in 0..10 {

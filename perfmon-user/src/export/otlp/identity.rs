@@ -1,6 +1,8 @@
 //! Trace and span ids: those of the record if it has any, else derived from what the span describes, so that a record has the same ids
 //! whenever and wherever it is sent.
 
+use crate::record::SpanId;
+
 /// The 16 bytes of 32 hex digits.
 pub fn trace_id(text: &str) -> Option<[u8; 16]> {
     let number = u128::from_str_radix(text, 16).ok().filter(|number| *number != 0 && text.len() == 32)?;
@@ -11,6 +13,16 @@ pub fn trace_id(text: &str) -> Option<[u8; 16]> {
 pub fn span_id(text: &str) -> Option<[u8; 8]> {
     let number = u64::from_str_radix(text, 16).ok().filter(|number| *number != 0 && text.len() == 16)?;
     Some(number.to_be_bytes())
+}
+
+/// The span of a record.
+pub fn of_record(id: SpanId) -> [u8; 8] {
+    if id.0 == 0 { derived_span(&[&id.to_string()]) } else { id.0.to_be_bytes() }
+}
+
+/// The trace of a record that carries none.
+pub fn trace_of_record(id: SpanId) -> [u8; 16] {
+    derived_trace(&[&id.to_string()])
 }
 
 /// The trace of what these texts name.
@@ -57,6 +69,9 @@ mod tests {
     #[test]
     fn ids_are_read_or_refused() {
         assert_eq!(span_id("00000000000000ff"), Some([0, 0, 0, 0, 0, 0, 0, 255]));
+        assert_eq!(of_record(SpanId(255)), [0, 0, 0, 0, 0, 0, 0, 255]);
+        assert_ne!(of_record(SpanId(0)), [0; 8]);
+        assert_eq!(trace_of_record(SpanId(255)), derived_trace(&["00000000000000ff"]));
         assert_eq!(trace_id("0af7651916cd43dd8448eb211c80319c").map(|id| id[0]), Some(0x0a));
         for bad in ["", "ff", "0000000000000000", "+000000000000001", "zz00000000000000"] {
             assert_eq!(span_id(bad).filter(|_| bad != "+000000000000001"), None, "{bad}");

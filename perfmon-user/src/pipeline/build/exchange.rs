@@ -1,8 +1,7 @@
 //! The exchange family's builder: an exchange and what is known of its connection and process → the `request` record.
-use std::sync::Arc;
 
 use crate::proto::exchange::Exchange;
-use crate::record::{Category, Millis, Quality, Request, Side, WallTime};
+use crate::record::{Category, Millis, Quality, Request, Side, SpanId, WallTime};
 use crate::track::Connection;
 
 use super::super::session::Session;
@@ -72,17 +71,12 @@ fn trace_context(header: &str) -> Option<(&str, &str)> {
 }
 
 /// Ids follow from what they name, so that a replay gives the same ones.
-pub(super) fn span_id(connection: &Connection<Session>, id: u64, start_ns: u64, wall_at_boot_ns: u64) -> Arc<str> {
+pub(super) fn span_id(connection: &Connection<Session>, id: u64, start_ns: u64, wall_at_boot_ns: u64) -> SpanId {
     let mut span = wall_at_boot_ns;
     for part in [connection.key.sock, u64::from(connection.key.inode), id, start_ns] {
         span = mix(span ^ part);
     }
-    std::str::from_utf8(&hex(span)).unwrap_or_default().into()
-}
-
-/// Sixteen digits.
-fn hex(id: u64) -> [u8; 16] {
-    std::array::from_fn(|place| b"0123456789abcdef"[(id >> (60 - 4 * place)) as usize & 15])
+    SpanId(span)
 }
 
 /// One round of SplitMix64 (Steele, Lea, Flood 2014).

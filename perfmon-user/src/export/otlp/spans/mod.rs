@@ -17,7 +17,7 @@ use super::attribute::Attributes;
 use super::identity;
 use super::resource::{self, Resources};
 use crate::limits;
-use crate::record::{Category, Millis, Origin, Record, Request, WallTime};
+use crate::record::{Category, Millis, Origin, Record, Request, SpanId, WallTime};
 
 /// Longest name or message.
 const TEXT_BYTES: usize = 512;
@@ -58,12 +58,12 @@ impl Spans {
 
     /// Takes records that finished together: a model call always comes with its request.
     pub fn add(&mut self, records: &[Record]) {
-        let calls: FxHashSet<&str> = records.iter().filter_map(call_span_id).collect();
-        let mut requests = FxHashMap::default();
+        let calls: FxHashSet<SpanId> = records.iter().filter_map(call_span_id).collect();
+        let mut requests: FxHashMap<SpanId, &Request> = FxHashMap::default();
         for record in records {
             match record {
-                Record::Request(request) if calls.contains(&*request.span_id) => {
-                    requests.insert(&*request.span_id, &**request);
+                Record::Request(request) if calls.contains(&request.span_id) => {
+                    requests.insert(request.span_id, request);
                 }
                 Record::Request(request) => self.request(request),
                 _ => {}
@@ -72,7 +72,7 @@ impl Spans {
         for record in records {
             match record {
                 Record::Llm(call) => {
-                    let request = requests.get(&*call.span_id).copied();
+                    let request = requests.get(&call.span_id).copied();
                     self.push(&call.origin, limits::EXPORT_SPANS, || model::span(call, request));
                 }
                 Record::Agent(run) => self.push(&run.origin, limits::EXPORT_SPANS, || agent::run_span(run)),
@@ -116,9 +116,9 @@ impl Spans {
 }
 
 /// The span of a model call.
-fn call_span_id(record: &Record) -> Option<&str> {
+fn call_span_id(record: &Record) -> Option<SpanId> {
     match record {
-        Record::Llm(call) => Some(&call.span_id),
+        Record::Llm(call) => Some(call.span_id),
         _ => None,
     }
 }
