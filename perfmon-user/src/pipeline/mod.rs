@@ -2,7 +2,6 @@
 //! runs the same under unit tests, replay, fuzzing, benchmarks and on the ring. Times are an argument; `wall_at_boot_ns` maps them to
 //! wall time.
 mod build;
-mod cipher;
 mod intern;
 mod minds;
 mod people;
@@ -19,15 +18,17 @@ use crate::decode::{Event, Exit, SocketKey, decode};
 use crate::limits::IN_FLIGHT;
 use crate::proto::Pending;
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
-use crate::stream::{Ending, Role};
-use crate::track::tls::{Binder, TlsObject};
+use crate::stream::Role;
+use crate::tls::{Binder, TlsObject};
 use crate::track::{Connection, Step, Tracker};
 
 use build::Context;
 use intern::Interner;
 use minds::Minds;
 use people::People;
-use session::Session;
+use session::{Session, advance};
+
+pub use crate::stream::Capture;
 
 /// What a push leaves.
 #[derive(Debug, Default)]
@@ -49,19 +50,6 @@ pub enum Wish {
     WatchTls(u32),
     /// Say who this process is (`Pipeline::describe`).
     Describe(Newcomer),
-}
-
-/// How much of a socket the kernel should capture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Capture {
-    /// Nothing more is wanted of it.
-    Off,
-    /// Sizes.
-    Count,
-    /// The default.
-    Head,
-    /// Everything.
-    Full,
 }
 
 /// A process that nobody described yet, with what its exec event said (empty when none was seen): it may be gone already.
@@ -134,13 +122,13 @@ impl Pipeline {
         if let Event::Data(data) = event {
             self.people.meet(data.pid, out);
         }
-        let (tracker, binder, context) = &mut self.parts();
-        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, binder, context, out);
+        let (tracker, context) = &mut self.parts();
+        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, context, out);
         match event {
             Event::Open(open) => tracker.open(open.clone(), visit),
             Event::Data(data) => {
                 tracker.data(data, visit);
-                tls::sent(binder, data, tracker, context, out);
+                tls::sent(data, tracker, context, out);
             }
             Event::State(state) => tracker.state(state, visit),
             Event::Exit(exit) => {
@@ -149,7 +137,7 @@ impl Pipeline {
             }
             Event::Exec(exec) => self.people.executed(exec),
             Event::Fork(fork) => self.people.forked(fork),
-            Event::Tls(call) => tls::call(binder, call, tracker, context, out),
+            Event::Tls(call) => tls::call(call, tracker, context, out),
         }
     }
 
@@ -175,14 +163,14 @@ impl Pipeline {
 
     /// The end of a recording or of capture: what is open is given up.
     pub fn finish(&mut self, now_ns: u64, out: &mut Out) {
-        let (tracker, binder, context) = &mut self.parts();
-        tracker.clear(now_ns, &mut |connection, step| advance(connection, step, binder, context, out));
+        let (tracker, context) = &mut self.parts();
+        tracker.clear(now_ns, &mut |connection, step| advance(connection, step, context, out));
     }
 
     /// The table of connections, and what the making of records needs beside it.
-    fn parts(&mut self) -> (&mut Tracker<Session>, &mut Binder, Context<'_>) {
+    fn parts(&mut self) -> (&mut Tracker<Session>, Context<'_>) {
         let Self { tracker, binder, people, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
-        (tracker, binder, Context { people, names, minds, connections, counters, wall_at_boot_ns: *wall_at_boot_ns })
+        (tracker, Context { people, names, minds, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
     }
 
     fn left(&mut self, exit: &Exit) {
@@ -193,8 +181,8 @@ impl Pipeline {
     fn expire(&mut self, now_ns: u64, out: &mut Out) {
         self.people.expire(now_ns);
         self.binder.expire(now_ns);
-        let (tracker, binder, context) = &mut self.parts();
-        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, binder, context, out);
+        let (tracker, context) = &mut self.parts();
+        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, context, out);
         tracker.expire(now_ns, |connection| connection.state.is_busy(), visit);
     }
 
@@ -218,15 +206,5 @@ impl Pipeline {
         gauges.in_flight.sort_by_key(|in_flight| in_flight.since);
         gauges.in_flight.truncate(IN_FLIGHT);
         gauges
-    }
-}
-
-/// Takes a connection's next step. A socket that sends no more has no TLS object any more: its address may be another's next.
-fn advance(connection: &mut Connection<Session>, step: Step<'_>, binder: &mut Binder, context: &mut Context<'_>, out: &mut Out) {
-    session::advance(connection, step, context, out);
-    if let Step::Ended { ending, .. } = step
-        && ending != Ending::PeerClosed
-    {
-        binder.closed(connection.key.sock);
     }
 }
