@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::decode::{Data, Tls};
-use crate::proto::detect::Verdict;
+use crate::proto::detect::{Detected, Opening, Verdict, detect};
 use crate::proto::exchange::Exchange;
 use crate::stream::{Capture, Content, Direction, Ending, Role, Segment, Stamp};
 use crate::tls::cursor::Shortfall;
@@ -58,7 +58,11 @@ pub(super) fn sent(data: &Data<'_>, tracker: &mut Tracker<Session>, context: &mu
         && !former.state.is_busy()
         && let Some(cipher) = &mut former.state.cipher
     {
-        held.extend(cipher.take_back(carried.writes));
+        let (own, of_the_next) = until_an_opening(cipher.take_back(carried.writes));
+        for plain in own {
+            context.counters.tls_bytes_cut.add(cipher.will_send(plain));
+        }
+        held.extend(of_the_next);
         cipher.object = None;
     }
     if let Some(connection) = tracker.get_mut(data.key) {
@@ -130,13 +134,14 @@ pub(super) fn ends(connection: &mut Connection<Session>, ending: Ending, context
     let is_busy = connection.state.is_busy();
     let Some(cipher) = &mut connection.state.cipher else { return };
     let object = cipher.object;
-    let of_the_next = match object {
-        Some(object) if !is_busy && !matches!(ending, Ending::PeerClosed | Ending::Forgotten) => {
-            cipher.take_back(context.binder.waiting_writes(object))
-        }
-        _ => Vec::new(),
-    };
-    for plain in cipher.all_unsent() {
+    let (mut own, mut of_the_next) = (Vec::new(), Vec::new());
+    if let Some(object) = object
+        && !is_busy
+        && !matches!(ending, Ending::PeerClosed | Ending::Forgotten)
+    {
+        (own, of_the_next) = until_an_opening(cipher.take_back(context.binder.waiting_writes(object)));
+    }
+    for plain in cipher.all_unsent().into_iter().chain(own) {
         deliver(connection, &plain, context, out);
     }
     demand(connection, Capture::Head, context, out);
@@ -147,6 +152,15 @@ pub(super) fn ends(connection: &mut Connection<Session>, ending: Ending, context
     if let Some(object) = object {
         context.binder.hold_again(object, of_the_next);
     }
+}
+
+/// Parts writes where one begins like a connection: a new object's first write does. Without such a write all are the former's.
+fn until_an_opening(mut writes: Vec<Plain<'static>>) -> (Vec<Plain<'static>>, Vec<Plain<'static>>) {
+    let is_opening =
+        |plain: &Plain<'_>| plain.call_len > 0 && matches!(detect(&Opening::of_stream(Direction::Out, &plain.bytes)), Detected::Is(_));
+    let begin = writes.iter().position(is_opening).unwrap_or(writes.len());
+    let next = writes.split_off(begin);
+    (writes, next)
 }
 
 /// Asks the kernel to begin anew with objects whose socket is gone, before anything is asked for what is at their addresses next.

@@ -161,6 +161,25 @@ fn what_a_former_connection_had_switched_off_is_asked_for_again() {
 }
 
 #[test]
+fn what_a_former_connection_never_sent_is_not_the_next_ones() {
+    for closed in [false, true] {
+        let (mut host, mut kernel) = (Host::new(), Kernel::default());
+        exchange(&mut host, &mut kernel, 64, false, |_| {});
+        assert_eq!(recorded(&mut host).1.len(), 1);
+        // Its last words, which no send carries.
+        kernel.call(&mut host, DIRECTION_OUT, b"\x88\x02\x03\xe8 and no more", 64, false);
+        exchange(&mut host, &mut kernel, 128, false, |host| {
+            if closed {
+                host.state(64, 7, 0);
+            }
+        });
+        let sizes = (post(2_700).len() as u64 + 22, answer().len() as u64 + 22, Some(2_700), 0);
+        let (requests, models) = recorded(&mut host);
+        assert_eq!((requests, models), (vec![sizes], vec![Some("gpt-4o".to_owned())]), "closed: {closed}");
+    }
+}
+
+#[test]
 fn a_body_of_256_kib_in_one_call_is_whole() {
     const LEN: usize = 256 * 1024 - 200;
     for within in [true, false] {
