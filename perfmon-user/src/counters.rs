@@ -27,6 +27,9 @@ impl Counter {
     }
     /// Adds `n`.
     pub fn add(&self, n: u64) {
+        if n == 0 {
+            return;
+        }
         self.0.fetch_add(n, Ordering::Relaxed);
     }
     /// Its value.
@@ -70,6 +73,8 @@ counters! {
     processes_evicted,
     /// Wishes for a capture mode that took a slot of another connection.
     capture_slots_taken,
+    /// Capture policies that came too late: the kernel did not have the socket any more.
+    capture_policies_refused,
     /// Requests in the overflow series of `/metrics`, because there were too many different ones.
     metric_series_overflowed,
     /// Clients of the live stream disconnected because they were behind.

@@ -4,14 +4,6 @@
 pub const CONNECTIONS: usize = 65_536;
 /// A connection without any event for so long is forgotten, unless an exchange is under way.
 pub const CONNECTION_IDLE_NS: u64 = 600 * 1_000_000_000;
-/// Bytes of an HTTP head that a parser buffers at most; a longer head is a protocol error of that exchange.
-pub const HEAD_BYTES: usize = 64 * 1024 + 4096;
-/// Header fields that are parsed at most; a head with more is a protocol error of that exchange.
-pub const HEADERS: usize = 1_024;
-/// Exchanges under way on one HTTP/1 connection (pipelining).
-pub const PIPELINE: usize = 1_024;
-/// Bytes of a path in a record.
-pub const PATH_BYTES: usize = 2_048;
 /// Requests under way that gauges list.
 pub const IN_FLIGHT: usize = 1_000;
 /// Endpoints of a service; the rest goes into one overflow row.

@@ -7,7 +7,7 @@ use crate::limits;
 
 /// One exchange.
 #[derive(Clone, Copy, Debug)]
-pub struct Interval {
+pub struct ExchangeInterval {
     /// Begin, wall nanoseconds.
     pub start_ns: u64,
     /// End, wall nanoseconds.
@@ -32,7 +32,7 @@ pub struct Peaks {
 /// Exchanges that ended since the last tick.
 #[derive(Debug, Default)]
 pub struct Concurrency {
-    ended: Vec<Interval>,
+    ended: Vec<ExchangeInterval>,
     edges: Vec<Edge>,
 }
 
@@ -41,7 +41,7 @@ type Edge = (u64, Option<u32>, u32);
 
 impl Concurrency {
     /// Notes an exchange that ended; beyond the limit of one second they are left out, and peaks are at least what is said.
-    pub fn ended(&mut self, interval: Interval) {
+    pub fn ended(&mut self, interval: ExchangeInterval) {
         if self.ended.len() < limits::INTERVALS {
             self.ended.push(interval);
         }
@@ -53,7 +53,7 @@ impl Concurrency {
     }
 
     /// The peaks since `from_ns`. `open` were under way at `seen_ns` (their `end_ns` is not used).
-    pub fn sweep(&mut self, from_ns: u64, seen_ns: u64, open: &[Interval]) -> Peaks {
+    pub fn sweep(&mut self, from_ns: u64, seen_ns: u64, open: &[ExchangeInterval]) -> Peaks {
         self.edges.clear();
         for interval in std::mem::take(&mut self.ended) {
             // What ended after the gauges were taken is among `open` until then.
@@ -64,20 +64,20 @@ impl Concurrency {
             self.edge(interval, interval.start_ns.max(from_ns), seen_ns);
         }
         self.edges.sort_unstable_by_key(|edge| edge.0);
-        let (mut total, mut rows, mut services) = (Level::default(), FxHashMap::default(), FxHashMap::default());
+        let (mut total, mut rows, mut services) = (ConcurrencyLevel::default(), FxHashMap::default(), FxHashMap::default());
         for &(time, row, service) in &self.edges {
             let begins = time & 1 == 1;
             total.step(begins);
-            services.entry(service).or_insert_with(Level::default).step(begins);
+            services.entry(service).or_insert_with(ConcurrencyLevel::default).step(begins);
             if let Some(row) = row {
-                rows.entry(row).or_insert_with(Level::default).step(begins);
+                rows.entry(row).or_insert_with(ConcurrencyLevel::default).step(begins);
             }
         }
-        let peaks = |levels: FxHashMap<u32, Level>| levels.into_iter().map(|(key, level)| (key, level.peak)).collect();
+        let peaks = |levels: FxHashMap<u32, ConcurrencyLevel>| levels.into_iter().map(|(key, level)| (key, level.peak)).collect();
         Peaks { total: total.peak, rows: peaks(rows), services: peaks(services) }
     }
 
-    fn edge(&mut self, interval: &Interval, start_ns: u64, end_ns: u64) {
+    fn edge(&mut self, interval: &ExchangeInterval, start_ns: u64, end_ns: u64) {
         if start_ns < end_ns {
             self.edges.push((start_ns << 1 | 1, interval.row, interval.service));
             self.edges.push((end_ns << 1, interval.row, interval.service));
@@ -86,12 +86,12 @@ impl Concurrency {
 }
 
 #[derive(Default)]
-struct Level {
+struct ConcurrencyLevel {
     now: u64,
     peak: u64,
 }
 
-impl Level {
+impl ConcurrencyLevel {
     fn step(&mut self, begins: bool) {
         self.now = if begins { self.now + 1 } else { self.now.saturating_sub(1) };
         self.peak = self.peak.max(self.now);
@@ -102,8 +102,8 @@ impl Level {
 mod tests {
     use super::*;
 
-    fn interval(start_ns: u64, end_ns: u64, row: u32) -> Interval {
-        Interval { start_ns, end_ns, row: Some(row), service: 0 }
+    fn interval(start_ns: u64, end_ns: u64, row: u32) -> ExchangeInterval {
+        ExchangeInterval { start_ns, end_ns, row: Some(row), service: 0 }
     }
 
     #[test]

@@ -8,13 +8,13 @@ const GONE_NS: u64 = 10 * 1_000_000_000;
 
 /// Newest samples.
 #[derive(Debug, Default)]
-pub struct Host {
+pub struct LatestSamples {
     system: Option<Arc<System>>,
     /// By pid, with the time of the tick before they came.
     processes: BTreeMap<u32, (WallTime, Arc<Process>)>,
 }
 
-impl Host {
+impl LatestSamples {
     /// A sample of the host.
     pub fn add_system(&mut self, system: &System) {
         self.system = Some(Arc::new(system.clone()));

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::limits;
 use crate::record::{Alert, AlertState, Notified, WallTime};
 
-use super::machine::{Change, Key, Machine, Open, Refused};
+use super::judgement;
+use super::machine::{AlertKey, Change, Machine, OpenAlert, Refused};
 use super::silence::{NewSilence, Silence};
-use super::verdict;
 
 impl Machine {
     /// Takes up what an earlier run left: its alert records, in any order. Nothing of it is told again.
@@ -33,7 +33,7 @@ impl Machine {
                 self.keep(alert);
             } else {
                 let told = matches!(alert.state, AlertState::Firing | AlertState::Acknowledged) || !alert.notified.is_empty();
-                self.open.insert(key, Open { judged_at: alert.time, alert, bad_since: None, well_since: None, told });
+                self.open.insert(key, OpenAlert { judged_at: alert.time, alert, bad_since: None, well_since: None, told });
             }
         }
     }
@@ -87,7 +87,7 @@ impl Machine {
         }
         let NewSilence { rule, scope, duration, by, note } = new;
         let number = self.silences.len();
-        let silence_id = verdict::id(&["silence", &number.to_string()], now);
+        let silence_id = judgement::id(&["silence", &number.to_string()], now);
         let silence =
             Silence { silence_id, time: now, until: WallTime(now.0.saturating_add(nanoseconds(duration))), rule, scope, by, note };
         self.silences.push(silence.clone());
@@ -100,7 +100,7 @@ impl Machine {
         Ok(self.silences.remove(index))
     }
 
-    fn key_of(&self, id: &str) -> Result<Key, Refused> {
+    fn key_of(&self, id: &str) -> Result<AlertKey, Refused> {
         match self.open.iter().find(|(_, open)| *open.alert.alert_id == *id) {
             Some((key, _)) => Ok(key.clone()),
             None if self.over.iter().any(|alert| *alert.alert_id == *id) => Err(Refused::State(AlertState::Resolved)),

@@ -14,14 +14,14 @@ use crate::limits;
 use crate::record::{Alert, AlertState, WallTime};
 
 use super::channel::{Channel, Escalation};
-use super::metric::Reading;
+use super::judgement::{Judgement, ended, judgement, new_alert, sentence};
+use super::metric::MetricReading;
 use super::rule::{HOLD, Rule};
 use super::silence::Silence;
-use super::verdict::{Verdict, ended, new_alert, sentence, verdict};
 
 /// What the machine is made from.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct AlertSettings {
     /// All rules, those that always stand too; names are unique.
     pub rules: Vec<Rule>,
     /// All channels.
@@ -54,11 +54,11 @@ pub enum Refused {
 }
 
 /// Rule and scope.
-pub(super) type Key = (Arc<str>, Arc<str>);
+pub(super) type AlertKey = (Arc<str>, Arc<str>);
 
 /// An open alert.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenAlert {
     pub(super) alert: Alert,
     /// Holds without a break since.
     pub(super) bad_since: Option<WallTime>,
@@ -76,18 +76,18 @@ pub struct Machine {
     pub(super) rules: Arc<[Rule]>,
     pub(super) default_channels: Vec<Arc<str>>,
     pub(super) escalation: Vec<Escalation>,
-    pub(super) open: BTreeMap<Key, Open>,
+    pub(super) open: BTreeMap<AlertKey, OpenAlert>,
     /// Newest first.
     pub(super) over: VecDeque<Alert>,
     /// Resolved by a person while the condition held: quiet until it no longer holds.
-    pub(super) quiet: BTreeSet<Key>,
+    pub(super) quiet: BTreeSet<AlertKey>,
     pub(super) silences: Vec<Silence>,
     pub(super) counters: Arc<Counters>,
 }
 
 impl Machine {
     /// A machine that knows no alert yet.
-    pub fn new(settings: &Settings, counters: Arc<Counters>) -> Self {
+    pub fn new(settings: &AlertSettings, counters: Arc<Counters>) -> Self {
         let default_channels = settings.channels.iter().filter(|channel| channel.default).map(|channel| channel.name.clone()).collect();
         Self {
             rules: settings.rules.clone().into(),
@@ -108,7 +108,7 @@ impl Machine {
         let rules = self.rules.clone();
         for rule in &*rules {
             for reading in rule.metric.read(snapshot, rule.window, &rule.filter) {
-                self.step(now, rule, &reading, verdict(rule, &reading, snapshot), &mut changes);
+                self.step(now, rule, &reading, judgement(rule, &reading, snapshot), &mut changes);
             }
         }
         self.step_unread(now, snapshot, &mut changes);
@@ -117,31 +117,31 @@ impl Machine {
         changes
     }
 
-    fn step(&mut self, now: WallTime, rule: &Rule, reading: &Reading, verdict: Verdict, changes: &mut Vec<Change>) {
+    fn step(&mut self, now: WallTime, rule: &Rule, reading: &MetricReading, judgement: Judgement, changes: &mut Vec<Change>) {
         let key = (rule.name.clone(), reading.scope.clone());
         if !self.open.contains_key(&key) {
-            match verdict {
-                Verdict::Bad if self.quiet.contains(&key) => return,
-                Verdict::Bad if self.open.len() >= limits::ALERTS_OPEN => return self.counters.alerts_refused.inc(),
-                Verdict::Bad => {
+            match judgement {
+                Judgement::Bad if self.quiet.contains(&key) => return,
+                Judgement::Bad if self.open.len() >= limits::ALERTS_OPEN => return self.counters.alerts_refused.inc(),
+                Judgement::Bad => {
                     let alert = new_alert(now, rule, reading);
                     if rule.hold > Duration::ZERO {
                         changes.push(Change { alert: alert.clone(), tell: Vec::new() });
                     }
-                    self.open.insert(key.clone(), Open { alert, bad_since: Some(now), well_since: None, judged_at: now, told: false });
+                    self.open.insert(key.clone(), OpenAlert { alert, bad_since: Some(now), well_since: None, judged_at: now, told: false });
                 }
-                Verdict::Well => {
+                Judgement::Well => {
                     self.quiet.remove(&key);
                     return;
                 }
-                Verdict::Unknown => return,
+                Judgement::Unknown => return,
             }
         }
         let Some(open) = self.open.get_mut(&key) else { return };
         open.judged_at = now;
-        match verdict {
-            Verdict::Unknown => {}
-            Verdict::Bad => {
+        match judgement {
+            Judgement::Unknown => {}
+            Judgement::Bad => {
                 open.well_since = None;
                 open.alert.value = reading.value;
                 open.alert.message = sentence(rule, reading);
@@ -150,41 +150,41 @@ impl Machine {
                     self.fire(&key, now, changes);
                 }
             }
-            Verdict::Well => self.is_well(&key, Some((rule, reading)), now, changes),
+            Judgement::Well => self.is_well(&key, Some((rule, reading)), now, changes),
         }
     }
 
     /// Alerts whose row or sample is gone, or whose rule is.
     fn step_unread(&mut self, now: WallTime, snapshot: &Snapshot, changes: &mut Vec<Change>) {
-        let unread: Vec<Key> = self.open.iter().filter(|(_, open)| open.judged_at != now).map(|(key, _)| key.clone()).collect();
+        let unread: Vec<AlertKey> = self.open.iter().filter(|(_, open)| open.judged_at != now).map(|(key, _)| key.clone()).collect();
         let rules = self.rules.clone();
         for key in unread {
             match rules.iter().find(|rule| rule.name == key.0) {
                 Some(rule) => {
-                    let reading = Reading { scope: key.1.clone(), origin: None, value: None, samples: 0 };
-                    self.step(now, rule, &reading, verdict(rule, &reading, snapshot), changes);
+                    let reading = MetricReading { scope: key.1.clone(), origin: None, value: None, samples: 0 };
+                    self.step(now, rule, &reading, judgement(rule, &reading, snapshot), changes);
                 }
                 None => self.end(&key, None, now, changes),
             }
         }
     }
 
-    fn is_well(&mut self, key: &Key, read: Option<(&Rule, &Reading)>, now: WallTime, changes: &mut Vec<Change>) {
+    fn is_well(&mut self, key: &AlertKey, read: Option<(&Rule, &MetricReading)>, now: WallTime, changes: &mut Vec<Change>) {
         let Some(open) = self.open.get_mut(key) else { return };
         open.bad_since = None;
         let well_since = *open.well_since.get_or_insert(now);
-        let patience = match (read, open.alert.state) {
+        let retry = match (read, open.alert.state) {
             (Some((rule, _)), AlertState::Pending) => rule.hold.max(HOLD),
             (Some((rule, _)), _) => rule.keep_firing,
             (None, _) => Duration::ZERO,
         };
-        if passed(well_since, now) >= patience {
+        if passed(well_since, now) >= retry {
             self.end(key, read, now, changes);
         }
     }
 
     /// It fires, or would.
-    fn fire(&mut self, key: &Key, now: WallTime, changes: &mut Vec<Change>) {
+    fn fire(&mut self, key: &AlertKey, now: WallTime, changes: &mut Vec<Change>) {
         let channels = self.channels_of(&key.0);
         let Some(open) = self.open.get_mut(key) else { return };
         let silenced = self.silences.iter().any(|silence| silence.covers(&open.alert));
@@ -199,7 +199,7 @@ impl Machine {
         changes.push(Change { alert: open.alert.clone(), tell });
     }
 
-    fn end(&mut self, key: &Key, read: Option<(&Rule, &Reading)>, now: WallTime, changes: &mut Vec<Change>) {
+    fn end(&mut self, key: &AlertKey, read: Option<(&Rule, &MetricReading)>, now: WallTime, changes: &mut Vec<Change>) {
         let Some(open) = self.open.remove(key) else { return };
         let tell = if open.told { self.all_told(&open.alert) } else { Vec::new() };
         let mut alert = open.alert;
@@ -219,8 +219,8 @@ impl Machine {
     }
 
     fn heed_silences(&mut self, now: WallTime, changes: &mut Vec<Change>) {
-        let covered = |open: &Open| self.silences.iter().any(|silence| silence.covers(&open.alert));
-        let turned: Vec<Key> = self
+        let covered = |open: &OpenAlert| self.silences.iter().any(|silence| silence.covers(&open.alert));
+        let turned: Vec<AlertKey> = self
             .open
             .iter()
             .filter(|(_, open)| match open.alert.state {

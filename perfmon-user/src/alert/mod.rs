@@ -4,21 +4,21 @@
 //! them. Nothing here waits for a channel while it judges.
 mod channel;
 mod decide;
-mod desk;
+mod judgement;
 mod machine;
 mod metric;
 mod notify;
 mod rule;
+mod service;
 mod silence;
 #[cfg(test)]
 mod tests;
-mod verdict;
 mod webhook;
 
 pub use channel::{Channel, ChannelKind, Escalation};
-pub use desk::Desk;
-pub use machine::{Change, Machine, Refused, Settings};
-pub use metric::{Metric, Source};
-pub use notify::Patience;
-pub use rule::{Condition, HOLD, KEEP_FIRING, Rule, STANDING, Thresholds, Where};
+pub use machine::{AlertSettings, Change, Machine, Refused};
+pub use metric::{AlertMetric, MetricSource};
+pub use notify::RetryPolicy;
+pub use rule::{Condition, HOLD, KEEP_FIRING, Rule, RuleFilter, STANDING, Thresholds};
+pub use service::AlertService;
 pub use silence::{NewSilence, Silence};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::aggregate::snapshot::Window;
 use crate::record::Severity;
 
-use super::metric::Metric;
+use super::metric::AlertMetric;
 
 /// When a value is bad.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +35,7 @@ impl Condition {
 
 /// What a rule is narrowed to; every field that is given must be equal. Each row that matches is judged by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Where {
+pub struct RuleFilter {
     /// Service name.
     pub service: Option<String>,
     /// HTTP method.
@@ -52,9 +52,9 @@ pub struct Rule {
     /// Its name.
     pub name: Arc<str>,
     /// What is judged.
-    pub metric: Metric,
+    pub metric: AlertMetric,
     /// What it is narrowed to.
-    pub filter: Where,
+    pub filter: RuleFilter,
     /// When a value is bad.
     pub condition: Condition,
     /// Window of metrics of requests.
@@ -118,11 +118,11 @@ impl Thresholds {
             ("disk_usage", self.disk_usage, Warning, "resource", HOLD_RESOURCE),
         ];
         let rule = |(name, (metric, limit, severity, kind, hold)): (&'static str, (&str, f64, Severity, &'static str, Duration))| {
-            let metric = Metric::named(metric).ok()?;
+            let metric = AlertMetric::named(metric).ok()?;
             Some(Rule {
                 name: name.into(),
                 metric,
-                filter: Where::default(),
+                filter: RuleFilter::default(),
                 condition: Condition::Above(limit),
                 window: Window::FiveMinutes,
                 hold,

@@ -221,8 +221,8 @@ impl Worker {
             match wish {
                 Wish::Describe(newcomer) => self.describe(&newcomer, now_ns),
                 Wish::Capture(key, capture) => match self.probes.set_mode(key.sock, key.inode, mode(capture)) {
-                    Ok(true) => self.counters.capture_slots_taken.inc(),
-                    Ok(false) => {}
+                    Ok(true) => {}
+                    Ok(false) => self.counters.capture_policies_refused.inc(),
                     Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
                 },
                 Wish::CaptureTls(object, capture) => match self.probes.set_tls_mode(object.pid, object.ssl, mode(capture)) {

@@ -10,7 +10,7 @@ use crate::probe::{self, Facts, Probes, TlsSight};
 use crate::target::{Describer, Processes, Selector};
 
 use super::run::{service_rules, start_options, targets};
-use super::{EXIT_IMPOSSIBLE, Failure, logging, print};
+use super::{CommandFailure, EXIT_IMPOSSIBLE, logging, print};
 
 /// Everything that was found out.
 #[derive(Serialize)]
@@ -38,6 +38,7 @@ struct Probe {
     name: &'static str,
     state: &'static str,
     reason: Option<String>,
+    missed: Option<&'static str>,
     verified_instructions: Option<u32>,
 }
 
@@ -53,7 +54,7 @@ struct TargetProcess {
 }
 
 /// Finds out and tells.
-pub fn check(config: &Config, json: bool) -> Result<u8, Failure> {
+pub fn check(config: &Config, json: bool) -> Result<u8, CommandFailure> {
     logging::begin(config.log, false);
     let mut selector = Selector::new(targets(config, None), config.targets.follow, config.targets.wait);
     let pids = selector.check();
@@ -62,7 +63,7 @@ pub fn check(config: &Config, json: bool) -> Result<u8, Failure> {
         (Ok(pids), Ok(describer)) => (pids, describer),
         (pids, describer) => {
             let wrong = pids.err().unwrap_or_default().into_iter().chain(describer.err().unwrap_or_default());
-            return Err(Failure::Usage(wrong.map(|problem| problem.to_string()).collect()));
+            return Err(CommandFailure::Usage(wrong.map(|problem| problem.to_string()).collect()));
         }
     };
     let (mut findings, probes) = host(config, &selector);
@@ -102,6 +103,7 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
                     name: report.name,
                     state: report.state.name(),
                     reason: report.reason.clone(),
+                    missed: probe::missed(report, probes.reports()),
                     verified_instructions: instructions.iter().find(|(name, _)| *name == report.name).map(|(_, count)| *count),
                 })
                 .collect();
@@ -147,6 +149,9 @@ fn tell(findings: &Findings, text: &mut String) -> std::fmt::Result {
     }
     for probe in &findings.probes {
         writeln!(text, "  {:<18} {:<9} {}", probe.name, probe.state, probe.reason.as_deref().unwrap_or(""))?;
+        if let Some(missed) = probe.missed {
+            writeln!(text, "  {:<28} missed: {missed}", "")?;
+        }
     }
     if !findings.targets.is_empty() {
         writeln!(text, "Processes")?;

@@ -7,19 +7,19 @@ use tokio::task::JoinHandle;
 
 use crate::aggregate::snapshot::Snapshot;
 use crate::config::Display;
-use crate::ui::{self, Local, Messages};
+use crate::ui::{self, LocalSource, Messages};
 
 /// Width of plain tables where there is no terminal.
 const PLAIN_WIDTH: u16 = 160;
 
 /// A running display.
-pub struct Showing {
+pub struct RunningDisplay {
     /// True: a key asked for the end, or the run has ended.
     asked: watch::Sender<bool>,
     task: Option<JoinHandle<std::io::Result<()>>>,
 }
 
-impl Showing {
+impl RunningDisplay {
     /// Starts what is to be shown.
     pub fn start(display: Display, snapshots: watch::Receiver<Arc<Snapshot>>, messages: &Messages) -> Self {
         let (asked, asking) = watch::channel(false);
@@ -28,7 +28,7 @@ impl Showing {
             Display::Lines => Some(tokio::spawn(ui::lines(snapshots, asking, PLAIN_WIDTH))),
             Display::Screen => {
                 let (asked, messages) = (asked.clone(), messages.clone());
-                Some(tokio::task::spawn_blocking(move || ui::screen(Local::new(snapshots), &asked, &messages, colours())))
+                Some(tokio::task::spawn_blocking(move || ui::screen(LocalSource::new(snapshots), &asked, &messages, colours())))
             }
         };
         Self { asked, task }

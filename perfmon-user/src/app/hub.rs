@@ -12,7 +12,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::export::{jsonl, otlp};
 use crate::http::HttpState;
-use crate::record::{Gauges, Record};
+use crate::record::{Gauges, Record, RecordBatch};
 use crate::store::Store;
 
 /// What producers send: capture, the host sampler.
@@ -24,13 +24,10 @@ pub struct Batch {
     pub gauges: Option<Gauges>,
 }
 
-/// Records as consumers get them: shared, in the order in which they ended.
-pub type Published = Arc<Vec<Record>>;
-
 /// Somebody who wants the records.
 pub trait Consumer: Send {
     /// Takes records without waiting; has a bounded queue of its own and counts what it refuses.
-    fn take(&mut self, records: &Published);
+    fn take(&mut self, records: &RecordBatch);
     /// Takes what is under way, once a second, without waiting.
     fn gauges(&mut self, _: &Gauges) {}
     /// There are no more; what is queued is finished. May take a while.
@@ -38,13 +35,13 @@ pub trait Consumer: Send {
 }
 
 impl Consumer for Arc<HttpState> {
-    fn take(&mut self, records: &Published) {
+    fn take(&mut self, records: &RecordBatch) {
         self.push(records);
     }
 }
 
 impl Consumer for Store {
-    fn take(&mut self, records: &Published) {
+    fn take(&mut self, records: &RecordBatch) {
         self.offer(records);
     }
 
@@ -57,8 +54,8 @@ impl Consumer for Store {
     }
 }
 
-impl Consumer for jsonl::Writer {
-    fn take(&mut self, records: &Published) {
+impl Consumer for jsonl::JsonlWriter {
+    fn take(&mut self, records: &RecordBatch) {
         self.offer(records);
     }
 
@@ -68,7 +65,7 @@ impl Consumer for jsonl::Writer {
 }
 
 impl Consumer for otlp::Exporter {
-    fn take(&mut self, records: &Published) {
+    fn take(&mut self, records: &RecordBatch) {
         self.offer(records);
     }
 

@@ -13,15 +13,15 @@ use crate::record::{Record, WallTime};
 use crate::source::recording::{Frame, Reader};
 
 use super::run::{aggregate_options, destination};
-use super::{Failure, display, logging};
+use super::{CommandFailure, display, logging};
 
 /// Replays a file; the records go where `--jsonl` says, a summary to standard output otherwise.
-pub fn replay(config: &Config, file: &Path) -> Result<u8, Failure> {
+pub fn replay(config: &Config, file: &Path) -> Result<u8, CommandFailure> {
     logging::begin(config.log, false);
     let counters = Arc::new(Counters::default());
     let mut reader = Reader::open(file).with_context(|| file.display().to_string())?;
     let writer = match &config.jsonl {
-        Some(to) => Some(jsonl::Writer::start(&destination(to), counters.clone()).context("--jsonl")?),
+        Some(to) => Some(jsonl::JsonlWriter::start(&destination(to), counters.clone()).context("--jsonl")?),
         None => None,
     };
     let mut replay =
@@ -45,7 +45,7 @@ struct Replay {
     /// Begins with the recording's first time.
     aggregate: Option<Aggregate>,
     out: Out,
-    writer: Option<jsonl::Writer>,
+    writer: Option<jsonl::JsonlWriter>,
     wall_at_boot_ns: u64,
     now_ns: u64,
 }

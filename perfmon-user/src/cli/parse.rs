@@ -6,35 +6,35 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::args::Args;
-use crate::config::Problem;
+use crate::config::ConfigProblem;
 
 /// What came out.
-pub(super) enum Parsed {
+pub(super) enum ParsedArgs {
     /// Parsed, apart from these problems.
-    Args(Box<Args>, Vec<Problem>),
+    Args(Box<Args>, Vec<ConfigProblem>),
     /// Help or version was asked for, or nothing at all was given.
     Asked(Box<clap::Error>),
     /// Not understood.
-    Wrong(Vec<Problem>),
+    Wrong(Vec<ConfigProblem>),
 }
 
-pub(super) fn parse(mut argv: Vec<OsString>) -> Parsed {
+pub(super) fn parse(mut argv: Vec<OsString>) -> ParsedArgs {
     let mut problems = Vec::new();
     loop {
         let error = match Args::try_parse_from(&argv) {
-            Ok(args) => return Parsed::Args(Box::new(args), problems),
+            Ok(args) => return ParsedArgs::Args(Box::new(args), problems),
             Err(error) => error,
         };
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
                 if problems.is_empty() =>
             {
-                return Parsed::Asked(Box::new(error));
+                return ParsedArgs::Asked(Box::new(error));
             }
-            _ => problems.push(Problem::new("command line", sentence(&error))),
+            _ => problems.push(ConfigProblem::new("command line", sentence(&error))),
         }
         if error.kind() != ErrorKind::UnknownArgument || !remove(&mut argv, &error) {
-            return Parsed::Wrong(problems);
+            return ParsedArgs::Wrong(problems);
         }
     }
 }

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::args::ReportArgs;
-use crate::config::Problem;
+use crate::config::ConfigProblem;
 
 /// The time that a report tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +33,9 @@ pub enum ReportFormat {
 const DAY_S: u64 = 86_400;
 
 /// Checks it; every problem is told.
-pub(super) fn read(args: &ReportArgs, zone: &TimeZone, problems: &mut Vec<Problem>) -> Option<(Period, ReportFormat)> {
+pub(super) fn read(args: &ReportArgs, zone: &TimeZone, problems: &mut Vec<ConfigProblem>) -> Option<(Period, ReportFormat)> {
     let before = problems.len();
-    let mut fault = |name: &str, message: String| problems.push(Problem::new(name, message));
+    let mut fault = |name: &str, message: String| problems.push(ConfigProblem::new(name, message));
     let mut time = |name: &str, text: Option<&String>| text.and_then(|text| moment(text, zone).map_err(|why| fault(name, why)).ok());
     let (from, to) = (time("--from", args.from.as_ref()), time("--to", args.to.as_ref()));
     let period = match (args.period.as_deref(), from) {

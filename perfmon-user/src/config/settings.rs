@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::alerts::{self, Alerts};
 use super::export::{Export, Secret};
-use super::{Origin, Problem};
+use super::{ConfigProblem, SettingOrigin};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,7 @@ pub struct Config {
     /// Least severe message that is logged.
     pub log: LogLevel,
     /// What is captured, and how much of it.
-    pub capture: Capture,
+    pub capture: CaptureSettings,
     /// Host and processes are sampled.
     pub resources: bool,
     /// Which processes are watched.
@@ -38,9 +38,9 @@ pub struct Config {
     /// Where telemetry goes.
     pub export: Export,
     /// The user's own endpoint templates.
-    pub endpoints: Vec<EndpointRule>,
+    pub endpoints: Vec<EndpointRuleEntry>,
     /// The user's own service names.
-    pub services: Vec<ServiceRule>,
+    pub services: Vec<ServiceRuleEntry>,
     /// Alerts are judged.
     pub alerting: bool,
     /// When alerts fire, and who is told.
@@ -58,7 +58,7 @@ impl Default for Config {
             ui: Ui::Auto,
             duration: None,
             log: LogLevel::Info,
-            capture: Capture::default(),
+            capture: CaptureSettings::default(),
             resources: true,
             alerting: true,
             targets: Targets::default(),
@@ -154,7 +154,7 @@ pub enum LogLevel {
 
 /// How operations on sockets are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
+pub enum TierSetting {
     /// The cheapest that this kernel allows.
     Auto,
     /// The kernel's tracepoints for socket operations.
@@ -165,9 +165,9 @@ pub enum Tier {
 
 /// What is captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capture {
+pub struct CaptureSettings {
     /// How operations on sockets are seen.
-    pub tier: Tier,
+    pub tier: TierSetting,
     /// Size of the ring between kernel and perfmon, in MiB, a power of two.
     pub ring_mib: u32,
     /// Bytes of a request that are captured.
@@ -182,10 +182,10 @@ pub struct Capture {
     pub models: bool,
 }
 
-impl Default for Capture {
+impl Default for CaptureSettings {
     fn default() -> Self {
         Self {
-            tier: Tier::Auto,
+            tier: TierSetting::Auto,
             ring_mib: 8,
             request_budget: 65_536,
             response_budget: 131_072,
@@ -274,7 +274,7 @@ pub struct Http {
 
 /// A template for paths; the user's rules win over what perfmon finds itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EndpointRule {
+pub struct EndpointRuleEntry {
     /// Only for this service; all when absent.
     pub service: Option<String>,
     /// Only for this method; all when absent.
@@ -285,7 +285,7 @@ pub struct EndpointRule {
 
 /// A service name for processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServiceRule {
+pub struct ServiceRuleEntry {
     /// The name.
     pub name: String,
     /// Glob on the executable or script.
@@ -295,7 +295,7 @@ pub struct ServiceRule {
 }
 
 /// What must not stand together.
-pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, Origin>) -> Vec<Problem> {
+pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, SettingOrigin>) -> Vec<ConfigProblem> {
     let place = |path: &str| origins.get(path).map_or(path.to_string(), |origin| format!("{path} ({origin})"));
     let mut problems = Vec::new();
     if !config.listen.ip().is_loopback() && config.http.token.is_none() {
@@ -303,18 +303,19 @@ pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, O
             "{} can be reached from other machines, so a token is needed: set http.token (PERFMON_HTTP__TOKEN), or listen on 127.0.0.1",
             config.listen
         );
-        problems.push(Problem::new(place("listen"), message));
+        problems.push(ConfigProblem::new(place("listen"), message));
     }
     if config.ui == Ui::Table && config.jsonl == Some(Jsonl::Stdout) {
-        problems.push(Problem::new(place("jsonl"), "records and the table would share standard output; name a file, or use --ui none"));
+        problems
+            .push(ConfigProblem::new(place("jsonl"), "records and the table would share standard output; name a file, or use --ui none"));
     }
     if let Err(faults) = config.export.targets() {
-        problems.extend(faults.into_iter().map(|(path, message)| Problem::new(place(path), message)));
+        problems.extend(faults.into_iter().map(|(path, message)| ConfigProblem::new(place(path), message)));
     }
     for (index, rule) in config.services.iter().enumerate() {
         if rule.exe.is_some() == rule.port.is_some() {
             let message = format!("entry {} ({}) needs exactly one of exe and port", index + 1, rule.name);
-            problems.push(Problem::new(place("services"), message));
+            problems.push(ConfigProblem::new(place("services"), message));
         }
     }
     problems.extend(alerts::contradictions(&config.alerts, place));

@@ -7,6 +7,9 @@ use perfmon_common::event::*;
 
 use crate::stream::{Direction, Role, Stamp};
 
+#[cfg(test)]
+mod tests;
+
 /// A connection: the address of its `struct sock`, told apart from earlier tenants of the address by the socket file's inode number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SocketKey {
@@ -153,6 +156,10 @@ pub struct Exec<'a> {
     pub comm: &'a [u8],
     /// Arguments, each ended by NUL, maybe cut.
     pub argv: &'a [u8],
+    /// When the process was created.
+    pub start_ns: Option<u64>,
+    /// Variables that name a service: `NAME=value`, each ended by NUL.
+    pub env: &'a [u8],
 }
 
 /// A process ended.
@@ -357,7 +364,10 @@ fn exec(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     let argv = tail::<ExecHeader>(bytes, h.argv_len)?;
     let comm_field = bytes.get(size_of::<ExecHeader>() - 16..size_of::<ExecHeader>()).unwrap_or_default();
     let comm = comm_field.split(|b| *b == 0).next().unwrap_or_default();
-    Ok(Event::Exec(Exec { time_ns: h.time_ns, pid: h.tgid, parent: h.parent, uid: h.uid, cgroup: h.cgroup, comm, argv }))
+    let behind = bytes.get(size_of::<ExecHeader>() + argv.len()..).unwrap_or_default();
+    let (start, env) = behind.split_first_chunk().map_or((0, &[][..]), |(start, env)| (u64::from_ne_bytes(*start), env));
+    let start_ns = (start != 0).then_some(start);
+    Ok(Event::Exec(Exec { time_ns: h.time_ns, pid: h.tgid, parent: h.parent, uid: h.uid, cgroup: h.cgroup, comm, argv, start_ns, env }))
 }
 
 fn exit(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {

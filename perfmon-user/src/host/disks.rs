@@ -15,7 +15,7 @@ use crate::limits::FILE_SYSTEMS;
 use crate::record::Disk;
 
 use super::read::growth;
-use super::{Interval, rounded};
+use super::{SampleInterval, rounded};
 
 /// Samples between two looks at the mounts and their space.
 const SPACE_SAMPLES: u64 = 10;
@@ -50,7 +50,7 @@ struct Device {
 }
 
 impl DiskSampler {
-    pub(super) fn sample(&mut self, interval: Interval) -> Vec<Disk> {
+    pub(super) fn sample(&mut self, interval: SampleInterval) -> Vec<Disk> {
         let devices = read_devices();
         if self.count.is_multiple_of(SPACE_SAMPLES) {
             self.look_at_mounts(&devices);

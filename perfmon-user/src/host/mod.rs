@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 use crate::record::{Millis, Origin, Record, WallTime};
 
-use process::Known;
+use process::KnownProcess;
 use read::Buffer;
 use sockets::Sockets;
-use system::Host;
+use system::SystemSampler;
 
 /// Threads whose files are read in one sample.
 const THREADS_A_SAMPLE: u64 = 256;
@@ -43,9 +43,9 @@ pub struct Subject {
 /// Takes samples; keeps the readings that the next differences need.
 #[derive(Debug)]
 pub struct Sampler {
-    host: Host,
+    host: SystemSampler,
     sockets: Sockets,
-    processes: HashMap<u32, Known>,
+    processes: HashMap<u32, KnownProcess>,
     buffer: Buffer,
     previous: Option<WallTime>,
     /// Samples taken.
@@ -57,14 +57,14 @@ pub struct Sampler {
 
 /// The interval that a sample is about.
 #[derive(Clone, Copy, Debug)]
-struct Interval {
+struct SampleInterval {
     /// Its start.
     time: WallTime,
     /// Its length; `None` for the first, or when the wall clock was set back.
     length_ns: Option<u64>,
 }
 
-impl Interval {
+impl SampleInterval {
     fn length(self) -> Millis {
         Millis(self.length_ns.unwrap_or(0))
     }
@@ -77,7 +77,7 @@ impl Interval {
 /// What a process's sample needs to know of the whole sample.
 #[derive(Clone, Copy, Debug)]
 struct Round {
-    interval: Interval,
+    interval: SampleInterval,
     count: u64,
     uptime_s: Option<f64>,
     memory_total: u64,
@@ -97,7 +97,7 @@ impl Sampler {
     /// Nothing is known yet: the first sample has no differences.
     pub fn new() -> Self {
         Self {
-            host: Host::default(),
+            host: SystemSampler::default(),
             sockets: Sockets::default(),
             processes: HashMap::new(),
             buffer: Buffer::default(),
@@ -111,7 +111,7 @@ impl Sampler {
     /// The host and each process that still runs, since the call before.
     pub fn sample(&mut self, now: WallTime, subjects: &[Subject]) -> Vec<Record> {
         let previous = self.previous.replace(now).filter(|previous| *previous < now);
-        let interval = Interval { time: previous.unwrap_or(now), length_ns: previous.map(|previous| now.0 - previous.0) };
+        let interval = SampleInterval { time: previous.unwrap_or(now), length_ns: previous.map(|previous| now.0 - previous.0) };
         let system = self.host.sample(interval, &mut self.buffer);
         let round = Round {
             interval,

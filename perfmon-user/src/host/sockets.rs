@@ -20,7 +20,7 @@ pub(super) struct Sockets {
 
 /// What a process has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Count {
+pub(super) struct SocketCount {
     pub sockets: Option<u64>,
     pub connections: Option<u64>,
 }
@@ -38,14 +38,14 @@ impl Sockets {
     }
 
     /// Counts a process's sockets, and its connections when asked to.
-    pub(super) fn count(&mut self, pid: u32, connections: bool) -> Count {
-        let Some(inodes) = self.inodes(pid) else { return Count::default() };
+    pub(super) fn count(&mut self, pid: u32, connections: bool) -> SocketCount {
+        let Some(inodes) = self.inodes(pid) else { return SocketCount::default() };
         let connections = match connections {
             _ if inodes.is_empty() => Some(0),
             true => self.established(pid).map(|established| inodes.intersection(established).count() as u64),
             false => None,
         };
-        Count { sockets: Some(inodes.len() as u64), connections }
+        SocketCount { sockets: Some(inodes.len() as u64), connections }
     }
 
     /// Inode numbers of the sockets among the descriptors; a socket that was duplicated counts once.
@@ -113,6 +113,6 @@ mod tests {
         assert!(grown(with.sockets, before.sockets) <= 10 && grown(with.connections, before.connections) <= 10, "{before:?} {with:?}");
         drop((streams, accepted));
         assert_eq!(Sockets::default().count(own, false).connections, None);
-        assert_eq!(Sockets::default().count(u32::MAX, true), Count::default());
+        assert_eq!(Sockets::default().count(u32::MAX, true), SocketCount::default());
     }
 }

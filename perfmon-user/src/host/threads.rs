@@ -35,7 +35,7 @@ struct Schedule {
 
 /// What happened between two readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Between {
+pub(super) struct SampleDelta {
     pub wait_ns: Option<u64>,
     pub switches: Option<u64>,
     pub blocked_ticks: Option<u64>,
@@ -64,7 +64,7 @@ impl Threads {
     }
 
     /// Since an earlier reading; threads that are new count whole, those that ended do not count.
-    pub(super) fn since(&self, before: &Self) -> Between {
+    pub(super) fn since(&self, before: &Self) -> SampleDelta {
         let mut sum = Task::default();
         for (tid, task) in &self.tasks {
             let old = before.tasks.get(tid).copied().unwrap_or_default();
@@ -75,7 +75,7 @@ impl Threads {
         }
         // A kernel without scheduler statistics writes zeros for threads that have run.
         let counted = self.tasks.values().any(|task| task.schedule.switches > 0);
-        Between {
+        SampleDelta {
             wait_ns: counted.then_some(sum.schedule.wait_ns),
             switches: counted.then_some(sum.schedule.switches),
             blocked_ticks: self.delays.then_some(sum.blocked_ticks),
@@ -126,13 +126,13 @@ mod tests {
     fn sums_over_threads_that_come_and_go() {
         let before = reading(true, &[(1, 100, 10, 1), (2, 500, 50, 0)]);
         let after = reading(true, &[(1, 150, 12, 4), (3, 7, 3, 0)]);
-        assert_eq!(after.since(&before), Between { wait_ns: Some(57), switches: Some(5), blocked_ticks: Some(3) });
+        assert_eq!(after.since(&before), SampleDelta { wait_ns: Some(57), switches: Some(5), blocked_ticks: Some(3) });
     }
 
     #[test]
     fn what_the_kernel_does_not_count_is_not_zero() {
         let before = reading(false, &[(1, 0, 0, 0)]);
-        assert_eq!(reading(false, &[(1, 0, 0, 0)]).since(&before), Between::default());
+        assert_eq!(reading(false, &[(1, 0, 0, 0)]).since(&before), SampleDelta::default());
         assert_eq!(reading(false, &[(1, 0, 0, 5)]).since(&before).blocked_ticks, Some(5));
     }
 

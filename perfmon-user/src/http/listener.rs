@@ -21,20 +21,20 @@ use crate::limits;
 /// A connection on which no byte moved for so long is ended; the stream sends something every second.
 const IDLE: Duration = Duration::from_secs(30);
 
-pub(super) struct Bounded {
+pub(super) struct BoundedListener {
     listener: TcpListener,
     places: Arc<Semaphore>,
     counters: Arc<Counters>,
 }
 
-impl Bounded {
+impl BoundedListener {
     pub fn new(listener: TcpListener, counters: Arc<Counters>) -> Self {
         Self { listener, places: Arc::new(Semaphore::new(limits::HTTP_CONNECTIONS)), counters }
     }
 }
 
-impl Listener for Bounded {
-    type Io = Impatient<TcpStream>;
+impl Listener for BoundedListener {
+    type Io = IdleTimeout<TcpStream>;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
@@ -44,7 +44,7 @@ impl Listener for Bounded {
             tracing::debug!(%error, "The send buffer of a client stays as large as the kernel makes it.");
         }
         let counters = self.counters.clone();
-        (Impatient { io: stream, idle: Box::pin(sleep(IDLE)), limit: IDLE, unread: false, counters, _place: place }, address)
+        (IdleTimeout { io: stream, idle: Box::pin(sleep(IDLE)), limit: IDLE, unread: false, counters, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -53,7 +53,7 @@ impl Listener for Bounded {
 }
 
 /// A connection that fails when no byte moves for a time.
-pub(super) struct Impatient<T> {
+pub(super) struct IdleTimeout<T> {
     io: T,
     idle: Pin<Box<Sleep>>,
     limit: Duration,
@@ -64,7 +64,7 @@ pub(super) struct Impatient<T> {
     _place: Option<OwnedSemaphorePermit>,
 }
 
-impl<T> Impatient<T> {
+impl<T> IdleTimeout<T> {
     /// Passes a result on; progress starts the time anew, waiting may find it over.
     fn judge<R>(&mut self, context: &mut Context<'_>, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if result.is_ready() {
@@ -83,14 +83,14 @@ impl<T> Impatient<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Impatient<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for IdleTimeout<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.io).poll_read(context, buffer);
         self.judge(context, result)
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Impatient<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for IdleTimeout<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(context, bytes);
         self.unread = result.is_pending();
@@ -112,8 +112,8 @@ mod tests {
 
     use super::*;
 
-    fn impatient<T>(io: T, limit: Duration) -> Impatient<T> {
-        Impatient { io, idle: Box::pin(sleep(limit)), limit, unread: false, counters: Arc::default(), _place: None }
+    fn impatient<T>(io: T, limit: Duration) -> IdleTimeout<T> {
+        IdleTimeout { io, idle: Box::pin(sleep(limit)), limit, unread: false, counters: Arc::default(), _place: None }
     }
 
     #[tokio::test]

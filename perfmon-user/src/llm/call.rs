@@ -313,7 +313,7 @@ fn authority_of<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
 }
 
 fn raw_header<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a [u8]> {
-    headers.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|&(_, value)| value)
+    headers.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
 }
 
 fn header<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a str> {

@@ -96,6 +96,16 @@ impl Calls {
         self.had || !self.open.is_empty()
     }
 
+    /// Calls under way.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// No call is under way.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Bytes on the heap, about.
     pub fn heap_bytes(&self) -> usize {
         self.open.iter().map(Call::heap_bytes).sum()

@@ -37,6 +37,8 @@ pub struct Out {
     pub records: Vec<Record>,
     /// What the pipeline wants of its surroundings.
     pub wishes: Vec<Wish>,
+    /// Records of model calls that follow from the one under construction; empty outside it.
+    model_records: Vec<Record>,
 }
 
 /// What the pipeline wants of its surroundings; granting a wish is not required for being right, only for being complete.
@@ -139,6 +141,9 @@ impl Pipeline {
             Event::Fork(fork) => self.people.forked(fork),
             Event::Tls(call) => tls::call(call, tracker, context, out),
         }
+        if self.minds.has_new_callers() {
+            self.follow_new_callers();
+        }
     }
 
     /// Says who a process is; records made from now on carry it.
@@ -171,6 +176,17 @@ impl Pipeline {
     fn parts(&mut self) -> (&mut Tracker<Session>, Context<'_>) {
         let Self { tracker, binder, people, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
         (tracker, Context { people, names, minds, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
+    }
+
+    /// Requests that were under way before their process was known to call models may be what it calls them for.
+    fn follow_new_callers(&mut self) {
+        for pid in self.minds.take_new_callers() {
+            let mut inbound = Vec::new();
+            for connection in self.tracker.iter().filter(|connection| connection.pid == pid) {
+                connection.state.inbound(&mut inbound);
+            }
+            self.minds.under_way(pid, inbound);
+        }
     }
 
     fn left(&mut self, exit: &Exit) {

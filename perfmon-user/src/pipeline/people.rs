@@ -115,13 +115,13 @@ impl People {
         self.by_pid.retain(|_, person| person.left_ns.is_none_or(|left_ns| now_ns.saturating_sub(left_ns) < REMEMBER_NS));
     }
 
-    /// Counts an exchange of a process.
-    pub(super) fn count(&mut self, pid: u32, complete: bool, missing_bytes: u64) {
-        if let Some(person) = self.by_pid.get_mut(&pid) {
-            person.exchanges += 1;
-            person.incomplete += u64::from(!complete);
-            person.missing_bytes += missing_bytes;
-        }
+    /// Counts an exchange of a process; gives whose it is.
+    pub(super) fn exchange(&mut self, pid: u32, complete: bool, missing_bytes: u64) -> Arc<Origin> {
+        let Some(person) = self.by_pid.get_mut(&pid) else { return Arc::new(Origin::unknown(pid)) };
+        person.exchanges += 1;
+        person.incomplete += u64::from(!complete);
+        person.missing_bytes += missing_bytes;
+        person.origin.clone().unwrap_or_else(|| Arc::new(Origin::unknown(pid)))
     }
 
     /// A connection of a process speaks a protocol that is not read.

@@ -1,5 +1,8 @@
 //! What a connection speaks: its opening is kept until detection knows the protocol, then its parser's messages go to the builders of
 //! records and its demands to the capture. A parser that is done hands the connection over to the next one.
+use std::sync::Arc;
+
+use crate::agent::{self, Inbound};
 use crate::llm::Calls;
 use crate::proto::detect::{BUDGET, Detected, Opening, Protocol, Verdict, detect};
 use crate::proto::exchange::{Exchange, Part};
@@ -13,7 +16,7 @@ use crate::tls::EncryptedSide;
 use crate::track::{Connection, Step};
 
 use super::build::{self, Context};
-use super::minds::{Minds, Wire};
+use super::minds::Wire;
 use super::{Capture, Out, Wish, tls};
 
 /// Segments of a connection, seen from its middle on, that may look like nothing known before it is given up.
@@ -82,6 +85,12 @@ impl std::fmt::Debug for Phase {
 }
 
 impl Session {
+    /// A parser reads it, whatever it says.
+    #[cfg(test)]
+    pub(super) fn be_parsed_by(&mut self, parser: Box<dyn Parser>) {
+        self.phase = Phase::Parsed(parser);
+    }
+
     /// What came so far was ciphertext.
     pub(super) fn begin_anew(&mut self) {
         self.phase = Phase::default();
@@ -100,6 +109,21 @@ impl Session {
             Phase::Parsed(parser) => parser.serves() == Some(true),
             _ => false,
         }
+    }
+
+    /// Requests under way that the process serves, as agents know them.
+    pub(super) fn inbound(&self, into: &mut Vec<Inbound>) {
+        self.pending(&mut |pending| {
+            if pending.server {
+                into.push(Inbound {
+                    key: (self.id, pending.exchange),
+                    thread: pending.thread,
+                    start_ns: pending.start_ns,
+                    read_ns: pending.read_ns,
+                    kind: agent::kind(pending.method, pending.path),
+                });
+            }
+        });
     }
 
     /// Exchanges under way.
@@ -135,28 +159,42 @@ pub(super) fn read(connection: &mut Connection<Session>, segment: Segment<'_>, c
 
 /// Lets the parser read a segment.
 fn parse(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Capture {
-    let id = number(connection, context);
-    let Connection { state: Session { phase, calls, cipher, .. }, pid, .. } = connection;
-    let Phase::Parsed(parser) = phase else { return Capture::Off };
-    let wire = Wire { pid: *pid, tls: cipher.is_some(), id };
-    let mut sink = RecordSink { minds: context.minds, calls, wire, exchanges: Vec::new(), sessions: Vec::new() };
-    let demand = parser.push(segment, &mut sink);
-    let RecordSink { exchanges, sessions, .. } = sink;
-    let needs_all = calls.need_all();
-    count(parser.take_stats(), context);
-    if demand == Demand::Count && !connection.state.is_busy() && exchanges.is_empty() && sessions.is_empty() {
-        connection.state.phase = Phase::Opaque;
-        context.counters.connections_unparsed.inc();
-        return Capture::Off;
-    }
-    publish(connection, exchanges, sessions, context, out);
+    let told = with_parser(connection, context, out, |parser, sink| parser.push(segment, sink));
+    let Some((demand, records)) = told else { return Capture::Off };
     match demand {
         Demand::HandOver => hand_over(connection, depth, context, out),
-        _ if needs_all => Capture::Full,
+        Demand::Count if records == 0 && !connection.state.is_busy() => {
+            connection.state.phase = Phase::Opaque;
+            context.counters.connections_unparsed.inc();
+            Capture::Off
+        }
+        _ if connection.state.calls.need_all() => Capture::Full,
         Demand::Full => Capture::Full,
         Demand::Head => Capture::Head,
         Demand::Count => Capture::Count,
     }
+}
+
+/// Runs `work` on the connection's parser, whose messages become records; gives its answer and the number of records. `None` without a
+/// parser.
+fn with_parser<R>(
+    connection: &mut Connection<Session>,
+    context: &mut Context<'_>,
+    out: &mut Out,
+    work: impl FnOnce(&mut dyn Parser, &mut dyn Sink) -> R,
+) -> Option<(R, usize)> {
+    if connection.state.id == 0 {
+        *context.connections += 1;
+        connection.state.id = *context.connections;
+    }
+    // The parser stands aside while its sink has the connection.
+    let Phase::Parsed(mut parser) = std::mem::replace(&mut connection.state.phase, Phase::Opaque) else { return None };
+    let mut sink = RecordSink { connection, context, out, records: 0 };
+    let answer = work(&mut *parser, &mut sink);
+    let records = sink.records;
+    count(parser.take_stats(), context);
+    connection.state.phase = Phase::Parsed(parser);
+    Some((answer, records))
 }
 
 /// Gives the connection to its next protocol, which first reads what the one before left.
@@ -308,43 +346,69 @@ fn unknown(connection: &mut Connection<Session>, context: &mut Context<'_>) -> C
 
 fn end(connection: &mut Connection<Session>, ending: Ending, time_ns: u64, context: &mut Context<'_>, out: &mut Out) {
     tls::ends(connection, ending, context, out);
-    let id = number(connection, context);
-    let Connection { state: Session { phase, calls, cipher, .. }, pid, .. } = connection;
-    let Phase::Parsed(parser) = phase else { return };
-    let wire = Wire { pid: *pid, tls: cipher.is_some(), id };
-    let mut sink = RecordSink { minds: context.minds, calls, wire, exchanges: Vec::new(), sessions: Vec::new() };
-    parser.end(ending, time_ns, &mut sink);
-    let RecordSink { exchanges, sessions, .. } = sink;
-    count(parser.take_stats(), context);
-    publish(connection, exchanges, sessions, context, out);
-}
-
-/// The connection's number.
-fn number(connection: &mut Connection<Session>, context: &mut Context<'_>) -> u64 {
-    if connection.state.id == 0 {
-        *context.connections += 1;
-        connection.state.id = *context.connections;
+    if matches!(connection.state.phase, Phase::Parsed(_)) {
+        with_parser(connection, context, out, |parser, sink| parser.end(ending, time_ns, sink));
     }
-    connection.state.id
 }
 
-/// Takes a parser's messages.
-struct RecordSink<'a> {
-    minds: &'a mut Minds,
-    calls: &'a mut Calls,
-    wire: Wire,
-    exchanges: Vec<Box<Exchange>>,
-    sessions: Vec<Box<FrameSession>>,
+/// Turns a parser's messages into records.
+struct RecordSink<'a, 'c> {
+    connection: &'a mut Connection<Session>,
+    context: &'a mut Context<'c>,
+    out: &'a mut Out,
+    /// How many were made.
+    records: usize,
 }
 
-impl Sink for RecordSink<'_> {
+impl Sink for RecordSink<'_, '_> {
     fn message(&mut self, message: Message<'_>) {
         match message {
-            Message::Exchange(Part::Done(exchange)) => self.exchanges.push(exchange),
-            Message::Exchange(part) => self.minds.part(self.calls, &part, &self.wire),
-            Message::Frame(FramePart::Done(session)) => self.sessions.push(session),
+            Message::Exchange(Part::Done(exchange)) => self.exchange(exchange),
+            Message::Exchange(part) => {
+                let wire = Wire { pid: self.connection.pid, id: self.connection.state.id };
+                self.context.minds.part(&mut self.connection.state.calls, &part, wire);
+            }
+            Message::Command(command) => {
+                let record = build::command(self.connection, command, self.context);
+                self.push(Record::Db(Box::new(record)));
+            }
+            Message::Question(question) => {
+                let record = build::question(self.connection, question, self.context);
+                self.push(Record::Dns(Box::new(record)));
+            }
+            Message::Frame(FramePart::Done(session)) => self.session(&session),
             Message::Frame(FramePart::Message(_)) => {}
         }
+    }
+
+    fn text(&mut self, text: &str) -> Arc<str> {
+        self.context.names.get(text)
+    }
+}
+
+impl RecordSink<'_, '_> {
+    fn exchange(&mut self, exchange: &Exchange) {
+        let Self { connection, context, out, records } = self;
+        if connection.role == Role::Unknown {
+            connection.role = if exchange.server { Role::Server } else { Role::Client };
+        }
+        let record = build::request(connection, exchange, context);
+        let wire = Wire { pid: connection.pid, id: connection.state.id };
+        let calls = &mut connection.state.calls;
+        context.minds.done(calls, exchange, &record, wire, context.wall_at_boot_ns, &mut out.model_records);
+        out.records.push(Record::Request(Box::new(record)));
+        out.records.append(&mut out.model_records);
+        *records += 1;
+    }
+
+    fn session(&mut self, session: &FrameSession) {
+        let record = build::session(self.connection, session, self.context);
+        self.push(Record::Request(Box::new(record)));
+    }
+
+    fn push(&mut self, record: Record) {
+        self.out.records.push(record);
+        self.records += 1;
     }
 }
 
@@ -356,34 +420,6 @@ fn count(stats: Stats, context: &Context<'_>) {
     context.counters.heads_too_long.add(stats.heads_too_long);
     context.counters.exchanges_evicted.add(stats.evicted);
     context.counters.orphan_responses.add(stats.orphans);
-}
-
-fn publish(
-    connection: &mut Connection<Session>,
-    exchanges: Vec<Box<Exchange>>,
-    sessions: Vec<Box<FrameSession>>,
-    context: &mut Context<'_>,
-    out: &mut Out,
-) {
-    if exchanges.is_empty() && sessions.is_empty() {
-        return;
-    }
-    let origin = context.people.origin(connection.pid);
-    for mut exchange in exchanges {
-        tls::encrypted_sizes(connection, &mut exchange);
-        if connection.role == Role::Unknown {
-            connection.role = if exchange.server { Role::Server } else { Role::Client };
-        }
-        let record = build::request(connection, &exchange, &origin, context);
-        let wire = Wire { pid: connection.pid, tls: connection.state.cipher.is_some(), id: connection.state.id };
-        let more = context.minds.done(&mut connection.state.calls, &exchange, &record, &wire, context.wall_at_boot_ns);
-        out.records.push(Record::Request(Box::new(record)));
-        out.records.extend(more);
-    }
-    for session in sessions {
-        let record = build::session(connection, &session, &origin, context);
-        out.records.push(Record::Request(Box::new(record)));
-    }
 }
 
 /// Tells the kernel once when a connection needs another capture mode than it has.

@@ -1,12 +1,14 @@
 //! The exchange family: a request with head and body, an answer with status, head and body (HTTP of any version). Parsers tell parts as
 //! the bytes pass and the whole exchange at its end; one builder makes `request` records of them, and `llm` looks for model calls in them.
+use std::sync::Arc;
+
 use crate::stream::{Content, Direction, Failure};
 
 /// Number of an exchange, unique on its connection, increasing with the order of requests.
 pub type ExchangeId = u64;
 
 /// A name and value of a head, as they stand on the wire (value trimmed, not necessarily UTF-8).
-pub type Header<'a> = (&'a str, &'a [u8]);
+pub type Header<'a> = httparse::Header<'a>;
 
 /// What a parser tells of exchanges while bytes pass. Per exchange: `Request`, `RequestBody`*, `Response`*, `ResponseBody`*, `Done`; parts
 /// of different exchanges may interleave, request and response of one exchange may overlap.
@@ -21,7 +23,7 @@ pub enum Part<'a> {
     /// A piece of an answer's body.
     ResponseBody(BodyPiece<'a>),
     /// The exchange ended, well or not.
-    Done(Box<Exchange>),
+    Done(&'a Exchange),
 }
 
 /// A request's head.
@@ -79,15 +81,15 @@ pub struct Exchange {
     /// `http/1.0`, `http/1.1`, …
     pub protocol: &'static str,
     /// Method, `None` when the request was not seen.
-    pub method: Option<String>,
+    pub method: Option<Arc<str>>,
     /// Target without query, cut at 2,048 bytes; absolute-form reduced to its path.
-    pub path: Option<String>,
+    pub path: Option<Arc<str>>,
     /// `Host`, else the authority of an absolute-form target.
-    pub host: Option<String>,
+    pub host: Option<Arc<str>>,
     /// `User-Agent`.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<Arc<str>>,
     /// `traceparent` (W3C Trace Context), unparsed.
-    pub traceparent: Option<String>,
+    pub traceparent: Option<Arc<str>>,
     /// Final status.
     pub status: Option<u16>,
     /// How it failed.

@@ -2,26 +2,36 @@
 //! they know nothing of where bytes come from (socket, TLS library, file). A parser never assumes that a message begins at the
 //! beginning of a capture, that one capture holds one message, or that requests and answers alternate.
 //!
-//! Protocols are equals: each tells messages of one family ([`exchange`], [`frame`]), is found by [`detect`] or named by the protocol
+//! Protocols are equals: each tells messages of one family ([`exchange`], [`command`], [`question`], [`frame`]), is found by [`detect`] or named by the protocol
 //! before it ([`HandOver`]), and says how much of the traffic it needs captured ([`Demand`]).
+pub mod command;
 pub mod detect;
 pub mod exchange;
 pub mod frame;
 pub mod http1;
 pub mod http2;
 pub mod kept;
+pub mod question;
 pub mod websocket;
 
+use std::sync::Arc;
+
 use crate::stream::{Ending, Segment};
+use command::Command;
 use exchange::Part;
 use frame::FramePart;
 use kept::Kept;
+use question::Question;
 
 /// What a parser tells, by family.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message<'a> {
     /// Of a request and its answer.
     Exchange(Part<'a>),
+    /// A command and its answer ended.
+    Command(&'a Command),
+    /// A question was answered, or given up.
+    Question(&'a Question),
     /// Of whole messages that either side sends at any time.
     Frame(FramePart),
 }
@@ -81,12 +91,22 @@ pub struct Pending<'a> {
     pub path: &'a str,
     /// First byte.
     pub start_ns: u64,
+    /// Server: when the process first read of it.
+    pub read_ns: u64,
+    /// Thread that read (server) or wrote (client) its first byte.
+    pub thread: u32,
+    /// Its number on the connection.
+    pub exchange: exchange::ExchangeId,
 }
 
 /// Takes messages from a parser.
 pub trait Sink {
     /// Takes one.
     fn message(&mut self, message: Message<'_>);
+    /// A text to keep: the shared copy of one that comes again and again (method, host, path), where the sink has it.
+    fn text(&mut self, text: &str) -> Arc<str> {
+        text.into()
+    }
 }
 
 impl<F: FnMut(Message<'_>)> Sink for F {

@@ -1,6 +1,7 @@
 //! The waist of the house: left of it the program knows bytes, right of it requests. Only these types cross, and the names of
 //! their fields are those of CONTRACT.md. A record is written once and not changed, except that `aggregate` sets a request's `endpoint`.
 mod agent;
+mod database;
 mod finding;
 mod gauges;
 mod host;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::stream::Failure;
 pub use agent::{Agent, Tool, Workflow};
+pub use database::{Db, Dns};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
 pub use gauges::{Gauges, InFlight, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
@@ -42,12 +44,19 @@ impl Origin {
     }
 }
 
+/// Records that finished together, shared by all consumers, in the order in which they ended.
+pub type RecordBatch = Arc<Vec<Record>>;
+
 /// Any record. Serialised with its `kind` first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Record {
     /// One HTTP exchange.
     Request(Box<Request>),
+    /// One database command.
+    Db(Box<Db>),
+    /// One question for a name.
+    Dns(Box<Dns>),
     /// One model call.
     Llm(Box<Llm>),
     /// One agent run.
@@ -71,6 +80,8 @@ impl Record {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Request(_) => "request",
+            Self::Db(_) => "db",
+            Self::Dns(_) => "dns",
             Self::Llm(_) => "llm",
             Self::Agent(_) => "agent",
             Self::Tool(_) => "tool",
@@ -86,6 +97,8 @@ impl Record {
     pub fn origin(&self) -> &Origin {
         match self {
             Self::Request(r) => &r.origin,
+            Self::Db(r) => &r.origin,
+            Self::Dns(r) => &r.origin,
             Self::Llm(r) => &r.origin,
             Self::Agent(r) => &r.origin,
             Self::Tool(r) => &r.origin,
@@ -101,6 +114,8 @@ impl Record {
     pub fn time(&self) -> WallTime {
         match self {
             Self::Request(r) => r.time,
+            Self::Db(r) => r.time,
+            Self::Dns(r) => r.time,
             Self::Llm(r) => r.time,
             Self::Agent(r) => r.time,
             Self::Tool(r) => r.time,

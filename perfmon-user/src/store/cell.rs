@@ -3,9 +3,9 @@
 //! Bytes: LEB128 integers; fields by their ids of `record::metric`, so that fields may come later and unknown ones do no harm; numbers in as
 //! few bytes as they need, since cells are nearly all of a store.
 use crate::aggregate::Histogram;
-use crate::aggregate::varint::{self, Reader};
+use crate::aggregate::varint::{self, VarintReader};
 use crate::record::Record;
-use crate::record::metric::{Field, Kind, Measure, Metric, Statistic, Unit};
+use crate::record::metric::{Field, Measure, Metric, RecordKind, Statistic, Unit};
 
 /// Set in the id of a field whose values are written by [`Values::write`]; earlier files have it not.
 const SHORT: u8 = 0x80;
@@ -73,7 +73,7 @@ impl Values {
         }
     }
 
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut VarintReader<'_>) -> Option<Self> {
         let first = reader.next()?;
         let (count, min) = (first >> 2, next_number(reader)?);
         let (max, sum) = if first & SAME == 0 { (next_number(reader)?, next_number(reader)?) } else { (min, min * count as f64) };
@@ -85,7 +85,7 @@ impl Values {
     }
 
     /// As they were written first: every number whole.
-    fn read_long(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read_long(reader: &mut VarintReader<'_>) -> Option<Self> {
         let count = reader.next()?;
         let [sum, min, max] = [number(reader)?, number(reader)?, number(reader)?];
         let mut shape = Histogram::default();
@@ -119,7 +119,7 @@ pub struct Cell {
 
 impl Cell {
     /// Counts a record.
-    pub fn add(&mut self, kind: Kind, record: &Record) {
+    pub fn add(&mut self, kind: RecordKind, record: &Record) {
         self.count += 1;
         self.errors += u64::from(failed(record));
         for field in Field::of(kind) {
@@ -194,7 +194,7 @@ impl Cell {
 
     /// The cell of these bytes; `None` when they are damaged.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = VarintReader::new(bytes);
         let mut cell = Self { count: reader.next()?, errors: reader.next()?, fields: Vec::new() };
         for _ in 0..reader.next()? {
             let id = reader.byte()?;
@@ -221,7 +221,7 @@ fn put_number(out: &mut Vec<u8>, number: f64) {
     }
 }
 
-fn next_number(reader: &mut Reader<'_>) -> Option<f64> {
+fn next_number(reader: &mut VarintReader<'_>) -> Option<f64> {
     let first = reader.next()?;
     match first & 3 {
         WHOLE => Some((first >> 2) as f64),
@@ -231,7 +231,7 @@ fn next_number(reader: &mut Reader<'_>) -> Option<f64> {
     }
 }
 
-fn number(reader: &mut Reader<'_>) -> Option<f64> {
+fn number(reader: &mut VarintReader<'_>) -> Option<f64> {
     let mut bytes = [0; 8];
     for byte in &mut bytes {
         *byte = reader.byte()?;
@@ -253,6 +253,8 @@ fn nanoseconds(milliseconds: f64) -> u64 {
 fn failed(record: &Record) -> bool {
     match record {
         Record::Request(request) => request.is_error(),
+        Record::Db(command) => command.error.is_some(),
+        Record::Dns(question) => &*question.rcode != "NOERROR",
         Record::Llm(call) => call.error_type.is_some(),
         Record::Agent(run) => run.status == "error",
         Record::Tool(run) => run.success == Some(false),

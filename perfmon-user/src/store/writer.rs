@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::pending::Pending;
+use super::pending::PendingWrites;
 use super::rollup::Rollup;
 use super::schema::{self, StoreError};
-use super::{Message, Options, Shared, StoreState, retention};
+use super::{SharedReport, StoreMessage, StoreOptions, StoreState, retention};
 use crate::counters::Counters;
 
 /// Time between two transactions.
@@ -20,27 +20,27 @@ const SWEEP_EVERY: u64 = 60;
 /// Time until a file that could not be written is tried again.
 const RETRY_S: u64 = 30;
 
-pub struct Writer {
-    pub options: Options,
-    pub shared: Arc<Shared>,
+pub struct StoreWriter {
+    pub options: StoreOptions,
+    pub shared: Arc<SharedReport>,
     pub counters: Arc<Counters>,
-    pub pending: Pending,
+    pub pending: PendingWrites,
     /// None: it could not be opened, or failed.
     pub file: Option<Rollup>,
-    pub times: Times,
+    pub times: WriterTimes,
 }
 
 /// When what was done last; wall time.
 #[derive(Debug, Default)]
-pub struct Times {
+pub struct WriterTimes {
     flushed_ns: u64,
     tidied_s: u64,
     tidied: u64,
     failed_s: Option<u64>,
 }
 
-impl Writer {
-    pub fn run(mut self, queue: &Receiver<Message>) {
+impl StoreWriter {
+    pub fn run(mut self, queue: &Receiver<StoreMessage>) {
         self.open();
         loop {
             match queue.recv_timeout(FLUSH) {
@@ -59,10 +59,10 @@ impl Writer {
         self.drop_pending();
     }
 
-    fn take(&mut self, message: &Message) {
+    fn take(&mut self, message: &StoreMessage) {
         match message {
-            Message::Records(records) => self.pending.add(records),
-            Message::Gauges(gauges) => self.pending.gauges(gauges),
+            StoreMessage::Records(records) => self.pending.add(records),
+            StoreMessage::Gauges(gauges) => self.pending.gauges(gauges),
         }
         if self.pending.is_full() {
             self.drop_pending();
@@ -158,13 +158,13 @@ impl Writer {
     }
 }
 
-fn write(file: &mut Rollup, pending: &mut Pending, counters: &Counters, now_s: u64) -> Result<(), StoreError> {
+fn write(file: &mut Rollup, pending: &mut PendingWrites, counters: &Counters, now_s: u64) -> Result<(), StoreError> {
     if !pending.is_empty() {
         let wrote = file.write(pending)?;
         counters.store_cells_damaged.add(wrote.damaged);
         counters.rows_overflowed.add(wrote.overflowed);
         counters.store_requests_skipped.add(pending.skipped);
-        *pending = Pending::default();
+        *pending = PendingWrites::default();
     }
     file.complete(now_s)
 }

@@ -14,5 +14,5 @@ mod view;
 
 pub use messages::Messages;
 pub use plain::{lines, summary};
-pub use remote::{Remote, RemoteError};
-pub use screen::{Local, Shown, Source, colours, screen};
+pub use remote::{RemoteError, RemoteSource};
+pub use screen::{LocalSource, ScreenSource, Shown, colours, screen};

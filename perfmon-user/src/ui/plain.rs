@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::column::{Column, count, figure, fit, millis, percent, span};
 use super::draw::padded;
-use super::model::Model;
+use super::model::ScreenModel;
 use super::tables::{DESTINATIONS, ENDPOINTS};
 use crate::aggregate::snapshot::{Snapshot, Window};
 
@@ -27,7 +27,7 @@ pub async fn lines(snapshots: watch::Receiver<Arc<Snapshot>>, mut shutdown: watc
             _ = shutdown.wait_for(|asked| *asked) => return Ok(()),
             () = tokio::time::sleep(EVERY) => {}
         }
-        let text = tables(&Model::of(&snapshots.borrow(), Window::Minute), width, REPEATED_ROWS);
+        let text = tables(&ScreenModel::of(&snapshots.borrow(), Window::Minute), width, REPEATED_ROWS);
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
     }
@@ -35,11 +35,11 @@ pub async fn lines(snapshots: watch::Receiver<Arc<Snapshot>>, mut shutdown: watc
 
 /// What happened in a run, for its end.
 pub fn summary(snapshot: &Snapshot, width: u16) -> String {
-    tables(&Model::of(snapshot, Window::Hour), width, FINAL_ROWS)
+    tables(&ScreenModel::of(snapshot, Window::Hour), width, FINAL_ROWS)
 }
 
 /// Totals, endpoints, destinations and findings.
-pub(super) fn tables(model: &Model, width: u16, most: usize) -> String {
+pub(super) fn tables(model: &ScreenModel, width: u16, most: usize) -> String {
     let totals = &model.totals;
     let mut text = format!(
         "{} requests in {}, {} % errors, p50 {} p95 {} p99 {} ms, peak {}/s",

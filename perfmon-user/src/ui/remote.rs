@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::model::{Host, Model};
-use super::screen::{Shown, Source};
+use super::model::{ScreenModel, ShownHost};
+use super::screen::{ScreenSource, Shown};
 use crate::aggregate::snapshot::Window;
 use crate::outbound;
 
@@ -38,15 +38,15 @@ pub enum RemoteError {
 }
 
 /// Another perfmon.
-pub struct Remote {
+pub struct RemoteSource {
     window: Arc<Mutex<Window>>,
-    models: Receiver<Result<Model, String>>,
+    models: Receiver<Result<ScreenModel, String>>,
 }
 
-impl Remote {
+impl RemoteSource {
     /// Asks once, to be sure that a perfmon is there, then goes on asking. `url` is `http://host:port`.
     pub fn connect(url: &str, token: Option<&str>) -> Result<Self, RemoteError> {
-        let client = Client::new(url, token);
+        let client = ApiClient::new(url, token);
         let window = Arc::new(Mutex::new(Window::Minute));
         client.model(Window::Minute).map_err(|error| match error {
             ureq::Error::StatusCode(401) => RemoteError::Unauthorized { url: url.into() },
@@ -59,14 +59,14 @@ impl Remote {
     }
 }
 
-impl Source for Remote {
+impl ScreenSource for RemoteSource {
     fn poll(&mut self, window: Window) -> Option<Shown> {
         *self.window.lock().unwrap_or_else(PoisonError::into_inner) = window;
         self.models.try_iter().last().map(Shown)
     }
 }
 
-struct Client {
+struct ApiClient {
     agent: ureq::Agent,
     url: String,
     authorization: Option<String>,
@@ -78,21 +78,21 @@ struct Items<T> {
 }
 
 #[derive(Deserialize)]
-struct SystemAnswer {
-    latest: Option<Host>,
+struct SystemReply {
+    latest: Option<ShownHost>,
 }
 
 #[derive(Deserialize)]
-struct SelfAnswer {
-    targets: Vec<Target>,
+struct SelfReply {
+    targets: Vec<SelfTarget>,
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct SelfTarget {
     events_lost: u64,
 }
 
-impl Client {
+impl ApiClient {
     fn new(url: &str, token: Option<&str>) -> Self {
         let agent = outbound::direct(TIMEOUT);
         Self { agent, url: url.trim_end_matches('/').into(), authorization: token.map(|token| format!("Bearer {token}")) }
@@ -110,16 +110,16 @@ impl Client {
         }
     }
 
-    fn model(&self, window: Window) -> Result<Model, ureq::Error> {
+    fn model(&self, window: Window) -> Result<ScreenModel, ureq::Error> {
         let window = match window {
             Window::Minute => "1m",
             Window::FiveMinutes => "5m",
             Window::Hour => "1h",
         };
-        let own: SelfAnswer = self.get("self")?;
-        Ok(Model {
+        let own: SelfReply = self.get("self")?;
+        Ok(ScreenModel {
             totals: self.get(&format!("summary?window={window}"))?,
-            host: self.get::<SystemAnswer>(&format!("system?window={window}"))?.latest,
+            host: self.get::<SystemReply>(&format!("system?window={window}"))?.latest,
             endpoints: self.get::<Items<_>>(&format!("endpoints?window={window}"))?.items,
             destinations: self.get::<Items<_>>(&format!("destinations?window={window}"))?.items,
             processes: self.get::<Items<_>>("processes")?.items,
@@ -128,7 +128,7 @@ impl Client {
         })
     }
 
-    fn follow(&self, window: &Mutex<Window>, models: &Sender<Result<Model, String>>) {
+    fn follow(&self, window: &Mutex<Window>, models: &Sender<Result<ScreenModel, String>>) {
         loop {
             let now = *window.lock().unwrap_or_else(PoisonError::into_inner);
             let model = self.model(now).map_err(|error| format!("{} does not answer: {error}", self.url));

@@ -14,22 +14,22 @@ use tokio::sync::watch;
 
 use super::draw::draw;
 use super::messages::Messages;
-use super::model::Model;
+use super::model::ScreenModel;
 use super::plain::{FINAL_ROWS, tables};
-use super::view::{Asked, View};
+use super::view::{KeyAction, ViewState};
 use crate::aggregate::snapshot::{Snapshot, Window};
 
 /// How long a key is waited for before the source and the shutdown are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Where the figures come from.
-pub trait Source {
+pub trait ScreenSource {
     /// Draws anew from here when there is something new; `window` is the one on the screen.
     fn poll(&mut self, window: Window) -> Option<Shown>;
 }
 
 /// What a source has to show.
-pub struct Shown(pub(super) Result<Model, String>);
+pub struct Shown(pub(super) Result<ScreenModel, String>);
 
 impl Shown {
     /// The same as plain text, or why there is none: for an output that is no terminal.
@@ -39,23 +39,23 @@ impl Shown {
 }
 
 /// This perfmon's snapshots.
-pub struct Local {
+pub struct LocalSource {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     shown: Option<Window>,
 }
 
-impl Local {
+impl LocalSource {
     /// A source of snapshots.
     pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
         Self { snapshots, shown: None }
     }
 }
 
-impl Source for Local {
+impl ScreenSource for LocalSource {
     fn poll(&mut self, window: Window) -> Option<Shown> {
         let fresh = self.snapshots.has_changed().unwrap_or(false) || self.shown != Some(window);
         self.shown = Some(window);
-        fresh.then(|| Shown(Ok(Model::of(&self.snapshots.borrow_and_update(), window))))
+        fresh.then(|| Shown(Ok(ScreenModel::of(&self.snapshots.borrow_and_update(), window))))
     }
 }
 
@@ -65,10 +65,10 @@ pub fn colours(no_color: Option<&str>) -> bool {
 }
 
 /// Runs the screen until a key asks for the end, which sets `shutdown`, or somebody else has set it. Blocks its thread.
-pub fn screen(mut source: impl Source, shutdown: &watch::Sender<bool>, messages: &Messages, colours: bool) -> io::Result<()> {
+pub fn screen(mut source: impl ScreenSource, shutdown: &watch::Sender<bool>, messages: &Messages, colours: bool) -> io::Result<()> {
     let mut terminal = Session::begin()?;
-    let mut view = View::new(colours);
-    let (mut model, mut trouble) = (Model::default(), None);
+    let mut view = ViewState::new(colours);
+    let (mut model, mut trouble) = (ScreenModel::default(), None);
     let mut stale = true;
     while OURS.load(Ordering::SeqCst) {
         if *shutdown.borrow() {
@@ -86,17 +86,17 @@ pub fn screen(mut source: impl Source, shutdown: &watch::Sender<bool>, messages:
             terminal.0.draw(|frame| draw(frame, &mut view, &model, message.as_deref()))?;
         }
         stale = event::poll(TICK)?;
-        if stale && take(&event::read()?, &mut view) == Asked::Quit {
+        if stale && take(&event::read()?, &mut view) == KeyAction::Quit {
             shutdown.send_replace(true);
         }
     }
     Err(io::Error::other("a thread panicked and the terminal was given back"))
 }
 
-fn take(event: &Event, view: &mut View) -> Asked {
+fn take(event: &Event, view: &mut ViewState) -> KeyAction {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => view.key(*key),
-        _ => Asked::Nothing,
+        _ => KeyAction::Nothing,
     }
 }
 

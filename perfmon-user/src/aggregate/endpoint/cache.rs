@@ -8,7 +8,7 @@ use rustc_hash::FxHasher;
 use crate::limits;
 
 /// Service, method and path.
-pub type Key<'a> = (&'a Arc<str>, &'a Arc<str>, &'a Arc<str>);
+pub type PathKey<'a> = (&'a Arc<str>, &'a Arc<str>, &'a Arc<str>);
 
 /// The cache.
 #[derive(Debug)]
@@ -33,13 +33,13 @@ impl<V: Clone> PathCache<V> {
     }
 
     /// What was kept for a key.
-    pub fn get(&self, key: Key<'_>) -> Option<&V> {
+    pub fn get(&self, key: PathKey<'_>) -> Option<&V> {
         let slot = self.slots[self.index(key)].as_ref().filter(|slot| slot.generation == self.generation)?;
         (slot.path == *key.2 && slot.method == *key.1 && slot.service == *key.0).then_some(&slot.value)
     }
 
     /// Keeps something for a key.
-    pub fn put(&mut self, key: Key<'_>, value: V) {
+    pub fn put(&mut self, key: PathKey<'_>, value: V) {
         if key.2.len() <= limits::PATH_REMEMBERED_BYTES {
             let at = self.index(key);
             let (service, method, path) = (key.0.clone(), key.1.clone(), key.2.clone());
@@ -52,7 +52,7 @@ impl<V: Clone> PathCache<V> {
         self.generation = self.generation.wrapping_add(1);
     }
 
-    fn index(&self, key: Key<'_>) -> usize {
+    fn index(&self, key: PathKey<'_>) -> usize {
         let mut hasher = FxHasher::default();
         [key.0, key.1, key.2].iter().for_each(|text| hasher.write(text.as_bytes()));
         hasher.finish() as usize % self.slots.len()

@@ -41,10 +41,10 @@ impl EndpointRule {
 
 /// Rules made ready.
 #[derive(Debug, Default)]
-pub struct Rules(Vec<Rule>);
+pub struct Rules(Vec<CompiledRule>);
 
 #[derive(Debug)]
-struct Rule {
+struct CompiledRule {
     service: Option<String>,
     method: Option<String>,
     segments: Vec<String>,
@@ -54,7 +54,7 @@ struct Rule {
 impl Rules {
     /// Of the configuration's rules, in their order; one that does not make sense ([`EndpointRule::check`]) is left out.
     pub fn new(rules: Vec<EndpointRule>) -> Self {
-        Self(rules.into_iter().filter(|rule| rule.check().is_ok()).map(Rule::new).collect())
+        Self(rules.into_iter().filter(|rule| rule.check().is_ok()).map(CompiledRule::new).collect())
     }
 
     /// The endpoint that the first matching rule names.
@@ -68,7 +68,7 @@ impl Rules {
     }
 }
 
-impl Rule {
+impl CompiledRule {
     fn new(rule: EndpointRule) -> Self {
         let segments = template::segments(&rule.pattern).filter_map(glob).collect();
         Self { service: rule.service, method: rule.method, segments, endpoint: rule.pattern.into() }

@@ -49,7 +49,7 @@ impl Envelope {
 }
 
 /// A request of OTLP.
-pub trait Request: Message + Default {
+pub trait SignalRequest: Message + Default {
     /// What it holds.
     const SIGNAL: Signal;
     /// How many spans, points or log records.
@@ -59,7 +59,7 @@ pub trait Request: Message + Default {
 }
 
 /// The envelopes of a request; none when it is empty.
-pub fn pack<R: Request>(request: R) -> Vec<Envelope> {
+pub fn pack<R: SignalRequest>(request: R) -> Vec<Envelope> {
     let mut envelopes = Vec::new();
     let mut left = vec![request];
     while let Some(mut request) = left.pop() {
@@ -74,14 +74,14 @@ pub fn pack<R: Request>(request: R) -> Vec<Envelope> {
     envelopes
 }
 
-fn envelope<R: Request>(request: &R) -> Envelope {
+fn envelope<R: SignalRequest>(request: &R) -> Envelope {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     // Writing to memory does not fail.
     let gzipped = encoder.write_all(&request.encode_to_vec()).and_then(|()| encoder.finish()).unwrap_or_default();
     Envelope { signal: R::SIGNAL, items: request.items(), gzipped: gzipped.into() }
 }
 
-fn halves<R: Request>(whole: &Envelope) -> Option<[Envelope; 2]> {
+fn halves<R: SignalRequest>(whole: &Envelope) -> Option<[Envelope; 2]> {
     let mut request = R::decode(&*whole.plain()).ok()?;
     let half = request.split()?;
     Some([envelope(&request), envelope(&half)])
@@ -95,7 +95,7 @@ fn half<T>(list: &mut Vec<T>) -> Option<Vec<T>> {
 /// Every resource that perfmon sends has exactly one scope.
 macro_rules! request {
     ($request:ty, $signal:ident, $resources:ident, $scopes:ident, $items:ident, $count:expr, $split_one:expr) => {
-        impl Request for $request {
+        impl SignalRequest for $request {
             const SIGNAL: Signal = Signal::$signal;
 
             fn items(&self) -> u64 {

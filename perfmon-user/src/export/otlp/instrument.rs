@@ -3,7 +3,7 @@
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum InstrumentKind {
     /// A distribution over the interval; a value counts so many units.
     Histogram,
     /// What the interval added.
@@ -22,7 +22,7 @@ pub struct Instrument {
     /// Unit, UCUM.
     pub unit: &'static str,
     /// What it is.
-    pub kind: Kind,
+    pub kind: InstrumentKind,
     /// Units of a counted value: histograms count ns, bytes, tokens and 10⁻⁹ dollars.
     pub scale: f64,
     /// In words.
@@ -32,7 +32,7 @@ pub struct Instrument {
 macro_rules! instruments {
     ($($id:ident $name:literal $unit:literal $kind:ident $scale:literal $text:literal;)*) => {
         $(#[doc = $text] pub static $id: Instrument =
-            Instrument { name: $name, unit: $unit, kind: Kind::$kind, scale: $scale, text: $text };)*
+            Instrument { name: $name, unit: $unit, kind: InstrumentKind::$kind, scale: $scale, text: $text };)*
 
         /// All of them.
         #[cfg(test)]

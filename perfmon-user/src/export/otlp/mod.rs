@@ -9,11 +9,11 @@ mod exponential;
 mod failure;
 mod identity;
 mod instrument;
-mod lane;
 mod logs;
 mod metrics;
 pub(super) mod post;
 mod provider;
+mod queue;
 mod resource;
 mod spans;
 
@@ -27,18 +27,15 @@ use tokio::sync::watch;
 
 use self::collector::Collector;
 pub use self::delivery::{Deliveries, TargetFigures};
-pub use self::lane::Figures;
+pub use self::queue::DeliveryFigures;
 use crate::aggregate::snapshot::Snapshot;
 use crate::config::{Export, ExportTarget};
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Record, WallTime};
+use crate::record::{RecordBatch, WallTime};
 
 /// How long the end waits for receivers.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// Records that finished together.
-pub type Batch = Arc<Vec<Record>>;
 
 /// The clocks.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +49,7 @@ pub struct Clocks {
 /// The threads, and the queue to them.
 #[derive(Debug)]
 pub struct Exporter {
-    queue: SyncSender<Batch>,
+    queue: SyncSender<RecordBatch>,
     /// Closed when everything is delivered.
     ended: Receiver<()>,
     deliveries: Deliveries,
@@ -77,7 +74,7 @@ impl Exporter {
     }
 
     /// Takes a batch without waiting; what does not fit into the queue is counted.
-    pub fn offer(&self, batch: &Batch) {
+    pub fn offer(&self, batch: &RecordBatch) {
         if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = self.queue.try_send(batch.clone()) {
             self.counters.export_records_lost.add(batch.len() as u64);
         }

@@ -55,7 +55,7 @@ impl Resources {
         let common = &self.common;
         let mut attributes = Attributes::default();
         let own = |key: &str| common.attributes.iter().any(|(name, _)| name == key);
-        let mut add = |key: &str, value: Option<super::attribute::Worth>| {
+        let mut add = |key: &str, value: Option<super::attribute::AttributeValue>| {
             if !own(key) {
                 attributes.maybe(key, value);
             }

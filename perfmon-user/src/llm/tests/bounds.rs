@@ -147,7 +147,7 @@ fn calls_are_bounded() {
     let origin = Arc::new(Origin::unknown(1));
     let peer: Arc<str> = "192.0.2.1:5".into();
     let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None };
-    let headers: Vec<Header<'_>> = vec![("host", b"api.openai.com")];
+    let headers: Vec<Header<'_>> = vec![Header { name: "host", value: b"api.openai.com" }];
     let open = |tracker: &mut LlmTracker, calls: &mut Calls, exchange| {
         let head = RequestHead {
             exchange,

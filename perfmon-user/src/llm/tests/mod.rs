@@ -113,8 +113,11 @@ impl Talk {
         let origin = Arc::new(Origin::unknown(77));
         let (peer, destination): (Arc<str>, Arc<str>) = ("192.0.2.7:443".into(), self.host.into());
         let context = CallContext { origin: &origin, tls: true, peer: &peer, destination: Some(&destination) };
-        let headers: Vec<Header<'_>> =
-            [("Host", self.host)].iter().chain(&self.request_headers).map(|&(name, value)| (name, value.as_bytes())).collect();
+        let headers: Vec<Header<'_>> = [("Host", self.host)]
+            .iter()
+            .chain(&self.request_headers)
+            .map(|&(name, value)| Header { name, value: value.as_bytes() })
+            .collect();
         let start_ns = self.start_ms * MS;
         let head = RequestHead {
             exchange: 7,
@@ -135,7 +138,7 @@ impl Talk {
             send(Part::RequestBody(BodyPiece { exchange: 7, time_ns: start_ns, content: content(bytes) }));
         }
         if self.status > 0 {
-            let headers: Vec<Header<'_>> = self.headers.iter().map(|&(name, value)| (name, value.as_bytes())).collect();
+            let headers: Vec<Header<'_>> = self.headers.iter().map(|&(name, value)| Header { name, value: value.as_bytes() }).collect();
             send(Part::Response(ResponseHead { exchange: 7, time_ns: start_ns + MS, status: self.status, headers: &headers }));
         }
         for (ms, bytes) in &self.answer {

@@ -76,7 +76,7 @@ fn both_sides_of_a_call_have_records() {
         let peer: Arc<str> = "192.0.2.1:5".into();
         let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None };
         talk.play(&mut tracker, &mut calls, 100, |_| {});
-        let headers: Vec<Header<'_>> = vec![("host", b"gpu:8000")];
+        let headers: Vec<Header<'_>> = vec![Header { name: "host", value: b"gpu:8000" }];
         let head = RequestHead {
             exchange: 1,
             time_ns: 0,

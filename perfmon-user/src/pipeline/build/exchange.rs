@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use crate::proto::exchange::Exchange;
-use crate::record::{Category, Millis, Origin, Quality, Request, Side, WallTime};
+use crate::record::{Category, Millis, Quality, Request, Side, WallTime};
 use crate::track::Connection;
 
 use super::super::session::Session;
@@ -10,41 +10,35 @@ use super::super::tls;
 use super::{Context, address};
 
 /// Makes the record.
-pub(in crate::pipeline) fn request(
-    connection: &Connection<Session>,
-    exchange: &Exchange,
-    origin: &Arc<Origin>,
-    context: &mut Context<'_>,
-) -> Request {
-    let complete = !exchange.inferred && exchange.missing_bytes == 0;
-    context.people.count(connection.pid, complete, exchange.missing_bytes);
-    let names = &mut *context.names;
-    let mut intern = |text: &Option<String>| text.as_deref().map(|text| names.get(text));
-    let (method, path, host, user_agent) =
-        (intern(&exchange.method), intern(&exchange.path), intern(&exchange.host), intern(&exchange.user_agent));
-    let (local, peer) = (address(connection.local.as_ref(), names), address(connection.peer.as_ref(), names));
+pub(in crate::pipeline) fn request(connection: &mut Connection<Session>, exchange: &Exchange, context: &mut Context<'_>) -> Request {
+    let (request_bytes, response_bytes) = tls::wire_sizes(connection, exchange.server, exchange.request_wire, exchange.response_wire);
+    let missing_bytes = exchange.missing_bytes + tls::take_cut(connection);
+    let complete = !exchange.inferred && missing_bytes == 0;
+    let origin = context.people.exchange(connection.pid, complete, missing_bytes);
+    let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
+    let destination = || exchange.host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone());
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(exchange.start_ns));
     let seen_to_end = exchange.status.is_some() || exchange.failure.is_some();
     let mut record = Request {
         time: WallTime(context.wall_at_boot_ns + exchange.start_ns),
-        origin: origin.clone(),
+        origin,
         side: if exchange.server { Side::Server } else { Side::Client },
         protocol: exchange.protocol,
         tls: connection.state.cipher.is_some(),
-        destination: (!exchange.server).then(|| host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone())),
+        destination: (!exchange.server).then(destination),
         local,
         peer,
-        host,
-        method,
-        path,
+        host: exchange.host.clone(),
+        method: exchange.method.clone(),
+        path: exchange.path.clone(),
         endpoint: None,
-        user_agent,
+        user_agent: exchange.user_agent.clone(),
         status_code: exchange.status,
         error: exchange.failure,
         request_size: exchange.request_body,
         response_size: exchange.response_body,
-        request_bytes: exchange.request_wire,
-        response_bytes: exchange.response_wire,
+        request_bytes,
+        response_bytes,
         response_time_ms: exchange.end_ns.filter(|_| seen_to_end).map(since_start),
         streaming: exchange.streaming,
         grpc_status: exchange.grpc_status,
@@ -55,7 +49,7 @@ pub(in crate::pipeline) fn request(
         span_id: span_id(connection, exchange.id, exchange.start_ns, context.wall_at_boot_ns),
         parent_span_id: None,
         quality: if exchange.inferred { Quality::Inferred } else { Quality::Exact },
-        missing_bytes: exchange.missing_bytes,
+        missing_bytes,
         messages_sent: None,
         messages_received: None,
         close_code: None,

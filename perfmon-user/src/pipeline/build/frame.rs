@@ -1,24 +1,16 @@
 //! The frame family's builder: a session of messages and what is known of its connection and process → the record of its end, a
 //! `request` record that totals do not count. Sizes: `request_size` and `response_size` are the payload of messages as transferred,
 //! `request_bytes` and `response_bytes` everything after the handshake.
-use std::sync::Arc;
-
 use crate::proto::frame::FrameSession;
-use crate::record::{Origin, Quality, Request};
+use crate::record::{Quality, Request};
 use crate::track::Connection;
 
 use super::super::session::Session;
-use super::super::tls;
 use super::Context;
 use super::exchange::{request, span_id};
 
 /// Makes the record of a session's end.
-pub(in crate::pipeline) fn session(
-    connection: &mut Connection<Session>,
-    session: &FrameSession,
-    origin: &Arc<Origin>,
-    context: &mut Context<'_>,
-) -> Request {
+pub(in crate::pipeline) fn session(connection: &mut Connection<Session>, session: &FrameSession, context: &mut Context<'_>) -> Request {
     let mut opening = session.opening.clone();
     let (requests, answers) = if opening.server { (session.received, session.sent) } else { (session.sent, session.received) };
     opening.protocol = session.protocol;
@@ -29,8 +21,7 @@ pub(in crate::pipeline) fn session(
     (opening.request_wire, opening.response_wire) = (requests.wire_bytes, answers.wire_bytes);
     opening.inferred |= session.inferred;
     opening.missing_bytes = session.missing_bytes;
-    tls::encrypted_sizes(connection, &mut opening);
-    let record = request(connection, &opening, origin, context);
+    let record = request(connection, &opening, context);
     Request {
         quality: if opening.inferred { Quality::Inferred } else { Quality::Exact },
         // The handshake's own record has the id of the exchange; this one's parent is that.

@@ -1,6 +1,8 @@
 //! Builders of records, one a message family: what a parser told and what is known of its connection and process → the record.
+mod command;
 mod exchange;
 mod frame;
+mod question;
 
 use std::sync::Arc;
 
@@ -11,8 +13,10 @@ use super::intern::Interner;
 use super::minds::Minds;
 use super::people::People;
 
+pub(super) use command::command;
 pub(super) use exchange::request;
 pub(super) use frame::session;
+pub(super) use question::question;
 
 /// What the making of records needs beside the connection.
 pub(in crate::pipeline) struct Context<'a> {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::decode::{Data, Tls};
 use crate::proto::detect::{Detected, Opening, Verdict, detect};
-use crate::proto::exchange::Exchange;
 use crate::stream::{Capture, Content, Direction, Ending, Role, Segment, Stamp};
 use crate::tls::cursor::Shortfall;
 use crate::tls::record::RecordHeader;
@@ -203,13 +202,16 @@ fn demand(connection: &Connection<Session>, wanted: Capture, context: &mut Conte
     out.wishes.extend(change.map(|capture| Wish::CaptureTls(object, capture)));
 }
 
-/// Gives an exchange the encrypted sizes, and what was wanted of its plaintext and cut.
-pub(super) fn encrypted_sizes(connection: &mut Connection<Session>, exchange: &mut Exchange) {
-    let Some(cipher) = &mut connection.state.cipher else { return };
-    let (request, response) = if exchange.server { (Direction::In, Direction::Out) } else { (Direction::Out, Direction::In) };
-    exchange.request_wire = cipher.tell(request, exchange.request_wire);
-    exchange.response_wire = cipher.tell(response, exchange.response_wire);
-    exchange.missing_bytes += std::mem::take(&mut cipher.cut);
+/// Bytes of a request and its answer on the connection: the encrypted ones where it is encrypted.
+pub(super) fn wire_sizes(connection: &mut Connection<Session>, server: bool, request_plain: u64, response_plain: u64) -> (u64, u64) {
+    let Some(cipher) = &mut connection.state.cipher else { return (request_plain, response_plain) };
+    let (request, response) = if server { (Direction::In, Direction::Out) } else { (Direction::Out, Direction::In) };
+    (cipher.tell(request, request_plain), cipher.tell(response, response_plain))
+}
+
+/// Plaintext that was wanted and cut since the last record.
+pub(super) fn take_cut(connection: &mut Connection<Session>) -> u64 {
+    connection.state.cipher.as_mut().map_or(0, |cipher| std::mem::take(&mut cipher.cut))
 }
 
 /// The name that a client asked for.

@@ -8,6 +8,8 @@ mod losses;
 mod messages;
 mod order;
 
+use std::sync::Arc;
+
 use super::{HEAD_BYTES, Http1, PIPELINE};
 use crate::proto::exchange::{Exchange, Part};
 use crate::proto::{Demand, HandOver, Message, Parser, Stats, Successor};
@@ -73,8 +75,8 @@ impl Connection {
             Message::Exchange(Part::Response(head)) => told.push(format!("{} {}", head.exchange, head.status)),
             Message::Exchange(Part::RequestBody(piece)) => collect(request_bodies, piece.content),
             Message::Exchange(Part::ResponseBody(piece)) => collect(response_bodies, piece.content),
-            Message::Exchange(Part::Done(exchange)) => done.push(*exchange),
-            Message::Frame(_) => panic!("HTTP/1 has no frames"),
+            Message::Exchange(Part::Done(exchange)) => done.push(exchange.clone()),
+            other => panic!("HTTP/1 tells exchanges, not {other:?}"),
         })
     }
 
@@ -97,7 +99,7 @@ fn collect(body: &mut Vec<u8>, content: Content<'_>) {
 }
 
 fn summary(exchange: &Exchange) -> String {
-    let text = |text: &Option<String>| text.clone().unwrap_or("-".into());
+    let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or("-").to_owned();
     let status = exchange.status.map_or("-".into(), |status| status.to_string());
     let failure = exchange.failure.map_or(String::new(), |failure| format!(" {failure:?}"));
     let inferred = if exchange.inferred { " ~" } else { "" };

@@ -16,7 +16,7 @@ impl Handshake {
     /// Of an answer with status 101 and these fields; `None` when it upgrades to something else.
     pub fn of(exchange: &Exchange, headers: &[Header<'_>]) -> Option<Self> {
         let values =
-            |field: &'static str| headers.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(field)).map(|(_, value)| *value);
+            |field: &'static str| headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(field)).map(|header| header.value);
         let is_websocket = values("upgrade").any(|value| value.eq_ignore_ascii_case(b"websocket"));
         let deflate = values("sec-websocket-extensions").any(|value| value.starts_with(b"permessage-deflate"));
         is_websocket.then(|| Self { exchange: exchange.clone(), deflate })

@@ -10,7 +10,7 @@ macro_rules! clock {
 
 fn store(path: &Path, now: fn() -> WallTime) -> (Store, Arc<Counters>) {
     let counters = Arc::new(Counters::default());
-    let options = Options { path: path.into(), max_bytes: 1 << 30, retention: Retention::default(), now };
+    let options = StoreOptions { path: path.into(), max_bytes: 1 << 30, retention: Retention::default(), now };
     (Store::start(options, counters.clone()).unwrap(), counters)
 }
 
@@ -29,7 +29,8 @@ fn until(store: &Store, clock: &AtomicU64, wanted: impl Fn(&StoreReport) -> bool
 }
 
 fn count(path: &Path) -> u64 {
-    let totals = Reader::of_file(path.into(), Retention::default()).totals(Kind::Request, DAY, DAY + 100_000, DAY + 100_000).unwrap();
+    let totals =
+        StoreReader::of_file(path.into(), Retention::default()).totals(RecordKind::Request, DAY, DAY + 100_000, DAY + 100_000).unwrap();
     totals.iter().map(|(_, cell)| cell.count).sum()
 }
 

@@ -7,14 +7,14 @@ use rustc_hash::FxHashMap;
 use crate::limits;
 
 /// What tells series apart.
-pub trait Key: Eq + Hash {
+pub trait SumKey: Eq + Hash {
     /// The key that stands for all that find no room.
     fn overflow() -> Self;
 }
 
 /// Room for series in one interval.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct SeriesBudget {
     taken: usize,
     /// Records that found none.
     pub overflowed: u64,
@@ -22,21 +22,21 @@ pub struct Room {
 
 /// Sums by key.
 #[derive(Debug)]
-pub struct Series<K, V>(FxHashMap<K, V>);
+pub struct KeyedSums<K, V>(FxHashMap<K, V>);
 
-impl<K, V> Default for Series<K, V> {
+impl<K, V> Default for KeyedSums<K, V> {
     fn default() -> Self {
         Self(FxHashMap::default())
     }
 }
 
-impl<K: Key, V: Default> Series<K, V> {
+impl<K: SumKey, V: Default> KeyedSums<K, V> {
     /// The sums of a key, or of the overflow.
-    pub fn at(&mut self, key: K, room: &mut Room) -> &mut V {
+    pub fn at(&mut self, key: K, budget: &mut SeriesBudget) -> &mut V {
         let known = self.0.contains_key(&key);
-        let full = !known && room.taken >= limits::EXPORT_SERIES;
-        room.taken += usize::from(!known && !full);
-        room.overflowed += u64::from(full);
+        let full = !known && budget.taken >= limits::EXPORT_SERIES;
+        budget.taken += usize::from(!known && !full);
+        budget.overflowed += u64::from(full);
         self.0.entry(if full { K::overflow() } else { key }).or_default()
     }
 

@@ -33,7 +33,7 @@ pub struct Spans {
 
 /// How bad a span or log record is, by the numbers of OpenTelemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum SeverityNumber {
     /// As it should be.
     Info = 9,
     /// Worth a look.
@@ -44,7 +44,7 @@ pub enum Level {
 
 /// Where a span stands in its trace.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct SpanContext {
     trace: [u8; 16],
     span: [u8; 8],
     parent: Option<[u8; 8]>,
@@ -87,7 +87,7 @@ impl Spans {
             return;
         }
         let always = request.is_error() || request.performance_category == Some(Category::Slow);
-        if always || identity::position(http::place(request).trace) < self.rate {
+        if always || identity::position(http::context(request).trace) < self.rate {
             self.push(&request.origin, limits::EXPORT_REQUEST_SPANS, || http::span(request));
         } else {
             self.left_out += 1;
@@ -124,13 +124,13 @@ fn call_span_id(record: &Record) -> Option<&str> {
 }
 
 /// What every span has.
-struct Draft {
-    place: Place,
+struct SpanDraft {
+    context: SpanContext,
     name: String,
     kind: opentelemetry_proto::tonic::trace::v1::span::SpanKind,
     start: WallTime,
     duration: Option<Millis>,
-    level: Level,
+    severity: SeverityNumber,
     /// What is shown in a list of spans; the name where it is empty.
     message: String,
     /// What kind of failure it was.
@@ -138,21 +138,21 @@ struct Draft {
     attributes: Attributes,
 }
 
-impl Draft {
+impl SpanDraft {
     fn finish(mut self) -> Span {
         let name = cut(self.name);
         let message = if self.message.is_empty() { name.clone() } else { cut(self.message) };
-        let failed = self.level == Level::Error;
+        let failed = self.severity == SeverityNumber::Error;
         let status = failed.then(|| Status { code: StatusCode::Error as i32, message: self.error_type.clone().unwrap_or_default() });
         self.attributes
             .maybe("error.type", self.error_type)
             .add("logfire.msg", message)
-            .add("logfire.level_num", self.level as u64)
+            .add("logfire.level_num", self.severity as u64)
             .add("logfire.span_type", "span");
         Span {
-            trace_id: self.place.trace.to_vec(),
-            span_id: self.place.span.to_vec(),
-            parent_span_id: self.place.parent.map(Vec::from).unwrap_or_default(),
+            trace_id: self.context.trace.to_vec(),
+            span_id: self.context.span.to_vec(),
+            parent_span_id: self.context.parent.map(Vec::from).unwrap_or_default(),
             name,
             kind: self.kind as i32,
             start_time_unix_nano: self.start.0,

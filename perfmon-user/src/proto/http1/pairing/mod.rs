@@ -3,11 +3,13 @@
 mod outcome;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::body::{self, Framing};
 use super::head::{FirstLine, Head};
 use super::open::{Closing, ConnectionEnd, Open, Stage};
-use super::{PIPELINE, SWAP_NS, Side, target};
+use super::target::{self, LastTexts};
+use super::{PIPELINE, SWAP_NS, Side};
 use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, Part, RequestHead, ResponseHead};
 use crate::proto::kept::Kept;
 use crate::proto::websocket::Handshake;
@@ -47,6 +49,9 @@ pub(super) struct Pairing {
     pub(super) doubt: bool,
     /// When the connection's ends closed.
     pub(super) closing: Closing,
+    texts: LastTexts,
+    /// An exchange that ended, to be used again: one allocation a connection instead of one a request.
+    spare: Option<Box<Exchange>>,
 }
 
 /// What to make of an answer whose request did not come.
@@ -109,11 +114,12 @@ impl Pairing {
         let fields = &head.fields;
         let (path, authority) = target::split(target);
         let mut exchange = self.new_exchange(place, head.minor);
-        exchange.method = Some(method.to_owned());
-        exchange.path = Some(target::path(path));
-        exchange.host = fields.host.or(authority.map(str::as_bytes)).map(target::value);
-        exchange.user_agent = fields.user_agent.map(target::value);
-        exchange.traceparent = fields.traceparent.map(target::value);
+        let texts = &mut self.texts;
+        exchange.method = Some(texts.method(method, sink));
+        exchange.path = Some(sink.text(target::path(path)));
+        exchange.host = fields.host.or(authority.map(str::as_bytes)).map(|host| texts.host(host, sink));
+        exchange.user_agent = fields.user_agent.map(|user_agent| texts.user_agent(user_agent, sink));
+        exchange.traceparent = fields.traceparent.map(|traceparent| target::value(traceparent).into());
         let id = exchange.id;
         let time_ns = place.now.time_ns;
         let request = RequestHead {
@@ -137,7 +143,7 @@ impl Pairing {
         let start = place.start;
         let id = self.next_id;
         self.next_id += 1;
-        Box::new(Exchange {
+        let exchange = Exchange {
             id,
             server,
             protocol: if minor == 0 { "http/1.0" } else { "http/1.1" },
@@ -147,7 +153,14 @@ impl Pairing {
             first_read_ns: server.then_some(start.time_ns),
             arrival_known: server && start.arrival_ns.is_some(),
             ..Exchange::default()
-        })
+        };
+        match self.spare.take() {
+            Some(mut spare) => {
+                *spare = exchange;
+                spare
+            }
+            None => Box::new(exchange),
+        }
     }
 
     /// What the begin of a request tells of the exchanges before it.
@@ -311,14 +324,22 @@ impl Pairing {
     pub(super) fn pending(&self, visit: &mut dyn FnMut(Pending<'_>)) {
         for Open { exchange, .. } in &self.open {
             if let (Some(method), Some(path)) = (&exchange.method, &exchange.path) {
-                visit(Pending { server: exchange.server, method, path, start_ns: exchange.start_ns });
+                visit(Pending {
+                    server: exchange.server,
+                    method,
+                    path,
+                    start_ns: exchange.start_ns,
+                    read_ns: exchange.first_read_ns.unwrap_or(exchange.start_ns),
+                    thread: exchange.thread,
+                    exchange: exchange.id,
+                });
             }
         }
     }
 
     /// Heap bytes, about.
     pub(super) fn heap_bytes(&self) -> usize {
-        let text = |text: &Option<String>| text.as_ref().map_or(0, String::capacity);
+        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
         let of = |Open { exchange: e, .. }: &Open| {
             size_of::<Exchange>() + text(&e.method) + text(&e.path) + text(&e.host) + text(&e.user_agent) + text(&e.traceparent)
         };

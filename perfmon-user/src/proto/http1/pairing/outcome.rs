@@ -148,7 +148,8 @@ impl Pairing {
     /// Removes the first exchange and tells it.
     pub(in crate::proto::http1) fn close_front(&mut self, sink: &mut dyn Sink) {
         if let Some(exchange) = self.open.pop_front().and_then(Open::into_exchange) {
-            sink.message(Part::Done(exchange).into());
+            sink.message(Part::Done(&exchange).into());
+            self.spare = Some(exchange);
         }
     }
 

@@ -14,7 +14,7 @@ const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
 /// How a delivery ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DeliveryOutcome {
     /// It was taken, except for so many items, for this reason.
     Taken {
         /// Items that the receiver refused.
@@ -42,7 +42,7 @@ pub enum Outcome {
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum QueueStep {
     /// Send this and tell `answered`.
     Send(Envelope),
     /// Wait, at most so long.
@@ -53,7 +53,7 @@ pub enum Next {
 
 /// What users see of a lane. Items are spans, points or log records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Figures {
+pub struct DeliveryFigures {
     /// Items that wait.
     pub queued: u64,
     /// Bytes that wait.
@@ -72,20 +72,20 @@ pub struct Figures {
 
 /// The queue.
 #[derive(Debug)]
-pub struct Lane {
+pub struct DeliveryQueue {
     waiting: VecDeque<Envelope>,
     bound: usize,
     /// Being sent.
     away: Option<Envelope>,
     failures: u32,
     not_before_ns: u64,
-    figures: Figures,
+    figures: DeliveryFigures,
 }
 
-impl Lane {
+impl DeliveryQueue {
     /// An empty one that holds `bound` bytes.
     pub fn new(bound: usize) -> Self {
-        Self { waiting: VecDeque::new(), bound, away: None, failures: 0, not_before_ns: 0, figures: Figures::default() }
+        Self { waiting: VecDeque::new(), bound, away: None, failures: 0, not_before_ns: 0, figures: DeliveryFigures::default() }
     }
 
     /// Takes an envelope; says whether others had to go for it.
@@ -95,32 +95,32 @@ impl Lane {
     }
 
     /// What to do at this time.
-    pub fn next(&mut self, now_ns: u64) -> Next {
+    pub fn next(&mut self, now_ns: u64) -> QueueStep {
         if now_ns < self.not_before_ns && !self.waiting.is_empty() {
-            return Next::Wait(Duration::from_nanos(self.not_before_ns - now_ns));
+            return QueueStep::Wait(Duration::from_nanos(self.not_before_ns - now_ns));
         }
         match self.waiting.pop_front() {
             Some(envelope) => {
                 self.away = Some(envelope.clone());
-                Next::Send(envelope)
+                QueueStep::Send(envelope)
             }
-            None => Next::Idle,
+            None => QueueStep::Idle,
         }
     }
 
     /// How the delivery that `next` asked for ended.
-    pub fn answered(&mut self, now_ns: u64, outcome: Outcome) {
+    pub fn answered(&mut self, now_ns: u64, outcome: DeliveryOutcome) {
         let Some(envelope) = self.away.take() else { return };
         self.figures.last_error = None;
         match outcome {
-            Outcome::Taken { rejected, why } => {
+            DeliveryOutcome::Taken { rejected, why } => {
                 let rejected = rejected.min(envelope.items);
                 self.figures.sent += envelope.items - rejected;
                 self.figures.failed += rejected;
                 self.figures.last_error = why;
                 self.failures = 0;
             }
-            Outcome::Again { after, why } => {
+            DeliveryOutcome::Again { after, why } => {
                 self.figures.retries += 1;
                 self.figures.last_error = Some(why);
                 self.not_before_ns = now_ns + self.wait_ns(now_ns, after);
@@ -128,7 +128,7 @@ impl Lane {
                 self.waiting.push_front(envelope);
                 self.make_room();
             }
-            Outcome::TooLarge => match envelope.halves() {
+            DeliveryOutcome::TooLarge => match envelope.halves() {
                 Some([first, second]) => {
                     self.waiting.push_front(second);
                     self.waiting.push_front(first);
@@ -139,7 +139,7 @@ impl Lane {
                     self.figures.last_error = Some("one item alone is too large for the receiver".into());
                 }
             },
-            Outcome::Refused { why, .. } => {
+            DeliveryOutcome::Refused { why, .. } => {
                 self.figures.failed += envelope.items;
                 self.figures.last_error = Some(why);
                 self.failures = 0;
@@ -160,9 +160,9 @@ impl Lane {
     }
 
     /// What users see.
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> DeliveryFigures {
         let queued = self.waiting.iter().chain(&self.away);
-        Figures { queued: queued.map(|envelope| envelope.items).sum(), queued_bytes: self.bytes() as u64, ..self.figures.clone() }
+        DeliveryFigures { queued: queued.map(|envelope| envelope.items).sum(), queued_bytes: self.bytes() as u64, ..self.figures.clone() }
     }
 
     /// Doubles with each failure, ± half, so that many senders do not come back at once.
@@ -201,27 +201,27 @@ mod tests {
         Envelope { signal: Signal::Metrics, items, gzipped: vec![0; 100].into() }
     }
 
-    fn again(after: Option<u64>) -> Outcome {
-        Outcome::Again { after: after.map(Duration::from_secs), why: "refused".into() }
+    fn again(after: Option<u64>) -> DeliveryOutcome {
+        DeliveryOutcome::Again { after: after.map(Duration::from_secs), why: "refused".into() }
     }
 
-    fn taken() -> Outcome {
-        Outcome::Taken { rejected: 0, why: None }
+    fn taken() -> DeliveryOutcome {
+        DeliveryOutcome::Taken { rejected: 0, why: None }
     }
 
     /// Runs for so long against a receiver; gives what arrived.
-    fn run(lane: &mut Lane, from_ns: u64, to_ns: u64, answer: &mut dyn FnMut(u64) -> Outcome) -> u64 {
+    fn run(queue: &mut DeliveryQueue, from_ns: u64, to_ns: u64, answer: &mut dyn FnMut(u64) -> DeliveryOutcome) -> u64 {
         let (mut now_ns, mut arrived) = (from_ns, 0);
         while now_ns < to_ns {
-            match lane.next(now_ns) {
-                Next::Send(envelope) => {
+            match queue.next(now_ns) {
+                QueueStep::Send(envelope) => {
                     let outcome = answer(now_ns);
-                    arrived += if matches!(outcome, Outcome::Taken { .. }) { envelope.items } else { 0 };
-                    lane.answered(now_ns, outcome);
+                    arrived += if matches!(outcome, DeliveryOutcome::Taken { .. }) { envelope.items } else { 0 };
+                    queue.answered(now_ns, outcome);
                     now_ns += SECOND / 1_000;
                 }
-                Next::Wait(wait) => now_ns += wait.as_nanos() as u64,
-                Next::Idle => return arrived,
+                QueueStep::Wait(wait) => now_ns += wait.as_nanos() as u64,
+                QueueStep::Idle => return arrived,
             }
         }
         arrived
@@ -229,43 +229,43 @@ mod tests {
 
     #[test]
     fn a_minute_of_refused_connections_loses_nothing_within_the_bound() {
-        let mut lane = Lane::new(10_000);
+        let mut queue = DeliveryQueue::new(10_000);
         let (mut tries, mut arrived) = (0, 0);
         for second in 0..60 {
-            lane.push(envelope(7));
-            arrived += run(&mut lane, second * SECOND, (second + 1) * SECOND, &mut |_| {
+            queue.push(envelope(7));
+            arrived += run(&mut queue, second * SECOND, (second + 1) * SECOND, &mut |_| {
                 tries += 1;
                 again(None)
             });
         }
-        assert_eq!((arrived, lane.figures().queued, lane.figures().dropped), (0, 420, 0));
+        assert_eq!((arrived, queue.figures().queued, queue.figures().dropped), (0, 420, 0));
         assert!((5..=12).contains(&tries), "{tries} tries in a minute");
-        let arrived = run(&mut lane, 60 * SECOND, 300 * SECOND, &mut |_| taken());
-        assert_eq!((arrived, lane.figures().sent, lane.figures().queued), (420, 420, 0));
-        assert_eq!(lane.figures().last_error, None);
+        let arrived = run(&mut queue, 60 * SECOND, 300 * SECOND, &mut |_| taken());
+        assert_eq!((arrived, queue.figures().sent, queue.figures().queued), (420, 420, 0));
+        assert_eq!(queue.figures().last_error, None);
     }
 
     #[test]
     fn beyond_the_bound_the_oldest_goes_and_is_counted() {
-        let mut lane = Lane::new(1_000);
-        let overflowed = (1..=15).map(|items| lane.push(envelope(items))).filter(|overflowed| *overflowed).count();
-        assert_eq!((overflowed, lane.figures().dropped), (5, 1 + 2 + 3 + 4 + 5));
-        assert_eq!(lane.figures().queued_bytes, 1_000);
-        assert_eq!(lane.next(0), Next::Send(envelope(6)));
+        let mut queue = DeliveryQueue::new(1_000);
+        let overflowed = (1..=15).map(|items| queue.push(envelope(items))).filter(|overflowed| *overflowed).count();
+        assert_eq!((overflowed, queue.figures().dropped), (5, 1 + 2 + 3 + 4 + 5));
+        assert_eq!(queue.figures().queued_bytes, 1_000);
+        assert_eq!(queue.next(0), QueueStep::Send(envelope(6)));
         // One that comes back to a full queue is the oldest.
-        lane.push(envelope(16));
-        lane.answered(0, again(None));
-        assert!(lane.figures().queued_bytes <= 1_000);
-        let arrived = run(&mut lane, 0, 600 * SECOND, &mut |_| taken());
-        assert_eq!(arrived + lane.figures().dropped, (1..=16).sum::<u64>());
+        queue.push(envelope(16));
+        queue.answered(0, again(None));
+        assert!(queue.figures().queued_bytes <= 1_000);
+        let arrived = run(&mut queue, 0, 600 * SECOND, &mut |_| taken());
+        assert_eq!(arrived + queue.figures().dropped, (1..=16).sum::<u64>());
     }
 
     #[test]
     fn the_receiver_says_how_long_to_wait() {
-        let mut lane = Lane::new(1_000);
-        lane.push(envelope(1));
+        let mut queue = DeliveryQueue::new(1_000);
+        queue.push(envelope(1));
         let mut tries = Vec::new();
-        run(&mut lane, 0, 200 * SECOND, &mut |now_ns| {
+        run(&mut queue, 0, 200 * SECOND, &mut |now_ns| {
             tries.push(now_ns);
             if tries.len() == 1 { again(Some(17)) } else { taken() }
         });
@@ -275,33 +275,33 @@ mod tests {
 
     #[test]
     fn a_refusal_is_not_repeated() {
-        let mut lane = Lane::new(1_000);
-        lane.push(envelope(3));
-        lane.push(envelope(4));
+        let mut queue = DeliveryQueue::new(1_000);
+        queue.push(envelope(3));
+        queue.push(envelope(4));
         let mut tries = 0;
-        run(&mut lane, 0, 600 * SECOND, &mut |_| {
+        run(&mut queue, 0, 600 * SECOND, &mut |_| {
             tries += 1;
-            Outcome::Refused { forbidden: true, why: "401".into() }
+            DeliveryOutcome::Refused { forbidden: true, why: "401".into() }
         });
-        assert_eq!((tries, lane.figures().failed, lane.figures().queued), (2, 7, 0));
-        assert_eq!(lane.figures().last_error.as_deref(), Some("401"));
+        assert_eq!((tries, queue.figures().failed, queue.figures().queued), (2, 7, 0));
+        assert_eq!(queue.figures().last_error.as_deref(), Some("401"));
     }
 
     #[test]
     fn what_a_receiver_refuses_of_an_envelope_is_counted() {
-        let mut lane = Lane::new(1_000);
-        lane.push(envelope(10));
-        run(&mut lane, 0, SECOND, &mut |_| Outcome::Taken { rejected: 3, why: Some("too old".into()) });
-        let figures = lane.figures();
+        let mut queue = DeliveryQueue::new(1_000);
+        queue.push(envelope(10));
+        run(&mut queue, 0, SECOND, &mut |_| DeliveryOutcome::Taken { rejected: 3, why: Some("too old".into()) });
+        let figures = queue.figures();
         assert_eq!((figures.sent, figures.failed, figures.last_error.as_deref()), (7, 3, Some("too old")));
     }
 
     #[test]
     fn giving_up_counts_what_is_left() {
-        let mut lane = Lane::new(1_000);
-        lane.push(envelope(2));
-        lane.push(envelope(3));
-        assert_eq!(lane.next(0), Next::Send(envelope(2)));
-        assert_eq!((lane.give_up(), lane.figures().dropped, lane.figures().queued), (5, 5, 0));
+        let mut queue = DeliveryQueue::new(1_000);
+        queue.push(envelope(2));
+        queue.push(envelope(3));
+        assert_eq!(queue.next(0), QueueStep::Send(envelope(2)));
+        assert_eq!((queue.give_up(), queue.figures().dropped, queue.figures().queued), (5, 5, 0));
     }
 }

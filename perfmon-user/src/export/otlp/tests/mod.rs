@@ -17,7 +17,7 @@ use self::receiver::{Answer, Receiver as Otlp};
 use self::sample::{BEGIN, SECOND, call, origin, process, request, server, system, tool};
 use super::*;
 use crate::config::{Signal, Sources, load};
-use crate::record::{Gauges, InFlight, Side};
+use crate::record::{Gauges, InFlight, Record, Side};
 
 fn wall() -> WallTime {
     static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -58,7 +58,7 @@ impl Run {
         self.exporter.offer(&Arc::new(records));
     }
 
-    fn figures(&self, signal: Signal) -> Figures {
+    fn figures(&self, signal: Signal) -> DeliveryFigures {
         self.exporter.deliveries().figures().into_iter().find(|target| target.signal == signal).unwrap().figures
     }
 }

@@ -4,16 +4,16 @@ use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 
-use super::figures::{Figures, Merger};
+use super::accumulator::{Accumulator, CountSet};
+use super::figures::{Merger, WindowFigures};
 use super::sample::Samples;
 use super::snapshot::Window;
-use super::tally::{Counts, Tally};
 use super::window::{SliceClock, Windows};
 use crate::record::WallTime;
 
 /// What a tick tells every row.
 #[derive(Clone, Copy, Debug)]
-pub struct Beat {
+pub struct Tick {
     /// Time of the tick.
     pub now: WallTime,
     /// The slice that was open until now.
@@ -26,7 +26,7 @@ pub struct Beat {
     pub second_s: Option<f64>,
 }
 
-impl Beat {
+impl Tick {
     /// The beat of `clock`, whose open slice was `from` before it advanced.
     pub fn new(now: WallTime, from: u32, clock: &SliceClock, second_s: Option<f64>) -> Self {
         Self { now, from, to: clock.slice(), moved: clock.moved(from), second_s }
@@ -35,9 +35,9 @@ impl Beat {
 
 /// One row.
 #[derive(Clone, Debug)]
-pub struct Row<C, const H: usize> {
+pub struct Series<C, const H: usize> {
     windows: Windows<C, H>,
-    figures: [Figures<C, H>; 3],
+    figures: [WindowFigures<C, H>; 3],
     samples: Samples,
     /// Things counted since rates were last taken.
     in_second: u32,
@@ -45,7 +45,7 @@ pub struct Row<C, const H: usize> {
     touched: bool,
 }
 
-impl<C: Counts, const H: usize> Default for Row<C, H> {
+impl<C: CountSet, const H: usize> Default for Series<C, H> {
     fn default() -> Self {
         Self {
             windows: Windows::default(),
@@ -58,15 +58,15 @@ impl<C: Counts, const H: usize> Default for Row<C, H> {
     }
 }
 
-impl<C: Counts, const H: usize> Row<C, H> {
+impl<C: CountSet, const H: usize> Series<C, H> {
     /// The open slice, for one more thing that counts in the rate.
-    pub fn count(&mut self) -> &mut Tally<C, H> {
+    pub fn count(&mut self) -> &mut Accumulator<C, H> {
         self.in_second += 1;
         self.amend()
     }
 
     /// The open slice, for something that does not count in the rate.
-    pub fn amend(&mut self) -> &mut Tally<C, H> {
+    pub fn amend(&mut self) -> &mut Accumulator<C, H> {
         self.touched = true;
         &mut self.windows.open
     }
@@ -88,7 +88,7 @@ impl<C: Counts, const H: usize> Row<C, H> {
     }
 
     /// Its figures in a window.
-    pub fn figures(&self, window: Window) -> &Figures<C, H> {
+    pub fn figures(&self, window: Window) -> &WindowFigures<C, H> {
         &self.figures[window as usize]
     }
 
@@ -98,23 +98,23 @@ impl<C: Counts, const H: usize> Row<C, H> {
     }
 
     /// Ends the second and the slice, as the beat says, and makes the figures that changed.
-    pub fn beat(&mut self, beat: &Beat, merger: &mut Merger<C, H>) {
-        if let Some(seconds) = beat.second_s {
+    pub fn tick(&mut self, tick: &Tick, merger: &mut Merger<C, H>) {
+        if let Some(seconds) = tick.second_s {
             self.rate_now = f64::from(std::mem::take(&mut self.in_second)) / seconds;
             let open = &mut self.windows.open;
             open.rate_peak_milli = open.rate_peak_milli.max((self.rate_now * 1_000.0).round() as u64);
         }
-        self.windows.roll(beat.from, beat.to);
+        self.windows.roll(tick.from, tick.to);
         let touched = std::mem::take(&mut self.touched);
         for window in Window::ALL {
             let figures = &mut self.figures[window as usize];
-            if touched || (beat.moved[window as usize] && !figures.is_empty()) {
-                self.windows.collect(window, beat.to, merger);
+            if touched || (tick.moved[window as usize] && !figures.is_empty()) {
+                self.windows.collect(window, tick.to, merger);
                 *figures = merger.finish();
             }
         }
-        if beat.moved[0] {
-            self.samples.expire(beat.now);
+        if tick.moved[0] {
+            self.samples.expire(tick.now);
         }
     }
 
@@ -139,21 +139,21 @@ impl<C: Counts, const H: usize> Row<C, H> {
 
 /// The rows of a kind.
 #[derive(Debug)]
-pub struct Ledger<K, C, const H: usize> {
-    rows: FxHashMap<K, Row<C, H>>,
+pub struct SeriesTable<K, C, const H: usize> {
+    rows: FxHashMap<K, Series<C, H>>,
     cap: usize,
     overflowed: u64,
     merger: Merger<C, H>,
 }
 
-impl<K: Eq + Hash + Clone, C: Counts, const H: usize> Ledger<K, C, H> {
+impl<K: Eq + Hash + Clone, C: CountSet, const H: usize> SeriesTable<K, C, H> {
     /// Keeps at most `cap` rows, overflow rows aside.
     pub fn new(cap: usize) -> Self {
         Self { rows: FxHashMap::default(), cap, overflowed: 0, merger: Merger::default() }
     }
 
     /// The row of `key`, or of `other` when there are too many.
-    pub fn row(&mut self, key: K, other: impl FnOnce(&K) -> K) -> &mut Row<C, H> {
+    pub fn row(&mut self, key: K, other: impl FnOnce(&K) -> K) -> &mut Series<C, H> {
         let full = self.rows.len() >= self.cap && !self.rows.contains_key(&key);
         self.overflowed += u64::from(full);
         let key = if full { other(&key) } else { key };
@@ -168,19 +168,19 @@ impl<K: Eq + Hash + Clone, C: Counts, const H: usize> Ledger<K, C, H> {
     }
 
     /// Tells all rows; returns the keys of those that were idle for an hour, which are gone.
-    pub fn beat(&mut self, beat: &Beat) -> Vec<K> {
+    pub fn tick(&mut self, tick: &Tick) -> Vec<K> {
         let merger = &mut self.merger;
-        self.rows.values_mut().for_each(|row| row.beat(beat, merger));
+        self.rows.values_mut().for_each(|row| row.tick(tick, merger));
         self.rows.extract_if(|_, row| row.is_idle()).map(|(key, _)| key).collect()
     }
 
     /// All rows, in no order.
-    pub fn rows(&self) -> impl Iterator<Item = (&K, &Row<C, H>)> {
+    pub fn rows(&self) -> impl Iterator<Item = (&K, &Series<C, H>)> {
         self.rows.iter()
     }
 
     /// Rows with anything in `window`, in no order.
-    pub fn in_window(&self, window: Window) -> impl Iterator<Item = (&K, &Row<C, H>)> {
+    pub fn in_window(&self, window: Window) -> impl Iterator<Item = (&K, &Series<C, H>)> {
         self.rows.iter().filter(move |(_, row)| !row.figures(window).is_empty())
     }
 
@@ -191,6 +191,6 @@ impl<K: Eq + Hash + Clone, C: Counts, const H: usize> Ledger<K, C, H> {
 
     /// Bytes that the rows take.
     pub fn memory_bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<(K, Row<C, H>)>() + self.rows.values().map(Row::heap_bytes).sum::<usize>()
+        self.rows.capacity() * size_of::<(K, Series<C, H>)>() + self.rows.values().map(Series::heap_bytes).sum::<usize>()
     }
 }

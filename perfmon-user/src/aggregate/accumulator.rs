@@ -1,16 +1,16 @@
 //! What one slice of time holds of one row: named sums and maxima, and histograms. Tallies merge; a closed one is kept as bytes, in which
 //! a zero takes one byte, since a host has many rows and most are quiet.
 use super::histogram::Histogram;
-use super::varint::{self, Reader};
+use super::varint::{self, VarintReader};
 
 /// The named numbers of a kind of row; made by [`counts!`].
-pub trait Counts: Copy + Default + PartialEq + std::fmt::Debug {
+pub trait CountSet: Copy + Default + PartialEq + std::fmt::Debug {
     /// Adds the sums and takes the larger maxima.
     fn merge(&mut self, other: &Self);
     /// Appends them as bytes.
     fn write(&self, out: &mut Vec<u8>);
     /// Reads them.
-    fn read(reader: &mut Reader<'_>) -> Option<Self>;
+    fn read(reader: &mut VarintReader<'_>) -> Option<Self>;
 }
 
 /// Declares a struct of counts: `sums` are added when slices merge, of `maxima` the larger stays. All are `u64`.
@@ -20,7 +20,7 @@ macro_rules! counts {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct $name { $($(#[doc = $sum_doc])+ pub $sum: u64,)* $($(#[doc = $max_doc])+ pub $max: u64,)* }
 
-        impl $crate::aggregate::tally::Counts for $name {
+        impl $crate::aggregate::accumulator::CountSet for $name {
             fn merge(&mut self, other: &Self) {
                 $(self.$sum += other.$sum;)*
                 $(self.$max = self.$max.max(other.$max);)*
@@ -29,7 +29,7 @@ macro_rules! counts {
                 $($crate::aggregate::varint::put(out, self.$sum);)*
                 $($crate::aggregate::varint::put(out, self.$max);)*
             }
-            fn read(reader: &mut $crate::aggregate::varint::Reader<'_>) -> Option<Self> {
+            fn read(reader: &mut $crate::aggregate::varint::VarintReader<'_>) -> Option<Self> {
                 Some(Self { $($sum: reader.next()?,)* $($max: reader.next()?,)* })
             }
         }
@@ -39,7 +39,7 @@ pub(super) use counts;
 
 /// Sums, maxima and histograms of one slice.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tally<C, const H: usize> {
+pub struct Accumulator<C, const H: usize> {
     /// Named numbers.
     pub counts: C,
     /// Highest rate of a second, in thousandths per second.
@@ -50,13 +50,13 @@ pub struct Tally<C, const H: usize> {
     pub shapes: [Histogram; H],
 }
 
-impl<C: Counts, const H: usize> Default for Tally<C, H> {
+impl<C: CountSet, const H: usize> Default for Accumulator<C, H> {
     fn default() -> Self {
         Self { counts: C::default(), rate_peak_milli: 0, concurrency_peak: 0, shapes: std::array::from_fn(|_| Histogram::default()) }
     }
 }
 
-impl<C: Counts, const H: usize> Tally<C, H> {
+impl<C: CountSet, const H: usize> Accumulator<C, H> {
     /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
         self.counts == C::default() && self.concurrency_peak == 0 && self.shapes.iter().all(Histogram::is_empty)
@@ -82,7 +82,7 @@ impl<C: Counts, const H: usize> Tally<C, H> {
 
     /// Adds a packed slice of the same row; `None` when the bytes are damaged.
     pub fn absorb(&mut self, bytes: &[u8]) -> Option<()> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = VarintReader::new(bytes);
         self.counts.merge(&C::read(&mut reader)?);
         self.rate_peak_milli = self.rate_peak_milli.max(reader.next()?);
         self.concurrency_peak = self.concurrency_peak.max(reader.next()?);

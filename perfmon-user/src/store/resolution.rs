@@ -4,7 +4,7 @@ use std::time::Duration;
 /// A resolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Level {
+pub enum Resolution {
     /// Cells of ten seconds.
     Finest = 0,
     /// Cells of a minute, made of the finest.
@@ -37,11 +37,11 @@ impl Default for Retention {
 
 impl Retention {
     /// Of a resolution, in seconds.
-    pub fn seconds(&self, level: Level) -> u64 {
-        match level {
-            Level::Finest => self.finest,
-            Level::Minute => self.minute,
-            Level::Hour => self.hour,
+    pub fn seconds(&self, resolution: Resolution) -> u64 {
+        match resolution {
+            Resolution::Finest => self.finest,
+            Resolution::Minute => self.minute,
+            Resolution::Hour => self.hour,
         }
         .as_secs()
     }
@@ -49,16 +49,16 @@ impl Retention {
 
 /// A range of one resolution; seconds since 1970, the end not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct ResolutionRange {
     /// The resolution.
-    pub level: Level,
+    pub resolution: Resolution,
     /// Begin.
     pub from: u64,
     /// End.
     pub to: u64,
 }
 
-impl Level {
+impl Resolution {
     /// All, finest first.
     pub const ALL: [Self; 3] = [Self::Finest, Self::Minute, Self::Hour];
 
@@ -92,23 +92,23 @@ impl Level {
 
     /// The finest resolution that still reaches back to `from`.
     pub fn reaching(from: u64, now: u64, retention: &Retention) -> Self {
-        let reaches = |level: &Self| from.saturating_add(retention.seconds(*level)) >= now;
+        let reaches = |resolution: &Self| from.saturating_add(retention.seconds(*resolution)) >= now;
         Self::ALL.into_iter().find(reaches).unwrap_or(Self::Hour)
     }
 
     /// Covers a range with cells of at most this resolution; `until` says up to when each resolution is complete, what comes later
     /// is taken from the finer one.
-    pub fn cover(self, from: u64, to: u64, until: &[u64; 3]) -> Vec<Piece> {
+    pub fn cover(self, from: u64, to: u64, until: &[u64; 3]) -> Vec<ResolutionRange> {
         if from >= to {
             return Vec::new();
         }
-        let Some(finer) = self.finer() else { return vec![Piece { level: self, from, to }] };
+        let Some(finer) = self.finer() else { return vec![ResolutionRange { resolution: self, from, to }] };
         let (begin, end) = (self.ceil(from), self.floor(to.min(until[self as usize])));
         if begin >= end {
             return finer.cover(from, to, until);
         }
         let mut pieces = finer.cover(from, begin, until);
-        pieces.push(Piece { level: self, from: begin, to: end });
+        pieces.push(ResolutionRange { resolution: self, from: begin, to: end });
         pieces.extend(finer.cover(end, to, until));
         pieces
     }
@@ -121,17 +121,17 @@ mod tests {
     #[test]
     fn a_range_is_covered_once_with_the_coarsest_that_is_complete() {
         let until = [u64::MAX, 7_500, 7_200];
-        let pieces = Level::Hour.cover(3_530, 7_590, &until);
+        let pieces = Resolution::Hour.cover(3_530, 7_590, &until);
         let want = [
-            (Level::Finest, 3_530, 3_540),
-            (Level::Minute, 3_540, 3_600),
-            (Level::Hour, 3_600, 7_200),
-            (Level::Minute, 7_200, 7_500),
-            (Level::Finest, 7_500, 7_590),
+            (Resolution::Finest, 3_530, 3_540),
+            (Resolution::Minute, 3_540, 3_600),
+            (Resolution::Hour, 3_600, 7_200),
+            (Resolution::Minute, 7_200, 7_500),
+            (Resolution::Finest, 7_500, 7_590),
         ];
-        assert_eq!(pieces, want.map(|(level, from, to)| Piece { level, from, to }));
+        assert_eq!(pieces, want.map(|(resolution, from, to)| ResolutionRange { resolution, from, to }));
         for (from, to) in [(0, 0), (10, 20), (0, 100_000), (3_599, 3_601), (7_199, 7_600)] {
-            let pieces = Level::Hour.cover(from, to, &until);
+            let pieces = Resolution::Hour.cover(from, to, &until);
             assert!(pieces.windows(2).all(|pair| pair[0].to == pair[1].from), "{pieces:?}");
             assert_eq!(pieces.iter().map(|piece| piece.to - piece.from).sum::<u64>(), to - from);
         }
@@ -140,9 +140,9 @@ mod tests {
     #[test]
     fn old_times_need_a_coarse_resolution() {
         let (retention, now) = (Retention::default(), 1_000 * DAY_S);
-        assert_eq!(Level::reaching(now - 3_600, now, &retention), Level::Finest);
-        assert_eq!(Level::reaching(now - 2 * DAY_S, now, &retention), Level::Minute);
-        assert_eq!(Level::reaching(now - 30 * DAY_S, now, &retention), Level::Hour);
-        assert_eq!(Level::reaching(0, now, &retention), Level::Hour);
+        assert_eq!(Resolution::reaching(now - 3_600, now, &retention), Resolution::Finest);
+        assert_eq!(Resolution::reaching(now - 2 * DAY_S, now, &retention), Resolution::Minute);
+        assert_eq!(Resolution::reaching(now - 30 * DAY_S, now, &retention), Resolution::Hour);
+        assert_eq!(Resolution::reaching(0, now, &retention), Resolution::Hour);
     }
 }

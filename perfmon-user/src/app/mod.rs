@@ -6,12 +6,12 @@ mod check;
 mod display;
 mod hub;
 mod logging;
-mod own;
 mod recorder;
 mod replay;
 mod report;
 mod run;
 mod sampler;
+mod self_report;
 mod telemetry;
 mod top;
 
@@ -28,7 +28,7 @@ const EXIT_IMPOSSIBLE: u8 = 3;
 
 /// Why a command ends without having done its work.
 #[derive(Debug)]
-enum Failure {
+enum CommandFailure {
     /// Wrong usage: every problem, one a line.
     Usage(Vec<String>),
     /// Not possible on this host or for this user.
@@ -37,19 +37,19 @@ enum Failure {
     Failed(anyhow::Error),
 }
 
-impl From<anyhow::Error> for Failure {
+impl From<anyhow::Error> for CommandFailure {
     fn from(error: anyhow::Error) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<ProbeError> for Failure {
+impl From<ProbeError> for CommandFailure {
     fn from(error: ProbeError) -> Self {
         Self::Impossible(vec![format!("{:#}", anyhow::Error::from(error))])
     }
 }
 
-impl Failure {
+impl CommandFailure {
     fn tell(&self) -> u8 {
         let (code, lines) = match self {
             Self::Usage(lines) => (EXIT_USAGE, lines.clone()),
@@ -79,7 +79,7 @@ pub fn start(invocation: Invocation) -> ExitCode {
 }
 
 /// Text to standard output; a reader that went away is no failure.
-fn print(text: &str) -> Result<u8, Failure> {
+fn print(text: &str) -> Result<u8, CommandFailure> {
     use std::io::Write;
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(anyhow::Error::from(error).into()),

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::rollup::Rollup;
-use super::series::Series;
+use super::series::SeriesKey;
 use super::*;
 use crate::aggregate::Histogram;
-use crate::record::metric::{Field, Kind, Metric, Statistic};
-use crate::record::{Category, Llm, Millis, Origin, Quality, Request, Side, System};
+use crate::record::metric::{Field, Metric, RecordKind, Statistic};
+use crate::record::{Category, Llm, Millis, Origin, Quality, Record, Request, Side, System};
 
 mod failures;
 mod killed;
@@ -138,19 +138,19 @@ impl File {
         Rollup::new(schema::open(&self.path).unwrap())
     }
 
-    pub(crate) fn reader(&self) -> Reader {
-        Reader::of_file(self.path.clone(), Retention::default())
+    pub(crate) fn reader(&self) -> StoreReader {
+        StoreReader::of_file(self.path.clone(), Retention::default())
     }
 }
 
 pub(crate) fn write(rollup: &mut Rollup, records: &[Record]) {
-    let mut pending = Pending::default();
+    let mut pending = PendingWrites::default();
     pending.add(records);
-    assert_eq!(rollup.write(&pending).unwrap(), rollup::Wrote::default());
+    assert_eq!(rollup.write(&pending).unwrap(), rollup::WriteCounts::default());
 }
 
 fn query(metric: &str, from: u64, to: u64, step: u64) -> HistoryQuery {
-    HistoryQuery { metric: Metric::parse(metric).unwrap(), from, to, step, now: to, labels: Labels::new() }
+    HistoryQuery { metric: Metric::parse(metric).unwrap(), from, to, step, now: to, labels: SeriesLabels::new() }
 }
 
 fn values(history: &History) -> Vec<Option<f64>> {
@@ -167,7 +167,7 @@ fn scattered(seed: u64) -> impl Iterator<Item = u64> {
 fn a_cell_survives_its_bytes_and_garbage_is_refused() {
     let mut cell = Cell::default();
     for (index, us) in scattered(1).take(300).enumerate() {
-        cell.add(Kind::Request, &request(DAY, "shop", "/", us % 5_000_000, if index % 10 == 0 { 500 } else { 200 }));
+        cell.add(RecordKind::Request, &request(DAY, "shop", "/", us % 5_000_000, if index % 10 == 0 { 500 } else { 200 }));
     }
     let bytes = cell.to_bytes();
     assert_eq!(Cell::from_bytes(&bytes), Some(cell.clone()));
@@ -182,7 +182,9 @@ fn a_cell_survives_its_bytes_and_garbage_is_refused() {
 fn a_cell_takes_little_room() {
     let of = |requests: u64| {
         let mut cell = Cell::default();
-        scattered(3).take(requests as usize).for_each(|x| cell.add(Kind::Request, &request(DAY, "shop", "/", 5_000 + x % 2_000, 200)));
+        scattered(3)
+            .take(requests as usize)
+            .for_each(|x| cell.add(RecordKind::Request, &request(DAY, "shop", "/", 5_000 + x % 2_000, 200)));
         cell
     };
     let (few, many) = (of(10).to_bytes().len(), of(1_000).to_bytes().len());
@@ -195,7 +197,7 @@ fn a_cell_of_an_earlier_perfmon_is_read() {
     [150.0_f64, 50.0, 100.0].iter().for_each(|number| before.extend_from_slice(&number.to_le_bytes()));
     Histogram::default().write(&mut before);
     let cell = Cell::from_bytes(&before).unwrap();
-    let bytes = Field::named(Kind::Request, "request_bytes").unwrap();
+    let bytes = Field::named(RecordKind::Request, "request_bytes").unwrap();
     let values = [Statistic::Count, Statistic::Sum, Statistic::Min, Statistic::Max].map(|statistic| cell.field(bytes, statistic));
     assert_eq!((cell.count, cell.errors, values), (2, 1, [Some(2.0), Some(150.0), Some(50.0), Some(100.0)]));
     assert_eq!(Cell::from_bytes(&cell.to_bytes()), Some(cell));
@@ -203,7 +205,7 @@ fn a_cell_of_an_earlier_perfmon_is_read() {
 
 #[test]
 fn any_number_survives_a_cell() {
-    let field = Field::named(Kind::Llm, "cost_usd").unwrap();
+    let field = Field::named(RecordKind::Llm, "cost_usd").unwrap();
     for numbers in [vec![0.1, 0.2], vec![-3.5, 1e300], vec![0.000_000_15], vec![9.1e15, 0.0], vec![5e-324, 7.0], vec![-0.0, 0.0]] {
         let mut cell = Cell::default();
         numbers.iter().for_each(|number| cell.add_value(field, *number));
@@ -217,7 +219,7 @@ fn merged_rollups_are_what_the_records_would_have_given() {
     let mut rollup = file.rollup();
     let records: Vec<_> = scattered(7).take(5_000).enumerate().map(|(i, x)| (DAY + i as u64 * 3, x % 3_000_000)).collect();
     for (second, us) in &records {
-        direct.add(Kind::Request, &request(*second, "shop", "/", *us, 200));
+        direct.add(RecordKind::Request, &request(*second, "shop", "/", *us, 200));
         shape.record(us * 1_000);
     }
     // Written in slices, minutes and hours made now and then.
@@ -227,11 +229,11 @@ fn merged_rollups_are_what_the_records_would_have_given() {
         rollup.complete(slice[slice.len() - 1].0).unwrap();
     }
     let end = DAY + 15_000;
-    let totals = file.reader().totals(Kind::Request, DAY, end, end).unwrap();
+    let totals = file.reader().totals(RecordKind::Request, DAY, end, end).unwrap();
     let [(labels, cell)] = &totals[..] else { panic!("{totals:?}") };
     assert_eq!((labels["service"].as_str(), labels["endpoint"].as_str()), ("shop", "/"));
     assert_eq!((cell.count, cell.errors), (5_000, 0));
-    let field = Field::named(Kind::Request, "response_time_ms").unwrap();
+    let field = Field::named(RecordKind::Request, "response_time_ms").unwrap();
     for statistic in [Statistic::Count, Statistic::Min, Statistic::Max, Statistic::Mean, Statistic::Sum] {
         assert_eq!(cell.field(field, statistic), direct.field(field, statistic), "{statistic:?}");
     }
@@ -264,7 +266,7 @@ fn history_is_the_same_at_every_resolution_and_gaps_are_null() {
         assert_eq!(ask("request.count", 40, 10), [Some(1.0), Some(0.0), Some(0.0), Some(0.0)]);
         assert_eq!(ask("request.count", 7_200, 3_600), [Some(2.0), None]);
     }
-    let of_b = HistoryQuery { labels: Labels::from([("endpoint".into(), "/b".into())]), ..query("request.count", DAY, DAY + 60, 60) };
+    let of_b = HistoryQuery { labels: SeriesLabels::from([("endpoint".into(), "/b".into())]), ..query("request.count", DAY, DAY + 60, 60) };
     assert_eq!(values(&file.reader().history(&of_b).unwrap()), [Some(0.0)]);
     // Two days later only minutes are left.
     let late = HistoryQuery { now: DAY + 2 * 86_400, ..query("request.count", DAY, DAY + 120, 10) };
@@ -291,7 +293,7 @@ fn a_model_call_whose_both_ends_are_here_counts_once() {
     write(&mut rollup, &calls);
     let history = |metric: &str| values(&file.reader().history(&query(metric, DAY, DAY + 10, 10)).unwrap());
     assert_eq!((history("llm.count"), history("cost_usd")), (vec![Some(10.0)], vec![Some(1.0)]));
-    let totals = file.reader().totals(Kind::Llm, DAY, DAY + 10, DAY + 10).unwrap();
+    let totals = file.reader().totals(RecordKind::Llm, DAY, DAY + 10, DAY + 10).unwrap();
     assert_eq!(totals.len(), 1);
     assert_eq!(file.reader().records("llm", WallTime(DAY * SECOND), WallTime((DAY + 5) * SECOND), 100).unwrap().len(), 10);
 }
@@ -314,7 +316,7 @@ fn what_is_kept_one_by_one_comes_back_newest_first() {
 
 #[test]
 fn a_flood_of_failed_requests_is_kept_in_part_and_counted_in_full() {
-    let (file, mut pending) = (file(), Pending::default());
+    let (file, mut pending) = (file(), PendingWrites::default());
     pending.add(&(0..1_000).map(|_| request(DAY, "shop", "/", 1_000, 500)).collect::<Vec<_>>());
     assert_eq!((pending.kept.len(), pending.skipped), (limits::STORE_REQUESTS, 1_000 - limits::STORE_REQUESTS as u64));
     file.rollup().write(&pending).unwrap();
@@ -327,9 +329,9 @@ fn hostile_names_are_only_names() {
     let mut rollup = file.rollup();
     let name = "/'; DROP TABLE series; --\"\\\u{0}\u{202e}<script>";
     write(&mut rollup, &[request(DAY, "shop", name, 1_000, 200)]);
-    let totals = file.reader().totals(Kind::Request, DAY, DAY + 10, DAY + 10).unwrap();
+    let totals = file.reader().totals(RecordKind::Request, DAY, DAY + 10, DAY + 10).unwrap();
     assert_eq!(totals[0].0["endpoint"], name);
-    assert_eq!(Series::of(&request(DAY, "shop", name, 1, 200)).unwrap().other().to_json(), {
+    assert_eq!(SeriesKey::of(&request(DAY, "shop", name, 1, 200)).unwrap().other().to_json(), {
         r#"{"endpoint":"(other)","method":"(other)","service":"shop","side":"server"}"#
     });
 }
@@ -375,7 +377,7 @@ fn an_older_schema_is_brought_up_to_date_and_a_newer_one_left_alone() {
     let mut old = rusqlite::Connection::open(&file.path).unwrap();
     schema::migrate(&mut old, &schema::MIGRATIONS[..1]).unwrap();
     let mut cell = Cell::default();
-    cell.add(Kind::Request, &request(DAY, "shop", "/", 1_000, 200));
+    cell.add(RecordKind::Request, &request(DAY, "shop", "/", 1_000, 200));
     old.execute("INSERT INTO series VALUES (1, 1, ?1)", [r#"{"side":"server","service":"shop"}"#]).unwrap();
     old.execute("INSERT INTO rollup VALUES (0, 1, ?1, 1, ?2)", rusqlite::params![DAY as i64, cell.to_bytes()]).unwrap();
     assert!(matches!(file.reader().records("llm", WallTime(0), WallTime(1), 1), Err(StoreError::Older)));

@@ -4,7 +4,7 @@
 //! message is one sentence with the figures), and a line in [`detectors`]. Opening late, closing late and repeating seldom is the work of
 //! the keeper (`keeper`), so a detector only says what holds now. Test it with a hand-made snapshot on both sides of each limit.
 pub mod event_loop;
-pub mod keeper;
+pub mod tracker;
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::record::{Origin, Severity};
 
 /// Something that holds now.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct Detection {
     /// `event_loop_blocked` …
     pub kind_name: &'static str,
     /// What it is about; with the kind it identifies the finding.
@@ -33,7 +33,7 @@ pub struct Verdict {
 /// Judges a snapshot.
 pub trait Detector: std::fmt::Debug + Send {
     /// What holds now.
-    fn judge(&self, snapshot: &Snapshot) -> Vec<Verdict>;
+    fn judge(&self, snapshot: &Snapshot) -> Vec<Detection>;
 }
 
 /// All detectors.

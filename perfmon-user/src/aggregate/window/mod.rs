@@ -3,9 +3,9 @@
 //! the slices that it needs from each tier plus the open one: it holds at least its length and at most one of its slices more.
 use std::collections::VecDeque;
 
+use super::accumulator::{Accumulator, CountSet};
 use super::figures::Merger;
 use super::snapshot::Window;
-use super::tally::{Counts, Tally};
 use crate::record::WallTime;
 
 const NS: u64 = 1_000_000_000;
@@ -81,17 +81,17 @@ struct Closed {
 #[derive(Clone, Debug)]
 pub struct Windows<C, const H: usize> {
     /// The slice under way.
-    pub open: Tally<C, H>,
+    pub open: Accumulator<C, H>,
     tiers: [VecDeque<Closed>; 3],
 }
 
-impl<C: Counts, const H: usize> Default for Windows<C, H> {
+impl<C: CountSet, const H: usize> Default for Windows<C, H> {
     fn default() -> Self {
-        Self { open: Tally::default(), tiers: Default::default() }
+        Self { open: Accumulator::default(), tiers: Default::default() }
     }
 }
 
-impl<C: Counts, const H: usize> Windows<C, H> {
+impl<C: CountSet, const H: usize> Windows<C, H> {
     /// Ends the open slice `from`; the slice under way is `to` now.
     pub fn roll(&mut self, from: u32, to: u32) {
         if from == to {
@@ -99,7 +99,7 @@ impl<C: Counts, const H: usize> Windows<C, H> {
         }
         if !self.open.is_empty() {
             self.tiers[0].push_back(Closed { number: from, bytes: self.open.pack() });
-            self.open = Tally::default();
+            self.open = Accumulator::default();
         }
         self.cascade(0, PER_MEDIUM, from, to);
         self.cascade(1, PER_COARSE, from / PER_MEDIUM, to / PER_MEDIUM);
@@ -116,7 +116,7 @@ impl<C: Counts, const H: usize> Windows<C, H> {
         if from / per == to / per {
             return;
         }
-        let mut merged = Tally::<C, H>::default();
+        let mut merged = Accumulator::<C, H>::default();
         for closed in self.tiers[tier].iter().filter(|closed| closed.number / per == from / per) {
             merged.absorb(&closed.bytes);
         }
@@ -154,7 +154,7 @@ impl<C: Counts, const H: usize> Windows<C, H> {
             for closed in its {
                 match mine.binary_search_by_key(&closed.number, |closed| closed.number) {
                     Ok(at) => {
-                        let mut both = Tally::<C, H>::default();
+                        let mut both = Accumulator::<C, H>::default();
                         both.absorb(&mine[at].bytes);
                         both.absorb(&closed.bytes);
                         mine[at].bytes = both.pack();

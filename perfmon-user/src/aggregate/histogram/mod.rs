@@ -5,7 +5,7 @@
 //! (width ÷ 2) ÷ low ≤ 1 ÷ 128 = 0.79 %. Values above one hour count in the last bucket; who needs their true maximum keeps it beside
 //! the histogram. Bytes: number of buckets, then one byte a bucket (3 bits distance to the one before, 5 bits count) with LEB128
 //! escapes, about 1.2 bytes a bucket in practice.
-use super::varint::{self, Reader};
+use super::varint::{self, VarintReader};
 
 /// Longest duration told apart: one hour.
 pub const MAX_NS: u64 = 3_600_000_000_000;
@@ -99,14 +99,14 @@ impl Histogram {
 
     /// The histogram of [`to_bytes`](Self::to_bytes); `None` when the bytes are damaged.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = VarintReader::new(bytes);
         let mut histogram = Self::default();
         histogram.absorb(&mut reader)?;
         reader.rest().is_empty().then_some(histogram)
     }
 
     /// Counts everything that the histogram at `reader` counted.
-    pub fn absorb(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+    pub fn absorb(&mut self, reader: &mut VarintReader<'_>) -> Option<()> {
         read(reader, |index, count| self.add(index, count))
     }
 
@@ -130,7 +130,7 @@ impl Histogram {
 }
 
 /// Reads the buckets of one histogram without building it; `None` when the bytes are damaged.
-pub(super) fn read(reader: &mut Reader<'_>, mut each: impl FnMut(u16, u32)) -> Option<()> {
+pub(super) fn read(reader: &mut VarintReader<'_>, mut each: impl FnMut(u16, u32)) -> Option<()> {
     let mut next = 0_u64;
     for _ in 0..reader.next()? {
         let packed = u64::from(reader.byte()?);

@@ -7,13 +7,13 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 
 use crate::export::otlp::exponential::Distribution;
-use crate::export::otlp::instrument::{Instrument, Kind};
+use crate::export::otlp::instrument::{Instrument, InstrumentKind};
 use crate::export::otlp::resource;
 use crate::record::WallTime;
 
 /// The time that points stand for.
 #[derive(Clone, Copy, Debug)]
-pub struct Span {
+pub struct TimeSpan {
     /// When perfmon began.
     pub began: WallTime,
     /// End of the interval before.
@@ -24,8 +24,8 @@ pub struct Span {
 
 /// Metrics under construction.
 #[derive(Debug)]
-pub struct Sheet {
-    span: Span,
+pub struct MetricSet {
+    span: TimeSpan,
     metrics: Vec<(&'static Instrument, Points)>,
 }
 
@@ -35,9 +35,9 @@ enum Points {
     Number(Vec<NumberDataPoint>),
 }
 
-impl Sheet {
+impl MetricSet {
     /// An empty one.
-    pub fn new(span: Span) -> Self {
+    pub fn new(span: TimeSpan) -> Self {
         Self { span, metrics: Vec::new() }
     }
 
@@ -69,9 +69,9 @@ impl Sheet {
 
     fn number(&mut self, instrument: &'static Instrument, value: Value, attributes: Vec<KeyValue>) {
         let start = match instrument.kind {
-            Kind::Counter | Kind::Histogram => self.span.since.0,
-            Kind::UpDown => self.span.began.0,
-            Kind::Gauge => 0,
+            InstrumentKind::Counter | InstrumentKind::Histogram => self.span.since.0,
+            InstrumentKind::UpDown => self.span.began.0,
+            InstrumentKind::Gauge => 0,
         };
         let time_unix_nano = self.span.until.0;
         let point =
@@ -83,7 +83,8 @@ impl Sheet {
 
     fn points(&mut self, instrument: &'static Instrument) -> &mut Points {
         let at = self.metrics.iter().position(|(known, _)| known.name == instrument.name).unwrap_or_else(|| {
-            let empty = if instrument.kind == Kind::Histogram { Points::Histogram(Vec::new()) } else { Points::Number(Vec::new()) };
+            let empty =
+                if instrument.kind == InstrumentKind::Histogram { Points::Histogram(Vec::new()) } else { Points::Number(Vec::new()) };
             self.metrics.push((instrument, empty));
             self.metrics.len() - 1
         });
@@ -103,8 +104,8 @@ fn metric(instrument: &Instrument, points: Points) -> Metric {
         (Points::Histogram(data_points), _) => {
             Data::ExponentialHistogram(ExponentialHistogram { data_points, aggregation_temporality: delta })
         }
-        (Points::Number(data_points), Kind::Gauge) => Data::Gauge(Gauge { data_points }),
-        (Points::Number(data_points), Kind::UpDown) => {
+        (Points::Number(data_points), InstrumentKind::Gauge) => Data::Gauge(Gauge { data_points }),
+        (Points::Number(data_points), InstrumentKind::UpDown) => {
             Data::Sum(Sum { data_points, aggregation_temporality: AggregationTemporality::Cumulative as i32, is_monotonic: false })
         }
         (Points::Number(data_points), _) => Data::Sum(Sum { data_points, aggregation_temporality: delta, is_monotonic: true }),

@@ -80,11 +80,11 @@ fn snapshot(state: State) -> Snapshot {
     Snapshot { uptime_s: state.uptime_s, windows: Window::ALL.map(view).to_vec(), system: Some(Arc::new(system)), ..Snapshot::default() }
 }
 
-fn standing() -> Settings {
-    Settings { rules: Thresholds::default().rules(), channels: vec![Channel::log()], escalation: vec![] }
+fn standing() -> AlertSettings {
+    AlertSettings { rules: Thresholds::default().rules(), channels: vec![Channel::log()], escalation: vec![] }
 }
 
-fn machine(settings: &Settings) -> Machine {
+fn machine(settings: &AlertSettings) -> Machine {
     Machine::new(settings, Arc::default())
 }
 

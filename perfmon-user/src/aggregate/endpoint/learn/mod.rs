@@ -34,12 +34,12 @@ pub struct Changes {
 /// The tree.
 #[derive(Debug, Default)]
 pub struct Tree {
-    root: Node,
+    root: TreeNode,
 }
 
 #[derive(Debug, Default)]
-struct Node {
-    children: FxHashMap<Box<str>, Node>,
+struct TreeNode {
+    children: FxHashMap<Box<str>, TreeNode>,
     row: Option<u32>,
     folded: Vec<Group>,
 }
@@ -90,7 +90,7 @@ impl Tree {
     }
 
     /// The node of a name, of which "" is the root's.
-    fn node_mut(&mut self, name: &str) -> Option<&mut Node> {
+    fn node_mut(&mut self, name: &str) -> Option<&mut TreeNode> {
         name.split('/').skip(1).try_fold(&mut self.root, |node, key| node.children.get_mut(key))
     }
 
@@ -110,7 +110,7 @@ impl Tree {
     }
 }
 
-impl Node {
+impl TreeNode {
     fn child(&self, segment: &str) -> Option<&Self> {
         self.children.get(segment).or_else(|| self.children.get(&*self.parameter_for(segment)?))
     }
@@ -173,7 +173,7 @@ impl Node {
         }
         let mut next: FxHashMap<Box<str>, usize> = FxHashMap::default();
         candidates.iter().flat_map(|key| self.children[key].children.keys()).for_each(|key| *next.entry(key.clone()).or_default() += 1);
-        let alike = |node: &Node| node.children.is_empty() || node.children.keys().any(|key| next[key] > 1);
+        let alike = |node: &TreeNode| node.children.is_empty() || node.children.keys().any(|key| next[key] > 1);
         let alike: Vec<_> = candidates.into_iter().filter(|key| alike(&self.children[key])).collect();
         if alike.len() > allowed { alike } else { Vec::new() }
     }

@@ -38,7 +38,7 @@ pub struct RowName {
 
 /// Where a request belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct EndpointSlot {
     /// Number of its endpoint row.
     pub row: u32,
     /// Number of its service.
@@ -72,7 +72,7 @@ pub struct Endpoints {
     services: Slab<Service>,
     service_numbers: FxHashMap<Arc<str>, u32>,
     rows: Slab<RowInfo>,
-    places: PathCache<Place>,
+    slots: PathCache<EndpointSlot>,
     templates: PathCache<Arc<str>>,
     merged: Vec<(u32, u32)>,
     overflowed: u64,
@@ -114,7 +114,7 @@ impl Endpoints {
             services: Slab::default(),
             service_numbers: FxHashMap::default(),
             rows: Slab::default(),
-            places: PathCache::new(),
+            slots: PathCache::new(),
             templates: PathCache::new(),
             merged: Vec::new(),
             overflowed: 0,
@@ -124,34 +124,34 @@ impl Endpoints {
     }
 
     /// Where a server-side request belongs; makes the row when there is none. Rows may have merged after it: see `take_merged`.
-    pub fn locate(&mut self, request: &Request) -> Place {
-        let place = self.place_of(request);
-        if let Some(row) = self.rows.get_mut(place.row) {
+    pub fn locate(&mut self, request: &Request) -> EndpointSlot {
+        let slot = self.slot_of(request);
+        if let Some(row) = self.rows.get_mut(slot.row) {
             row.hits += 1;
         }
-        if let Some(service) = self.services.get_mut(place.service)
+        if let Some(service) = self.services.get_mut(slot.service)
             && !Arc::ptr_eq(&service.origin, &request.origin)
         {
             service.origin = request.origin.clone();
         }
-        place
+        slot
     }
 
-    fn place_of(&mut self, request: &Request) -> Place {
+    fn slot_of(&mut self, request: &Request) -> EndpointSlot {
         let (Some(method), Some(path)) = (&request.method, &request.path) else {
             let service = self.service(&request.origin);
             return self.fixed_row(service, self.special.any_method.clone(), self.special.unknown.clone(), false);
         };
         let key = (&request.origin.service, method, path);
-        if let Some(place) = self.places.get(key) {
-            return *place;
+        if let Some(slot) = self.slots.get(key) {
+            return *slot;
         }
         let service = self.service(&request.origin);
         match self.search(service, request, method, path) {
             Found::Row(row) => {
-                let place = Place { row, service };
-                self.places.put(key, place);
-                place
+                let slot = EndpointSlot { row, service };
+                self.slots.put(key, slot);
+                slot
             }
             Found::Missing => self.fixed_row(service, self.special.any_method.clone(), self.special.not_found.clone(), false),
             Found::Full => {
@@ -221,7 +221,7 @@ impl Endpoints {
             }
         }
         if !changes.merged.is_empty() {
-            self.places.clear();
+            self.slots.clear();
             self.merged.extend(changes.merged);
         }
         Some(row)
@@ -231,9 +231,9 @@ impl Endpoints {
         self.services.get(service)?.fixed.get(&(method.clone(), text.clone())).copied()
     }
 
-    fn fixed_row(&mut self, service: u32, method: Arc<str>, text: Arc<str>, counts: bool) -> Place {
+    fn fixed_row(&mut self, service: u32, method: Arc<str>, text: Arc<str>, counts: bool) -> EndpointSlot {
         if let Some(row) = self.find_fixed(service, &method, &text) {
-            return Place { row, service };
+            return EndpointSlot { row, service };
         }
         let name = self.services.get(service).map(|known| known.name.clone()).unwrap_or_default();
         let name = RowName { service: name, method: method.clone(), endpoint: text.clone() };
@@ -242,7 +242,7 @@ impl Endpoints {
             known.fixed.insert((method, text), row);
             known.rows += usize::from(counts);
         }
-        Place { row, service }
+        EndpointSlot { row, service }
     }
 
     /// Number of the service of a process.
@@ -275,13 +275,13 @@ impl Endpoints {
     }
 
     /// Where a request under way belongs, if it has a row, else what it would be called. Makes no row.
-    pub fn find(&mut self, origin: &Origin, method: &Arc<str>, path: &Arc<str>) -> Result<Place, RowName> {
-        if let Some(place) = self.places.get((&origin.service, method, path)) {
-            return Ok(*place);
+    pub fn find(&mut self, origin: &Origin, method: &Arc<str>, path: &Arc<str>) -> Result<EndpointSlot, RowName> {
+        if let Some(slot) = self.slots.get((&origin.service, method, path)) {
+            return Ok(*slot);
         }
         let fixed = self.fixed_text(&origin.service, method, path, false);
         let service = self.service_numbers.get(&origin.service).copied();
-        let place = service.and_then(|service| {
+        let slot = service.and_then(|service| {
             let row = match &fixed {
                 Some(fixed) => self.find_fixed(service, method, &fixed.text),
                 None => {
@@ -290,10 +290,10 @@ impl Endpoints {
                     grpc.or_else(|| known.trees.get(method)?.find(&self.text))
                 }
             }?;
-            Some(Place { row, service })
+            Some(EndpointSlot { row, service })
         });
         let endpoint = fixed.map_or_else(|| self.text.as_str().into(), |fixed| fixed.text);
-        place.ok_or_else(|| RowName { service: origin.service.clone(), method: method.clone(), endpoint })
+        slot.ok_or_else(|| RowName { service: origin.service.clone(), method: method.clone(), endpoint })
     }
 
     /// What a row is called.
@@ -340,7 +340,7 @@ impl Endpoints {
             }
         }
         if !rows.is_empty() {
-            self.places.clear();
+            self.slots.clear();
         }
     }
 

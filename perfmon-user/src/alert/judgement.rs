@@ -4,12 +4,12 @@ use std::sync::Arc;
 use crate::aggregate::snapshot::Snapshot;
 use crate::record::{Alert, AlertState, Origin, Severity, WallTime};
 
-use super::metric::Reading;
+use super::metric::MetricReading;
 use super::rule::{Condition, Rule};
 
 /// What a reading says of its rule's condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Judgement {
     /// It holds.
     Bad,
     /// It does not hold, or there is nothing that could be bad.
@@ -18,27 +18,27 @@ pub(super) enum Verdict {
     Unknown,
 }
 
-pub(super) fn verdict(rule: &Rule, reading: &Reading, snapshot: &Snapshot) -> Verdict {
+pub(super) fn judgement(rule: &Rule, reading: &MetricReading, snapshot: &Snapshot) -> Judgement {
     let of_window = rule.metric.of_window();
     let watched_short = of_window && snapshot.uptime_s < rule.window.seconds() as f64;
     match reading.value {
         // Too little may only mean that there was no time for more.
-        _ if watched_short && matches!(rule.condition, Condition::Below(_)) => Verdict::Unknown,
+        _ if watched_short && matches!(rule.condition, Condition::Below(_)) => Judgement::Unknown,
         Some(value) if reading.samples >= rule.min_samples => {
             if rule.condition.holds(value) {
-                Verdict::Bad
+                Judgement::Bad
             } else {
-                Verdict::Well
+                Judgement::Well
             }
         }
-        _ if watched_short => Verdict::Unknown,
+        _ if watched_short => Judgement::Unknown,
         // A sample without this figure; one that is gone has no samples either.
-        None if !of_window && reading.samples > 0 => Verdict::Unknown,
-        _ => Verdict::Well,
+        None if !of_window && reading.samples > 0 => Judgement::Unknown,
+        _ => Judgement::Well,
     }
 }
 
-pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &Reading) -> Alert {
+pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &MetricReading) -> Alert {
     let origin = reading.origin.clone().unwrap_or_else(|| {
         let service = rule.filter.service.as_deref().unwrap_or("all").into();
         Arc::new(Origin { pid: 0, comm: "".into(), service, container: None })
@@ -99,13 +99,13 @@ pub(super) fn id(parts: &[&str], now: WallTime) -> Arc<str> {
 }
 
 /// What is wrong, with the figures.
-pub(super) fn sentence(rule: &Rule, reading: &Reading) -> String {
+pub(super) fn sentence(rule: &Rule, reading: &MetricReading) -> String {
     let (value, limit) = (shown(rule, reading.value), limit(rule));
     format!("{} of {} is {value}, {limit}{}.", capital(&rule.metric.words()), reading.scope, window(rule))
 }
 
 /// Why an alert is over.
-pub(super) fn ended(read: Option<(&Rule, &Reading)>, alert: &Alert) -> String {
+pub(super) fn ended(read: Option<(&Rule, &MetricReading)>, alert: &Alert) -> String {
     match read {
         None => format!("Over: there is no rule {} any more.", alert.rule),
         Some((rule, reading)) if reading.value.is_none() => {

@@ -174,24 +174,24 @@ struct Server {
 }
 
 /// Alerts over the standing thresholds, with nowhere to go.
-fn desk() -> Arc<Desk> {
+fn alert_service() -> Arc<AlertService> {
     let settings = crate::config::Alerts::default().settings();
-    Desk::new(&settings, vec![], crate::alert::Patience::default(), Arc::new(Counters::default()))
+    AlertService::new(&settings, vec![], crate::alert::RetryPolicy::default(), Arc::new(Counters::default()))
 }
 
 fn server_with(snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {
-    server_over(desk(), snapshot, listen, token, ready)
+    server_over(alert_service(), snapshot, listen, token, ready)
 }
 
-fn server_over(alerts: Arc<Desk>, snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {
+fn server_over(alerts: Arc<AlertService>, snapshot: Snapshot, listen: &str, token: Option<&str>, ready: bool) -> Server {
     let (snapshots, receiver) = watch::channel(Arc::new(snapshot));
     let (shutdown, asked) = watch::channel(false);
     let reasons = if ready { vec![] } else { vec!["no process listens on port 8000 yet".to_string()] };
     let readiness = Readiness { ready, reasons };
     let lost = EventsLost { total: 3, by_reason: BTreeMap::from([("ring_full".to_string(), 3)]) };
-    let probes = vec![ProbeState { name: "sock_recv_length".into(), state: "attached".into(), reason: None }];
+    let probes = vec![ProbeStatus { name: "sock_recv_length".into(), state: "attached".into(), reason: None }];
     let report = SelfReport { capture_tier: Some(1), events_seen: 9, events_lost: lost, probes, ..SelfReport::default() };
-    let state = HttpState::new(Parts {
+    let state = HttpState::new(HttpParts {
         access: Access::new(listen.parse().unwrap(), &["Box.lan".to_string()], token.map(String::from)),
         snapshot: receiver,
         counters: Arc::new(Counters::default()),

@@ -104,7 +104,7 @@ fn is_hex(text: &str) -> bool {
         return !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     }
     let numbers = text.bytes().filter(u8::is_ascii_digit).count();
-    let mixed = || text.len() >= 7 && numbers >= 2 && Runs::of(text).runs >= 3;
+    let mixed = || text.len() >= 7 && numbers >= 2 && CharacterRuns::of(text).runs >= 3;
     text.bytes().all(|byte| byte.is_ascii_hexdigit()) && (text.len() >= 16 || mixed())
 }
 
@@ -134,15 +134,15 @@ fn is_token(text: &str) -> bool {
         }
     }
     if !separated {
-        return Runs::of(text).is_random();
+        return CharacterRuns::of(text).is_random();
     }
     let pieces = || text.split(['-', '_', '=', '+']).filter(|piece| !piece.is_empty());
-    let random: usize = pieces().filter(|piece| Runs::of(piece).is_irregular()).map(str::len).sum();
+    let random: usize = pieces().filter(|piece| CharacterRuns::of(piece).is_irregular()).map(str::len).sum();
     text.len() >= 16 && random * 3 >= pieces().map(str::len).sum::<usize>() * 2
 }
 
 /// Runs of the same kind of character in ASCII letters and digits; a capitalised word is one run.
-struct Runs {
+struct CharacterRuns {
     length: usize,
     digits: usize,
     letters: usize,
@@ -150,7 +150,7 @@ struct Runs {
     mixed_case: bool,
 }
 
-impl Runs {
+impl CharacterRuns {
     fn of(text: &str) -> Self {
         let (mut digits, mut upper, mut lower, mut runs) = (0, 0, 0, 0);
         let mut previous = b' ';

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::counters::Counters;
 use crate::export::otlp::Deliveries;
-use crate::http::{EventsLost, ProbeState, ProgramStats, Readiness, SelfReport};
+use crate::http::{EventsLost, ProbeStatus, ProgramStats, Readiness, SelfReport};
 use crate::probe::Probes;
 
 use super::capture::Watched;
@@ -16,26 +16,26 @@ use super::telemetry;
 const CPU_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// What reports are made from.
-pub struct Own {
+pub struct SelfReporter {
     probes: Arc<Probes>,
     deliveries: Option<Deliveries>,
     counters: Arc<Counters>,
-    cpu: Mutex<Cpu>,
+    cpu: Mutex<CpuUse>,
 }
 
 #[derive(Default)]
-struct Cpu {
+struct CpuUse {
     at_ns: u64,
     ticks: u64,
     percent: Option<f64>,
 }
 
-impl Own {
+impl SelfReporter {
     /// Of a running capture.
     pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, counters: Arc<Counters>) -> Self {
-        let own = Self { probes, deliveries, counters, cpu: Mutex::default() };
-        own.cpu_percent();
-        own
+        let reporter = Self { probes, deliveries, counters, cpu: Mutex::default() };
+        reporter.cpu_percent();
+        reporter
     }
 
     /// For `/api/v1/self`.
@@ -91,8 +91,8 @@ impl Own {
     }
 }
 
-fn probe_state(report: &crate::probe::ProbeReport) -> ProbeState {
-    ProbeState { name: report.name.into(), state: report.state.name().into(), reason: report.reason.clone() }
+fn probe_state(report: &crate::probe::ProbeReport) -> ProbeStatus {
+    ProbeStatus { name: report.name.into(), state: report.state.name().into(), reason: report.reason.clone() }
 }
 
 /// For `/readyz`: capture runs, and nothing that was asked for is missing.

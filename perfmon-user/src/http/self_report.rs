@@ -10,7 +10,7 @@ use super::HttpState;
 use super::answer::{ApiError, json};
 use super::params::Params;
 use crate::record::TargetCoverage;
-use crate::store::{Reader, StoreReport};
+use crate::store::{StoreReader, StoreReport};
 
 /// How perfmon itself is, as far as `http` cannot know it. Unknown is null.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -30,7 +30,7 @@ pub struct SelfReport {
     /// How socket operations are seen; null without probes, as in a replay.
     pub capture_tier: Option<u8>,
     /// Every probe and how it stands.
-    pub probes: Vec<ProbeState>,
+    pub probes: Vec<ProbeStatus>,
     /// Kernel statistics of each program, empty unless the kernel keeps them.
     pub programs: Vec<ProgramStats>,
     /// Deliveries of telemetry; empty when nobody wants any.
@@ -73,7 +73,7 @@ pub struct EventsLost {
 
 /// A probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ProbeState {
+pub struct ProbeStatus {
     /// Its name.
     pub name: String,
     /// `attached` | `failed` | `skipped`.
@@ -94,7 +94,7 @@ pub struct ProgramStats {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct SelfBody {
     version: &'static str,
     pid: u32,
     uptime_s: f64,
@@ -106,16 +106,16 @@ struct Answer {
     counters: BTreeMap<&'static str, u64>,
 }
 
-pub(super) async fn own(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
+pub(super) async fn self_report(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
     params.only(&[])?;
     let snapshot = state.snapshot();
-    Ok(json(&Answer {
+    Ok(json(&SelfBody {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
         uptime_s: snapshot.uptime_s,
         report: (state.parts.self_report)(),
         targets: snapshot.gauges.targets.clone(),
-        store: state.parts.history.as_ref().and_then(Reader::report),
+        store: state.parts.history.as_ref().and_then(StoreReader::report),
         counters: state.parts.counters.all().into_iter().map(|(name, _, value)| (name, value)).collect(),
     }))
 }

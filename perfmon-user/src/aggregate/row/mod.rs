@@ -14,14 +14,14 @@ use std::sync::Arc;
 
 /// What a row needs to know of its window.
 #[derive(Clone, Copy, Debug)]
-pub struct View {
+pub struct WindowContext {
     /// Seconds that the window holds, never 0.
     pub covered_s: f64,
     /// Sum of the latencies of all requests in it, nanoseconds.
     pub latency_sum: u64,
 }
 
-impl View {
+impl WindowContext {
     /// Per minute.
     pub fn per_minute(&self, count: u64) -> f64 {
         count as f64 * 60.0 / self.covered_s

@@ -9,39 +9,39 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::counters::Counters;
 use crate::record::{Alert, Notified, WallTime};
 
-use super::machine::{Change, Machine, Refused, Settings};
-use super::notify::{Carrier, Delivery, Notifier, Patience};
+use super::judgement;
+use super::machine::{AlertSettings, Change, Machine, Refused};
+use super::notify::{ChannelSender, Delivery, Notifier, RetryPolicy};
 use super::silence::{NewSilence, Silence};
-use super::verdict;
 
 /// How long the end waits for deliveries under way.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// The desk.
-pub struct Desk {
-    state: Mutex<State>,
+pub struct AlertService {
+    state: Mutex<ServiceState>,
     wake: Notify,
-    carriers: Vec<Carrier>,
+    senders: Vec<ChannelSender>,
     counters: Arc<Counters>,
 }
 
-struct State {
+struct ServiceState {
     machine: Machine,
     /// What people's decisions changed, not published yet. Each needs a change of state, so it cannot grow without end.
     outbox: Vec<Change>,
 }
 
-impl Desk {
+impl AlertService {
     /// A desk with what an earlier run left.
-    pub fn new(settings: &Settings, stored: Vec<Alert>, patience: Patience, counters: Arc<Counters>) -> Arc<Self> {
+    pub fn new(settings: &AlertSettings, stored: Vec<Alert>, retry: RetryPolicy, counters: Arc<Counters>) -> Arc<Self> {
         let mut machine = Machine::new(settings, counters.clone());
         machine.restore(stored);
-        let carriers = Carrier::all(&settings.channels, patience);
-        let state = Mutex::new(State { machine, outbox: Vec::new() });
-        Arc::new(Self { state, wake: Notify::new(), carriers, counters })
+        let senders = ChannelSender::all(&settings.channels, retry);
+        let state = Mutex::new(ServiceState { machine, outbox: Vec::new() });
+        Arc::new(Self { state, wake: Notify::new(), senders, counters })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ServiceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,7 +55,7 @@ impl Desk {
         mut publish: impl FnMut(Vec<Alert>) + Send,
     ) {
         let (sender, mut deliveries) = mpsc::channel(crate::limits::CHANNEL_QUEUE);
-        let mut notifier = Notifier::start(&self.carriers, &sender, self.counters.clone());
+        let mut notifier = Notifier::start(&self.senders, &sender, self.counters.clone());
         drop(sender);
         loop {
             let changes = tokio::select! {
@@ -158,14 +158,14 @@ impl Desk {
 
     /// Sends a test alert to one channel or to all, one attempt each, and says how it went.
     pub async fn test(&self, now: WallTime, channel: Option<&str>) -> Result<Vec<Notified>, Refused> {
-        let mut trials: Vec<_> = self.carriers.iter().filter(|carrier| channel.is_none_or(|name| *carrier.channel.name == *name)).collect();
+        let mut trials: Vec<_> = self.senders.iter().filter(|sender| channel.is_none_or(|name| *sender.channel.name == *name)).collect();
         if trials.is_empty() {
             return Err(Refused::Unknown);
         }
-        let news = verdict::test_alert(now);
-        let trial = async |carrier: &Carrier| {
-            let error = carrier.attempt(&news).await.err().map(|error| error.to_string());
-            Notified { channel: carrier.channel.name.clone(), ok: error.is_none(), error }
+        let news = judgement::test_alert(now);
+        let trial = async |sender: &ChannelSender| {
+            let error = sender.attempt(&news).await.err().map(|error| error.to_string());
+            Notified { channel: sender.channel.name.clone(), ok: error.is_none(), error }
         };
         Ok(futures_util::future::join_all(trials.drain(..).map(trial)).await)
     }
