@@ -7,7 +7,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::export::otlp::Deliveries;
 use crate::http::{EventsLost, ProbeState, ProgramStats, Readiness, SelfReport};
-use crate::inspect::Reader;
+use crate::inspect::ForeignReader;
 use crate::probe::Probes;
 
 use super::capture::Watched;
@@ -20,7 +20,7 @@ const CPU_INTERVAL_NS: u64 = 1_000_000_000;
 pub struct Own {
     probes: Arc<Probes>,
     deliveries: Option<Deliveries>,
-    reader: Reader,
+    reader: ForeignReader,
     counters: Arc<Counters>,
     cpu: Mutex<Cpu>,
 }
@@ -34,7 +34,7 @@ struct Cpu {
 
 impl Own {
     /// Of a running capture.
-    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, reader: Reader, counters: Arc<Counters>) -> Self {
+    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, reader: ForeignReader, counters: Arc<Counters>) -> Self {
         let own = Self { probes, deliveries, reader, counters, cpu: Mutex::default() };
         own.cpu_percent();
         own
