@@ -1,4 +1,4 @@
-//! perfmon: an eBPF profiler for Linux that needs no change to the code it watches. The house is described in ARCHITECTURE.md.
+//! perfmon: an eBPF profiler for Linux that needs no change to the code it watches. ARCHITECTURE.md describes the structure.
 pub mod agent;
 pub mod aggregate;
 pub mod alert;
@@ -24,6 +24,7 @@ pub mod record;
 pub mod report;
 pub mod source;
 pub mod store;
+pub mod stream;
 pub mod target;
 pub mod track;
 pub mod ui;

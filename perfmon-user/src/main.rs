@@ -1,4 +1,4 @@
-//! The `perfmon` binary: reads what was asked for and hands it to `app`.
+//! The `perfmon` binary: parses the arguments and runs the command.
 use std::process::ExitCode;
 
 use perfmon_user::{app, cli, inspect, target};

@@ -1,6 +1,5 @@
-//! What the tests and benchmarks need on this machine: Debian packages, a Python environment with servers and clients, Go, the page's
-//! tools and a browser. Looks first, says what is missing, then installs it; when nothing is missing it costs a few milliseconds and
-//! asks no registry.
+//! Prerequisites of tests and benchmarks: Debian packages, a Python environment with servers and clients, Go, the page's tools and a
+//! browser. Lists what is missing, then installs it; when nothing is missing it takes a few milliseconds and contacts no registry.
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -81,7 +80,7 @@ pub fn venv() -> PathBuf {
     shell::cache().join("venv")
 }
 
-/// Makes the Python environment and fills it from tests/requirements.txt; a copy of that file inside tells that it is complete.
+/// Creates the Python environment from tests/requirements.txt; a copy of that file inside marks it as complete.
 fn python() -> Result<()> {
     let wanted = shell::root().join("tests/requirements.txt");
     let wanted_text = std::fs::read_to_string(&wanted).context("cannot read tests/requirements.txt")?;
@@ -98,7 +97,7 @@ fn python() -> Result<()> {
     std::fs::write(&stamp, wanted_text).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
-/// Fills dashboard/node_modules from package-lock.json; a copy of that file inside tells that it is complete.
+/// Fills dashboard/node_modules from package-lock.json; a copy of that file inside marks it as complete.
 pub fn page_tools() -> Result<()> {
     let folder = build_dashboard::folder();
     let wanted = std::fs::read_to_string(folder.join("package-lock.json")).context("cannot read dashboard/package-lock.json")?;

@@ -193,18 +193,18 @@ impl Worker {
 
     fn grant(&mut self, now_ns: u64) {
         for wish in self.out.wishes.drain(..) {
-            let result = match wish {
-                Wish::Capture(key, capture) => self.probes.set_mode(key.sock, key.inode, mode(capture)),
-                Wish::CaptureTls(object, capture) => self.probes.set_tls_mode(object.pid, object.ssl, mode(capture)),
-                Wish::WatchTls(pid) => {
-                    self.pipeline.find_tls(pid, now_ns);
-                    continue;
-                }
-            };
-            match result {
-                Ok(true) => self.counters.capture_slots_taken.inc(),
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
+            match wish {
+                Wish::Capture(key, capture) => match self.probes.set_mode(key.sock, key.inode, mode(capture)) {
+                    Ok(true) => {}
+                    Ok(false) => self.counters.capture_policies_refused.inc(),
+                    Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
+                },
+                Wish::CaptureTls(object, capture) => match self.probes.set_tls_mode(object.pid, object.ssl, mode(capture)) {
+                    Ok(true) => self.counters.capture_slots_taken.inc(),
+                    Ok(false) => {}
+                    Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
+                },
+                Wish::WatchTls(pid) => self.pipeline.find_tls(pid, now_ns),
             }
         }
     }

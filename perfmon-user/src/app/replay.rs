@@ -14,15 +14,15 @@ use crate::record::{Record, WallTime};
 use crate::source::recording::{Frame, Reader};
 
 use super::run::{aggregate_options, destination};
-use super::{Failure, display, logging};
+use super::{CommandFailure, display, logging};
 
-/// Replays a file; the records go where `--jsonl` says, a summary to standard output otherwise.
-pub fn replay(config: &Config, file: &Path) -> Result<u8, Failure> {
+/// Replays a file. Records go to `--jsonl`, without it a summary to standard output.
+pub fn replay(config: &Config, file: &Path) -> Result<u8, CommandFailure> {
     logging::begin(config.log, false);
     let counters = Arc::new(Counters::default());
     let mut reader = Reader::open(file).with_context(|| file.display().to_string())?;
     let writer = match &config.jsonl {
-        Some(to) => Some(jsonl::Writer::start(&destination(to), counters.clone()).context("--jsonl")?),
+        Some(to) => Some(jsonl::JsonlWriter::start(&destination(to), counters.clone()).context("--jsonl")?),
         None => None,
     };
     let mut replay =
@@ -43,10 +43,10 @@ pub fn replay(config: &Config, file: &Path) -> Result<u8, Failure> {
 
 struct Replay {
     pipeline: Pipeline,
-    /// Begins with the recording's first time.
+    /// Created at the first time of the recording.
     aggregate: Option<Aggregate>,
     out: Out,
-    writer: Option<jsonl::Writer>,
+    writer: Option<jsonl::JsonlWriter>,
     wall_at_boot_ns: u64,
     now_ns: u64,
 }

@@ -96,6 +96,8 @@ pub(super) struct Entry {
     pub(super) exchanges: u64,
     pub(super) incomplete: u64,
     pub(super) missing_bytes: u64,
+    /// Protocols of its connections that are recognised and not read.
+    pub(super) unread: Vec<&'static str>,
 }
 
 /// The search for a process's TLS library.
@@ -124,6 +126,7 @@ impl Entry {
             exchanges: 0,
             incomplete: 0,
             missing_bytes: 0,
+            unread: Vec::new(),
         }
     }
 
@@ -147,9 +150,9 @@ impl Entry {
         })
     }
 
-    /// How much of it was seen; `None` without exchanges.
+    /// How much of it was seen; `None` without exchanges and without connections that are not read.
     pub(super) fn coverage(&self) -> Option<TargetCoverage> {
-        if self.exchanges == 0 || self.left_ns.is_some() || self.verdict != WatchVerdict::Watched {
+        if (self.exchanges == 0 && self.unread.is_empty()) || self.left_ns.is_some() || self.verdict != WatchVerdict::Watched {
             return None;
         }
         Some(TargetCoverage {
@@ -157,11 +160,12 @@ impl Entry {
             pid: self.pid(),
             runtime: self.runtime.clone(),
             tls: self.tls_outlook(),
-            completeness: Some((self.exchanges - self.incomplete) as f64 / self.exchanges as f64),
+            completeness: (self.exchanges > 0).then(|| (self.exchanges - self.incomplete) as f64 / self.exchanges as f64),
             exchanges: self.exchanges,
             incomplete: self.incomplete,
             missing_bytes: self.missing_bytes,
             events_lost: 0,
+            unread: self.unread.iter().map(|name| Arc::from(*name)).collect(),
         })
     }
 }

@@ -122,7 +122,7 @@ impl ProcessTable {
             cgroup: exec.cgroup,
             comm: String::from_utf8_lossy(exec.comm).into(),
             argv: exec.argv.into(),
-            env: Box::default(),
+            env: exec.env.into(),
         };
         let program = self.program(exec.pid, Some(Box::new(facts)));
         let entry = Entry { began_ns: Some(exec.time_ns), ..Entry::new(program, self.first_verdict()) };
@@ -232,12 +232,21 @@ impl ProcessTable {
         self.scope == WatchScope::All || self.by_pid.get(&pid).is_some_and(|entry| entry.verdict == WatchVerdict::Watched)
     }
 
-    /// Counts an exchange of a process.
-    pub fn count(&mut self, pid: u32, complete: bool, missing_bytes: u64) {
-        if let Some(entry) = self.by_pid.get_mut(&pid) {
-            entry.exchanges += 1;
-            entry.incomplete += u64::from(!complete);
-            entry.missing_bytes += missing_bytes;
+    /// Counts an exchange of a process; gives whose it is, provisionally until the process is described.
+    pub fn on_exchange(&mut self, pid: u32, complete: bool, missing_bytes: u64) -> Arc<Origin> {
+        let Some(entry) = self.by_pid.get_mut(&pid) else { return Arc::new(Origin::unknown(pid)) };
+        entry.exchanges += 1;
+        entry.incomplete += u64::from(!complete);
+        entry.missing_bytes += missing_bytes;
+        entry.program.origin().clone()
+    }
+
+    /// A connection of a process speaks a protocol that is recognised and not read.
+    pub fn on_unread(&mut self, pid: u32, protocol: &'static str) {
+        if let Some(entry) = self.by_pid.get_mut(&pid)
+            && !entry.unread.contains(&protocol)
+        {
+            entry.unread.push(protocol);
         }
     }
 

@@ -24,6 +24,9 @@ impl ProcessTable {
         if records.len() == from && self.released.is_empty() && self.parked.is_empty() {
             return;
         }
+        if self.released.is_empty() && self.parked.is_empty() && records[from..].iter().all(|record| self.is_ready(record)) {
+            return;
+        }
         self.release_overdue(now_ns);
         let fresh = records.split_off(from);
         records.append(&mut self.released);
@@ -93,6 +96,13 @@ impl ProcessTable {
         self.settle(records, from, now_ns);
         self.release_overdue(u64::MAX);
         records.append(&mut self.released);
+    }
+
+    /// Whether a record can be told as it is: most can.
+    fn is_ready(&self, record: &Record) -> bool {
+        let origin = record.origin();
+        !is_provisional(origin)
+            && (self.scope == WatchScope::All || self.by_pid.get(&origin.pid).is_some_and(|entry| entry.verdict == WatchVerdict::Watched))
     }
 
     fn fate(&self, origin: &Arc<Origin>) -> Fate {

@@ -26,7 +26,7 @@ impl HostTable {
     }
 
     fn exec(&mut self, pid: u32, comm: &[u8], argv: &[u8]) {
-        self.table.on_exec(&Exec { time_ns: self.now_ns, pid, parent: 1, uid: 0, cgroup: 0, comm, argv });
+        self.table.on_exec(&Exec { time_ns: self.now_ns, pid, parent: 1, uid: 0, cgroup: 0, comm, argv, env: &[], start_ns: None });
     }
 
     fn fork(&mut self, pid: u32, parent: u32) {
@@ -336,7 +336,7 @@ fn a_tls_library_is_looked_for_until_it_is_found() {
     room.now_ns += SECOND;
     assert_eq!(find(&mut room), None);
     room.answer(Inspected::Inside { pid: 10, program, runtime: None, tls: Some("OpenSSL 3".into()) });
-    room.table.count(10, true, 0);
+    room.table.on_exchange(10, true, 0);
     assert_eq!(room.table.coverage()[0].tls.as_deref(), Some("OpenSSL 3: no plaintext, because it is odd"));
 }
 
