@@ -15,7 +15,7 @@ use crate::decode::decode;
 use crate::host::Subject;
 use crate::pipeline::{Capture, Out, Pipeline, Wish};
 use crate::probe::Probes;
-use crate::process::{Answer, Question};
+use crate::process::{Inspected, Question};
 use crate::record::{Gauges, SpareBatches};
 use crate::source::Ring;
 
@@ -46,7 +46,7 @@ pub struct Capturing {
     /// To the inspector.
     pub questions: SyncSender<Question>,
     /// From the inspector.
-    pub answers: Receiver<Answer>,
+    pub answers: Receiver<Inspected>,
     /// Bodies of model calls are read.
     pub models: bool,
     /// Where raw events are written, for `perfmon record`.
@@ -102,7 +102,7 @@ pub fn run(capturing: Capturing) {
         let now_ns = clock::boot_now_ns();
         worker.keep_time(now_ns);
         // Answers first, taken up last: an exec that came before the inspector looked stands in the ring by now.
-        let answered: Vec<Answer> = answers.try_iter().collect();
+        let answered: Vec<Inspected> = answers.try_iter().collect();
         let taken = ring.drain(|bytes| worker.take(bytes, now_ns));
         answered.iter().for_each(|answer| worker.take_answer(answer, now_ns));
         worker.ask();
@@ -171,15 +171,15 @@ impl Worker {
         }
     }
 
-    fn take_answer(&mut self, answer: &Answer, now_ns: u64) {
+    fn take_answer(&mut self, answer: &Inspected, now_ns: u64) {
         if let Some(recorder) = &mut self.recorder {
             match answer {
-                Answer::Described(_, described) => recorder.process(now_ns, &described.origin),
-                Answer::Judged { pid, watched: false, .. } => recorder.ignored(now_ns, *pid),
+                Inspected::Described(_, described) => recorder.process(now_ns, &described.origin),
+                Inspected::Judged { pid, watched: false, .. } => recorder.ignored(now_ns, *pid),
                 _ => {}
             }
         }
-        if let Answer::Missing(missing) = answer {
+        if let Inspected::Missing(missing) = answer {
             self.missing.clone_from(missing);
         }
         self.pipeline.answer(answer, now_ns, &mut self.out);

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::export::otlp::Deliveries;
 use crate::http::{EventsLost, ProbeStatus, ProgramStats, Readiness, SelfReport};
-use crate::inspect::Reader;
+use crate::inspect::ForeignReader;
 use crate::probe::Probes;
 
 use super::capture::Watched;
@@ -20,7 +20,7 @@ const CPU_INTERVAL_NS: u64 = 1_000_000_000;
 pub struct SelfReporter {
     probes: Arc<Probes>,
     deliveries: Option<Deliveries>,
-    reader: Reader,
+    reader: ForeignReader,
     counters: Arc<Counters>,
     cpu: Mutex<CpuUse>,
 }
@@ -34,7 +34,7 @@ struct CpuUse {
 
 impl SelfReporter {
     /// Of a running capture.
-    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, reader: Reader, counters: Arc<Counters>) -> Self {
+    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, reader: ForeignReader, counters: Arc<Counters>) -> Self {
         let reporter = Self { probes, deliveries, reader, counters, cpu: Mutex::default() };
         reporter.cpu_percent();
         reporter

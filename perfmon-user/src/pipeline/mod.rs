@@ -15,7 +15,7 @@ use crate::agent::ProcessEnd;
 use crate::counters::Counters;
 use crate::decode::{Event, Exit, SocketKey, State, StateChange, decode};
 use crate::limits::IN_FLIGHT;
-use crate::process::{Answer, ProcessTable, Question};
+use crate::process::{Inspected, ProcessTable, Question};
 use crate::proto::Pending;
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
 use crate::stream::Role;
@@ -178,7 +178,7 @@ impl Pipeline {
     }
 
     /// Takes an answer of the inspector; records that waited for it come out.
-    pub fn answer(&mut self, answer: &Answer, now_ns: u64, out: &mut Out) {
+    pub fn answer(&mut self, answer: &Inspected, now_ns: u64, out: &mut Out) {
         self.processes.answer(answer, now_ns);
         let known = out.records.len();
         self.processes.settle(&mut out.records, known, now_ns);
