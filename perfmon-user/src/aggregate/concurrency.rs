@@ -1,14 +1,14 @@
-//! How many exchanges were under way at once. Between two ticks, everything that was under way at any moment has either ended since the
-//! last tick (its record came) or is still under way (the gauges list it), so one sweep over both gives the exact peaks of endpoints,
-//! services and the whole. Requests under way that the gauges do not list (`limits::IN_FLIGHT`) or that never had a known end are missed.
+//! Peaks of concurrency. An exchange in flight between two ticks has either ended since the last tick (there is a record) or is still in
+//! flight (the gauges list it), so one sweep over both gives the exact peaks of endpoints, services and the host. Not counted: exchanges
+//! that the gauges do not list (`limits::IN_FLIGHT`) and those whose end is unknown.
 use rustc_hash::FxHashMap;
 
 use crate::limits;
 
-/// One exchange.
+/// Start and end of one exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct ExchangeInterval {
-    /// Begin, wall nanoseconds.
+    /// Start, wall nanoseconds.
     pub start_ns: u64,
     /// End, wall nanoseconds.
     pub end_ns: u64,
@@ -21,15 +21,15 @@ pub struct ExchangeInterval {
 /// Peaks since the last tick.
 #[derive(Debug, Default)]
 pub struct Peaks {
-    /// Of all.
+    /// All services together.
     pub total: u64,
-    /// Of endpoint rows.
+    /// By endpoint row.
     pub rows: FxHashMap<u32, u64>,
-    /// Of services.
+    /// By service.
     pub services: FxHashMap<u32, u64>,
 }
 
-/// Exchanges that ended since the last tick.
+/// Collects the exchanges that ended since the last tick.
 #[derive(Debug, Default)]
 pub struct Concurrency {
     ended: Vec<ExchangeInterval>,
@@ -48,19 +48,19 @@ const LATEST_NS: u64 = (1 << (63 - NUMBER_BITS)) - 1;
 const _: () = assert!(limits::INTERVALS + limits::IN_FLIGHT < 1 << NUMBER_BITS);
 
 impl Concurrency {
-    /// Notes an exchange that ended; beyond the limit of one second they are left out, and peaks are at least what is said.
+    /// Adds an exchange that ended. Exchanges beyond `limits::INTERVALS` are dropped, and the peaks are lower bounds.
     pub fn ended(&mut self, interval: ExchangeInterval) {
         if self.ended.len() < limits::INTERVALS {
             self.ended.push(interval);
         }
     }
 
-    /// The row `from` became part of the row `into`.
+    /// Moves the exchanges of row `from` to row `into`.
     pub fn merge(&mut self, from: u32, into: u32) {
         self.ended.iter_mut().filter(|interval| interval.row == Some(from)).for_each(|interval| interval.row = Some(into));
     }
 
-    /// The peaks since `from_ns`. `open` were under way at `seen_ns` (their `end_ns` is not used).
+    /// Returns the peaks since `from_ns`. `open` were in flight at `seen_ns`; their `end_ns` is ignored.
     pub fn sweep(&mut self, from_ns: u64, seen_ns: u64, open: &[ExchangeInterval]) -> Peaks {
         let Self { ended, edges, rows, services } = self;
         edges.clear();

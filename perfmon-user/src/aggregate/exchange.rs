@@ -1,5 +1,5 @@
-//! What one HTTP exchange adds to a row: worked out once, added to the rows of its endpoint, its service and the totals, or of its
-//! destination. A streaming exchange stands in latency with its first byte; unknown figures are counted and enter no percentile.
+//! What one HTTP exchange adds to a series: computed once, added to the series of its endpoint, its service and the totals, or of its
+//! destination. The latency of a streaming exchange is its first byte; unknown values are counted and enter no percentile.
 use super::accumulator::{Accumulator, counts};
 use super::figures::{Quantiles, WindowFigures};
 use super::series::Series;
@@ -117,7 +117,7 @@ impl HttpObservation {
         }
     }
 
-    /// Of the record of a WebSocket's end, which is no request of its own.
+    /// From the record of a WebSocket's end, which does not count as a request.
     pub fn stream_end(request: &Request) -> Self {
         let stream_ns = request.response_time_ms.map(|time| time.0);
         Self { counts: HttpCounts { stream_max: stream_ns.unwrap_or(0), ..HttpCounts::default() }, stream_ns, ..Self::default() }
@@ -245,7 +245,7 @@ pub fn latency(spread: &Quantiles, sum_ns: u64, max_ns: u64) -> Latency {
     }
 }
 
-/// A quantile of a histogram, `None` when that is empty.
+/// A quantile of a histogram; `None` when the histogram is empty.
 pub fn quantile_ms(spread: &Quantiles, pick: impl Fn(&Quantiles) -> u64) -> Option<f64> {
     (spread.count > 0).then(|| ms(pick(spread)))
 }

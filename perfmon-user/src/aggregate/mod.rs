@@ -1,10 +1,10 @@
-//! Records in, snapshots out. One task owns the [`Aggregate`]: it adds every record, tells the pipeline's gauges and ticks once a second.
-//! Pure: no clock, no tokio. What happens counts where it arrives, in the slice of time that the last tick opened; ticks that come late or
-//! not once a second cost resolution, not counts.
+//! Records in, snapshots out. One task owns the [`Aggregate`]: it adds every record, passes the pipeline's gauges and ticks once a second.
+//! Pure: no clock, no tokio. A record counts when it arrives, in the slice that the last tick opened; late or irregular ticks cost
+//! resolution, not counts.
 //!
-//! Server-side exchanges count in totals, services and endpoints, client-side ones in destinations, so an exchange whose both ends are on
-//! this host counts once in each view and never twice in one. A record that does not count as a request (the end of a WebSocket) only adds
-//! its duration to the streams of its endpoint.
+//! Server-side exchanges count in totals, services and endpoints, client-side ones in destinations, so an exchange with both ends on this
+//! host counts once in each view and never twice in one. A record that is not a request (the end of a WebSocket) only adds its duration to
+//! the streams of its endpoint.
 mod accumulator;
 mod arrivals;
 mod concurrency;
@@ -48,25 +48,25 @@ use crate::record::{Finding, Gauges, Record, Request, Side, WallTime, Workflow};
 /// Rates are taken when this much time has passed since they last were: ticks come about once a second.
 const SECOND_NS: u64 = 900_000_000;
 
-/// What an [`Aggregate`] needs to begin.
+/// Parameters of an [`Aggregate`].
 #[derive(Clone, Debug, Default)]
 pub struct AggregateOptions {
-    /// Endpoints that the user names; those that make no sense ([`EndpointRule::check`]) are left out.
+    /// Endpoint rules of the user; those that [`EndpointRule::check`] refuses are left out.
     pub endpoint_rules: Vec<EndpointRule>,
-    /// Begin of capture.
+    /// Start of capture.
     pub now: WallTime,
 }
 
 /// What a tick gives.
 #[derive(Clone, Debug)]
 pub struct Ticked {
-    /// Everything that is known.
+    /// State of all series.
     pub snapshot: Arc<Snapshot>,
     /// Findings that opened, changed or closed: records to publish.
     pub findings: Vec<Finding>,
     /// Requests since the last tick that went to rows `(other)` because their service has too many endpoints.
     pub endpoints_overflowed: u64,
-    /// Records since the last tick that went to other rows `(other)`, and findings that found no room.
+    /// Records since the last tick that went to rows `(other)`, and findings refused for lack of space.
     pub rows_overflowed: u64,
 }
 
@@ -212,7 +212,7 @@ impl Aggregate {
         });
     }
 
-    /// What the pipeline knows of things not ended yet; to be told before each tick.
+    /// Takes the pipeline's state of everything unfinished; call it before each tick.
     pub fn gauges(&mut self, gauges: Gauges) {
         self.gauges = Arc::new(gauges);
     }

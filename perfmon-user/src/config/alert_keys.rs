@@ -42,7 +42,7 @@ pub(super) const RULES: Key<Config> = Key {
             "alerts.rules",
             None,
             "list of tables",
-            "Your own alert rules, beside those of `alerts.thresholds`. With `where`, each service, endpoint, destination or process that matches is judged by itself.",
+            "Your own alert rules, in addition to `alerts.thresholds`. With `where`, each matching service, endpoint, destination or process is evaluated separately.",
         )
     },
     set: |config, node| checked(node, RULE_KEYS, &["name", "metric"], AlertRule::faults).map(|rules| config.alerts.rules = rules),
@@ -56,7 +56,7 @@ pub(super) const CHANNELS: Key<Config> = Key {
             "alerts.channels",
             None,
             "list of tables",
-            "Where news of alerts goes. Without any it goes to perfmon's log, as channel `log`.",
+            "Notification channels. Without one, notifications go to perfmon's log, as channel `log`.",
         )
     },
     set: |config, node| {
@@ -68,7 +68,12 @@ pub(super) const CHANNELS: Key<Config> = Key {
 pub(super) const ESCALATION: Key<Config> = Key {
     about: About {
         inner: || ESCALATION_KEYS.iter().map(|key| key.about).collect(),
-        ..about("alerts.escalation", None, "list of tables", "Who else is told when an alert fires and nobody acknowledges it, in order.")
+        ..about(
+            "alerts.escalation",
+            None,
+            "list of tables",
+            "Further channels to notify while a firing alert is not acknowledged, in order.",
+        )
     },
     set: |config, node| tables(node, ESCALATION_KEYS, &["after", "channel"]).map(|steps| config.alerts.escalation = steps),
     show: |config| show_tables(&config.alerts.escalation, ESCALATION_KEYS),
@@ -238,7 +243,7 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
         show: |rule| rule.kind.map(show_text),
     },
     Key {
-        about: about("channels", None, "list of names", "Channels that are told, instead of the default ones."),
+        about: about("channels", None, "list of names", "Channels to notify, instead of the default ones."),
         set: |rule, node| node.list(words).map(|names| rule.channels = names),
         show: |rule| show_list(&rule.channels, |name| show_text(name)),
     },
@@ -265,7 +270,12 @@ static CHANNEL_KEYS: &[Key<ChannelEntry>] = &[
         show: ChannelEntry::shown_url,
     },
     Key {
-        about: about("default", None, "`true` or `false`", "Takes what no rule sends elsewhere; the first channel, when none says so."),
+        about: about(
+            "default",
+            None,
+            "`true` or `false`",
+            "Gets the notifications of rules without channels; by default the first channel.",
+        ),
         set: |channel, node| node.bool().map(|value| channel.default = value),
         show: |channel| Some(channel.default.to_string()),
     },
@@ -275,7 +285,7 @@ static CHANNEL_KEYS: &[Key<ChannelEntry>] = &[
         show: |channel| channel.fallback.as_deref().map(show_text),
     },
     Key {
-        about: about("send_resolved", None, "`true` or `false`", "Whether the end of an alert is told too; so by default."),
+        about: about("send_resolved", None, "`true` or `false`", "Whether the end of an alert is notified too; true by default."),
         set: |channel, node| node.bool().map(|value| channel.quiet_end = !value),
         show: |channel| Some((!channel.quiet_end).to_string()),
     },
@@ -294,7 +304,7 @@ static ESCALATION_KEYS: &[Key<EscalationEntry>] = &[
         show: |step| step.severity.map(|value| name_of(&SEVERITIES, value)),
     },
     Key {
-        about: about("channel", None, "name of a channel, required", "Who is told."),
+        about: about("channel", None, "name of a channel, required", "Channel to notify."),
         set: |step, node| words(node).map(|name| step.channel = name),
         show: |step| Some(show_text(&step.channel)),
     },

@@ -1,14 +1,14 @@
-//! docs/configuration.md, written from the table of keys. A test keeps the file equal to it; `UPDATE_DOCS=1` writes it anew.
+//! docs/configuration.md, generated from the table of keys. A test compares the file; `UPDATE_DOCS=1` rewrites it.
 use super::key::About;
 use super::keys::KEYS;
 use super::print::default_of;
 
 const HEAD: &str = "# Configuration
-perfmon reads a TOML file, then the environment, then flags; what comes later wins. The file is `/etc/perfmon/perfmon.toml` when it
-exists, or the one that `--config` names. Targets named by flags replace those of the file and the environment.
+perfmon reads a TOML file, then the environment, then flags; later sources override earlier ones. The file is `/etc/perfmon/perfmon.toml` when
+it exists, or the one that `--config` names. Targets named by flags replace those of the file and the environment.
 
-Unknown keys are errors, and all problems are reported at once with their lines. `perfmon config check` looks through a file,
-`perfmon config print` shows what is in effect and where each value came from.
+Unknown keys are errors, and all problems are reported at once with their lines. `perfmon config check` checks a file,
+`perfmon config print` shows the effective values and the origin of each.
 
 The environment variable of a key is `PERFMON_` and its path in upper case, with `__` between levels. Lists are separated by commas
 or written as in TOML. Durations carry their unit: `500ms`, `90s`, `5m`, `2h`, `1h30m`, `2d`.

@@ -48,12 +48,7 @@ pub(super) const QUEUE: Key<Config> = Key {
 };
 
 pub(super) const ENVIRONMENT: Key<Config> = Key {
-    about: about(
-        "export.environment",
-        None,
-        "text",
-        "`deployment.environment.name` of everything that is sent. Also `LOGFIRE_ENVIRONMENT`.",
-    ),
+    about: about("export.environment", None, "text", "`deployment.environment.name` of all telemetry. Also `LOGFIRE_ENVIRONMENT`."),
     set: |config, node| node.text().map(|text| config.export.environment = Some(text.into())),
     show: |config| config.export.environment.as_deref().map(show_text),
 };
@@ -74,7 +69,7 @@ pub(super) const RESOURCE_ATTRIBUTES: Key<Config> = Key {
         "export.resource_attributes",
         None,
         "list of `name=value`",
-        "Attributes of every resource that is sent; they win over perfmon's own. Also `OTEL_RESOURCE_ATTRIBUTES`.",
+        "Attributes of every exported resource; they override perfmon's own. Also `OTEL_RESOURCE_ATTRIBUTES`.",
     ),
     set: |config, node| node.list(|item| by_text(item, pair)).map(|pairs| config.export.resource_attributes = pairs),
     show: |config| show_list(&config.export.resource_attributes, |(name, value)| show_text(&format!("{name}={value}"))),
@@ -103,7 +98,7 @@ pub(super) const LOGFIRE_BASE_URL: Key<Config> = Key {
         "export.logfire.base_url",
         None,
         "URL",
-        "Where Logfire is, when not where the token's region says. Also `LOGFIRE_BASE_URL`.",
+        "URL of Logfire, if other than that of the token's region. Also `LOGFIRE_BASE_URL`.",
     ),
     set: |config, node| node.text().map(|text| config.export.logfire.base_url = Some(text.into())),
     show: |config| config.export.logfire.base_url.as_deref().map(show_text),
@@ -167,7 +162,7 @@ pub(super) const OTLP_COMPRESSION: Key<Config> = Key {
     show: |config| config.export.otlp.all.gzip.map(|gzip| show_text(if gzip { "gzip" } else { "none" })),
 };
 
-/// Sets a value from its text; the error says what is wrong with it.
+/// Sets a value from its text; the error names the problem.
 type Set<T> = fn(&mut T, &str) -> Result<(), String>;
 type BoxedSet = Box<dyn Fn(&mut Export, &str) -> Result<(), String>>;
 

@@ -1,4 +1,4 @@
-//! The table of keys. A key's default is what [`Config::default`] says; its flag, if it has one, is defined in `cli`.
+//! The table of keys. The default of a key is the one in [`Config::default`]; its flag, if any, is defined in `cli`.
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
             "listen",
             Some("--listen"),
             "`address:port`",
-            "Address of the HTTP server. One that is not loopback needs `http.token`. Port 0 takes a free one.",
+            "Address of the HTTP server. An address other than loopback requires `http.token`. Port 0 selects a free port.",
         ),
         set: |config, node| address(node).map(|value| config.listen = value),
         show: |config| Some(show_text(&config.listen.to_string())),
@@ -44,7 +44,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
             "jsonl",
             Some("--jsonl"),
             "path or `-`",
-            "File that every record is appended to, one JSON object a line; `-` is standard output.",
+            "File to which every record is appended, one JSON object a line; `-` is standard output.",
         ),
         set: |config, node| {
             node.text().map(|text| config.jsonl = Some(if text == "-" { Jsonl::Stdout } else { Jsonl::File(PathBuf::from(text)) }))
@@ -61,7 +61,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
             "db",
             Some("--db"),
             "path",
-            "File of the history on disk. It and its folder are made when they do not exist, readable for you alone.",
+            "File of the history on disk. It and its folder are created if needed, readable only by you.",
         ),
         set: |config, node| node.text().map(|text| config.db = PathBuf::from(text)),
         show: |config| Some(show_text(&config.db.to_string_lossy())),
@@ -172,7 +172,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
             "capture.tls",
             None,
             "`true` or `false`",
-            "Read what goes through TLS libraries in plain. Without it of an encrypted connection only name, times and sizes are known.",
+            "Read the plaintext at TLS libraries. Without it only name, times and sizes of encrypted connections are known.",
         ),
         set: |config, node| node.bool().map(|value| config.capture.tls = value),
         show: |config| Some(config.capture.tls.to_string()),
@@ -202,7 +202,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
             "store.max_bytes",
             None,
             "integer from 1048576",
-            "Size of the history on disk in bytes beyond which the oldest goes, figures of ten seconds and single records first.",
+            "Maximum size of the history on disk in bytes; beyond it the oldest content is removed, figures of ten seconds and single records first.",
         ),
         set: |config, node| node.integer(1 << 20, i64::MAX).map(|value| config.store.max_bytes = value as u64),
         show: |config| Some(config.store.max_bytes.to_string()),
@@ -253,7 +253,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
         show: |config| show_list(&config.targets.exe, |glob| show_text(glob)),
     },
     Key {
-        about: about("targets.port", Some("--port"), "list of TCP ports", "Watch whoever listens on these ports."),
+        about: about("targets.port", Some("--port"), "list of TCP ports", "Watch the processes that listen on these ports."),
         set: |config, node| node.list(port).map(|ports| config.targets.port = ports),
         show: |config| show_list(&config.targets.port, u16::to_string),
     },

@@ -1,5 +1,5 @@
-//! Cumulative series for `/metrics`, counted from request records: Prometheus needs figures that only grow, which the sliding windows
-//! of the snapshot are not. Label sets are bounded; what is over the bound is counted in one overflow series a side.
+//! Cumulative series for `/metrics`, counted from request records: Prometheus needs counters that only grow, unlike the sliding windows of
+//! the snapshot. The number of label sets is bounded; the rest is counted in one overflow series for each side.
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
@@ -72,10 +72,10 @@ pub(super) type LatencyTable = FxHashMap<LatencyLabels, LatencyBuckets>;
 #[derive(Default)]
 pub(super) struct LatencySeries(Mutex<LatencyTables>);
 
-/// What tells the requests of a batch apart: addresses of the texts in `LatencyLabels`, which the batch keeps alive, and the other labels.
+/// The labels of a request within a batch: addresses of the texts in `LatencyLabels`, which the batch keeps alive, and the other labels.
 type Alike = (Side, [usize; 3], Option<u16>, Option<Failure>);
 
-/// What is counted.
+/// The cumulative tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LatencyTables {
     pub server: LatencyTable,

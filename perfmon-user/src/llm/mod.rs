@@ -121,6 +121,12 @@ impl Calls {
     }
 }
 
+/// Decodes the price table and the tables of the interfaces, some 25 ms, so that no call has to wait for that.
+pub fn prepare() {
+    std::hint::black_box(Calculator::bundled());
+    api::prepare();
+}
+
 /// What all calls share.
 pub struct LlmTracker {
     options: Options,
@@ -178,7 +184,6 @@ impl LlmTracker {
         ids: impl FnOnce() -> Ids,
         wall: impl Fn(u64) -> WallTime,
     ) -> Option<Finished> {
-        // The first call decodes the price table, which takes some 25 ms.
         let finished = calls.take(exchange.id)?.finish(exchange, context, ids(), Calculator::bundled(), wall)?;
         calls.had = true;
         self.counts.bodies_broken += finished.broken_bodies as u64;

@@ -101,9 +101,9 @@ impl Session {
         self.phase = Phase::default();
     }
 
-    /// Whether an exchange is under way.
+    /// Whether an exchange is under way or a session of messages open.
     pub(super) fn is_busy(&self) -> bool {
-        let mut busy = false;
+        let mut busy = matches!(&self.phase, Phase::Parsed(parser) if parser.is_open());
         self.pending(&mut |_| busy = true);
         busy
     }
@@ -297,7 +297,7 @@ fn begin(
     let Some(parser) = protocol.parser() else {
         connection.state.phase = Phase::Unread;
         context.counters.connections_unread.inc();
-        context.people.unread(connection.pid, protocol.name());
+        context.processes.on_unread(connection.pid, protocol.name());
         return Capture::Off;
     };
     connection.state.phase = Phase::Parsed(parser);

@@ -37,7 +37,7 @@ pub struct Args {
     dry_run: bool,
 }
 
-/// Where `/api/v1/self` tells of events lost.
+/// Lost events in `/api/v1/self`.
 const LOST: &str = "/events_lost/total";
 /// The load at which latencies are compared.
 const MODERATE: load::Rate = load::Rate { connections: 8, per_second: 2_000 };

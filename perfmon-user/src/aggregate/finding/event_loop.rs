@@ -1,5 +1,5 @@
-//! `event_loop_blocked`: requests wait for the application longer than it works on them. The loop (or every worker) is busy with something
-//! else. About a service where that holds for all its requests together, else about an endpoint.
+//! `event_loop_blocked`: requests wait for the application longer than it works on them, because the event loop (or every worker) is busy.
+//! The finding is about a service when that is true of all its requests together, else about an endpoint.
 use std::sync::Arc;
 
 use super::{Detection, Detector};
@@ -8,9 +8,9 @@ use crate::record::{Origin, Severity, SpanId};
 
 /// Requests of the last minute that are needed.
 const REQUESTS: u64 = 20;
-/// Part of the mean latency that is waiting.
+/// Share of the mean latency that is waiting.
 const PART: f64 = 0.5;
-/// 95th percentile of waiting that is worth a look.
+/// 95th percentile of the waiting time from which a finding is opened.
 const QUEUE_P95_MS: f64 = 20.0;
 /// The same where it is critical.
 const CRITICAL_P95_MS: f64 = 1_000.0;

@@ -24,7 +24,7 @@ impl DestinationKey {
         (Arc::as_ptr(&request.origin.service).addr(), Arc::as_ptr(destination(request)).addr())
     }
 
-    /// Where it goes when there are too many.
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { service: self.service.clone(), destination: other() }
     }

@@ -1,4 +1,4 @@
-//! The routes, asked through the router without a socket; `tests/live.rs` has the stream and the server on a real one.
+//! The routes, called through the router without a socket; `tests/live.rs` tests the stream and the server over a socket.
 use std::collections::BTreeMap;
 
 use axum::body::Body;

@@ -11,7 +11,7 @@ use super::{Context, address};
 pub(in crate::pipeline) fn request(connection: &mut Connection<Session>, exchange: &Exchange, context: &mut Context<'_>) -> Request {
     let (request_bytes, response_bytes) = tls::wire_sizes(connection, exchange.server, exchange.request_wire, exchange.response_wire);
     let complete = !exchange.inferred && exchange.missing_bytes == 0;
-    let origin = context.people.exchange(connection.pid, complete, exchange.missing_bytes);
+    let origin = context.processes.on_exchange(connection.pid, complete, exchange.missing_bytes);
     let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
     let destination = || exchange.host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone());
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(exchange.start_ns));

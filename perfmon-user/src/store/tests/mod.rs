@@ -352,7 +352,7 @@ fn the_oldest_goes_by_age_and_by_size() {
     let left = retention::used_bytes(rollup.connection()).unwrap();
     assert!(removed > 0 && left <= used / 3, "{removed} went, {left} of {used} bytes are left");
     assert!(fs::metadata(&file.path).unwrap().len() < used, "the file itself has shrunk");
-    // Of everything the newest is still there, and hours tell of all of it.
+    // The newest of every part remains, and hours cover everything.
     for (count, least) in [("rollup WHERE level = 0", 40), ("rollup WHERE level = 1", 40), ("record", 40)] {
         let left: i64 = rollup.connection().query_row(&format!("SELECT count(*) FROM {count}"), [], |row| row.get(0)).unwrap();
         assert!(left >= least, "{left} in {count}");

@@ -8,7 +8,7 @@ use crate::export::otlp::metrics::http::{method, version};
 use crate::export::otlp::{failure, identity};
 use crate::record::{Quality, Request, Side};
 
-/// Where the exchange stands: in the trace that it carries, else alone.
+/// The trace that the exchange carries, else one of its own.
 pub fn context(request: &Request) -> SpanContext {
     let span = identity::of_record(request.span_id);
     let carried = request.trace_id.as_deref().and_then(identity::trace_id);

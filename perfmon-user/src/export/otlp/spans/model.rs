@@ -37,7 +37,7 @@ pub fn span(call: &Llm, request: Option<&Request>) -> Span {
     .finish()
 }
 
-/// In the trace that the request carries, else below the agent run, else alone.
+/// The trace that the request carries, else that of the agent run, else one of its own.
 fn context(call: &Llm, request: Option<&Request>) -> SpanContext {
     let span = identity::of_record(call.span_id);
     if let Some(request) = request

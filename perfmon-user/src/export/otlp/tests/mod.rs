@@ -184,7 +184,7 @@ fn every_metric_of_the_table_is_sent_as_the_conventions_say() {
 
 #[test]
 fn refused_connections_lose_nothing() {
-    // The port is free, and nobody listens on it.
+    // A free port: nothing listens on it.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
