@@ -5,23 +5,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Record, RecordBatch};
 
-/// Batches kept at most; the hub is hardly ever this far behind.
-const BATCHES: usize = 64;
-/// Larger ones, of a burst, are not kept.
-const RECORDS: usize = 4_096;
+/// Room of all batches kept, in records: a few polls of the ring under load, less than a megabyte.
+const ROOM: usize = 2_048;
 /// A batch that is kept for long may have room for so many times what it holds.
-const SLACK: usize = 4;
+const SLACK: usize = 2;
 /// Room that is never too much.
 const SMALL: usize = 16;
 
 /// The batches.
 #[derive(Debug, Default)]
-pub struct SpareBatches(Mutex<Vec<Vec<Record>>>);
+pub struct SpareBatches(Mutex<SpareRoom>);
+
+#[derive(Debug, Default)]
+struct SpareRoom {
+    batches: Vec<Vec<Record>>,
+    /// Records that they have room for.
+    room: usize,
+}
 
 impl SpareBatches {
     /// An empty batch, with room if there is one to use again.
     pub fn take(&self) -> Vec<Record> {
-        let mut batch = self.lock().pop().unwrap_or_default();
+        let spare = {
+            let mut kept = self.lock();
+            let spare = kept.batches.pop();
+            kept.room -= spare.as_ref().map_or(0, Vec::capacity);
+            spare
+        };
+        let mut batch = spare.unwrap_or_default();
         batch.clear();
         batch
     }
@@ -44,13 +55,14 @@ impl SpareBatches {
     }
 
     fn give_alone(&self, batch: Vec<Record>) {
-        let mut spare = self.lock();
-        if spare.len() < BATCHES && (SMALL..=RECORDS).contains(&batch.capacity()) {
-            spare.push(batch);
+        let mut kept = self.lock();
+        if batch.capacity() >= SMALL && kept.room + batch.capacity() <= ROOM {
+            kept.room += batch.capacity();
+            kept.batches.push(batch);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Record>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, SpareRoom> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,8 +107,17 @@ mod tests {
         let read = Arc::new(batch(1, 100));
         spare.give(read.clone());
         assert_eq!(read.len(), 1);
-        spare.give(Arc::new(batch(1, RECORDS + 1)));
+        spare.give(Arc::new(batch(1, ROOM + 1)));
         assert_eq!(spare.take().capacity(), 0);
+    }
+
+    #[test]
+    fn room_is_bounded_and_comes_free_again() {
+        let spare = SpareBatches::default();
+        (0..10).for_each(|_| spare.give(Arc::new(batch(1, ROOM / 2))));
+        assert_eq!((0..10).filter(|_| spare.take().capacity() > 0).count(), 2);
+        spare.give(Arc::new(batch(1, ROOM)));
+        assert!(spare.take().capacity() > 0);
     }
 
     #[test]
@@ -106,6 +127,6 @@ mod tests {
         assert_eq!(fitted.len(), 2);
         assert!(fitted.capacity() <= SLACK * SMALL);
         assert!(spare.take().capacity() >= 1_000);
-        assert!(spare.fitted(batch(300, 1_000)).capacity() >= 1_000);
+        assert!(spare.fitted(batch(600, 1_000)).capacity() >= 1_000);
     }
 }

@@ -1,5 +1,4 @@
 //! The exchange family's builder: an exchange and what is known of its connection and process → the `request` record.
-
 use crate::proto::exchange::Exchange;
 use crate::record::{Category, Millis, Quality, Request, Side, SpanId, WallTime};
 use crate::track::Connection;
