@@ -10,7 +10,7 @@ pub const KIND_DATA: u32 = 1;
 pub const KIND_OPEN: u32 = 2;
 /// `StateHeader`.
 pub const KIND_STATE: u32 = 3;
-/// `ExecHeader`, then `argv_len` bytes (arguments, each ended by NUL).
+/// `ExecHeader`, then `argv_len` bytes (arguments, each ended by NUL), then an `ExecTail` (absent in older recordings), then variables.
 pub const KIND_EXEC: u32 = 4;
 /// `ExitHeader`.
 pub const KIND_EXIT: u32 = 5;
@@ -164,6 +164,13 @@ const _: () = assert!(size_of::<StateHeader>() == 56 && align_of::<StateHeader>(
 /// Bytes of argv that an exec event carries at most.
 pub const ARGV_MAX: usize = 1024;
 
+/// Variables of the environment that an exec event carries, those that name a service: `NAME=value`, each ended by NUL.
+pub const ENV_NAMES: [&str; 3] = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "FLASK_APP"];
+/// Bytes of one such variable at most, its name and the NUL included.
+pub const ENV_VARIABLE_MAX: usize = 512;
+/// Bytes of all of them at most.
+pub const ENV_MAX: usize = 1536;
+
 /// A process executed a program.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +196,16 @@ pub struct ExecHeader {
     pub comm: [u8; 16],
 }
 const _: () = assert!(size_of::<ExecHeader>() == 56 && align_of::<ExecHeader>() == 8);
+
+/// Follows the arguments of an exec event, at any alignment.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct ExecTail {
+    /// When the process was created, ns since boot as /proc/PID/stat has it in clock ticks; 0 = not known.
+    pub start_ns: u64,
+}
+const _: () = assert!(size_of::<ExecTail>() == 8 && align_of::<ExecTail>() == 8);
 
 /// The last thread of a process ended.
 #[repr(C)]

@@ -6,19 +6,19 @@ use bytemuck::{Pod, Zeroable};
 pub const MODE_OFF: u8 = 1;
 /// Each operation is reported with its size, without payload.
 pub const MODE_COUNT: u8 = 2;
-/// The default: a run of operations in one direction is captured up to a budget (`Settings`), then the head of each operation.
+/// The default: a run of operations in one direction is captured up to a budget (`SocketState`), then the head of each operation.
 pub const MODE_HEAD: u8 = 0;
 /// Everything, in pieces.
 pub const MODE_FULL: u8 = 3;
 
-/// A socket's capture mode: user space writes it into slot `mode_slot(sock)`; a slot whose `sock` is another's counts as `MODE_HEAD`.
+/// Capture mode of a TLS object: user space writes it into slot `mode_slot(ssl)`; a slot whose `sock` is another's counts as `MODE_HEAD`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct CaptureMode {
-    /// Address of the `struct sock` that the slot belongs to.
+    /// Address of the object that the slot belongs to.
     pub sock: u64,
-    /// Its inode number, so that the next tenant of the address does not inherit the mode.
+    /// Its process.
     pub inode: u32,
     /// `MODE_*`.
     pub mode: u8,
@@ -30,7 +30,7 @@ const _: () = assert!(size_of::<CaptureMode>() == 16 && align_of::<CaptureMode>(
 /// Slots for capture modes; a power of two.
 pub const MODE_SLOTS: u32 = 65_536;
 
-/// The slot of a socket. Addresses of `struct sock` are multiples of 64, neighbours come from one slab.
+/// The slot of a TLS object.
 pub const fn mode_slot(sock: u64) -> u32 {
     ((sock >> 6) ^ (sock >> 22)) as u32 & (MODE_SLOTS - 1)
 }
@@ -44,7 +44,10 @@ pub const SOCKET_LOCAL_RESET: u8 = 4;
 /// `SocketState::flags`: its establishment was seen.
 pub const SOCKET_SEEN_OPEN: u8 = 8;
 
-/// What the kernel keeps of a socket; only kernel programs write it.
+/// Arguments of the program `set_policy`: sock, inode, and the policy as in `SocketState`: mode, request_budget, response_budget, operation_head.
+pub const POLICY_ARGUMENTS: usize = 6;
+
+/// What the kernel keeps of a socket; only kernel programs write it, user space through the program `set_policy`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
@@ -69,10 +72,18 @@ pub struct SocketState {
     pub role: u8,
     /// `SOCKET_*` bits.
     pub flags: u8,
+    /// `MODE_*`.
+    pub mode: u8,
+    /// Bytes of requests captured in a run of operations of one direction (server: received, client: sent, unknown role: both).
+    pub request_budget: u32,
+    /// Bytes of answers captured in such a run.
+    pub response_budget: u32,
+    /// Bytes captured of each operation once the run's budget is spent.
+    pub operation_head: u32,
     /// Alignment.
-    pub pad: u8,
+    pub pad: u32,
 }
-const _: () = assert!(size_of::<SocketState>() == 48 && align_of::<SocketState>() == 8);
+const _: () = assert!(size_of::<SocketState>() == 64 && align_of::<SocketState>() == 8);
 
 /// `Settings::watch`: only processes in the WATCHED map.
 pub const WATCH_LISTED: u32 = 0;
@@ -92,19 +103,17 @@ pub struct Settings {
     pub follow: u32,
     /// 1 = a process that executes a program or begins to listen is watched until user space says otherwise.
     pub watch_new: u32,
-    /// Bytes of requests captured in a run of operations of one direction (server: received, client: sent, unknown role: both).
+    /// `SocketState::request_budget` of every socket until user space sets another.
     pub request_budget: u32,
-    /// Bytes of answers captured in such a run.
+    /// Likewise `SocketState::response_budget`.
     pub response_budget: u32,
-    /// Bytes captured of each operation once the run's budget is spent.
+    /// Likewise `SocketState::operation_head`.
     pub operation_head: u32,
-    /// 1 = capture tier 3 is attached: receives and sends come from sys_exit.
-    pub tier3: u32,
 }
-const _: () = assert!(size_of::<Settings>() == 32 && align_of::<Settings>() == 4);
+const _: () = assert!(size_of::<Settings>() == 28 && align_of::<Settings>() == 4);
 
 /// Reasons for which kernel programs lose something; index of the `LOSSES` per-CPU array.
-pub const LOSSES: [&str; 8] = [
+pub const LOSSES: [&str; 9] = [
     "ring_full",
     "socket_table_full",
     "user_copy_failed",
@@ -113,6 +122,7 @@ pub const LOSSES: [&str; 8] = [
     "watch_table_full",
     "capture_cut",
     "tls_table_full",
+    "environment_cut",
 ];
 /// The ring had no room.
 pub const LOST_RING_FULL: u32 = 0;
@@ -130,6 +140,8 @@ pub const LOST_WATCH_TABLE: u32 = 5;
 pub const LOST_CAPTURE_CUT: u32 = 6;
 /// The table of TLS calls under way refused an entry.
 pub const LOST_TLS_TABLE: u32 = 7;
+/// An environment larger than what is searched, or a variable longer than what is taken.
+pub const LOST_ENVIRONMENT: u32 = 8;
 
 /// `KernelOffsets`: this kernel has no such member.
 pub const ABSENT: u32 = u32::MAX;
@@ -187,6 +199,8 @@ pub struct KernelOffsets {
     pub task_pid: u32,
     /// `task_struct.tgid`, u32.
     pub task_tgid: u32,
+    /// `task_struct.start_boottime`, u64 ns; `ABSENT` before Linux 5.5.
+    pub task_start: u32,
     /// `task_struct.real_parent`, pointer.
     pub task_parent: u32,
     /// `task_struct.group_leader`, pointer.
@@ -219,6 +233,10 @@ pub struct KernelOffsets {
     pub mm_arg_start: u32,
     /// `mm_struct.arg_end`, u64.
     pub mm_arg_end: u32,
+    /// `mm_struct.env_start`, u64.
+    pub mm_env_start: u32,
+    /// `mm_struct.env_end`, u64.
+    pub mm_env_end: u32,
     /// `signal_struct.live`, i32: threads that have not ended.
     pub signal_live: u32,
     /// `signal_struct.flags`, u32.
@@ -249,10 +267,16 @@ pub struct KernelOffsets {
     pub regs_syscall: u32,
     /// The saved registers that hold its arguments.
     pub regs_arguments: [u32; 4],
+    /// The registers that hold the first arguments of a function in user mode.
+    pub regs_parameters: [u32; 6],
+    /// The register that holds a function's result in user mode.
+    pub regs_result: u32,
+    /// The user's stack pointer.
+    pub regs_stack: u32,
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 236 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 280 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use perfmon_common::event::*;
 use perfmon_common::map::*;
 
-use crate::maps::{Buffers, CAPACITY_UNKNOWN, Cursor, PIECE, Scratch, VECTORS, Vector, setting};
+use crate::maps::{Buffers, CAPACITY_UNKNOWN, Cursor, PIECE, Scratch, VECTORS, Vector};
 use crate::{emit, user_buf};
 /// Bytes of one operation that full capture covers: 16 pieces and a bit, so that 256 KiB fit.
 const FULL: u32 = 256 * 1024;
@@ -13,8 +13,8 @@ const ROUNDS: u32 = FULL / PIECE + 1 + VECTORS;
 
 /// Bytes to capture of an operation of `len` bytes in `direction`.
 #[inline(always)]
-pub fn wanted(state: &SocketState, mode: u8, direction: u8, len: u32) -> u32 {
-    match mode {
+pub fn wanted(state: &SocketState, direction: u8, len: u32) -> u32 {
+    match state.mode {
         MODE_COUNT => 0,
         MODE_FULL => {
             if len > FULL {
@@ -28,8 +28,8 @@ pub fn wanted(state: &SocketState, mode: u8, direction: u8, len: u32) -> u32 {
                 ROLE_CLIENT => direction == DIRECTION_IN,
                 _ => false,
             };
-            let budget = if answers { setting!(response_budget) } else { setting!(request_budget) };
-            len.min(budget.saturating_sub(state.run_captured).max(setting!(operation_head))).min(FULL)
+            let budget = if answers { state.response_budget } else { state.request_budget };
+            len.min(budget.saturating_sub(state.run_captured).max(state.operation_head)).min(FULL)
         }
     }
 }
@@ -140,10 +140,28 @@ impl Copy {
     }
 }
 
-/// A number that is at most `PIECE`, in a way that the verifier sees: the compiler, which knows it already, must not drop the comparison.
+/// A number that is at most `PIECE`.
 #[inline(always)]
-pub fn bounded(mut value: u64) -> u64 {
-    // SAFETY: a move onto itself, which the compiler cannot look into. (Without an instruction the line information would be refused.)
-    unsafe { core::arch::asm!("{0} = {0}", inout(reg) value) };
-    if value > u64::from(PIECE) { u64::from(PIECE) } else { value }
+pub fn bounded(value: u64) -> u64 {
+    at_most::<{ PIECE as u64 }>(value)
+}
+
+/// A number that is at most `MAX`, in a way that every verifier sees. Comparison, mask and result are one block: the compiler, which may
+/// know the bound already, cannot drop it, nor spill the number between comparison and use (Linux 6.1 forgets what it knew of a spilled
+/// number without a bound). The mask cuts the tie to other registers of the same value (Linux 6.12 loses the bound when one is compared).
+#[inline(always)]
+pub fn at_most<const MAX: u64>(mut value: u64) -> u64 {
+    // SAFETY: arithmetic on one register; the jump stays within the block.
+    unsafe {
+        core::arch::asm!(
+            "if {0} <= {max} goto +1",
+            "{0} = {max}",
+            "{0} &= {mask}",
+            inout(reg) value,
+            max = const MAX,
+            mask = const (MAX + 1).next_power_of_two() - 1,
+            options(pure, nomem, nostack),
+        );
+    }
+    value
 }

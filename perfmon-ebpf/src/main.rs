@@ -7,6 +7,7 @@
 
 mod capture;
 mod emit;
+mod environment;
 mod filter;
 mod maps;
 mod operation;

@@ -2,8 +2,8 @@
 pub mod tls;
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
-use perfmon_common::event::{ARGV_MAX, DataHeader, ExecHeader};
+use aya_ebpf::maps::{HashMap, LruHashMap, PerCpuArray, RingBuf};
+use perfmon_common::event::{ARGV_MAX, DataHeader, ENV_MAX, ENV_VARIABLE_MAX, ExecHeader, ExecTail};
 use perfmon_common::map::*;
 
 /// Events. Written by `emit` alone, read by user space every few milliseconds; the loader sets the size.
@@ -14,10 +14,6 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 /// As many connections as user space keeps.
 #[map]
 pub static SOCKETS: LruHashMap<u64, SocketState> = LruHashMap::with_max_entries(65_536, 0);
-
-/// `mode_slot(sock)` → capture mode. Written by user space only; nothing is removed, a slot of another socket does not count.
-#[map]
-pub static MODES: Array<CaptureMode> = Array::with_max_entries(MODE_SLOTS, 0);
 
 /// Process id → 1 when it is watched. Written by user space and the process programs, which also remove at exit.
 /// Half of the default `pid_max`: more processes than one host serves with.
@@ -64,11 +60,34 @@ pub struct Scratch {
 }
 const _: () = assert!(size_of::<Scratch>() <= 32_768);
 
-/// An exec event with room for its arguments.
+/// An exec event, and what is needed to fill it.
 #[repr(C)]
 pub struct ExecRecord {
     pub header: ExecHeader,
-    pub argv: [u8; ARGV_MAX],
+    /// Arguments, `ExecTail`, variables, without gaps; room for one variable more, so that the end of the largest is within bounds.
+    pub text: [u8; EXEC_TEXT + ENV_VARIABLE_MAX],
+    /// The beginning of the variable that is looked at.
+    pub window: [u64; WINDOW / 8],
+    pub search: Search,
+}
+
+/// Bytes behind the header of an exec event at most.
+pub const EXEC_TEXT: usize = ARGV_MAX + size_of::<ExecTail>() + ENV_MAX;
+/// Bytes of an environment that are looked at in one step.
+pub const WINDOW: usize = 256;
+
+/// How far the search of an environment is.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Search {
+    /// What is looked at next.
+    pub at: u64,
+    /// End of the environment.
+    pub end: u64,
+    /// Bytes of `text` in use.
+    pub used: u64,
+    /// 1 = `at` is within a variable.
+    pub inside: u64,
 }
 
 /// The user's buffers of an operation.
@@ -125,7 +144,7 @@ pub struct Position {
 /// What user space decided before loading.
 #[unsafe(no_mangle)]
 pub static SETTINGS: Settings =
-    Settings { own_tgid: 0, watch: 0, follow: 0, watch_new: 0, request_budget: 0, response_budget: 0, operation_head: 0, tier3: 0 };
+    Settings { own_tgid: 0, watch: 0, follow: 0, watch_new: 0, request_budget: 0, response_budget: 0, operation_head: 0 };
 
 /// The running kernel's offsets. All bits zero is a valid value of the type, and replaced by the loader.
 #[unsafe(no_mangle)]

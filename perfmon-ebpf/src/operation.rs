@@ -5,7 +5,7 @@ use perfmon_common::event::*;
 use perfmon_common::map::*;
 
 use crate::filter::Caller;
-use crate::maps::{Buffers, MODES, SOCKETS, Scratch};
+use crate::maps::{Buffers, SOCKETS, Scratch, setting};
 use crate::sock::{AF_UNIX, Sock};
 use crate::task::{self, Call};
 use crate::{capture, emit, maps, sock, user_buf};
@@ -52,8 +52,7 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
         state.run_captured = 0;
     }
     let (offset, arrival) = account(state, op, now, capacity);
-    let mode = mode(op.sock, state.inode);
-    if mode == MODE_OFF || !announced(op.sock, state, caller.tgid) {
+    if state.mode == MODE_OFF || !announced(op.sock, state, caller.tgid) {
         return;
     }
     // SAFETY: this CPU's scratch.
@@ -61,7 +60,7 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
     if ended {
         return capture::header_only(scratch, DATA_EOF);
     }
-    let want = capture::wanted(state, mode, op.direction, op.len);
+    let want = capture::wanted(state, op.direction, op.len);
     if count == 0 {
         capture::header_only(scratch, DATA_NO_BUFFER);
     } else if want == 0 {
@@ -149,6 +148,10 @@ pub fn fresh(inode: u32, tgid: u32, role: u8, flags: u8, now: u64) -> SocketStat
         run_direction: 0xff,
         role,
         flags,
+        mode: MODE_HEAD,
+        request_budget: setting!(request_budget),
+        response_budget: setting!(response_budget),
+        operation_head: setting!(operation_head),
         pad: 0,
     }
 }
@@ -208,15 +211,6 @@ fn account(state: &mut SocketState, op: Operation, now: u64, capacity: u64) -> (
         };
     }
     (offset, arrival)
-}
-
-/// The socket's capture mode.
-#[inline(always)]
-fn mode(sock: Sock, inode: u32) -> u8 {
-    match MODES.get(mode_slot(sock.0)) {
-        Some(slot) if slot.sock == sock.0 && slot.inode == inode => slot.mode,
-        _ => MODE_HEAD,
-    }
 }
 
 /// Tells user space of the socket before its first data. False when the ring was full: the data waits for the next operation to tell.

@@ -48,6 +48,42 @@ pub fn current() -> Typed {
     Typed(unsafe { bpf_get_current_task_btf() }.cast_const().cast())
 }
 
+/// The registers of the current thread in user mode, saved when it entered the kernel: by a system call, or at a uprobe. Read from there,
+/// not from a probe's context, whose layout the compiler would fix.
+#[derive(Clone, Copy)]
+pub struct Registers(Typed);
+
+#[expect(dead_code, reason = "the TLS probes take their arguments from here next")]
+impl Registers {
+    /// Parameter `n` of the function that begins here.
+    #[inline(always)]
+    pub fn parameter(self, n: usize) -> u64 {
+        // SAFETY: a saved register.
+        unsafe { self.0.load(offset!(regs_parameters[n])) }
+    }
+
+    /// The result of the function that returns here.
+    #[inline(always)]
+    pub fn result(self) -> u64 {
+        // SAFETY: as above.
+        unsafe { self.0.load(offset!(regs_result)) }
+    }
+
+    /// The stack pointer.
+    #[inline(always)]
+    pub fn stack(self) -> u64 {
+        // SAFETY: as above.
+        unsafe { self.0.load(offset!(regs_stack)) }
+    }
+}
+
+/// The registers of the current thread in user mode.
+#[inline(always)]
+pub fn registers(task: Typed) -> Registers {
+    // SAFETY: `task` is the current task.
+    Registers(Typed(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const u8))
+}
+
 /// The system call that the current thread is in.
 #[derive(Clone, Copy)]
 pub struct Call {
@@ -70,8 +106,7 @@ impl Call {
 /// What the current thread asked of the kernel.
 #[inline(always)]
 pub fn call(task: Typed) -> Call {
-    // SAFETY: `task` is the current task.
-    let registers = Typed(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const u8);
+    let Registers(registers) = registers(task);
     // SAFETY: types as in `KernelOffsets`.
     let (flags, compat, number) = unsafe {
         (task.load::<u32>(offset!(task_flags)), task.load::<u32>(offset!(task_compat)), registers.load::<u64>(offset!(regs_syscall)))

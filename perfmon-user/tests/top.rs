@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use perfmon_user::aggregate::snapshot::{EndpointRow, Latency, Snapshot, Totals, Window, WindowView};
-use perfmon_user::alert::{Desk, Patience};
+use perfmon_user::alert::{AlertService, RetryPolicy};
 use perfmon_user::config::Config;
 use perfmon_user::counters::Counters;
-use perfmon_user::http::{Access, HttpState, Parts, Readiness, SelfReport, serve};
+use perfmon_user::http::{Access, HttpParts, HttpState, Readiness, SelfReport, serve};
 use perfmon_user::record::{Gauges, TargetCoverage, WallTime};
-use perfmon_user::ui::{Remote, RemoteError, Source};
+use perfmon_user::ui::{RemoteError, RemoteSource, ScreenSource};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -48,6 +48,7 @@ fn snapshot() -> Snapshot {
         incomplete: 0,
         missing_bytes: 0,
         events_lost: 8,
+        unread: Vec::new(),
     };
     let minute = WindowView { window_s: 60, totals: Arc::new(totals), endpoints: vec![Arc::new(row)], ..WindowView::default() };
     Snapshot {
@@ -63,7 +64,7 @@ async fn start(snapshot: Snapshot) -> (String, watch::Sender<bool>, watch::Sende
     let address = listener.local_addr().unwrap();
     let (shutdown, asked) = watch::channel(false);
     let (sender, snapshots) = watch::channel(Arc::new(snapshot));
-    let state = HttpState::new(Parts {
+    let state = HttpState::new(HttpParts {
         access: Access::new(address, &[], Some(TOKEN.into())),
         snapshot: snapshots,
         counters: Arc::new(Counters::default()),
@@ -71,16 +72,16 @@ async fn start(snapshot: Snapshot) -> (String, watch::Sender<bool>, watch::Sende
         readiness: Box::new(Readiness::default),
         now: || WallTime(0),
         history: None,
-        alerts: Desk::new(&Config::default().alerts.settings(), Vec::new(), Patience::default(), Arc::default()),
+        alerts: AlertService::new(&Config::default().alerts.settings(), Vec::new(), RetryPolicy::default(), Arc::default()),
         shutdown: asked,
     });
     tokio::spawn(serve(listener, state));
     (format!("http://{address}"), shutdown, sender)
 }
 
-async fn connect(url: &str, token: Option<&'static str>) -> Result<Remote, RemoteError> {
+async fn connect(url: &str, token: Option<&'static str>) -> Result<RemoteSource, RemoteError> {
     let url = url.to_string();
-    tokio::task::spawn_blocking(move || Remote::connect(&url, token)).await.unwrap()
+    tokio::task::spawn_blocking(move || RemoteSource::connect(&url, token)).await.unwrap()
 }
 
 #[tokio::test]

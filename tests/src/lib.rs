@@ -1,5 +1,5 @@
-//! What perfmon's live, replay and API tests share. The tests themselves stand in `tests/tests/`: a file for each topic.
-//! Servers and clients under observation are real programs (`servers/`, `clients/`); every one is ended when its value is dropped.
+//! Shared code of perfmon's live, replay and API tests, which are in `tests/tests/`, one file for each topic. Servers and clients under
+//! observation are real programs (`servers/`, `clients/`); each ends when its value is dropped.
 pub mod client;
 pub mod demo;
 pub mod events;
@@ -30,7 +30,7 @@ pub fn workspace() -> PathBuf {
     package.parent().unwrap_or(package).to_path_buf()
 }
 
-/// A TCP port of the loopback address that nobody uses now.
+/// A free TCP port of the loopback address.
 pub fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -1,5 +1,4 @@
-//! What a live test needs of the machine. A test that lacks something says so and is skipped; under `CI=true` nothing may be
-//! skipped, so there it fails.
+//! Requirements of a live test. A test without one of them prints the reason and is skipped; under `CI=true` it fails instead.
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -22,7 +21,7 @@ pub enum Need {
     PageTools,
 }
 
-/// Whether the test must be skipped; says why, and fails under `CI=true`.
+/// True when the test must be skipped; prints the reason, and fails under `CI=true`.
 pub fn missing(needs: &[Need]) -> bool {
     let reasons: Vec<String> = needs.iter().filter_map(|need| lacks(*need)).collect();
     if reasons.is_empty() {

@@ -57,7 +57,7 @@ struct Read {
     requests: Vec<Request>,
 }
 
-/// Waits until `/readyz` of a perfmon that was started says that data flows.
+/// Waits until `/readyz` of a started perfmon reports that data flows.
 pub(crate) fn wait_until_ready(running: &mut Running, port: u16) -> Result<()> {
     let ready = wait_until(15, || {
         ensure!(running.ended()?.is_none(), "perfmon ended:\n{}", running.log());
@@ -66,7 +66,7 @@ pub(crate) fn wait_until_ready(running: &mut Running, port: u16) -> Result<()> {
     ready.with_context(|| format!("perfmon was not ready after 15 s:\n{}", running.log())).map(drop)
 }
 
-/// The process id of a perfmon that was started: sudo's child, where sudo stands between.
+/// The process id of a started perfmon: the child of sudo if it runs through sudo.
 pub(crate) fn own_pid(running: &Running) -> Result<u32> {
     let started = running.pid();
     if need::is_root() {
@@ -77,12 +77,12 @@ pub(crate) fn own_pid(running: &Running) -> Result<u32> {
 }
 
 impl Perfmon {
-    /// Starts it with more options (none: it watches everything) and without a store, and waits until `/readyz` says that data flows.
+    /// Starts it with more options (none: it watches everything) and without a store, and waits until `/readyz` reports that data flows.
     pub fn start(options: &[&str]) -> Result<Self> {
         Self::start_in(&[], &[&["--no-store"], options].concat())
     }
 
-    /// The same in an environment with further variables; a store is what the options say.
+    /// The same with further environment variables; the options decide about the store.
     pub fn start_in(environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir()?;
@@ -119,7 +119,7 @@ impl Perfmon {
         self.matching(|_| true)
     }
 
-    /// The `request` records so far that `keep` wants.
+    /// The `request` records so far that match `keep`.
     pub fn matching(&self, keep: impl Fn(&Request) -> bool) -> Result<Vec<Request>> {
         let mut read = self.read.borrow_mut();
         let mut file = File::open(self.folder.path().join("records.jsonl"))?;
@@ -145,7 +145,7 @@ impl Perfmon {
         Ok(records.into_iter().filter(|record| record.get("kind").and_then(Value::as_str) == Some(kind)).collect())
     }
 
-    /// The `request` records that `keep` wants: waits up to 10 s for `count` of them, then half a second for any too many.
+    /// The `request` records that match `keep`: waits up to 10 s for `count` of them, then half a second for surplus ones.
     pub fn wait_for(&self, count: usize, keep: impl Fn(&Request) -> bool) -> Result<Vec<Request>> {
         wait_until(10, || Ok((self.matching(&keep)?.len() >= count).then_some(())))?;
         std::thread::sleep(Duration::from_millis(500));

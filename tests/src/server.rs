@@ -166,8 +166,8 @@ pub(crate) fn make_certificate(folder: &Path) -> Result<(PathBuf, PathBuf)> {
     Ok((certificate, key))
 }
 
-// As everybody runs it. Kept alive (`--protocol HTTP/1.1`), its two small writes an answer meet the delayed acknowledgement: the client then
-// waits 40 ms for bytes that the server had long handed to the kernel, which no record of the server's side can tell.
+// With its defaults. With keep-alive (`--protocol HTTP/1.1`), its two small writes for an answer meet the delayed acknowledgement: the
+// client waits 40 ms for bytes that the server has long passed to the kernel, which no server-side record can show.
 fn http_server(folder: &Path, port: u16) -> Result<Command> {
     let mut command = Command::new(python());
     command.args(["-m", "http.server", "--bind", "127.0.0.1", "--directory"]).arg(folder.join("files")).arg(port.to_string());

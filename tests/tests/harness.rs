@@ -1,4 +1,4 @@
-//! The servers and clients of the live tests agree with one another without perfmon: when this fails, the live tests say nothing.
+//! The servers and clients of the live tests agree with one another without perfmon: when this fails, the live tests are meaningless.
 use std::process::Command;
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Traffic at the edges of HTTP/1, and of what a capture may assume: pipelining, split heads, late attach, short processes, a blocked
-//! event loop, other socket families. Framing and failures: live_framing.rs.
+//! Traffic at the edges of HTTP/1 and of capture: pipelining, split heads, late attach, short processes, a blocked event loop, other socket
+//! families. Framing and failures: live_framing.rs.
 use std::time::Duration;
 
 use anyhow::{Context, Result};

@@ -1,6 +1,6 @@
-//! What the tests and benchmarks need on this machine: Debian packages, a Python environment with servers and clients, Go, Node's
-//! packages, the page's tools and a browser. Looks first, says what is missing, then installs it; when nothing is missing it costs a few milliseconds and
-//! asks no registry.
+//! Prerequisites of tests and benchmarks: Debian packages, a Python environment with servers and clients, Go, Node's packages, the page's
+//! tools and a browser. Lists what is missing, then installs it; when nothing is missing it takes a few milliseconds and contacts no
+//! registry.
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,11 +9,12 @@ use crate::build_dashboard;
 use crate::shell::{self, as_root, command, execute, say};
 
 /// A program and the Debian package that brings it. Node.js from elsewhere often brings its own npm, then that one is used.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 13] = [
     ("nginx", "nginx-light"),
     ("wrk", "wrk"),
     ("h2load", "nghttp2-client"),
     ("curl", "curl"),
+    ("strace", "strace"),
     ("bpftool", "bpftool"),
     ("node", "nodejs"),
     ("npm", "npm"),
@@ -90,7 +91,7 @@ pub fn venv() -> PathBuf {
     shell::cache().join("venv")
 }
 
-/// Makes the Python environment and fills it from tests/requirements.txt; a copy of that file inside tells that it is complete.
+/// Creates the Python environment from tests/requirements.txt; a copy of that file inside marks it as complete.
 fn python() -> Result<()> {
     let wanted = shell::root().join("tests/requirements.txt");
     let wanted_text = std::fs::read_to_string(&wanted).context("cannot read tests/requirements.txt")?;

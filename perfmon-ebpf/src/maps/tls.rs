@@ -16,7 +16,7 @@ pub static TLS_CALLS: LruHashMap<u32, TlsCall> = LruHashMap::with_max_entries(8_
 #[map]
 pub static TLS_RUNS: LruHashMap<TlsObject, TlsRun> = LruHashMap::with_max_entries(16_384, 0);
 
-/// `mode_slot(ssl)` → capture mode; `inode` holds the process id. Written by user space only, as `MODES`.
+/// `mode_slot(ssl)` → capture mode; `inode` holds the process id. Written by user space only; a slot of another object does not count.
 #[map]
 pub static TLS_MODES: Array<CaptureMode> = Array::with_max_entries(MODE_SLOTS, 0);
 

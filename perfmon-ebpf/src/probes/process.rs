@@ -1,5 +1,5 @@
 //! Processes. Hooks: raw tracepoints `sched_process_exec`, `sched_process_fork`, `sched_process_exit`. Records: every exec with its
-//! arguments, every new process (not threads), the end of a process with what it used; keeps the table of watched processes.
+//! arguments and the variables that name a service, every new process (not threads), the end of a process with what it used; keeps the table of watched processes.
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_ktime_get_boot_ns, bpf_probe_read_user};
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_probe_read_kernel};
 use aya_ebpf::macros::raw_tracepoint;
@@ -7,13 +7,25 @@ use aya_ebpf::programs::RawTracePointContext;
 use perfmon_common::event::*;
 use perfmon_common::map::*;
 
-use crate::maps::{EXEC, WATCHED, offset, setting};
+use crate::capture::at_most;
+use crate::maps::{EXEC, EXEC_TEXT, WATCHED, offset, setting};
 use crate::task::{self, Typed};
-use crate::{emit, filter};
+use crate::{emit, environment, filter};
 
 /// `(struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)`, in the new program before its first instruction.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
+    executed(true)
+}
+
+/// Stands in for `process_exec` on a kernel that refuses its search: without the environment.
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub fn process_exec_short(_ctx: RawTracePointContext) -> i32 {
+    executed(false)
+}
+
+#[inline(always)]
+fn executed(with_environment: bool) -> i32 {
     let tgid = filter::caller().tgid;
     filter::watch_if_new(tgid);
     if !filter::is_watched(tgid) {
@@ -21,8 +33,9 @@ pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
     }
     let task = task::current();
     // SAFETY: types as in `KernelOffsets`.
+    let memory = unsafe { task.follow(offset!(task_mm)) };
+    // SAFETY: as above.
     let (begin, end, parent, uid) = unsafe {
-        let memory = task.follow(offset!(task_mm));
         (
             memory.load::<u64>(offset!(mm_arg_start)),
             memory.load::<u64>(offset!(mm_arg_end)),
@@ -32,12 +45,9 @@ pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
     };
     let Some(record) = EXEC.get_ptr_mut(0) else { return 0 };
     let argv_total = end.saturating_sub(begin);
-    let mut argv_len = core::hint::black_box(argv_total);
-    if argv_len > ARGV_MAX as u64 {
-        argv_len = ARGV_MAX as u64;
-    }
+    let mut argv_len = at_most::<{ ARGV_MAX as u64 }>(argv_total);
     // SAFETY: this CPU's record; the helper checks the user's address.
-    if unsafe { bpf_probe_read_user((&raw mut (*record).argv).cast(), argv_len as u32, begin as *const _) } != 0 {
+    if unsafe { bpf_probe_read_user((&raw mut (*record).text).cast(), argv_len as u32, begin as *const _) } != 0 {
         emit::lost(LOST_USER_COPY);
         argv_len = 0;
     }
@@ -55,7 +65,12 @@ pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
     };
     // SAFETY: this CPU's record.
     unsafe { (*record).header = header };
-    emit::bytes(tgid, record.cast(), size_of::<ExecHeader>() as u64 + argv_len);
+    let mut used = argv_len + environment::start_time(task, record, argv_len);
+    if with_environment {
+        used = environment::search(memory, record, used);
+    }
+    let used = at_most::<{ EXEC_TEXT as u64 }>(used);
+    emit::bytes(tgid, record.cast(), size_of::<ExecHeader>() as u64 + used);
     0
 }
 

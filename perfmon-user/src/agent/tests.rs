@@ -110,6 +110,7 @@ fn request(ms: u64, status: u16) -> Request {
         missing_bytes: 0,
         messages_sent: None,
         messages_received: None,
+        close_code: None,
     }
 }
 

@@ -1,14 +1,14 @@
-//! How many exchanges were under way at once. Between two ticks, everything that was under way at any moment has either ended since the
-//! last tick (its record came) or is still under way (the gauges list it), so one sweep over both gives the exact peaks of endpoints,
-//! services and the whole. Requests under way that the gauges do not list (`limits::IN_FLIGHT`) or that never had a known end are missed.
+//! Peaks of concurrency. An exchange in flight between two ticks has either ended since the last tick (there is a record) or is still in
+//! flight (the gauges list it), so one sweep over both gives the exact peaks of endpoints, services and the host. Not counted: exchanges
+//! that the gauges do not list (`limits::IN_FLIGHT`) and those whose end is unknown.
 use rustc_hash::FxHashMap;
 
 use crate::limits;
 
-/// One exchange.
+/// Start and end of one exchange.
 #[derive(Clone, Copy, Debug)]
-pub struct Interval {
-    /// Begin, wall nanoseconds.
+pub struct ExchangeInterval {
+    /// Start, wall nanoseconds.
     pub start_ns: u64,
     /// End, wall nanoseconds.
     pub end_ns: u64,
@@ -21,42 +21,42 @@ pub struct Interval {
 /// Peaks since the last tick.
 #[derive(Debug, Default)]
 pub struct Peaks {
-    /// Of all.
+    /// All services together.
     pub total: u64,
-    /// Of endpoint rows.
+    /// By endpoint row.
     pub rows: FxHashMap<u32, u64>,
-    /// Of services.
+    /// By service.
     pub services: FxHashMap<u32, u64>,
 }
 
-/// Exchanges that ended since the last tick.
+/// Collects the exchanges that ended since the last tick.
 #[derive(Debug, Default)]
 pub struct Concurrency {
-    ended: Vec<Interval>,
+    ended: Vec<ExchangeInterval>,
     edges: Vec<Edge>,
 }
 
-/// Begin or end of an interval: twice the time, plus one for a begin, so that an end sorts before a begin of the same moment.
+/// Start or end of an interval: twice the time, plus one for a start, so that an end sorts before a start at the same time.
 type Edge = (u64, Option<u32>, u32);
 
 impl Concurrency {
-    /// Notes an exchange that ended; beyond the limit of one second they are left out, and peaks are at least what is said.
-    pub fn ended(&mut self, interval: Interval) {
+    /// Adds an exchange that ended. Exchanges beyond `limits::INTERVALS` are dropped, and the peaks are lower bounds.
+    pub fn ended(&mut self, interval: ExchangeInterval) {
         if self.ended.len() < limits::INTERVALS {
             self.ended.push(interval);
         }
     }
 
-    /// The row `from` became part of the row `into`.
+    /// Moves the exchanges of row `from` to row `into`.
     pub fn merge(&mut self, from: u32, into: u32) {
         self.ended.iter_mut().filter(|interval| interval.row == Some(from)).for_each(|interval| interval.row = Some(into));
     }
 
-    /// The peaks since `from_ns`. `open` were under way at `seen_ns` (their `end_ns` is not used).
-    pub fn sweep(&mut self, from_ns: u64, seen_ns: u64, open: &[Interval]) -> Peaks {
+    /// Returns the peaks since `from_ns`. `open` were in flight at `seen_ns`; their `end_ns` is ignored.
+    pub fn sweep(&mut self, from_ns: u64, seen_ns: u64, open: &[ExchangeInterval]) -> Peaks {
         self.edges.clear();
         for interval in std::mem::take(&mut self.ended) {
-            // What ended after the gauges were taken is among `open` until then.
+            // The gauges listed the exchanges that ended after `seen_ns`; count those once.
             let listed_until = if interval.end_ns > seen_ns && !open.is_empty() { seen_ns } else { 0 };
             self.edge(&interval, interval.start_ns.max(from_ns).max(listed_until), interval.end_ns);
         }
@@ -64,20 +64,20 @@ impl Concurrency {
             self.edge(interval, interval.start_ns.max(from_ns), seen_ns);
         }
         self.edges.sort_unstable_by_key(|edge| edge.0);
-        let (mut total, mut rows, mut services) = (Level::default(), FxHashMap::default(), FxHashMap::default());
+        let (mut total, mut rows, mut services) = (ConcurrencyLevel::default(), FxHashMap::default(), FxHashMap::default());
         for &(time, row, service) in &self.edges {
             let begins = time & 1 == 1;
             total.step(begins);
-            services.entry(service).or_insert_with(Level::default).step(begins);
+            services.entry(service).or_insert_with(ConcurrencyLevel::default).step(begins);
             if let Some(row) = row {
-                rows.entry(row).or_insert_with(Level::default).step(begins);
+                rows.entry(row).or_insert_with(ConcurrencyLevel::default).step(begins);
             }
         }
-        let peaks = |levels: FxHashMap<u32, Level>| levels.into_iter().map(|(key, level)| (key, level.peak)).collect();
+        let peaks = |levels: FxHashMap<u32, ConcurrencyLevel>| levels.into_iter().map(|(key, level)| (key, level.peak)).collect();
         Peaks { total: total.peak, rows: peaks(rows), services: peaks(services) }
     }
 
-    fn edge(&mut self, interval: &Interval, start_ns: u64, end_ns: u64) {
+    fn edge(&mut self, interval: &ExchangeInterval, start_ns: u64, end_ns: u64) {
         if start_ns < end_ns {
             self.edges.push((start_ns << 1 | 1, interval.row, interval.service));
             self.edges.push((end_ns << 1, interval.row, interval.service));
@@ -86,12 +86,12 @@ impl Concurrency {
 }
 
 #[derive(Default)]
-struct Level {
+struct ConcurrencyLevel {
     now: u64,
     peak: u64,
 }
 
-impl Level {
+impl ConcurrencyLevel {
     fn step(&mut self, begins: bool) {
         self.now = if begins { self.now + 1 } else { self.now.saturating_sub(1) };
         self.peak = self.peak.max(self.now);
@@ -102,8 +102,8 @@ impl Level {
 mod tests {
     use super::*;
 
-    fn interval(start_ns: u64, end_ns: u64, row: u32) -> Interval {
-        Interval { start_ns, end_ns, row: Some(row), service: 0 }
+    fn interval(start_ns: u64, end_ns: u64, row: u32) -> ExchangeInterval {
+        ExchangeInterval { start_ns, end_ns, row: Some(row), service: 0 }
     }
 
     #[test]

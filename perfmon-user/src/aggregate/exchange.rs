@@ -1,10 +1,10 @@
-//! What one HTTP exchange adds to a row: worked out once, added to the rows of its endpoint, its service and the totals, or of its
-//! destination. A streaming exchange stands in latency with its first byte; unknown figures are counted and enter no percentile.
-use super::figures::{Figures, Spread};
-use super::ledger::Row;
+//! What one HTTP exchange adds to a series: computed once, added to the series of its endpoint, its service and the totals, or of its
+//! destination. The latency of a streaming exchange is its first byte; unknown values are counted and enter no percentile.
+use super::accumulator::{Accumulator, counts};
+use super::figures::{Quantiles, WindowFigures};
+use super::series::Series;
 use super::snapshot::{Categories, Correlation, ErrorClasses, Latency};
-use super::tally::{Tally, counts};
-use crate::record::{Category, Quality, Request, RequestError};
+use crate::record::{Category, Failure, Quality, Request};
 
 /// Histogram of latencies.
 pub const LATENCY: usize = 0;
@@ -16,11 +16,11 @@ pub const QUEUE: usize = 2;
 pub const STREAM: usize = 3;
 
 /// Open slice of exchanges.
-pub type HttpTally = Tally<HttpCounts, 4>;
+pub type HttpAccumulator = Accumulator<HttpCounts, 4>;
 /// Row of exchanges.
-pub type HttpRow = Row<HttpCounts, 4>;
+pub type HttpSeries = Series<HttpCounts, 4>;
 /// Figures of exchanges.
-pub type HttpFigures = Figures<HttpCounts, 4>;
+pub type HttpFigures = WindowFigures<HttpCounts, 4>;
 
 counts! {
     /// Numbers of a set of exchanges; times in nanoseconds.
@@ -86,7 +86,7 @@ counts! {
 
 /// What an exchange adds.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Exchange {
+pub struct HttpObservation {
     counts: HttpCounts,
     /// Latency, if known.
     pub latency_ns: Option<u64>,
@@ -95,7 +95,7 @@ pub struct Exchange {
     stream_ns: Option<u64>,
 }
 
-impl Exchange {
+impl HttpObservation {
     /// Of a record that counts as a request.
     pub fn new(request: &Request) -> Self {
         let latency_ns = request.latency().map(|latency| latency.0);
@@ -117,19 +117,19 @@ impl Exchange {
         }
     }
 
-    /// Of the record of a WebSocket's end, which is no request of its own.
+    /// From the record of a WebSocket's end, which does not count as a request.
     pub fn stream_end(request: &Request) -> Self {
         let stream_ns = request.response_time_ms.map(|time| time.0);
         Self { counts: HttpCounts { stream_max: stream_ns.unwrap_or(0), ..HttpCounts::default() }, stream_ns, ..Self::default() }
     }
 
     /// Adds it to a slice.
-    pub fn add_to(&self, tally: &mut HttpTally) {
-        super::tally::Counts::merge(&mut tally.counts, &self.counts);
+    pub fn add_to(&self, accumulator: &mut HttpAccumulator) {
+        super::accumulator::CountSet::merge(&mut accumulator.counts, &self.counts);
         let values = [(LATENCY, self.latency_ns), (TTFB, self.ttfb_ns), (QUEUE, self.queue_ns), (STREAM, self.stream_ns)];
         for (shape, value) in values {
             if let Some(ns) = value {
-                tally.shapes[shape].record(ns);
+                accumulator.shapes[shape].record(ns);
             }
         }
     }
@@ -144,11 +144,11 @@ fn classify(request: &Request, counts: &mut HttpCounts) {
         _ => {}
     }
     match request.error {
-        Some(RequestError::ClientClosed) => counts.client_closed = 1,
-        Some(RequestError::Reset) => counts.reset = 1,
-        Some(RequestError::Timeout) => counts.timeout = 1,
-        Some(RequestError::Truncated) => counts.truncated = 1,
-        Some(RequestError::Protocol) => counts.protocol = 1,
+        Some(Failure::ClientClosed) => counts.client_closed = 1,
+        Some(Failure::Reset) => counts.reset = 1,
+        Some(Failure::Timeout) => counts.timeout = 1,
+        Some(Failure::Truncated) => counts.truncated = 1,
+        Some(Failure::Protocol) => counts.protocol = 1,
         None => counts.grpc = u64::from(request.is_error() && counts.status_5xx == 0),
     }
 }
@@ -222,7 +222,7 @@ impl HttpFigures {
 }
 
 /// Latency of a histogram with its sum and exact maximum.
-pub fn latency(spread: &Spread, sum_ns: u64, max_ns: u64) -> Latency {
+pub fn latency(spread: &Quantiles, sum_ns: u64, max_ns: u64) -> Latency {
     if spread.count == 0 {
         return Latency::default();
     }
@@ -236,8 +236,8 @@ pub fn latency(spread: &Spread, sum_ns: u64, max_ns: u64) -> Latency {
     }
 }
 
-/// A quantile of a histogram, `None` when that is empty.
-pub fn quantile_ms(spread: &Spread, pick: impl Fn(&Spread) -> u64) -> Option<f64> {
+/// A quantile of a histogram; `None` when the histogram is empty.
+pub fn quantile_ms(spread: &Quantiles, pick: impl Fn(&Quantiles) -> u64) -> Option<f64> {
     (spread.count > 0).then(|| ms(pick(spread)))
 }
 

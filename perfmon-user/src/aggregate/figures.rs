@@ -1,12 +1,12 @@
-//! The figures of one row in one window: its counts and, of each histogram, the quantiles. Slices are merged in a [`Merger`], whose
-//! histograms are HDR histograms of two digits; the values that slices put in are exactly representable there.
+//! Figures of one series in one window: its counts and the quantiles of each histogram. A [`Merger`] merges the slices; its histograms are
+//! HDR histograms of two digits, which represent the values of slices exactly.
+use super::accumulator::{Accumulator, CountSet};
 use super::histogram::{self, MAX_NS};
-use super::tally::{Counts, Tally};
-use super::varint::Reader;
+use super::varint::VarintReader;
 
 /// Quantiles of one histogram, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spread {
+pub struct Quantiles {
     /// Values.
     pub count: u64,
     /// Median.
@@ -19,7 +19,7 @@ pub struct Spread {
 
 /// One row in one window.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Figures<C, const H: usize> {
+pub struct WindowFigures<C, const H: usize> {
     /// Named numbers.
     pub counts: C,
     /// Highest rate of a second, in thousandths per second.
@@ -27,17 +27,17 @@ pub struct Figures<C, const H: usize> {
     /// Most under way at once.
     pub concurrency_peak: u64,
     /// Quantiles, by the constants of the kind of row.
-    pub spreads: [Spread; H],
+    pub spreads: [Quantiles; H],
 }
 
-impl<C: Counts, const H: usize> Default for Figures<C, H> {
+impl<C: CountSet, const H: usize> Default for WindowFigures<C, H> {
     fn default() -> Self {
-        Self { counts: C::default(), rate_peak_milli: 0, concurrency_peak: 0, spreads: [Spread::default(); H] }
+        Self { counts: C::default(), rate_peak_milli: 0, concurrency_peak: 0, spreads: [Quantiles::default(); H] }
     }
 }
 
-impl<C: Counts, const H: usize> Figures<C, H> {
-    /// Whether the window holds nothing.
+impl<C: CountSet, const H: usize> WindowFigures<C, H> {
+    /// True when the window holds nothing.
     pub fn is_empty(&self) -> bool {
         self.counts == C::default() && self.spreads.iter().all(|spread| spread.count == 0)
     }
@@ -52,26 +52,26 @@ pub struct Merger<C, const H: usize> {
     shapes: [hdrhistogram::Histogram<u32>; H],
 }
 
-impl<C: Counts, const H: usize> Default for Merger<C, H> {
+impl<C: CountSet, const H: usize> Default for Merger<C, H> {
     fn default() -> Self {
         let hdr = || hdrhistogram::Histogram::new_with_bounds(1, MAX_NS, 2).expect("1 ≥ 1, MAX_NS ≥ 2 and 2 ≤ 5 digits are what it asks");
         Self { counts: C::default(), rate_peak_milli: 0, concurrency_peak: 0, shapes: std::array::from_fn(|_| hdr()) }
     }
 }
 
-impl<C: Counts, const H: usize> Merger<C, H> {
+impl<C: CountSet, const H: usize> Merger<C, H> {
     /// Adds an open slice.
-    pub fn add(&mut self, tally: &Tally<C, H>) {
-        self.counts.merge(&tally.counts);
-        self.peaks(tally.rate_peak_milli, tally.concurrency_peak);
-        for (hdr, shape) in self.shapes.iter_mut().zip(&tally.shapes) {
+    pub fn add(&mut self, accumulator: &Accumulator<C, H>) {
+        self.counts.merge(&accumulator.counts);
+        self.peaks(accumulator.rate_peak_milli, accumulator.concurrency_peak);
+        for (hdr, shape) in self.shapes.iter_mut().zip(&accumulator.shapes) {
             shape.each(|index, count| hdr.saturating_record_n(histogram::middle_of(index), count));
         }
     }
 
-    /// Adds a closed slice, which [`Tally::pack`] wrote.
+    /// Adds a closed slice, which [`Accumulator::pack`] wrote.
     pub fn absorb(&mut self, bytes: &[u8]) {
-        let mut reader = Reader::new(bytes);
+        let mut reader = VarintReader::new(bytes);
         let Some(counts) = C::read(&mut reader) else { return };
         self.counts.merge(&counts);
         let (rate, concurrency) = (reader.next().unwrap_or(0), reader.next().unwrap_or(0));
@@ -82,17 +82,17 @@ impl<C: Counts, const H: usize> Merger<C, H> {
     }
 
     /// The figures of everything added; the merger is empty after it.
-    pub fn finish(&mut self) -> Figures<C, H> {
-        let mut figures = Figures {
+    pub fn finish(&mut self) -> WindowFigures<C, H> {
+        let mut figures = WindowFigures {
             counts: std::mem::take(&mut self.counts),
             rate_peak_milli: std::mem::take(&mut self.rate_peak_milli),
             concurrency_peak: std::mem::take(&mut self.concurrency_peak),
-            ..Figures::default()
+            ..WindowFigures::default()
         };
         for (hdr, spread) in self.shapes.iter_mut().zip(&mut figures.spreads) {
             if !hdr.is_empty() {
                 let at = |quantile| hdr.value_at_quantile(quantile);
-                *spread = Spread { count: hdr.len(), p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+                *spread = Quantiles { count: hdr.len(), p50: at(0.5), p95: at(0.95), p99: at(0.99) };
                 hdr.reset();
             }
         }

@@ -1,4 +1,4 @@
-//! The newest samples of the host and of its processes; a process that is not sampled for ten seconds is gone.
+//! Latest samples of the host and of its processes. A process that was not sampled for ten seconds is dropped.
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ const GONE_NS: u64 = 10 * 1_000_000_000;
 
 /// Newest samples.
 #[derive(Debug, Default)]
-pub struct Host {
+pub struct LatestSamples {
     system: Option<Arc<System>>,
     /// By pid, with the time of the tick before they came.
     processes: BTreeMap<u32, (WallTime, Arc<Process>)>,
 }
 
-impl Host {
+impl LatestSamples {
     /// A sample of the host.
     pub fn add_system(&mut self, system: &System) {
         self.system = Some(Arc::new(system.clone()));
@@ -25,7 +25,7 @@ impl Host {
         self.processes.insert(process.origin.pid, (now, Arc::new(process.clone())));
     }
 
-    /// Forgets processes that are gone.
+    /// Drops processes that were not sampled lately.
     pub fn expire(&mut self, now: WallTime) {
         self.processes.retain(|_, (seen, _)| now.0.saturating_sub(seen.0) <= GONE_NS);
     }

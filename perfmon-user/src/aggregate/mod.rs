@@ -1,10 +1,11 @@
-//! Records in, snapshots out. One task owns the [`Aggregate`]: it adds every record, tells the pipeline's gauges and ticks once a second.
-//! Pure: no clock, no tokio. What happens counts where it arrives, in the slice of time that the last tick opened; ticks that come late or
-//! not once a second cost resolution, not counts.
+//! Records in, snapshots out. One task owns the [`Aggregate`]: it adds every record, passes the pipeline's gauges and ticks once a second.
+//! Pure: no clock, no tokio. A record counts when it arrives, in the slice that the last tick opened; late or irregular ticks cost
+//! resolution, not counts.
 //!
-//! Server-side exchanges count in totals, services and endpoints, client-side ones in destinations, so an exchange whose both ends are on
-//! this host counts once in each view and never twice in one. A record that does not count as a request (the end of a WebSocket) only adds
-//! its duration to the streams of its endpoint.
+//! Server-side exchanges count in totals, services and endpoints, client-side ones in destinations, so an exchange with both ends on this
+//! host counts once in each view and never twice in one. A record that is not a request (the end of a WebSocket) only adds its duration to
+//! the streams of its endpoint.
+mod accumulator;
 mod concurrency;
 pub mod endpoint;
 mod exchange;
@@ -12,32 +13,31 @@ mod figures;
 mod finding;
 pub mod histogram;
 mod host;
-mod ledger;
 mod row;
 mod sample;
+mod series;
 pub mod snapshot;
-mod tally;
 pub mod varint;
 mod view;
 mod window;
 
 use std::sync::Arc;
 
-use self::concurrency::{Concurrency, Interval};
+use self::concurrency::{Concurrency, ExchangeInterval};
 pub use self::endpoint::{EndpointRule, RuleError};
-use self::endpoint::{Endpoints, Place};
-use self::exchange::{Exchange, HttpCounts, HttpRow};
+use self::endpoint::{EndpointSlot, Endpoints};
+use self::exchange::{HttpCounts, HttpObservation, HttpSeries};
 use self::figures::Merger;
-use self::finding::{Detector, keeper::Keeper};
+use self::finding::{Detector, tracker::FindingTracker};
 pub use self::histogram::{Bucket, Histogram};
-use self::host::Host;
-use self::ledger::{Beat, Ledger};
+use self::host::LatestSamples;
 use self::row::agent::AgentKey;
 use self::row::destination::DestinationKey;
 use self::row::llm::{LlmCounts, LlmKey};
 use self::row::tool::ToolKey;
 use self::row::work::WorkCounts;
 use self::row::workflow::WorkflowKey;
+use self::series::{SeriesTable, Tick};
 use self::snapshot::Snapshot;
 use self::window::SliceClock;
 use crate::limits;
@@ -46,25 +46,25 @@ use crate::record::{Finding, Gauges, Record, Request, Side, WallTime, Workflow};
 /// Rates are taken when this much time has passed since they last were: ticks come about once a second.
 const SECOND_NS: u64 = 900_000_000;
 
-/// What an [`Aggregate`] needs to begin.
+/// Parameters of an [`Aggregate`].
 #[derive(Clone, Debug, Default)]
 pub struct AggregateOptions {
-    /// Endpoints that the user names; those that make no sense ([`EndpointRule::check`]) are left out.
+    /// Endpoint rules of the user; those that [`EndpointRule::check`] refuses are left out.
     pub endpoint_rules: Vec<EndpointRule>,
-    /// Begin of capture.
+    /// Start of capture.
     pub now: WallTime,
 }
 
 /// What a tick gives.
 #[derive(Clone, Debug)]
 pub struct Ticked {
-    /// Everything that is known.
+    /// State of all series.
     pub snapshot: Arc<Snapshot>,
     /// Findings that opened, changed or closed: records to publish.
     pub findings: Vec<Finding>,
     /// Requests since the last tick that went to rows `(other)` because their service has too many endpoints.
     pub endpoints_overflowed: u64,
-    /// Records since the last tick that went to other rows `(other)`, and findings that found no room.
+    /// Records since the last tick that went to rows `(other)`, and findings refused for lack of space.
     pub rows_overflowed: u64,
 }
 
@@ -73,20 +73,20 @@ pub struct Ticked {
 pub struct Aggregate {
     clock: SliceClock,
     names: Endpoints,
-    endpoints: Ledger<u32, HttpCounts, 4>,
-    services: Ledger<u32, HttpCounts, 4>,
-    totals: HttpRow,
+    endpoints: SeriesTable<u32, HttpCounts, 4>,
+    services: SeriesTable<u32, HttpCounts, 4>,
+    totals: HttpSeries,
     totals_merger: Merger<HttpCounts, 4>,
-    destinations: Ledger<DestinationKey, HttpCounts, 4>,
-    llm: Ledger<LlmKey, LlmCounts, 3>,
-    agents: Ledger<AgentKey, WorkCounts, 1>,
-    tools: Ledger<ToolKey, WorkCounts, 1>,
-    workflows: Ledger<WorkflowKey, WorkCounts, 1>,
+    destinations: SeriesTable<DestinationKey, HttpCounts, 4>,
+    llm: SeriesTable<LlmKey, LlmCounts, 3>,
+    agents: SeriesTable<AgentKey, WorkCounts, 1>,
+    tools: SeriesTable<ToolKey, WorkCounts, 1>,
+    workflows: SeriesTable<WorkflowKey, WorkCounts, 1>,
     concurrency: Concurrency,
-    host: Host,
+    host: LatestSamples,
     gauges: Arc<Gauges>,
     detectors: Vec<Box<dyn Detector>>,
-    keeper: Keeper,
+    tracker: FindingTracker,
     /// Time of the last tick.
     ticked: WallTime,
     /// Nanoseconds since rates were last taken.
@@ -100,20 +100,20 @@ impl Aggregate {
             clock: SliceClock::new(options.now),
             names: Endpoints::new(options.endpoint_rules),
             // The limits of both are kept by `names`.
-            endpoints: Ledger::new(usize::MAX),
-            services: Ledger::new(usize::MAX),
-            totals: HttpRow::default(),
+            endpoints: SeriesTable::new(usize::MAX),
+            services: SeriesTable::new(usize::MAX),
+            totals: HttpSeries::default(),
             totals_merger: Merger::default(),
-            destinations: Ledger::new(limits::DESTINATIONS),
-            llm: Ledger::new(limits::WORK_ROWS),
-            agents: Ledger::new(limits::WORK_ROWS),
-            tools: Ledger::new(limits::WORK_ROWS),
-            workflows: Ledger::new(limits::WORK_ROWS),
+            destinations: SeriesTable::new(limits::DESTINATIONS),
+            llm: SeriesTable::new(limits::WORK_ROWS),
+            agents: SeriesTable::new(limits::WORK_ROWS),
+            tools: SeriesTable::new(limits::WORK_ROWS),
+            workflows: SeriesTable::new(limits::WORK_ROWS),
             concurrency: Concurrency::default(),
-            host: Host::default(),
+            host: LatestSamples::default(),
             gauges: Arc::default(),
             detectors: finding::detectors(),
-            keeper: Keeper::default(),
+            tracker: FindingTracker::default(),
             ticked: options.now,
             in_second_ns: 0,
         }
@@ -130,21 +130,22 @@ impl Aggregate {
             Record::Workflow(run) => self.add_workflow(run),
             Record::Process(process) => self.host.add_process(process, self.ticked),
             Record::System(system) => self.host.add_system(system),
-            Record::Finding(_) | Record::Alert(_) => {}
+            // Commands and questions have no rows yet: they are told as records.
+            Record::Db(_) | Record::Dns(_) | Record::Finding(_) | Record::Alert(_) => {}
         }
     }
 
     fn add_server(&mut self, request: &mut Request) {
-        let place = self.names.locate(request);
+        let slot = self.names.locate(request);
         self.follow_merged();
         if request.path.is_some() {
-            request.endpoint = self.names.name(place.row).map(|name| name.endpoint.clone());
+            request.endpoint = self.names.name(slot.row).map(|name| name.endpoint.clone());
         }
         if !request.counts() {
-            return Exchange::stream_end(request).add_to(self.endpoints.row(place.row, |row| *row).amend());
+            return HttpObservation::stream_end(request).add_to(self.endpoints.row(slot.row, |row| *row).amend());
         }
-        let exchange = Exchange::new(request);
-        for row in [self.endpoints.row(place.row, |row| *row), self.services.row(place.service, |row| *row)] {
+        let exchange = HttpObservation::new(request);
+        for row in [self.endpoints.row(slot.row, |row| *row), self.services.row(slot.service, |row| *row)] {
             exchange.add_to(row.count());
             if let Some(latency_ns) = exchange.latency_ns {
                 row.samples().offer(latency_ns, request.time, &request.span_id);
@@ -152,7 +153,7 @@ impl Aggregate {
         }
         exchange.add_to(self.totals.count());
         if let Some(time) = request.response_time_ms {
-            self.concurrency.ended(interval(request.time.0, request.time.0.saturating_add(time.0), place));
+            self.concurrency.ended(interval(request.time.0, request.time.0.saturating_add(time.0), slot));
         }
     }
 
@@ -163,7 +164,7 @@ impl Aggregate {
         }
         if request.counts() {
             let row = self.destinations.row(DestinationKey::new(request), DestinationKey::other);
-            Exchange::new(request).add_to(row.count());
+            HttpObservation::new(request).add_to(row.count());
         }
     }
 
@@ -183,7 +184,7 @@ impl Aggregate {
         }
     }
 
-    /// What the pipeline knows of things not ended yet; to be told before each tick.
+    /// Takes the pipeline's state of everything unfinished; call it before each tick.
     pub fn gauges(&mut self, gauges: Gauges) {
         self.gauges = Arc::new(gauges);
     }
@@ -195,12 +196,12 @@ impl Aggregate {
         let from = self.clock.slice();
         self.in_second_ns += self.clock.advance(now);
         let second_s = (self.in_second_ns >= SECOND_NS).then(|| std::mem::take(&mut self.in_second_ns) as f64 / 1e9);
-        self.beat(&Beat::new(now, from, &self.clock, second_s));
+        self.tick_series(&Tick::new(now, from, &self.clock, second_s));
         self.ticked = now;
         let mut snapshot = self.snapshot(now, &under_way);
-        let verdicts = self.detectors.iter().flat_map(|detector| detector.judge(&snapshot)).collect();
-        let findings = self.keeper.judge(now, verdicts);
-        snapshot.findings = self.keeper.open(now);
+        let detections = self.detectors.iter().flat_map(|detector| detector.judge(&snapshot)).collect();
+        let findings = self.tracker.judge(now, detections);
+        snapshot.findings = self.tracker.open(now);
         Ticked {
             snapshot: Arc::new(snapshot),
             findings,
@@ -209,21 +210,21 @@ impl Aggregate {
         }
     }
 
-    fn beat(&mut self, beat: &Beat) {
-        self.totals.beat(beat, &mut self.totals_merger);
-        let idle = self.endpoints.beat(beat);
+    fn tick_series(&mut self, tick: &Tick) {
+        self.totals.tick(tick, &mut self.totals_merger);
+        let idle = self.endpoints.tick(tick);
         self.names.forget(&idle);
-        self.services.beat(beat);
-        self.destinations.beat(beat);
-        self.llm.beat(beat);
-        self.agents.beat(beat);
-        self.tools.beat(beat);
-        self.workflows.beat(beat);
-        self.host.expire(beat.now);
+        self.services.tick(tick);
+        self.destinations.tick(tick);
+        self.llm.tick(tick);
+        self.agents.tick(tick);
+        self.tools.tick(tick);
+        self.workflows.tick(tick);
+        self.host.expire(tick.now);
     }
 
     /// Notes how many requests were under way at once since the last tick.
-    fn sweep(&mut self, under_way: &[Interval]) {
+    fn sweep(&mut self, under_way: &[ExchangeInterval]) {
         let peaks = self.concurrency.sweep(self.ticked.0, self.gauges.time.0, under_way);
         if peaks.total > 0 {
             self.totals.concurrency(peaks.total);
@@ -242,7 +243,7 @@ impl Aggregate {
             + self.agents.take_overflowed()
             + self.tools.take_overflowed()
             + self.workflows.take_overflowed()
-            + self.keeper.take_refused()
+            + self.tracker.take_refused()
     }
 
     /// Bytes that the rows take, about.
@@ -258,8 +259,8 @@ impl Aggregate {
     }
 }
 
-fn interval(start_ns: u64, end_ns: u64, place: Place) -> Interval {
-    Interval { start_ns, end_ns, row: Some(place.row), service: place.service }
+fn interval(start_ns: u64, end_ns: u64, slot: EndpointSlot) -> ExchangeInterval {
+    ExchangeInterval { start_ns, end_ns, row: Some(slot.row), service: slot.service }
 }
 
 #[cfg(test)]

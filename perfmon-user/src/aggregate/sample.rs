@@ -28,7 +28,7 @@ impl Samples {
         self.0.insert(at, Sample { latency_ns, time, span_id: span_id.clone() });
     }
 
-    /// Forgets what is too old.
+    /// Drops samples that are too old.
     pub fn expire(&mut self, now: WallTime) {
         self.0.retain(|sample| sample.time.0 + LIFE_NS > now.0);
     }

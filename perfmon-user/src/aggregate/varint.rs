@@ -1,5 +1,5 @@
-//! Unsigned integers as LEB128 bytes, the form in which closed slices and stored histograms are kept. A reader answers `None` at the end
-//! of its bytes and on an integer over 64 bits; it never panics.
+//! Unsigned integers as LEB128 bytes, the encoding of closed slices and of stored histograms. A reader returns `None` at the end of its
+//! bytes and on an integer over 64 bits; it never panics.
 
 /// Appends `value`.
 pub fn put(out: &mut Vec<u8>, mut value: u64) {
@@ -12,9 +12,9 @@ pub fn put(out: &mut Vec<u8>, mut value: u64) {
 
 /// Reads what [`put`] wrote.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader<'a>(&'a [u8]);
+pub struct VarintReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> VarintReader<'a> {
     /// Starts at the first byte.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// What is left.
+    /// The unread bytes.
     pub fn rest(&self) -> &'a [u8] {
         self.0
     }
@@ -59,10 +59,10 @@ mod tests {
         let values = [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX];
         let mut bytes = Vec::new();
         values.iter().for_each(|&value| put(&mut bytes, value));
-        let mut reader = Reader::new(&bytes);
+        let mut reader = VarintReader::new(&bytes);
         assert_eq!(values.map(|_| reader.next().unwrap()), values);
         assert_eq!(reader.next(), None);
-        assert_eq!(Reader::new(&[0xff; 11]).next(), None);
-        assert_eq!(Reader::new(&[0x80]).next(), None);
+        assert_eq!(VarintReader::new(&[0xff; 11]).next(), None);
+        assert_eq!(VarintReader::new(&[0x80]).next(), None);
     }
 }

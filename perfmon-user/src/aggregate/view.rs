@@ -1,11 +1,11 @@
-//! The snapshot of a moment, made of the rows' figures and of what is under way.
+//! Builds the snapshot from the figures of the series and from the requests in flight.
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::concurrency::Interval;
+use super::concurrency::ExchangeInterval;
 use super::endpoint::RowName;
-use super::row::{self, UnderWay, View};
+use super::row::{self, UnderWay, WindowContext};
 use super::snapshot::{EndpointRow, ServiceRow, Snapshot, Window, WindowView, WorkTotals};
 use super::{Aggregate, interval};
 use crate::record::WallTime;
@@ -17,7 +17,7 @@ const HANGING_NS: u64 = 1_000_000_000;
 #[derive(Debug, Default)]
 pub(super) struct AllUnderWay {
     /// For the sweep of concurrency.
-    pub intervals: Vec<Interval>,
+    pub intervals: Vec<ExchangeInterval>,
     rows: FxHashMap<u32, UnderWay>,
     services: FxHashMap<u32, UnderWay>,
     hanging: Vec<(RowName, UnderWay)>,
@@ -40,7 +40,12 @@ impl Aggregate {
                     all.rows.entry(place.row).or_default().add(age_ns);
                 }
                 Err(name) => {
-                    all.intervals.extend(service.map(|service| Interval { start_ns: request.since.0, end_ns: 0, row: None, service }));
+                    all.intervals.extend(service.map(|service| ExchangeInterval {
+                        start_ns: request.since.0,
+                        end_ns: 0,
+                        row: None,
+                        service,
+                    }));
                     all.hang(name, age_ns);
                 }
             }
@@ -48,7 +53,7 @@ impl Aggregate {
         all
     }
 
-    /// Everything that is known at `now`, but for findings.
+    /// The snapshot at `now`, without findings.
     pub(super) fn snapshot(&self, now: WallTime, under_way: &AllUnderWay) -> Snapshot {
         Snapshot {
             time: now,
@@ -63,8 +68,8 @@ impl Aggregate {
 
     fn window(&self, window: Window, under_way: &AllUnderWay) -> WindowView {
         let covered_s = self.clock.covered_s(window);
-        // Of less than a second nobody can tell a rate.
-        let view = View { covered_s: covered_s.max(1.0), latency_sum: self.totals.figures(window).counts.latency_sum };
+        // A rate over less than a second means nothing.
+        let view = WindowContext { covered_s: covered_s.max(1.0), latency_sum: self.totals.figures(window).counts.latency_sum };
         WindowView {
             window_s: window.seconds(),
             covered_s,
@@ -76,7 +81,7 @@ impl Aggregate {
         }
     }
 
-    fn endpoint_rows(&self, window: Window, view: &View, under_way: &AllUnderWay) -> Vec<Arc<EndpointRow>> {
+    fn endpoint_rows(&self, window: Window, view: &WindowContext, under_way: &AllUnderWay) -> Vec<Arc<EndpointRow>> {
         let hanging = under_way.hanging.iter().map(|(name, count)| row::endpoint::hanging_row(name.clone(), *count));
         let mut rows: Vec<Arc<EndpointRow>> = hanging.map(Arc::new).collect();
         for (number, row) in self.endpoints.rows() {
@@ -89,7 +94,7 @@ impl Aggregate {
         rows
     }
 
-    fn service_rows(&self, window: Window, view: &View, under_way: &AllUnderWay) -> Vec<Arc<ServiceRow>> {
+    fn service_rows(&self, window: Window, view: &WindowContext, under_way: &AllUnderWay) -> Vec<Arc<ServiceRow>> {
         let mut rows: Vec<Arc<ServiceRow>> = Vec::new();
         for (number, row) in self.services.rows() {
             let count = under_way.services.get(number).copied().unwrap_or_default();
@@ -101,7 +106,7 @@ impl Aggregate {
         rows
     }
 
-    fn destination_rows(&self, window: Window, view: &View) -> Vec<Arc<super::snapshot::DestinationRow>> {
+    fn destination_rows(&self, window: Window, view: &WindowContext) -> Vec<Arc<super::snapshot::DestinationRow>> {
         let rows = self.destinations.in_window(window);
         let mut rows: Vec<_> = rows.map(|(key, row)| Arc::new(row::destination::destination_row(key, row, window, view))).collect();
         rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.service, &a.destination).cmp(&(&b.service, &b.destination))));
@@ -109,7 +114,7 @@ impl Aggregate {
     }
 
     /// Rows and totals of model calls, agents, tools and workflows; the rest of the view is empty.
-    fn work(&self, window: Window, view: &View) -> WindowView {
+    fn work(&self, window: Window, view: &WindowContext) -> WindowView {
         let mut totals = WorkTotals::default();
         row::llm::add_totals(self.llm.in_window(window), window, &mut totals);
         row::agent::add_totals(self.agents.in_window(window), window, &mut totals);

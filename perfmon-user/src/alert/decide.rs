@@ -1,4 +1,5 @@
-//! What changes alerts beside judging: people who take, end and silence them, deliveries, and what an earlier run left.
+//! Changes of alerts other than by evaluation: acknowledgement, resolution and silence by users, results of deliveries, and the state of an
+//! earlier run.
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +7,12 @@ use std::time::Duration;
 use crate::limits;
 use crate::record::{Alert, AlertState, Notified, WallTime};
 
-use super::machine::{Change, Key, Machine, Open, Refused};
+use super::judgement;
+use super::machine::{AlertKey, Change, Machine, OpenAlert, Refused};
 use super::silence::{NewSilence, Silence};
-use super::verdict;
 
 impl Machine {
-    /// Takes up what an earlier run left: its alert records, in any order. Nothing of it is told again.
+    /// Restores the alert records of an earlier run, in any order, without notifying again.
     pub fn restore(&mut self, stored: Vec<Alert>) {
         let mut newest: BTreeMap<Arc<str>, Alert> = BTreeMap::new();
         for alert in stored {
@@ -33,12 +34,12 @@ impl Machine {
                 self.keep(alert);
             } else {
                 let told = matches!(alert.state, AlertState::Firing | AlertState::Acknowledged) || !alert.notified.is_empty();
-                self.open.insert(key, Open { judged_at: alert.time, alert, bad_since: None, well_since: None, told });
+                self.open.insert(key, OpenAlert { judged_at: alert.time, alert, bad_since: None, well_since: None, told });
             }
         }
     }
 
-    /// Somebody takes a firing alert: no further step of the escalation.
+    /// Acknowledges a firing alert, which stops its escalation.
     pub fn acknowledge(&mut self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Change, Refused> {
         let key = self.key_of(id)?;
         let open = self.open.get_mut(&key).ok_or(Refused::Unknown)?;
@@ -51,7 +52,7 @@ impl Machine {
         Ok(Change { alert: alert.clone(), tell: Vec::new() })
     }
 
-    /// Somebody ends an alert. While its condition goes on to hold, no new one begins.
+    /// Resolves an alert. While its condition remains true, no new alert opens.
     pub fn resolve(&mut self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Change, Refused> {
         let key = self.key_of(id)?;
         let open = self.open.remove(&key).ok_or(Refused::Unknown)?;
@@ -79,7 +80,7 @@ impl Machine {
         self.silences.iter().filter(|silence| silence.until > now).cloned().collect()
     }
 
-    /// Begins a silence; alerts follow at the next snapshot.
+    /// Adds a silence; alerts follow at the next snapshot.
     pub fn silence(&mut self, now: WallTime, new: NewSilence) -> Result<Silence, Refused> {
         self.silences.retain(|silence| silence.until > now);
         if self.silences.len() >= limits::SILENCES {
@@ -87,7 +88,7 @@ impl Machine {
         }
         let NewSilence { rule, scope, duration, by, note } = new;
         let number = self.silences.len();
-        let silence_id = verdict::id(&["silence", &number.to_string()], now);
+        let silence_id = judgement::id(&["silence", &number.to_string()], now);
         let silence =
             Silence { silence_id, time: now, until: WallTime(now.0.saturating_add(nanoseconds(duration))), rule, scope, by, note };
         self.silences.push(silence.clone());
@@ -100,7 +101,7 @@ impl Machine {
         Ok(self.silences.remove(index))
     }
 
-    fn key_of(&self, id: &str) -> Result<Key, Refused> {
+    fn key_of(&self, id: &str) -> Result<AlertKey, Refused> {
         match self.open.iter().find(|(_, open)| *open.alert.alert_id == *id) {
             Some((key, _)) => Ok(key.clone()),
             None if self.over.iter().any(|alert| *alert.alert_id == *id) => Err(Refused::State(AlertState::Resolved)),

@@ -1,9 +1,9 @@
-//! The state machine of alerts. In: a snapshot a second, decisions of people, results of deliveries; out: [`Change`]s, each a record and
-//! who is to be told. Pure: time is an argument, nothing is sent from here.
+//! The state machine of alerts. In: a snapshot each second, decisions of users, results of deliveries; out: [`Change`]s, each a record and
+//! the channels to notify. Pure: time is an argument, nothing is sent from here.
 //!
-//! A rule whose condition holds opens an alert (pending); one that holds without a break for `hold` fires it; only when it has not held
-//! for `keep_firing` is it resolved. A value that swings around its limit therefore neither fires nor resolves with each swing. What is
-//! not known (a window that perfmon has not watched long enough) changes nothing. One alert for each rule and scope.
+//! A true condition opens an alert (pending). It fires when the condition was true without a break for `hold`, and is resolved when the
+//! condition was false for `keep_firing`, so a value that swings around its limit neither fires nor resolves with each swing. An unknown
+//! value (a window that is not covered long enough) changes nothing. There is one alert for each rule and scope.
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use crate::limits;
 use crate::record::{Alert, AlertState, WallTime};
 
 use super::channel::{Channel, Escalation};
-use super::metric::Reading;
+use super::judgement::{Judgement, ended, judgement, new_alert, sentence};
+use super::metric::MetricReading;
 use super::rule::{HOLD, Rule};
 use super::silence::Silence;
-use super::verdict::{Verdict, ended, new_alert, sentence, verdict};
 
 /// What the machine is made from.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// All rules, those that always stand too; names are unique.
+pub struct AlertSettings {
+    /// All rules, including the standing ones; names are unique.
     pub rules: Vec<Rule>,
     /// All channels.
     pub channels: Vec<Channel>,
@@ -30,7 +30,7 @@ pub struct Settings {
     pub escalation: Vec<Escalation>,
 }
 
-/// A record, and the channels that are to be told of it.
+/// A record, and the channels to notify of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// The record.
@@ -54,19 +54,19 @@ pub enum Refused {
 }
 
 /// Rule and scope.
-pub(super) type Key = (Arc<str>, Arc<str>);
+pub(super) type AlertKey = (Arc<str>, Arc<str>);
 
 /// An open alert.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenAlert {
     pub(super) alert: Alert,
-    /// Holds without a break since.
+    /// The condition has been true without a break since this time.
     pub(super) bad_since: Option<WallTime>,
     /// Does not hold since.
     pub(super) well_since: Option<WallTime>,
     /// When it was judged last.
     pub(super) judged_at: WallTime,
-    /// Somebody was told that it fires.
+    /// A notification of the firing alert was sent.
     pub(super) told: bool,
 }
 
@@ -76,18 +76,18 @@ pub struct Machine {
     pub(super) rules: Arc<[Rule]>,
     pub(super) default_channels: Vec<Arc<str>>,
     pub(super) escalation: Vec<Escalation>,
-    pub(super) open: BTreeMap<Key, Open>,
+    pub(super) open: BTreeMap<AlertKey, OpenAlert>,
     /// Newest first.
     pub(super) over: VecDeque<Alert>,
-    /// Resolved by a person while the condition held: quiet until it no longer holds.
-    pub(super) quiet: BTreeSet<Key>,
+    /// Resolved by a user while the condition was true: no new alert until it is false.
+    pub(super) quiet: BTreeSet<AlertKey>,
     pub(super) silences: Vec<Silence>,
     pub(super) counters: Arc<Counters>,
 }
 
 impl Machine {
-    /// A machine that knows no alert yet.
-    pub fn new(settings: &Settings, counters: Arc<Counters>) -> Self {
+    /// A machine without alerts.
+    pub fn new(settings: &AlertSettings, counters: Arc<Counters>) -> Self {
         let default_channels = settings.channels.iter().filter(|channel| channel.default).map(|channel| channel.name.clone()).collect();
         Self {
             rules: settings.rules.clone().into(),
@@ -108,7 +108,7 @@ impl Machine {
         let rules = self.rules.clone();
         for rule in &*rules {
             for reading in rule.metric.read(snapshot, rule.window, &rule.filter) {
-                self.step(now, rule, &reading, verdict(rule, &reading, snapshot), &mut changes);
+                self.step(now, rule, &reading, judgement(rule, &reading, snapshot), &mut changes);
             }
         }
         self.step_unread(now, snapshot, &mut changes);
@@ -117,31 +117,31 @@ impl Machine {
         changes
     }
 
-    fn step(&mut self, now: WallTime, rule: &Rule, reading: &Reading, verdict: Verdict, changes: &mut Vec<Change>) {
+    fn step(&mut self, now: WallTime, rule: &Rule, reading: &MetricReading, judgement: Judgement, changes: &mut Vec<Change>) {
         let key = (rule.name.clone(), reading.scope.clone());
         if !self.open.contains_key(&key) {
-            match verdict {
-                Verdict::Bad if self.quiet.contains(&key) => return,
-                Verdict::Bad if self.open.len() >= limits::ALERTS_OPEN => return self.counters.alerts_refused.inc(),
-                Verdict::Bad => {
+            match judgement {
+                Judgement::Bad if self.quiet.contains(&key) => return,
+                Judgement::Bad if self.open.len() >= limits::ALERTS_OPEN => return self.counters.alerts_refused.inc(),
+                Judgement::Bad => {
                     let alert = new_alert(now, rule, reading);
                     if rule.hold > Duration::ZERO {
                         changes.push(Change { alert: alert.clone(), tell: Vec::new() });
                     }
-                    self.open.insert(key.clone(), Open { alert, bad_since: Some(now), well_since: None, judged_at: now, told: false });
+                    self.open.insert(key.clone(), OpenAlert { alert, bad_since: Some(now), well_since: None, judged_at: now, told: false });
                 }
-                Verdict::Well => {
+                Judgement::Well => {
                     self.quiet.remove(&key);
                     return;
                 }
-                Verdict::Unknown => return,
+                Judgement::Unknown => return,
             }
         }
         let Some(open) = self.open.get_mut(&key) else { return };
         open.judged_at = now;
-        match verdict {
-            Verdict::Unknown => {}
-            Verdict::Bad => {
+        match judgement {
+            Judgement::Unknown => {}
+            Judgement::Bad => {
                 open.well_since = None;
                 open.alert.value = reading.value;
                 open.alert.message = sentence(rule, reading);
@@ -150,41 +150,41 @@ impl Machine {
                     self.fire(&key, now, changes);
                 }
             }
-            Verdict::Well => self.is_well(&key, Some((rule, reading)), now, changes),
+            Judgement::Well => self.is_well(&key, Some((rule, reading)), now, changes),
         }
     }
 
-    /// Alerts whose row or sample is gone, or whose rule is.
+    /// Handles alerts whose row, sample or rule is gone.
     fn step_unread(&mut self, now: WallTime, snapshot: &Snapshot, changes: &mut Vec<Change>) {
-        let unread: Vec<Key> = self.open.iter().filter(|(_, open)| open.judged_at != now).map(|(key, _)| key.clone()).collect();
+        let unread: Vec<AlertKey> = self.open.iter().filter(|(_, open)| open.judged_at != now).map(|(key, _)| key.clone()).collect();
         let rules = self.rules.clone();
         for key in unread {
             match rules.iter().find(|rule| rule.name == key.0) {
                 Some(rule) => {
-                    let reading = Reading { scope: key.1.clone(), origin: None, value: None, samples: 0 };
-                    self.step(now, rule, &reading, verdict(rule, &reading, snapshot), changes);
+                    let reading = MetricReading { scope: key.1.clone(), origin: None, value: None, samples: 0 };
+                    self.step(now, rule, &reading, judgement(rule, &reading, snapshot), changes);
                 }
                 None => self.end(&key, None, now, changes),
             }
         }
     }
 
-    fn is_well(&mut self, key: &Key, read: Option<(&Rule, &Reading)>, now: WallTime, changes: &mut Vec<Change>) {
+    fn is_well(&mut self, key: &AlertKey, read: Option<(&Rule, &MetricReading)>, now: WallTime, changes: &mut Vec<Change>) {
         let Some(open) = self.open.get_mut(key) else { return };
         open.bad_since = None;
         let well_since = *open.well_since.get_or_insert(now);
-        let patience = match (read, open.alert.state) {
+        let retry = match (read, open.alert.state) {
             (Some((rule, _)), AlertState::Pending) => rule.hold.max(HOLD),
             (Some((rule, _)), _) => rule.keep_firing,
             (None, _) => Duration::ZERO,
         };
-        if passed(well_since, now) >= patience {
+        if passed(well_since, now) >= retry {
             self.end(key, read, now, changes);
         }
     }
 
     /// It fires, or would.
-    fn fire(&mut self, key: &Key, now: WallTime, changes: &mut Vec<Change>) {
+    fn fire(&mut self, key: &AlertKey, now: WallTime, changes: &mut Vec<Change>) {
         let channels = self.channels_of(&key.0);
         let Some(open) = self.open.get_mut(key) else { return };
         let silenced = self.silences.iter().any(|silence| silence.covers(&open.alert));
@@ -199,7 +199,7 @@ impl Machine {
         changes.push(Change { alert: open.alert.clone(), tell });
     }
 
-    fn end(&mut self, key: &Key, read: Option<(&Rule, &Reading)>, now: WallTime, changes: &mut Vec<Change>) {
+    fn end(&mut self, key: &AlertKey, read: Option<(&Rule, &MetricReading)>, now: WallTime, changes: &mut Vec<Change>) {
         let Some(open) = self.open.remove(key) else { return };
         let tell = if open.told { self.all_told(&open.alert) } else { Vec::new() };
         let mut alert = open.alert;
@@ -210,7 +210,7 @@ impl Machine {
         changes.push(Change { alert, tell });
     }
 
-    /// Keeps an alert that is over, if it ever was more than pending.
+    /// Keeps a resolved alert in the list, if it ever fired.
     pub(super) fn keep(&mut self, alert: Alert) {
         if alert.fired_at.is_some() {
             self.over.push_front(alert);
@@ -219,8 +219,8 @@ impl Machine {
     }
 
     fn heed_silences(&mut self, now: WallTime, changes: &mut Vec<Change>) {
-        let covered = |open: &Open| self.silences.iter().any(|silence| silence.covers(&open.alert));
-        let turned: Vec<Key> = self
+        let covered = |open: &OpenAlert| self.silences.iter().any(|silence| silence.covers(&open.alert));
+        let turned: Vec<AlertKey> = self
             .open
             .iter()
             .filter(|(_, open)| match open.alert.state {
@@ -262,7 +262,7 @@ impl Machine {
         alerts
     }
 
-    /// Alerts that fire and that nobody has taken.
+    /// Number of firing alerts that are not acknowledged.
     pub fn firing(&self) -> u64 {
         self.open.values().filter(|open| open.alert.state == AlertState::Firing).count() as u64
     }
@@ -272,7 +272,7 @@ impl Machine {
         own.unwrap_or(&self.default_channels).clone()
     }
 
-    /// Everybody who was told that it fires.
+    /// All channels that were notified of the firing alert.
     pub(super) fn all_told(&self, alert: &Alert) -> Vec<Arc<str>> {
         let mut channels = self.channels_of(&alert.rule);
         let steps = self.escalation.iter().take(alert.escalation_level as usize);

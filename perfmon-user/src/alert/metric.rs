@@ -1,18 +1,18 @@
-//! Which metrics can be judged, and how each is read from a snapshot. Their names are those of `record::metric`; what only history knows is
-//! refused. A metric of rows (endpoints, destinations, disks, processes) gives one reading a row.
+//! The metrics that a rule can use, and how each is read from a snapshot. Names are those of `record::metric`; metrics that only history
+//! has are refused. A metric of rows (endpoints, destinations, disks, processes) gives one reading for each row.
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, ServiceRow, Snapshot, Totals, Window, WindowView, WorkTotals};
-use crate::record::metric::{Field, Kind, Measure, Metric as Named, Statistic};
+use crate::record::metric::{Field, Measure, Metric as Named, RecordKind, Statistic};
 use crate::record::{Disk, Origin};
 
-use super::rule::{MIN_SAMPLES, Where};
+use super::rule::{MIN_SAMPLES, RuleFilter};
 
 /// What a metric is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum MetricSource {
     /// Exchanges of a window: totals, or one row a service, endpoint or destination when `where` narrows it.
     Requests,
     /// Model calls, agent runs and tools of a window, all together.
@@ -21,20 +21,20 @@ pub enum Source {
     Host,
     /// The newest sample of each target process.
     Processes,
-    /// What is going on now.
+    /// Current state.
     Now,
 }
 
 /// A metric that can be judged.
 #[derive(Clone, Copy, PartialEq)]
-pub struct Metric(Named);
+pub struct AlertMetric(Named);
 
 /// A value that was read.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct MetricReading {
     /// What it is about.
     pub scope: Arc<str>,
-    /// Whose, when it is one process's.
+    /// The process, when the metric is about one.
     pub origin: Option<Arc<Origin>>,
     /// The value, when there is one.
     pub value: Option<f64>,
@@ -44,7 +44,7 @@ pub struct Reading {
 
 /// The figures that totals, endpoints and destinations share.
 #[derive(Default)]
-struct Figures {
+struct ExchangeFigures {
     count: u64,
     errors: u64,
     error_rate: Option<f64>,
@@ -53,8 +53,8 @@ struct Figures {
     availability: Option<f64>,
 }
 
-impl Figures {
-    /// What a measure of requests says; `Err` where a snapshot does not tell it.
+impl ExchangeFigures {
+    /// Value of a request metric; `Err` when a snapshot does not have it.
     fn value(&self, measure: Measure) -> Result<Option<f64>, ()> {
         let latency = &self.latency;
         Ok(match measure {
@@ -76,12 +76,12 @@ impl Figures {
     }
 }
 
-/// What a measure of model calls, agent runs or tools says, and how many stand behind it; `Err` where a snapshot does not tell it.
-fn work(kind: Kind, measure: Measure, totals: &WorkTotals) -> Result<(Option<f64>, u64), ()> {
+/// Value of a metric of model calls, agent runs or tools, and the number of samples; `Err` when a snapshot does not have it.
+fn work(kind: RecordKind, measure: Measure, totals: &WorkTotals) -> Result<(Option<f64>, u64), ()> {
     let (count, errors) = match kind {
-        Kind::Llm => (totals.llm_calls, totals.llm_errors),
-        Kind::Agent => (totals.agent_runs, totals.agent_errors),
-        Kind::Tool => (totals.tool_calls, totals.tool_errors),
+        RecordKind::Llm => (totals.llm_calls, totals.llm_errors),
+        RecordKind::Agent => (totals.agent_runs, totals.agent_errors),
+        RecordKind::Tool => (totals.tool_calls, totals.tool_errors),
         _ => return Err(()),
     };
     let rate = (count > 0).then(|| errors as f64 / count as f64);
@@ -91,10 +91,10 @@ fn work(kind: Kind, measure: Measure, totals: &WorkTotals) -> Result<(Option<f64
         Measure::ErrorRate => rate,
         Measure::Availability => rate.map(|rate| 1.0 - rate),
         Measure::Field(field, statistic) => match (kind, field.name, statistic) {
-            (Kind::Llm, "cost_usd", Statistic::Sum) => totals.cost_usd,
-            (Kind::Llm, "input_tokens", Statistic::Sum) => totals.input_tokens.map(|tokens| tokens as f64),
-            (Kind::Llm, "output_tokens", Statistic::Sum) => totals.output_tokens.map(|tokens| tokens as f64),
-            (Kind::Agent, "execution_time_ms", Statistic::Mean) => totals.avg_agent_time_ms,
+            (RecordKind::Llm, "cost_usd", Statistic::Sum) => totals.cost_usd,
+            (RecordKind::Llm, "input_tokens", Statistic::Sum) => totals.input_tokens.map(|tokens| tokens as f64),
+            (RecordKind::Llm, "output_tokens", Statistic::Sum) => totals.output_tokens.map(|tokens| tokens as f64),
+            (RecordKind::Agent, "execution_time_ms", Statistic::Mean) => totals.avg_agent_time_ms,
             _ => return Err(()),
         },
         Measure::PerMinute => return Err(()),
@@ -102,7 +102,7 @@ fn work(kind: Kind, measure: Measure, totals: &WorkTotals) -> Result<(Option<f64
     Ok((value, count))
 }
 
-/// How a field is read from one disk; `None` when it is about something else.
+/// Accessor of a field of one disk; `None` when the field is not about disks.
 fn of_disk(field: &Field) -> Option<fn(&Disk) -> f64> {
     match field.name {
         "disk_usage" => Some(|disk| disk.used_percent / 100.0),
@@ -111,13 +111,13 @@ fn of_disk(field: &Field) -> Option<fn(&Disk) -> f64> {
     }
 }
 
-impl fmt::Debug for Metric {
+impl fmt::Debug for AlertMetric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())
     }
 }
 
-impl Metric {
+impl AlertMetric {
     /// The metric of a name; the error names those that there are.
     pub fn named(name: &str) -> Result<Self, String> {
         let known = Named::parse(name).map(Self).filter(Self::can_be_judged);
@@ -133,10 +133,10 @@ impl Metric {
     fn can_be_judged(&self) -> bool {
         let Named { kind, measure } = self.0;
         match self.source() {
-            Source::Requests => Figures::default().value(measure).is_ok(),
-            Source::Work => work(kind, measure, &WorkTotals::default()).is_ok(),
+            MetricSource::Requests => ExchangeFigures::default().value(measure).is_ok(),
+            MetricSource::Work => work(kind, measure, &WorkTotals::default()).is_ok(),
             // A sample is its own mean.
-            Source::Host | Source::Processes | Source::Now => {
+            MetricSource::Host | MetricSource::Processes | MetricSource::Now => {
                 matches!(measure, Measure::Field(field, Statistic::Mean) if field.name != "interval_ms")
             }
         }
@@ -151,13 +151,13 @@ impl Metric {
     /// What it is in a sentence, like `error rate`.
     pub fn words(&self) -> String {
         let things = match self.0.kind {
-            Kind::Request => "requests",
-            Kind::Llm => "model calls",
-            Kind::Agent => "agent runs",
-            Kind::Tool => "tool calls",
-            Kind::Workflow | Kind::Process | Kind::System => "",
+            RecordKind::Request => "requests",
+            RecordKind::Llm => "model calls",
+            RecordKind::Agent => "agent runs",
+            RecordKind::Tool => "tool calls",
+            RecordKind::Workflow | RecordKind::Process | RecordKind::System => "",
         };
-        let of = if self.0.kind == Kind::Request { String::new() } else { format!(" of {things}") };
+        let of = if self.0.kind == RecordKind::Request { String::new() } else { format!(" of {things}") };
         match self.0.measure {
             Measure::Count => format!("number of {things}"),
             Measure::PerMinute => format!("{things} per minute"),
@@ -182,39 +182,41 @@ impl Metric {
     }
 
     /// What it is read from.
-    pub fn source(&self) -> Source {
+    pub fn source(&self) -> MetricSource {
         match self.0 {
-            Named { kind: Kind::Request, .. } => Source::Requests,
-            Named { kind: Kind::Llm | Kind::Agent | Kind::Tool | Kind::Workflow, .. } => Source::Work,
-            Named { kind: Kind::Process, .. } => Source::Processes,
-            Named { kind: Kind::System, measure: Measure::Field(field, _) } if field.name == "active_connections" => Source::Now,
-            Named { kind: Kind::System, .. } => Source::Host,
+            Named { kind: RecordKind::Request, .. } => MetricSource::Requests,
+            Named { kind: RecordKind::Llm | RecordKind::Agent | RecordKind::Tool | RecordKind::Workflow, .. } => MetricSource::Work,
+            Named { kind: RecordKind::Process, .. } => MetricSource::Processes,
+            Named { kind: RecordKind::System, measure: Measure::Field(field, _) } if field.name == "active_connections" => {
+                MetricSource::Now
+            }
+            Named { kind: RecordKind::System, .. } => MetricSource::Host,
         }
     }
 
-    /// Whether it is of a window; else of a sample.
+    /// True for a metric of a window, false for one of a sample.
     pub fn of_window(&self) -> bool {
-        matches!(self.source(), Source::Requests | Source::Work)
+        matches!(self.source(), MetricSource::Requests | MetricSource::Work)
     }
 
-    /// How many requests, calls or runs it takes to be judged, unless a rule says otherwise: counts and sums speak for themselves.
+    /// Default of the smallest number of requests, calls or runs; counts and sums need no minimum.
     pub fn min_samples(&self) -> u64 {
         if !self.of_window() || self.0.is_amount() { 0 } else { MIN_SAMPLES }
     }
 
-    /// All readings of it. A row that is not there any more gives none.
-    pub fn read(&self, snapshot: &Snapshot, window: Window, wanted: &Where) -> Vec<Reading> {
+    /// All readings. A row that no longer exists gives none.
+    pub fn read(&self, snapshot: &Snapshot, window: Window, wanted: &RuleFilter) -> Vec<MetricReading> {
         let Named { kind, measure } = self.0;
         match (self.source(), measure) {
-            (Source::Requests, _) => snapshot.window(window).map_or_else(Vec::new, |view| requests(view, wanted, measure)),
-            (Source::Work, _) => {
+            (MetricSource::Requests, _) => snapshot.window(window).map_or_else(Vec::new, |view| requests(view, wanted, measure)),
+            (MetricSource::Work, _) => {
                 let read = |view: &WindowView| {
                     let (value, samples) = work(kind, measure, &view.work).unwrap_or_default();
-                    Reading { scope: "all services".into(), origin: None, value, samples }
+                    MetricReading { scope: "all services".into(), origin: None, value, samples }
                 };
                 snapshot.window(window).map(read).into_iter().collect()
             }
-            (Source::Host, Measure::Field(field, _)) => match of_disk(field) {
+            (MetricSource::Host, Measure::Field(field, _)) => match of_disk(field) {
                 Some(read) => {
                     let disks = snapshot.system.iter().flat_map(|system| system.disks.iter().map(move |disk| (system, disk)));
                     disks.map(|(system, disk)| sampled(disk.mount.clone(), Some(&system.origin), Some(read(disk)))).collect()
@@ -224,7 +226,7 @@ impl Metric {
                     snapshot.system.iter().map(|system| sampled("host".into(), Some(&system.origin), read(system))).collect()
                 }
             },
-            (Source::Processes, Measure::Field(field, _)) => {
+            (MetricSource::Processes, Measure::Field(field, _)) => {
                 let mine = snapshot.processes.iter().filter(|process| matches(wanted.service.as_deref(), &process.origin.service));
                 mine.map(|process| {
                     let scope = format!("{} (pid {})", process.origin.service, process.origin.pid);
@@ -232,8 +234,8 @@ impl Metric {
                 })
                 .collect()
             }
-            (Source::Now, _) => vec![sampled("all services".into(), None, Some(snapshot.gauges.active_connections as f64))],
-            (Source::Host | Source::Processes, _) => Vec::new(),
+            (MetricSource::Now, _) => vec![sampled("all services".into(), None, Some(snapshot.gauges.active_connections as f64))],
+            (MetricSource::Host | MetricSource::Processes, _) => Vec::new(),
         }
     }
 }
@@ -241,42 +243,42 @@ impl Metric {
 /// A field in a sentence: its own words, or those of its name.
 fn words(field: &Field) -> Cow<'static, str> {
     let words = match (field.kind, field.name) {
-        (Kind::Agent, "execution_time_ms") => "time of agent runs",
-        (Kind::Llm, "cost_usd") => "cost of model calls",
-        (Kind::Llm, "input_tokens") => "number of input tokens",
-        (Kind::Llm, "output_tokens") => "number of output tokens",
-        (Kind::System, "cpu_percent") => "CPU use",
-        (Kind::System, "cpu_usage") => "CPU use (1 = all cores)",
-        (Kind::System, "memory_percent") => "memory use",
-        (Kind::System, "memory_usage") => "memory use (1 = all)",
-        (Kind::System, "memory_available_bytes") => "available memory",
-        (Kind::System, "swap_percent") => "swap use",
-        (Kind::System, "load_1m") => "load of one minute",
-        (Kind::System, "disk_usage") => "disk use (1 = full)",
-        (Kind::System, "disk_used_percent") => "disk use",
-        (Kind::System, "active_connections") => "number of open connections",
-        (Kind::Process, "cpu_percent") => "CPU use (100 = one core)",
-        (Kind::Process, "memory_percent") => "share of memory",
-        (Kind::Process, "memory_rss_bytes") => "resident memory",
-        (Kind::Process, "threads") => "number of threads",
-        (Kind::Process, "open_files") => "number of open descriptors",
-        (Kind::Process, "connections") => "number of connections",
+        (RecordKind::Agent, "execution_time_ms") => "time of agent runs",
+        (RecordKind::Llm, "cost_usd") => "cost of model calls",
+        (RecordKind::Llm, "input_tokens") => "number of input tokens",
+        (RecordKind::Llm, "output_tokens") => "number of output tokens",
+        (RecordKind::System, "cpu_percent") => "CPU use",
+        (RecordKind::System, "cpu_usage") => "CPU use (1 = all cores)",
+        (RecordKind::System, "memory_percent") => "memory use",
+        (RecordKind::System, "memory_usage") => "memory use (1 = all)",
+        (RecordKind::System, "memory_available_bytes") => "available memory",
+        (RecordKind::System, "swap_percent") => "swap use",
+        (RecordKind::System, "load_1m") => "load of one minute",
+        (RecordKind::System, "disk_usage") => "disk use (1 = full)",
+        (RecordKind::System, "disk_used_percent") => "disk use",
+        (RecordKind::System, "active_connections") => "number of open connections",
+        (RecordKind::Process, "cpu_percent") => "CPU use (100 = one core)",
+        (RecordKind::Process, "memory_percent") => "share of memory",
+        (RecordKind::Process, "memory_rss_bytes") => "resident memory",
+        (RecordKind::Process, "threads") => "number of threads",
+        (RecordKind::Process, "open_files") => "number of open descriptors",
+        (RecordKind::Process, "connections") => "number of connections",
         (_, name) => return name.trim_end_matches("_ms").trim_end_matches("_bytes").replace('_', " ").into(),
     };
     words.into()
 }
 
-fn sampled(scope: Arc<str>, origin: Option<&Arc<Origin>>, value: Option<f64>) -> Reading {
-    Reading { scope, origin: origin.cloned(), value, samples: u64::MAX }
+fn sampled(scope: Arc<str>, origin: Option<&Arc<Origin>>, value: Option<f64>) -> MetricReading {
+    MetricReading { scope, origin: origin.cloned(), value, samples: u64::MAX }
 }
 
 fn matches(wanted: Option<&str>, given: &str) -> bool {
     wanted.is_none_or(|wanted| wanted == given)
 }
 
-/// The totals, or the rows that are wanted: of a destination, an endpoint, or a whole service.
-fn requests(view: &WindowView, wanted: &Where, measure: Measure) -> Vec<Reading> {
-    let reading = |scope: String, figures: Figures| Reading {
+/// Readings of the totals, or of the rows that the filter selects: destinations, endpoints or services.
+fn requests(view: &WindowView, wanted: &RuleFilter, measure: Measure) -> Vec<MetricReading> {
+    let reading = |scope: String, figures: ExchangeFigures| MetricReading {
         scope: scope.into(),
         origin: None,
         value: figures.value(measure).unwrap_or_default(),
@@ -294,14 +296,14 @@ fn requests(view: &WindowView, wanted: &Where, measure: Measure) -> Vec<Reading>
         rows.map(|row| reading(format!("{} {} {}", row.service, row.method, row.endpoint), of_endpoint(row))).collect()
     } else if wanted.service.is_some() {
         let rows = view.services.iter().filter(|row| of_service(&row.service));
-        rows.map(|row| Reading { origin: row.origin.clone(), ..reading(row.service.to_string(), of_one_service(row)) }).collect()
+        rows.map(|row| MetricReading { origin: row.origin.clone(), ..reading(row.service.to_string(), of_one_service(row)) }).collect()
     } else {
         vec![reading("all services".into(), of_all(&view.totals))]
     }
 }
 
-fn of_all(totals: &Totals) -> Figures {
-    Figures {
+fn of_all(totals: &Totals) -> ExchangeFigures {
+    ExchangeFigures {
         count: totals.requests,
         errors: totals.errors,
         error_rate: totals.error_rate,
@@ -311,8 +313,8 @@ fn of_all(totals: &Totals) -> Figures {
     }
 }
 
-fn of_one_service(row: &ServiceRow) -> Figures {
-    Figures {
+fn of_one_service(row: &ServiceRow) -> ExchangeFigures {
+    ExchangeFigures {
         count: row.count,
         errors: row.errors,
         error_rate: row.error_rate,
@@ -322,8 +324,8 @@ fn of_one_service(row: &ServiceRow) -> Figures {
     }
 }
 
-fn of_endpoint(row: &EndpointRow) -> Figures {
-    Figures {
+fn of_endpoint(row: &EndpointRow) -> ExchangeFigures {
+    ExchangeFigures {
         count: row.count,
         errors: row.errors,
         error_rate: row.error_rate,
@@ -333,8 +335,8 @@ fn of_endpoint(row: &EndpointRow) -> Figures {
     }
 }
 
-fn of_destination(row: &DestinationRow) -> Figures {
-    Figures {
+fn of_destination(row: &DestinationRow) -> ExchangeFigures {
+    ExchangeFigures {
         count: row.count,
         errors: row.errors,
         error_rate: row.error_rate,

@@ -1,24 +1,24 @@
-//! Alerts. In: a snapshot a second and what people decide; out: `record::Alert`s for every change of state, and news of them to
-//! channels. `rule` says what is judged, `metric` reads it from a snapshot, `verdict` compares, `machine` is the pure state machine,
-//! `decide` what people and earlier runs do to it, `notify` and `webhook` carry the news, `desk` is where the rest of the program meets
-//! them. Nothing here waits for a channel while it judges.
+//! Alerts. In: a snapshot each second and decisions of users; out: a `record::Alert` for every change of state, and notifications to
+//! channels. `rule` defines the rules, `metric` reads their metrics from a snapshot, `judgement` compares, `machine` is the pure state
+//! machine, `decide` its changes by users and from earlier runs, `notify` and `webhook` deliver, and `service` is the interface to the rest
+//! of the program. Evaluation never waits for a channel.
 mod channel;
 mod decide;
-mod desk;
+mod judgement;
 mod machine;
 mod metric;
 mod notify;
 mod rule;
+mod service;
 mod silence;
 #[cfg(test)]
 mod tests;
-mod verdict;
 mod webhook;
 
 pub use channel::{Channel, ChannelKind, Escalation};
-pub use desk::Desk;
-pub use machine::{Change, Machine, Refused, Settings};
-pub use metric::{Metric, Source};
-pub use notify::Patience;
-pub use rule::{Condition, HOLD, KEEP_FIRING, Rule, STANDING, Thresholds, Where};
+pub use machine::{AlertSettings, Change, Machine, Refused};
+pub use metric::{AlertMetric, MetricSource};
+pub use notify::RetryPolicy;
+pub use rule::{Condition, HOLD, KEEP_FIRING, Rule, RuleFilter, STANDING, Thresholds};
+pub use service::AlertService;
 pub use silence::{NewSilence, Silence};

@@ -1,5 +1,5 @@
-//! Carries news of alerts to channels. Each channel has a task and a bounded queue of its own, so that one that hangs delays neither the
-//! judging nor the others. A delivery is tried a few times with growing, scattered pauses; how it went comes back as a [`Delivery`].
+//! Delivers notifications to channels. Each channel has its own task and bounded queue, so that one that hangs delays neither the
+//! evaluation nor the other channels. A delivery is retried with growing, jittered pauses; its result comes back as a [`Delivery`].
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::webhook::{DeliveryError, Webhook};
 
 /// How long a delivery is tried.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// For the answer to one attempt.
     pub timeout: Duration,
     /// Attempts.
@@ -26,7 +26,7 @@ pub struct Patience {
     pub pause: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self { timeout: Duration::from_secs(5), attempts: 3, pause: Duration::from_millis(500) }
     }
@@ -35,7 +35,7 @@ impl Default for Patience {
 /// How a delivery went.
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
-    /// What was delivered.
+    /// The delivered alert.
     pub news: Alert,
     /// To whom, and how it went.
     pub notified: Notified,
@@ -43,20 +43,20 @@ pub(super) struct Delivery {
 
 /// A channel and what carries to it.
 #[derive(Clone, Debug)]
-pub(super) struct Carrier {
+pub(super) struct ChannelSender {
     pub channel: Channel,
     webhook: Option<Webhook>,
-    patience: Patience,
+    retry: RetryPolicy,
 }
 
-impl Carrier {
+impl ChannelSender {
     /// One for each channel.
-    pub fn all(channels: &[Channel], patience: Patience) -> Vec<Self> {
+    pub fn all(channels: &[Channel], retry: RetryPolicy) -> Vec<Self> {
         let webhook = |channel: &Channel| match &channel.kind {
-            ChannelKind::Webhook { url } => Some(Webhook::new(url, patience.timeout)),
+            ChannelKind::Webhook { url } => Some(Webhook::new(url, retry.timeout)),
             ChannelKind::Log => None,
         };
-        channels.iter().map(|channel| Self { channel: channel.clone(), webhook: webhook(channel), patience }).collect()
+        channels.iter().map(|channel| Self { channel: channel.clone(), webhook: webhook(channel), retry }).collect()
     }
 
     /// One attempt.
@@ -75,8 +75,8 @@ impl Carrier {
         let mut attempt = 1;
         loop {
             match self.attempt(alert).await {
-                Err(error) if error.may_pass() && attempt < self.patience.attempts => {
-                    tokio::time::sleep(scattered(self.patience.pause * (1 << (attempt - 1)))).await;
+                Err(error) if error.may_pass() && attempt < self.retry.attempts => {
+                    tokio::time::sleep(scattered(self.retry.pause * (1 << (attempt - 1)))).await;
                     attempt += 1;
                 }
                 result => return result,
@@ -110,17 +110,17 @@ pub(super) struct Notifier {
 
 impl Notifier {
     /// Starts a task for each channel; how deliveries went is sent to `deliveries`.
-    pub fn start(carriers: &[Carrier], deliveries: &mpsc::Sender<Delivery>, counters: Arc<Counters>) -> Self {
+    pub fn start(senders: &[ChannelSender], deliveries: &mpsc::Sender<Delivery>, counters: Arc<Counters>) -> Self {
         let (mut queues, mut tasks) = (BTreeMap::new(), JoinSet::new());
-        for carrier in carriers {
+        for sender in senders {
             let (queue, waiting) = mpsc::channel(limits::CHANNEL_QUEUE);
-            queues.insert(carrier.channel.name.clone(), (carrier.channel.clone(), queue));
-            tasks.spawn(carry(carrier.clone(), waiting, deliveries.clone()));
+            queues.insert(sender.channel.name.clone(), (sender.channel.clone(), queue));
+            tasks.spawn(carry(sender.clone(), waiting, deliveries.clone()));
         }
         Self { queues, tasks, counters }
     }
 
-    /// Hands news to a channel without waiting. The answer is a delivery that failed at once, because too much waits.
+    /// Queues a notification without waiting; returns a failed delivery at once when the queue is full.
     pub fn offer(&self, channel: &str, news: &Alert) -> Option<Delivery> {
         let (channel, queue) = self.queues.get(channel)?;
         if news.state == AlertState::Resolved && !channel.send_resolved {
@@ -137,7 +137,7 @@ impl Notifier {
         self.queues.get(channel).and_then(|(channel, _)| channel.fallback.clone())
     }
 
-    /// No more news comes: the tasks end when they have delivered what waits.
+    /// Closes the queues: the tasks end after they have delivered what is queued.
     pub fn close(&mut self) {
         self.queues.clear();
     }
@@ -157,13 +157,13 @@ fn failed(channel: &Channel, news: &Alert, error: impl ToString) -> Delivery {
     Delivery { news: news.clone(), notified: Notified { channel: channel.name.clone(), ok: false, error: Some(error.to_string()) } }
 }
 
-async fn carry(carrier: Carrier, mut waiting: mpsc::Receiver<Alert>, deliveries: mpsc::Sender<Delivery>) {
+async fn carry(sender: ChannelSender, mut waiting: mpsc::Receiver<Alert>, deliveries: mpsc::Sender<Delivery>) {
     while let Some(news) = waiting.recv().await {
-        let delivery = match carrier.deliver(&news).await {
-            Ok(()) => Delivery { news, notified: Notified { channel: carrier.channel.name.clone(), ok: true, error: None } },
+        let delivery = match sender.deliver(&news).await {
+            Ok(()) => Delivery { news, notified: Notified { channel: sender.channel.name.clone(), ok: true, error: None } },
             Err(error) => {
-                tracing::warn!(channel = %carrier.channel.name, %error, "News of an alert could not be delivered.");
-                failed(&carrier.channel, &news, error)
+                tracing::warn!(channel = %sender.channel.name, %error, "News of an alert could not be delivered.");
+                failed(&sender.channel, &news, error)
             }
         };
         if deliveries.send(delivery).await.is_err() {

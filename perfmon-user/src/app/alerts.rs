@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::aggregate::snapshot::Snapshot;
-use crate::alert::Desk;
+use crate::alert::AlertService;
 use crate::clock;
 use crate::counters::Counters;
 use crate::record::Record;
@@ -13,44 +13,44 @@ use crate::record::Record;
 use super::hub::Batch;
 
 /// The stage before the runtime is there.
-pub struct Alerting {
-    desk: Arc<Desk>,
+pub struct AlertStage {
+    alert_service: Arc<AlertService>,
     batches: mpsc::Sender<Batch>,
     counters: Arc<Counters>,
 }
 
 /// The running stage. It keeps the hub alive until it has ended.
-pub struct Judging {
+pub struct RunningAlertStage {
     task: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
 
-impl Alerting {
+impl AlertStage {
     /// Alert records go to `batches`.
-    pub fn new(desk: Arc<Desk>, batches: mpsc::Sender<Batch>, counters: Arc<Counters>) -> Self {
-        Self { desk, batches, counters }
+    pub fn new(alert_service: Arc<AlertService>, batches: mpsc::Sender<Batch>, counters: Arc<Counters>) -> Self {
+        Self { alert_service, batches, counters }
     }
 
     /// For those who ask and decide.
-    pub fn desk(&self) -> Arc<Desk> {
-        self.desk.clone()
+    pub fn alert_service(&self) -> Arc<AlertService> {
+        self.alert_service.clone()
     }
 
     /// Judges from now on.
-    pub fn start(self, snapshots: watch::Receiver<Arc<Snapshot>>) -> Judging {
+    pub fn start(self, snapshots: watch::Receiver<Arc<Snapshot>>) -> RunningAlertStage {
         let (stop, stopped) = watch::channel(false);
-        let Self { desk, batches, counters } = self;
+        let Self { alert_service, batches, counters } = self;
         let publish = move |alerts: Vec<crate::record::Alert>| {
             let records = alerts.into_iter().map(|alert| Record::Alert(Box::new(alert))).collect();
             if batches.try_send(Batch { records, gauges: None }).is_err() {
                 counters.batches_dropped.inc();
             }
         };
-        Judging { task: tokio::spawn(desk.run(snapshots, stopped, clock::wall_now, publish)), stop }
+        RunningAlertStage { task: tokio::spawn(alert_service.run(snapshots, stopped, clock::wall_now, publish)), stop }
     }
 }
 
-impl Judging {
+impl RunningAlertStage {
     /// Ends it; deliveries under way get a short time.
     pub async fn end(self) -> Result<(), JoinError> {
         self.stop.send_replace(true);

@@ -14,31 +14,31 @@ use crate::config::Config;
 use crate::outbound;
 use crate::record::{Alert, AlertState, Notified};
 
-use super::{EXIT_FAILED, Failure, print};
+use super::{CommandFailure, EXIT_FAILED, print};
 
 /// A trial of a webhook that hangs takes five seconds.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A list as the API gives it.
 #[derive(Deserialize)]
-struct List<T> {
+struct ListReply<T> {
     items: Vec<T>,
 }
 
-/// Does what was asked for.
-pub fn alerts(url: &Url, config: &Config, action: &AlertsAction) -> Result<u8, Failure> {
+/// Runs a `perfmon alerts` command.
+pub fn alerts(url: &Url, config: &Config, action: &AlertsAction) -> Result<u8, CommandFailure> {
     let token = config.http.token.as_ref().map(|token| format!("Bearer {}", token.expose()));
-    Asking { url: url.to_string(), authorization: token, agent: outbound::direct(TIMEOUT) }.act(action)
+    AlertsClient { url: url.to_string(), authorization: token, agent: outbound::direct(TIMEOUT) }.act(action)
 }
 
-struct Asking {
+struct AlertsClient {
     url: String,
     authorization: Option<String>,
     agent: Agent,
 }
 
-impl Asking {
-    fn act(&self, action: &AlertsAction) -> Result<u8, Failure> {
+impl AlertsClient {
+    fn act(&self, action: &AlertsAction) -> Result<u8, CommandFailure> {
         match action {
             AlertsAction::List { json: true } => print(&format!("{}\n", self.get("alerts")?)),
             AlertsAction::List { json: false } => print(&table(&self.alerts()?)),
@@ -51,19 +51,19 @@ impl Asking {
             }
             AlertsAction::Test { channel } => {
                 let body = self.post("alerts/test", &json!({"channel": channel}))?;
-                let tried: List<Notified> = read(body)?;
+                let tried: ListReply<Notified> = read(body)?;
                 print(&tried.items.iter().map(said).collect::<String>())?;
                 Ok(if tried.items.iter().all(|notified| notified.ok) { 0 } else { EXIT_FAILED })
             }
         }
     }
 
-    fn alerts(&self) -> Result<Vec<Alert>, Failure> {
-        let list: List<Alert> = read(self.get("alerts")?)?;
+    fn alerts(&self) -> Result<Vec<Alert>, CommandFailure> {
+        let list: ListReply<Alert> = read(self.get("alerts")?)?;
         Ok(list.items)
     }
 
-    fn decide(&self, id: &str, what: &str, by: &Option<String>, note: &Option<String>) -> Result<u8, Failure> {
+    fn decide(&self, id: &str, what: &str, by: &Option<String>, note: &Option<String>) -> Result<u8, CommandFailure> {
         let alerts = self.alerts()?;
         let matching: Vec<&Alert> = alerts.iter().filter(|alert| alert.alert_id.starts_with(id)).collect();
         let id = match matching[..] {
@@ -75,12 +75,12 @@ impl Asking {
         print(&format!("{} {} is {}\n", alert.alert_id, alert.rule, state(alert.state)))
     }
 
-    fn get(&self, path: &str) -> Result<Value, Failure> {
+    fn get(&self, path: &str) -> Result<Value, CommandFailure> {
         let request = self.agent.get(self.address(path));
         self.answered(self.authorized(request).call())
     }
 
-    fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+    fn post(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
         let request = self.agent.post(self.address(path));
         self.answered(self.authorized(request).send_json(body))
     }
@@ -96,7 +96,7 @@ impl Asking {
         }
     }
 
-    fn answered(&self, answer: Result<Response<Body>, Error>) -> Result<Value, Failure> {
+    fn answered(&self, answer: Result<Response<Body>, Error>) -> Result<Value, CommandFailure> {
         let url = &self.url;
         let mut answer = answer.map_err(|error| {
             failure(match error {
@@ -116,11 +116,11 @@ impl Asking {
     }
 }
 
-fn failure(message: String) -> Failure {
-    Failure::Failed(anyhow::Error::msg(message))
+fn failure(message: String) -> CommandFailure {
+    CommandFailure::Failed(anyhow::Error::msg(message))
 }
 
-fn read<T: for<'de> Deserialize<'de>>(body: Value) -> Result<T, Failure> {
+fn read<T: for<'de> Deserialize<'de>>(body: Value) -> Result<T, CommandFailure> {
     serde_json::from_value(body).map_err(|error| failure(format!("the answer is not understood, maybe of another version: {error}")))
 }
 
@@ -145,7 +145,7 @@ fn state(state: AlertState) -> &'static str {
     }
 }
 
-/// Alerts for people.
+/// Alerts as a text table.
 fn table(alerts: &[Alert]) -> String {
     if alerts.is_empty() {
         return "no alerts\n".into();

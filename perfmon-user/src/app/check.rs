@@ -1,16 +1,16 @@
-//! `perfmon check`: what this host allows, in words or as JSON. Loads and attaches every program for a moment, since only that tells
-//! what the kernel takes, and looks at each target process. Exit 0 when the main job can run, 3 when not.
+//! `perfmon check`: what this host allows, as text or JSON. Loads and attaches every program for a moment, the only way to find out what
+//! the kernel accepts, and checks each target process. Exit 0 when capture can run, 3 when not.
 use std::fmt::Write;
 
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::counters::Counters;
+use crate::inspect::Reader;
 use crate::probe::{self, Facts, Probes, TlsSight};
-use crate::target::{Describer, Processes, Selector};
+use crate::target::{Describer, Selector};
 
 use super::run::{service_rules, start_options, targets};
-use super::{EXIT_IMPOSSIBLE, Failure, logging, print};
+use super::{CommandFailure, EXIT_IMPOSSIBLE, logging, print};
 
 /// Everything that was found out.
 #[derive(Serialize)]
@@ -19,7 +19,7 @@ struct Findings {
     can_run: bool,
     /// `uname -r`.
     kernel: String,
-    /// What the main job lacks, with the mend.
+    /// Problems that prevent capture, with their solutions.
     problems: Vec<String>,
     /// Capture tier that would be used.
     capture_tier: Option<u8>,
@@ -38,6 +38,7 @@ struct Probe {
     name: &'static str,
     state: &'static str,
     reason: Option<String>,
+    missed: Option<&'static str>,
     verified_instructions: Option<u32>,
 }
 
@@ -52,21 +53,22 @@ struct TargetProcess {
     encrypted_traffic: String,
 }
 
-/// Finds out and tells.
-pub fn check(config: &Config, json: bool) -> Result<u8, Failure> {
+/// Runs the checks and prints the result.
+pub fn check(config: &Config, json: bool) -> Result<u8, CommandFailure> {
     logging::begin(config.log, false);
-    let mut selector = Selector::new(targets(config, None), config.targets.follow, config.targets.wait);
+    let reader = Reader::in_processes();
+    let mut selector = Selector::new(targets(config, None), config.targets.follow, config.targets.wait, reader.clone());
     let pids = selector.check();
-    let describer = Describer::new(&service_rules(config));
+    let describer = Describer::new(&service_rules(config), reader);
     let (pids, describer) = match (pids, describer) {
         (Ok(pids), Ok(describer)) => (pids, describer),
         (pids, describer) => {
             let wrong = pids.err().unwrap_or_default().into_iter().chain(describer.err().unwrap_or_default());
-            return Err(Failure::Usage(wrong.map(|problem| problem.to_string()).collect()));
+            return Err(CommandFailure::Usage(wrong.map(|problem| problem.to_string()).collect()));
         }
     };
     let (mut findings, probes) = host(config, &selector);
-    findings.targets = processes(&pids, Processes::new(describer, Counters::default().into()), probes.as_ref());
+    findings.targets = processes(&pids, describer, probes.as_ref());
     let text = if json { format!("{}\n", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?) } else { words(&findings) };
     print(&text)?;
     Ok(if findings.can_run { 0 } else { EXIT_IMPOSSIBLE })
@@ -102,6 +104,7 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
                     name: report.name,
                     state: report.state.name(),
                     reason: report.reason.clone(),
+                    missed: probe::missed(report, probes.reports()),
                     verified_instructions: instructions.iter().find(|(name, _)| *name == report.name).map(|(_, count)| *count),
                 })
                 .collect();
@@ -110,9 +113,9 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
     }
 }
 
-fn processes(pids: &[u32], mut known: Processes, probes: Option<&Probes>) -> Vec<TargetProcess> {
+fn processes(pids: &[u32], mut describer: Describer, probes: Option<&Probes>) -> Vec<TargetProcess> {
     let describe = |pid: &u32| {
-        let description = known.look_again(*pid)?;
+        let description = describer.describe(*pid)?;
         // Threads of the kernel have no program.
         description.exe.as_ref()?;
         let sight = probes.and_then(|probes| probes.watch_tls(*pid));
@@ -147,6 +150,9 @@ fn tell(findings: &Findings, text: &mut String) -> std::fmt::Result {
     }
     for probe in &findings.probes {
         writeln!(text, "  {:<18} {:<9} {}", probe.name, probe.state, probe.reason.as_deref().unwrap_or(""))?;
+        if let Some(missed) = probe.missed {
+            writeln!(text, "  {:<28} missed: {missed}", "")?;
+        }
     }
     if !findings.targets.is_empty() {
         writeln!(text, "Processes")?;

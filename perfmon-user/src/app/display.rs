@@ -1,4 +1,4 @@
-//! What a run shows: starts the screen or the lines, notices when a key asks for the end, and ends them.
+//! Output of a run: starts the screen or the lines, watches for a key that requests the end, and stops them.
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -7,20 +7,20 @@ use tokio::task::JoinHandle;
 
 use crate::aggregate::snapshot::Snapshot;
 use crate::config::Display;
-use crate::ui::{self, Local, Messages};
+use crate::ui::{self, LocalSource, Messages};
 
-/// Width of plain tables where there is no terminal.
+/// Width of plain tables without a terminal.
 const PLAIN_WIDTH: u16 = 160;
 
 /// A running display.
-pub struct Showing {
-    /// True: a key asked for the end, or the run has ended.
+pub struct RunningDisplay {
+    /// True: a key requested the end, or the run has ended.
     asked: watch::Sender<bool>,
     task: Option<JoinHandle<std::io::Result<()>>>,
 }
 
-impl Showing {
-    /// Starts what is to be shown.
+impl RunningDisplay {
+    /// Starts the configured output.
     pub fn start(display: Display, snapshots: watch::Receiver<Arc<Snapshot>>, messages: &Messages) -> Self {
         let (asked, asking) = watch::channel(false);
         let task = match display {
@@ -28,13 +28,13 @@ impl Showing {
             Display::Lines => Some(tokio::spawn(ui::lines(snapshots, asking, PLAIN_WIDTH))),
             Display::Screen => {
                 let (asked, messages) = (asked.clone(), messages.clone());
-                Some(tokio::task::spawn_blocking(move || ui::screen(Local::new(snapshots), &asked, &messages, colours())))
+                Some(tokio::task::spawn_blocking(move || ui::screen(LocalSource::new(snapshots), &asked, &messages, colours())))
             }
         };
         Self { asked, task }
     }
 
-    /// Returns when a key asked for the end.
+    /// Returns when a key requests the end.
     pub async fn asked(&self) {
         // The sender is ours, so this cannot fail.
         self.asked.subscribe().wait_for(|asked| *asked).await.ok();
@@ -50,7 +50,7 @@ impl Showing {
     }
 }
 
-/// A reader that went away is no failure.
+/// A closed reader is not an error.
 fn gone(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }

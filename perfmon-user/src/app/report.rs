@@ -1,4 +1,4 @@
-//! `perfmon report`: from the history on disk to a file or standard output. Reads beside a running perfmon; needs none.
+//! `perfmon report`: from the history on disk to a file or standard output. Works with and without a running perfmon.
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -10,21 +10,21 @@ use crate::cli::{Period, ReportFormat};
 use crate::clock;
 use crate::config::Config;
 use crate::report::{self, Report};
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, StoreReader};
 
-use super::{Failure, run};
+use super::{CommandFailure, run};
 
 /// Makes the report.
-pub fn report(config: &Config, period: Period, format: ReportFormat, output: Option<&Path>) -> Result<u8, Failure> {
+pub fn report(config: &Config, period: Period, format: ReportFormat, output: Option<&Path>) -> Result<u8, CommandFailure> {
     let now = clock::wall_now().0 / 1_000_000_000;
     let (from, to) = match period {
         Period::Last(seconds) => (now.saturating_sub(seconds), now),
         Period::Range { from, to } => (from, to.unwrap_or(now)),
     };
     if from >= to {
-        return Err(Failure::Usage(vec!["--from: must be before now".into()]));
+        return Err(CommandFailure::Usage(vec!["--from: must be before now".into()]));
     }
-    let reader = Reader::of_file(config.db.clone(), run::retention(config));
+    let reader = StoreReader::of_file(config.db.clone(), run::retention(config));
     let made = report::collect(&reader, from, to, now).map_err(|error| unreadable(config, error))?;
     let text = render(&made, format)?;
     match output {
@@ -46,15 +46,15 @@ fn render(made: &Report, format: ReportFormat) -> anyhow::Result<String> {
     })
 }
 
-fn unreadable(config: &Config, error: StoreError) -> Failure {
+fn unreadable(config: &Config, error: StoreError) -> CommandFailure {
     let path = config.db.display();
     match &error {
         StoreError::File { source, .. } if source.kind() == ErrorKind::NotFound => {
-            Failure::Impossible(vec![format!("there is no history at {path}; `perfmon run` makes one, --db names another file")])
+            CommandFailure::Impossible(vec![format!("there is no history at {path}; `perfmon run` makes one, --db names another file")])
         }
-        StoreError::File { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
-            Failure::Impossible(vec![format!("the history at {path} is for its owner alone; run this as that user, with sudo for root's")])
-        }
-        _ => Failure::Failed(anyhow::Error::from(error).context(format!("the history at {path} cannot be read"))),
+        StoreError::File { source, .. } if source.kind() == ErrorKind::PermissionDenied => CommandFailure::Impossible(vec![format!(
+            "the history at {path} is for its owner alone; run this as that user, with sudo for root's"
+        )]),
+        _ => CommandFailure::Failed(anyhow::Error::from(error).context(format!("the history at {path} cannot be read"))),
     }
 }

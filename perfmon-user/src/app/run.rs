@@ -15,32 +15,35 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::aggregate::{Aggregate, AggregateOptions, EndpointRule};
 use crate::alert;
 use crate::clock;
-use crate::config::{Config, Display, Jsonl, Tier, Ui};
+use crate::config::{Config, Display, Jsonl, TierSetting, Ui};
 use crate::counters::Counters;
 use crate::export::jsonl;
 use crate::export::otlp::{Deliveries, Exporter};
-use crate::http::{self, Access, HttpState, Parts};
-use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE};
-use crate::probe::{self, Probes, StartOptions, TierChoice};
+use crate::http::{self, Access, HttpParts, HttpState};
+use crate::inspect::Reader;
+use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE, INSPECTOR_QUEUE};
+use crate::llm;
+use crate::probe::{self, Budgets, Probes, StartOptions, TierChoice};
 use crate::record::WallTime;
 use crate::store::{self, Store};
 use crate::target::command::Launched;
-use crate::target::{Describer, Processes, Selector, ServiceRule, Target};
+use crate::target::{Describer, Selector, ServiceRule, Target};
 use crate::ui::Messages;
 
-use super::alerts::Alerting;
-use super::capture::{self, Capturing, Watched};
-use super::display::{self, Showing};
+use super::alerts::AlertStage;
+use super::capture::{self, Capturing, Chosen, Watched};
+use super::display::{self, RunningDisplay};
 use super::hub::{Consumer, Hub};
-use super::own::{Own, readiness};
+use super::inspector::Inspector;
 use super::recorder::Recorder;
-use super::{Failure, logging, sampler, telemetry};
+use super::self_report::{SelfReporter, readiness};
+use super::{CommandFailure, logging, sampler, telemetry};
 
 /// Alerts that began longer ago are not taken up again.
 const EARLIER_ALERTS: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Runs until Ctrl-C, SIGTERM, the duration or the command's end.
-pub fn run(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<u8, Failure> {
+pub fn run(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<u8, CommandFailure> {
     let display = config.display(std::io::IsTerminal::is_terminal(&std::io::stdout()));
     let messages = logging::begin(config.log, display == Display::Screen);
     let prepared = Prepared::new(config, command, record_to)?;
@@ -55,15 +58,16 @@ struct Prepared {
     selector: Selector,
     first: Vec<u32>,
     describer: Describer,
+    reader: Reader,
     listener: std::net::TcpListener,
     recorder: Option<Recorder>,
-    jsonl: Option<jsonl::Writer>,
-    desk: Arc<alert::Desk>,
+    jsonl: Option<jsonl::JsonlWriter>,
+    alert_service: Arc<alert::AlertService>,
     counters: Arc<Counters>,
 }
 
 impl Prepared {
-    fn new(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<Self, Failure> {
+    fn new(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<Self, CommandFailure> {
         let counters = Arc::new(Counters::default());
         let mut problems = Vec::new();
         let mut or_problem = |what: String, error: &dyn std::fmt::Display| problems.push(format!("{what}: {error}"));
@@ -74,13 +78,15 @@ impl Prepared {
             .ok();
         let recorder =
             record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
-        let jsonl = config
-            .jsonl
-            .as_ref()
-            .map(|to| jsonl::Writer::start(&destination(to), counters.clone()).map_err(|error| or_problem("--jsonl".into(), &error)).ok());
-        let desk = alert::Desk::new(&config.alerts.settings(), earlier_alerts(config), alert::Patience::default(), counters.clone());
-        let describer = Describer::new(&service_rules(config));
-        let mut selector = Selector::new(targets(config, launched.as_ref()), config.targets.follow, config.targets.wait);
+        let jsonl = config.jsonl.as_ref().map(|to| {
+            jsonl::JsonlWriter::start(&destination(to), counters.clone()).map_err(|error| or_problem("--jsonl".into(), &error)).ok()
+        });
+        let alert_service =
+            alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::RetryPolicy::default(), counters.clone());
+        let reader = Reader::in_processes();
+        let describer = Describer::new(&service_rules(config), reader.clone());
+        let wanted = targets(config, launched.as_ref());
+        let mut selector = Selector::new(wanted, config.targets.follow, config.targets.wait, reader.clone());
         let first = selector.check();
         if let Err(wrong) = &describer {
             problems.extend(wrong.iter().map(ToString::to_string));
@@ -91,13 +97,13 @@ impl Prepared {
         match (describer, first, listener) {
             (Ok(describer), Ok(first), Some(listener)) if problems.is_empty() => {
                 let (recorder, jsonl) = (recorder.flatten(), jsonl.flatten());
-                Ok(Self { launched, selector, first, describer, listener, recorder, jsonl, desk, counters })
+                Ok(Self { launched, selector, first, describer, reader, listener, recorder, jsonl, alert_service, counters })
             }
-            _ => Err(Failure::Usage(problems)),
+            _ => Err(CommandFailure::Usage(problems)),
         }
     }
 
-    fn start(mut self, config: &Config) -> Result<Running, Failure> {
+    fn start(mut self, config: &Config) -> Result<Running, CommandFailure> {
         let probes = Arc::new(probe::start(&start_options(config, &self.selector))?);
         for pid in &self.first {
             probes.watch(*pid).context("a process could not be put on the kernel's list")?;
@@ -112,12 +118,16 @@ impl Prepared {
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
         let (watched_tx, watched) = watch::channel(Watched::default());
         let stop = Arc::new(AtomicBool::new(false));
+        let (questions, to_inspector) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
+        let (to_capture, answers) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
+        let chosen = (!self.selector.watches_all()).then_some(Chosen { first: self.first, follow: config.targets.follow });
         let capturing = Capturing {
             probes: probes.clone(),
             ring,
-            selector: self.selector,
-            processes: Processes::new(self.describer, self.counters.clone()),
-            tls: config.capture.tls,
+            chosen,
+            missing: self.selector.missing(),
+            questions,
+            answers,
             models: config.capture.models,
             recorder: self.recorder,
             watched: watched_tx,
@@ -125,7 +135,20 @@ impl Prepared {
             counters: self.counters.clone(),
             stop: stop.clone(),
         };
+        if config.capture.models {
+            llm::prepare();
+        }
+        let inspector = Inspector {
+            probes: probes.clone(),
+            selector: self.selector,
+            describer: self.describer,
+            tls: config.capture.tls,
+            questions: to_inspector,
+            answers: to_capture,
+        };
         let capture = thread("capture", move || capture::run(capturing))?;
+        // It may hang in a file of another process and is never waited for.
+        thread("inspector", move || inspector.run())?;
         let (sampling, sampler_stop) = std::sync::mpsc::channel();
         let (sampler_watched, sampler_counters) = (watched.clone(), self.counters.clone());
         let to_sampler = batches.clone();
@@ -144,9 +167,10 @@ impl Prepared {
             sampler,
             sampling,
             launched: self.launched,
+            reader: self.reader,
             listener: self.listener,
             jsonl: self.jsonl,
-            alerting: Alerting::new(self.desk, batches, self.counters.clone()),
+            alerting: AlertStage::new(self.alert_service, batches, self.counters.clone()),
             counters: self.counters,
         })
     }
@@ -162,16 +186,17 @@ struct Running {
     sampler: Option<JoinHandle<()>>,
     sampling: std::sync::mpsc::Sender<()>,
     launched: Option<Launched>,
+    reader: Reader,
     listener: std::net::TcpListener,
-    jsonl: Option<jsonl::Writer>,
-    alerting: Alerting,
+    jsonl: Option<jsonl::JsonlWriter>,
+    alerting: AlertStage,
     counters: Arc<Counters>,
 }
 
 impl Running {
-    fn until_the_end(self, config: &Config, display: Display, messages: &Messages) -> Result<u8, Failure> {
+    fn until_the_end(self, config: &Config, display: Display, messages: &Messages) -> Result<u8, CommandFailure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no async runtime")?;
-        runtime.block_on(self.serve(config, display, messages)).map_err(Failure::from)
+        runtime.block_on(self.serve(config, display, messages)).map_err(CommandFailure::from)
     }
 
     async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
@@ -181,7 +206,7 @@ impl Running {
         let history = store.as_ref().map(Store::reader);
         let exporter = telemetry::start(config, snapshot.clone(), &self.counters)?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
-        let state = HttpState::new(Parts { history, ..self.parts(config, snapshot.clone(), deliveries, shutdown) });
+        let state = HttpState::new(HttpParts { history, ..self.parts(config, snapshot.clone(), deliveries, shutdown) });
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         if let Some(writer) = self.jsonl.take() {
             consumers.push(Box::new(writer));
@@ -197,7 +222,7 @@ impl Running {
         let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone()));
         self.listener.set_nonblocking(true)?;
         let server = tokio::spawn(http::serve(tokio::net::TcpListener::from_std(self.listener)?, state));
-        let showing = Showing::start(display, snapshot.clone(), messages);
+        let showing = RunningDisplay::start(display, snapshot.clone(), messages);
         let status = wait(config.duration, self.launched.as_mut(), showing.asked()).await?;
         self.stop.store(true, Ordering::Relaxed);
         drop(self.sampling);
@@ -225,16 +250,16 @@ impl Running {
         snapshot: watch::Receiver<Arc<Snapshot>>,
         deliveries: Option<Deliveries>,
         shutdown: watch::Receiver<bool>,
-    ) -> Parts {
-        let own = Own::new(self.probes.clone(), deliveries, self.counters.clone());
+    ) -> HttpParts {
+        let self_report = SelfReporter::new(self.probes.clone(), deliveries, self.reader.clone(), self.counters.clone());
         let watched = self.watched.clone();
-        Parts {
+        HttpParts {
             access: Access::new(config.listen, &config.http.hosts, config.http.token.as_ref().map(|token| token.expose().to_owned())),
             snapshot,
             counters: self.counters.clone(),
-            self_report: Box::new(move || own.report()),
+            self_report: Box::new(move || self_report.report()),
             readiness: Box::new(move || readiness(&watched)),
-            alerts: self.alerting.desk(),
+            alerts: self.alerting.alert_service(),
             now: clock::wall_now,
             shutdown,
             history: None,
@@ -247,8 +272,12 @@ fn start_store(config: &Config, counters: &Arc<Counters>) -> anyhow::Result<Opti
     if config.no_store {
         return Ok(None);
     }
-    let options =
-        store::Options { path: config.db.clone(), max_bytes: config.store.max_bytes, retention: retention(config), now: clock::wall_now };
+    let options = store::StoreOptions {
+        path: config.db.clone(),
+        max_bytes: config.store.max_bytes,
+        retention: retention(config),
+        now: clock::wall_now,
+    };
     Store::start(options, counters.clone()).map(Some).context("the thread of the history could not be started")
 }
 
@@ -259,7 +288,8 @@ fn earlier_alerts(config: &Config) -> Vec<crate::record::Alert> {
     }
     let now = clock::wall_now();
     let from = WallTime(now.0.saturating_sub(EARLIER_ALERTS.as_nanos() as u64));
-    let lines = store::Reader::of_file(config.db.clone(), retention(config)).records("alert", from, now, ALERTS_OPEN + ALERTS_RESOLVED);
+    let lines =
+        store::StoreReader::of_file(config.db.clone(), retention(config)).records("alert", from, now, ALERTS_OPEN + ALERTS_RESOLVED);
     lines.unwrap_or_default().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
@@ -322,10 +352,10 @@ fn listen_mend(error: &std::io::Error) -> String {
 }
 
 /// Where lines of JSON go.
-pub(super) fn destination(to: &Jsonl) -> jsonl::Destination {
+pub(super) fn destination(to: &Jsonl) -> jsonl::JsonlDestination {
     match to {
-        Jsonl::Stdout => jsonl::Destination::Stdout,
-        Jsonl::File(path) => jsonl::Destination::File(path.clone()),
+        Jsonl::Stdout => jsonl::JsonlDestination::Stdout,
+        Jsonl::File(path) => jsonl::JsonlDestination::File(path.clone()),
     }
 }
 
@@ -376,14 +406,16 @@ pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOption
         watch_all: selector.watches_all(),
         follow: config.targets.follow,
         watch_new: !selector.watches_all(),
-        request_budget: config.capture.request_budget,
-        response_budget: config.capture.response_budget,
-        operation_head: config.capture.operation_head,
+        budgets: Budgets {
+            request: config.capture.request_budget,
+            response: config.capture.response_budget,
+            operation_head: config.capture.operation_head,
+        },
         ring_bytes: config.capture.ring_mib << 20,
         tier: match config.capture.tier {
-            Tier::Auto => TierChoice::Auto,
-            Tier::One => TierChoice::Only(probe::Tier::Socket),
-            Tier::Three => TierChoice::Only(probe::Tier::SyscallExit),
+            TierSetting::Auto => TierChoice::Auto,
+            TierSetting::One => TierChoice::Only(probe::Tier::Socket),
+            TierSetting::Three => TierChoice::Only(probe::Tier::SyscallExit),
         },
     }
 }

@@ -7,16 +7,16 @@ use tokio::sync::watch;
 use crate::aggregate::snapshot::Window;
 use crate::cli::Url;
 use crate::config::{Config, Secret, Ui};
-use crate::ui::{self, Messages, Remote, RemoteError, Source};
+use crate::ui::{self, Messages, RemoteError, RemoteSource, ScreenSource};
 
-use super::{Failure, display, logging, run};
+use super::{CommandFailure, display, logging, run};
 
 /// How long plain output waits for the first figures.
 const FIRST_ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Shows it until a key asks for the end.
-pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, Failure> {
-    match Remote::connect(&url.to_string(), config.http.token.as_ref().map(Secret::expose)) {
+/// Shows the screen until a key requests the end.
+pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, CommandFailure> {
+    match RemoteSource::connect(&url.to_string(), config.http.token.as_ref().map(Secret::expose)) {
         Ok(remote) if std::io::stdout().is_terminal() => {
             let messages = logging::begin(config.log, true);
             show(remote, &messages)?;
@@ -29,28 +29,28 @@ pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, Failure> {
         {
             run::run(&Config { ui: Ui::Table, ..config.clone() }, &[], None)
         }
-        Err(error) => Err(Failure::Failed(error.into())),
+        Err(error) => Err(CommandFailure::Failed(error.into())),
     }
 }
 
-fn show(remote: Remote, messages: &Messages) -> anyhow::Result<()> {
+fn show(remote: RemoteSource, messages: &Messages) -> anyhow::Result<()> {
     let (asked, _asking) = watch::channel(false);
     ui::screen(remote, &asked, messages, display::colours()).context("the screen")
 }
 
-/// One plain table, for an output that is no terminal.
-fn once(mut remote: Remote) -> Result<u8, Failure> {
+/// One plain table, for an output that is not a terminal.
+fn once(mut remote: RemoteSource) -> Result<u8, CommandFailure> {
     let mut waited = std::time::Duration::ZERO;
     let pause = std::time::Duration::from_millis(50);
     while waited < FIRST_ANSWER {
         if let Some(shown) = remote.poll(Window::Minute) {
             return match shown.plain(160) {
                 Ok(text) => super::print(&text),
-                Err(why) => Err(Failure::Failed(anyhow::anyhow!("{why}"))),
+                Err(why) => Err(CommandFailure::Failed(anyhow::anyhow!("{why}"))),
             };
         }
         std::thread::sleep(pause);
         waited += pause;
     }
-    Err(Failure::Failed(anyhow::anyhow!("no figures came within {} s", FIRST_ANSWER.as_secs())))
+    Err(CommandFailure::Failed(anyhow::anyhow!("no figures came within {} s", FIRST_ANSWER.as_secs())))
 }

@@ -1,7 +1,7 @@
-//! `perfmon alerts`: what was typed to what a running perfmon is asked. Who decides is the user's name unless `--by` says otherwise.
+//! `perfmon alerts`: from arguments to requests to a running perfmon. The acting user is the user's name unless `--by` is given.
 use super::args::{AlertsCommand, DecisionArgs, ServerArgs, SilenceArgs};
 use super::{Invocation, Reading, Url};
-use crate::config::{self, Problem};
+use crate::config::{self, ConfigProblem};
 
 /// What to do with alerts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum AlertsAction {
         /// Why.
         note: Option<String>,
     },
-    /// Begin a silence.
+    /// Add a silence.
     Silence {
         /// Name of the rule.
         rule: Option<String>,
@@ -65,7 +65,7 @@ impl Reading {
         let url = match server.url.as_deref().map(Url::parse).transpose() {
             Ok(url) => url,
             Err(why) => {
-                self.problems.push(Problem::new("--url", why));
+                self.problems.push(ConfigProblem::new("--url", why));
                 None
             }
         };
@@ -76,10 +76,10 @@ impl Reading {
     fn silence(&mut self, args: SilenceArgs) -> (AlertsAction, ServerArgs) {
         let SilenceArgs { rule, scope, duration, by, note, server } = args;
         if rule.is_none() && scope.is_none() {
-            self.problems.push(Problem::new("silence", "give --rule, --scope or both"));
+            self.problems.push(ConfigProblem::new("silence", "give --rule, --scope or both"));
         }
         if let Err(why) = config::parse_duration(&duration) {
-            self.problems.push(Problem::new("--for", format!("{duration:?} is not a duration: {why}")));
+            self.problems.push(ConfigProblem::new("--for", format!("{duration:?} is not a duration: {why}")));
         }
         (AlertsAction::Silence { rule, scope, duration, by: by.or_else(|| self.user()), note }, server)
     }

@@ -1,6 +1,6 @@
-//! Typed flags to settings of the keys that they stand for.
+//! Turns flags into settings of their keys.
 use super::args::{CaptureArgs, GeneralArgs, RunArgs, TargetArgs};
-use crate::config::{Flag, Node};
+use crate::config::{ConfigNode, Flag};
 
 /// Collects flags that were given.
 #[derive(Default)]
@@ -12,18 +12,18 @@ impl Flags {
     }
 
     pub fn value(&mut self, path: &'static str, name: &'static str, value: Option<&String>) {
-        self.0.extend(value.map(|text| Flag { path, name, node: Node::word(text) }));
+        self.0.extend(value.map(|text| Flag { path, name, node: ConfigNode::word(text) }));
     }
 
     fn values(&mut self, path: &'static str, name: &'static str, values: &[String]) {
         if !values.is_empty() {
-            self.0.push(Flag { path, name, node: Node::words(values) });
+            self.0.push(Flag { path, name, node: ConfigNode::words(values) });
         }
     }
 
     fn switch(&mut self, path: &'static str, name: &'static str, given: bool, value: &str) {
         if given {
-            self.0.push(Flag { path, name, node: Node::word(value) });
+            self.0.push(Flag { path, name, node: ConfigNode::word(value) });
         }
     }
 

@@ -1,5 +1,5 @@
-//! Command line, environment and configuration file in, an [`Invocation`] out: a checked piece of work, or text to print, or every
-//! problem at once (exit 2). `args` is what was typed, `config::Config` is what was meant. Starts nothing and loads no probe.
+//! Command line, environment and configuration file in, an [`Invocation`] out: a checked command, text to print, or all problems at once
+//! (exit 2). `args` holds the typed arguments, `config::Config` the checked settings. Starts nothing and loads no probe.
 mod alerts;
 mod args;
 mod examples;
@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 
-use crate::config::{self, Config, Problem, Sources};
+use crate::config::{self, Config, ConfigProblem, Sources};
 pub use alerts::AlertsAction;
 use args::{Args, Command, ConfigAction, GeneralArgs};
 use flags::Flags;
-use parse::Parsed;
+use parse::ParsedArgs;
 pub use report::{Period, ReportFormat};
 pub use url::Url;
 
@@ -79,24 +79,24 @@ pub enum Invocation {
     Report {
         /// Checked configuration; its `db` is read.
         config: Box<Config>,
-        /// Which time it tells of.
+        /// Period of the report.
         period: Period,
         /// Its form.
         format: ReportFormat,
         /// File to write; standard output without.
         output: Option<PathBuf>,
     },
-    /// Text for standard output; nothing else to do.
+    /// Text for standard output; then exit.
     Print(String),
 }
 
 /// Why there is nothing to do.
 #[derive(Debug)]
 pub enum Stop {
-    /// Help or version, asked for or not.
+    /// Help or version.
     Help(Box<clap::Error>),
-    /// Everything that the user has to mend.
-    Problems(Vec<Problem>),
+    /// All problems that the user must fix.
+    Problems(Vec<ConfigProblem>),
 }
 
 impl Stop {
@@ -115,14 +115,14 @@ impl Stop {
     }
 }
 
-impl From<Problem> for Stop {
-    fn from(problem: Problem) -> Self {
+impl From<ConfigProblem> for Stop {
+    fn from(problem: ConfigProblem) -> Self {
         Self::Problems(vec![problem])
     }
 }
 
 /// All problems as text for standard error.
-pub fn report(problems: &[Problem]) -> String {
+pub fn report(problems: &[ConfigProblem]) -> String {
     let count = if problems.len() == 1 { "1 problem".to_string() } else { format!("{} problems", problems.len()) };
     let lines: String = problems.iter().map(|problem| format!("  {problem}\n")).collect();
     format!("perfmon: {count}, nothing was started\n{lines}`perfmon help` and docs/configuration.md say what there is.\n")
@@ -131,9 +131,9 @@ pub fn report(problems: &[Problem]) -> String {
 /// Reads the command line (with the program's name first) and the environment.
 pub fn read(argv: impl IntoIterator<Item = OsString>, env: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Invocation, Stop> {
     let (args, problems) = match parse::parse(argv.into_iter().collect()) {
-        Parsed::Args(args, problems) => (args, problems),
-        Parsed::Asked(error) => return Err(Stop::Help(error)),
-        Parsed::Wrong(problems) => return Err(Stop::Problems(problems)),
+        ParsedArgs::Args(args, problems) => (args, problems),
+        ParsedArgs::Asked(error) => return Err(Stop::Help(error)),
+        ParsedArgs::Wrong(problems) => return Err(Stop::Problems(problems)),
     };
     let env = env.into_iter().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect();
     let mut reading = Reading { env, problems };
@@ -146,7 +146,7 @@ pub fn read(argv: impl IntoIterator<Item = OsString>, env: impl IntoIterator<Ite
 
 struct Reading {
     env: Vec<(String, String)>,
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl Reading {
@@ -173,7 +173,7 @@ impl Reading {
             }
             Command::Replay(args) => {
                 if let Err(error) = std::fs::File::open(&args.file) {
-                    self.problems.push(Problem::new(args.file.display().to_string(), format!("cannot be read: {error}")));
+                    self.problems.push(ConfigProblem::new(args.file.display().to_string(), format!("cannot be read: {error}")));
                 }
                 let config = self.config(&args.general, |flags| flags.value("jsonl", "--jsonl", args.jsonl.as_ref()))?;
                 Some(Invocation::Replay { config, file: args.file })
@@ -201,7 +201,7 @@ impl Reading {
             }
             (Ok(_), None) => None,
             (Err(why), _) => {
-                self.problems.push(Problem::new("--url", why));
+                self.problems.push(ConfigProblem::new("--url", why));
                 None
             }
         }
@@ -250,14 +250,14 @@ impl Reading {
         let Some(page) = page else {
             let names: Vec<_> = root.get_subcommands().map(|command| command.get_name().to_string()).collect();
             self.problems
-                .push(Problem::new("man", format!("there is no command {:?}; there are {}", name.unwrap_or(""), names.join(", "))));
+                .push(ConfigProblem::new("man", format!("there is no command {:?}; there are {}", name.unwrap_or(""), names.join(", "))));
             return None;
         };
         let mut text = Vec::new();
         match clap_mangen::Man::new(page.clone()).render(&mut text) {
             Ok(()) => Some(Invocation::Print(String::from_utf8_lossy(&text).into_owned())),
             Err(error) => {
-                self.problems.push(Problem::new("man", error.to_string()));
+                self.problems.push(ConfigProblem::new("man", error.to_string()));
                 None
             }
         }

@@ -1,40 +1,39 @@
-//! Command line to [`Args`], with every unknown argument reported and not only the first: an unknown one is noted, taken out, and the
-//! rest is parsed again.
+//! Command line to [`Args`]. Every unknown argument is reported, not only the first: it is noted and removed, and the rest is parsed again.
 use std::ffi::OsString;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::args::Args;
-use crate::config::Problem;
+use crate::config::ConfigProblem;
 
 /// What came out.
-pub(super) enum Parsed {
+pub(super) enum ParsedArgs {
     /// Parsed, apart from these problems.
-    Args(Box<Args>, Vec<Problem>),
-    /// Help or version was asked for, or nothing at all was given.
+    Args(Box<Args>, Vec<ConfigProblem>),
+    /// Help or version was requested, or there were no arguments.
     Asked(Box<clap::Error>),
     /// Not understood.
-    Wrong(Vec<Problem>),
+    Wrong(Vec<ConfigProblem>),
 }
 
-pub(super) fn parse(mut argv: Vec<OsString>) -> Parsed {
+pub(super) fn parse(mut argv: Vec<OsString>) -> ParsedArgs {
     let mut problems = Vec::new();
     loop {
         let error = match Args::try_parse_from(&argv) {
-            Ok(args) => return Parsed::Args(Box::new(args), problems),
+            Ok(args) => return ParsedArgs::Args(Box::new(args), problems),
             Err(error) => error,
         };
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
                 if problems.is_empty() =>
             {
-                return Parsed::Asked(Box::new(error));
+                return ParsedArgs::Asked(Box::new(error));
             }
-            _ => problems.push(Problem::new("command line", sentence(&error))),
+            _ => problems.push(ConfigProblem::new("command line", sentence(&error))),
         }
         if error.kind() != ErrorKind::UnknownArgument || !remove(&mut argv, &error) {
-            return Parsed::Wrong(problems);
+            return ParsedArgs::Wrong(problems);
         }
     }
 }
@@ -53,7 +52,7 @@ fn remove(argv: &mut Vec<OsString>, error: &clap::Error) -> bool {
     true
 }
 
-/// clap's message without its frame: what is wrong, and the tip.
+/// clap's message without its frame: problem and tip.
 fn sentence(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let body = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));

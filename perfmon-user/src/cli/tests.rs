@@ -1,6 +1,6 @@
 //! Command lines to invocations and problems.
 use super::*;
-use crate::config::{Jsonl, TargetSpec, Tier, Ui};
+use crate::config::{Jsonl, TargetSpec, TierSetting, Ui};
 
 fn read_line(line: &str) -> Result<Invocation, Stop> {
     read_with(line, &[])
@@ -55,7 +55,7 @@ fn every_help_text_has_examples_that_parse() {
         assert!(!lines.is_empty() || of_group, "{} has no example:\n{help}", command.get_name());
         for line in lines {
             let line = format!("perfmon {}", line.split("   ").next().unwrap());
-            assert!(matches!(parse::parse(words(&line)), Parsed::Args(_, problems) if problems.is_empty()), "{line}");
+            assert!(matches!(parse::parse(words(&line)), ParsedArgs::Args(_, problems) if problems.is_empty()), "{line}");
             count += 1;
         }
     }
@@ -88,7 +88,7 @@ fn a_full_run_is_read() {
     ];
     assert_eq!(config.targets.specs(), specs);
     assert!(config.targets.wait && !config.targets.follow && config.no_store);
-    assert_eq!((config.ui, config.capture.tier, config.jsonl.clone()), (Ui::None, Tier::Three, Some(Jsonl::File("out".into()))));
+    assert_eq!((config.ui, config.capture.tier, config.jsonl.clone()), (Ui::None, TierSetting::Three, Some(Jsonl::File("out".into()))));
     assert_eq!(command, ["sh", "-c", "exit 3"]);
 }
 

@@ -6,10 +6,10 @@ use super::duration;
 use super::export::is_web;
 use super::key::{About, Key, show_list, show_tables, show_text, tables};
 use super::keys::{about, name_of, words};
-use super::node::{Checked, Fault, Node};
+use super::node::{Checked, ConfigNode, Fault};
 use super::settings::Config;
 use crate::aggregate::snapshot::Window;
-use crate::alert::Metric;
+use crate::alert::AlertMetric;
 use crate::record::Severity;
 
 const WINDOWS: [(&str, Window); 3] = [("1m", Window::Minute), ("5m", Window::FiveMinutes), ("1h", Window::Hour)];
@@ -20,7 +20,7 @@ const LARGEST: f64 = 1e15;
 
 /// A list of tables, then what does not fit together in each entry, at its line.
 fn checked<T: Default>(
-    node: &Node,
+    node: &ConfigNode,
     keys: &'static [Key<T>],
     required: &[&str],
     faults_of: fn(&T) -> Vec<(&'static str, String)>,
@@ -143,7 +143,7 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
             "name of a metric, required",
             "What is judged, like `request.response_time_ms.p95`, `request.error_rate`, `llm.cost_usd.sum`, `system.cpu_percent`, `process.memory_rss_bytes`.",
         ),
-        set: |rule, node| match Metric::named(node.text()?) {
+        set: |rule, node| match AlertMetric::named(node.text()?) {
             Ok(metric) => {
                 rule.metric = Some(metric);
                 Ok(())
@@ -300,7 +300,7 @@ static ESCALATION_KEYS: &[Key<EscalationEntry>] = &[
     },
 ];
 
-fn url(node: &Node) -> Checked<String> {
+fn url(node: &ConfigNode) -> Checked<String> {
     let text = node.text()?;
     // The text itself may hold a secret.
     if is_web(text) { Ok(text.into()) } else { node.fault("is not a URL that begins with http:// or https://") }

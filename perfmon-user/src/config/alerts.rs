@@ -1,31 +1,32 @@
-//! Alerts as configured: thresholds, rules, channels, escalation; what does not fit together in them; and what the alert stage makes of
-//! them. The keys stand in `alert_keys.rs`.
+//! Alerts as configured: thresholds, rules, channels, escalation; contradictions among them; and the settings of the alert stage made from
+//! them. The keys are in `alert_keys.rs`.
 use std::time::Duration;
 
 use ureq::http::Uri;
 
-use super::Problem;
+use super::ConfigProblem;
 use super::duration;
 use super::key::show_text;
 use crate::aggregate::snapshot::Window;
 use crate::alert::{
-    Channel, ChannelKind, Condition, Escalation, HOLD, KEEP_FIRING, Metric, Rule, STANDING, Settings, Source, Thresholds, Where,
+    AlertMetric, AlertSettings, Channel, ChannelKind, Condition, Escalation, HOLD, KEEP_FIRING, MetricSource, Rule, RuleFilter, STANDING,
+    Thresholds,
 };
 use crate::record::Severity;
 
 /// What rules are about; the first is the default.
 pub(super) const KINDS: [&str; 6] = ["performance", "reliability", "resource", "agent", "cost", "business"];
 
-/// When alerts fire, and who is told.
+/// Alert rules and notifications.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Alerts {
-    /// Limits of the rules that always stand.
+    /// Limits of the standing rules.
     pub thresholds: Thresholds,
     /// The user's own rules.
     pub rules: Vec<AlertRule>,
-    /// Where news goes.
+    /// Notification channels.
     pub channels: Vec<ChannelEntry>,
-    /// Who is told when nobody reacts.
+    /// Channels to notify when nobody acknowledges.
     pub escalation: Vec<EscalationEntry>,
 }
 
@@ -33,8 +34,8 @@ pub struct Alerts {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlertRule {
     pub(super) name: String,
-    pub(super) metric: Option<Metric>,
-    pub(super) filter: Where,
+    pub(super) metric: Option<AlertMetric>,
+    pub(super) filter: RuleFilter,
     pub(super) above: Option<f64>,
     pub(super) below: Option<f64>,
     pub(super) window: Option<Window>,
@@ -73,7 +74,7 @@ pub struct EscalationEntry {
 
 impl Alerts {
     /// As the alert stage takes it: all rules; perfmon's log when no channel is named; the first channel when none is the default.
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> AlertSettings {
         let mut rules = self.thresholds.rules();
         rules.extend(self.rules.iter().filter_map(AlertRule::rule));
         let mut channels: Vec<Channel> = self.channels.iter().map(ChannelEntry::channel).collect();
@@ -85,7 +86,7 @@ impl Alerts {
         }
         let step =
             |entry: &EscalationEntry| Escalation { after: entry.after, severity: entry.severity, channel: entry.channel.as_str().into() };
-        Settings { rules, channels, escalation: self.escalation.iter().map(step).collect() }
+        AlertSettings { rules, channels, escalation: self.escalation.iter().map(step).collect() }
     }
 }
 
@@ -123,10 +124,14 @@ impl AlertRule {
         }
         let Some(metric) = self.metric else { return faults };
         let narrowed = [
-            ("where.service", self.filter.service.is_some(), matches!(metric.source(), Source::Requests | Source::Processes)),
-            ("where.method", self.filter.method.is_some(), metric.source() == Source::Requests && self.filter.destination.is_none()),
-            ("where.endpoint", self.filter.endpoint.is_some(), metric.source() == Source::Requests && self.filter.destination.is_none()),
-            ("where.destination", self.filter.destination.is_some(), metric.source() == Source::Requests),
+            ("where.service", self.filter.service.is_some(), matches!(metric.source(), MetricSource::Requests | MetricSource::Processes)),
+            ("where.method", self.filter.method.is_some(), metric.source() == MetricSource::Requests && self.filter.destination.is_none()),
+            (
+                "where.endpoint",
+                self.filter.endpoint.is_some(),
+                metric.source() == MetricSource::Requests && self.filter.destination.is_none(),
+            ),
+            ("where.destination", self.filter.destination.is_some(), metric.source() == MetricSource::Requests),
             ("window", self.window.is_some(), metric.of_window()),
             ("min_samples", self.min_samples.is_some(), metric.of_window()),
         ];
@@ -171,9 +176,9 @@ impl ChannelEntry {
 }
 
 /// Names that do not fit together.
-pub(super) fn contradictions(alerts: &Alerts, place: impl Fn(&str) -> String) -> Vec<Problem> {
+pub(super) fn contradictions(alerts: &Alerts, place: impl Fn(&str) -> String) -> Vec<ConfigProblem> {
     let mut problems = Vec::new();
-    let mut say = |key: &str, message: String| problems.push(Problem::new(place(key), message));
+    let mut say = |key: &str, message: String| problems.push(ConfigProblem::new(place(key), message));
     let names: Vec<&str> = alerts.channels.iter().map(|channel| channel.name.as_str()).collect();
     // Without any channel there is the log, by that name.
     let known = |name: &str| names.contains(&name) || (names.is_empty() && name == "log");
@@ -203,7 +208,7 @@ pub(super) fn contradictions(alerts: &Alerts, place: impl Fn(&str) -> String) ->
     problems
 }
 
-/// What is wrong with a channel's fallback, and its fallback's, and so on.
+/// Checks a channel's fallback, and its fallback's, and so on.
 fn fallback_problem(alerts: &Alerts, channel: &ChannelEntry) -> Option<String> {
     let mut next = channel;
     for _ in &alerts.channels {

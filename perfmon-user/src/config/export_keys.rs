@@ -5,7 +5,7 @@ use super::duration;
 use super::export::{Export, OtlpOptions, Secret, Signal};
 use super::key::{About, Key, show_list, show_text};
 use super::keys::about;
-use super::node::{Checked, Node, Raw};
+use super::node::{Checked, ConfigNode, RawValue};
 use super::settings::Config;
 
 pub(super) const INTERVAL: Key<Config> = Key {
@@ -91,8 +91,8 @@ pub(super) const LOGFIRE_TOKEN: Key<Config> = Key {
         )
     },
     set: |config, node| {
-        let one = |item: &Node| item.text().map(|text| Secret(text.into()));
-        let tokens = if let Raw::Text(_) = node.value { one(node).map(|token| vec![token]) } else { node.list(one) };
+        let one = |item: &ConfigNode| item.text().map(|text| Secret(text.into()));
+        let tokens = if let RawValue::Text(_) = node.value { one(node).map(|token| vec![token]) } else { node.list(one) };
         tokens.map(|tokens| config.export.logfire.tokens = tokens)
     },
     show: |config| show_list(&config.export.logfire.tokens, |token| show_text(&token.0)),
@@ -167,7 +167,7 @@ pub(super) const OTLP_COMPRESSION: Key<Config> = Key {
     show: |config| config.export.otlp.all.gzip.map(|gzip| show_text(if gzip { "gzip" } else { "none" })),
 };
 
-/// Sets a value from its text; the error says what is wrong with it.
+/// Sets a value from its text; the error names the problem.
 type Set<T> = fn(&mut T, &str) -> Result<(), String>;
 type BoxedSet = Box<dyn Fn(&mut Export, &str) -> Result<(), String>>;
 
@@ -276,7 +276,7 @@ fn otlp(rest: &str) -> Option<Standard> {
     })
 }
 
-fn by_text<T>(node: &Node, read: fn(&str) -> Result<T, String>) -> Checked<T> {
+fn by_text<T>(node: &ConfigNode, read: fn(&str) -> Result<T, String>) -> Checked<T> {
     read(node.text()?).or_else(|message| node.fault(message))
 }
 
@@ -320,11 +320,11 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn share(node: &Node) -> Checked<f64> {
+fn share(node: &ConfigNode) -> Checked<f64> {
     let number = match &node.value {
-        Raw::Float(number) => Some(*number),
-        Raw::Integer(number) => Some(*number as f64),
-        Raw::Word(text) => text.trim().parse().ok(),
+        RawValue::Float(number) => Some(*number),
+        RawValue::Integer(number) => Some(*number as f64),
+        RawValue::Word(text) => text.trim().parse().ok(),
         _ => None,
     };
     match number {

@@ -1,9 +1,9 @@
-//! TOML text to nodes with line numbers. Every syntax error of the file is reported, with its line. Says nothing about which keys exist.
-//! Specification: TOML 1.1.
+//! TOML text to nodes with line numbers. Reports every syntax error of the file with its line. Does not know the keys. Specification: TOML
+//! 1.1.
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::node::{Node, Raw};
+use super::node::{ConfigNode, RawValue};
 
 /// A syntax error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct SyntaxError {
 }
 
 /// Parses a whole file to its root table and the syntax errors in it.
-pub fn parse(text: &str) -> (Node, Vec<SyntaxError>) {
+pub fn parse(text: &str) -> (ConfigNode, Vec<SyntaxError>) {
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut errors: Vec<_> = errors
         .iter()
@@ -23,11 +23,11 @@ pub fn parse(text: &str) -> (Node, Vec<SyntaxError>) {
         .collect();
     errors.sort_by_key(|error| error.line);
     let value = table(text, root.get_ref());
-    (Node { line: Some(1), value }, errors)
+    (ConfigNode { line: Some(1), value }, errors)
 }
 
 /// Parses one value, as in an environment variable.
-pub fn parse_value(text: &str) -> Result<Node, String> {
+pub fn parse_value(text: &str) -> Result<ConfigNode, String> {
     let value = DeValue::parse(text).map_err(|error| error.message().to_string())?;
     let mut node = convert(text, &value);
     forget_lines(&mut node);
@@ -38,37 +38,37 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
-fn table(text: &str, entries: &DeTable<'_>) -> Raw {
+fn table(text: &str, entries: &DeTable<'_>) -> RawValue {
     let entry = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
         let key: &Spanned<std::borrow::Cow<'_, str>> = key;
         let mut node = convert(text, value);
         node.line = Some(line_of(text, key.span().start));
         (key.get_ref().to_string(), node)
     };
-    Raw::Table(entries.iter().map(entry).collect())
+    RawValue::Table(entries.iter().map(entry).collect())
 }
 
-fn convert(text: &str, value: &Spanned<DeValue<'_>>) -> Node {
+fn convert(text: &str, value: &Spanned<DeValue<'_>>) -> ConfigNode {
     let raw = match value.get_ref() {
-        DeValue::String(string) => Raw::Text(string.to_string()),
+        DeValue::String(string) => RawValue::Text(string.to_string()),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => Raw::Integer(number),
-            Err(_) => Raw::Float(f64::INFINITY),
+            Ok(number) => RawValue::Integer(number),
+            Err(_) => RawValue::Float(f64::INFINITY),
         },
-        DeValue::Float(number) => Raw::Float(number.as_str().parse().unwrap_or(f64::NAN)),
-        DeValue::Boolean(value) => Raw::Bool(*value),
-        DeValue::Datetime(date) => Raw::Date(date.to_string()),
-        DeValue::Array(items) => Raw::List(items.iter().map(|item| convert(text, item)).collect()),
+        DeValue::Float(number) => RawValue::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(value) => RawValue::Bool(*value),
+        DeValue::Datetime(date) => RawValue::Date(date.to_string()),
+        DeValue::Array(items) => RawValue::List(items.iter().map(|item| convert(text, item)).collect()),
         DeValue::Table(entries) => table(text, entries),
     };
-    Node { line: Some(line_of(text, value.span().start)), value: raw }
+    ConfigNode { line: Some(line_of(text, value.span().start)), value: raw }
 }
 
-fn forget_lines(node: &mut Node) {
+fn forget_lines(node: &mut ConfigNode) {
     node.line = None;
     match &mut node.value {
-        Raw::List(nodes) => nodes.iter_mut().for_each(forget_lines),
-        Raw::Table(entries) => entries.iter_mut().for_each(|(_, node)| forget_lines(node)),
+        RawValue::List(nodes) => nodes.iter_mut().for_each(forget_lines),
+        RawValue::Table(entries) => entries.iter_mut().for_each(|(_, node)| forget_lines(node)),
         _ => {}
     }
 }
@@ -81,12 +81,18 @@ mod tests {
     fn values_carry_their_lines() {
         let (root, errors) = parse("listen = \"a\"\n\n[capture]\nring_mib = 0x10\n\n[[endpoints]]\npattern = \"/a\"\n");
         assert_eq!(errors, []);
-        let Raw::Table(entries) = root.value else { panic!("no table") };
+        let RawValue::Table(entries) = root.value else { panic!("no table") };
         let find = |name: &str| entries.iter().find(|(key, _)| key == name).map(|(_, node)| node.clone()).unwrap();
-        assert_eq!(find("listen"), Node { line: Some(1), value: Raw::Text("a".into()) });
-        assert_eq!(find("capture").value, Raw::Table(vec![("ring_mib".into(), Node { line: Some(4), value: Raw::Integer(16) })]));
-        let Raw::List(items) = find("endpoints").value else { panic!("no list") };
-        assert_eq!(items[0].value, Raw::Table(vec![("pattern".into(), Node { line: Some(7), value: Raw::Text("/a".into()) })]));
+        assert_eq!(find("listen"), ConfigNode { line: Some(1), value: RawValue::Text("a".into()) });
+        assert_eq!(
+            find("capture").value,
+            RawValue::Table(vec![("ring_mib".into(), ConfigNode { line: Some(4), value: RawValue::Integer(16) })])
+        );
+        let RawValue::List(items) = find("endpoints").value else { panic!("no list") };
+        assert_eq!(
+            items[0].value,
+            RawValue::Table(vec![("pattern".into(), ConfigNode { line: Some(7), value: RawValue::Text("/a".into()) })])
+        );
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! What a key is: its name, what it takes, how it is checked and shown. One table of keys serves the file, the environment, the flags,
-//! `config print` and docs/configuration.md. Unknown keys are faults and name the nearest known one.
-use super::node::{Checked, Fault, Node, Raw, gather};
+//! A key: its name, type, check and printed form. One table of keys serves the file, the environment, the flags, `config print` and
+//! docs/configuration.md. An unknown key is a fault that names the nearest known one.
+use super::node::{Checked, ConfigNode, Fault, RawValue, gather};
 
 /// A key of `T`: of the whole configuration, or of one entry of a list of tables.
 pub struct Key<T: 'static> {
-    /// What the documentation says.
+    /// Documentation of the key.
     pub about: About,
     /// Checks a value and sets it.
-    pub set: fn(&mut T, &Node) -> Checked<()>,
+    pub set: fn(&mut T, &ConfigNode) -> Checked<()>,
     /// The present value as TOML, `None` when it is not set.
     pub show: fn(&T) -> Option<String>,
 }
@@ -44,13 +44,13 @@ pub fn leaf() -> Vec<About> {
     Vec::new()
 }
 
-/// Flattens a table to its known keys. A table that is no key itself is a level of the path.
+/// Flattens a table to its known keys. A table that is not a key itself is a level of the path.
 pub fn flatten<'k, 'n, T>(
     keys: &'k [Key<T>],
-    table: &'n [(String, Node)],
+    table: &'n [(String, ConfigNode)],
     prefix: &str,
     faults: &mut Vec<Fault>,
-) -> Vec<(&'k Key<T>, &'n Node)> {
+) -> Vec<(&'k Key<T>, &'n ConfigNode)> {
     let mut found = Vec::new();
     for (name, node) in table {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
@@ -59,7 +59,7 @@ pub fn flatten<'k, 'n, T>(
             found.push((key, node));
         } else if keys.iter().any(|key| key.about.path.starts_with(&level)) {
             match &node.value {
-                Raw::Table(inner) => found.extend(flatten(keys, inner, &path, faults)),
+                RawValue::Table(inner) => found.extend(flatten(keys, inner, &path, faults)),
                 _ => faults.push(Fault { line: node.line, key: path, message: "this is a table; its keys stand below it".into() }),
             }
         } else {
@@ -71,13 +71,13 @@ pub fn flatten<'k, 'n, T>(
 }
 
 /// A list of tables, each checked against `keys`; `required` are paths that every entry needs.
-pub fn tables<T: Default>(node: &Node, keys: &'static [Key<T>], required: &[&str]) -> Checked<Vec<T>> {
+pub fn tables<T: Default>(node: &ConfigNode, keys: &'static [Key<T>], required: &[&str]) -> Checked<Vec<T>> {
     let entries = node.list(|item| Ok(item.clone()))?;
     gather(entries.iter().map(|entry| one_table(entry, keys, required)))
 }
 
-fn one_table<T: Default>(entry: &Node, keys: &'static [Key<T>], required: &[&str]) -> Checked<T> {
-    let Raw::Table(table) = &entry.value else { return entry.fault("each entry is a table, like { pattern = \"…\" }") };
+fn one_table<T: Default>(entry: &ConfigNode, keys: &'static [Key<T>], required: &[&str]) -> Checked<T> {
+    let RawValue::Table(table) = &entry.value else { return entry.fault("each entry is a table, like { pattern = \"…\" }") };
     let mut faults = Vec::new();
     let mut value = T::default();
     let found = flatten(keys, table, "", &mut faults);

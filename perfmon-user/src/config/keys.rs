@@ -1,4 +1,4 @@
-//! The table of keys. A key's default is what [`Config::default`] says; its flag, if it has one, is defined in `cli`.
+//! The table of keys. The default of a key is the one in [`Config::default`]; its flag, if any, is defined in `cli`.
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use super::duration;
 use super::export::Secret;
 use super::export_keys;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
-use super::node::{Checked, Node};
-use super::settings::{Config, EndpointRule, Jsonl, LogLevel, ServiceRule, Tier, Ui};
+use super::node::{Checked, ConfigNode};
+use super::settings::{Config, EndpointRuleEntry, Jsonl, LogLevel, ServiceRuleEntry, TierSetting, Ui};
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
-const TIERS: [(&str, Tier); 3] = [("auto", Tier::Auto), ("1", Tier::One), ("3", Tier::Three)];
+const TIERS: [(&str, TierSetting); 3] = [("auto", TierSetting::Auto), ("1", TierSetting::One), ("3", TierSetting::Three)];
 const UIS: [(&str, Ui); 3] = [("auto", Ui::Auto), ("table", Ui::Table), ("none", Ui::None)];
 const LEVELS: [(&str, LogLevel); 5] = [
     ("error", LogLevel::Error),
@@ -358,7 +358,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Keys of an entry of `endpoints`.
-static ENDPOINT_KEYS: &[Key<EndpointRule>] = &[
+static ENDPOINT_KEYS: &[Key<EndpointRuleEntry>] = &[
     Key {
         about: about(
             "pattern",
@@ -382,7 +382,7 @@ static ENDPOINT_KEYS: &[Key<EndpointRule>] = &[
 ];
 
 /// Keys of an entry of `services`.
-static SERVICE_KEYS: &[Key<ServiceRule>] = &[
+static SERVICE_KEYS: &[Key<ServiceRuleEntry>] = &[
     Key {
         about: about("name", None, "text, required", "The service name."),
         set: |rule, node| node.text().map(|text| rule.name = text.into()),
@@ -404,7 +404,7 @@ pub(super) fn name_of<T: Copy + PartialEq>(choices: &[(&str, T)], value: T) -> S
     choices.iter().find(|(_, choice)| *choice == value).map_or(String::new(), |(name, _)| show_text(name))
 }
 
-fn address(node: &Node) -> Checked<SocketAddr> {
+fn address(node: &ConfigNode) -> Checked<SocketAddr> {
     let text = node.text()?;
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -417,7 +417,7 @@ fn address(node: &Node) -> Checked<SocketAddr> {
     }
 }
 
-fn power_of_two(node: &Node) -> Checked<u32> {
+fn power_of_two(node: &ConfigNode) -> Checked<u32> {
     let value = node.integer(1, 512)? as u32;
     if value.is_power_of_two() {
         Ok(value)
@@ -426,23 +426,23 @@ fn power_of_two(node: &Node) -> Checked<u32> {
     }
 }
 
-fn bytes(node: &Node, least: i64) -> Checked<u32> {
+fn bytes(node: &ConfigNode, least: i64) -> Checked<u32> {
     node.integer(least, 262_144).map(|value| value as u32)
 }
 
-fn pid(node: &Node) -> Checked<u32> {
+fn pid(node: &ConfigNode) -> Checked<u32> {
     node.integer(1, i64::from(i32::MAX)).map(|value| value as u32)
 }
 
-fn port(node: &Node) -> Checked<u16> {
+fn port(node: &ConfigNode) -> Checked<u16> {
     node.integer(1, 65_535).map(|value| value as u16)
 }
 
-pub(super) fn words(node: &Node) -> Checked<String> {
+pub(super) fn words(node: &ConfigNode) -> Checked<String> {
     node.text().map(String::from)
 }
 
-fn glob(node: &Node) -> Checked<String> {
+fn glob(node: &ConfigNode) -> Checked<String> {
     let text = node.text()?;
     match globset::Glob::new(text) {
         Ok(_) => Ok(text.into()),
@@ -450,7 +450,7 @@ fn glob(node: &Node) -> Checked<String> {
     }
 }
 
-fn pattern(node: &Node) -> Checked<String> {
+fn pattern(node: &ConfigNode) -> Checked<String> {
     let text = node.text()?;
     if !text.starts_with('/') || text.contains(['?', '#']) {
         return node.fault(format!("{text:?} must begin with / and hold no query, like /users/{{id}}"));
@@ -464,7 +464,7 @@ fn pattern(node: &Node) -> Checked<String> {
     }
 }
 
-fn token(node: &Node) -> Checked<Secret> {
+fn token(node: &ConfigNode) -> Checked<Secret> {
     let text = node.text()?;
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
     if text.len() >= 16 && printable {

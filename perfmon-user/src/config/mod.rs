@@ -1,8 +1,8 @@
-//! What perfmon is told to do. In: a TOML file, the environment, flags, in rising order of precedence. Out: a checked [`Config`] with the
-//! origin of each value, or every problem at once. No serde here: it stops at the first error and forgets lines.
+//! Configuration. In: a TOML file, the environment, flags, in rising order of precedence. Out: a checked [`Config`] with the origin of each
+//! value, or all problems at once. Does not use serde, which stops at the first error and loses line numbers.
 //!
-//! To add a key: a field in `settings.rs` and an entry in `keys.rs` (or a file of keys of its own, named there); the file, the
-//! environment, `config print` and docs/configuration.md follow.
+//! To add a key: a field in `settings.rs` and an entry in `keys.rs` (or a separate file of keys, listed there); the file, the environment,
+//! `config print` and docs/configuration.md follow.
 mod alert_keys;
 mod alerts;
 mod document;
@@ -26,18 +26,19 @@ pub use alerts::{AlertRule, Alerts};
 pub use document::document;
 pub use duration::parse as parse_duration;
 pub use export::{Export, ExportTarget, Secret, Signal};
-pub use node::Node;
-pub use origin::{Origin, Problem};
+pub use node::ConfigNode;
+pub use origin::{ConfigProblem, SettingOrigin};
 pub use print::print;
 pub use settings::{
-    Capture, Config, Display, EndpointRule, Http, Jsonl, LogLevel, ServiceRule, StoreSettings, TargetSpec, Targets, Tier, Ui,
+    CaptureSettings, Config, Display, EndpointRuleEntry, Http, Jsonl, LogLevel, ServiceRuleEntry, StoreSettings, TargetSpec, Targets,
+    TierSetting, Ui,
 };
 
 use key::{Key, flatten, join, unknown};
 use keys::KEYS;
-use node::{Fault, Raw};
+use node::{Fault, RawValue};
 
-/// Where the configuration is looked for when no file is named.
+/// The configuration file used when none is named.
 pub const DEFAULT_PATH: &str = "/etc/perfmon/perfmon.toml";
 const ENV_PREFIX: &str = "PERFMON_";
 
@@ -58,7 +59,7 @@ pub struct Flag {
     /// The flag as typed.
     pub name: &'static str,
     /// The value.
-    pub node: Node,
+    pub node: ConfigNode,
 }
 
 /// Everything that may set a key.
@@ -66,7 +67,7 @@ pub struct Flag {
 pub struct Sources {
     /// The file, if there is one.
     pub file: Option<File>,
-    /// The environment; names that do not begin with `PERFMON_` are ignored.
+    /// The environment; names that do not start with `PERFMON_` are ignored.
     pub env: Vec<(String, String)>,
     /// Flags.
     pub flags: Vec<Flag>,
@@ -77,23 +78,23 @@ pub struct Sources {
 pub struct Loaded {
     /// The values.
     pub config: Config,
-    /// Where each value that is not a default came from, by path.
-    pub origins: BTreeMap<&'static str, Origin>,
+    /// Origin of each value that is not a default, by path.
+    pub origins: BTreeMap<&'static str, SettingOrigin>,
 }
 
 /// Reads the named file, or the default one when it exists.
-pub fn read_file(named: Option<&Path>) -> Result<Option<File>, Problem> {
+pub fn read_file(named: Option<&Path>) -> Result<Option<File>, ConfigProblem> {
     let path = named.unwrap_or(Path::new(DEFAULT_PATH));
     let shown = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(File { path: shown, text })),
         Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Problem::new(shown, format!("cannot be read: {error}"))),
+        Err(error) => Err(ConfigProblem::new(shown, format!("cannot be read: {error}"))),
     }
 }
 
 /// Checks everything that was given.
-pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
+pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigProblem>> {
     let mut loading = Loading { loaded: Loaded { config: Config::default(), origins: BTreeMap::new() }, problems: Vec::new() };
     if let Some(file) = &sources.file {
         loading.file(file);
@@ -110,22 +111,23 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
 
 struct Loading {
     loaded: Loaded,
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl Loading {
     fn file(&mut self, file: &File) {
         let (root, errors) = file::parse(&file.text);
         if !errors.is_empty() {
-            self.problems.extend(errors.into_iter().map(|error| Problem::new(format!("{}:{}", file.path, error.line), error.message)));
+            self.problems
+                .extend(errors.into_iter().map(|error| ConfigProblem::new(format!("{}:{}", file.path, error.line), error.message)));
             return;
         }
-        let Raw::Table(table) = &root.value else { return };
+        let RawValue::Table(table) = &root.value else { return };
         let mut faults = Vec::new();
         let found = flatten(KEYS, table, "", &mut faults);
         self.problems.extend(faults.into_iter().map(|fault| in_file(file, "", fault)));
         for (key, node) in found {
-            let origin = Origin::File { path: file.path.as_str().into(), line: node.line.unwrap_or(1) };
+            let origin = SettingOrigin::File { path: file.path.as_str().into(), line: node.line.unwrap_or(1) };
             self.set(key, node, origin, |fault| in_file(file, key.about.path, fault));
         }
     }
@@ -134,8 +136,10 @@ impl Loading {
         for (name, value) in env.iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)) {
             let names: Vec<String> = KEYS.iter().map(|key| key.about.env()).collect();
             match KEYS.iter().find(|key| key.about.env() == *name) {
-                Some(key) => self.set(key, &Node::word(value.as_str()), Origin::Env(name.as_str().into()), |fault| outside(name, fault)),
-                None => self.problems.push(Problem::new(name, unknown(name, names.iter().map(String::as_str)))),
+                Some(key) => {
+                    self.set(key, &ConfigNode::word(value.as_str()), SettingOrigin::Env(name.as_str().into()), |fault| outside(name, fault))
+                }
+                None => self.problems.push(ConfigProblem::new(name, unknown(name, names.iter().map(String::as_str)))),
             }
         }
     }
@@ -146,9 +150,9 @@ impl Loading {
             let Some(variable) = export_keys::standard(name) else { continue };
             match (variable.set)(&mut self.loaded.config.export, value) {
                 Ok(()) => {
-                    variable.key.map(|key| self.loaded.origins.insert(key, Origin::Env(name.as_str().into())));
+                    variable.key.map(|key| self.loaded.origins.insert(key, SettingOrigin::Env(name.as_str().into())));
                 }
-                Err(message) => self.problems.push(Problem::new(name, message)),
+                Err(message) => self.problems.push(ConfigProblem::new(name, message)),
             }
         }
     }
@@ -160,12 +164,12 @@ impl Loading {
         }
         for flag in flags {
             if let Some(key) = KEYS.iter().find(|key| key.about.path == flag.path) {
-                self.set(key, &flag.node, Origin::Flag(flag.name), |fault| outside(flag.name, fault));
+                self.set(key, &flag.node, SettingOrigin::Flag(flag.name), |fault| outside(flag.name, fault));
             }
         }
     }
 
-    fn set(&mut self, key: &Key<Config>, node: &Node, origin: Origin, place: impl Fn(Fault) -> Problem) {
+    fn set(&mut self, key: &Key<Config>, node: &ConfigNode, origin: SettingOrigin, place: impl Fn(Fault) -> ConfigProblem) {
         match (key.set)(&mut self.loaded.config, node) {
             Ok(()) => {
                 self.loaded.origins.insert(key.about.path, origin);
@@ -175,13 +179,13 @@ impl Loading {
     }
 }
 
-fn in_file(file: &File, path: &str, fault: Fault) -> Problem {
+fn in_file(file: &File, path: &str, fault: Fault) -> ConfigProblem {
     let line = fault.line.map_or(String::new(), |line| format!(":{line}"));
     let key = if path.is_empty() { fault.key } else { join(path, &fault.key) };
-    Problem::new(format!("{}{line}: {key}", file.path), fault.message)
+    ConfigProblem::new(format!("{}{line}: {key}", file.path), fault.message)
 }
 
-fn outside(name: &str, fault: Fault) -> Problem {
+fn outside(name: &str, fault: Fault) -> ConfigProblem {
     let place = if fault.key.is_empty() { name.to_string() } else { format!("{name}: {}", fault.key) };
-    Problem::new(place, fault.message)
+    ConfigProblem::new(place, fault.message)
 }

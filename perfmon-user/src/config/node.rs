@@ -1,22 +1,22 @@
-//! One setting as it was given, before it is checked: a tree of values with the lines they stand on. Files, environment variables and
-//! flags all become nodes, so that a key is checked by one function whatever it came from. Checks return every fault, not the first.
+//! A setting before it is checked: a tree of values with their line numbers. Files, environment variables and flags all become nodes, so
+//! that one function checks a key whatever its origin. Checks return all faults, not the first.
 use std::time::Duration;
 
 use super::duration;
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub struct ConfigNode {
     /// Line in the file, from 1; `None` outside files.
     pub line: Option<usize>,
-    /// What was given.
-    pub value: Raw,
+    /// The unchecked value.
+    pub value: RawValue,
 }
 
-/// What was given.
+/// An unchecked value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Raw {
-    /// Text of an environment variable or a flag, whose type follows from the key.
+pub enum RawValue {
+    /// Text of an environment variable or a flag; the key determines its type.
     Word(String),
     /// A TOML string.
     Text(String),
@@ -27,36 +27,36 @@ pub enum Raw {
     /// A TOML boolean.
     Bool(bool),
     /// A TOML array, or a flag given several times.
-    List(Vec<Node>),
+    List(Vec<ConfigNode>),
     /// A TOML table, keys in the order of their names.
-    Table(Vec<(String, Node)>),
+    Table(Vec<(String, ConfigNode)>),
     /// A TOML date, which no key takes.
     Date(String),
 }
 
-/// What is wrong with a value.
+/// A fault of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Line in the file.
     pub line: Option<usize>,
-    /// Key below the one being checked, empty for that key itself.
+    /// Key below the checked one, empty for the key itself.
     pub key: String,
-    /// What is wrong and how to mend it.
+    /// The problem and its solution.
     pub message: String,
 }
 
-/// A checked value or everything that is wrong with it.
+/// A checked value or all its faults.
 pub type Checked<T> = Result<T, Vec<Fault>>;
 
-impl Node {
+impl ConfigNode {
     /// A node of a flag or an environment variable.
     pub fn word(text: impl Into<String>) -> Self {
-        Self { line: None, value: Raw::Word(text.into()) }
+        Self { line: None, value: RawValue::Word(text.into()) }
     }
 
     /// A flag that was given several times.
     pub fn words<I: IntoIterator<Item = S>, S: Into<String>>(texts: I) -> Self {
-        Self { line: None, value: Raw::List(texts.into_iter().map(Self::word).collect()) }
+        Self { line: None, value: RawValue::List(texts.into_iter().map(Self::word).collect()) }
     }
 
     /// The fault "this is not what the key takes".
@@ -70,21 +70,21 @@ impl Node {
 
     fn shown(&self) -> String {
         match &self.value {
-            Raw::Word(text) | Raw::Text(text) => format!("{text:?}"),
-            Raw::Integer(number) => number.to_string(),
-            Raw::Float(number) => number.to_string(),
-            Raw::Bool(value) => value.to_string(),
-            Raw::List(_) => "a list".into(),
-            Raw::Table(_) => "a table".into(),
-            Raw::Date(text) => format!("the date {text}"),
+            RawValue::Word(text) | RawValue::Text(text) => format!("{text:?}"),
+            RawValue::Integer(number) => number.to_string(),
+            RawValue::Float(number) => number.to_string(),
+            RawValue::Bool(value) => value.to_string(),
+            RawValue::List(_) => "a list".into(),
+            RawValue::Table(_) => "a table".into(),
+            RawValue::Date(text) => format!("the date {text}"),
         }
     }
 
     /// Text that is not empty.
     pub fn text(&self) -> Checked<&str> {
         match &self.value {
-            Raw::Word(text) | Raw::Text(text) if text.is_empty() => self.fault("must not be empty; leave the key out instead"),
-            Raw::Word(text) | Raw::Text(text) => Ok(text),
+            RawValue::Word(text) | RawValue::Text(text) if text.is_empty() => self.fault("must not be empty; leave the key out instead"),
+            RawValue::Word(text) | RawValue::Text(text) => Ok(text),
             _ => self.wrong("text; put it in quotation marks"),
         }
     }
@@ -92,8 +92,8 @@ impl Node {
     /// `true` or `false`; as a word also `1`, `0`, `yes`, `no`.
     pub fn bool(&self) -> Checked<bool> {
         match &self.value {
-            Raw::Bool(value) => Ok(*value),
-            Raw::Word(text) => match text.as_str() {
+            RawValue::Bool(value) => Ok(*value),
+            RawValue::Word(text) => match text.as_str() {
                 "true" | "1" | "yes" => Ok(true),
                 "false" | "0" | "no" => Ok(false),
                 _ => self.wrong("true or false"),
@@ -105,8 +105,8 @@ impl Node {
     /// An integer from `least` to `most`.
     pub fn integer(&self, least: i64, most: i64) -> Checked<i64> {
         let number = match &self.value {
-            Raw::Integer(number) => Some(*number),
-            Raw::Word(text) => text.trim().parse().ok(),
+            RawValue::Integer(number) => Some(*number),
+            RawValue::Word(text) => text.trim().parse().ok(),
             _ => None,
         };
         match number {
@@ -119,9 +119,9 @@ impl Node {
     /// A number from `least` to `most`.
     pub fn number(&self, least: f64, most: f64) -> Checked<f64> {
         let number = match &self.value {
-            Raw::Integer(number) => Some(*number as f64),
-            Raw::Float(number) => Some(*number),
-            Raw::Word(text) => text.trim().parse().ok(),
+            RawValue::Integer(number) => Some(*number as f64),
+            RawValue::Float(number) => Some(*number),
+            RawValue::Word(text) => text.trim().parse().ok(),
             _ => None,
         };
         match number {
@@ -131,11 +131,11 @@ impl Node {
         }
     }
 
-    /// One of a few words; integers among them may be given as such.
+    /// One of a few words; integers among them may also be given as numbers.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Checked<T> {
         let given = match &self.value {
-            Raw::Word(text) | Raw::Text(text) => text.clone(),
-            Raw::Integer(number) => number.to_string(),
+            RawValue::Word(text) | RawValue::Text(text) => text.clone(),
+            RawValue::Integer(number) => number.to_string(),
             _ => String::new(),
         };
         match choices.iter().find(|(name, _)| *name == given) {
@@ -147,7 +147,7 @@ impl Node {
     /// A duration like `"90s"`, `"5m"`, `"1h30m"`, within bounds.
     pub fn duration(&self, least: Duration, most: Duration) -> Checked<Duration> {
         let text = match &self.value {
-            Raw::Integer(number) => {
+            RawValue::Integer(number) => {
                 return self.fault(format!("{number} has no unit; write a duration like \"{number}s\" or \"{number}m\""));
             }
             _ => self.text()?,
@@ -162,20 +162,20 @@ impl Node {
     }
 
     /// A list of values; as a word, separated by commas or written as in TOML.
-    pub fn list<T>(&self, check: impl Fn(&Node) -> Checked<T>) -> Checked<Vec<T>> {
-        let parts: Vec<Node> = match &self.value {
-            Raw::List(nodes) => nodes.clone(),
-            Raw::Word(text) if text.trim_start().starts_with('[') => match self.toml_list(text)? {
-                Node { value: Raw::List(nodes), .. } => nodes,
+    pub fn list<T>(&self, check: impl Fn(&ConfigNode) -> Checked<T>) -> Checked<Vec<T>> {
+        let parts: Vec<ConfigNode> = match &self.value {
+            RawValue::List(nodes) => nodes.clone(),
+            RawValue::Word(text) if text.trim_start().starts_with('[') => match self.toml_list(text)? {
+                ConfigNode { value: RawValue::List(nodes), .. } => nodes,
                 other => return other.wrong("a list"),
             },
-            Raw::Word(text) => text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Node::word).collect(),
+            RawValue::Word(text) => text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(ConfigNode::word).collect(),
             _ => return self.wrong("a list; put it in square brackets"),
         };
         gather(parts.iter().map(check))
     }
 
-    fn toml_list(&self, text: &str) -> Checked<Node> {
+    fn toml_list(&self, text: &str) -> Checked<ConfigNode> {
         match super::file::parse_value(text) {
             Ok(node) => Ok(node),
             Err(why) => self.fault(format!("{text:?} is not a TOML list: {why}")),

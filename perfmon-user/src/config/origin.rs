@@ -1,10 +1,10 @@
-//! Where a value came from, and what is wrong with one.
+//! The origin of a value, and problems reported to the user.
 use std::fmt;
 use std::sync::Arc;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// The configuration file.
     File {
         /// Its path.
@@ -18,7 +18,7 @@ pub enum Origin {
     Flag(&'static str),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line } => write!(f, "{path}:{line}"),
@@ -28,23 +28,23 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Something that the user has to mend.
+/// A problem that the user must fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// File and line, variable or flag.
     pub place: String,
-    /// What is wrong, and how to mend it.
+    /// The problem and its solution.
     pub message: String,
 }
 
-impl Problem {
+impl ConfigProblem {
     /// A problem at a place.
     pub fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self { place: place.into(), message: message.into() }
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.message)
     }

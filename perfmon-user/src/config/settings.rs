@@ -1,4 +1,4 @@
-//! The checked configuration, its defaults, and what must not stand together. Each stage is handed only its part.
+//! The checked configuration, its defaults and its contradictions. Each stage gets only its part.
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::alerts::{self, Alerts};
 use super::export::{Export, Secret};
-use super::{Origin, Problem};
+use super::{ConfigProblem, SettingOrigin};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,29 +21,29 @@ pub struct Config {
     pub no_store: bool,
     /// How much history is kept, and how long.
     pub store: StoreSettings,
-    /// What is shown on the terminal.
+    /// Output on the terminal.
     pub ui: Ui,
-    /// When to end by itself.
+    /// Run time, unless unlimited.
     pub duration: Option<Duration>,
-    /// Least severe message that is logged.
+    /// Least severe level that is logged.
     pub log: LogLevel,
-    /// What is captured, and how much of it.
-    pub capture: Capture,
+    /// What is captured.
+    pub capture: CaptureSettings,
     /// Host and processes are sampled.
     pub resources: bool,
     /// Which processes are watched.
     pub targets: Targets,
     /// Who may ask the HTTP server.
     pub http: Http,
-    /// Where telemetry goes.
+    /// Telemetry receivers.
     pub export: Export,
     /// The user's own endpoint templates.
-    pub endpoints: Vec<EndpointRule>,
+    pub endpoints: Vec<EndpointRuleEntry>,
     /// The user's own service names.
-    pub services: Vec<ServiceRule>,
+    pub services: Vec<ServiceRuleEntry>,
     /// Alerts are judged.
     pub alerting: bool,
-    /// When alerts fire, and who is told.
+    /// Alert rules and notifications.
     pub alerts: Alerts,
 }
 
@@ -58,7 +58,7 @@ impl Default for Config {
             ui: Ui::Auto,
             duration: None,
             log: LogLevel::Info,
-            capture: Capture::default(),
+            capture: CaptureSettings::default(),
             resources: true,
             alerting: true,
             targets: Targets::default(),
@@ -104,7 +104,7 @@ pub enum Ui {
     None,
 }
 
-/// What is shown.
+/// Output on the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Display {
     /// The live table.
@@ -115,10 +115,10 @@ pub enum Display {
     Nothing,
 }
 
-/// What is kept of history.
+/// History on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// Size of the file beyond which the oldest goes.
+    /// Maximum size of the file; beyond it the oldest content is removed.
     pub max_bytes: u64,
     /// How long figures of ten seconds are kept.
     pub keep_seconds: Duration,
@@ -137,7 +137,7 @@ impl Default for StoreSettings {
     }
 }
 
-/// Least severe message that is logged.
+/// Least severe level that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
     /// Data lost or stopped.
@@ -146,7 +146,7 @@ pub enum LogLevel {
     Warn,
     /// What perfmon does.
     Info,
-    /// For those who look for a fault.
+    /// For debugging.
     Debug,
     /// Everything.
     Trace,
@@ -154,7 +154,7 @@ pub enum LogLevel {
 
 /// How operations on sockets are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
+pub enum TierSetting {
     /// The cheapest that this kernel allows.
     Auto,
     /// The kernel's tracepoints for socket operations.
@@ -165,9 +165,9 @@ pub enum Tier {
 
 /// What is captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capture {
+pub struct CaptureSettings {
     /// How operations on sockets are seen.
-    pub tier: Tier,
+    pub tier: TierSetting,
     /// Size of the ring between kernel and perfmon, in MiB, a power of two.
     pub ring_mib: u32,
     /// Bytes of a request that are captured.
@@ -182,10 +182,10 @@ pub struct Capture {
     pub models: bool,
 }
 
-impl Default for Capture {
+impl Default for CaptureSettings {
     fn default() -> Self {
         Self {
-            tier: Tier::Auto,
+            tier: TierSetting::Auto,
             ring_mib: 8,
             request_budget: 65_536,
             response_budget: 131_072,
@@ -224,7 +224,7 @@ pub struct Targets {
     pub container: Vec<String>,
     /// Paths of control groups.
     pub cgroup: Vec<String>,
-    /// Everything, whatever else is named.
+    /// Everything, regardless of the other targets.
     pub all: bool,
     /// Children of watched processes are watched too.
     pub follow: bool,
@@ -252,12 +252,12 @@ impl Targets {
         pids.chain(exes).chain(ports).chain(containers).chain(cgroups).collect()
     }
 
-    /// Whether a key says which processes are meant (and not how).
+    /// True for keys that select processes, as opposed to options of the selection.
     pub(super) fn selects(path: &str) -> bool {
         matches!(path, "targets.pid" | "targets.exe" | "targets.port" | "targets.container" | "targets.cgroup" | "targets.all")
     }
 
-    /// Forgets what is selected: targets on the command line replace those of the file and the environment.
+    /// Clears the selection: targets on the command line replace those of the file and the environment.
     pub(super) fn select_none(&mut self) {
         *self = Self { follow: self.follow, wait: self.wait, ..Self::default() };
     }
@@ -266,7 +266,7 @@ impl Targets {
 /// Who may ask the HTTP server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Http {
-    /// Host names, beside `localhost`, under which the server may be asked.
+    /// Host names, besides `localhost`, that requests may use.
     pub hosts: Vec<String>,
     /// Token that every question must carry; needed when `listen` is not a loopback address.
     pub token: Option<Secret>,
@@ -274,7 +274,7 @@ pub struct Http {
 
 /// A template for paths; the user's rules win over what perfmon finds itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EndpointRule {
+pub struct EndpointRuleEntry {
     /// Only for this service; all when absent.
     pub service: Option<String>,
     /// Only for this method; all when absent.
@@ -285,7 +285,7 @@ pub struct EndpointRule {
 
 /// A service name for processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServiceRule {
+pub struct ServiceRuleEntry {
     /// The name.
     pub name: String,
     /// Glob on the executable or script.
@@ -294,8 +294,8 @@ pub struct ServiceRule {
     pub port: Option<u16>,
 }
 
-/// What must not stand together.
-pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, Origin>) -> Vec<Problem> {
+/// Finds settings that contradict each other.
+pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, SettingOrigin>) -> Vec<ConfigProblem> {
     let place = |path: &str| origins.get(path).map_or(path.to_string(), |origin| format!("{path} ({origin})"));
     let mut problems = Vec::new();
     if !config.listen.ip().is_loopback() && config.http.token.is_none() {
@@ -303,18 +303,19 @@ pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, O
             "{} can be reached from other machines, so a token is needed: set http.token (PERFMON_HTTP__TOKEN), or listen on 127.0.0.1",
             config.listen
         );
-        problems.push(Problem::new(place("listen"), message));
+        problems.push(ConfigProblem::new(place("listen"), message));
     }
     if config.ui == Ui::Table && config.jsonl == Some(Jsonl::Stdout) {
-        problems.push(Problem::new(place("jsonl"), "records and the table would share standard output; name a file, or use --ui none"));
+        problems
+            .push(ConfigProblem::new(place("jsonl"), "records and the table would share standard output; name a file, or use --ui none"));
     }
     if let Err(faults) = config.export.targets() {
-        problems.extend(faults.into_iter().map(|(path, message)| Problem::new(place(path), message)));
+        problems.extend(faults.into_iter().map(|(path, message)| ConfigProblem::new(place(path), message)));
     }
     for (index, rule) in config.services.iter().enumerate() {
         if rule.exe.is_some() == rule.port.is_some() {
             let message = format!("entry {} ({}) needs exactly one of exe and port", index + 1, rule.name);
-            problems.push(Problem::new(place("services"), message));
+            problems.push(ConfigProblem::new(place("services"), message));
         }
     }
     problems.extend(alerts::contradictions(&config.alerts, place));

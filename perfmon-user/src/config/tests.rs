@@ -1,4 +1,4 @@
-//! Layers, problems and what is printed.
+//! Layers, problems and printed configuration.
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,11 +52,11 @@ port = 80
     let config = load(&file(text)).unwrap().config;
     assert_eq!(config.jsonl, Some(Jsonl::File(PathBuf::from("/tmp/out.jsonl"))));
     assert_eq!(config.duration, Some(Duration::from_secs(5_400)));
-    assert_eq!((config.capture.tier, config.capture.ring_mib), (Tier::Three, 16));
+    assert_eq!((config.capture.tier, config.capture.ring_mib), (TierSetting::Three, 16));
     assert_eq!(config.targets.specs(), [TargetSpec::Pid(1), TargetSpec::Pid(2), TargetSpec::Exe("nginx".into()), TargetSpec::Port(80)]);
     assert!(!config.targets.follow);
-    assert_eq!(config.endpoints, [EndpointRule { service: None, method: Some("GET".into()), pattern: "/a/{x}".into() }]);
-    assert_eq!(config.services, [ServiceRule { name: "front".into(), exe: None, port: Some(80) }]);
+    assert_eq!(config.endpoints, [EndpointRuleEntry { service: None, method: Some("GET".into()), pattern: "/a/{x}".into() }]);
+    assert_eq!(config.services, [ServiceRuleEntry { name: "front".into(), exe: None, port: Some(80) }]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn later_layers_win_and_say_so() {
         ("PERFMON_CAPTURE__RING_MIB".into(), "32".into()),
         ("HOME".into(), "/".into()),
     ];
-    sources.flags = vec![Flag { path: "listen", name: "--listen", node: Node::word("localhost:3") }];
+    sources.flags = vec![Flag { path: "listen", name: "--listen", node: ConfigNode::word("localhost:3") }];
     let loaded = load(&sources).unwrap();
     assert_eq!(loaded.config.listen.to_string(), "127.0.0.1:3");
     assert_eq!(loaded.config.capture.ring_mib, 32);
@@ -81,7 +81,7 @@ fn later_layers_win_and_say_so() {
 #[test]
 fn targets_of_flags_replace_those_of_the_file() {
     let mut sources = file("[targets]\nexe = ['nginx']\nwait = true\n");
-    sources.flags = vec![Flag { path: "targets.pid", name: "--pid", node: Node::words(["7"]) }];
+    sources.flags = vec![Flag { path: "targets.pid", name: "--pid", node: ConfigNode::words(["7"]) }];
     let config = load(&sources).unwrap().config;
     assert_eq!(config.targets.specs(), [TargetSpec::Pid(7)]);
     assert!(config.targets.wait);
@@ -365,7 +365,7 @@ fn the_variables_of_opentelemetry_and_logfire_are_read() {
     assert_eq!(otlp[0].timeout, Duration::from_millis(2_500));
     assert_eq!(otlp[0].headers, [("x-key".into(), Secret("hunter 2".into())), ("b".into(), Secret("c=d".into()))]);
     assert_eq!((targets.len(), targets[1].name.as_str()), (9, "logfire 2"));
-    assert_eq!(loaded.origins["export.otlp.endpoint"], Origin::Env("OTEL_EXPORTER_OTLP_ENDPOINT".into()));
+    assert_eq!(loaded.origins["export.otlp.endpoint"], SettingOrigin::Env("OTEL_EXPORTER_OTLP_ENDPOINT".into()));
     let printed = print(&loaded);
     assert!(!printed.contains("pylf") && !printed.contains("hunter") && printed.contains("# token is set, not shown"), "{printed}");
 }

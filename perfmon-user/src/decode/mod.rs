@@ -5,6 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bytemuck::{AnyBitPattern, pod_read_unaligned};
 use perfmon_common::event::*;
 
+use crate::stream::{Direction, Role, Stamp};
+
+#[cfg(test)]
+mod tests;
+
 /// A connection: the address of its `struct sock`, told apart from earlier tenants of the address by the socket file's inode number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SocketKey {
@@ -12,26 +17,6 @@ pub struct SocketKey {
     pub sock: u64,
     /// Inode number of the socket file; 0 before accept().
     pub inode: u32,
-}
-
-/// Which way bytes went, seen from the observed process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// Received.
-    In,
-    /// Sent.
-    Out,
-}
-
-/// Who began a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Not seen.
-    Unknown,
-    /// This socket connected.
-    Client,
-    /// This socket was accepted.
-    Server,
 }
 
 /// An end of a connection.
@@ -97,14 +82,10 @@ pub struct Open {
 pub struct Data<'a> {
     /// Which socket.
     pub key: SocketKey,
-    /// When the operation ended.
-    pub time_ns: u64,
-    /// When the first byte that a receive found waiting arrived.
-    pub arrival_ns: Option<u64>,
+    /// When, and by which thread.
+    pub stamp: Stamp,
     /// Process.
     pub pid: u32,
-    /// Thread.
-    pub thread: u32,
     /// Which way.
     pub direction: Direction,
     /// Stream position of the operation's first byte, since the kernel knows the socket.
@@ -175,6 +156,10 @@ pub struct Exec<'a> {
     pub comm: &'a [u8],
     /// Arguments, each ended by NUL, maybe cut.
     pub argv: &'a [u8],
+    /// When the process was created.
+    pub start_ns: Option<u64>,
+    /// Variables that name a service: `NAME=value`, each ended by NUL.
+    pub env: &'a [u8],
 }
 
 /// A process ended.
@@ -210,14 +195,12 @@ pub struct Fork {
 pub struct Tls<'a> {
     /// Process.
     pub pid: u32,
-    /// Thread.
-    pub thread: u32,
+    /// When the call ended, and on which thread.
+    pub stamp: Stamp,
     /// The library's connection object.
     pub ssl: u64,
     /// When the call began.
     pub start_ns: u64,
-    /// When it ended.
-    pub time_ns: u64,
     /// Socket used inside the call.
     pub socket: Option<SocketKey>,
     /// Which way.
@@ -303,10 +286,8 @@ fn data(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     }
     Ok(Event::Data(Data {
         key: SocketKey { sock: h.sock, inode: h.inode },
-        time_ns: h.time_ns,
-        arrival_ns: (h.arrival_ns != 0).then_some(h.arrival_ns),
+        stamp: Stamp { time_ns: h.time_ns, arrival_ns: (h.arrival_ns != 0).then_some(h.arrival_ns), thread: h.thread },
         pid: h.tgid,
-        thread: h.thread,
         direction: direction(h.direction)?,
         offset: h.offset,
         total_len: h.total_len,
@@ -383,7 +364,10 @@ fn exec(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     let argv = tail::<ExecHeader>(bytes, h.argv_len)?;
     let comm_field = bytes.get(size_of::<ExecHeader>() - 16..size_of::<ExecHeader>()).unwrap_or_default();
     let comm = comm_field.split(|b| *b == 0).next().unwrap_or_default();
-    Ok(Event::Exec(Exec { time_ns: h.time_ns, pid: h.tgid, parent: h.parent, uid: h.uid, cgroup: h.cgroup, comm, argv }))
+    let behind = bytes.get(size_of::<ExecHeader>() + argv.len()..).unwrap_or_default();
+    let (start, env) = behind.split_first_chunk().map_or((0, &[][..]), |(start, env)| (u64::from_ne_bytes(*start), env));
+    let start_ns = (start != 0).then_some(start);
+    Ok(Event::Exec(Exec { time_ns: h.time_ns, pid: h.tgid, parent: h.parent, uid: h.uid, cgroup: h.cgroup, comm, argv, start_ns, env }))
 }
 
 fn exit(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
@@ -400,10 +384,9 @@ fn tls(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     }
     Ok(Event::Tls(Tls {
         pid: h.tgid,
-        thread: h.thread,
+        stamp: Stamp { time_ns: h.time_ns, arrival_ns: None, thread: h.thread },
         ssl: h.ssl,
         start_ns: h.start_ns,
-        time_ns: h.time_ns,
         socket: (h.sock != 0).then_some(SocketKey { sock: h.sock, inode: h.inode }),
         direction: direction(h.direction)?,
         total_len: h.total_len,

@@ -1,5 +1,5 @@
-//! `--jsonl`: every record as one line of JSON, appended to a file (made with mode 0600) or written to standard output. A reader that
-//! goes away ends it with a warning; a full disk is said once, what it costs is counted, and writing goes on when there is room again.
+//! `--jsonl`: every record as one line of JSON, appended to a file (created with mode 0600) or written to standard output. A closed reader
+//! ends it with a warning. A full disk is logged once and the lost records are counted; writing resumes when there is space again.
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,17 +10,14 @@ use std::time::Duration;
 
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::Record;
+use crate::record::{Record, RecordBatch};
 
 /// How long the end waits for a reader that does not read.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Records that finished together.
-pub type Batch = Arc<Vec<Record>>;
-
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
+pub enum JsonlDestination {
     /// Standard output.
     Stdout,
     /// The end of a file.
@@ -29,19 +26,19 @@ pub enum Destination {
 
 /// The thread that writes, and the queue to it.
 #[derive(Debug)]
-pub struct Writer {
-    queue: SyncSender<Batch>,
+pub struct JsonlWriter {
+    queue: SyncSender<RecordBatch>,
     /// Closed when the thread has ended.
     ended: Receiver<()>,
     counters: Arc<Counters>,
 }
 
-impl Writer {
+impl JsonlWriter {
     /// Opens the destination and starts the thread.
-    pub fn start(to: &Destination, counters: Arc<Counters>) -> io::Result<Self> {
+    pub fn start(to: &JsonlDestination, counters: Arc<Counters>) -> io::Result<Self> {
         match to {
-            Destination::Stdout => Self::to(io::stdout(), counters),
-            Destination::File(path) => Self::to(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?, counters),
+            JsonlDestination::Stdout => Self::to(io::stdout(), counters),
+            JsonlDestination::File(path) => Self::to(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?, counters),
         }
     }
 
@@ -57,14 +54,14 @@ impl Writer {
     }
 
     /// Takes a batch without waiting; what does not fit into the queue is counted.
-    pub fn offer(&self, batch: &Batch) {
+    pub fn offer(&self, batch: &RecordBatch) {
         if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = self.queue.try_send(batch.clone()) {
             self.counters.jsonl_records_lost.add(batch.len() as u64);
         }
     }
 
-    /// Takes a batch, waiting for room: for a replay, which nothing hurries.
-    pub fn push(&self, batch: &Batch) {
+    /// Queues a batch and waits until it fits: for a replay, which has no deadline.
+    pub fn push(&self, batch: &RecordBatch) {
         if let Err(refused) = self.queue.send(batch.clone()) {
             self.counters.jsonl_records_lost.add(refused.0.len() as u64);
         }
@@ -84,13 +81,13 @@ struct Lines<W> {
     buffer: Vec<u8>,
     /// The last write stopped within a line.
     torn: bool,
-    /// The last write failed, which has been said.
+    /// The last write failed and a warning was logged.
     failing: bool,
     counters: Arc<Counters>,
 }
 
 impl<W: Write> Lines<W> {
-    fn write_all_of(mut self, batches: &Receiver<Batch>) {
+    fn write_all_of(mut self, batches: &Receiver<RecordBatch>) {
         for batch in batches {
             if let Err((error, lost)) = self.write(&batch) {
                 self.counters.jsonl_records_lost.add(lost);
@@ -143,7 +140,7 @@ mod tests {
     use super::*;
     use crate::record::{Finding, Origin, Severity, WallTime};
 
-    fn batch(ids: &[&str]) -> Batch {
+    fn batch(ids: &[&str]) -> RecordBatch {
         let finding = |id: &&str| Finding {
             time: WallTime(0),
             origin: Arc::new(Origin::unknown(1)),
@@ -160,7 +157,7 @@ mod tests {
         Arc::new(ids.iter().map(|id| Record::Finding(Box::new(finding(id)))).collect())
     }
 
-    /// Takes so many bytes a call, or fails.
+    /// Accepts the scripted number of bytes in each call, or fails.
     #[derive(Clone, Default)]
     struct Scripted {
         answers: Arc<Mutex<VecDeque<Result<usize, ErrorKind>>>>,
@@ -180,10 +177,10 @@ mod tests {
         }
     }
 
-    fn run(answers: &[Result<usize, ErrorKind>], batches: &[Batch]) -> (Vec<String>, u64) {
+    fn run(answers: &[Result<usize, ErrorKind>], batches: &[RecordBatch]) -> (Vec<String>, u64) {
         let out = Scripted { answers: Arc::new(Mutex::new(answers.iter().copied().collect())), taken: Arc::default() };
         let counters = Arc::new(Counters::default());
-        let writer = Writer::to(out.clone(), counters.clone()).unwrap();
+        let writer = JsonlWriter::to(out.clone(), counters.clone()).unwrap();
         batches.iter().for_each(|batch| writer.push(batch));
         writer.finish();
         let text = String::from_utf8(out.taken.lock().unwrap().clone()).unwrap();
@@ -227,12 +224,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("records.jsonl");
         for id in ["a", "b"] {
-            let writer = Writer::start(&Destination::File(path.clone()), Arc::default()).unwrap();
+            let writer = JsonlWriter::start(&JsonlDestination::File(path.clone()), Arc::default()).unwrap();
             writer.offer(&batch(&[id]));
             writer.finish();
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(Writer::start(&Destination::File(directory.path().join("no/such")), Arc::default()).is_err());
+        assert!(JsonlWriter::start(&JsonlDestination::File(directory.path().join("no/such")), Arc::default()).is_err());
     }
 }

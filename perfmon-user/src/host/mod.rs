@@ -1,12 +1,11 @@
-//! Resources: one `system` record of the host and one `process` record of each target an interval, from /proc, /sys and statvfs. In:
-//! the time and who the targets are. Out: records with the differences to the call before. Reads no clock, hooks nothing, remembers no
-//! history; what cannot be read is `None`. Sources: proc(5), Documentation/admin-guide/iostats.rst, Documentation/accounting/psi.rst.
+//! Resources: one `system` record of the host and one `process` record of each target for each interval, from /proc, /sys and statvfs. In:
+//! the time and the targets. Out: records with the differences to the previous call. Reads no clock, hooks nothing, keeps no history; a
+//! value that cannot be read is `None`. Sources: proc(5), Documentation/admin-guide/iostats.rst, Documentation/accounting/psi.rst.
 //!
-//! What costs much is read less often. Threads: about [`THREADS_A_SAMPLE`] a sample, so that with more each process has its turn every
-//! so many samples; between two turns the number of running and waiting threads stands, and what adds up over threads is null.
-//! Sockets and connections: all processes together every [`SOCKET_SAMPLES`] samples, less often when more than
-//! [`DESCRIPTORS_A_SAMPLE`] descriptors would come on each; between two looks the last numbers stand. The rest of a process is three
-//! files. With 50 processes of 4 threads and 20 descriptors a sample takes about 6 ms of one core on average.
+//! Expensive values are sampled less often. Threads are sampled round-robin, about [`THREADS_A_SAMPLE`] a sample; counts carry over between
+//! turns, sums over threads are null there. Sockets and connections of all processes are read every [`SOCKET_SAMPLES`] samples, less often
+//! when that would exceed [`DESCRIPTORS_A_SAMPLE`] descriptors a sample; the last counts carry over. Everything else costs three files a
+//! process. With 50 processes of 4 threads and 20 descriptors a sample takes about 6 ms of one core on average.
 mod disks;
 mod process;
 mod read;
@@ -19,16 +18,16 @@ use std::sync::Arc;
 
 use crate::record::{Millis, Origin, Record, WallTime};
 
-use process::Known;
+use process::KnownProcess;
 use read::Buffer;
 use sockets::Sockets;
-use system::Host;
+use system::SystemSampler;
 
-/// Threads whose files are read in one sample.
+/// Threads read in one sample.
 const THREADS_A_SAMPLE: u64 = 256;
-/// Samples between two looks at sockets and connections.
+/// Samples between two reads of sockets and connections.
 const SOCKET_SAMPLES: u64 = 5;
-/// Descriptors that are looked at for each sample, on average; each costs about 20 µs.
+/// Descriptors read for each sample, on average; each costs about 20 µs.
 const DESCRIPTORS_A_SAMPLE: u64 = 100;
 
 /// A process to sample.
@@ -43,9 +42,9 @@ pub struct Subject {
 /// Takes samples; keeps the readings that the next differences need.
 #[derive(Debug)]
 pub struct Sampler {
-    host: Host,
+    host: SystemSampler,
     sockets: Sockets,
-    processes: HashMap<u32, Known>,
+    processes: HashMap<u32, KnownProcess>,
     buffer: Buffer,
     previous: Option<WallTime>,
     /// Samples taken.
@@ -57,14 +56,14 @@ pub struct Sampler {
 
 /// The interval that a sample is about.
 #[derive(Clone, Copy, Debug)]
-struct Interval {
+struct SampleInterval {
     /// Its start.
     time: WallTime,
     /// Its length; `None` for the first, or when the wall clock was set back.
     length_ns: Option<u64>,
 }
 
-impl Interval {
+impl SampleInterval {
     fn length(self) -> Millis {
         Millis(self.length_ns.unwrap_or(0))
     }
@@ -77,13 +76,13 @@ impl Interval {
 /// What a process's sample needs to know of the whole sample.
 #[derive(Clone, Copy, Debug)]
 struct Round {
-    interval: Interval,
+    interval: SampleInterval,
     count: u64,
     uptime_s: Option<f64>,
     memory_total: u64,
-    /// Every so many samples a process's threads are read.
+    /// A process's threads are read in every n-th sample.
     thread_period: u64,
-    /// Sockets and connections are looked at in this one.
+    /// Sockets and connections are read in this sample.
     sockets: bool,
 }
 
@@ -97,7 +96,7 @@ impl Sampler {
     /// Nothing is known yet: the first sample has no differences.
     pub fn new() -> Self {
         Self {
-            host: Host::default(),
+            host: SystemSampler::default(),
             sockets: Sockets::default(),
             processes: HashMap::new(),
             buffer: Buffer::default(),
@@ -111,7 +110,7 @@ impl Sampler {
     /// The host and each process that still runs, since the call before.
     pub fn sample(&mut self, now: WallTime, subjects: &[Subject]) -> Vec<Record> {
         let previous = self.previous.replace(now).filter(|previous| *previous < now);
-        let interval = Interval { time: previous.unwrap_or(now), length_ns: previous.map(|previous| now.0 - previous.0) };
+        let interval = SampleInterval { time: previous.unwrap_or(now), length_ns: previous.map(|previous| now.0 - previous.0) };
         let system = self.host.sample(interval, &mut self.buffer);
         let round = Round {
             interval,

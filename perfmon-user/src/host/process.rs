@@ -1,4 +1,4 @@
-//! One process over one interval: /proc/PID/stat, io, fd, and through `threads` and `sockets` what stands elsewhere.
+//! One process over one interval: /proc/PID/stat, io and fd, and the results of `threads` and `sockets`.
 use std::fs;
 
 use procfs::FromRead;
@@ -7,16 +7,16 @@ use procfs::process::Stat;
 use crate::record::{Millis, Process};
 
 use super::read::{Buffer, growth, number_after};
-use super::sockets::{Count, Sockets};
-use super::threads::{Between, Threads};
+use super::sockets::{SocketCount, Sockets};
+use super::threads::{SampleDelta, Threads};
 use super::{Round, Subject, rounded};
 
-/// In so long the counters of a thread that runs have moved: they are brought forward with each tick, at least 100 times a second.
+/// Time after which the counters of a running thread have changed: the kernel updates them with each tick, at least 100 times a second.
 const MOVING_NS: u64 = 100_000_000;
 
 /// What of a process the next sample needs.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownProcess {
     /// Clock ticks since boot: another process has another.
     start_time: u64,
     count: u64,
@@ -25,16 +25,16 @@ pub(super) struct Known {
     io: Option<(u64, u64)>,
     /// The last reading of the threads, and when it was taken.
     threads: Option<(Threads, u64)>,
-    sockets: Count,
+    sockets: SocketCount,
 }
 
-impl Known {
-    /// The sample in which it was last seen.
+impl KnownProcess {
+    /// The sample in which the process was last seen.
     pub(super) fn last_count(&self) -> u64 {
         self.count
     }
 
-    /// As if the pid had belonged to someone else.
+    /// Keeps the pid but treats the counters as those of another process.
     #[cfg(test)]
     pub(super) fn of_earlier_process(self) -> Self {
         Self { start_time: self.start_time - 1, ..self }
@@ -44,11 +44,11 @@ impl Known {
 /// `None` when the process is gone.
 pub(super) fn sample(
     subject: &Subject,
-    known: Option<Known>,
+    known: Option<KnownProcess>,
     round: Round,
     sockets: &mut Sockets,
     buffer: &mut Buffer,
-) -> Option<(Known, Process)> {
+) -> Option<(KnownProcess, Process)> {
     let pid = subject.origin.pid;
     let stat =
         Stat::from_read(buffer.read(format!("/proc/{pid}/stat"))?.as_bytes()).ok().filter(|stat| !matches!(stat.state, 'Z' | 'X'))?;
@@ -66,7 +66,7 @@ pub(super) fn sample(
         Some(known) if !round.sockets => known.sockets,
         _ => sockets.count(pid, round.sockets),
     };
-    let known = Known {
+    let known = KnownProcess {
         start_time: stat.starttime,
         count: round.count,
         cpu_ticks: stat.utime + stat.stime,
@@ -79,37 +79,44 @@ pub(super) fn sample(
     Some((known, record))
 }
 
-/// The threads, read anew when it is this process's turn; and what happened, brought to the length of this interval.
+/// Reads the threads when it is this process's turn, and scales the differences to this interval.
 fn sample_threads(
     pid: u32,
     before: Option<(Threads, u64)>,
     round: Round,
     now_ns: u64,
     buffer: &mut Buffer,
-) -> (Option<(Threads, u64)>, Between) {
+) -> (Option<(Threads, u64)>, SampleDelta) {
     let turn = (round.count + u64::from(pid)).is_multiple_of(round.thread_period);
     if before.is_some() && !turn {
-        return (before, Between::default());
+        return (before, SampleDelta::default());
     }
     let old = before.as_ref().filter(|(_, then_ns)| now_ns.saturating_sub(*then_ns) >= MOVING_NS).map(|(threads, _)| threads);
     let Some(threads) = Threads::read(pid, old, buffer) else {
-        return (before, Between::default());
+        return (before, SampleDelta::default());
     };
     let between = match (&before, round.interval.length_ns) {
         (Some((earlier, then_ns)), Some(length_ns)) if now_ns > *then_ns => scaled(threads.since(earlier), length_ns, now_ns - then_ns),
-        _ => Between::default(),
+        _ => SampleDelta::default(),
     };
     (Some((threads, now_ns)), between)
 }
 
 /// What happened in `over_ns`, as the mean of one interval.
-fn scaled(between: Between, length_ns: u64, over_ns: u64) -> Between {
+fn scaled(between: SampleDelta, length_ns: u64, over_ns: u64) -> SampleDelta {
     let part =
         |value: u64| if over_ns == length_ns { value } else { (u128::from(value) * u128::from(length_ns) / u128::from(over_ns)) as u64 };
-    Between { wait_ns: between.wait_ns.map(part), switches: between.switches.map(part), blocked_ticks: between.blocked_ticks.map(part) }
+    SampleDelta { wait_ns: between.wait_ns.map(part), switches: between.switches.map(part), blocked_ticks: between.blocked_ticks.map(part) }
 }
 
-fn record(subject: &Subject, stat: &Stat, known: &Known, before: Option<&Known>, between: Between, round: Round) -> Process {
+fn record(
+    subject: &Subject,
+    stat: &Stat,
+    known: &KnownProcess,
+    before: Option<&KnownProcess>,
+    between: SampleDelta,
+    round: Round,
+) -> Process {
     // Without an interval there is nothing to compare with.
     let before = before.filter(|_| round.interval.length_ns.is_some());
     let ticks = procfs::ticks_per_second();
@@ -162,8 +169,8 @@ mod tests {
 
     #[test]
     fn what_several_intervals_held_is_told_as_the_mean_of_one() {
-        let between = Between { wait_ns: Some(u64::MAX / 2), switches: Some(31), blocked_ticks: None };
-        assert_eq!(scaled(between, 100, 300), Between { wait_ns: Some(u64::MAX / 6), switches: Some(10), blocked_ticks: None });
+        let between = SampleDelta { wait_ns: Some(u64::MAX / 2), switches: Some(31), blocked_ticks: None };
+        assert_eq!(scaled(between, 100, 300), SampleDelta { wait_ns: Some(u64::MAX / 6), switches: Some(10), blocked_ticks: None });
         assert_eq!(scaled(between, 100, 100), between);
     }
 }

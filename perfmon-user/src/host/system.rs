@@ -11,39 +11,39 @@ use crate::record::{Network, Origin, Psi, System};
 
 use super::disks::DiskSampler;
 use super::read::{Buffer, growth};
-use super::{Interval, rounded};
+use super::{SampleInterval, rounded};
 
 /// What the next sample needs.
 #[derive(Debug)]
-pub(super) struct Host {
+pub(super) struct SystemSampler {
     origin: Arc<Origin>,
     info: Option<Info>,
-    cpu: Option<Cpu>,
+    cpu: Option<CpuTicks>,
     network: HashMap<String, (u64, u64)>,
     disks: DiskSampler,
 }
 
 /// Clock ticks of all cores since boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cpu {
+struct CpuTicks {
     busy: u64,
     idle: u64,
 }
 
-impl Default for Host {
+impl Default for SystemSampler {
     fn default() -> Self {
         let origin = Origin { pid: 0, comm: "".into(), service: "host".into(), container: None };
         Self { origin: Arc::new(origin), info: Info::new().ok(), cpu: None, network: HashMap::new(), disks: DiskSampler::default() }
     }
 }
 
-impl Host {
+impl SystemSampler {
     /// Bytes of memory, 0 when it is not known.
     pub(super) fn memory_total(&self) -> u64 {
         self.info.as_ref().map_or(0, Info::total_memory)
     }
 
-    pub(super) fn sample(&mut self, interval: Interval, buffer: &mut Buffer) -> System {
+    pub(super) fn sample(&mut self, interval: SampleInterval, buffer: &mut Buffer) -> System {
         let (mut total, mut available, mut swap_percent) = (0, 0, None);
         if let Some(info) = &mut self.info {
             info.refresh_memory_specifics(MemoryRefreshKind::everything());
@@ -65,7 +65,7 @@ impl Host {
         }
     }
 
-    fn cpu_percent(&mut self, interval: Interval, buffer: &mut Buffer) -> Option<f64> {
+    fn cpu_percent(&mut self, interval: SampleInterval, buffer: &mut Buffer) -> Option<f64> {
         let now = cpu(buffer.read("/proc/stat")?)?;
         let before = self.cpu.replace(now).filter(|_| interval.length_ns.is_some())?;
         let (busy, idle) = (growth(now.busy, before.busy)?, now.idle.saturating_sub(before.idle));
@@ -73,7 +73,7 @@ impl Host {
     }
 
     /// What each interface carried; none in the first interval.
-    fn network(&mut self, interval: Interval) -> Vec<Network> {
+    fn network(&mut self, interval: SampleInterval) -> Vec<Network> {
         let status = procfs::net::dev_status().unwrap_or_default();
         let now: HashMap<String, (u64, u64)> =
             status.into_values().map(|interface| (interface.name, (interface.recv_bytes, interface.sent_bytes))).collect();
@@ -90,12 +90,12 @@ impl Host {
 }
 
 /// The line `cpu user nice system idle iowait irq softirq steal …`; guest time is within user and nice.
-fn cpu(stat: &str) -> Option<Cpu> {
+fn cpu(stat: &str) -> Option<CpuTicks> {
     let mut numbers = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace().map_while(|number| number.parse::<u64>().ok());
     let mut next = || numbers.next();
     let (user, nice, system, idle) = (next()?, next()?, next()?, next()?);
     let (iowait, rest) = (next().unwrap_or(0), next().unwrap_or(0) + next().unwrap_or(0) + next().unwrap_or(0));
-    Some(Cpu { busy: user + nice + system + rest, idle: idle + iowait })
+    Some(CpuTicks { busy: user + nice + system + rest, idle: idle + iowait })
 }
 
 /// Pressure, where the kernel keeps it.
@@ -116,8 +116,8 @@ mod tests {
 
     #[test]
     fn lines_of_proc() {
-        assert_eq!(cpu("cpu  10 1 5 100 20 2 3 4 9 9\ncpu0 1 1 1 1\n"), Some(Cpu { busy: 25, idle: 120 }));
-        assert_eq!(cpu("cpu  10 1 5 100\n"), Some(Cpu { busy: 16, idle: 100 }));
+        assert_eq!(cpu("cpu  10 1 5 100 20 2 3 4 9 9\ncpu0 1 1 1 1\n"), Some(CpuTicks { busy: 25, idle: 120 }));
+        assert_eq!(cpu("cpu  10 1 5 100\n"), Some(CpuTicks { busy: 16, idle: 100 }));
         assert_eq!(cpu("intr 5"), None);
         assert_eq!(avg10("some avg10=1.25 avg60=0.00 avg300=0.00 total=5\nfull avg10=0.10 avg60=0 avg300=0 total=1\n"), Some(1.25));
         assert_eq!(avg10(""), None);

@@ -1,6 +1,6 @@
-//! The threads of a process: how many run and wait, and what adds up over them. In: `schedstat` and `stat` of each task. A process's
-//! own `schedstat` and block I/O delay are those of its first thread only, so each is read; see `mod.rs` for how often. A thread whose
-//! `schedstat` stands where it stood at the reading before has not run since: it waits, and its `stat` need not be read.
+//! The threads of a process: the numbers of running and waiting threads, and sums over threads. In: `schedstat` and `stat` of each task. A
+//! process's own `schedstat` and block I/O delay cover its first thread only, so each thread is read; see `mod.rs` for how often. A thread
+//! whose `schedstat` is unchanged since the previous reading has not run: it is waiting, and its `stat` need not be read.
 use std::collections::HashMap;
 use std::fs;
 
@@ -11,7 +11,7 @@ use super::read::{Buffer, growth};
 pub(super) struct Threads {
     pub running: u64,
     pub waiting: u64,
-    /// Block I/O delay was seen to be accounted for: the kernel does so only when told to (`kernel.task_delayacct`).
+    /// The kernel accounts block I/O delay; it does so only with `kernel.task_delayacct` set.
     delays: bool,
     tasks: HashMap<u32, Task>,
 }
@@ -35,14 +35,15 @@ struct Schedule {
 
 /// What happened between two readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Between {
+pub(super) struct SampleDelta {
     pub wait_ns: Option<u64>,
     pub switches: Option<u64>,
     pub blocked_ticks: Option<u64>,
 }
 
 impl Threads {
-    /// Reads all threads. `before`: a reading old enough that the counters of a thread that runs have moved. `None` when the process is gone.
+    /// Reads all threads. `before`: a reading so old that the counters of a running thread have changed since. `None` when the process is
+    /// gone.
     pub(super) fn read(pid: u32, before: Option<&Self>, buffer: &mut Buffer) -> Option<Self> {
         let mut threads = Self { delays: delays_are_counted(buffer), ..Self::default() };
         for entry in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
@@ -64,7 +65,7 @@ impl Threads {
     }
 
     /// Since an earlier reading; threads that are new count whole, those that ended do not count.
-    pub(super) fn since(&self, before: &Self) -> Between {
+    pub(super) fn since(&self, before: &Self) -> SampleDelta {
         let mut sum = Task::default();
         for (tid, task) in &self.tasks {
             let old = before.tasks.get(tid).copied().unwrap_or_default();
@@ -75,7 +76,7 @@ impl Threads {
         }
         // A kernel without scheduler statistics writes zeros for threads that have run.
         let counted = self.tasks.values().any(|task| task.schedule.switches > 0);
-        Between {
+        SampleDelta {
             wait_ns: counted.then_some(sum.schedule.wait_ns),
             switches: counted.then_some(sum.schedule.switches),
             blocked_ticks: self.delays.then_some(sum.blocked_ticks),
@@ -126,13 +127,13 @@ mod tests {
     fn sums_over_threads_that_come_and_go() {
         let before = reading(true, &[(1, 100, 10, 1), (2, 500, 50, 0)]);
         let after = reading(true, &[(1, 150, 12, 4), (3, 7, 3, 0)]);
-        assert_eq!(after.since(&before), Between { wait_ns: Some(57), switches: Some(5), blocked_ticks: Some(3) });
+        assert_eq!(after.since(&before), SampleDelta { wait_ns: Some(57), switches: Some(5), blocked_ticks: Some(3) });
     }
 
     #[test]
     fn what_the_kernel_does_not_count_is_not_zero() {
         let before = reading(false, &[(1, 0, 0, 0)]);
-        assert_eq!(reading(false, &[(1, 0, 0, 0)]).since(&before), Between::default());
+        assert_eq!(reading(false, &[(1, 0, 0, 0)]).since(&before), SampleDelta::default());
         assert_eq!(reading(false, &[(1, 0, 0, 5)]).since(&before).blocked_ticks, Some(5));
     }
 

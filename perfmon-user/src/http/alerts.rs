@@ -1,5 +1,5 @@
-//! Alert management: `/api/v1/alerts` with `ack`, `resolve` and `test`, and `/api/v1/silences`. Bodies are small JSON objects, read
-//! strictly; what an alert's state does not allow is a 409, an id that nothing has a 404.
+//! Alert management: `/api/v1/alerts` with `ack`, `resolve` and `test`, and `/api/v1/silences`. Bodies are small JSON objects, parsed
+//! strictly. 409: the alert's state does not allow the action. 404: no alert or silence has this id.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const STATES: [(&str, AlertState); 5] = [
 ];
 
 /// A request's body, or why there is none.
-type Body = Result<Bytes, BytesRejection>;
+type RequestBody = Result<Bytes, BytesRejection>;
 
 /// Who decides, and why.
 #[derive(Debug, Default, Deserialize)]
@@ -46,10 +46,10 @@ struct Trial {
     channel: Option<String>,
 }
 
-/// A silence that is wanted.
+/// Body of a request for a silence.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Wish {
+struct SilenceRequest {
     rule: Option<Arc<str>>,
     scope: Option<Arc<str>>,
     duration: Option<String>,
@@ -58,7 +58,7 @@ struct Wish {
 }
 
 /// Something that a person does to an alert.
-type Act = fn(&crate::alert::Desk, WallTime, &str, Option<Arc<str>>, Option<Arc<str>>) -> Result<Alert, Refused>;
+type Act = fn(&crate::alert::AlertService, WallTime, &str, Option<Arc<str>>, Option<Arc<str>>) -> Result<Alert, Refused>;
 
 pub(super) async fn alerts(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
     let params = params.only(&["state", "rule", "limit"])?;
@@ -71,22 +71,26 @@ pub(super) async fn alerts(State(state): State<Arc<HttpState>>, params: Params) 
     Ok(json(&List { window_s: None, total, items }))
 }
 
-pub(super) async fn acknowledge(State(state): State<Arc<HttpState>>, Path(id): Path<String>, body: Body) -> Result<Response, ApiError> {
-    decide(&state, &id, body, |desk, now, id, by, note| desk.acknowledge(now, id, by, note))
+pub(super) async fn acknowledge(
+    State(state): State<Arc<HttpState>>,
+    Path(id): Path<String>,
+    body: RequestBody,
+) -> Result<Response, ApiError> {
+    decide(&state, &id, body, |alert_service, now, id, by, note| alert_service.acknowledge(now, id, by, note))
 }
 
-pub(super) async fn resolve(State(state): State<Arc<HttpState>>, Path(id): Path<String>, body: Body) -> Result<Response, ApiError> {
-    decide(&state, &id, body, |desk, now, id, by, note| desk.resolve(now, id, by, note))
+pub(super) async fn resolve(State(state): State<Arc<HttpState>>, Path(id): Path<String>, body: RequestBody) -> Result<Response, ApiError> {
+    decide(&state, &id, body, |alert_service, now, id, by, note| alert_service.resolve(now, id, by, note))
 }
 
-fn decide(state: &HttpState, id: &str, body: Body, act: Act) -> Result<Response, ApiError> {
+fn decide(state: &HttpState, id: &str, body: RequestBody, act: Act) -> Result<Response, ApiError> {
     let Decision { by, note } = read(body)?;
     let (by, note) = (said("by", by)?, said("note", note)?);
     let alert = act(&state.parts.alerts, (state.parts.now)(), id, by, note).map_err(|refused| refusal("alert", id, refused))?;
     Ok(json(&alert))
 }
 
-pub(super) async fn test(State(state): State<Arc<HttpState>>, body: Body) -> Result<Response, ApiError> {
+pub(super) async fn test(State(state): State<Arc<HttpState>>, body: RequestBody) -> Result<Response, ApiError> {
     let Trial { channel } = read(body)?;
     let tried = state.parts.alerts.test((state.parts.now)(), channel.as_deref()).await;
     let items = tried.map_err(|refused| refusal("channel", channel.as_deref().unwrap_or(""), refused))?;
@@ -99,8 +103,8 @@ pub(super) async fn silences(State(state): State<Arc<HttpState>>, params: Params
     Ok(json(&List { window_s: None, total: items.len(), items }))
 }
 
-pub(super) async fn silence(State(state): State<Arc<HttpState>>, body: Body) -> Result<Response, ApiError> {
-    let wish: Wish = read(body)?;
+pub(super) async fn silence(State(state): State<Arc<HttpState>>, body: RequestBody) -> Result<Response, ApiError> {
+    let wish: SilenceRequest = read(body)?;
     let (rule, scope) = (said("rule", wish.rule)?, said("scope", wish.scope)?);
     if rule.is_none() && scope.is_none() {
         return Err(ApiError::parameter("rule", "give a rule, a scope or both"));
@@ -120,7 +124,7 @@ pub(super) async fn unsilence(State(state): State<Arc<HttpState>>, Path(id): Pat
 }
 
 /// A JSON object; an empty body is an empty object.
-fn read<T: DeserializeOwned + Default>(body: Body) -> Result<T, ApiError> {
+fn read<T: DeserializeOwned + Default>(body: RequestBody) -> Result<T, ApiError> {
     let bytes = body.map_err(|rejection| ApiError::new(rejection.status(), "bad_body", rejection.body_text()))?;
     if bytes.trim_ascii().is_empty() {
         return Ok(T::default());
@@ -128,7 +132,7 @@ fn read<T: DeserializeOwned + Default>(body: Body) -> Result<T, ApiError> {
     serde_json::from_slice(&bytes).map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "bad_body", error.to_string()))
 }
 
-/// Text of a person; an empty one says nothing.
+/// Text entered by a user; empty means none.
 fn said(name: &str, text: Option<Arc<str>>) -> Result<Option<Arc<str>>, ApiError> {
     match text {
         Some(text) if text.len() > TEXT_BYTES => Err(ApiError::parameter(name, format!("is longer than {TEXT_BYTES} bytes"))),

@@ -1,5 +1,5 @@
-//! `GET /health/performance`: is what perfmon watches well? Figures of the last five minutes, an indicator for each concern, a verdict,
-//! and recommendations whose wording is fixed. Pure but for the route itself.
+//! `GET /health/performance`: the state of the observed services. Figures of the last five minutes, an indicator for each aspect, an
+//! overall status, and recommendations with fixed wording. Pure, apart from the route itself.
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -21,8 +21,8 @@ pub struct HealthReport {
     /// When it was given, RFC 3339 with milliseconds.
     pub timestamp: String,
     /// The figures judged.
-    pub performance_metrics: Metrics,
-    /// How each concern stands.
+    pub performance_metrics: HealthFigures,
+    /// Indicator of each aspect.
     pub health_indicators: Indicators,
     /// What to do.
     pub recommendations: Vec<&'static str>,
@@ -42,7 +42,7 @@ pub enum Status {
 
 /// Figures of the last five minutes; null is "nothing measured".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Metrics {
+pub struct HealthFigures {
     /// Mean latency of requests to the targets, ms.
     pub avg_response_time: Option<f64>,
     /// 5xx and failed exchanges ÷ requests, 0..1.
@@ -59,7 +59,7 @@ pub struct Metrics {
     pub requests_per_minute: f64,
 }
 
-/// How a concern stands.
+/// State of one aspect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Indicator {
@@ -89,10 +89,10 @@ pub fn health(snapshot: &Snapshot, now: WallTime) -> HealthReport {
     judge(figures(snapshot), now)
 }
 
-fn figures(snapshot: &Snapshot) -> Metrics {
+fn figures(snapshot: &Snapshot) -> HealthFigures {
     let view = snapshot.window(Window::FiveMinutes);
     let totals = view.map(|view| view.totals.clone()).unwrap_or_default();
-    Metrics {
+    HealthFigures {
         avg_response_time: totals.latency.mean_ms.map(thousandths),
         error_rate: totals.error_rate,
         memory_percent: snapshot.system.as_ref().map(|system| thousandths(system.memory_percent)),
@@ -107,7 +107,7 @@ fn thousandths(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }
 
-fn judge(metrics: Metrics, now: WallTime) -> HealthReport {
+fn judge(metrics: HealthFigures, now: WallTime) -> HealthReport {
     let indicators = Indicators {
         response_time: indicator(metrics.avg_response_time, 500.0, 1_000.0),
         error_rate: indicator(metrics.error_rate, 0.01, 0.05),
@@ -129,7 +129,7 @@ fn judge(metrics: Metrics, now: WallTime) -> HealthReport {
     }
 }
 
-/// Green below `yellow`, yellow below `red`, else red; green when nothing is measured.
+/// Green below `yellow`, yellow below `red`, else red; green without a measurement.
 fn indicator(value: Option<f64>, yellow: f64, red: f64) -> Indicator {
     match value {
         Some(value) if value >= red => Indicator::Red,
@@ -138,7 +138,7 @@ fn indicator(value: Option<f64>, yellow: f64, red: f64) -> Indicator {
     }
 }
 
-fn recommend(metrics: &Metrics) -> Vec<&'static str> {
+fn recommend(metrics: &HealthFigures) -> Vec<&'static str> {
     let over = |value: Option<f64>, limit: f64| value.is_some_and(|value| value > limit);
     let rules = [
         (over(metrics.avg_response_time, 1_000.0), "Consider response time optimization"),
@@ -165,7 +165,7 @@ pub(super) async fn performance(State(state): State<Arc<HttpState>>, params: Par
 mod tests {
     use super::*;
 
-    type Field = fn(&mut Metrics) -> &mut Option<f64>;
+    type Field = fn(&mut HealthFigures) -> &mut Option<f64>;
     type Judged = fn(&Indicators) -> Indicator;
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
                 (Some(red), Red, Status::Unhealthy),
                 (Some(red * 10.0), Red, Status::Unhealthy),
             ] {
-                let mut metrics = Metrics::default();
+                let mut metrics = HealthFigures::default();
                 *field(&mut metrics) = value;
                 let report = judge(metrics, WallTime(0));
                 assert_eq!((indicator(&report.health_indicators), report.status), (want, status), "{value:?}");
@@ -197,15 +197,25 @@ mod tests {
 
     #[test]
     fn one_red_outweighs_any_yellow() {
-        let metrics = Metrics { avg_response_time: Some(600.0), error_rate: Some(0.2), ..Metrics::default() };
+        let metrics = HealthFigures { avg_response_time: Some(600.0), error_rate: Some(0.2), ..HealthFigures::default() };
         assert_eq!(judge(metrics, WallTime(0)).status, Status::Unhealthy);
     }
 
     #[test]
     fn recommendations_need_more_than_the_limit() {
-        let at = Metrics { avg_response_time: Some(1_000.0), memory_percent: Some(85.0), error_rate: Some(0.05), ..Metrics::default() };
+        let at = HealthFigures {
+            avg_response_time: Some(1_000.0),
+            memory_percent: Some(85.0),
+            error_rate: Some(0.05),
+            ..HealthFigures::default()
+        };
         assert!(judge(at, WallTime(0)).recommendations.is_empty());
-        let over = Metrics { avg_response_time: Some(1_000.1), memory_percent: Some(85.1), error_rate: Some(0.051), ..Metrics::default() };
+        let over = HealthFigures {
+            avg_response_time: Some(1_000.1),
+            memory_percent: Some(85.1),
+            error_rate: Some(0.051),
+            ..HealthFigures::default()
+        };
         let texts = ["Consider response time optimization", "Monitor memory usage - approaching limits", "Investigate error patterns"];
         assert_eq!(judge(over, WallTime(0)).recommendations, texts);
     }

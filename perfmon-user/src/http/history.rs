@@ -1,6 +1,6 @@
 //! `GET /api/v1/history`: one metric over time, from the history on disk. Parameters: `metric` (required; names in docs/http-api.md),
-//! `from` and `to` (RFC 3339; the last hour), `step` (`10s`, `1m`, …; so that some hundred points come), and labels of the metric's kind,
-//! like `service`. A step for which nothing is known is null; times are the begins of steps.
+//! `from` and `to` (RFC 3339; default: the last hour), `step` (`10s`, `1m`, …; default: a step that gives some hundred points), and labels
+//! of the metric's kind, like `service`. Each point has the start of its step; the value is null when unknown.
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -14,23 +14,23 @@ use super::params::Params;
 use crate::limits;
 use crate::record::WallTime;
 use crate::record::metric::Metric;
-use crate::store::{HistoryQuery, Labels, Point};
+use crate::store::{HistoryPoint, HistoryQuery, SeriesLabels};
 
 const NS: u64 = 1_000_000_000;
 /// The range without `from`.
 const HOUR_S: u64 = 3_600;
 /// Steps to choose from, in seconds.
 const STEPS_S: [u64; 12] = [10, 30, 60, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400];
-/// Points that are enough where no step is asked for.
+/// Number of points when no step is given.
 const POINTS: u64 = 400;
 
 #[derive(Serialize)]
-struct Answer {
+struct HistoryAnswer {
     metric: String,
     from: WallTime,
     to: WallTime,
     step_s: u64,
-    points: Vec<Point>,
+    points: Vec<HistoryPoint>,
 }
 
 pub(super) async fn history(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
@@ -41,7 +41,7 @@ pub(super) async fn history(State(state): State<Arc<HttpState>>, params: Params)
     let (from, to) = (WallTime(query.from * NS), WallTime(query.to * NS));
     let read = tokio::task::spawn_blocking(move || reader.history(&query)).await;
     match read {
-        Ok(Ok(history)) => Ok(json(&Answer { metric: name, from, to, step_s: history.step_s, points: history.points })),
+        Ok(Ok(history)) => Ok(json(&HistoryAnswer { metric: name, from, to, step_s: history.step_s, points: history.points })),
         Ok(Err(error)) => Err(unreadable(&error)),
         Err(error) => Err(unreadable(&error)),
     }
@@ -59,7 +59,7 @@ fn query(params: Params, now: WallTime) -> Result<(String, HistoryQuery), ApiErr
     };
     let names = metric.kind.labels();
     let params = params.only(&[&["metric", "from", "to", "step"], names].concat())?;
-    let labels: Labels = names.iter().filter_map(|name| Some(((*name).to_string(), params.text(name)?.to_string()))).collect();
+    let labels: SeriesLabels = names.iter().filter_map(|name| Some(((*name).to_string(), params.text(name)?.to_string()))).collect();
     let to = params.time("to")?.unwrap_or(now).0.div_ceil(NS);
     let from = params.time("from")?.map_or(to.saturating_sub(HOUR_S), |from| from.0 / NS);
     if from >= to {

@@ -1,6 +1,6 @@
-//! Accepts connections, at most `limits::HTTP_CONNECTIONS` at once, and ends those on which nothing moves: a client that sends no
-//! request or reads no answer cannot hold a place for ever. Further connections wait in the kernel's queue. What waits for a client that
-//! does not read is bounded too: by a small send buffer, which the live stream fills in minutes and not in hours.
+//! Accepts connections, at most `limits::HTTP_CONNECTIONS` at once, and closes those without progress: a client that sends no request or
+//! reads no answer cannot occupy a connection for ever. Further connections wait in the kernel's backlog. Data for a client that does not
+//! read is bounded by a small send buffer, which the live stream fills within minutes.
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -18,23 +18,23 @@ use tokio::time::{Sleep, sleep};
 use crate::counters::Counters;
 use crate::limits;
 
-/// A connection on which no byte moved for so long is ended; the stream sends something every second.
+/// A connection is closed after this time without a byte in either direction; the stream sends something every second.
 const IDLE: Duration = Duration::from_secs(30);
 
-pub(super) struct Bounded {
+pub(super) struct BoundedListener {
     listener: TcpListener,
     places: Arc<Semaphore>,
     counters: Arc<Counters>,
 }
 
-impl Bounded {
+impl BoundedListener {
     pub fn new(listener: TcpListener, counters: Arc<Counters>) -> Self {
         Self { listener, places: Arc::new(Semaphore::new(limits::HTTP_CONNECTIONS)), counters }
     }
 }
 
-impl Listener for Bounded {
-    type Io = Impatient<TcpStream>;
+impl Listener for BoundedListener {
+    type Io = IdleTimeout<TcpStream>;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
@@ -44,7 +44,7 @@ impl Listener for Bounded {
             tracing::debug!(%error, "The send buffer of a client stays as large as the kernel makes it.");
         }
         let counters = self.counters.clone();
-        (Impatient { io: stream, idle: Box::pin(sleep(IDLE)), limit: IDLE, unread: false, counters, _place: place }, address)
+        (IdleTimeout { io: stream, idle: Box::pin(sleep(IDLE)), limit: IDLE, unread: false, counters, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -53,19 +53,19 @@ impl Listener for Bounded {
 }
 
 /// A connection that fails when no byte moves for a time.
-pub(super) struct Impatient<T> {
+pub(super) struct IdleTimeout<T> {
     io: T,
     idle: Pin<Box<Sleep>>,
     limit: Duration,
-    /// The client leaves no room for more.
+    /// The client's receive window is full.
     unread: bool,
     counters: Arc<Counters>,
-    /// Never closed, so always there; free again when the connection is gone.
+    /// Held for the life of the connection.
     _place: Option<OwnedSemaphorePermit>,
 }
 
-impl<T> Impatient<T> {
-    /// Passes a result on; progress starts the time anew, waiting may find it over.
+impl<T> IdleTimeout<T> {
+    /// Passes the result on. Progress restarts the timer; a pending operation fails when the timer has expired.
     fn judge<R>(&mut self, context: &mut Context<'_>, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if result.is_ready() {
             self.idle.set(sleep(self.limit));
@@ -83,14 +83,14 @@ impl<T> Impatient<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Impatient<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for IdleTimeout<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.io).poll_read(context, buffer);
         self.judge(context, result)
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Impatient<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for IdleTimeout<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.io).poll_write(context, bytes);
         self.unread = result.is_pending();
@@ -112,8 +112,8 @@ mod tests {
 
     use super::*;
 
-    fn impatient<T>(io: T, limit: Duration) -> Impatient<T> {
-        Impatient { io, idle: Box::pin(sleep(limit)), limit, unread: false, counters: Arc::default(), _place: None }
+    fn impatient<T>(io: T, limit: Duration) -> IdleTimeout<T> {
+        IdleTimeout { io, idle: Box::pin(sleep(limit)), limit, unread: false, counters: Arc::default(), _place: None }
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
-//! The HTTP server: health, metrics, the API and the live stream. In: snapshots, batches of records and closures that say how perfmon
-//! itself is; out: the routes of CONTRACT.md. A file for each group of routes. It changes nothing but alerts and never waits for another stage.
-//! Names, parameters and errors are described in docs/http-api.md; RFC 9110.
+//! The HTTP server: health, metrics, the API and the live stream. In: snapshots, batches of records, and closures that report perfmon's own
+//! state; out: the routes of docs/http-api.md, one file for each group. It changes nothing but alerts and never waits for another stage.
+//! Specification: RFC 9110.
 mod access;
 mod alerts;
 mod alive;
@@ -12,13 +12,13 @@ pub mod health;
 mod history;
 mod listener;
 mod metrics;
-mod own;
 mod page;
 mod params;
 mod recent;
 mod records;
 mod resources;
 mod rows;
+mod self_report;
 mod series;
 mod stream;
 mod summary;
@@ -36,27 +36,27 @@ use axum::routing::{delete, get, post};
 use tokio::sync::{Semaphore, broadcast, watch};
 
 use crate::aggregate::snapshot::Snapshot;
-use crate::alert::Desk;
+use crate::alert::AlertService;
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Record, WallTime};
+use crate::record::{Record, RecordBatch, WallTime};
 use crate::store;
 
 pub use access::Access;
 pub use alive::Readiness;
 pub use metrics::document as metrics_document;
-pub use own::{EventsLost, ExportState, ProbeState, ProgramStats, SelfReport};
 use recent::Recent;
-use series::Series;
+pub use self_report::{EventsLost, ExportState, ProbeStatus, ProgramStats, SelfReport};
+use series::LatencySeries;
 
-/// How long answers under way may take once the end has been asked for.
+/// Time that open answers get to finish at shutdown.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Longest body of a request.
 const BODY_BYTES: usize = 16 * 1024;
 
 /// What the server is made from.
-pub struct Parts {
+pub struct HttpParts {
     /// Who may ask.
     pub access: Access,
     /// The newest snapshot.
@@ -68,41 +68,41 @@ pub struct Parts {
     /// Whether data flows from every target.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
     /// Alerts.
-    pub alerts: Arc<Desk>,
+    pub alerts: Arc<AlertService>,
     /// The wall clock.
     pub now: fn() -> WallTime,
-    /// Becomes true, or its sender goes, when the server has to end.
+    /// True, or a closed channel, ends the server.
     pub shutdown: watch::Receiver<bool>,
     /// History on disk, when there is one.
-    pub history: Option<store::Reader>,
+    pub history: Option<store::StoreReader>,
 }
 
 /// What the routes share.
 pub struct HttpState {
-    parts: Parts,
+    parts: HttpParts,
     recent: Recent,
-    series: Series,
+    series: LatencySeries,
     live: broadcast::Sender<Arc<Record>>,
     stream_places: Arc<Semaphore>,
 }
 
 impl HttpState {
     /// A server that has seen no record yet.
-    pub fn new(parts: Parts) -> Arc<Self> {
+    pub fn new(parts: HttpParts) -> Arc<Self> {
         Arc::new(Self {
             parts,
             recent: Recent::default(),
-            series: Series::default(),
+            series: LatencySeries::default(),
             live: broadcast::channel(limits::STREAM_BACKLOG).0,
             stream_places: Arc::new(Semaphore::new(limits::STREAM_CLIENTS)),
         })
     }
 
     /// Takes finished records: for `/api/v1/records`, for the cumulative series of `/metrics`, findings and alerts for the stream.
-    pub fn push(&self, batch: &Arc<Vec<Record>>) {
+    pub fn push(&self, batch: &RecordBatch) {
         self.series.count(batch, &self.parts.counters);
         for record in batch.iter().filter(|record| matches!(record, Record::Finding(_) | Record::Alert(_))) {
-            // Without clients there is nobody to tell.
+            // Fails without clients, which is fine.
             self.live.send(Arc::new(record.clone())).ok();
         }
         self.recent.push(batch);
@@ -139,7 +139,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/api/v1/silences", get(alerts::silences).post(alerts::silence))
         .route("/api/v1/silences/{id}", delete(alerts::unsilence))
         .route("/api/v1/history", get(history::history))
-        .route("/api/v1/self", get(own::own))
+        .route("/api/v1/self", get(self_report::self_report))
         .route("/api/v1/stream", get(stream::stream))
         .fallback(answer::unknown_route)
         .method_not_allowed_fallback(answer::wrong_method)
@@ -148,19 +148,19 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .with_state(state)
 }
 
-/// Serves until the shutdown is asked for, then gives answers under way a short time to finish.
+/// Serves until shutdown is requested, then gives open answers a short time to finish.
 pub async fn serve(listener: tokio::net::TcpListener, state: Arc<HttpState>) -> io::Result<()> {
     let (asked, late) = (state.parts.shutdown.clone(), state.parts.shutdown.clone());
-    let server =
-        axum::serve(listener::Bounded::new(listener, state.parts.counters.clone()), router(state)).with_graceful_shutdown(ended(asked));
+    let server = axum::serve(listener::BoundedListener::new(listener, state.parts.counters.clone()), router(state))
+        .with_graceful_shutdown(ended(asked));
     tokio::select! {
         result = async { server.await } => result,
         () = async { ended(late).await; tokio::time::sleep(GRACE).await } => Ok(()),
     }
 }
 
-/// Returns when the shutdown has been asked for.
+/// Returns when shutdown is requested.
 async fn ended(mut shutdown: watch::Receiver<bool>) {
-    // An error means that whoever could ask is gone, which asks as well.
+    // A closed channel requests shutdown too.
     shutdown.wait_for(|asked| *asked).await.ok();
 }

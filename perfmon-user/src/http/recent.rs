@@ -1,13 +1,13 @@
-//! The newest records, for `/api/v1/records`. All kinds together are kept as the batches they came in, at most
-//! `limits::RECENT_RECORDS` of them; every kind but `request` also has a ring of its own, so that a flood of requests does not push
-//! out the few findings. Nothing is copied for requests.
+//! The newest records, for `/api/v1/records`. All kinds together are kept as the batches in which they arrived, at most
+//! `limits::RECENT_RECORDS` records; every kind but `request` also has its own ring, so that a flood of requests does not displace the few
+//! findings. Requests are not copied.
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Serialize, Serializer};
 
 use crate::limits;
-use crate::record::{Category, Record, WallTime};
+use crate::record::{Category, Record, RecordBatch, WallTime};
 
 /// The newest records.
 #[derive(Default)]
@@ -16,30 +16,30 @@ pub(super) struct Recent(Mutex<Rings>);
 #[derive(Default)]
 struct Rings {
     /// Oldest batch first.
-    batches: VecDeque<Arc<Vec<Record>>>,
+    batches: VecDeque<RecordBatch>,
     /// Records in them.
     count: usize,
     /// Oldest record first.
     by_kind: HashMap<&'static str, VecDeque<Arc<Record>>>,
 }
 
-/// Which records are wanted.
+/// Selects records.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wanted<'a> {
+pub(super) struct RecordFilter<'a> {
     pub kind: Option<&'a str>,
     pub service: Option<&'a str>,
     pub since: Option<WallTime>,
     pub slow: bool,
 }
 
-/// A record that is kept, alone or in its batch.
+/// A kept record, alone or in its batch.
 #[derive(Debug)]
-pub(super) enum Kept {
+pub(super) enum RecentRecord {
     Alone(Arc<Record>),
-    Batch(Arc<Vec<Record>>, usize),
+    Batch(RecordBatch, usize),
 }
 
-impl Kept {
+impl RecentRecord {
     pub fn record(&self) -> &Record {
         match self {
             Self::Alone(record) => record,
@@ -48,13 +48,13 @@ impl Kept {
     }
 }
 
-impl Serialize for Kept {
+impl Serialize for RecentRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.record().serialize(serializer)
     }
 }
 
-impl Wanted<'_> {
+impl RecordFilter<'_> {
     fn takes(&self, record: &Record) -> bool {
         let slow =
             || matches!(record, Record::Request(request) if request.performance_category == Some(Category::Slow) || request.is_error());
@@ -67,7 +67,7 @@ impl Wanted<'_> {
 
 impl Recent {
     /// Keeps a batch.
-    pub fn push(&self, batch: &Arc<Vec<Record>>) {
+    pub fn push(&self, batch: &RecordBatch) {
         if batch.is_empty() {
             return;
         }
@@ -88,18 +88,18 @@ impl Recent {
     }
 
     /// How many match, and the newest `limit` of them, newest first.
-    pub fn select(&self, wanted: Wanted<'_>, limit: usize) -> (usize, Vec<Kept>) {
-        let matching: Vec<Kept> = match wanted.kind {
+    pub fn select(&self, wanted: RecordFilter<'_>, limit: usize) -> (usize, Vec<RecentRecord>) {
+        let matching: Vec<RecentRecord> = match wanted.kind {
             Some(kind) if kind != "request" => {
                 let ring = self.of_kind(kind);
-                ring.into_iter().rev().filter(|record| wanted.takes(record)).map(Kept::Alone).collect()
+                ring.into_iter().rev().filter(|record| wanted.takes(record)).map(RecentRecord::Alone).collect()
             }
             _ => {
                 let batches: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).batches.iter().rev().cloned().collect();
                 let newest = batches.iter().flat_map(|batch| (0..batch.len()).rev().map(move |index| (batch, index)));
                 newest
                     .filter(|(batch, index)| wanted.takes(&batch[*index]))
-                    .map(|(batch, index)| Kept::Batch(batch.clone(), index))
+                    .map(|(batch, index)| RecentRecord::Batch(batch.clone(), index))
                     .collect()
             }
         };

@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::HttpState;
 use super::answer::{ApiError, List, json};
 use super::params::Params;
-use super::recent::Wanted;
+use super::recent::RecordFilter;
 use crate::limits;
 
 const KINDS: [&str; 9] = ["request", "llm", "agent", "tool", "workflow", "process", "system", "finding", "alert"];
@@ -20,7 +20,7 @@ pub(super) async fn records(State(state): State<Arc<HttpState>>, params: Params)
     if slow && kind.is_some_and(|kind| kind != "request") {
         return Err(ApiError::parameter("slow", "only requests have a speed; use kind=request or no kind"));
     }
-    let wanted = Wanted { kind, service: params.text("service"), since: params.time("since")?, slow };
+    let wanted = RecordFilter { kind, service: params.text("service"), since: params.time("since")?, slow };
     let (total, items) = state.recent.select(wanted, params.limit(DEFAULT_LIMIT, limits::RECENT_RECORDS)?);
     Ok(json(&List { window_s: None, total, items }))
 }

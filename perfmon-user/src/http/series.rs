@@ -1,12 +1,12 @@
-//! Cumulative series for `/metrics`, counted from request records: Prometheus needs figures that only grow, which the sliding windows
-//! of the snapshot are not. Label sets are bounded; what is over the bound is counted in one overflow series a side.
+//! Cumulative series for `/metrics`, counted from request records: Prometheus needs counters that only grow, unlike the sliding windows of
+//! the snapshot. The number of label sets is bounded; the rest is counted in one overflow series for each side.
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Quality, Record, Request, RequestError, Side};
+use crate::record::{Failure, Quality, Record, Request, Side};
 
 /// Upper bounds of the buckets in seconds, as the semantic conventions for HTTP advise.
 pub(super) const BOUNDS_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -31,25 +31,25 @@ const OVERFLOW: &str = "(other)";
 
 /// What a series is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Labels {
+pub(super) struct LatencyLabels {
     pub service: Arc<str>,
     /// Server: endpoint; client: destination.
     pub target: Option<Arc<str>>,
     pub method: Option<&'static str>,
     pub status: Option<u16>,
-    pub error: Option<RequestError>,
+    pub error: Option<Failure>,
 }
 
 /// Latencies in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Histogram {
+pub(super) struct LatencyBuckets {
     /// In each bucket, not cumulative; the last is above all bounds.
     pub buckets: [u64; 15],
     /// Of all values.
     pub sum_ns: u64,
 }
 
-impl Histogram {
+impl LatencyBuckets {
     fn add(&mut self, nanoseconds: u64) {
         self.buckets[BOUNDS_NS.partition_point(|bound| *bound < nanoseconds)] += 1;
         self.sum_ns = self.sum_ns.saturating_add(nanoseconds);
@@ -61,22 +61,22 @@ impl Histogram {
 }
 
 /// One side's series.
-pub(super) type Table = FxHashMap<Labels, Histogram>;
+pub(super) type LatencyTable = FxHashMap<LatencyLabels, LatencyBuckets>;
 
 /// All series.
 #[derive(Default)]
-pub(super) struct Series(Mutex<Tables>);
+pub(super) struct LatencySeries(Mutex<LatencyTables>);
 
-/// What is counted.
+/// The cumulative tables.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tables {
-    pub server: Table,
-    pub client: Table,
+pub(super) struct LatencyTables {
+    pub server: LatencyTable,
+    pub client: LatencyTable,
     /// Exchanges by side and quality, those without a latency too.
     pub exchanges: FxHashMap<(Side, Quality), u64>,
 }
 
-impl Series {
+impl LatencySeries {
     /// Counts the requests of a batch.
     pub fn count(&self, batch: &[Record], counters: &Counters) {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +93,7 @@ impl Series {
             let Some(latency) = request.latency() else { continue };
             let mut labels = labels(request);
             if table.len() >= limits::METRIC_SERIES && !table.contains_key(&labels) {
-                labels = Labels { service: OVERFLOW.into(), target: None, method: None, status: None, error: None };
+                labels = LatencyLabels { service: OVERFLOW.into(), target: None, method: None, status: None, error: None };
                 counters.metric_series_overflowed.inc();
             }
             table.entry(labels).or_default().add(latency.0);
@@ -101,13 +101,13 @@ impl Series {
     }
 
     /// A copy to write from.
-    pub fn tables(&self) -> Tables {
+    pub fn tables(&self) -> LatencyTables {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-fn labels(request: &Request) -> Labels {
-    Labels {
+fn labels(request: &Request) -> LatencyLabels {
+    LatencyLabels {
         service: request.origin.service.clone(),
         target: match request.side {
             Side::Server => request.endpoint.clone(),

@@ -1,5 +1,5 @@
-//! `GET /api/v1/stream`: server-sent events (WHATWG HTML, 9.2). A `summary` each time a snapshot is published, `finding` and `alert`
-//! at once. Nothing is kept for slow clients: summaries skip, and who falls behind on findings and alerts is disconnected.
+//! `GET /api/v1/stream`: server-sent events (WHATWG HTML, 9.2). A `summary` for each published snapshot, `finding` and `alert` at once.
+//! Nothing is queued for slow clients: they skip summaries, and a client that falls behind on findings and alerts is disconnected.
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use super::answer::ApiError;
 use super::params::Params;
 use super::summary::Summary;
 use crate::aggregate::snapshot::{Snapshot, Window};
-use crate::alert::Desk;
+use crate::alert::AlertService;
 use crate::record::Record;
 
 /// One client.
-struct Client {
+struct StreamClient {
     snapshot: watch::Receiver<Arc<Snapshot>>,
     records: broadcast::Receiver<Arc<Record>>,
     shutdown: watch::Receiver<bool>,
-    alerts: Arc<Desk>,
+    alerts: Arc<AlertService>,
     window: Window,
-    /// Its place among the clients, free again when it is gone.
+    /// Counts towards the limit of clients until it is dropped.
     _place: OwnedSemaphorePermit,
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn stream(State(state): State<Arc<HttpState>>, params: Params) 
     };
     let mut snapshot = state.parts.snapshot.clone();
     snapshot.mark_changed();
-    let client = Client {
+    let client = StreamClient {
         snapshot,
         records: state.live.subscribe(),
         shutdown: state.parts.shutdown.clone(),
@@ -52,51 +52,51 @@ pub(super) async fn stream(State(state): State<Arc<HttpState>>, params: Params) 
         let counters = counters.clone();
         async move {
             match client.next().await {
-                Next::Event(event) => Some((Ok::<_, Infallible>(event), client)),
-                Next::Behind => {
+                StreamStep::Event(event) => Some((Ok::<_, Infallible>(event), client)),
+                StreamStep::Behind => {
                     counters.stream_clients_dropped.inc();
                     None
                 }
-                Next::End => None,
+                StreamStep::End => None,
             }
         }
     });
     Ok(([(header::CACHE_CONTROL, "no-store")], Sse::new(events)).into_response())
 }
 
-enum Next {
+enum StreamStep {
     Event(Event),
     Behind,
     End,
 }
 
-impl Client {
-    async fn next(&mut self) -> Next {
+impl StreamClient {
+    async fn next(&mut self) -> StreamStep {
         tokio::select! {
             biased;
-            _ = self.shutdown.wait_for(|asked| *asked) => Next::End,
+            _ = self.shutdown.wait_for(|asked| *asked) => StreamStep::End,
             record = self.records.recv() => match record {
                 Ok(record) => event(record.kind(), &*record),
-                Err(broadcast::error::RecvError::Lagged(_)) => Next::Behind,
-                Err(broadcast::error::RecvError::Closed) => Next::End,
+                Err(broadcast::error::RecvError::Lagged(_)) => StreamStep::Behind,
+                Err(broadcast::error::RecvError::Closed) => StreamStep::End,
             },
             changed = self.snapshot.changed() => match changed {
                 Ok(()) => {
                     let summary = Summary::of(&self.snapshot.borrow_and_update(), self.window, self.alerts.firing());
                     event("summary", &summary)
                 }
-                Err(_) => Next::End,
+                Err(_) => StreamStep::End,
             },
         }
     }
 }
 
-fn event<T: serde::Serialize>(name: &str, data: &T) -> Next {
+fn event<T: serde::Serialize>(name: &str, data: &T) -> StreamStep {
     match serde_json::to_string(data) {
-        Ok(json) => Next::Event(Event::default().event(name).data(json)),
+        Ok(json) => StreamStep::Event(Event::default().event(name).data(json)),
         Err(error) => {
             tracing::error!(%error, "An event could not be written as JSON.");
-            Next::End
+            StreamStep::End
         }
     }
 }

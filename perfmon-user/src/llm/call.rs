@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use genai_prices::Calculator;
 
-use crate::proto::{BodyPiece, Content, Exchange, ExchangeId, Failure, Header, RequestHead, ResponseHead};
+use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, Header, RequestHead, ResponseHead};
 use crate::record::{Llm, Millis, Side, WallTime};
+use crate::stream::{Content, Failure};
 
 use super::answer::{Answer, AnswerField};
 use super::api::{self, Api};
@@ -102,7 +103,7 @@ impl Call {
     pub(super) fn request_piece(&mut self, piece: &BodyPiece<'_>) -> bool {
         match piece.content {
             Content::Bytes(bytes) => self.request_body.push(bytes, &mut self.request),
-            Content::Gap(_) | Content::Lost(_) | Content::Unknown => self.request_body.gap(),
+            Content::Gap(_) | Content::Lost(_) | Content::Unknown | Content::Datagram(_) => self.request_body.gap(),
         }
         let is_complete = self.request_body.outcome().documents > 0;
         self.known.is_some() || !is_complete || self.request_fit() != Fit::No
@@ -123,7 +124,7 @@ impl Call {
         self.answer.now_ns = piece.time_ns;
         match piece.content {
             Content::Bytes(bytes) => body.push(bytes, &mut self.answer),
-            Content::Gap(_) | Content::Lost(_) | Content::Unknown => body.gap(),
+            Content::Gap(_) | Content::Lost(_) | Content::Unknown | Content::Datagram(_) => body.gap(),
         }
     }
 
@@ -258,6 +259,7 @@ impl Call {
         match exchange.failure {
             Some(Failure::ClientClosed) => Some("client_closed".into()),
             Some(Failure::Reset) => Some("reset".into()),
+            Some(Failure::Timeout) => Some("timeout".into()),
             Some(Failure::Truncated) => Some("truncated".into()),
             Some(Failure::Protocol) => Some("protocol".into()),
             // A stream that HTTP saw end, but that never came to its own end.
@@ -311,7 +313,7 @@ fn authority_of<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
 }
 
 fn raw_header<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a [u8]> {
-    headers.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|&(_, value)| value)
+    headers.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
 }
 
 fn header<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a str> {

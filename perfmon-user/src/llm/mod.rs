@@ -1,4 +1,4 @@
-//! Model calls seen in HTTP exchanges: [`Message`]s of a connection in, one `llm` record for each call out (CONTRACT.md), and beside it
+//! Model calls seen in HTTP exchanges: [`Part`]s of a connection in, one `llm` record for each call out (CONTRACT.md), and beside it
 //! the shape of its history for `agent`. Recognised by host and by path with body shape; bodies are scanned as they pass, in bounded
 //! memory. No text of a prompt or an answer and no header beyond the named ones is kept; nothing here reads a clock.
 //!
@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicUsize;
 
 use genai_prices::Calculator;
 
-use crate::proto::{Exchange, ExchangeId, Message};
+use crate::proto::exchange::{Exchange, ExchangeId, Part};
 use crate::record::{Llm, Origin, WallTime};
 
 use call::{Call, Permit, candidate};
@@ -96,6 +96,16 @@ impl Calls {
         self.had || !self.open.is_empty()
     }
 
+    /// Calls under way.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// No call is under way.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Bytes on the heap, about.
     pub fn heap_bytes(&self) -> usize {
         self.open.iter().map(Call::heap_bytes).sum()
@@ -109,6 +119,12 @@ impl Calls {
         let at = self.open.iter().position(|call| call.exchange == exchange)?;
         Some(self.open.swap_remove(at))
     }
+}
+
+/// Decodes the price table and the tables of the interfaces, some 25 ms, so that no call has to wait for that.
+pub fn prepare() {
+    std::hint::black_box(Calculator::bundled());
+    api::prepare();
 }
 
 /// What all calls share.
@@ -129,33 +145,33 @@ impl LlmTracker {
         self.counts
     }
 
-    /// Takes a message of a connection before its end; `Done` goes to [`Self::on_done`].
-    pub fn on_message(&mut self, calls: &mut Calls, message: &Message<'_>, context: &CallContext<'_>) {
-        match message {
-            Message::Request(head) => {
-                if let Some((api, known)) = candidate(head, context.destination.map(|name| &**name)) {
+    /// Takes a part of an exchange before its end; `Done` goes to [`Self::on_done`]. `destination`: who was asked, where no `Host` says so.
+    pub fn on_part(&mut self, calls: &mut Calls, part: &Part<'_>, destination: Option<&str>) {
+        match part {
+            Part::Request(head) => {
+                if let Some((api, known)) = candidate(head, destination) {
                     match self.permit(calls) {
                         Some(permit) => calls.open.push(Call::new(head, api, known, permit)),
                         None => self.counts.calls_refused += 1,
                     }
                 }
             }
-            Message::RequestBody(piece) => {
+            Part::RequestBody(piece) => {
                 if calls.get(piece.exchange).is_some_and(|call| !call.request_piece(piece)) {
                     calls.take(piece.exchange);
                 }
             }
-            Message::Response(head) => {
+            Part::Response(head) => {
                 if let Some(call) = calls.get(head.exchange) {
                     call.response(head);
                 }
             }
-            Message::ResponseBody(piece) => {
+            Part::ResponseBody(piece) => {
                 if let Some(call) = calls.get(piece.exchange) {
                     call.response_piece(piece);
                 }
             }
-            Message::Done(_) => {}
+            Part::Done(_) => {}
         }
     }
 
@@ -165,11 +181,10 @@ impl LlmTracker {
         calls: &mut Calls,
         exchange: &Exchange,
         context: &CallContext<'_>,
-        ids: Ids,
+        ids: impl FnOnce() -> Ids,
         wall: impl Fn(u64) -> WallTime,
     ) -> Option<Finished> {
-        // The first call decodes the price table, which takes some 25 ms.
-        let finished = calls.take(exchange.id)?.finish(exchange, context, ids, Calculator::bundled(), wall)?;
+        let finished = calls.take(exchange.id)?.finish(exchange, context, ids(), Calculator::bundled(), wall)?;
         calls.had = true;
         self.counts.bodies_broken += finished.broken_bodies as u64;
         Some(finished)

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::decode::Direction;
 use crate::names::hello::{Hello, Said};
+use crate::stream::{Content, Direction, Segment};
 use crate::track::tls::{Plain, RECORD_PLAINTEXT, TlsObject};
-use crate::track::{Content, Segment};
 
 use super::Capture;
 
@@ -100,11 +99,10 @@ impl Cipher {
     /// The socket moved bytes; tells how often it did.
     pub(super) fn moved(&mut self, segment: &Segment<'_>) -> u32 {
         self.moves = self.moves.saturating_add(1);
-        let len = match segment.content {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Gap(len) | Content::Lost(len) => len,
-            Content::Unknown => return self.moves,
-        };
+        if segment.content == Content::Unknown {
+            return self.moves;
+        }
+        let len = segment.content.len();
         let way = self.way(segment.direction);
         if let Some(records) = &mut way.records {
             records.push(way.wire, segment.content);
@@ -112,16 +110,16 @@ impl Cipher {
         way.wire += len as i64;
         self.listen(segment);
         if segment.direction == Direction::Out {
-            self.sent_ns = segment.time_ns;
+            self.sent_ns = segment.stamp.time_ns;
             return self.moves;
         }
         match self.receipts.back_mut() {
-            Some(last) if last.time_ns == segment.time_ns => last.len += len,
+            Some(last) if last.time_ns == segment.stamp.time_ns => last.len += len,
             _ => {
                 if self.receipts.len() >= RECEIPTS {
                     self.receipts.pop_front();
                 }
-                self.receipts.push_back(Receipt { time_ns: segment.time_ns, arrival_ns: segment.arrival_ns, len });
+                self.receipts.push_back(Receipt { time_ns: segment.stamp.time_ns, arrival_ns: segment.stamp.arrival_ns, len });
             }
         }
         self.moves
@@ -132,7 +130,7 @@ impl Cipher {
         let hello = &mut hellos[usize::from(segment.direction == Direction::Out)];
         match segment.content {
             Content::Bytes(bytes) => hello.push(bytes),
-            Content::Gap(_) | Content::Lost(_) | Content::Unknown => hello.give_up(),
+            Content::Gap(_) | Content::Lost(_) | Content::Unknown | Content::Datagram(_) => hello.give_up(),
         }
         match hello.take() {
             Some(Said::Client { server_name }) => self.server_name = server_name.map(Arc::from),
@@ -202,11 +200,11 @@ impl Cipher {
     pub(super) fn times(&mut self, plain: &Plain<'_>) -> (u64, Option<u64>) {
         self.way(plain.direction).plain += plain.len() as i64;
         if plain.direction == Direction::Out {
-            return (if self.sent_ns == 0 { plain.time_ns } else { self.sent_ns }, None);
+            return (if self.sent_ns == 0 { plain.stamp.time_ns } else { self.sent_ns }, None);
         }
         let wanted = plain.len() + LEAST_OVERHEAD;
         let (mut sum, mut times) = (0, None);
-        for receipt in self.receipts.iter().rev().filter(|receipt| receipt.time_ns <= plain.time_ns) {
+        for receipt in self.receipts.iter().rev().filter(|receipt| receipt.time_ns <= plain.stamp.time_ns) {
             let last_ns = times.map_or(receipt.time_ns, |(time_ns, _)| time_ns);
             times = Some((last_ns, receipt.arrival_ns));
             sum += receipt.len;
@@ -214,7 +212,7 @@ impl Cipher {
                 break;
             }
         }
-        times.unwrap_or((plain.time_ns, None))
+        times.unwrap_or((plain.stamp.time_ns, None))
     }
 
     /// How many bytes on the wire carried the next `plain` bytes of a direction's messages.

@@ -1,12 +1,15 @@
 //! Model calls and agent runs of all connections: `llm` and `agent` beside the pipeline's own knowledge of processes and records.
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use crate::agent::{self, AgentTracker, Inbound, InboundKey, ProcessEnd};
 use crate::counters::Counters;
 use crate::limits;
 use crate::llm::{self, CallContext, Calls, Ids, LlmTracker};
-use crate::proto::{Exchange, Message};
-use crate::record::{Origin, Record, Request, Side, WallTime};
+use crate::proto::exchange::{Exchange, Part};
+use crate::record::{Record, Request, Side, WallTime};
+use crate::stream::Direction;
 
 /// Sockets of a process close after its exit is told: its work is ended this much later.
 const AFTER_EXIT_NS: u64 = 500_000_000;
@@ -18,6 +21,10 @@ pub(super) struct Minds {
     llm: LlmTracker,
     agents: AgentTracker,
     exits: Vec<ProcessEnd>,
+    /// Processes that were seen to call models: only their inbound requests are followed.
+    callers: FxHashSet<u32>,
+    /// Those of them whose requests under way are not known yet.
+    new_callers: Vec<u32>,
     told: (llm::Counts, agent::Counts),
     counters: Arc<Counters>,
 }
@@ -29,12 +36,9 @@ impl std::fmt::Debug for Minds {
 }
 
 /// The connection that a message stands on.
-pub(super) struct Wire<'a> {
-    pub(super) origin: &'a Arc<Origin>,
-    pub(super) tls: bool,
-    pub(super) peer: &'a Arc<str>,
-    /// Name of the other end, where something better than the `Host` header or the address is known.
-    pub(super) destination: Option<&'a Arc<str>>,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wire {
+    pub(super) pid: u32,
     /// Unique among the connections.
     pub(super) id: u64,
 }
@@ -54,47 +58,77 @@ impl Minds {
             llm: LlmTracker::new(llm),
             agents: AgentTracker::new(agents),
             exits: Vec::new(),
+            callers: FxHashSet::default(),
+            new_callers: Vec::new(),
             told: Default::default(),
             counters,
         }
     }
 
-    /// Takes a message before the end of its exchange.
-    pub(super) fn message(&mut self, calls: &mut Calls, message: &Message<'_>, wire: &Wire<'_>) {
+    /// Takes a part of an exchange before its end.
+    pub(super) fn part(&mut self, calls: &mut Calls, part: &Part<'_>, wire: Wire) {
         if self.off {
             return;
         }
-        if let Message::Request(head) = message
-            && head.flow == crate::proto::Flow::In
-        {
-            let (key, kind) = (key(wire, head.exchange), agent::kind(head.method, head.target));
-            let inbound = Inbound { key, thread: head.thread, start_ns: head.start_ns, read_ns: head.time_ns, kind };
-            self.agents.on_inbound(wire.origin.pid, inbound);
+        let Part::Request(head) = part else { return self.llm.on_part(calls, part, None) };
+        if head.direction == Direction::In {
+            if self.callers.contains(&wire.pid) {
+                let (key, kind) = (key(wire, head.exchange), agent::kind(head.method, head.target));
+                let inbound = Inbound { key, thread: head.thread, start_ns: head.start_ns, read_ns: head.time_ns, kind };
+                self.agents.on_inbound(wire.pid, inbound);
+            }
+            return self.llm.on_part(calls, part, None);
         }
-        self.llm.on_message(calls, message, &context(wire));
+        let before = calls.len();
+        self.llm.on_part(calls, part, None);
+        if calls.len() > before && !self.callers.contains(&wire.pid) {
+            if self.callers.len() >= limits::PROCESSES {
+                self.callers.clear();
+            }
+            self.callers.insert(wire.pid);
+            self.new_callers.push(wire.pid);
+        }
     }
 
-    /// The exchange ended with this record: what calls and runs follow from it.
+    /// Processes that began to call models since the last look: their inbound requests under way are to be told by [`Minds::under_way`].
+    pub(super) fn take_new_callers(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.new_callers)
+    }
+
+    /// Whether there are such processes.
+    pub(super) fn has_new_callers(&self) -> bool {
+        !self.new_callers.is_empty()
+    }
+
+    /// A process that calls models serves these requests now.
+    pub(super) fn under_way(&mut self, pid: u32, mut inbound: Vec<Inbound>) {
+        inbound.sort_unstable_by_key(|inbound| inbound.read_ns);
+        for inbound in inbound {
+            self.agents.on_inbound(pid, inbound);
+        }
+    }
+
+    /// The exchange ended with this record: adds what calls and runs follow from it.
     pub(super) fn done(
         &mut self,
         calls: &mut Calls,
         exchange: &Exchange,
         request: &Request,
-        wire: &Wire<'_>,
+        wire: Wire,
         wall_at_boot_ns: u64,
-    ) -> Vec<Record> {
+        records: &mut Vec<Record>,
+    ) {
         let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
         let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id.clone() };
-        let mut records = Vec::new();
-        let wire = &Wire { destination: wire.destination.or(request.destination.as_ref()), ..*wire };
-        if let Some(mut finished) = self.llm.on_done(calls, exchange, &context(wire), ids(), wall) {
+        let context =
+            CallContext { origin: &request.origin, tls: request.tls, peer: &request.peer, destination: request.destination.as_ref() };
+        if let Some(mut finished) = self.llm.on_done(calls, exchange, &context, ids, wall) {
             records.extend(self.agents.on_call(&mut finished.record, &finished.detail, wall));
             records.push(Record::Llm(finished.record));
         }
-        if request.side == Side::Server {
+        if request.side == Side::Server && self.callers.contains(&wire.pid) {
             self.agents.on_inbound_end(key(wire, exchange.id), request, exchange.end_ns.unwrap_or(exchange.start_ns));
         }
-        records
     }
 
     /// A process ended.
@@ -108,6 +142,7 @@ impl Minds {
         let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
         let over = self.exits.extract_if(.., |end| now_ns.saturating_sub(end.end_ns) >= AFTER_EXIT_NS);
         for end in over {
+            self.callers.remove(&end.pid);
             records.extend(self.agents.on_exit(&end, wall));
         }
         self.count();
@@ -126,10 +161,6 @@ impl Minds {
     }
 }
 
-fn context<'a>(wire: &Wire<'a>) -> CallContext<'a> {
-    CallContext { origin: wire.origin, tls: wire.tls, peer: wire.peer, destination: wire.destination }
-}
-
-fn key(wire: &Wire<'_>, exchange: u64) -> InboundKey {
+fn key(wire: Wire, exchange: u64) -> InboundKey {
     (wire.id, exchange)
 }

@@ -3,7 +3,7 @@ use bytemuck::bytes_of;
 use perfmon_common::event::*;
 
 use super::*;
-use crate::record::{Quality, Request, RequestError, Side};
+use crate::record::{Failure, Quality, Request, Side};
 
 pub(super) const SERVER: u32 = 100;
 const SECOND: u64 = 1_000_000_000;
@@ -145,7 +145,7 @@ fn a_reset_by_the_client_is_the_clients() {
     host.received(64, b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     host.state(64, 7, STATE_PEER_RESET);
     let requests = host.requests();
-    assert_eq!(requests.iter().map(|r| (r.status_code, r.error)).collect::<Vec<_>>(), [(None, Some(RequestError::ClientClosed))]);
+    assert_eq!(requests.iter().map(|r| (r.status_code, r.error)).collect::<Vec<_>>(), [(None, Some(Failure::ClientClosed))]);
 }
 
 #[test]
@@ -184,8 +184,10 @@ fn an_unknown_process_is_asked_for_once_with_what_its_exec_said() {
     host.push(&[bytes_of(&exec), b"curl\0"].concat());
     host.sent(64, b"GET / HTTP/1.1\r\n\r\n");
     host.sent(64, b"GET / HTTP/1.1\r\n\r\n");
-    let expected = Newcomer { pid: SERVER, parent: 1, comm: "curl".into(), argv: (*b"curl\0").into() };
-    assert_eq!(host.out.wishes, [Wish::Describe(expected)]);
+    let mut questions = std::iter::from_fn(|| host.pipeline.next_question());
+    let Some(Question::Describe(_, facts)) = questions.next() else { panic!("it is not asked who it is") };
+    assert_eq!((facts.pid, facts.parent, &*facts.comm, &*facts.argv), (SERVER, 1, "curl", &b"curl\0"[..]));
+    assert_eq!(questions.next(), None);
 }
 
 #[test]
@@ -195,4 +197,68 @@ fn bytes_that_are_no_event_are_counted() {
     host.push(&99_u32.to_ne_bytes());
     host.push(&KIND_DATA.to_ne_bytes());
     assert_eq!(host.pipeline.counters.events_undecodable.get(), 3);
+}
+
+/// A protocol that no detector knows: each segment received is a command, each one sent its answer.
+struct MadeUp {
+    command: crate::proto::command::Command,
+}
+
+impl crate::proto::Parser for MadeUp {
+    fn push(&mut self, segment: crate::stream::Segment<'_>, sink: &mut dyn crate::proto::Sink) -> crate::proto::Demand {
+        use crate::proto::Message;
+        match (segment.direction, segment.content) {
+            (crate::stream::Direction::In, crate::stream::Content::Bytes(bytes)) => {
+                self.command.query = Some(sink.text(&String::from_utf8_lossy(bytes)));
+                (self.command.start_ns, self.command.request_wire) = (segment.stamp.time_ns, bytes.len() as u64);
+            }
+            (_, content) => {
+                (self.command.end_ns, self.command.response_wire) = (Some(segment.stamp.time_ns), content.len());
+                sink.message(Message::Command(&self.command));
+                let name = self.command.query.clone().unwrap_or_else(|| "".into());
+                let (qtype, rcode) = ("A".into(), "NOERROR".into());
+                let (start_ns, end_ns) = (self.command.start_ns, self.command.end_ns);
+                let question =
+                    crate::proto::question::Question { name, qtype, rcode, server: None, attempts: 2, start_ns, end_ns, inferred: false };
+                sink.message(Message::Question(&question));
+            }
+        }
+        crate::proto::Demand::Head
+    }
+
+    fn end(&mut self, _: crate::stream::Ending, _: u64, _: &mut dyn crate::proto::Sink) {}
+
+    fn pending(&self, _: &mut dyn FnMut(crate::proto::Pending<'_>)) {}
+
+    fn serves(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+
+    fn take_stats(&mut self) -> crate::proto::Stats {
+        crate::proto::Stats::default()
+    }
+}
+
+#[test]
+fn commands_and_questions_become_records_of_their_kinds() {
+    let mut host = Host::new();
+    host.open(64, ROLE_SERVER, 0);
+    let command = crate::proto::command::Command { server: true, system: "made_up", rows: Some(3), ..Default::default() };
+    let key = SocketKey { sock: 64, inode: 64 };
+    host.pipeline.tracker.get_mut(key).unwrap().state.be_parsed_by(Box::new(MadeUp { command }));
+    host.received(64, b"SELECT ?");
+    host.sent(64, b"three rows");
+    let records = std::mem::take(&mut host.out.records);
+    let [Record::Db(db), Record::Dns(dns)] = &records[..] else { panic!("{records:?}") };
+    assert_eq!((&*db.origin.service, db.system, db.query.as_deref(), db.rows), ("shop", "made_up", Some("SELECT ?"), Some(3)));
+    assert_eq!((db.request_bytes, db.response_bytes, db.quality), (8, 10, Quality::Exact));
+    assert!(db.query_id.as_ref().is_some_and(|id| id.len() == 16) && db.response_time_ms.is_some_and(|time| time.0 > 0));
+    assert_eq!((&*dns.name, dns.attempts, &*dns.server), ("SELECT ?", 2, "10.0.0.0:4000"));
+    assert_eq!(records.iter().map(Record::kind).collect::<Vec<_>>(), ["db", "dns"]);
+    let json = serde_json::to_value(&records[0]).unwrap();
+    assert_eq!((json["kind"].as_str(), json["service"].as_str(), json["side"].as_str()), (Some("db"), Some("shop"), Some("server")));
 }

@@ -2,21 +2,21 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::decode::{Data, Direction, Role, Tls};
-use crate::proto::Exchange;
+use crate::decode::{Data, Tls};
+use crate::stream::{Content, Direction, Role, Segment, Stamp};
 use crate::track::tls::{Binder, Place, Plain, TlsObject};
-use crate::track::{Connection, Content, Segment, Tracker};
+use crate::track::{Connection, Tracker};
 
+use super::build::Context;
 use super::cipher::Cipher;
-use super::exchange::Context;
-use super::speech::{self, Speech};
+use super::session::{self, Session};
 use super::{Capture, Out, Wish};
 
 /// Segments of a connection whose object does not show before it is given up: its library is none that is probed.
 const PATIENCE: u32 = 1_000;
 
 /// A library moved plaintext.
-pub(super) fn call(binder: &mut Binder, tls: &Tls<'_>, tracker: &mut Tracker<Speech>, context: &mut Context<'_>, out: &mut Out) {
+pub(super) fn call(binder: &mut Binder, tls: &Tls<'_>, tracker: &mut Tracker<Session>, context: &mut Context<'_>, out: &mut Out) {
     let object = TlsObject { pid: tls.pid, ssl: tls.ssl };
     let (key, plain, is_within) = match binder.call(tls) {
         Place::Within(key, plain) => (key, plain, true),
@@ -35,7 +35,7 @@ pub(super) fn call(binder: &mut Binder, tls: &Tls<'_>, tracker: &mut Tracker<Spe
 }
 
 /// A socket moved bytes, which `tracker` was told: they may show whose it is.
-pub(super) fn sent(binder: &mut Binder, data: &Data<'_>, tracker: &mut Tracker<Speech>, context: &mut Context<'_>, out: &mut Out) {
+pub(super) fn sent(binder: &mut Binder, data: &Data<'_>, tracker: &mut Tracker<Session>, context: &mut Context<'_>, out: &mut Out) {
     if data.direction != Direction::Out {
         return;
     }
@@ -47,13 +47,19 @@ pub(super) fn sent(binder: &mut Binder, data: &Data<'_>, tracker: &mut Tracker<S
 }
 
 /// The object is this connection's; what was held for it belongs here, writes having been sent by now.
-fn adopt(connection: &mut Connection<Speech>, object: TlsObject, held: VecDeque<Plain<'static>>, context: &mut Context<'_>, out: &mut Out) {
+fn adopt(
+    connection: &mut Connection<Session>,
+    object: TlsObject,
+    held: VecDeque<Plain<'static>>,
+    context: &mut Context<'_>,
+    out: &mut Out,
+) {
     let cipher = begin(connection, context, out);
     if cipher.object != Some(object) {
         cipher.object = Some(object);
         cipher.wished = None;
         // It may have been given up before.
-        speech::wish(connection, Capture::Head, out);
+        session::wish(connection, Capture::Head, out);
     }
     if held.is_empty() {
         return;
@@ -71,9 +77,9 @@ fn adopt(connection: &mut Connection<Speech>, object: TlsObject, held: VecDeque<
 }
 
 /// The connection is encrypted: whatever its bytes were taken for before.
-fn begin<'a>(connection: &'a mut Connection<Speech>, context: &Context<'_>, out: &mut Out) -> &'a mut Cipher {
+fn begin<'a>(connection: &'a mut Connection<Session>, context: &Context<'_>, out: &mut Out) -> &'a mut Cipher {
     if connection.state.cipher.is_none() {
-        connection.state.become_silent();
+        connection.state.begin_anew();
         context.counters.tls_connections.inc();
         out.wishes.push(Wish::WatchTls(connection.pid));
     }
@@ -81,34 +87,30 @@ fn begin<'a>(connection: &'a mut Connection<Speech>, context: &Context<'_>, out:
 }
 
 /// Takes a segment of an encrypted connection, or of one that begins like one. False when it is none.
-pub(super) fn ciphertext(connection: &mut Connection<Speech>, segment: &Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> bool {
+pub(super) fn ciphertext(connection: &mut Connection<Session>, segment: &Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> bool {
     if connection.state.cipher.is_none() {
         let Content::Bytes(bytes) = segment.content else { return false };
-        if !connection.state.is_unknown() || connection.datagram || !Cipher::begins(bytes) {
+        if !connection.state.is_undecided() || connection.datagram || !Cipher::begins(bytes) {
             return false;
         }
     }
     let cipher = begin(connection, context, out);
     let moves = cipher.moved(segment);
     let is_hopeless = cipher.object.is_none() && moves > PATIENCE;
-    let len = match segment.content {
-        Content::Bytes(bytes) => bytes.len() as u64,
-        Content::Gap(len) | Content::Lost(len) => len,
-        Content::Unknown => 0,
-    };
+    let len = segment.content.len();
     if segment.direction == Direction::Out {
         for plain in cipher.sent(len) {
             deliver(connection, &plain, context, out);
         }
     }
     if is_hopeless {
-        speech::wish(connection, Capture::Off, out);
+        session::wish(connection, Capture::Off, out);
     }
     true
 }
 
 /// The connection ends: what was written and not seen sent is told before that, and the object's address may be another's next.
-pub(super) fn ends(connection: &mut Connection<Speech>, context: &mut Context<'_>, out: &mut Out) {
+pub(super) fn ends(connection: &mut Connection<Session>, context: &mut Context<'_>, out: &mut Out) {
     let Some(cipher) = &mut connection.state.cipher else { return };
     for plain in cipher.all_unsent() {
         deliver(connection, &plain, context, out);
@@ -117,20 +119,21 @@ pub(super) fn ends(connection: &mut Connection<Speech>, context: &mut Context<'_
 }
 
 /// Hands plaintext to the parser.
-fn deliver(connection: &mut Connection<Speech>, plain: &Plain<'_>, context: &mut Context<'_>, out: &mut Out) {
+fn deliver(connection: &mut Connection<Session>, plain: &Plain<'_>, context: &mut Context<'_>, out: &mut Out) {
     let Some(cipher) = &mut connection.state.cipher else { return };
     cipher.begin(plain.direction, std::iter::once(plain.call_len));
     let (time_ns, arrival_ns) = cipher.times(plain);
     if cipher.is_settled() {
-        speech::wish(connection, Capture::Count, out);
+        session::wish(connection, Capture::Count, out);
     }
-    let segment = |content| Segment { direction: plain.direction, time_ns, arrival_ns, thread: plain.thread, content };
+    let stamp = Stamp { time_ns, arrival_ns, thread: plain.stamp.thread };
+    let segment = |content| Segment { direction: plain.direction, stamp, content };
     let mut demand = None;
     if !plain.bytes.is_empty() {
-        demand = Some(speech::hear(connection, segment(Content::Bytes(&plain.bytes)), context, out));
+        demand = Some(session::read(connection, segment(Content::Bytes(&plain.bytes)), context, out));
     }
     if plain.missing > 0 {
-        demand = Some(speech::hear(connection, segment(Content::Gap(plain.missing)), context, out));
+        demand = Some(session::read(connection, segment(Content::Gap(plain.missing)), context, out));
     }
     match demand {
         // An object that is not looked at any more would hide the next one at its address.
@@ -141,7 +144,7 @@ fn deliver(connection: &mut Connection<Speech>, plain: &Plain<'_>, context: &mut
 }
 
 /// Tells the kernel once when the object needs another capture mode than it has.
-fn wish(connection: &mut Connection<Speech>, wanted: Capture, out: &mut Out) {
+fn wish(connection: &mut Connection<Session>, wanted: Capture, out: &mut Out) {
     let Some(cipher) = &mut connection.state.cipher else { return };
     let Some(object) = cipher.object else { return };
     if cipher.wished.unwrap_or(Capture::Head) != wanted {
@@ -150,16 +153,15 @@ fn wish(connection: &mut Connection<Speech>, wanted: Capture, out: &mut Out) {
     }
 }
 
-/// Gives an exchange the encrypted sizes.
-pub(super) fn encrypted_sizes(connection: &mut Connection<Speech>, exchange: &mut Exchange) {
-    let Some(cipher) = &mut connection.state.cipher else { return };
-    let (request, response) = if exchange.server { (Direction::In, Direction::Out) } else { (Direction::Out, Direction::In) };
-    exchange.request_wire = cipher.tell(request, exchange.request_wire);
-    exchange.response_wire = cipher.tell(response, exchange.response_wire);
+/// Bytes of a request and its answer on the connection: the encrypted ones where it is encrypted.
+pub(super) fn wire_sizes(connection: &mut Connection<Session>, server: bool, request_plain: u64, response_plain: u64) -> (u64, u64) {
+    let Some(cipher) = &mut connection.state.cipher else { return (request_plain, response_plain) };
+    let (request, response) = if server { (Direction::In, Direction::Out) } else { (Direction::Out, Direction::In) };
+    (cipher.tell(request, request_plain), cipher.tell(response, response_plain))
 }
 
 /// The name that a client asked for.
-pub(super) fn server_name(connection: &Connection<Speech>) -> Option<Arc<str>> {
+pub(super) fn server_name(connection: &Connection<Session>) -> Option<Arc<str>> {
     let name = connection.state.cipher.as_ref()?.server_name.clone()?;
     (connection.role != Role::Server).then_some(name)
 }

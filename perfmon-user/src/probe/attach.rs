@@ -2,6 +2,7 @@
 use aya::Ebpf;
 use aya::programs::{ProgramError, RawTracePoint};
 
+use super::hooks::{Hook, HookPoint, Job};
 use super::plan::Planned;
 
 /// What became of a program.
@@ -39,29 +40,33 @@ pub struct ProbeReport {
     pub needed: bool,
 }
 
-/// Loads and attaches the plan.
+/// Loads and attaches the plan. What stands in for a program that runs is skipped.
 pub fn attach(ebpf: &mut Ebpf, plan: &[Planned]) -> Vec<ProbeReport> {
-    plan.iter()
-        .map(|planned| {
-            let (state, reason) = match &planned.skip {
-                Some(reason) => (ProbeState::Skipped, Some(reason.clone())),
-                None => match attach_one(ebpf, planned) {
-                    Ok(()) => (ProbeState::Attached, None),
-                    Err(error) => {
-                        tracing::debug!(program = planned.program, %error, "The kernel refused a program.");
-                        (ProbeState::Failed, Some(explain(&error)))
-                    }
-                },
-            };
-            ProbeReport { name: planned.program, state, reason, needed: planned.needed }
-        })
-        .collect()
+    let mut reports: Vec<ProbeReport> = Vec::with_capacity(plan.len());
+    for planned in plan {
+        let runs = |program: &str| reports.iter().any(|report| report.name == program && report.state == ProbeState::Attached);
+        let (state, reason) = match (&planned.skip, planned.hook.job) {
+            (Some(reason), _) => (ProbeState::Skipped, Some(reason.clone())),
+            (None, Job::Instead(first)) if runs(first) => (ProbeState::Skipped, Some(format!("{first} runs"))),
+            (None, _) => match attach_one(ebpf, planned.hook) {
+                Ok(()) => (ProbeState::Attached, None),
+                Err(error) => {
+                    tracing::debug!(program = planned.hook.program, %error, "The kernel refused a program.");
+                    (ProbeState::Failed, Some(explain(&error)))
+                }
+            },
+        };
+        reports.push(ProbeReport { name: planned.hook.program, state, reason, needed: planned.needed });
+    }
+    reports
 }
 
-fn attach_one(ebpf: &mut Ebpf, planned: &Planned) -> Result<(), ProgramError> {
-    let program: &mut RawTracePoint = ebpf.program_mut(planned.program).ok_or(ProgramError::NotLoaded)?.try_into()?;
+fn attach_one(ebpf: &mut Ebpf, hook: &Hook) -> Result<(), ProgramError> {
+    let program: &mut RawTracePoint = ebpf.program_mut(hook.program).ok_or(ProgramError::NotLoaded)?.try_into()?;
     program.load()?;
-    program.attach(planned.tracepoint)?;
+    if let HookPoint::RawTracepoint(name) = hook.point {
+        program.attach(name)?;
+    }
     Ok(())
 }
 

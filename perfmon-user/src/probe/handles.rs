@@ -8,6 +8,7 @@ use perfmon_common::map::{CaptureMode, LOSSES, MODE_HEAD, mode_slot};
 
 use super::attach::ProbeReport;
 use super::plan::Tier;
+use super::policy::{Budgets, PolicySetter};
 use super::tls::{TlsLibraries, TlsSight};
 use crate::source::Ring;
 
@@ -29,7 +30,8 @@ pub struct Probes {
     tls_probed: Mutex<Array<MapData, u32>>,
     tls_modes: Mutex<Array<MapData, CaptureMode>>,
     ring: Mutex<Option<Ring>>,
-    modes: Mutex<Array<MapData, CaptureMode>>,
+    policy: PolicySetter,
+    budgets: Budgets,
     watched: Mutex<HashMap<MapData, u32, u8>>,
     losses: PerCpuArray<MapData, u64>,
     lost_by_pid: HashMap<MapData, u32, u64>,
@@ -39,12 +41,19 @@ pub struct Probes {
 }
 
 impl Probes {
-    pub(super) fn new(mut ebpf: Ebpf, reports: Vec<ProbeReport>, tier: Tier) -> Result<Self, MapError> {
+    pub(super) fn new(
+        mut ebpf: Ebpf,
+        policy: PolicySetter,
+        budgets: Budgets,
+        reports: Vec<ProbeReport>,
+        tier: Tier,
+    ) -> Result<Self, MapError> {
         let map_bytes = ebpf.maps().map(|(_, map)| memory(map)).sum();
         let mut take = |name: &str| ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.into() });
         Ok(Self {
             ring: Mutex::new(Some(Ring::new(RingBuf::try_from(take("EVENTS")?)?))),
-            modes: Mutex::new(take("MODES")?.try_into()?),
+            policy,
+            budgets,
             watched: Mutex::new(take("WATCHED")?.try_into()?),
             losses: take("LOSSES")?.try_into()?,
             lost_by_pid: take("LOST_BY_TGID")?.try_into()?,
@@ -63,15 +72,23 @@ impl Probes {
         lock(&self.ring).take()
     }
 
-    /// Sets the capture mode (`MODE_*`) of a socket; tells whether another socket's mode had to make way.
+    /// Sets the capture mode (`MODE_*`) of a socket, with the default budgets. False when the kernel does not have that socket (any more).
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn set_mode(&self, sock: u64, inode: u32, mode: u8) -> Result<bool, MapError> {
-        set_slot(&mut lock(&self.modes), CaptureMode { sock, inode, mode, pad: [0; 3] })
+    pub fn set_mode(&self, sock: u64, inode: u32, mode: u8) -> std::io::Result<bool> {
+        self.policy.set(sock, inode, mode, self.budgets)
     }
 
-    /// Sets the capture mode of a TLS library's connection object, as `set_mode`.
+    /// As `set_mode`, with budgets of its own.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_policy(&self, sock: u64, inode: u32, mode: u8, budgets: Budgets) -> std::io::Result<bool> {
+        self.policy.set(sock, inode, mode, budgets)
+    }
+
+    /// Sets the capture mode of a TLS library's connection object; tells whether another object's mode had to make way.
     ///
     /// # Errors
     /// When the kernel refuses.

@@ -3,7 +3,7 @@ use aya::{Ebpf, EbpfLoader};
 use perfmon_common::map::{KernelOffsets, Settings, SyscallTable};
 
 /// Built by `cargo xtask build-ebpf`; `build.rs` checks that it belongs to the sources.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../ebpf/perfmon.bpf.o");
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../ebpf/perfmon.bpf.o");
 
 /// What the programs are told before they are loaded.
 pub struct Globals {

@@ -3,17 +3,21 @@
 mod attach;
 mod binaries;
 mod handles;
+mod hooks;
 mod load;
 mod offsets;
 mod plan;
+mod policy;
 mod support;
 mod syscalls;
 mod tls;
 
 pub use attach::{ProbeReport, ProbeState};
 pub use handles::{KernelCost, Probes};
+pub use hooks::missed;
 pub use offsets::OffsetError;
 pub use plan::{Tier, TierChoice};
+pub use policy::Budgets;
 pub use support::Facts;
 pub use tls::TlsSight;
 
@@ -28,32 +32,12 @@ pub struct StartOptions {
     pub follow: bool,
     /// Processes that execute a program or begin to listen are watched until [`Probes::unwatch`].
     pub watch_new: bool,
-    /// Bytes of requests captured in a run of operations of one direction.
-    pub request_budget: u32,
-    /// Bytes of answers captured in such a run.
-    pub response_budget: u32,
-    /// Bytes captured of each operation once the run's budget is spent.
-    pub operation_head: u32,
+    /// How much of each socket is captured until its policy is set.
+    pub budgets: Budgets,
     /// Size of the ring, bytes; a power of two and of pages.
     pub ring_bytes: u32,
     /// The wanted capture tier.
     pub tier: TierChoice,
-}
-
-impl Default for StartOptions {
-    /// A TLS ClientHello with a post-quantum key share has its server name up to byte 1,505, hence the request budget.
-    fn default() -> Self {
-        Self {
-            watch_all: true,
-            follow: true,
-            watch_new: false,
-            request_budget: 2_048,
-            response_budget: 512,
-            operation_head: 128,
-            ring_bytes: 8 << 20,
-            tier: TierChoice::Auto,
-        }
-    }
 }
 
 /// Why nothing can be observed.
@@ -108,16 +92,16 @@ pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
         return Err(ProbeError::Permission { missing: facts.missing_capabilities });
     }
     let btf = facts.btf.as_ref().map_err(|reason| ProbeError::NoBtf(reason.clone()))?;
-    let mut globals = load::Globals { settings: settings(options), offsets: offsets::read(btf, page_size())?, syscalls: syscalls::table() };
+    let globals = load::Globals { settings: settings(options), offsets: offsets::read(btf, page_size())?, syscalls: syscalls::table() };
     let mut refused = Vec::new();
     for tier in plan::tiers(&facts.tracepoints, options.tier) {
-        globals.settings.tier3 = u32::from(tier == Tier::SyscallExit);
         let mut ebpf = load::load(&globals, options.ring_bytes).map_err(Box::new)?;
         let mut reports = attach::attach(&mut ebpf, &plan::programs(&facts.tracepoints, tier));
         if reports.iter().all(|report| !report.needed || report.state == ProbeState::Attached) {
             mark_refused(&mut reports, refused);
+            let policy = policy::PolicySetter::find(&mut ebpf, &mut reports);
             reports.extend(tls::load(&mut ebpf));
-            return Ok(Probes::new(ebpf, reports, tier).map_err(Box::new)?);
+            return Ok(Probes::new(ebpf, policy, options.budgets, reports, tier).map_err(Box::new)?);
         }
         refused = reports;
     }
@@ -143,10 +127,9 @@ fn settings(options: &StartOptions) -> Settings {
         watch: if options.watch_all { WATCH_ALL } else { WATCH_LISTED },
         follow: options.follow.into(),
         watch_new: options.watch_new.into(),
-        request_budget: options.request_budget,
-        response_budget: options.response_budget,
-        operation_head: options.operation_head,
-        tier3: 0,
+        request_budget: options.budgets.request,
+        response_budget: options.budgets.response,
+        operation_head: options.budgets.operation_head,
     }
 }
 

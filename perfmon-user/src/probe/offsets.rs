@@ -31,11 +31,17 @@ struct Compat {
     mask: u32,
 }
 
-/// Where the saved registers hold a system call.
+/// A saved register: the member of the record, and bytes to add.
+type Register = (&'static str, u32);
+
+/// Where the saved registers hold a system call and a function call.
 struct Registers {
     record: &'static str,
     number: &'static str,
-    arguments: [(&'static str, u32); 4],
+    arguments: [Register; 4],
+    parameters: [Register; 6],
+    result: Register,
+    stack: Register,
     compat: Compat,
 }
 
@@ -45,6 +51,9 @@ fn registers() -> Result<Registers, OffsetError> {
             record: "pt_regs",
             number: "orig_ax",
             arguments: [("di", 0), ("si", 0), ("dx", 0), ("r10", 0)],
+            parameters: [("di", 0), ("si", 0), ("dx", 0), ("cx", 0), ("r8", 0), ("r9", 0)],
+            result: ("ax", 0),
+            stack: ("sp", 0),
             // TS_COMPAT, arch/x86/include/asm/thread_info.h
             compat: Compat { member: "thread_info.status", mask: 0x2 },
         }),
@@ -52,6 +61,9 @@ fn registers() -> Result<Registers, OffsetError> {
             record: "pt_regs",
             number: "syscallno",
             arguments: [("orig_x0", 0), ("user_regs.regs", 8), ("user_regs.regs", 16), ("user_regs.regs", 24)],
+            parameters: [0, 8, 16, 24, 32, 40].map(|place| ("user_regs.regs", place)),
+            result: ("user_regs.regs", 0),
+            stack: ("user_regs.sp", 0),
             // TIF_32BIT, arch/arm64/include/asm/thread_info.h
             compat: Compat { member: "thread_info.flags", mask: 1 << 22 },
         }),
@@ -68,9 +80,13 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
     let at = |record, path| records.member(record, path)?.ok_or(OffsetError::Member(record, path));
     let maybe = |record, path| Ok::<_, OffsetError>(records.member(record, path)?.unwrap_or(ABSENT));
     let registers = registers()?;
-    let mut regs_arguments = [0; 4];
-    for (slot, (path, plus)) in regs_arguments.iter_mut().zip(registers.arguments) {
-        *slot = at(registers.record, path)? + plus;
+    let register = |(path, plus)| Ok::<_, OffsetError>(at(registers.record, path)? + plus);
+    let (mut regs_arguments, mut regs_parameters) = ([0; 4], [0; 6]);
+    for (slot, argument) in regs_arguments.iter_mut().zip(registers.arguments) {
+        *slot = register(argument)?;
+    }
+    for (slot, parameter) in regs_parameters.iter_mut().zip(registers.parameters) {
+        *slot = register(parameter)?;
     }
     Ok(KernelOffsets {
         sock_family: at("sock_common", "skc_family")?,
@@ -97,6 +113,7 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
         task_flags: at("task_struct", "flags")?,
         task_pid: at("task_struct", "pid")?,
         task_tgid: at("task_struct", "tgid")?,
+        task_start: maybe("task_struct", "start_boottime")?,
         task_parent: at("task_struct", "real_parent")?,
         task_leader: at("task_struct", "group_leader")?,
         task_mm: at("task_struct", "mm")?,
@@ -113,6 +130,8 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
         cred_euid: at("cred", "euid")?,
         mm_arg_start: at("mm_struct", "arg_start")?,
         mm_arg_end: at("mm_struct", "arg_end")?,
+        mm_env_start: at("mm_struct", "env_start")?,
+        mm_env_end: at("mm_struct", "env_end")?,
         signal_live: at("signal_struct", "live")?,
         signal_flags: at("signal_struct", "flags")?,
         signal_exit_code: at("signal_struct", "group_exit_code")?,
@@ -128,6 +147,9 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
         inode_mode: at("inode", "i_mode")?,
         regs_syscall: at(registers.record, registers.number)?,
         regs_arguments,
+        regs_parameters,
+        regs_result: register(registers.result)?,
+        regs_stack: register(registers.stack)?,
         page_size,
     })
 }
@@ -217,6 +239,11 @@ mod tests {
         arguments.sort_unstable();
         arguments.dedup();
         assert_eq!(arguments.len(), 5);
+        let mut parameters = offsets.regs_parameters.to_vec();
+        parameters.extend([offsets.regs_stack]);
+        parameters.sort_unstable();
+        parameters.dedup();
+        assert_eq!(parameters.len(), 7);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Facts and the wanted capture tier → which programs go to which tracepoints. Pure: nothing is loaded here.
 use std::collections::BTreeSet;
 
+use super::hooks::{HOOKS, Hook, HookPoint, Job};
+
 /// How sends and receives are learned of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
@@ -52,37 +54,20 @@ impl std::str::FromStr for TierChoice {
 }
 
 /// A program and what becomes of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Planned {
-    /// Name in the object.
-    pub program: &'static str,
-    /// Where it goes.
-    pub tracepoint: &'static str,
+    /// Its row in the table.
+    pub hook: &'static Hook,
     /// Without it the tier cannot be used.
     pub needed: bool,
     /// Why it is not loaded, if it is not.
     pub skip: Option<String>,
 }
 
-/// Programs of a tier: name and tracepoint.
-const SOCKET_TIER: [(&str, &str); 2] = [("sock_recv", "sock_recv_length"), ("sock_send", "sock_send_length")];
-const SYSCALL_TIER: [(&str, &str); 1] = [("syscall_exit", "sys_exit")];
-/// Programs of every tier.
-const COMMON: [(&str, &str); 7] = [
-    ("sock_state", "inet_sock_set_state"),
-    ("sock_destroy", "tcp_destroy_sock"),
-    ("reset_received", "tcp_receive_reset"),
-    ("reset_sent", "tcp_send_reset"),
-    ("process_exec", "sched_process_exec"),
-    ("process_fork", "sched_process_fork"),
-    ("process_exit", "sched_process_exit"),
-];
-/// Arrival of data: the first that exists, the cheaper one first.
-const ARRIVAL: [(&str, &str); 2] = [("data_ready", "sk_data_ready"), ("segment_received", "tcp_probe")];
-
 /// The tiers to try, best first; empty when the host has none of those wanted.
 pub fn tiers(tracepoints: &BTreeSet<&'static str>, choice: TierChoice) -> Vec<Tier> {
-    let exists = |tier: &Tier| tier_programs(*tier).iter().all(|(_, tracepoint)| tracepoints.contains(tracepoint));
+    let programs = |tier: Tier| HOOKS.iter().filter(move |hook| hook.job == Job::Capture(tier));
+    let exists = |tier: &Tier| programs(*tier).all(|hook| absent(hook, tracepoints).is_none());
     let wanted: &[Tier] = match &choice {
         TierChoice::Auto => &[Tier::Socket, Tier::SyscallExit],
         TierChoice::Only(tier) => std::slice::from_ref(tier),
@@ -90,34 +75,25 @@ pub fn tiers(tracepoints: &BTreeSet<&'static str>, choice: TierChoice) -> Vec<Ti
     wanted.iter().copied().filter(exists).collect()
 }
 
-/// The programs of a tier, those that are not needed here with the reason.
+/// The programs of a tier, those that are not needed here with the reason. TLS programs are loaded with their libraries.
 pub fn programs(tracepoints: &BTreeSet<&'static str>, tier: Tier) -> Vec<Planned> {
-    let exists = |tracepoint: &str| tracepoints.contains(tracepoint);
-    let missing = |tracepoint: &str| (!exists(tracepoint)).then(|| format!("this kernel has no tracepoint {tracepoint}"));
-    let mut plan = Vec::new();
-    for each in [Tier::Socket, Tier::SyscallExit] {
-        let skip = (each != tier).then(|| format!("capture tier {} is used", tier.number()));
-        plan.extend(tier_programs(each).iter().map(|&(program, tracepoint)| Planned {
-            program,
-            tracepoint,
-            needed: each == tier,
-            skip: skip.clone(),
-        }));
-    }
-    plan.extend(COMMON.iter().map(|&(program, tracepoint)| Planned { program, tracepoint, needed: false, skip: missing(tracepoint) }));
-    let arrival = ARRIVAL.iter().find(|(_, tracepoint)| exists(tracepoint)).map(|(program, _)| *program);
-    plan.extend(ARRIVAL.iter().map(|&(program, tracepoint)| {
-        let skip =
-            missing(tracepoint).or_else(|| arrival.filter(|chosen| *chosen != program).map(|chosen| format!("{chosen} tells arrivals")));
-        Planned { program, tracepoint, needed: false, skip }
-    }));
-    plan
+    let plan = |hook: &'static Hook| {
+        let skip = match hook.job {
+            Job::Capture(other) if other != tier => Some(format!("capture tier {} is used", tier.number())),
+            _ => absent(hook, tracepoints),
+        };
+        Planned { hook, needed: hook.job == Job::Capture(tier), skip }
+    };
+    HOOKS.iter().filter(|hook| hook.point != HookPoint::Uprobe).map(plan).collect()
 }
 
-fn tier_programs(tier: Tier) -> &'static [(&'static str, &'static str)] {
-    match tier {
-        Tier::Socket => &SOCKET_TIER,
-        Tier::SyscallExit => &SYSCALL_TIER,
+/// Why this kernel cannot have the hook.
+fn absent(hook: &Hook, tracepoints: &BTreeSet<&'static str>) -> Option<String> {
+    match hook.point {
+        HookPoint::RawTracepoint(name) if !tracepoints.contains(name) => {
+            Some(format!("this kernel has no tracepoint {name} (Linux {} has)", hook.since))
+        }
+        _ => None,
     }
 }
 
@@ -129,7 +105,7 @@ mod tests {
     const NEW: [&str; 5] = ["sock_recv_length", "sock_send_length", "sys_exit", "sk_data_ready", "tcp_probe"];
 
     fn loaded(plan: &[Planned]) -> Vec<&str> {
-        plan.iter().filter(|planned| planned.skip.is_none()).map(|planned| planned.program).collect()
+        plan.iter().filter(|planned| planned.skip.is_none()).map(|planned| planned.hook.program).collect()
     }
 
     #[test]
@@ -143,16 +119,22 @@ mod tests {
 
     #[test]
     fn only_one_tier_is_loaded() {
-        assert_eq!(loaded(&programs(&NEW.into(), Tier::Socket)), ["sock_recv", "sock_send", "data_ready"]);
-        assert_eq!(loaded(&programs(&NEW.into(), Tier::SyscallExit)), ["syscall_exit", "data_ready"]);
+        assert_eq!(
+            loaded(&programs(&NEW.into(), Tier::Socket)),
+            ["sock_recv", "sock_send", "data_ready", "segment_received", "set_policy"]
+        );
+        assert_eq!(loaded(&programs(&NEW.into(), Tier::SyscallExit)), ["syscall_exit", "data_ready", "segment_received", "set_policy"]);
     }
 
     #[test]
     fn what_the_kernel_lacks_is_skipped_with_a_reason() {
         let plan = programs(&OLD.into(), Tier::SyscallExit);
-        assert_eq!(loaded(&plan), ["syscall_exit", "sock_state", "process_exec", "process_exit", "segment_received"]);
-        let skipped = plan.iter().find(|planned| planned.program == "data_ready").and_then(|planned| planned.skip.clone());
-        assert_eq!(skipped.as_deref(), Some("this kernel has no tracepoint sk_data_ready"));
+        assert_eq!(
+            loaded(&plan),
+            ["syscall_exit", "sock_state", "process_exec", "process_exec_short", "process_exit", "segment_received", "set_policy",]
+        );
+        let skipped = plan.iter().find(|planned| planned.hook.program == "data_ready").and_then(|planned| planned.skip.clone());
+        assert_eq!(skipped.as_deref(), Some("this kernel has no tracepoint sk_data_ready (Linux 6.3 has)"));
     }
 
     #[test]

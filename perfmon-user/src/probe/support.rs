@@ -4,24 +4,10 @@ use std::collections::BTreeSet;
 use btf_rs::{Backend, Btf};
 use caps::{CapSet, Capability};
 
+use super::hooks;
+
 /// Where the kernel keeps its type information.
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
-
-/// Tracepoints that some plan uses.
-const TRACEPOINTS: [&str; 12] = [
-    "sock_recv_length",
-    "sock_send_length",
-    "sys_exit",
-    "sk_data_ready",
-    "tcp_probe",
-    "inet_sock_set_state",
-    "tcp_destroy_sock",
-    "tcp_receive_reset",
-    "tcp_send_reset",
-    "sched_process_exec",
-    "sched_process_fork",
-    "sched_process_exit",
-];
 
 /// What this host allows.
 pub struct Facts {
@@ -51,7 +37,7 @@ fn types() -> Result<Btf, btf_rs::Error> {
 
 /// The kernel describes each of its tracepoints by a typedef `btf_trace_NAME`.
 fn known_tracepoints(btf: &Btf) -> BTreeSet<&'static str> {
-    TRACEPOINTS.into_iter().filter(|name| btf.resolve_ids_by_name(&format!("btf_trace_{name}")).is_ok_and(|ids| !ids.is_empty())).collect()
+    hooks::tracepoints().filter(|name| btf.resolve_ids_by_name(&format!("btf_trace_{name}")).is_ok_and(|ids| !ids.is_empty())).collect()
 }
 
 fn release() -> String {

@@ -1,8 +1,10 @@
-//! Which protocol a connection speaks: the first bytes of one stream in, three-way out. No allocation, and never more than
-//! [`BUDGET`] bytes are looked at. A new protocol adds a variant of [`Protocol`] and an arm in its two methods.
-use super::{Flow, Parser, http1};
+//! Which protocol a connection speaks: what is known of its opening in, three-way out. Detectors look at no more than [`BUDGET`] bytes of
+//! each stream, allocate nothing, and answer `Yes` only where no other protocol can begin like this; two that say `Yes` are a defect
+//! that a test finds (each corpus through each detector). A new protocol adds a variant of [`Protocol`] and an arm in its methods.
+use super::{Parser, http1, http2};
+use crate::stream::{Direction, Role};
 
-/// Most bytes that detection looks at.
+/// Most bytes of a stream that detection looks at.
 pub const BUDGET: usize = 64;
 
 /// Whether bytes are of a protocol.
@@ -16,28 +18,87 @@ pub enum Verdict {
     NeedMore,
 }
 
-/// A protocol that has a parser.
+/// What is known of a connection before its protocol is.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// The first bytes of each stream, or, seen from the middle on, of the latest segment; by [`Direction::index`].
+    pub streams: [&'a [u8]; 2],
+    /// Who spoke first.
+    pub first: Direction,
+    /// Who began the connection.
+    pub role: Role,
+    /// Own port, if there is one.
+    pub local_port: Option<u16>,
+    /// The other end's port, if there is one.
+    pub peer_port: Option<u16>,
+    /// Datagrams rather than a byte stream.
+    pub datagram: bool,
+    /// Its first bytes were not seen.
+    pub late: bool,
+}
+
+impl<'a> Opening<'a> {
+    /// What is known of bytes alone.
+    pub fn of_stream(direction: Direction, bytes: &'a [u8]) -> Self {
+        let mut streams: [&[u8]; 2] = [&[]; 2];
+        streams[direction.index()] = bytes;
+        Self { streams, first: direction, role: Role::Unknown, local_port: None, peer_port: None, datagram: false, late: false }
+    }
+
+    /// The bytes of a stream, at most [`BUDGET`].
+    pub fn stream(&self, direction: Direction) -> &'a [u8] {
+        let bytes = self.streams[direction.index()];
+        &bytes[..bytes.len().min(BUDGET)]
+    }
+
+    /// Asks `judge` of each stream that has bytes: a `Yes` of one decides, a `No` of all refuses.
+    pub fn any(&self, judge: impl Fn(&[u8]) -> Verdict) -> Verdict {
+        let mut verdict = Verdict::No;
+        for bytes in Direction::BOTH.map(|direction| self.stream(direction)).into_iter().filter(|bytes| !bytes.is_empty()) {
+            match judge(bytes) {
+                Verdict::Yes => return Verdict::Yes,
+                Verdict::NeedMore => verdict = Verdict::NeedMore,
+                Verdict::No => {}
+            }
+        }
+        verdict
+    }
+}
+
+/// A protocol that is recognised by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// HTTP/1.0 and HTTP/1.1.
     Http1,
+    /// HTTP/2 with prior knowledge: recognised, not read.
+    Http2,
 }
 
 impl Protocol {
-    /// All of them, the most probable first.
-    pub const ALL: [Self; 1] = [Self::Http1];
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Http1, Self::Http2];
 
-    /// Whether `bytes`, the first of a stream or of a message in it, are of this protocol.
-    pub fn verdict(self, _flow: Flow, bytes: &[u8]) -> Verdict {
+    /// Its name for users.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Http1 => http1::detect(bytes),
+            Self::Http1 => "http/1.1",
+            Self::Http2 => "h2",
         }
     }
 
-    /// A parser for a new connection.
-    pub fn parser(self) -> Box<dyn Parser> {
+    /// Whether a connection speaks it.
+    pub fn verdict(self, opening: &Opening<'_>) -> Verdict {
         match self {
-            Self::Http1 => Box::new(http1::Http1::new()),
+            Self::Http1 => http1::detect(opening),
+            Self::Http2 => http2::detect(opening),
+        }
+    }
+
+    /// A parser for a new connection; `None` for one that is only recognised.
+    pub fn parser(self) -> Option<Box<dyn Parser>> {
+        match self {
+            Self::Http1 => Some(Box::new(http1::Http1::new())),
+            Self::Http2 => None,
         }
     }
 }
@@ -47,21 +108,67 @@ impl Protocol {
 pub enum Detected {
     /// It is this one.
     Is(Protocol),
-    /// It is none that anybody here understands.
+    /// It is none that is known here.
     Unknown,
     /// Too few bytes to say.
     NeedMore,
 }
 
-/// Which protocol the first bytes of a stream are of.
-pub fn detect(flow: Flow, bytes: &[u8]) -> Detected {
-    let mut answer = Detected::Unknown;
+/// Which protocol a connection speaks.
+pub fn detect(opening: &Opening<'_>) -> Detected {
+    let (mut found, mut undecided) = (None, false);
     for protocol in Protocol::ALL {
-        match protocol.verdict(flow, bytes) {
-            Verdict::Yes => return Detected::Is(protocol),
-            Verdict::NeedMore => answer = Detected::NeedMore,
+        match protocol.verdict(opening) {
+            // Two protocols that both say `Yes` are told apart by neither.
+            Verdict::Yes if found.is_some() => return Detected::Unknown,
+            Verdict::Yes => found = Some(protocol),
+            Verdict::NeedMore => undecided = true,
             Verdict::No => {}
         }
     }
-    answer
+    match found {
+        Some(protocol) if !undecided => Detected::Is(protocol),
+        None if !undecided => Detected::Unknown,
+        _ => Detected::NeedMore,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(bytes: &[u8]) -> Detected {
+        detect(&Opening::of_stream(Direction::In, bytes))
+    }
+
+    #[test]
+    fn the_answer_is_a_protocol_or_none() {
+        assert_eq!(one(b"GET / HTTP/1.1\r\n"), Detected::Is(Protocol::Http1));
+        assert_eq!(one(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Detected::Is(Protocol::Http2));
+        assert_eq!(one(b"P"), Detected::NeedMore);
+        assert_eq!(one(b"PRI * HTTP/"), Detected::NeedMore);
+        for foreign in [&b"SSH-2.0-x\r\n"[..], b"\x16\x03\x01\x02\0\x01", b"*1\r\n$4\r\nPING\r\n", b"\0\0\0\x08\x04\xd2\x16\x2f"] {
+            assert_eq!(one(foreign), Detected::Unknown, "{}", foreign.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn either_stream_decides() {
+        let mut opening = Opening::of_stream(Direction::In, b"GE");
+        assert_eq!(detect(&opening), Detected::NeedMore);
+        opening.streams[1] = b"HTTP/1.1 200 OK\r\n";
+        assert_eq!(detect(&opening), Detected::Is(Protocol::Http1));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn random_bytes_are_of_no_protocol(bytes in proptest::collection::vec(0x80_u8.., BUDGET..200)) {
+            proptest::prop_assert_eq!(one(&bytes), Detected::Unknown);
+        }
+
+        #[test]
+        fn a_decision_needs_no_more_than_the_budget(bytes in proptest::collection::vec(proptest::num::u8::ANY, BUDGET..200)) {
+            proptest::prop_assert_ne!(one(&bytes), Detected::NeedMore);
+        }
+    }
 }

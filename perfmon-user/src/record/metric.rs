@@ -1,7 +1,6 @@
-//! Names of metrics, the same in `/api/v1/history`, in alert rules and in reports: `<record kind>.<field>.<statistic>`, made from the
-//! kinds and fields of records, and short names that stand for the most asked. One table says which fields there are, which records
-//! of a kind are one series (its labels), and what a record adds. A new field of a record gets a line here with an id of its own; ids are
-//! kept in stores on disk and are never given twice.
+//! Names of metrics, the same in `/api/v1/history`, in alert rules and in reports: `<record kind>.<field>.<statistic>`, made from the kinds
+//! and fields of records, and short names of the common ones. One table lists the fields, the labels that form a series of each kind, and
+//! the value that a record adds. A new field of a record gets a line here with its own id; ids are stored on disk and never reused.
 use std::fmt;
 
 use super::{Agent, Llm, Millis, Process, Record, Request, System, Tool, Workflow};
@@ -9,7 +8,7 @@ use super::{Agent, Llm, Millis, Process, Record, Request, System, Tool, Workflow
 /// Kinds of records that metrics are made of. The numbers are kept on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Kind {
+pub enum RecordKind {
     /// HTTP exchanges.
     Request = 1,
     /// Model calls.
@@ -26,7 +25,7 @@ pub enum Kind {
     System = 7,
 }
 
-impl Kind {
+impl RecordKind {
     /// Every kind.
     pub const ALL: [Self; 7] = [Self::Request, Self::Llm, Self::Agent, Self::Tool, Self::Workflow, Self::Process, Self::System];
 
@@ -43,7 +42,7 @@ impl Kind {
         }
     }
 
-    /// Fields by which series of this kind are told apart.
+    /// Labels that identify a series of this kind.
     pub fn labels(self) -> &'static [&'static str] {
         match self {
             Self::Request => &["side", "service", "method", "endpoint", "destination"],
@@ -65,7 +64,7 @@ impl Kind {
 /// What the values of a field are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Milliseconds, whose distribution is kept.
+    /// Milliseconds, with a stored distribution.
     Duration,
     /// Any other number.
     Number,
@@ -73,19 +72,19 @@ pub enum Unit {
 
 /// A field with numbers.
 pub struct Field {
-    /// Kept on disk; one field of a kind has it for ever.
+    /// Stored on disk; never changes.
     pub id: u8,
     /// Kind of record.
-    pub kind: Kind,
-    /// As in the records, or what is counted.
+    pub kind: RecordKind,
+    /// Name as in the records, or of the counted condition.
     pub name: &'static str,
     /// What its values are.
     pub unit: Unit,
-    value: Value,
+    value: MetricValue,
 }
 
 /// How the value is found in a record of its kind.
-enum Value {
+enum MetricValue {
     Request(fn(&Request) -> Option<f64>),
     Llm(fn(&Llm) -> Option<f64>),
     Agent(fn(&Agent) -> Option<f64>),
@@ -99,11 +98,11 @@ impl Field {
     /// The value in a record; durations in milliseconds.
     pub fn value(&self, record: &Record) -> Option<f64> {
         match (&self.value, record) {
-            (Value::Request(value), Record::Request(request)) => value(request),
-            (Value::Llm(value), Record::Llm(call)) => value(call),
-            (Value::Agent(value), Record::Agent(run)) => value(run),
-            (Value::Tool(value), Record::Tool(run)) => value(run),
-            (Value::Workflow(value), Record::Workflow(run)) => value(run),
+            (MetricValue::Request(value), Record::Request(request)) => value(request),
+            (MetricValue::Llm(value), Record::Llm(call)) => value(call),
+            (MetricValue::Agent(value), Record::Agent(run)) => value(run),
+            (MetricValue::Tool(value), Record::Tool(run)) => value(run),
+            (MetricValue::Workflow(value), Record::Workflow(run)) => value(run),
             (_, Record::Process(process)) => self.of_process(process),
             (_, Record::System(system)) => self.of_system(system),
             _ => None,
@@ -112,21 +111,21 @@ impl Field {
 
     /// The value in a sample of a process.
     pub fn of_process(&self, process: &Process) -> Option<f64> {
-        if let Value::Process(value) = &self.value { value(process) } else { None }
+        if let MetricValue::Process(value) = &self.value { value(process) } else { None }
     }
 
     /// The value in a sample of the host.
     pub fn of_system(&self, system: &System) -> Option<f64> {
-        if let Value::System(value) = &self.value { value(system) } else { None }
+        if let MetricValue::System(value) = &self.value { value(system) } else { None }
     }
 
     /// The field of a kind with this name.
-    pub fn named(kind: Kind, name: &str) -> Option<&'static Self> {
+    pub fn named(kind: RecordKind, name: &str) -> Option<&'static Self> {
         FIELDS.iter().find(|field| field.kind == kind && field.name == name)
     }
 
     /// The fields of a kind.
-    pub fn of(kind: Kind) -> impl Iterator<Item = &'static Self> {
+    pub fn of(kind: RecordKind) -> impl Iterator<Item = &'static Self> {
         FIELDS.iter().filter(move |field| field.kind == kind)
     }
 }
@@ -147,10 +146,10 @@ macro_rules! fields {
     ($($kind:ident($record:ident) { $($id:literal $name:ident $unit:ident = $value:expr;)* })*) => {
         &[$($(Field {
             id: $id,
-            kind: Kind::$kind,
+            kind: RecordKind::$kind,
             name: stringify!($name),
             unit: Unit::$unit,
-            value: Value::$kind(|$record| $value),
+            value: MetricValue::$kind(|$record| $value),
         },)*)*]
     };
 }
@@ -237,12 +236,12 @@ fn number(value: Option<u64>) -> Option<f64> {
     value.map(|value| value as f64)
 }
 
-/// Something that is counted by its sum.
+/// One if the condition is true: summed, it is a count.
 fn one(holds: bool) -> Option<f64> {
     holds.then_some(1.0)
 }
 
-/// What is made of many values.
+/// How values are combined.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Statistic {
     /// How many values.
@@ -271,7 +270,7 @@ const STATISTICS: [(&str, Statistic); 9] = [
     ("p99", Statistic::Quantile(0.99)),
 ];
 
-/// What a metric tells.
+/// What a metric measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Measure {
     /// Records.
@@ -319,8 +318,8 @@ const ALIASES: [(&str, &str); 16] = [
 /// A metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
-    /// Of which records.
-    pub kind: Kind,
+    /// Kind of the records.
+    pub kind: RecordKind,
     /// What of them.
     pub measure: Measure,
 }
@@ -330,7 +329,7 @@ impl Metric {
     pub fn parse(name: &str) -> Option<Self> {
         let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, full)| full);
         let (kind, rest) = name.split_once('.')?;
-        let kind = Kind::ALL.into_iter().find(|known| known.name() == kind)?;
+        let kind = RecordKind::ALL.into_iter().find(|known| known.name() == kind)?;
         let measure = MEASURES.iter().find(|(known, _)| *known == rest).map(|(_, measure)| *measure);
         let measure = measure.or_else(|| {
             let (field, statistic) = rest.split_once('.').unwrap_or((rest, "mean"));
@@ -351,7 +350,7 @@ impl Metric {
     /// Every name: the short ones, then all others.
     pub fn names() -> Vec<String> {
         let short = ALIASES.iter().map(|(alias, _)| (*alias).to_string());
-        let of_kinds = Kind::ALL.into_iter().flat_map(|kind| MEASURES.map(|(_, measure)| Self { kind, measure }));
+        let of_kinds = RecordKind::ALL.into_iter().flat_map(|kind| MEASURES.map(|(_, measure)| Self { kind, measure }));
         let fields = FIELDS.iter().flat_map(|field| STATISTICS.map(|(_, statistic)| Measure::Field(field, statistic)).map(|m| (field, m)));
         let of_fields = fields.map(|(field, measure)| Self { kind: field.kind, measure });
         short.chain(of_kinds.chain(of_fields).filter(Self::makes_sense).map(|metric| metric.to_string())).collect()

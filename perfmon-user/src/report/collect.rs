@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Alert, Course, Destination, Endpoint, Finding, Latency, Model, ModelCost, Processes, Report, Resources, Slow, Traffic, Work};
+use super::{
+    AlertSummary, DestinationSummary, EndpointSummary, FindingSummary, HostSummary, LatencySummary, ModelCost, ModelSummary,
+    ProcessSummary, Report, Slow, Traffic, Trend, WorkSummary,
+};
 use crate::record::WallTime;
-use crate::record::metric::{Field, Kind, Metric, Statistic};
-use crate::store::{Cell, HistoryQuery, Labels, Reader, StoreError};
+use crate::record::metric::{Field, Metric, RecordKind, Statistic};
+use crate::store::{Cell, HistoryQuery, SeriesLabels, StoreError, StoreReader};
 
 /// Rows of a list.
 const ROWS: usize = 20;
-/// Records of a kind that are looked at.
+/// Maximum of records read of a kind.
 const RECORDS: usize = 20_000;
 /// Steps of a course, about.
 const STEPS: u64 = 120;
@@ -29,16 +32,17 @@ const NS: u64 = 1_000_000_000;
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn collect(reader: &Reader, from: u64, to: u64, now: u64) -> Result<Report, StoreError> {
+pub fn collect(reader: &StoreReader, from: u64, to: u64, now: u64) -> Result<Report, StoreError> {
     let before = from.saturating_sub(to - from);
-    let totals = |kind: Kind| reader.totals(kind, from, to, now);
-    let totals_before = |kind: Kind| reader.totals(kind, before, from, now);
-    let requests = totals(Kind::Request)?;
+    let totals = |kind: RecordKind| reader.totals(kind, from, to, now);
+    let totals_before = |kind: RecordKind| reader.totals(kind, before, from, now);
+    let requests = totals(RecordKind::Request)?;
     let (served, asked): (Vec<_>, Vec<_>) = requests.into_iter().partition(|(labels, _)| is_server(labels));
-    let served_before: Vec<_> = totals_before(Kind::Request)?.into_iter().filter(|(labels, _)| is_server(labels)).collect();
-    let (host, host_before) = (merged(&totals(Kind::System)?), merged(&totals_before(Kind::System)?));
-    let calls = totals(Kind::Llm)?;
-    let span = |host: &Cell| sum(host, Kind::System, "interval_ms").filter(|ms| *ms > 0.0).map_or((to - from) as f64, |ms| ms / 1_000.0);
+    let served_before: Vec<_> = totals_before(RecordKind::Request)?.into_iter().filter(|(labels, _)| is_server(labels)).collect();
+    let (host, host_before) = (merged(&totals(RecordKind::System)?), merged(&totals_before(RecordKind::System)?));
+    let calls = totals(RecordKind::Llm)?;
+    let span =
+        |host: &Cell| sum(host, RecordKind::System, "interval_ms").filter(|ms| *ms > 0.0).map_or((to - from) as f64, |ms| ms / 1_000.0);
     Ok(Report {
         from: WallTime(from * NS),
         to: WallTime(to * NS),
@@ -47,33 +51,33 @@ pub fn collect(reader: &Reader, from: u64, to: u64, now: u64) -> Result<Report, 
         endpoints: endpoints(&served, |row| row.share_of_time),
         errors: endpoints(&served, |row| row.errors as f64).into_iter().filter(|row| row.errors > 0).collect(),
         slowest: slowest(reader, from, to)?,
-        processes: processes(&totals(Kind::Process)?, host.count),
+        processes: processes(&totals(RecordKind::Process)?, host.count),
         resources: resources(&host),
         resources_before: resources(&host_before),
         destinations: destinations(&asked),
         models: models(&calls),
         model_cost: model_cost(&calls),
-        model_cost_before: cost(&merged(&totals_before(Kind::Llm)?), Kind::Llm),
-        agents: work(&totals(Kind::Agent)?, Kind::Agent, "agent_type"),
-        tools: work(&totals(Kind::Tool)?, Kind::Tool, "tool_name"),
-        alerts: last_states(reader, "alert", from, to, |alert: &Alert| alert.alert_id.clone())?,
-        findings: last_states(reader, "finding", from, to, |finding: &Finding| finding.finding_id.clone())?,
-        courses: courses(reader, from, to, now)?,
+        model_cost_before: cost(&merged(&totals_before(RecordKind::Llm)?), RecordKind::Llm),
+        agents: work(&totals(RecordKind::Agent)?, RecordKind::Agent, "agent_type"),
+        tools: work(&totals(RecordKind::Tool)?, RecordKind::Tool, "tool_name"),
+        alerts: last_states(reader, "alert", from, to, |alert: &AlertSummary| alert.alert_id.clone())?,
+        findings: last_states(reader, "finding", from, to, |finding: &FindingSummary| finding.finding_id.clone())?,
+        courses: trends(reader, from, to, now)?,
     })
 }
 
-type Rows = [(Labels, Cell)];
+type Rows = [(SeriesLabels, Cell)];
 
-fn is_server(labels: &Labels) -> bool {
+fn is_server(labels: &SeriesLabels) -> bool {
     labels.get("side").is_some_and(|side| side == "server")
 }
 
-fn label(labels: &Labels, name: &str) -> Option<String> {
+fn label(labels: &SeriesLabels, name: &str) -> Option<String> {
     labels.get(name).cloned()
 }
 
-/// A label that belongs to every record but a few.
-fn named(labels: &Labels, name: &str) -> String {
+/// A label that most records have.
+fn named(labels: &SeriesLabels, name: &str) -> String {
     label(labels, name).unwrap_or_else(|| "(unknown)".into())
 }
 
@@ -84,38 +88,38 @@ fn merged(rows: &Rows) -> Cell {
 }
 
 /// Rows of the same key merged.
-fn grouped<K: Ord>(rows: &Rows, key: impl Fn(&Labels) -> K) -> BTreeMap<K, Cell> {
+fn grouped<K: Ord>(rows: &Rows, key: impl Fn(&SeriesLabels) -> K) -> BTreeMap<K, Cell> {
     let mut groups: BTreeMap<K, Cell> = BTreeMap::new();
     rows.iter().for_each(|(labels, cell)| groups.entry(key(labels)).or_default().merge(cell));
     groups
 }
 
-fn field(cell: &Cell, kind: Kind, name: &str, statistic: Statistic) -> Option<f64> {
+fn field(cell: &Cell, kind: RecordKind, name: &str, statistic: Statistic) -> Option<f64> {
     Field::named(kind, name).and_then(|field| cell.field(field, statistic))
 }
 
-fn sum(cell: &Cell, kind: Kind, name: &str) -> Option<f64> {
+fn sum(cell: &Cell, kind: RecordKind, name: &str) -> Option<f64> {
     field(cell, kind, name, Statistic::Sum)
 }
 
-fn whole(cell: &Cell, kind: Kind, name: &str) -> u64 {
+fn whole(cell: &Cell, kind: RecordKind, name: &str) -> u64 {
     sum(cell, kind, name).unwrap_or(0.0) as u64
 }
 
 /// The sum, if any record has a value.
-fn known_sum(cell: &Cell, kind: Kind, name: &str) -> Option<f64> {
+fn known_sum(cell: &Cell, kind: RecordKind, name: &str) -> Option<f64> {
     let known = field(cell, kind, name, Statistic::Count).is_some_and(|count| count > 0.0);
     sum(cell, kind, name).filter(|_| known)
 }
 
 /// Dollars, if any record has a cost.
-fn cost(cell: &Cell, kind: Kind) -> Option<f64> {
+fn cost(cell: &Cell, kind: RecordKind) -> Option<f64> {
     known_sum(cell, kind, "cost_usd")
 }
 
-fn latency(cell: &Cell, kind: Kind, name: &str) -> Latency {
+fn latency(cell: &Cell, kind: RecordKind, name: &str) -> LatencySummary {
     let at = |statistic| field(cell, kind, name, statistic);
-    Latency {
+    LatencySummary {
         mean_ms: at(Statistic::Mean),
         p50_ms: at(Statistic::Quantile(0.5)),
         p95_ms: at(Statistic::Quantile(0.95)),
@@ -136,48 +140,48 @@ fn traffic(all: &Cell, seconds: f64) -> Option<Traffic> {
         count: all.count,
         errors: all.errors,
         error_rate: all.error_rate(),
-        status_4xx: whole(all, Kind::Request, "status_4xx"),
-        status_5xx: whole(all, Kind::Request, "status_5xx"),
-        failed: whole(all, Kind::Request, "failed"),
-        slow: whole(all, Kind::Request, "slow"),
+        status_4xx: whole(all, RecordKind::Request, "status_4xx"),
+        status_5xx: whole(all, RecordKind::Request, "status_5xx"),
+        failed: whole(all, RecordKind::Request, "failed"),
+        slow: whole(all, RecordKind::Request, "slow"),
         per_minute: (all.count as f64 * 60_000.0 / seconds).round() / 1_000.0,
-        latency: latency(all, Kind::Request, "response_time_ms"),
-        request_bytes: sum(all, Kind::Request, "request_bytes").unwrap_or(0.0),
-        response_bytes: sum(all, Kind::Request, "response_bytes").unwrap_or(0.0),
+        latency: latency(all, RecordKind::Request, "response_time_ms"),
+        request_bytes: sum(all, RecordKind::Request, "request_bytes").unwrap_or(0.0),
+        response_bytes: sum(all, RecordKind::Request, "response_bytes").unwrap_or(0.0),
     })
 }
 
-fn endpoints(served: &Rows, key: impl Fn(&Endpoint) -> f64) -> Vec<Endpoint> {
-    let time = |cell: &Cell| sum(cell, Kind::Request, "response_time_ms").unwrap_or(0.0);
+fn endpoints(served: &Rows, key: impl Fn(&EndpointSummary) -> f64) -> Vec<EndpointSummary> {
+    let time = |cell: &Cell| sum(cell, RecordKind::Request, "response_time_ms").unwrap_or(0.0);
     let all: f64 = served.iter().map(|(_, cell)| time(cell)).sum();
-    let row = |(labels, cell): &(Labels, Cell)| Endpoint {
+    let row = |(labels, cell): &(SeriesLabels, Cell)| EndpointSummary {
         service: named(labels, "service"),
         method: named(labels, "method"),
         endpoint: named(labels, "endpoint"),
         count: cell.count,
         errors: cell.errors,
         error_rate: cell.error_rate(),
-        latency: latency(cell, Kind::Request, "response_time_ms"),
+        latency: latency(cell, RecordKind::Request, "response_time_ms"),
         share_of_time: if all > 0.0 { time(cell) / all } else { 0.0 },
     };
     largest(served.iter().map(row).collect(), key)
 }
 
-fn destinations(asked: &Rows) -> Vec<Destination> {
-    let row = |(labels, cell): &(Labels, Cell)| Destination {
+fn destinations(asked: &Rows) -> Vec<DestinationSummary> {
+    let row = |(labels, cell): &(SeriesLabels, Cell)| DestinationSummary {
         service: named(labels, "service"),
         destination: named(labels, "destination"),
         count: cell.count,
         errors: cell.errors,
         error_rate: cell.error_rate(),
-        latency: latency(cell, Kind::Request, "response_time_ms"),
+        latency: latency(cell, RecordKind::Request, "response_time_ms"),
     };
     largest(asked.iter().map(row).collect(), |row| row.latency.mean_ms.unwrap_or(0.0) * row.count as f64)
 }
 
-fn resources(host: &Cell) -> Option<Resources> {
-    let at = |name, statistic| field(host, Kind::System, name, statistic);
-    (host.count > 0).then(|| Resources {
+fn resources(host: &Cell) -> Option<HostSummary> {
+    let at = |name, statistic| field(host, RecordKind::System, name, statistic);
+    (host.count > 0).then(|| HostSummary {
         cpu_percent_mean: at("cpu_percent", Statistic::Mean),
         cpu_percent_max: at("cpu_percent", Statistic::Max),
         memory_percent_mean: at("memory_percent", Statistic::Mean),
@@ -188,53 +192,53 @@ fn resources(host: &Cell) -> Option<Resources> {
     })
 }
 
-/// `samples`: of the host, one for each interval in which processes were looked at.
-fn processes(rows: &Rows, samples: u64) -> Vec<Processes> {
+/// `samples`: host samples, one for each interval in which processes were sampled.
+fn processes(rows: &Rows, samples: u64) -> Vec<ProcessSummary> {
     let mut pids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     rows.iter().for_each(|(labels, _)| {
         pids.entry(named(labels, "service")).or_default().insert(named(labels, "pid"));
     });
-    let row = |(service, cell): (String, Cell)| Processes {
+    let row = |(service, cell): (String, Cell)| ProcessSummary {
         processes: pids.get(&service).map_or(0, |pids| pids.len() as u64),
-        cpu_percent_mean: sum(&cell, Kind::Process, "cpu_percent").filter(|_| samples > 0).map(|sum| sum / samples as f64),
-        cpu_percent_max: field(&cell, Kind::Process, "cpu_percent", Statistic::Max),
-        memory_rss_bytes_max: field(&cell, Kind::Process, "memory_rss_bytes", Statistic::Max),
+        cpu_percent_mean: sum(&cell, RecordKind::Process, "cpu_percent").filter(|_| samples > 0).map(|sum| sum / samples as f64),
+        cpu_percent_max: field(&cell, RecordKind::Process, "cpu_percent", Statistic::Max),
+        memory_rss_bytes_max: field(&cell, RecordKind::Process, "memory_rss_bytes", Statistic::Max),
         service,
     };
     let rows = grouped(rows, |labels| named(labels, "service")).into_iter().map(row).collect();
     largest(rows, |row| row.cpu_percent_mean.unwrap_or(0.0))
 }
 
-fn models(calls: &Rows) -> Vec<Model> {
+fn models(calls: &Rows) -> Vec<ModelSummary> {
     let row = |((provider, model), cell): ((String, Option<String>), Cell)| {
-        let priced = field(&cell, Kind::Llm, "cost_usd", Statistic::Count).unwrap_or(0.0) as u64;
-        Model {
+        let priced = field(&cell, RecordKind::Llm, "cost_usd", Statistic::Count).unwrap_or(0.0) as u64;
+        ModelSummary {
             provider,
             model,
             calls: cell.count,
             errors: cell.errors,
-            input_tokens: known_sum(&cell, Kind::Llm, "input_tokens"),
-            output_tokens: known_sum(&cell, Kind::Llm, "output_tokens"),
-            cost_usd: cost(&cell, Kind::Llm),
+            input_tokens: known_sum(&cell, RecordKind::Llm, "input_tokens"),
+            output_tokens: known_sum(&cell, RecordKind::Llm, "output_tokens"),
+            cost_usd: cost(&cell, RecordKind::Llm),
             unpriced_calls: cell.count.saturating_sub(priced),
-            latency: latency(&cell, Kind::Llm, "response_time_ms"),
-            ttft_p95_ms: field(&cell, Kind::Llm, "time_to_first_token_ms", Statistic::Quantile(0.95)),
+            latency: latency(&cell, RecordKind::Llm, "response_time_ms"),
+            ttft_p95_ms: field(&cell, RecordKind::Llm, "time_to_first_token_ms", Statistic::Quantile(0.95)),
         }
     };
     let groups = grouped(calls, |labels| (named(labels, "provider"), label(labels, "request_model")));
-    let mut rows: Vec<Model> = groups.into_iter().map(row).collect();
+    let mut rows: Vec<ModelSummary> = groups.into_iter().map(row).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.calls));
     largest(rows, |row| row.cost_usd.unwrap_or(0.0))
 }
 
 fn model_cost(calls: &Rows) -> Vec<ModelCost> {
     let groups = grouped(calls, |labels| named(labels, "service"));
-    let row = |(service, cell): (String, Cell)| ModelCost { service, calls: cell.count, cost_usd: cost(&cell, Kind::Llm) };
+    let row = |(service, cell): (String, Cell)| ModelCost { service, calls: cell.count, cost_usd: cost(&cell, RecordKind::Llm) };
     largest(groups.into_iter().map(row).collect(), |row| row.cost_usd.unwrap_or(0.0))
 }
 
-fn work(rows: &Rows, kind: Kind, name: &str) -> Vec<Work> {
-    let row = |((service, name), cell): ((String, Option<String>), Cell)| Work {
+fn work(rows: &Rows, kind: RecordKind, name: &str) -> Vec<WorkSummary> {
+    let row = |((service, name), cell): ((String, Option<String>), Cell)| WorkSummary {
         service,
         name,
         count: cell.count,
@@ -246,14 +250,14 @@ fn work(rows: &Rows, kind: Kind, name: &str) -> Vec<Work> {
     largest(groups.into_iter().map(row).collect(), |row| row.count as f64)
 }
 
-fn records<T: DeserializeOwned>(reader: &Reader, kind: &str, from: u64, to: u64) -> Result<Vec<T>, StoreError> {
+fn records<T: DeserializeOwned>(reader: &StoreReader, kind: &str, from: u64, to: u64) -> Result<Vec<T>, StoreError> {
     let kept = reader.records(kind, WallTime(from * NS), WallTime(to * NS), RECORDS)?;
     Ok(kept.iter().filter_map(|json| serde_json::from_str(json).ok()).collect())
 }
 
 /// The newest record of each id.
 fn last_states<T: DeserializeOwned>(
-    reader: &Reader,
+    reader: &StoreReader,
     kind: &str,
     from: u64,
     to: u64,
@@ -264,10 +268,10 @@ fn last_states<T: DeserializeOwned>(
     Ok(newest.take(ROWS).collect())
 }
 
-fn slowest(reader: &Reader, from: u64, to: u64) -> Result<Vec<Slow>, StoreError> {
-    /// What is told of a request.
+fn slowest(reader: &StoreReader, from: u64, to: u64) -> Result<Vec<Slow>, StoreError> {
+    /// The fields of a request that the report shows.
     #[derive(Deserialize)]
-    struct Kept {
+    struct KeptRequest {
         time: String,
         side: String,
         service: String,
@@ -277,27 +281,27 @@ fn slowest(reader: &Reader, from: u64, to: u64) -> Result<Vec<Slow>, StoreError>
         streaming: bool,
         response_time_ms: Option<f64>,
     }
-    let slow = |kept: Kept| {
+    let slow = |kept: KeptRequest| {
         let request = format!("{} {}", kept.method.as_deref().unwrap_or("?"), kept.path.as_deref().unwrap_or("?"));
         let (time, service, status_code) = (kept.time, kept.service, kept.status_code);
         kept.response_time_ms.map(|response_time_ms| Slow { time, service, request, status_code, response_time_ms })
     };
-    let kept: Vec<Kept> = records(reader, "request", from, to)?;
+    let kept: Vec<KeptRequest> = records(reader, "request", from, to)?;
     let served = kept.into_iter().filter(|kept| kept.side == "server" && !kept.streaming);
     let mut rows = largest(served.filter_map(slow).filter(|row| row.response_time_ms > 1_000.0).collect(), |row| row.response_time_ms);
     rows.truncate(ROWS / 2);
     Ok(rows)
 }
 
-fn courses(reader: &Reader, from: u64, to: u64, now: u64) -> Result<Vec<Course>, StoreError> {
+fn trends(reader: &StoreReader, from: u64, to: u64, now: u64) -> Result<Vec<Trend>, StoreError> {
     let step = [10, 60, 300, 600, 1_800, 3_600, 14_400, 86_400].into_iter().find(|step| (to - from) / step <= STEPS * 2).unwrap_or(604_800);
-    let mut courses = Vec::new();
+    let mut trends = Vec::new();
     for metric in COURSES.iter().filter_map(|name| Metric::parse(name)) {
-        let history = reader.history(&HistoryQuery { metric, from, to, step, now, labels: Labels::new() })?;
+        let history = reader.history(&HistoryQuery { metric, from, to, step, now, labels: SeriesLabels::new() })?;
         let values: Vec<_> = history.points.into_iter().map(|point| point.value).collect();
         if values.iter().flatten().any(|value| *value != 0.0) {
-            courses.push(Course { metric: metric.to_string(), step_s: history.step_s, values });
+            trends.push(Trend { metric: metric.to_string(), step_s: history.step_s, values });
         }
     }
-    Ok(courses)
+    Ok(trends)
 }

@@ -2,15 +2,15 @@
 use jiff::tz::TimeZone;
 
 use super::text::{bytes, change, count, dollars, moment, moment_of, percent, share, time};
-use super::{Course, Latency, Report, Resources, Traffic, Work};
+use super::{HostSummary, LatencySummary, Report, Traffic, Trend, WorkSummary};
 
 /// The report to be rendered.
-pub struct Document {
+pub struct ReportDocument {
     /// Heading of all.
     pub title: String,
-    /// Which time it tells of.
+    /// The period as text.
     pub period: String,
-    /// Parts with something to tell.
+    /// Sections with content.
     pub sections: Vec<Section>,
 }
 
@@ -34,7 +34,7 @@ pub struct Chart {
     pub most: String,
 }
 
-/// Rows of text; numbers stand on the right.
+/// Rows of text; numbers are aligned right.
 #[derive(Default)]
 pub struct Table {
     /// Headings; true: a column of numbers.
@@ -44,10 +44,14 @@ pub struct Table {
 }
 
 /// The document of a report.
-pub fn document(report: &Report, zone: &TimeZone) -> Document {
+pub fn document(report: &Report, zone: &TimeZone) -> ReportDocument {
     let (from, to) = (moment(report.from, zone), moment(report.to, zone));
     if report.is_empty() {
-        return Document { title: "Performance report".into(), period: format!("No data between {from} and {to}."), sections: vec![] };
+        return ReportDocument {
+            title: "Performance report".into(),
+            period: format!("No data between {from} and {to}."),
+            sections: vec![],
+        };
     }
     let sections = [
         section("Traffic", traffic(report), charts(report, &REQUESTS)),
@@ -64,7 +68,7 @@ pub fn document(report: &Report, zone: &TimeZone) -> Document {
         section("Alerts", alerts(report, zone), vec![]),
         section("Findings", findings(report, zone), vec![]),
     ];
-    Document {
+    ReportDocument {
         title: "Performance report".into(),
         period: format!("{from} to {to}"),
         sections: sections.into_iter().filter(|section| !section.table.rows.is_empty()).collect(),
@@ -91,7 +95,7 @@ fn charts(report: &Report, wanted: &[(&'static str, &'static str)]) -> Vec<Chart
     wanted.iter().filter_map(chart).collect()
 }
 
-fn most(course: &Course) -> String {
+fn most(course: &Trend) -> String {
     let most = course.values.iter().flatten().copied().reduce(f64::max);
     match course.metric.as_str() {
         "request.response_time_ms.p95" => time(most),
@@ -148,7 +152,7 @@ fn endpoints(report: &Report) -> Table {
     table(&["service", "method", "endpoint", "requests#", "errors#", "P50#", "P95#", "longest#", "share of time#"], rows.collect())
 }
 
-fn spread(latency: &Latency) -> [String; 3] {
+fn spread(latency: &LatencySummary) -> [String; 3] {
     [time(latency.p50_ms), time(latency.p95_ms), time(latency.max_ms)]
 }
 
@@ -170,7 +174,7 @@ fn errors(report: &Report) -> Table {
 fn resources(report: &Report) -> Table {
     let Some(now) = &report.resources else { return Table::default() };
     let before = report.resources_before.as_ref();
-    let row = |name, pick: fn(&Resources) -> Option<f64>| compared(name, pick(now), before.and_then(pick), percent);
+    let row = |name, pick: fn(&HostSummary) -> Option<f64>| compared(name, pick(now), before.and_then(pick), percent);
     let load = |load: Option<f64>| load.map_or(super::text::UNKNOWN.into(), |load| format!("{load:.2}"));
     let watched = |seconds: Option<f64>| time(seconds.map(|seconds| seconds * 1_000.0));
     let rows = vec![
@@ -233,7 +237,7 @@ fn model_cost(report: &Report) -> Table {
     table(&["service", "calls#", "cost#"], rows)
 }
 
-fn work(name: &'static str, items: &[Work]) -> Table {
+fn work(name: &'static str, items: &[WorkSummary]) -> Table {
     let rows = items.iter().map(|row| {
         let names = [row.service.clone(), row.name.clone().unwrap_or_else(|| super::text::UNKNOWN.into())];
         [&names[..], &[count(row.count), count(row.errors), dollars(row.cost_usd), time(row.latency.mean_ms)], &spread(&row.latency)]

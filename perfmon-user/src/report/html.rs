@@ -1,6 +1,6 @@
-//! A document as one page of HTML: style and pictures inside, no script, nothing from elsewhere, which its own policy says too.
+//! A document as one HTML page: inline style and pictures, no script, nothing from another host; its Content-Security-Policy enforces that.
 use super::chart;
-use super::document::{Chart, Document, Table};
+use super::document::{Chart, ReportDocument, Table};
 use super::text::plain;
 
 const STYLE: &str = "\
@@ -15,7 +15,7 @@ svg{width:100%;height:auto}path{fill:none;stroke:var(--mark);stroke-width:1.5;st
 .base{stroke:var(--line)}";
 
 /// Renders it.
-pub fn render(document: &Document) -> String {
+pub fn render(document: &ReportDocument) -> String {
     let title = escape(&document.title);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\

@@ -1,10 +1,10 @@
 //! A document as Markdown (CommonMark with tables). Everything that came from traffic is escaped, so that no name is a link, a tag or a
 //! column of its own.
-use super::document::{Document, Table};
+use super::document::{ReportDocument, Table};
 use super::text::plain;
 
 /// Renders it.
-pub fn render(document: &Document) -> String {
+pub fn render(document: &ReportDocument) -> String {
     let mut out = format!("# {}\n\n{}\n", escape(&document.title), escape(&document.period));
     for section in &document.sections {
         out.push_str(&format!("\n## {}\n\n", section.title));

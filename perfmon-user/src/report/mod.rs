@@ -1,6 +1,6 @@
-//! A report on a period: traffic, endpoints, errors, resources, destinations, model calls with their cost, agents, alerts, and how it was in the
-//! period before. In: a store's reader and times; out: a [`Report`], which is JSON by itself, or Markdown or a page of HTML. Reads no
-//! clock and writes no file. Names come from traffic: every format escapes them.
+//! A report on a period: traffic, endpoints, errors, resources, destinations, model calls with their cost, agents, alerts, and a comparison
+//! with the period before. In: a store reader and times; out: a [`Report`], which serialises to JSON and renders as Markdown or as an HTML
+//! page. Reads no clock and writes no file. Names come from traffic: every format escapes them.
 mod chart;
 mod collect;
 mod document;
@@ -18,7 +18,7 @@ use crate::record::WallTime;
 /// The report. Unknown is null; lists hold the largest first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Begin of the period.
+    /// Start of the period.
     pub from: WallTime,
     /// End of the period.
     pub to: WallTime,
@@ -27,35 +27,35 @@ pub struct Report {
     /// The same in the period before, as long as this one.
     pub traffic_before: Option<Traffic>,
     /// Endpoints by their share of the time of all requests.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Vec<EndpointSummary>,
     /// Endpoints by errors.
-    pub errors: Vec<Endpoint>,
+    pub errors: Vec<EndpointSummary>,
     /// Slowest requests.
     pub slowest: Vec<Slow>,
     /// The host.
-    pub resources: Option<Resources>,
+    pub resources: Option<HostSummary>,
     /// The same in the period before.
-    pub resources_before: Option<Resources>,
+    pub resources_before: Option<HostSummary>,
     /// Services by CPU time.
-    pub processes: Vec<Processes>,
-    /// Services that were asked, by time.
-    pub destinations: Vec<Destination>,
+    pub processes: Vec<ProcessSummary>,
+    /// Called services, by total time.
+    pub destinations: Vec<DestinationSummary>,
     /// Models by cost.
-    pub models: Vec<Model>,
+    pub models: Vec<ModelSummary>,
     /// Cost of model calls by the service that made them.
     pub model_cost: Vec<ModelCost>,
     /// Dollars for model calls in the period before.
     pub model_cost_before: Option<f64>,
     /// Agents by runs.
-    pub agents: Vec<Work>,
+    pub agents: Vec<WorkSummary>,
     /// Tools by executions.
-    pub tools: Vec<Work>,
+    pub tools: Vec<WorkSummary>,
     /// Alerts, newest first: the last state of each.
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<AlertSummary>,
     /// Findings, newest first: the last state of each.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<FindingSummary>,
     /// Courses over the period.
-    pub courses: Vec<Course>,
+    pub courses: Vec<Trend>,
 }
 
 impl Report {
@@ -71,7 +71,7 @@ impl Report {
         markdown::render(&document::document(self, zone))
     }
 
-    /// As a page of HTML that needs nothing else.
+    /// Renders a self-contained HTML page.
     pub fn html(&self, zone: &jiff::tz::TimeZone) -> String {
         html::render(&document::document(self, zone))
     }
@@ -98,7 +98,7 @@ pub struct Traffic {
     pub per_minute: f64,
     /// Latency.
     #[serde(flatten)]
-    pub latency: Latency,
+    pub latency: LatencySummary,
     /// All bytes received.
     pub request_bytes: f64,
     /// All bytes sent.
@@ -107,7 +107,7 @@ pub struct Traffic {
 
 /// Milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Latency {
+pub struct LatencySummary {
     /// Average.
     pub mean_ms: Option<f64>,
     /// Median.
@@ -122,7 +122,7 @@ pub struct Latency {
 
 /// An endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Endpoint {
+pub struct EndpointSummary {
     /// Service.
     pub service: String,
     /// Method.
@@ -137,7 +137,7 @@ pub struct Endpoint {
     pub error_rate: Option<f64>,
     /// Latency.
     #[serde(flatten)]
-    pub latency: Latency,
+    pub latency: LatencySummary,
     /// Part of the time of all requests, 0..1.
     pub share_of_time: f64,
 }
@@ -145,7 +145,7 @@ pub struct Endpoint {
 /// A slow request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Slow {
-    /// Begin.
+    /// Start.
     pub time: String,
     /// Service.
     pub service: String,
@@ -159,7 +159,7 @@ pub struct Slow {
 
 /// The host.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Resources {
+pub struct HostSummary {
     /// Over all cores, 0..100.
     pub cpu_percent_mean: Option<f64>,
     /// Highest second.
@@ -172,13 +172,13 @@ pub struct Resources {
     pub disk_used_percent_max: Option<f64>,
     /// Load average of one minute.
     pub load_1m_max: Option<f64>,
-    /// Seconds of the period in which perfmon watched.
+    /// Seconds of the period that perfmon observed.
     pub watched_s: Option<f64>,
 }
 
 /// Processes of a service.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Processes {
+pub struct ProcessSummary {
     /// Service.
     pub service: String,
     /// Different process ids.
@@ -191,12 +191,12 @@ pub struct Processes {
     pub memory_rss_bytes_max: Option<f64>,
 }
 
-/// A service that was asked.
+/// A called service.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Destination {
-    /// Who asked.
+pub struct DestinationSummary {
+    /// Calling service.
     pub service: String,
-    /// Who was asked.
+    /// Called service.
     pub destination: String,
     /// Requests.
     pub count: u64,
@@ -206,23 +206,23 @@ pub struct Destination {
     pub error_rate: Option<f64>,
     /// Latency.
     #[serde(flatten)]
-    pub latency: Latency,
+    pub latency: LatencySummary,
 }
 
 /// A model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Model {
+pub struct ModelSummary {
     /// Provider.
     pub provider: String,
-    /// Model asked for.
+    /// Requested model.
     pub model: Option<String>,
     /// Calls.
     pub calls: u64,
     /// Failed ones.
     pub errors: u64,
-    /// Prompt tokens of the calls that tell them.
+    /// Prompt tokens of the calls that report them.
     pub input_tokens: Option<f64>,
-    /// Output tokens of the calls that tell them.
+    /// Output tokens of the calls that report them.
     pub output_tokens: Option<f64>,
     /// Dollars; null when no call has a price.
     pub cost_usd: Option<f64>,
@@ -230,7 +230,7 @@ pub struct Model {
     pub unpriced_calls: u64,
     /// Duration.
     #[serde(flatten)]
-    pub latency: Latency,
+    pub latency: LatencySummary,
     /// Time to the first token.
     pub ttft_p95_ms: Option<f64>,
 }
@@ -248,7 +248,7 @@ pub struct ModelCost {
 
 /// An agent or a tool.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Work {
+pub struct WorkSummary {
     /// Service.
     pub service: String,
     /// Name of the agent or tool.
@@ -261,12 +261,12 @@ pub struct Work {
     pub cost_usd: Option<f64>,
     /// Duration.
     #[serde(flatten)]
-    pub latency: Latency,
+    pub latency: LatencySummary,
 }
 
 /// An alert's last state.
 #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
-pub struct Alert {
+pub struct AlertSummary {
     /// When it came into this state.
     pub time: String,
     /// Its id.
@@ -283,12 +283,12 @@ pub struct Alert {
 
 /// A finding's last state.
 #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
-pub struct Finding {
+pub struct FindingSummary {
     /// When it came into this state.
     pub time: String,
     /// Its id.
     pub finding_id: String,
-    /// What was found.
+    /// Type of the finding.
     #[serde(rename = "type")]
     pub kind: String,
     /// How bad.
@@ -299,7 +299,7 @@ pub struct Finding {
 
 /// One metric over the period.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Course {
+pub struct Trend {
     /// Name of the metric.
     pub metric: String,
     /// Seconds of a step.

@@ -1,11 +1,11 @@
-//! History on disk. In: batches of finished records, straight from the hub, without waiting. Out: figures over time and kept records, read
-//! through [`Reader`] while perfmon runs and after. Rollups of 10 s, a minute and an hour with mergeable histograms, and of model
-//! calls, agent runs, tools, workflows, findings, alerts, slow and failed requests the records themselves. A process that is killed loses
-//! at most what came since the last transaction, about a second. Takes time as an argument (`Options::now`).
+//! History on disk. In: batches of finished records from the hub; offering them never blocks. Out: figures over time and stored records,
+//! read through [`StoreReader`] while perfmon runs and afterwards. Rollups of 10 s, a minute and an hour with mergeable histograms; model
+//! calls, agent runs, tools, workflows, findings, alerts and slow or failed requests also as records. A killed process loses at most the
+//! records since the last transaction, about one second. Time is an argument (`StoreOptions::now`).
 pub mod cell;
-mod level;
 mod pending;
 mod reader;
+mod resolution;
 mod retention;
 mod rollup;
 mod schema;
@@ -23,23 +23,23 @@ use std::thread::JoinHandle;
 use serde::Serialize;
 
 pub use self::cell::Cell;
-pub use self::level::Retention;
-use self::pending::Pending;
-pub use self::reader::{History, HistoryQuery, Labels, Point, Reader};
+use self::pending::PendingWrites;
+pub use self::reader::{History, HistoryPoint, HistoryQuery, SeriesLabels, StoreReader};
+pub use self::resolution::Retention;
 pub use self::schema::StoreError;
-use self::writer::{Times, Writer};
+use self::writer::{StoreWriter, WriterTimes};
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Gauges, Record, WallTime};
+use crate::record::{Gauges, RecordBatch, WallTime};
 
 /// What a store is made from.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct StoreOptions {
     /// The file.
     pub path: PathBuf,
     /// How large it may become.
     pub max_bytes: u64,
-    /// How long what is kept.
+    /// How long each resolution is kept.
     pub retention: Retention,
     /// The wall clock.
     pub now: fn() -> WallTime,
@@ -76,9 +76,9 @@ pub struct StoreReport {
 
 /// What writer and readers share.
 #[derive(Debug)]
-pub(crate) struct Shared(Mutex<StoreReport>);
+pub(crate) struct SharedReport(Mutex<StoreReport>);
 
-impl Shared {
+impl SharedReport {
     fn with<T>(&self, change: impl FnOnce(&mut StoreReport) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -101,54 +101,60 @@ impl Shared {
     }
 }
 
-/// What goes to the thread.
-enum Message {
-    Records(Arc<Vec<Record>>),
+/// Messages to the writer thread.
+enum StoreMessage {
+    Records(RecordBatch),
     Gauges(Box<Gauges>),
 }
 
 /// The thread that writes, and the queue to it.
 #[derive(Debug)]
 pub struct Store {
-    queue: SyncSender<Message>,
+    queue: SyncSender<StoreMessage>,
     thread: JoinHandle<()>,
     counters: Arc<Counters>,
-    reader: Reader,
+    reader: StoreReader,
 }
 
 impl Store {
-    /// Starts the thread; what is wrong with the file is said by it and does not stop anything.
+    /// Starts the writer thread. Problems with the file are logged by the thread and do not end it.
     ///
     /// # Errors
-    /// When there can be no thread.
-    pub fn start(options: Options, counters: Arc<Counters>) -> io::Result<Self> {
+    /// When the thread cannot be started.
+    pub fn start(options: StoreOptions, counters: Arc<Counters>) -> io::Result<Self> {
         let report = StoreReport { path: options.path.clone(), state: StoreState::Starting, bytes: None, set_aside: None };
-        let shared = Arc::new(Shared(Mutex::new(report)));
-        let reader = Reader::of_running(options.path.clone(), options.retention, shared.clone());
+        let shared = Arc::new(SharedReport(Mutex::new(report)));
+        let reader = StoreReader::of_running(options.path.clone(), options.retention, shared.clone());
         let (queue, messages) = sync_channel(limits::CONSUMER_QUEUE);
-        let writer =
-            Writer { options, shared, counters: counters.clone(), pending: Pending::default(), file: None, times: Times::default() };
+        let writer = StoreWriter {
+            options,
+            shared,
+            counters: counters.clone(),
+            pending: PendingWrites::default(),
+            file: None,
+            times: WriterTimes::default(),
+        };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&messages))?;
         Ok(Self { queue, thread, counters, reader })
     }
 
-    /// Takes records without waiting; those that find no room are counted.
-    pub fn offer(&self, records: &Arc<Vec<Record>>) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(Message::Records(records.clone())) {
+    /// Queues records without waiting; counts those that do not fit.
+    pub fn offer(&self, records: &RecordBatch) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(StoreMessage::Records(records.clone())) {
             self.counters.store_dropped.add(records.len() as u64);
         }
     }
 
-    /// Takes what is under way.
+    /// Queues the requests in flight.
     pub fn gauges(&self, gauges: &Gauges) {
         let slim = Gauges { time: gauges.time, active_connections: gauges.active_connections, ..Gauges::default() };
-        if self.queue.try_send(Message::Gauges(Box::new(slim))).is_err() {
+        if self.queue.try_send(StoreMessage::Gauges(Box::new(slim))).is_err() {
             self.counters.store_dropped.inc();
         }
     }
 
     /// The reading side.
-    pub fn reader(&self) -> Reader {
+    pub fn reader(&self) -> StoreReader {
         self.reader.clone()
     }
 

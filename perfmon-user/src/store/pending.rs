@@ -1,17 +1,17 @@
-//! What has come since the last transaction: cells of ten seconds, already added up, and the records that are kept one by one. Bounded;
-//! who calls it drops it when it is full.
+//! Data since the last transaction: cells of ten seconds, already summed, and records that are stored one by one. Bounded: the caller drops
+//! everything when it is full.
 use rustc_hash::FxHashMap;
 
 use super::cell::Cell;
-use super::level::Level;
-use super::series::{Series, ended_s};
+use super::resolution::Resolution;
+use super::series::{SeriesKey, ended_s};
 use crate::limits;
-use crate::record::metric::{Field, Kind};
+use crate::record::metric::{Field, RecordKind};
 use crate::record::{Category, Gauges, Record};
 
-/// A record that is kept.
+/// A record to store.
 #[derive(Debug)]
-pub struct Kept {
+pub struct StoredRecord {
     /// Nanoseconds since 1970, its start.
     pub time_ns: u64,
     /// Kind of record.
@@ -22,38 +22,38 @@ pub struct Kept {
 
 /// The collection.
 #[derive(Debug, Default)]
-pub struct Pending {
+pub struct PendingWrites {
     /// By start of the cell, in seconds since 1970, and series.
-    pub cells: FxHashMap<(u64, Series), Cell>,
+    pub cells: FxHashMap<(u64, SeriesKey), Cell>,
     /// Records kept.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<StoredRecord>,
     /// Records that all this was made from.
     pub records: u64,
-    /// Requests that are worth keeping but too many.
+    /// Slow or failed requests beyond the limit.
     pub skipped: u64,
     requests: usize,
-    /// Whether an alert changed: told to people already, so it must not be told again by a perfmon that is started anew.
+    /// An alert changed its state. It is written at once: its notification has gone out, and a restarted perfmon must not repeat it.
     pub urgent: bool,
 }
 
-impl Pending {
+impl PendingWrites {
     /// Takes records.
     pub fn add(&mut self, records: &[Record]) {
         for record in records {
             self.records += 1;
-            if let Some(series) = Series::of(record) {
+            if let Some(series) = SeriesKey::of(record) {
                 let kind = series.kind;
-                self.cells.entry((Level::Finest.floor(ended_s(record)), series)).or_default().add(kind, record);
+                self.cells.entry((Resolution::Finest.floor(ended_s(record)), series)).or_default().add(kind, record);
             }
             self.keep(record);
         }
     }
 
-    /// Takes what is under way.
+    /// Takes the requests in flight.
     pub fn gauges(&mut self, gauges: &Gauges) {
-        let Some(field) = Field::named(Kind::System, "active_connections") else { return };
-        let start = Level::Finest.floor(gauges.time.0 / 1_000_000_000);
-        self.cells.entry((start, Series::system())).or_default().add_value(field, gauges.active_connections as f64);
+        let Some(field) = Field::named(RecordKind::System, "active_connections") else { return };
+        let start = Resolution::Finest.floor(gauges.time.0 / 1_000_000_000);
+        self.cells.entry((start, SeriesKey::system())).or_default().add_value(field, gauges.active_connections as f64);
     }
 
     fn keep(&mut self, record: &Record) {
@@ -73,7 +73,7 @@ impl Pending {
             _ => {}
         }
         if let Ok(json) = serde_json::to_string(record) {
-            self.kept.push(Kept { time_ns: record.time().0, kind: record.kind(), json });
+            self.kept.push(StoredRecord { time_ns: record.time().0, kind: record.kind(), json });
         }
     }
 

@@ -1,5 +1,5 @@
-//! The reading side: opens the file anew for each question, so that it can be used from any blocking task, also beside a writer or after
-//! it. Figures come in cells: of one series, of many merged, of the whole range or step by step.
+//! The reading side. Opens the file for each query, so that any blocking task can read, beside a writer or without one. Answers are cells:
+//! of one series, of several merged, of the whole range or step by step.
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,47 +8,47 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::cell::Cell;
-use super::level::{Level, Piece, Retention};
+use super::resolution::{Resolution, ResolutionRange, Retention};
 use super::rollup::complete_until;
 use super::schema::{self, StoreError};
-use super::{Shared, StoreReport};
+use super::{SharedReport, StoreReport};
 use crate::record::WallTime;
-use crate::record::metric::{Field, Kind, Metric, Statistic};
+use crate::record::metric::{Field, Metric, RecordKind, Statistic};
 
 /// Labels of a series, by name; those that are not known are not there.
-pub type Labels = BTreeMap<String, String>;
+pub type SeriesLabels = BTreeMap<String, String>;
 
 const NS: u64 = 1_000_000_000;
 
 /// Reads a store.
 #[derive(Clone, Debug)]
-pub struct Reader {
+pub struct StoreReader {
     path: PathBuf,
     retention: Retention,
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<SharedReport>>,
 }
 
-/// What is asked of history. Times are seconds since 1970.
+/// A query of history. Times are seconds since 1970.
 #[derive(Clone, Debug)]
 pub struct HistoryQuery {
     /// Of what.
     pub metric: Metric,
-    /// Begin; taken back to the start of its step.
+    /// Start; rounded down to the start of its step.
     pub from: u64,
     /// End, not included; taken forth to the end of its step.
     pub to: u64,
     /// Seconds of a step; made longer when that time is only kept more coarsely.
     pub step: u64,
-    /// Now: what is kept follows from it.
+    /// Current time; selects the resolution that still reaches back to `from`.
     pub now: u64,
     /// Only series with these labels.
-    pub labels: Labels,
+    pub labels: SeriesLabels,
 }
 
 /// A step of history.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Point {
-    /// Its begin.
+pub struct HistoryPoint {
+    /// Start of the step.
     pub time: WallTime,
     /// The value; `None` where nothing is known.
     pub value: Option<f64>,
@@ -60,16 +60,16 @@ pub struct History {
     /// Length of a step.
     pub step_s: u64,
     /// Steps, gaps too, oldest first.
-    pub points: Vec<Point>,
+    pub points: Vec<HistoryPoint>,
 }
 
-impl Reader {
+impl StoreReader {
     /// Of a file that some perfmon writes or wrote, and how long it keeps what.
     pub fn of_file(path: PathBuf, retention: Retention) -> Self {
         Self { path, retention, shared: None }
     }
 
-    pub(super) fn of_running(path: PathBuf, retention: Retention, shared: Arc<Shared>) -> Self {
+    pub(super) fn of_running(path: PathBuf, retention: Retention, shared: Arc<SharedReport>) -> Self {
         Self { path, retention, shared: Some(shared) }
     }
 
@@ -87,22 +87,23 @@ impl Reader {
     /// # Errors
     /// When the file cannot be read.
     pub fn history(&self, query: &HistoryQuery) -> Result<History, StoreError> {
-        let level = Level::reaching(query.from, query.now, &self.retention);
-        let step = query.step.max(1).next_multiple_of(level.seconds());
+        let resolution = Resolution::reaching(query.from, query.now, &self.retention);
+        let step = query.step.max(1).next_multiple_of(resolution.seconds());
         let (from, to) = (query.from - query.from % step, query.to.next_multiple_of(step));
-        let coarsest = Level::ALL.into_iter().rev().find(|level| step.is_multiple_of(level.seconds())).unwrap_or(Level::Finest);
+        let coarsest =
+            Resolution::ALL.into_iter().rev().find(|resolution| step.is_multiple_of(resolution.seconds())).unwrap_or(Resolution::Finest);
         let db = self.open()?;
         let steps = db.unchecked_transaction()?;
         let pieces = coarsest.cover(from, to, &complete_until(&steps)?);
         let values = by_step(&steps, &pieces, query.metric.kind, &query.labels, step)?;
-        let running = by_step(&steps, &pieces, Kind::System, &Labels::new(), step)?;
+        let running = by_step(&steps, &pieces, RecordKind::System, &SeriesLabels::new(), step)?;
         let nothing = Cell::default();
         let points = (from..to).step_by(step as usize).map(|start| {
             let host = running.get(&start);
-            let known = host.is_some() && query.metric.is_amount() && query.metric.kind != Kind::System;
+            let known = host.is_some() && query.metric.is_amount() && query.metric.kind != RecordKind::System;
             let cell = values.get(&start).or(known.then_some(&nothing));
             let seconds = host.and_then(watched_s).unwrap_or(step as f64);
-            Point { time: WallTime(start * NS), value: cell.and_then(|cell| cell.value(&query.metric, seconds)) }
+            HistoryPoint { time: WallTime(start * NS), value: cell.and_then(|cell| cell.value(&query.metric, seconds)) }
         });
         Ok(History { step_s: step, points: points.collect() })
     }
@@ -111,21 +112,21 @@ impl Reader {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn totals(&self, kind: Kind, from: u64, to: u64, now: u64) -> Result<Vec<(Labels, Cell)>, StoreError> {
-        let level = Level::reaching(from, now, &self.retention);
-        let (from, to) = (level.floor(from), level.ceil(to));
+    pub fn totals(&self, kind: RecordKind, from: u64, to: u64, now: u64) -> Result<Vec<(SeriesLabels, Cell)>, StoreError> {
+        let resolution = Resolution::reaching(from, now, &self.retention);
+        let (from, to) = (resolution.floor(from), resolution.ceil(to));
         let db = self.open()?;
         let db = db.unchecked_transaction()?;
-        let wanted = series(&db, kind, &Labels::new())?;
+        let wanted = series(&db, kind, &SeriesLabels::new())?;
         let mut cells: BTreeMap<i64, Cell> = BTreeMap::new();
-        for piece in Level::Hour.cover(from, to, &complete_until(&db)?) {
+        for piece in Resolution::Hour.cover(from, to, &complete_until(&db)?) {
             each_cell(&db, kind, piece, &wanted, |_, id, cell| cells.entry(id).or_default().merge(&cell))?;
         }
         let found = cells.into_iter().filter_map(|(id, cell)| Some((wanted.get(&id)?.clone(), cell))).collect();
-        Ok(if kind == Kind::Llm { one_end(found) } else { found })
+        Ok(if kind == RecordKind::Llm { one_end(found) } else { found })
     }
 
-    /// Kept records of a kind that began in a range, as JSON, newest first. Times are nanoseconds since 1970.
+    /// Stored records of a kind that started in a range, as JSON, newest first. Times are nanoseconds since 1970.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -141,28 +142,34 @@ impl Reader {
 
 /// Seconds for which the host was sampled.
 fn watched_s(host: &Cell) -> Option<f64> {
-    let interval = Field::named(Kind::System, "interval_ms")?;
+    let interval = Field::named(RecordKind::System, "interval_ms")?;
     host.field(interval, Statistic::Sum).map(|ms| ms / 1_000.0).filter(|seconds| *seconds > 0.0)
 }
 
-/// The cells of all series that match, merged step by step. Requests are those of the server side when nothing else is said.
-fn by_step(db: &Connection, pieces: &[Piece], kind: Kind, labels: &Labels, step: u64) -> Result<BTreeMap<u64, Cell>, StoreError> {
+/// Cells of all matching series, merged step by step. Requests default to the server side.
+fn by_step(
+    db: &Connection,
+    pieces: &[ResolutionRange],
+    kind: RecordKind,
+    labels: &SeriesLabels,
+    step: u64,
+) -> Result<BTreeMap<u64, Cell>, StoreError> {
     let mut labels = labels.clone();
-    if kind == Kind::Request && !labels.contains_key("side") && !labels.contains_key("destination") {
+    if kind == RecordKind::Request && !labels.contains_key("side") && !labels.contains_key("destination") {
         labels.insert("side".into(), "server".into());
     }
     let wanted = series(db, kind, &labels)?;
     let mut cells: BTreeMap<u64, BTreeMap<i64, Cell>> = BTreeMap::new();
     for piece in pieces {
         each_cell(db, kind, *piece, &wanted, |time, id, cell| {
-            // Only model calls have to be told apart to the end.
-            let apart = if kind == Kind::Llm { id } else { 0 };
+            // Only model calls need to be kept apart until the end.
+            let apart = if kind == RecordKind::Llm { id } else { 0 };
             cells.entry(time - time % step).or_default().entry(apart).or_default().merge(&cell);
         })?;
     }
     let merged = cells.into_iter().map(|(start, cells)| {
         let found: Vec<_> = cells.into_iter().map(|(id, cell)| (wanted.get(&id).cloned().unwrap_or_default(), cell)).collect();
-        let found = if kind == Kind::Llm && !labels.contains_key("side") { one_end(found) } else { found };
+        let found = if kind == RecordKind::Llm && !labels.contains_key("side") { one_end(found) } else { found };
         let mut sum = Cell::default();
         found.iter().for_each(|(_, cell)| sum.merge(cell));
         (start, sum)
@@ -170,15 +177,15 @@ fn by_step(db: &Connection, pieces: &[Piece], kind: Kind, labels: &Labels, step:
     Ok(merged.collect())
 }
 
-/// A model call whose both ends are on this host is in the store twice: of the two ends of the calls to a model, the one with more calls.
-fn one_end(found: Vec<(Labels, Cell)>) -> Vec<(Labels, Cell)> {
-    let model = |labels: &Labels| (labels.get("provider").cloned(), labels.get("request_model").cloned());
-    let is_server = |labels: &Labels| labels.get("side").is_some_and(|side| side == "server");
+/// A model call with both ends on this host is stored twice. Of the two ends of the calls to a model, the one with more calls counts.
+fn one_end(found: Vec<(SeriesLabels, Cell)>) -> Vec<(SeriesLabels, Cell)> {
+    let model = |labels: &SeriesLabels| (labels.get("provider").cloned(), labels.get("request_model").cloned());
+    let is_server = |labels: &SeriesLabels| labels.get("side").is_some_and(|side| side == "server");
     let mut calls: BTreeMap<_, [u64; 2]> = BTreeMap::new();
     for (labels, cell) in &found {
         calls.entry(model(labels)).or_default()[usize::from(is_server(labels))] += cell.count;
     }
-    let counts = |labels: &Labels| {
+    let counts = |labels: &SeriesLabels| {
         let [client, server] = calls[&model(labels)];
         is_server(labels) == (server > client)
     };
@@ -186,13 +193,13 @@ fn one_end(found: Vec<(Labels, Cell)>) -> Vec<(Labels, Cell)> {
 }
 
 /// The series of a kind with these labels, by id.
-fn series(db: &Connection, kind: Kind, labels: &Labels) -> Result<BTreeMap<i64, Labels>, StoreError> {
+fn series(db: &Connection, kind: RecordKind, labels: &SeriesLabels) -> Result<BTreeMap<i64, SeriesLabels>, StoreError> {
     let mut query = db.prepare_cached("SELECT id, labels FROM series WHERE kind = ?1")?;
     let rows = query.query_map([kind as u8], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
     let mut found = BTreeMap::new();
     for row in rows {
         let (id, json) = row?;
-        let known: Labels = serde_json::from_str(&json).unwrap_or_default();
+        let known: SeriesLabels = serde_json::from_str(&json).unwrap_or_default();
         if labels.iter().all(|(name, value)| known.get(name) == Some(value)) {
             found.insert(id, known);
         }
@@ -200,19 +207,18 @@ fn series(db: &Connection, kind: Kind, labels: &Labels) -> Result<BTreeMap<i64, 
     Ok(found)
 }
 
-/// Calls `each` with the start, the series and the cell of every cell in a piece that belongs to a wanted series; damaged ones are
-/// left out.
+/// Calls `each` with start, series and cell for every cell of a range that belongs to a wanted series; skips damaged cells.
 fn each_cell(
     db: &Connection,
-    kind: Kind,
-    piece: Piece,
-    wanted: &BTreeMap<i64, Labels>,
+    kind: RecordKind,
+    piece: ResolutionRange,
+    wanted: &BTreeMap<i64, SeriesLabels>,
     mut each: impl FnMut(u64, i64, Cell),
 ) -> Result<(), StoreError> {
     let mut query =
         db.prepare_cached("SELECT time, series, cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
     let bound = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
-    let mut rows = query.query(params![piece.level as u8, kind as u8, bound(piece.from), bound(piece.to)])?;
+    let mut rows = query.query(params![piece.resolution as u8, kind as u8, bound(piece.from), bound(piece.to)])?;
     while let Some(row) = rows.next()? {
         let series = row.get(1)?;
         if !wanted.contains_key(&series) {

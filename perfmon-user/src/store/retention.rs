@@ -1,25 +1,25 @@
-//! What goes: cells and records beyond their age, and, when the file is larger than it may be, the oldest of what takes the most room: cells of
-//! one of the resolutions, or records. So a full file still has some of each. Series that nothing refers to go with them.
+//! Retention: removes cells and records beyond their age and, when the file is larger than allowed, the oldest part of whatever takes the
+//! most space (cells of one resolution, or records). So a full file keeps some of each. Series without cells are removed too.
 use rusqlite::{Connection, params};
 
-use super::level::{Level, Retention};
+use super::resolution::{Resolution, Retention};
 use super::schema::StoreError;
-use crate::record::metric::Kind;
+use crate::record::metric::RecordKind;
 
 /// After too much, this share of the allowed size is left.
 const ROOM: f64 = 0.9;
-/// Of what is there, one part in so many goes at a time.
+/// One removal step deletes 1/PART of a part's time range.
 const PART: u64 = 10;
 
-/// Removes what is too old.
+/// Removes everything beyond its age.
 pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<(), StoreError> {
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    for level in Level::ALL {
+    for resolution in Resolution::ALL {
         // An hour longer, so that a report on exactly that time finds all of it.
-        remove(&transaction, level, now_s.saturating_sub(retention.seconds(level) + Level::Hour.seconds()))?;
+        remove(&transaction, resolution, now_s.saturating_sub(retention.seconds(resolution) + Resolution::Hour.seconds()))?;
     }
     let oldest_ns = now_s.saturating_sub(retention.records.as_secs()).saturating_mul(1_000_000_000);
-    // By kind, since that is how the index is ordered.
+    // By kind, to match the order of the index.
     for kind in ["request", "llm", "agent", "tool", "workflow", "finding", "alert"] {
         transaction
             .prepare_cached("DELETE FROM record WHERE kind = ?1 AND time < ?2")?
@@ -42,14 +42,14 @@ pub fn used_bytes(db: &Connection) -> rusqlite::Result<u64> {
     Ok(((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?) as u64)
 }
 
-/// What takes room.
+/// Parts of the file that take space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Cells(Level),
+enum FilePart {
+    Cells(Resolution),
     Records,
 }
 
-/// Brings the file below its allowed size; says how many cells and records went.
+/// Shrinks the file below its allowed size; returns the numbers of removed cells and records.
 pub fn shrink(db: &mut Connection, max_bytes: u64) -> Result<u64, StoreError> {
     let mut used = used_bytes(db)?;
     if used <= max_bytes {
@@ -62,8 +62,8 @@ pub fn shrink(db: &mut Connection, max_bytes: u64) -> Result<u64, StoreError> {
     {
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let gone = match part {
-            Part::Cells(level) => oldest_cells(&transaction, *level)?,
-            Part::Records => oldest_records(&transaction)?,
+            FilePart::Cells(resolution) => oldest_cells(&transaction, *resolution)?,
+            FilePart::Records => oldest_records(&transaction)?,
         };
         transaction.commit()?;
         let left = used_bytes(db)?;
@@ -76,13 +76,13 @@ pub fn shrink(db: &mut Connection, max_bytes: u64) -> Result<u64, StoreError> {
     Ok(removed)
 }
 
-/// Bytes of each part. Reads all of the file, which is why it is asked only when something has to go.
-fn parts(db: &Connection) -> rusqlite::Result<Vec<(Part, u64)>> {
-    let sum = |query: &str, level: Option<u8>| db.query_row(query, rusqlite::params_from_iter(level), |row| row.get::<_, i64>(0));
-    let mut parts = vec![(Part::Records, sum("SELECT coalesce(sum(length(json) + 40), 0) FROM record", None)? as u64)];
-    for level in Level::ALL {
-        let bytes = sum("SELECT coalesce(sum(length(cell) + 15), 0) FROM rollup WHERE level = ?1", Some(level as u8))?;
-        parts.push((Part::Cells(level), bytes as u64));
+/// Bytes of each part. Reads the whole file, so it is called only when the file is too large.
+fn parts(db: &Connection) -> rusqlite::Result<Vec<(FilePart, u64)>> {
+    let sum = |query: &str, resolution: Option<u8>| db.query_row(query, rusqlite::params_from_iter(resolution), |row| row.get::<_, i64>(0));
+    let mut parts = vec![(FilePart::Records, sum("SELECT coalesce(sum(length(json) + 40), 0) FROM record", None)? as u64)];
+    for resolution in Resolution::ALL {
+        let bytes = sum("SELECT coalesce(sum(length(cell) + 15), 0) FROM rollup WHERE level = ?1", Some(resolution as u8))?;
+        parts.push((FilePart::Cells(resolution), bytes as u64));
     }
     Ok(parts)
 }
@@ -93,12 +93,12 @@ fn oldest_records(db: &Connection) -> rusqlite::Result<u64> {
     db.execute("DELETE FROM record WHERE id IN (SELECT id FROM record ORDER BY id LIMIT ?1)", [part as i64]).map(|gone| gone as u64)
 }
 
-fn oldest_cells(db: &Connection, level: Level) -> rusqlite::Result<u64> {
+fn oldest_cells(db: &Connection, resolution: Resolution) -> rusqlite::Result<u64> {
     let (mut first, mut last) = (u64::MAX, 0);
-    for kind in Kind::ALL {
+    for kind in RecordKind::ALL {
         let range = |end: &str| {
             let query = format!("SELECT {end}(time) FROM rollup WHERE level = ?1 AND kind = ?2");
-            db.query_row(&query, params![level as u8, kind as u8], |row| row.get::<_, Option<i64>>(0))
+            db.query_row(&query, params![resolution as u8, kind as u8], |row| row.get::<_, Option<i64>>(0))
         };
         if let (Some(min), Some(max)) = (range("min")?, range("max")?) {
             (first, last) = (first.min(min as u64), last.max(max as u64));
@@ -107,14 +107,14 @@ fn oldest_cells(db: &Connection, level: Level) -> rusqlite::Result<u64> {
     if first > last {
         return Ok(0);
     }
-    remove(db, level, first + ((last - first) / PART).max(level.seconds()))
+    remove(db, resolution, first + ((last - first) / PART).max(resolution.seconds()))
 }
 
-fn remove(db: &Connection, level: Level, before_s: u64) -> rusqlite::Result<u64> {
+fn remove(db: &Connection, resolution: Resolution, before_s: u64) -> rusqlite::Result<u64> {
     let mut gone = 0;
-    for kind in Kind::ALL {
+    for kind in RecordKind::ALL {
         gone += db.prepare_cached("DELETE FROM rollup WHERE level = ?1 AND kind = ?2 AND time < ?3")?.execute(params![
-            level as u8,
+            resolution as u8,
             kind as u8,
             i64::try_from(before_s).unwrap_or(i64::MAX)
         ])?;

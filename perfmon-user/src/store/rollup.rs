@@ -1,22 +1,22 @@
-//! The writing side of the file: what is pending goes in with one transaction, and finished minutes and hours are made from finer cells
-//! in the same way. A record that comes after its minute or hour was made is added there too, so that every resolution tells the same.
+//! The writing side of the file. One transaction writes everything pending and makes finished minutes and hours from finer cells. A record
+//! that arrives after its minute or hour was made is added there too, so that all resolutions agree.
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rustc_hash::FxHashMap;
 
 use super::cell::Cell;
-use super::level::Level;
-use super::pending::Pending;
+use super::pending::PendingWrites;
+use super::resolution::Resolution;
 use super::schema::StoreError;
-use super::series::Series;
+use super::series::SeriesKey;
 use crate::limits;
 
 /// A minute or an hour is made when this much time has passed since its end: most records that belong to it have come.
 const SETTLED_S: u64 = 15;
 
-/// What a write did beside writing.
+/// Side results of a write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wrote {
-    /// Cells that could not be read and were begun anew.
+pub struct WriteCounts {
+    /// Cells that could not be read and were started anew.
     pub damaged: u64,
     /// Cells that went to the series of all others.
     pub overflowed: u64,
@@ -26,11 +26,11 @@ pub struct Wrote {
 #[derive(Debug)]
 pub struct Rollup {
     db: Connection,
-    ids: FxHashMap<Series, i64>,
+    ids: FxHashMap<SeriesKey, i64>,
 }
 
 impl Rollup {
-    /// Of a connection whose schema is up to date.
+    /// Uses a connection whose schema is up to date.
     pub fn new(db: Connection) -> Self {
         Self { db, ids: FxHashMap::default() }
     }
@@ -45,12 +45,16 @@ impl Rollup {
         self.ids.clear();
     }
 
-    /// Writes what is pending, all of it or nothing.
-    pub fn write(&mut self, pending: &Pending) -> Result<Wrote, StoreError> {
+    /// Writes all pending data, or nothing.
+    pub fn write(&mut self, pending: &PendingWrites) -> Result<WriteCounts, StoreError> {
         let mut ids = std::mem::take(&mut self.ids);
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut writing =
-            Writing { transaction: &transaction, ids: &mut ids, until: complete_until(&transaction)?, wrote: Wrote::default() };
+        let mut writing = RollupTransaction {
+            transaction: &transaction,
+            ids: &mut ids,
+            until: complete_until(&transaction)?,
+            wrote: WriteCounts::default(),
+        };
         for ((start, series), cell) in &pending.cells {
             writing.cell(*start, series, cell)?;
         }
@@ -67,15 +71,15 @@ impl Rollup {
 
     /// Makes the minutes and hours that have ended.
     pub fn complete(&mut self, now_s: u64) -> Result<(), StoreError> {
-        for level in [Level::Minute, Level::Hour] {
-            let end = level.floor(now_s.saturating_sub(SETTLED_S));
-            let begin = complete_until(&self.db)?[level as usize];
+        for resolution in [Resolution::Minute, Resolution::Hour] {
+            let end = resolution.floor(now_s.saturating_sub(SETTLED_S));
+            let begin = complete_until(&self.db)?[resolution as usize];
             if begin >= end {
                 continue;
             }
             let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            make(&transaction, level, begin, end)?;
-            transaction.execute("INSERT OR REPLACE INTO complete (level, until) VALUES (?1, ?2)", params![level as u8, end as i64])?;
+            make(&transaction, resolution, begin, end)?;
+            transaction.execute("INSERT OR REPLACE INTO complete (level, until) VALUES (?1, ?2)", params![resolution as u8, end as i64])?;
             transaction.commit()?;
         }
         Ok(())
@@ -96,47 +100,49 @@ pub fn complete_until(db: &Connection) -> rusqlite::Result<[u64; 3]> {
 }
 
 /// Merges finer cells into those of a level.
-fn make(transaction: &Transaction<'_>, level: Level, begin: u64, end: u64) -> Result<(), StoreError> {
-    let Some(finer) = level.finer() else { return Ok(()) };
+fn make(transaction: &Transaction<'_>, resolution: Resolution, begin: u64, end: u64) -> Result<(), StoreError> {
+    let Some(finer) = resolution.finer() else { return Ok(()) };
     let mut read =
         transaction.prepare_cached("SELECT time, series, cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
     let mut write =
         transaction.prepare_cached("INSERT OR REPLACE INTO rollup (level, kind, time, series, cell) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for kind in crate::record::metric::Kind::ALL {
+    for kind in crate::record::metric::RecordKind::ALL {
         let mut cells: FxHashMap<(u64, i64), Cell> = FxHashMap::default();
         let mut rows = read.query(params![finer as u8, kind as u8, begin as i64, end as i64])?;
         while let Some(row) = rows.next()? {
-            let start = level.floor(row.get::<_, i64>(0)? as u64);
+            let start = resolution.floor(row.get::<_, i64>(0)? as u64);
             if let Some(cell) = Cell::from_bytes(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?) {
                 cells.entry((start, row.get(1)?)).or_default().merge(&cell);
             }
         }
         for ((start, series), cell) in cells {
-            write.execute(params![level as u8, kind as u8, start as i64, series, cell.to_bytes()])?;
+            write.execute(params![resolution as u8, kind as u8, start as i64, series, cell.to_bytes()])?;
         }
     }
     Ok(())
 }
 
-struct Writing<'a> {
+struct RollupTransaction<'a> {
     transaction: &'a Transaction<'a>,
-    ids: &'a mut FxHashMap<Series, i64>,
+    ids: &'a mut FxHashMap<SeriesKey, i64>,
     until: [u64; 3],
-    wrote: Wrote,
+    wrote: WriteCounts,
 }
 
-impl Writing<'_> {
-    fn cell(&mut self, start: u64, series: &Series, cell: &Cell) -> Result<(), StoreError> {
+impl RollupTransaction<'_> {
+    fn cell(&mut self, start: u64, series: &SeriesKey, cell: &Cell) -> Result<(), StoreError> {
         let id = self.id(series)?;
         let until = self.until;
-        for level in Level::ALL.into_iter().filter(|level| *level == Level::Finest || start < until[*level as usize]) {
-            self.merge(level, series, level.floor(start), id, cell)?;
+        for resolution in
+            Resolution::ALL.into_iter().filter(|resolution| *resolution == Resolution::Finest || start < until[*resolution as usize])
+        {
+            self.merge(resolution, series, resolution.floor(start), id, cell)?;
         }
         Ok(())
     }
 
-    fn merge(&mut self, level: Level, series: &Series, start: u64, id: i64, cell: &Cell) -> Result<(), StoreError> {
-        let key = params![level as u8, series.kind as u8, start as i64, id];
+    fn merge(&mut self, resolution: Resolution, series: &SeriesKey, start: u64, id: i64, cell: &Cell) -> Result<(), StoreError> {
+        let key = params![resolution as u8, series.kind as u8, start as i64, id];
         let mut read =
             self.transaction.prepare_cached("SELECT cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time = ?3 AND series = ?4")?;
         let before: Option<Vec<u8>> = read.query_row(key, |row| row.get(0)).optional()?;
@@ -147,12 +153,12 @@ impl Writing<'_> {
         merged.merge(cell);
         self.transaction
             .prepare_cached("INSERT OR REPLACE INTO rollup (level, kind, time, series, cell) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![level as u8, series.kind as u8, start as i64, id, merged.to_bytes()])?;
+            .execute(params![resolution as u8, series.kind as u8, start as i64, id, merged.to_bytes()])?;
         Ok(())
     }
 
-    /// The id of a series; a new one beyond the limit goes to the series of all others.
-    fn id(&mut self, series: &Series) -> Result<i64, StoreError> {
+    /// The id of a series; a new one beyond the limit gets the id of the overflow series.
+    fn id(&mut self, series: &SeriesKey) -> Result<i64, StoreError> {
         if let Some(id) = self.ids.get(series) {
             return Ok(*id);
         }

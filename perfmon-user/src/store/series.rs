@@ -2,54 +2,54 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::record::metric::Kind;
+use crate::record::metric::RecordKind;
 use crate::record::{Millis, Record, Request, Side};
 
 /// Most labels of a kind.
 const LABELS: usize = 5;
 
-/// One series: a kind of record and the values of its labels, in the order of [`Kind::labels`].
+/// One series: a kind of record and the values of its labels, in the order of [`RecordKind::labels`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Series {
+pub struct SeriesKey {
     /// Kind of record.
-    pub kind: Kind,
+    pub kind: RecordKind,
     labels: [Option<Arc<str>>; LABELS],
 }
 
-impl Series {
+impl SeriesKey {
     /// The series of a record; `None` when it is none of those that are counted.
     pub fn of(record: &Record) -> Option<Self> {
         let (kind, labels) = match record {
-            Record::Request(request) if request.counts() => (Kind::Request, of_request(request)),
+            Record::Request(request) if request.counts() => (RecordKind::Request, of_request(request)),
             Record::Llm(call) => {
                 let model = call.request_model.clone();
                 let service = Some(call.origin.service.clone());
-                (Kind::Llm, [Some(side(call.side)), service, Some(call.provider.clone()), model, call.destination.clone()])
+                (RecordKind::Llm, [Some(side(call.side)), service, Some(call.provider.clone()), model, call.destination.clone()])
             }
-            Record::Agent(run) => (Kind::Agent, [Some(run.origin.service.clone()), run.agent_type.clone(), None, None, None]),
+            Record::Agent(run) => (RecordKind::Agent, [Some(run.origin.service.clone()), run.agent_type.clone(), None, None, None]),
             Record::Tool(run) => {
                 let service = Some(run.origin.service.clone());
-                (Kind::Tool, [service, Some(run.tool_name.clone()), Some(run.source.into()), run.server.clone(), None])
+                (RecordKind::Tool, [service, Some(run.tool_name.clone()), Some(run.source.into()), run.server.clone(), None])
             }
             Record::Workflow(run) => {
-                (Kind::Workflow, [Some(run.origin.service.clone()), Some(run.workflow_name.clone()), None, None, None])
+                (RecordKind::Workflow, [Some(run.origin.service.clone()), Some(run.workflow_name.clone()), None, None, None])
             }
             Record::Process(process) => {
                 let pid = process.origin.pid.to_string();
-                (Kind::Process, [Some(process.origin.service.clone()), Some(pid.into()), None, None, None])
+                (RecordKind::Process, [Some(process.origin.service.clone()), Some(pid.into()), None, None, None])
             }
             Record::System(_) => return Some(Self::system()),
-            Record::Request(_) | Record::Finding(_) | Record::Alert(_) => return None,
+            Record::Request(_) | Record::Db(_) | Record::Dns(_) | Record::Finding(_) | Record::Alert(_) => return None,
         };
         Some(Self { kind, labels })
     }
 
     /// The host's.
     pub fn system() -> Self {
-        Self { kind: Kind::System, labels: Default::default() }
+        Self { kind: RecordKind::System, labels: Default::default() }
     }
 
-    /// The series that stands for all further ones of the same side and service.
+    /// The overflow series of the same side and service.
     pub fn other(&self) -> Self {
         let names = self.kind.labels();
         let labels = std::array::from_fn(|index| match names.get(index) {
@@ -90,11 +90,13 @@ fn side(side: Side) -> Arc<str> {
 pub fn ended_s(record: &Record) -> u64 {
     let lasted = match record {
         Record::Request(request) => request.response_time_ms,
+        Record::Db(command) => command.response_time_ms,
+        Record::Dns(question) => question.response_time_ms,
         Record::Llm(call) => call.response_time_ms,
         Record::Agent(run) => Some(run.execution_time_ms),
         Record::Tool(run) => run.execution_time_ms,
         Record::Workflow(run) => Some(run.execution_time_ms),
-        // An interval belongs to the cell in which it began, so that a cell of ten seconds holds ten of them.
+        // An interval belongs to the cell in which it started, so that a cell of ten seconds holds ten of them.
         Record::Process(_) | Record::System(_) | Record::Finding(_) | Record::Alert(_) => None,
     };
     record.time().0.saturating_add(lasted.unwrap_or(Millis(0)).0) / 1_000_000_000

@@ -1,46 +1,46 @@
-//! The thread that writes: collects what comes, puts it into the file about once a second and alerts at once, and looks after the file. A
-//! file that cannot be written is said once and tried again; a damaged one is moved aside and a new one begun. Capture never waits for it.
+//! The writer thread: collects records, writes them about once a second and alerts at once, and maintains the file. A file that cannot be
+//! written is logged once and retried; a damaged one is moved aside and a new one created. Capture never waits for this thread.
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::pending::Pending;
+use super::pending::PendingWrites;
 use super::rollup::Rollup;
 use super::schema::{self, StoreError};
-use super::{Message, Options, Shared, StoreState, retention};
+use super::{SharedReport, StoreMessage, StoreOptions, StoreState, retention};
 use crate::counters::Counters;
 
 /// Time between two transactions.
 const FLUSH: Duration = Duration::from_secs(1);
 const FLUSH_NS: u64 = 1_000_000_000;
-/// Time between two looks at age and size.
+/// Interval of the checks of age and size.
 const TIDY_S: u64 = 60;
-/// Of these looks, every so many removes series that are gone.
+/// Every n-th check also removes series without cells.
 const SWEEP_EVERY: u64 = 60;
-/// Time until a file that could not be written is tried again.
+/// Delay before a file that could not be written is tried again.
 const RETRY_S: u64 = 30;
 
-pub struct Writer {
-    pub options: Options,
-    pub shared: Arc<Shared>,
+pub struct StoreWriter {
+    pub options: StoreOptions,
+    pub shared: Arc<SharedReport>,
     pub counters: Arc<Counters>,
-    pub pending: Pending,
+    pub pending: PendingWrites,
     /// None: it could not be opened, or failed.
     pub file: Option<Rollup>,
-    pub times: Times,
+    pub times: WriterTimes,
 }
 
-/// When what was done last; wall time.
+/// Wall time of the last run of each periodic task.
 #[derive(Debug, Default)]
-pub struct Times {
+pub struct WriterTimes {
     flushed_ns: u64,
     tidied_s: u64,
     tidied: u64,
     failed_s: Option<u64>,
 }
 
-impl Writer {
-    pub fn run(mut self, queue: &Receiver<Message>) {
+impl StoreWriter {
+    pub fn run(mut self, queue: &Receiver<StoreMessage>) {
         self.open();
         loop {
             match queue.recv_timeout(FLUSH) {
@@ -59,17 +59,17 @@ impl Writer {
         self.drop_pending();
     }
 
-    fn take(&mut self, message: &Message) {
+    fn take(&mut self, message: &StoreMessage) {
         match message {
-            Message::Records(records) => self.pending.add(records),
-            Message::Gauges(gauges) => self.pending.gauges(gauges),
+            StoreMessage::Records(records) => self.pending.add(records),
+            StoreMessage::Gauges(gauges) => self.pending.gauges(gauges),
         }
         if self.pending.is_full() {
             self.drop_pending();
         }
     }
 
-    /// Counts what is pending as lost.
+    /// Drops the pending data and counts it as lost.
     fn drop_pending(&mut self) {
         let dropped = std::mem::take(&mut self.pending);
         self.counters.store_dropped.add(dropped.records);
@@ -158,13 +158,13 @@ impl Writer {
     }
 }
 
-fn write(file: &mut Rollup, pending: &mut Pending, counters: &Counters, now_s: u64) -> Result<(), StoreError> {
+fn write(file: &mut Rollup, pending: &mut PendingWrites, counters: &Counters, now_s: u64) -> Result<(), StoreError> {
     if !pending.is_empty() {
         let wrote = file.write(pending)?;
         counters.store_cells_damaged.add(wrote.damaged);
         counters.rows_overflowed.add(wrote.overflowed);
         counters.store_requests_skipped.add(pending.skipped);
-        *pending = Pending::default();
+        *pending = PendingWrites::default();
     }
     file.complete(now_s)
 }

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::counters::Counters;
-use crate::decode::{Address, Data, Direction, Open, Role, SocketKey, State, StateChange};
+use crate::decode::{Address, Data, Open, SocketKey, State, StateChange};
 use crate::limits::{CONNECTION_IDLE_NS, CONNECTIONS};
+use crate::stream::{Content, Direction, Ending, Role, Segment, Stamp};
 
 use stream::Stream;
 
@@ -58,51 +59,6 @@ pub enum Step<'a> {
         /// When.
         time_ns: u64,
     },
-}
-
-/// Consecutive bytes of one direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment<'a> {
-    /// Which way.
-    pub direction: Direction,
-    /// When the operation ended.
-    pub time_ns: u64,
-    /// When the first byte that a receive found waiting arrived.
-    pub arrival_ns: Option<u64>,
-    /// Thread.
-    pub thread: u32,
-    /// The bytes.
-    pub content: Content<'a>,
-}
-
-/// What a segment holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content<'a> {
-    /// Captured bytes.
-    Bytes(&'a [u8]),
-    /// So many bytes of the operation were not captured.
-    Gap(u64),
-    /// So many bytes passed since the segment before, in operations that no event told of.
-    Lost(u64),
-    /// The kernel lost its count: an unknown number of bytes is missing.
-    Unknown,
-}
-
-/// How a direction or a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The peer sends no more.
-    PeerClosed,
-    /// This side sends no more.
-    LocalClosed,
-    /// Both, in order.
-    Closed,
-    /// Reset by the peer.
-    PeerReset,
-    /// Reset by this side.
-    LocalReset,
-    /// perfmon gave it up.
-    Forgotten,
 }
 
 /// All connections. `S` is built when a connection appears.
@@ -161,9 +117,9 @@ impl<S: Default> Tracker<S> {
             Entry::Vacant(entry) => entry.insert(unannounced(data)),
         };
         connection.pid = data.pid;
-        connection.last_ns = data.time_ns;
+        connection.last_ns = data.stamp.time_ns;
         if data.eof {
-            return visit(connection, Step::Ended { ending: Ending::PeerClosed, time_ns: data.time_ns });
+            return visit(connection, Step::Ended { ending: Ending::PeerClosed, time_ns: data.stamp.time_ns });
         }
         let stream = match data.direction {
             Direction::In => &mut connection.incoming,
@@ -171,15 +127,7 @@ impl<S: Default> Tracker<S> {
         };
         let placed = stream.place(data);
         self.counters.stream_bytes_lost.add(placed.lost);
-        let segment = |content| {
-            Step::Segment(Segment {
-                direction: data.direction,
-                time_ns: data.time_ns,
-                arrival_ns: data.arrival_ns,
-                thread: data.thread,
-                content,
-            })
-        };
+        let segment = |content| Step::Segment(Segment { direction: data.direction, stamp: data.stamp, content });
         if let Some(before) = placed.before {
             visit(connection, segment(before));
         }
@@ -213,7 +161,8 @@ impl<S: Default> Tracker<S> {
         self.counters.stream_bytes_lost.add(incoming + outgoing);
         for (direction, lost) in [(Direction::In, incoming), (Direction::Out, outgoing)] {
             if lost > 0 {
-                let segment = Segment { direction, time_ns: state.time_ns, arrival_ns: None, thread: 0, content: Content::Lost(lost) };
+                let stamp = Stamp { time_ns: state.time_ns, ..Stamp::default() };
+                let segment = Segment { direction, stamp, content: Content::Lost(lost) };
                 visit(connection, Step::Segment(segment));
             }
         }
@@ -315,7 +264,7 @@ fn unannounced<S: Default>(data: &Data<'_>) -> Connection<S> {
         local: None,
         peer: None,
         unix: false,
-        last_ns: data.time_ns,
+        last_ns: data.stamp.time_ns,
         state: S::default(),
         incoming: Stream::default(),
         outgoing: Stream::default(),

@@ -1,7 +1,6 @@
 //! One direction of a connection: where its next byte is expected, and what an event means in that light.
 use crate::decode::Data;
-
-use super::Content;
+use crate::stream::Content;
 
 /// Position in one direction.
 #[derive(Debug, Default)]

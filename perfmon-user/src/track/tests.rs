@@ -12,10 +12,8 @@ fn open(key: SocketKey, time_ns: u64) -> Open {
 fn data(key: SocketKey, offset: u64, total_len: u32, payload: &[u8]) -> Data<'_> {
     Data {
         key,
-        time_ns: 5,
-        arrival_ns: None,
+        stamp: Stamp { time_ns: 5, arrival_ns: None, thread: 11 },
         pid: 10,
-        thread: 11,
         direction: Direction::In,
         offset,
         total_len,
@@ -38,6 +36,7 @@ impl Log {
                 Step::Segment(Segment { content: Content::Bytes(bytes), .. }) => format!("{inode}:{}", String::from_utf8_lossy(bytes)),
                 Step::Segment(Segment { content: Content::Gap(n), .. }) => format!("{inode}:gap {n}"),
                 Step::Segment(Segment { content: Content::Lost(n), .. }) => format!("{inode}:lost {n}"),
+                Step::Segment(Segment { content: Content::Datagram(_), .. }) => panic!("a stream has no datagrams"),
                 Step::Segment(Segment { content: Content::Unknown, .. }) => format!("{inode}:unknown"),
                 Step::Ended { ending, .. } => format!("{inode}:{ending:?}"),
             });

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::counters::Counters;
-use crate::decode::{Data, Direction, SocketKey, Tls};
+use crate::decode::{Data, SocketKey, Tls};
 use crate::limits::{TLS_HELD_BYTES, TLS_HELD_BYTES_IN_ALL, TLS_OBJECTS, TLS_WRITES_WAITING};
+use crate::stream::{Direction, Stamp};
 
 #[cfg(test)]
 mod tests;
@@ -37,10 +38,8 @@ pub struct TlsObject {
 pub struct Plain<'a> {
     /// Which way.
     pub direction: Direction,
-    /// Thread.
-    pub thread: u32,
-    /// When the call ended.
-    pub time_ns: u64,
+    /// When the call ended, and on which thread.
+    pub stamp: Stamp,
     /// What was captured.
     pub bytes: Cow<'a, [u8]>,
     /// Bytes behind it that were not.
@@ -55,8 +54,7 @@ impl<'a> Plain<'a> {
         let end = u64::from(tls.piece_offset) + tls.payload.len() as u64;
         Self {
             direction: tls.direction,
-            thread: tls.thread,
-            time_ns: tls.time_ns,
+            stamp: tls.stamp,
             bytes: Cow::Borrowed(tls.payload),
             missing: if tls.last_piece { u64::from(tls.total_len).saturating_sub(end) } else { 0 },
             call_len: if tls.piece_offset == 0 { tls.total_len } else { 0 },
@@ -75,7 +73,7 @@ impl<'a> Plain<'a> {
 
     /// The same call without its bytes.
     pub fn bare(&self) -> Plain<'static> {
-        Plain { direction: self.direction, thread: self.thread, time_ns: self.time_ns, bytes: Cow::Borrowed(&[]), missing: 0, call_len: 0 }
+        Plain { direction: self.direction, stamp: self.stamp, bytes: Cow::Borrowed(&[]), missing: 0, call_len: 0 }
     }
 
     /// To keep.
@@ -138,10 +136,10 @@ impl Binder {
         }
         let is_new_write = tls.direction == Direction::Out && tls.piece_offset == 0 && tls.socket.is_none();
         let bound = self.objects.entry(object).or_default();
-        bound.last_ns = tls.time_ns;
+        bound.last_ns = tls.stamp.time_ns;
         if is_new_write {
             bound.within = false;
-            let waiting = self.waiting.entry(tls.thread).or_default();
+            let waiting = self.waiting.entry(tls.stamp.thread).or_default();
             if waiting.len() >= TLS_WRITES_WAITING {
                 waiting.pop_front();
             }
@@ -160,7 +158,7 @@ impl Binder {
     /// A socket sent: tells the object that this shows to be its own, when that is news. `expansion`: how much longer than its plaintext
     /// the content of its records is, when known.
     pub fn sent(&mut self, data: &Data<'_>, expansion: Option<u32>) -> Option<TlsObject> {
-        let waiting = self.waiting.get_mut(&data.thread)?;
+        let waiting = self.waiting.get_mut(&data.stamp.thread)?;
         let owner = self.by_socket.get(&data.key.sock).copied();
         if let Some(owner) = owner {
             let before = waiting.len();

@@ -1,5 +1,5 @@
-//! The screen as a pure function of view and model: head, tabs, table, newest finding or message, keys. Fits any size; columns that do
-//! not fit are left out, lines that do not fit are cut.
+//! The screen as a pure function of view and model: head, tabs, table, newest finding or message, keys. Works at any size; columns that do
+//! not fit are dropped, lines are truncated.
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -7,9 +7,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::column::{Column, Tone, count, cut, figure, fit, millis, percent, span};
-use super::model::Model;
+use super::model::ScreenModel;
 use super::tables::{DESTINATIONS, ENDPOINTS, FINDINGS, PROCESSES, error_tone, latency_tone};
-use super::view::{Tab, View};
+use super::view::{Tab, ViewState};
 
 const HELP: &str = "q, Ctrl-C   quit
 Tab         next table
@@ -27,7 +27,7 @@ Times in ms. QUEUE: wait for the application,
 requests. NOW: requests under way.";
 
 /// Draws everything; notes in the view how many rows there are and fit. `message` is the newest one of the log.
-pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View, model: &Model, message: Option<&str>) {
+pub(super) fn draw(frame: &mut Frame<'_>, view: &mut ViewState, model: &ScreenModel, message: Option<&str>) {
     let rows = [Constraint::Length(2), Constraint::Length(1), Constraint::Min(0), Constraint::Length(1), Constraint::Length(1)];
     let [head, tabs, table, news, keys] = Layout::vertical(rows).areas(frame.area());
     frame.render_widget(Paragraph::new(head_lines(view, model)), head);
@@ -45,7 +45,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View, model: &Model, messag
     }
 }
 
-fn head_lines(view: &View, model: &Model) -> Vec<Line<'static>> {
+fn head_lines(view: &ViewState, model: &ScreenModel) -> Vec<Line<'static>> {
     let totals = &model.totals;
     let plain = |text: String| Span::raw(text);
     let mut first =
@@ -71,7 +71,7 @@ fn head_lines(view: &View, model: &Model) -> Vec<Line<'static>> {
     vec![Line::from(first), Line::from(second)]
 }
 
-fn tab_line(view: &View, model: &Model) -> Line<'static> {
+fn tab_line(view: &ViewState, model: &ScreenModel) -> Line<'static> {
     let title = |tab: Tab| match tab {
         Tab::Findings if !model.findings.is_empty() => format!(" {} ({}) ", tab.title(), model.findings.len()),
         _ => format!(" {} ", tab.title()),
@@ -80,16 +80,16 @@ fn tab_line(view: &View, model: &Model) -> Line<'static> {
     Line::from_iter(Tab::ALL.map(|tab| Span::styled(title(tab), style(tab))))
 }
 
-fn draw_table<R>(frame: &mut Frame<'_>, area: Rect, view: &mut View, rows: &[R], columns: &[Column<R>]) {
+fn draw_table<R>(frame: &mut Frame<'_>, area: Rect, view: &mut ViewState, rows: &[R], columns: &[Column<R>]) {
     let selected = view.select(rows, columns);
     view.page = usize::from(area.height.saturating_sub(1)).max(1);
     view.rows = selected.len();
-    let place = &mut view.places[view.tab as usize];
-    place.offset = place.offset.min(view.rows.saturating_sub(view.page));
-    let place = *place;
+    let position = &mut view.positions[view.tab as usize];
+    position.offset = position.offset.min(view.rows.saturating_sub(view.page));
+    let position = *position;
     let fitting = fit(columns, area.width);
-    let mut lines = vec![title_line(columns, &fitting, place.sort, place.reversed)];
-    for row in selected.into_iter().skip(place.offset).take(view.page) {
+    let mut lines = vec![title_line(columns, &fitting, position.sort, position.reversed)];
+    for row in selected.into_iter().skip(position.offset).take(view.page) {
         let cell = |(index, width): &(usize, u16)| {
             tinted(view, (columns[*index].tone)(row), padded(&columns[*index], &(columns[*index].text)(row), *width))
         };
@@ -118,7 +118,7 @@ pub(super) fn padded<R>(column: &Column<R>, text: &str, width: u16) -> String {
     if column.left { format!("{text:<width$}") } else { format!("{text:>width$}") }
 }
 
-fn news_line(view: &View, model: &Model, message: Option<&str>, width: u16) -> Span<'static> {
+fn news_line(view: &ViewState, model: &ScreenModel, message: Option<&str>, width: u16) -> Span<'static> {
     let width = usize::from(width);
     match (message, model.findings.first()) {
         (Some(message), _) => Span::raw(cut(message, width)),
@@ -127,7 +127,7 @@ fn news_line(view: &View, model: &Model, message: Option<&str>, width: u16) -> S
     }
 }
 
-fn key_line(view: &View) -> Line<'static> {
+fn key_line(view: &ViewState) -> Line<'static> {
     if view.typing {
         return Line::raw(format!("filter: {}_", view.filter));
     }
@@ -138,7 +138,7 @@ fn key_line(view: &View) -> Line<'static> {
     )
 }
 
-fn draw_help(frame: &mut Frame<'_>, view: &View) {
+fn draw_help(frame: &mut Frame<'_>, view: &ViewState) {
     let area = frame.area();
     let lines: Vec<&str> = HELP.lines().collect();
     let width = lines.iter().map(|line| line.len()).max().unwrap_or(0) as u16 + 2;
@@ -148,7 +148,7 @@ fn draw_help(frame: &mut Frame<'_>, view: &View) {
     frame.render_widget(Paragraph::new(HELP).style(style), box_area);
 }
 
-fn tinted(view: &View, tone: Tone, text: String) -> Span<'static> {
+fn tinted(view: &ViewState, tone: Tone, text: String) -> Span<'static> {
     let style = match (tone, view.colours) {
         (Tone::Plain, _) => Style::new(),
         (Tone::Warn, true) => Style::new().fg(Color::Yellow),

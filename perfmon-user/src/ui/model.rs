@@ -1,4 +1,4 @@
-//! What is shown, whatever it comes from: a snapshot of this perfmon, or the API of another. Field names are those of the API.
+//! The displayed data, from a snapshot of this perfmon or from the API of another. Field names are those of the API.
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -8,11 +8,11 @@ use crate::record::{Finding, Process, Severity};
 
 /// Everything on the screen.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Model {
-    pub totals: Totals,
-    pub host: Option<Host>,
-    pub endpoints: Vec<Endpoint>,
-    pub destinations: Vec<Destination>,
+pub(super) struct ScreenModel {
+    pub totals: ShownTotals,
+    pub host: Option<ShownHost>,
+    pub endpoints: Vec<ShownEndpoint>,
+    pub destinations: Vec<ShownDestination>,
     pub processes: Vec<ProcessRow>,
     pub findings: Vec<FindingRow>,
     /// Events that did not reach perfmon, over all targets.
@@ -22,7 +22,7 @@ pub(super) struct Model {
 /// The head of the screen.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Totals {
+pub(super) struct ShownTotals {
     pub window_s: u64,
     pub uptime_s: f64,
     pub requests: u64,
@@ -40,7 +40,7 @@ pub(super) struct Totals {
 /// The host.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Host {
+pub(super) struct ShownHost {
     pub cpu_percent: Option<f64>,
     pub memory_percent: f64,
     pub load_1m: f64,
@@ -49,7 +49,7 @@ pub(super) struct Host {
 /// A row of the endpoints.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Endpoint {
+pub(super) struct ShownEndpoint {
     pub service: Arc<str>,
     pub method: Arc<str>,
     pub endpoint: Arc<str>,
@@ -67,7 +67,7 @@ pub(super) struct Endpoint {
 /// A row of the destinations.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Destination {
+pub(super) struct ShownDestination {
     pub service: Arc<str>,
     pub destination: Arc<str>,
     pub count: u64,
@@ -97,7 +97,7 @@ pub(super) struct ProcessRow {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct FindingRow {
-    pub severity: Level,
+    pub severity: ShownSeverity,
     #[serde(rename = "type")]
     pub kind: Arc<str>,
     pub scope: Arc<str>,
@@ -107,24 +107,24 @@ pub(super) struct FindingRow {
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Level {
+pub(super) enum ShownSeverity {
     #[default]
     Info,
     Warning,
     Critical,
 }
 
-impl Model {
+impl ScreenModel {
     /// Of this perfmon's snapshot.
     pub fn of(snapshot: &Snapshot, window: Window) -> Self {
         let view = snapshot.window(window);
-        let rows = |view: &crate::aggregate::snapshot::WindowView| -> (Vec<Endpoint>, Vec<Destination>) {
+        let rows = |view: &crate::aggregate::snapshot::WindowView| -> (Vec<ShownEndpoint>, Vec<ShownDestination>) {
             (view.endpoints.iter().map(|row| endpoint(row)).collect(), view.destinations.iter().map(|row| destination(row)).collect())
         };
         let (endpoints, destinations) = view.map(rows).unwrap_or_default();
         Self {
             totals: totals(snapshot, window),
-            host: snapshot.system.as_ref().map(|system| Host {
+            host: snapshot.system.as_ref().map(|system| ShownHost {
                 cpu_percent: system.cpu_percent,
                 memory_percent: system.memory_percent,
                 load_1m: system.load_1m,
@@ -138,9 +138,9 @@ impl Model {
     }
 }
 
-fn totals(snapshot: &Snapshot, window: Window) -> Totals {
+fn totals(snapshot: &Snapshot, window: Window) -> ShownTotals {
     let totals = snapshot.window(window).map(|view| view.totals.clone()).unwrap_or_default();
-    Totals {
+    ShownTotals {
         window_s: window.seconds(),
         uptime_s: snapshot.uptime_s,
         requests: totals.requests,
@@ -156,8 +156,8 @@ fn totals(snapshot: &Snapshot, window: Window) -> Totals {
     }
 }
 
-fn endpoint(row: &EndpointRow) -> Endpoint {
-    Endpoint {
+fn endpoint(row: &EndpointRow) -> ShownEndpoint {
+    ShownEndpoint {
         service: row.service.clone(),
         method: row.method.clone(),
         endpoint: row.endpoint.clone(),
@@ -173,8 +173,8 @@ fn endpoint(row: &EndpointRow) -> Endpoint {
     }
 }
 
-fn destination(row: &DestinationRow) -> Destination {
-    Destination {
+fn destination(row: &DestinationRow) -> ShownDestination {
+    ShownDestination {
         service: row.service.clone(),
         destination: row.destination.clone(),
         count: row.count,
@@ -202,9 +202,9 @@ fn process(row: &Process) -> ProcessRow {
 
 fn finding(row: &Finding) -> FindingRow {
     let severity = match row.severity {
-        Severity::Info => Level::Info,
-        Severity::Warning => Level::Warning,
-        Severity::Critical => Level::Critical,
+        Severity::Info => ShownSeverity::Info,
+        Severity::Warning => ShownSeverity::Warning,
+        Severity::Critical => ShownSeverity::Critical,
     };
     FindingRow { severity, kind: row.kind_name.into(), scope: row.scope.clone(), message: row.message.as_str().into() }
 }

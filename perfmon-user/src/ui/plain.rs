@@ -1,4 +1,4 @@
-//! The same tables as plain lines: every few seconds where there is no terminal, and once at the end of a run.
+//! The same tables as plain lines: every few seconds without a terminal, and once at the end of a run.
 use std::fmt::Write;
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -8,26 +8,26 @@ use tokio::sync::watch;
 
 use super::column::{Column, count, figure, fit, millis, percent, span};
 use super::draw::padded;
-use super::model::Model;
+use super::model::ScreenModel;
 use super::tables::{DESTINATIONS, ENDPOINTS};
 use crate::aggregate::snapshot::{Snapshot, Window};
 
 /// Time between two tables.
 const EVERY: Duration = Duration::from_secs(5);
-/// Rows of a table that comes again and again.
+/// Rows of a repeated table.
 const REPEATED_ROWS: usize = 10;
 /// Rows of the table at the end.
 pub(super) const FINAL_ROWS: usize = 40;
 
-/// Prints a table to standard output every few seconds until the shutdown; ends when nobody reads it.
+/// Prints a table to standard output every few seconds until shutdown; ends when the reader is gone.
 pub async fn lines(snapshots: watch::Receiver<Arc<Snapshot>>, mut shutdown: watch::Receiver<bool>, width: u16) -> io::Result<()> {
     loop {
         tokio::select! {
-            // An error means that whoever could ask is gone, which asks as well.
+            // A closed channel requests shutdown too.
             _ = shutdown.wait_for(|asked| *asked) => return Ok(()),
             () = tokio::time::sleep(EVERY) => {}
         }
-        let text = tables(&Model::of(&snapshots.borrow(), Window::Minute), width, REPEATED_ROWS);
+        let text = tables(&ScreenModel::of(&snapshots.borrow(), Window::Minute), width, REPEATED_ROWS);
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
     }
@@ -35,11 +35,11 @@ pub async fn lines(snapshots: watch::Receiver<Arc<Snapshot>>, mut shutdown: watc
 
 /// What happened in a run, for its end.
 pub fn summary(snapshot: &Snapshot, width: u16) -> String {
-    tables(&Model::of(snapshot, Window::Hour), width, FINAL_ROWS)
+    tables(&ScreenModel::of(snapshot, Window::Hour), width, FINAL_ROWS)
 }
 
 /// Totals, endpoints, destinations and findings.
-pub(super) fn tables(model: &Model, width: u16, most: usize) -> String {
+pub(super) fn tables(model: &ScreenModel, width: u16, most: usize) -> String {
     let totals = &model.totals;
     let mut text = format!(
         "{} requests in {}, {} % errors, p50 {} p95 {} p99 {} ms, peak {}/s",

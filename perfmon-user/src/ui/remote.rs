@@ -1,4 +1,4 @@
-//! The screen of another perfmon, by its HTTP API: a thread asks once a second, so that a slow answer never holds up a key.
+//! Reads another perfmon through its HTTP API: a thread polls once a second, so that a slow answer never delays a key.
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::model::{Host, Model};
-use super::screen::{Shown, Source};
+use super::model::{ScreenModel, ShownHost};
+use super::screen::{ScreenSource, Shown};
 use crate::aggregate::snapshot::Window;
 use crate::outbound;
 
@@ -20,16 +20,16 @@ pub enum RemoteError {
     /// Nothing answers there.
     #[error("no perfmon answers at {url} ({source}); start one with `perfmon run`, or name another with --url")]
     Unreachable {
-        /// Where it was asked.
+        /// Requested URL.
         url: String,
         /// What went wrong.
         #[source]
         source: Box<ureq::Error>,
     },
-    /// It wants a token.
+    /// The server requires a token.
     #[error("the perfmon at {url} wants its token: set PERFMON_HTTP__TOKEN")]
     Unauthorized {
-        /// Where it was asked.
+        /// Requested URL.
         url: String,
     },
     /// The thread could not be started.
@@ -38,15 +38,15 @@ pub enum RemoteError {
 }
 
 /// Another perfmon.
-pub struct Remote {
+pub struct RemoteSource {
     window: Arc<Mutex<Window>>,
-    models: Receiver<Result<Model, String>>,
+    models: Receiver<Result<ScreenModel, String>>,
 }
 
-impl Remote {
-    /// Asks once, to be sure that a perfmon is there, then goes on asking. `url` is `http://host:port`.
+impl RemoteSource {
+    /// Sends one request to check that a perfmon answers, then polls. `url` is `http://host:port`.
     pub fn connect(url: &str, token: Option<&str>) -> Result<Self, RemoteError> {
-        let client = Client::new(url, token);
+        let client = ApiClient::new(url, token);
         let window = Arc::new(Mutex::new(Window::Minute));
         client.model(Window::Minute).map_err(|error| match error {
             ureq::Error::StatusCode(401) => RemoteError::Unauthorized { url: url.into() },
@@ -59,14 +59,14 @@ impl Remote {
     }
 }
 
-impl Source for Remote {
+impl ScreenSource for RemoteSource {
     fn poll(&mut self, window: Window) -> Option<Shown> {
         *self.window.lock().unwrap_or_else(PoisonError::into_inner) = window;
         self.models.try_iter().last().map(Shown)
     }
 }
 
-struct Client {
+struct ApiClient {
     agent: ureq::Agent,
     url: String,
     authorization: Option<String>,
@@ -78,21 +78,21 @@ struct Items<T> {
 }
 
 #[derive(Deserialize)]
-struct SystemAnswer {
-    latest: Option<Host>,
+struct SystemReply {
+    latest: Option<ShownHost>,
 }
 
 #[derive(Deserialize)]
-struct SelfAnswer {
-    targets: Vec<Target>,
+struct SelfReply {
+    targets: Vec<SelfTarget>,
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct SelfTarget {
     events_lost: u64,
 }
 
-impl Client {
+impl ApiClient {
     fn new(url: &str, token: Option<&str>) -> Self {
         let agent = outbound::direct(TIMEOUT);
         Self { agent, url: url.trim_end_matches('/').into(), authorization: token.map(|token| format!("Bearer {token}")) }
@@ -110,16 +110,16 @@ impl Client {
         }
     }
 
-    fn model(&self, window: Window) -> Result<Model, ureq::Error> {
+    fn model(&self, window: Window) -> Result<ScreenModel, ureq::Error> {
         let window = match window {
             Window::Minute => "1m",
             Window::FiveMinutes => "5m",
             Window::Hour => "1h",
         };
-        let own: SelfAnswer = self.get("self")?;
-        Ok(Model {
+        let own: SelfReply = self.get("self")?;
+        Ok(ScreenModel {
             totals: self.get(&format!("summary?window={window}"))?,
-            host: self.get::<SystemAnswer>(&format!("system?window={window}"))?.latest,
+            host: self.get::<SystemReply>(&format!("system?window={window}"))?.latest,
             endpoints: self.get::<Items<_>>(&format!("endpoints?window={window}"))?.items,
             destinations: self.get::<Items<_>>(&format!("destinations?window={window}"))?.items,
             processes: self.get::<Items<_>>("processes")?.items,
@@ -128,7 +128,7 @@ impl Client {
         })
     }
 
-    fn follow(&self, window: &Mutex<Window>, models: &Sender<Result<Model, String>>) {
+    fn follow(&self, window: &Mutex<Window>, models: &Sender<Result<ScreenModel, String>>) {
         loop {
             let now = *window.lock().unwrap_or_else(PoisonError::into_inner);
             let model = self.model(now).map_err(|error| format!("{} does not answer: {error}", self.url));

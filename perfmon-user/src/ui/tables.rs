@@ -2,7 +2,7 @@
 use std::cmp::Ordering;
 
 use super::column::{Column, Tone, bytes, count, figure, largest, millis, percent, plain};
-use super::model::{Destination, Endpoint, FindingRow, Level, ProcessRow};
+use super::model::{FindingRow, ProcessRow, ShownDestination, ShownEndpoint, ShownSeverity};
 
 const fn text<R>(title: &'static str, width: u16, expendable: u8, text: fn(&R) -> String, order: fn(&R, &R) -> Ordering) -> Column<R> {
     Column { title, width, left: true, flexible: false, expendable, text, order, tone: plain }
@@ -36,7 +36,7 @@ fn graded(value: Option<f64>, warn: f64, bad: f64) -> Tone {
     }
 }
 
-pub(super) static ENDPOINTS: [Column<Endpoint>; 11] = [
+pub(super) static ENDPOINTS: [Column<ShownEndpoint>; 11] = [
     text("SERVICE", 10, 5, |row| row.service.to_string(), |a, b| a.service.cmp(&b.service)),
     Column {
         flexible: true,
@@ -59,7 +59,7 @@ pub(super) static ENDPOINTS: [Column<Endpoint>; 11] = [
     number("NOW", 10, |row| count(row.in_flight), |a, b| b.in_flight.cmp(&a.in_flight), plain),
 ];
 
-pub(super) static DESTINATIONS: [Column<Destination>; 9] = [
+pub(super) static DESTINATIONS: [Column<ShownDestination>; 9] = [
     text("SERVICE", 10, 5, |row| row.service.to_string(), |a, b| a.service.cmp(&b.service)),
     Column { flexible: true, ..text("DESTINATION", 16, 0, |row| row.destination.to_string(), |a, b| a.destination.cmp(&b.destination)) },
     number("COUNT", 4, |row| count(row.count), |a, b| b.count.cmp(&a.count), plain),
@@ -94,9 +94,9 @@ pub(super) static FINDINGS: [Column<FindingRow>; 4] = [
 
 fn level_tone(row: &FindingRow) -> Tone {
     match row.severity {
-        Level::Info => Tone::Plain,
-        Level::Warning => Tone::Warn,
-        Level::Critical => Tone::Bad,
+        ShownSeverity::Info => Tone::Plain,
+        ShownSeverity::Warning => Tone::Warn,
+        ShownSeverity::Critical => Tone::Bad,
     }
 }
 

@@ -7,13 +7,13 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Color;
 
 use super::draw::draw;
-use super::model::{Destination, Endpoint, FindingRow, Host, Level, Model, ProcessRow, Totals};
+use super::model::{FindingRow, ProcessRow, ScreenModel, ShownDestination, ShownEndpoint, ShownHost, ShownSeverity, ShownTotals};
 use super::plain::summary;
-use super::view::{Asked, Tab, View};
+use super::view::{KeyAction, Tab, ViewState};
 use crate::aggregate::snapshot::{EndpointRow, Snapshot, Window, WindowView};
 
-fn endpoint(index: u64) -> Endpoint {
-    Endpoint {
+fn endpoint(index: u64) -> ShownEndpoint {
+    ShownEndpoint {
         service: "shop".into(),
         method: "GET".into(),
         endpoint: format!("/items/{index:03}/{{id}}").into(),
@@ -29,9 +29,9 @@ fn endpoint(index: u64) -> Endpoint {
     }
 }
 
-fn model() -> Model {
-    Model {
-        totals: Totals {
+fn model() -> ScreenModel {
+    ScreenModel {
+        totals: ShownTotals {
             window_s: 60,
             uptime_s: 75.0,
             requests: 1_234,
@@ -41,15 +41,15 @@ fn model() -> Model {
             completeness: Some(0.981),
             active_connections: 12,
             in_flight: 3,
-            ..Totals::default()
+            ..ShownTotals::default()
         },
-        host: Some(Host { cpu_percent: Some(12.4), memory_percent: 68.0, load_1m: 0.5 }),
+        host: Some(ShownHost { cpu_percent: Some(12.4), memory_percent: 68.0, load_1m: 0.5 }),
         endpoints: (0..100).map(endpoint).collect(),
-        destinations: vec![Destination {
+        destinations: vec![ShownDestination {
             service: "shop".into(),
             destination: "api.example:443".into(),
             availability: Some(0.99),
-            ..Destination::default()
+            ..ShownDestination::default()
         }],
         processes: vec![ProcessRow {
             service: "shop".into(),
@@ -59,7 +59,7 @@ fn model() -> Model {
             ..ProcessRow::default()
         }],
         findings: vec![FindingRow {
-            severity: Level::Warning,
+            severity: ShownSeverity::Warning,
             kind: "event_loop_blocked".into(),
             scope: "shop".into(),
             message: "Requests wait 80 ms of 100 ms.".into(),
@@ -68,7 +68,7 @@ fn model() -> Model {
     }
 }
 
-fn screen(width: u16, height: u16, view: &mut View, model: &Model) -> (Vec<String>, Vec<Color>) {
+fn screen(width: u16, height: u16, view: &mut ViewState, model: &ScreenModel) -> (Vec<String>, Vec<Color>) {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| draw(frame, view, model, None)).unwrap();
     let buffer = terminal.backend().buffer();
@@ -76,9 +76,9 @@ fn screen(width: u16, height: u16, view: &mut View, model: &Model) -> (Vec<Strin
     ((0..height).map(line).collect(), buffer.content.iter().map(|cell| cell.fg).collect())
 }
 
-fn press(view: &mut View, codes: &[KeyCode]) {
+fn press(view: &mut ViewState, codes: &[KeyCode]) {
     for code in codes {
-        assert_eq!(view.key(KeyEvent::new(*code, KeyModifiers::NONE)), Asked::Nothing, "{code:?}");
+        assert_eq!(view.key(KeyEvent::new(*code, KeyModifiers::NONE)), KeyAction::Nothing, "{code:?}");
     }
 }
 
@@ -88,7 +88,7 @@ fn keys(text: &str) -> Vec<KeyCode> {
 
 #[test]
 fn an_ordinary_terminal_shows_the_figures() {
-    let (lines, _) = screen(80, 24, &mut View::new(true), &model());
+    let (lines, _) = screen(80, 24, &mut ViewState::new(true), &model());
     assert_eq!(lines[0], "perfmon up 1m15s | host cpu 12% mem 68% load 0.50 | seen 98% | lost 7 events | c");
     assert!(lines[1].starts_with("1m00s: 1234 req 20.5/s err 2.1% p50 - p95 1234 p99 - ms"), "{}", lines[1]);
     assert_eq!(lines[2], " Endpoints  Destinations  Processes  Findings (1)");
@@ -106,7 +106,7 @@ fn an_ordinary_terminal_shows_the_figures() {
 
 #[test]
 fn a_wide_terminal_shows_every_column() {
-    let (lines, _) = screen(120, 40, &mut View::new(true), &model());
+    let (lines, _) = screen(120, 40, &mut ViewState::new(true), &model());
     assert_eq!(lines[3].split_whitespace().count(), 11);
     assert!(lines[0].ends_with("conns 12 under way 3"), "{}", lines[0]);
     assert!(lines[37].contains("/items/033/{id}"));
@@ -114,7 +114,7 @@ fn a_wide_terminal_shows_every_column() {
 
 #[test]
 fn a_narrow_terminal_drops_columns() {
-    let (lines, _) = screen(40, 10, &mut View::new(true), &model());
+    let (lines, _) = screen(40, 10, &mut ViewState::new(true), &model());
     assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>(), ["ENDPOINT", "REQ/S", "ERR%", "P95"]);
     assert!(lines[4].starts_with("GET /items/000/{id}"), "{}", lines[4]);
 }
@@ -123,17 +123,17 @@ fn a_narrow_terminal_drops_columns() {
 fn any_size_is_drawn() {
     for (width, height) in [(1, 1), (3, 2), (10, 5), (20, 3), (500, 4), (5, 200)] {
         for tab in Tab::ALL {
-            let mut view = View { tab, help: width > 5, ..View::new(true) };
+            let mut view = ViewState { tab, help: width > 5, ..ViewState::new(true) };
             screen(width, height, &mut view, &model());
-            screen(width, height, &mut view, &Model::default());
+            screen(width, height, &mut view, &ScreenModel::default());
         }
     }
 }
 
 #[test]
 fn keys_sort_reverse_and_filter() {
-    let (mut view, model) = (View::new(true), model());
-    let first = |view: &mut View| screen(80, 24, view, &model).0[4].clone();
+    let (mut view, model) = (ViewState::new(true), model());
+    let first = |view: &mut ViewState| screen(80, 24, view, &model).0[4].clone();
     press(&mut view, &keys("3"));
     assert!(first(&mut view).contains("/items/099/{id}"));
     press(&mut view, &keys("3"));
@@ -154,19 +154,19 @@ fn keys_sort_reverse_and_filter() {
 
 #[test]
 fn s_walks_through_the_columns_and_back_to_none() {
-    let mut view = View::new(true);
+    let mut view = ViewState::new(true);
     for column in 0..11 {
         press(&mut view, &keys("s"));
-        assert_eq!(view.place().sort, Some(column));
+        assert_eq!(view.position().sort, Some(column));
     }
     press(&mut view, &keys("s"));
-    assert_eq!(view.place().sort, None);
+    assert_eq!(view.position().sort, None);
 }
 
 #[test]
 fn scrolling_stays_inside() {
-    let (mut view, model) = (View::new(true), model());
-    let draw = |view: &mut View| screen(80, 24, view, &model).0;
+    let (mut view, model) = (ViewState::new(true), model());
+    let draw = |view: &mut ViewState| screen(80, 24, view, &model).0;
     draw(&mut view);
     press(&mut view, &[KeyCode::PageDown, KeyCode::Down]);
     assert!(draw(&mut view)[4].contains("/items/019/{id}"));
@@ -175,13 +175,13 @@ fn scrolling_stays_inside() {
     press(&mut view, &[KeyCode::Home, KeyCode::Up]);
     assert!(draw(&mut view)[4].contains("/items/000/{id}"));
     press(&mut view, &[KeyCode::End]);
-    let fewer = Model { endpoints: model.endpoints[..5].to_vec(), ..model.clone() };
+    let fewer = ScreenModel { endpoints: model.endpoints[..5].to_vec(), ..model.clone() };
     assert!(screen(80, 24, &mut view, &fewer).0[4].contains("/items/000/{id}"));
 }
 
 #[test]
 fn every_table_is_reached() {
-    let (mut view, model) = (View::new(true), model());
+    let (mut view, model) = (ViewState::new(true), model());
     for part in ["api.example:443", "4242", "event_loop_blocked", "/items/000/{id}"] {
         press(&mut view, &[KeyCode::Tab]);
         let (lines, _) = screen(80, 24, &mut view, &model);
@@ -197,27 +197,27 @@ fn every_table_is_reached() {
 
 #[test]
 fn q_and_ctrl_c_end_it() {
-    let mut view = View::new(true);
-    assert_eq!(view.key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)), Asked::Quit);
+    let mut view = ViewState::new(true);
+    assert_eq!(view.key(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE)), KeyAction::Quit);
     press(&mut view, &keys("/q"));
     assert_eq!(view.filter, "q");
-    assert_eq!(view.key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)), Asked::Quit);
+    assert_eq!(view.key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)), KeyAction::Quit);
 }
 
 #[test]
 fn colours_only_where_wanted() {
-    let coloured = screen(80, 24, &mut View::new(true), &model()).1;
+    let coloured = screen(80, 24, &mut ViewState::new(true), &model()).1;
     assert!(coloured.contains(&Color::Red) && coloured.contains(&Color::Yellow));
-    let mut plain = View { help: true, ..View::new(false) };
+    let mut plain = ViewState { help: true, ..ViewState::new(false) };
     assert!(screen(80, 24, &mut plain, &model()).1.iter().all(|colour| *colour == Color::Reset));
     assert!(super::colours(None) && super::colours(Some("")) && !super::colours(Some("1")));
 }
 
 #[test]
 fn control_characters_do_not_reach_the_terminal() {
-    let hostile = Endpoint { endpoint: "/\u{1b}[2J\u{7}x".into(), ..endpoint(1) };
-    let model = Model { endpoints: vec![hostile], ..Model::default() };
-    assert!(screen(120, 24, &mut View::new(true), &model).0[4].contains("GET /?[2J?x"));
+    let hostile = ShownEndpoint { endpoint: "/\u{1b}[2J\u{7}x".into(), ..endpoint(1) };
+    let model = ScreenModel { endpoints: vec![hostile], ..ScreenModel::default() };
+    assert!(screen(120, 24, &mut ViewState::new(true), &model).0[4].contains("GET /?[2J?x"));
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Tab {
 
 /// Order and place of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct TablePosition {
     /// Column that rows are sorted by; `None` is the order they come in.
     pub sort: Option<usize>,
     pub reversed: bool,
@@ -48,9 +48,9 @@ pub(super) struct Place {
 
 /// What the person has chosen.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct View {
+pub(super) struct ViewState {
     pub tab: Tab,
-    pub places: [Place; 4],
+    pub positions: [TablePosition; 4],
     pub window: Window,
     /// Rows without this text are not shown.
     pub filter: String,
@@ -65,18 +65,18 @@ pub(super) struct View {
     pub rows: usize,
 }
 
-/// What a key asks for beyond the view.
+/// Effects of a key outside the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum KeyAction {
     Nothing,
     Quit,
 }
 
-impl View {
+impl ViewState {
     pub fn new(colours: bool) -> Self {
         Self {
             tab: Tab::Endpoints,
-            places: [Place::default(); 4],
+            positions: [TablePosition::default(); 4],
             window: Window::Minute,
             filter: String::new(),
             typing: false,
@@ -87,25 +87,25 @@ impl View {
         }
     }
 
-    pub fn place(&self) -> Place {
-        self.places[self.tab as usize]
+    pub fn position(&self) -> TablePosition {
+        self.positions[self.tab as usize]
     }
 
-    fn place_mut(&mut self) -> &mut Place {
-        &mut self.places[self.tab as usize]
+    fn position_mut(&mut self) -> &mut TablePosition {
+        &mut self.positions[self.tab as usize]
     }
 
     /// Takes a key.
-    pub fn key(&mut self, key: KeyEvent) -> Asked {
+    pub fn key(&mut self, key: KeyEvent) -> KeyAction {
         if key.modifiers.contains(KeyModifiers::CONTROL) {
-            return if matches!(key.code, KeyCode::Char('c' | 'd')) { Asked::Quit } else { Asked::Nothing };
+            return if matches!(key.code, KeyCode::Char('c' | 'd')) { KeyAction::Quit } else { KeyAction::Nothing };
         }
         if self.typing {
             self.type_filter(key.code);
-            return Asked::Nothing;
+            return KeyAction::Nothing;
         }
         match key.code {
-            KeyCode::Char('q') => return Asked::Quit,
+            KeyCode::Char('q') => return KeyAction::Quit,
             KeyCode::Esc if self.help => self.help = false,
             KeyCode::Esc => self.filter.clear(),
             KeyCode::Char('?' | 'h') => self.help = !self.help,
@@ -114,12 +114,12 @@ impl View {
             KeyCode::Tab => self.tab = next(&Tab::ALL, self.tab),
             KeyCode::BackTab => self.tab = Tab::ALL[(self.tab as usize + Tab::ALL.len() - 1) % Tab::ALL.len()],
             KeyCode::Char('s') => self.sort_by_next(),
-            KeyCode::Char('r') => self.place_mut().reversed ^= true,
-            KeyCode::Char('0') => *self.place_mut() = Place::default(),
+            KeyCode::Char('r') => self.position_mut().reversed ^= true,
+            KeyCode::Char('0') => *self.position_mut() = TablePosition::default(),
             KeyCode::Char(digit @ '1'..='9') => self.sort_by(digit as usize - '1' as usize),
             code => self.scroll(code),
         }
-        Asked::Nothing
+        KeyAction::Nothing
     }
 
     fn type_filter(&mut self, code: KeyCode) {
@@ -135,26 +135,26 @@ impl View {
             KeyCode::Char(character) if self.filter.chars().count() < 60 => self.filter.push(character),
             _ => {}
         }
-        self.place_mut().offset = 0;
+        self.position_mut().offset = 0;
     }
 
     fn sort_by(&mut self, column: usize) {
         if column < self.tab.columns() {
-            let place = self.place_mut();
-            *place = Place { sort: Some(column), reversed: place.sort == Some(column) && !place.reversed, offset: 0 };
+            let position = self.position_mut();
+            *position = TablePosition { sort: Some(column), reversed: position.sort == Some(column) && !position.reversed, offset: 0 };
         }
     }
 
     fn sort_by_next(&mut self) {
         let columns = self.tab.columns();
-        let place = self.place_mut();
-        let sort = place.sort.map_or(0, |column| column + 1);
-        *place = Place { sort: (sort < columns).then_some(sort), ..Place::default() };
+        let position = self.position_mut();
+        let sort = position.sort.map_or(0, |column| column + 1);
+        *position = TablePosition { sort: (sort < columns).then_some(sort), ..TablePosition::default() };
     }
 
     fn scroll(&mut self, code: KeyCode) {
         let (last, page) = (self.rows.saturating_sub(self.page), self.page.max(1));
-        let offset = &mut self.place_mut().offset;
+        let offset = &mut self.position_mut().offset;
         let wanted = match code {
             KeyCode::Up | KeyCode::Char('k') => offset.saturating_sub(1),
             KeyCode::Down | KeyCode::Char('j') => *offset + 1,
@@ -173,11 +173,11 @@ impl View {
         let matches =
             |row: &&R| filter.is_empty() || columns.iter().any(|column| column.left && (column.text)(row).to_lowercase().contains(&filter));
         let mut selected: Vec<&R> = rows.iter().filter(matches).collect();
-        let place = self.place();
-        if let Some(column) = place.sort.and_then(|index| columns.get(index)) {
+        let position = self.position();
+        if let Some(column) = position.sort.and_then(|index| columns.get(index)) {
             selected.sort_by(|a, b| (column.order)(a, b));
         }
-        if place.reversed {
+        if position.reversed {
             selected.reverse();
         }
         selected

@@ -1,7 +1,7 @@
-//! What the script says it did.
+//! The expected events, from the log of the script.
 use std::collections::BTreeSet;
 
-use perfmon_user::decode::Direction;
+use perfmon_user::stream::Direction;
 
 /// What can be seen of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,17 @@ use std::time::Duration;
 
 use expected::{Operation, Script, Seen};
 use observed::Observed;
-use perfmon_user::decode::{Address, Direction, Role, StateChange};
-use perfmon_user::probe::{self, ProbeError, Probes, StartOptions, Tier, TierChoice};
+use perfmon_user::decode::{Address, StateChange};
+use perfmon_user::probe::{self, Budgets, ProbeError, Probes, StartOptions, Tier, TierChoice};
+use perfmon_user::stream::{Direction, Role};
 
 use serde_json::Value;
+
+/// What `perfmon run` starts with.
+fn options() -> StartOptions {
+    let budgets = Budgets { request: 2_048, response: 512, operation_head: 128 };
+    StartOptions { watch_all: true, follow: true, watch_new: false, budgets, ring_bytes: 8 << 20, tier: TierChoice::Auto }
+}
 
 fn start(options: &StartOptions) -> Option<Probes> {
     match probe::start(options) {
@@ -47,11 +54,9 @@ fn go(child: &mut Child) {
 fn run(tier: Tier) -> Option<(Script, Observed)> {
     let options = StartOptions {
         watch_all: false,
-        request_budget: 256 * 1024,
-        response_budget: 256 * 1024,
-        operation_head: 256 * 1024,
+        budgets: Budgets { request: 256 * 1024, response: 256 * 1024, operation_head: 256 * 1024 },
         tier: TierChoice::Only(tier),
-        ..StartOptions::default()
+        ..options()
     };
     let probes = start(&options)?;
     assert_eq!(probes.tier(), tier);
@@ -159,8 +164,7 @@ fn tier_3_reports_what_was_done() {
 
 #[test]
 fn budgets_bound_what_is_captured_of_a_run() {
-    let options =
-        StartOptions { watch_all: false, request_budget: 150, response_budget: 40, operation_head: 16, ..StartOptions::default() };
+    let options = StartOptions { watch_all: false, budgets: Budgets { request: 150, response: 40, operation_head: 16 }, ..options() };
     let Some(probes) = start(&options) else { return };
     let mut child = script("runs.py", &[]);
     let pid = child.id();
@@ -188,7 +192,7 @@ fn budgets_bound_what_is_captured_of_a_run() {
 
 #[test]
 fn connections_have_lives_of_their_own() {
-    let Some(probes) = start(&StartOptions { watch_all: false, ..StartOptions::default() }) else { return };
+    let Some(probes) = start(&StartOptions { watch_all: false, ..options() }) else { return };
     let mut child = script("lives.py", &[]);
     let pid = child.id();
     let mut lines =
@@ -233,7 +237,7 @@ fn connections_have_lives_of_their_own() {
 
 #[test]
 fn a_full_ring_is_counted_by_process_and_the_rest_is_exact() {
-    let options = StartOptions { watch_all: false, ring_bytes: 64 * 1024, ..StartOptions::default() };
+    let options = StartOptions { watch_all: false, ring_bytes: 64 * 1024, ..options() };
     let Some(probes) = start(&options) else { return };
     let mut child = script("runs.py", &["2000"]);
     let pid = child.id();
@@ -252,7 +256,7 @@ fn a_full_ring_is_counted_by_process_and_the_rest_is_exact() {
 
 #[test]
 fn processes_are_followed_from_exec_to_exit() {
-    let options = StartOptions { watch_all: false, watch_new: true, ..StartOptions::default() };
+    let options = StartOptions { watch_all: false, watch_new: true, ..options() };
     let Some(probes) = start(&options) else { return };
     let long = "x".repeat(2000);
     let mut child = Command::new("/bin/sh").args(["-c", "/bin/true \"$0\"; exit 3", &long]).spawn().unwrap();
@@ -280,7 +284,7 @@ fn a_process_that_begins_to_listen_is_watched() {
     let mut child = script("runs.py", &[]);
     let pid = child.id();
     ready(&mut child);
-    let Some(probes) = start(&StartOptions { watch_all: false, watch_new: true, ..StartOptions::default() }) else {
+    let Some(probes) = start(&StartOptions { watch_all: false, watch_new: true, ..options() }) else {
         child.kill().unwrap();
         child.wait().unwrap();
         return;
@@ -298,7 +302,7 @@ fn a_process_that_begins_to_listen_is_watched() {
 #[test]
 fn children_are_watched_and_perfmon_is_not() {
     for (follow, expected) in [(true, 2), (false, 0)] {
-        let Some(probes) = start(&StartOptions { watch_all: false, follow, ..StartOptions::default() }) else { return };
+        let Some(probes) = start(&StartOptions { watch_all: false, follow, ..options() }) else { return };
         let mut child = script("runs.py", &["fork"]);
         let pid = child.id();
         probes.watch(pid).unwrap();
@@ -316,7 +320,7 @@ fn children_are_watched_and_perfmon_is_not() {
 
 #[test]
 fn modes_are_of_one_socket_and_others_make_way() {
-    let Some(probes) = start(&StartOptions::default()) else { return };
+    let Some(probes) = start(&options()) else { return };
     let (sock, neighbour) = (0xffff_8881_0000_0040, 0xffff_8881_0000_0040 ^ (1 << 6) ^ (1 << 22));
     assert_eq!(perfmon_common::map::mode_slot(sock), perfmon_common::map::mode_slot(neighbour));
     assert!(!probes.set_mode(sock, 1, perfmon_common::map::MODE_FULL).unwrap(), "free");

@@ -2,8 +2,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use perfmon_user::decode::{Direction, Event, Exit, Open, StateChange, decode};
+use perfmon_user::decode::{Event, Exit, Open, StateChange, decode};
 use perfmon_user::probe::{ProbeReport, ProbeState, Probes};
+use perfmon_user::stream::Direction;
 
 /// An operation, its pieces joined.
 #[derive(Clone, Debug)]
@@ -71,8 +72,8 @@ impl Observed {
                         total_len: data.total_len,
                         payload: data.payload.to_vec(),
                         eof: data.eof,
-                        time_ns: data.time_ns,
-                        arrival_ns: data.arrival_ns,
+                        time_ns: data.stamp.time_ns,
+                        arrival_ns: data.stamp.arrival_ns,
                     });
                 } else {
                     let same = |operation: &&mut Operation| operation.inode == data.key.inode && operation.direction == data.direction;

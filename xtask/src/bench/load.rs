@@ -1,4 +1,4 @@
-//! The benchmarks' load: wrk as fast as the server goes, h2load at a fixed rate with a log of each request. Both run on core 1.
+//! The benchmarks' load: wrk at full speed, h2load at a fixed rate with a log of each request. Both run on core 1.
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};

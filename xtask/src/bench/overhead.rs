@@ -1,5 +1,5 @@
-//! `cargo xtask bench overhead`: rounds without and with perfmon by turns, so that each round with it stands between two without.
-//! A last round with the kernel's accounting of programs switched on gives the time of each program. Writes docs/performance.md.
+//! `cargo xtask bench overhead`: alternating rounds without and with perfmon, so that each round with it is between two without. A last
+//! round with the kernel's accounting of programs switched on measures the time of each program. Writes docs/performance.md.
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -25,7 +25,7 @@ pub struct Args {
     dry_run: bool,
 }
 
-/// Where `/api/v1/self` tells of events lost.
+/// Lost events in `/api/v1/self`.
 const LOST: &str = "/events_lost/total";
 const PROGRAMS: [(&str, &str); 4] = [("nginx", "nginx-light"), ("wrk", "wrk"), ("h2load", "nghttp2-client"), ("bpftool", "bpftool")];
 

@@ -1,5 +1,5 @@
-//! perfmon under measurement: started on nginx's machine as `perfmon run` (through sudo when needed), asked through its API, its
-//! kernel programs read from bpftool.
+//! perfmon under measurement: started as `perfmon run` (through sudo when needed), read through its API; its kernel programs are read from
+//! bpftool.
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -24,7 +24,7 @@ pub struct Perfmon {
 pub struct Program {
     /// Times it ran.
     pub runs: u64,
-    /// Time it took.
+    /// Run time.
     pub ns: u64,
 }
 
@@ -55,7 +55,7 @@ impl Perfmon {
         bail!("perfmon was not ready after 10 s")
     }
 
-    /// sudo's child, where sudo stands between.
+    /// The child of sudo, if perfmon runs through sudo.
     fn own_pid(&self) -> Result<u32> {
         if shell::is_root() {
             return Ok(self.child.id());

@@ -64,7 +64,7 @@ fn spread(values: Vec<f64>) -> String {
     format!("{:.3} [{low:.3}–{high:.3}]", median_of(values))
 }
 
-/// The table of ratios. `off` holds one round more than `on`: each round with perfmon stands between two without.
+/// The table of ratios. `off` holds one round more than `on`: each round with perfmon is between two without.
 pub fn ratios(off: &[Round], on: &[Round]) -> String {
     let mut text = String::from(
         "| nginx, 1 KiB | without perfmon | with perfmon | ratio, median [lowest–highest] | noise: ratio of neighbouring rounds without |\n|---|---|---|---|---|\n",

@@ -1,5 +1,5 @@
-//! What was found out for a path, for the next request with the same one. Direct-mapped: a path overwrites what its slot held, so the size
-//! is fixed and nothing needs to be evicted. Long paths are not kept.
+//! Caches the endpoint of a path. Direct-mapped: a path overwrites the previous content of its slot, so the size is fixed and there is no
+//! eviction. Long paths are not cached.
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use rustc_hash::FxHasher;
 use crate::limits;
 
 /// Service, method and path.
-pub type Key<'a> = (&'a Arc<str>, &'a Arc<str>, &'a Arc<str>);
+pub type PathKey<'a> = (&'a Arc<str>, &'a Arc<str>, &'a Arc<str>);
 
 /// The cache.
 #[derive(Debug)]
@@ -27,19 +27,19 @@ struct Slot<V> {
 }
 
 impl<V: Clone> PathCache<V> {
-    /// Empty.
+    /// An empty cache.
     pub fn new() -> Self {
         Self { slots: vec![None; limits::PATHS_REMEMBERED], generation: 0 }
     }
 
-    /// What was kept for a key.
-    pub fn get(&self, key: Key<'_>) -> Option<&V> {
+    /// The cached value of a key.
+    pub fn get(&self, key: PathKey<'_>) -> Option<&V> {
         let slot = self.slots[self.index(key)].as_ref().filter(|slot| slot.generation == self.generation)?;
         (slot.path == *key.2 && slot.method == *key.1 && slot.service == *key.0).then_some(&slot.value)
     }
 
-    /// Keeps something for a key.
-    pub fn put(&mut self, key: Key<'_>, value: V) {
+    /// Stores a value.
+    pub fn put(&mut self, key: PathKey<'_>, value: V) {
         if key.2.len() <= limits::PATH_REMEMBERED_BYTES {
             let at = self.index(key);
             let (service, method, path) = (key.0.clone(), key.1.clone(), key.2.clone());
@@ -47,12 +47,12 @@ impl<V: Clone> PathCache<V> {
         }
     }
 
-    /// Forgets everything.
+    /// Clears the cache.
     pub fn clear(&mut self) {
         self.generation = self.generation.wrapping_add(1);
     }
 
-    fn index(&self, key: Key<'_>) -> usize {
+    fn index(&self, key: PathKey<'_>) -> usize {
         let mut hasher = FxHasher::default();
         [key.0, key.1, key.2].iter().for_each(|text| hasher.write(text.as_bytes()));
         hasher.finish() as usize % self.slots.len()

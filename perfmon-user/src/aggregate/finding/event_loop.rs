@@ -1,16 +1,16 @@
-//! `event_loop_blocked`: requests wait for the application longer than it works on them. The loop (or every worker) is busy with something
-//! else. About a service where that holds for all its requests together, else about an endpoint.
+//! `event_loop_blocked`: requests wait for the application longer than it works on them, because the event loop (or every worker) is busy.
+//! The finding is about a service when that is true of all its requests together, else about an endpoint.
 use std::sync::Arc;
 
-use super::{Detector, Verdict};
+use super::{Detection, Detector};
 use crate::aggregate::snapshot::{EndpointRow, Latency, ServiceRow, Snapshot, Window};
 use crate::record::{Origin, Severity};
 
 /// Requests of the last minute that are needed.
 const REQUESTS: u64 = 20;
-/// Part of the mean latency that is waiting.
+/// Share of the mean latency that is waiting.
 const PART: f64 = 0.5;
-/// 95th percentile of waiting that is worth a look.
+/// 95th percentile of the waiting time from which a finding is opened.
 const QUEUE_P95_MS: f64 = 20.0;
 /// The same where it is critical.
 const CRITICAL_P95_MS: f64 = 1_000.0;
@@ -20,39 +20,39 @@ const CRITICAL_P95_MS: f64 = 1_000.0;
 pub struct EventLoopBlocked;
 
 impl Detector for EventLoopBlocked {
-    fn judge(&self, snapshot: &Snapshot) -> Vec<Verdict> {
+    fn judge(&self, snapshot: &Snapshot) -> Vec<Detection> {
         let Some(minute) = snapshot.window(Window::Minute) else { return Vec::new() };
-        let mut verdicts: Vec<Verdict> = minute.services.iter().filter_map(|row| of_service(row)).collect();
-        let judged = |service: &Arc<str>, verdicts: &[Verdict]| verdicts.iter().any(|verdict| verdict.scope == *service);
-        let services = verdicts.clone();
+        let mut detections: Vec<Detection> = minute.services.iter().filter_map(|row| of_service(row)).collect();
+        let judged = |service: &Arc<str>, detections: &[Detection]| detections.iter().any(|detection| detection.scope == *service);
+        let services = detections.clone();
         for row in minute.endpoints.iter().filter(|row| !judged(&row.service, &services)) {
             let origin = minute.services.iter().find(|service| service.service == row.service).and_then(|service| service.origin.clone());
-            verdicts.extend(origin.and_then(|origin| of_endpoint(row, origin)));
+            detections.extend(origin.and_then(|origin| of_endpoint(row, origin)));
         }
-        verdicts
+        detections
     }
 }
 
-fn of_service(row: &ServiceRow) -> Option<Verdict> {
-    let waiting = Waiting { count: row.count, latency: &row.latency, mean_ms: row.queue_mean_ms?, p95_ms: row.queue_p95_ms? };
-    waiting.verdict(row.service.clone(), row.origin.clone()?, &row.slowest_span_ids)
+fn of_service(row: &ServiceRow) -> Option<Detection> {
+    let waiting = WaitingCalls { count: row.count, latency: &row.latency, mean_ms: row.queue_mean_ms?, p95_ms: row.queue_p95_ms? };
+    waiting.detection(row.service.clone(), row.origin.clone()?, &row.slowest_span_ids)
 }
 
-fn of_endpoint(row: &EndpointRow, origin: Arc<Origin>) -> Option<Verdict> {
-    let waiting = Waiting { count: row.count, latency: &row.latency, mean_ms: row.queue_mean_ms?, p95_ms: row.queue_p95_ms? };
+fn of_endpoint(row: &EndpointRow, origin: Arc<Origin>) -> Option<Detection> {
+    let waiting = WaitingCalls { count: row.count, latency: &row.latency, mean_ms: row.queue_mean_ms?, p95_ms: row.queue_p95_ms? };
     let scope = format!("{}: {} {}", row.service, row.method, row.endpoint);
-    waiting.verdict(scope.into(), origin, &row.slowest_span_ids)
+    waiting.detection(scope.into(), origin, &row.slowest_span_ids)
 }
 
-struct Waiting<'a> {
+struct WaitingCalls<'a> {
     count: u64,
     latency: &'a Latency,
     mean_ms: f64,
     p95_ms: f64,
 }
 
-impl Waiting<'_> {
-    fn verdict(&self, scope: Arc<str>, origin: Arc<Origin>, evidence: &[Arc<str>]) -> Option<Verdict> {
+impl WaitingCalls<'_> {
+    fn detection(&self, scope: Arc<str>, origin: Arc<Origin>, evidence: &[Arc<str>]) -> Option<Detection> {
         let latency_ms = self.latency.mean_ms?;
         if self.count < REQUESTS || self.p95_ms < QUEUE_P95_MS || self.mean_ms < latency_ms * PART {
             return None;
@@ -64,7 +64,7 @@ impl Waiting<'_> {
             (self.mean_ms / latency_ms * 100.0).min(100.0),
             self.count,
         );
-        Some(Verdict {
+        Some(Detection {
             kind_name: "event_loop_blocked",
             scope,
             origin,
@@ -114,22 +114,22 @@ mod tests {
 
     #[test]
     fn an_endpoint_alone() {
-        let verdicts = EventLoopBlocked.judge(&snapshot(FINE, (20, 120.0, 100.0, 180.0)));
-        assert_eq!(verdicts.len(), 1);
-        assert_eq!(&*verdicts[0].scope, "shop: GET /slow");
-        assert_eq!(verdicts[0].severity, Severity::Warning);
-        assert_eq!(verdicts[0].origin.pid, 7);
-        assert_eq!(&*verdicts[0].evidence[0], "0123456789abcdef");
+        let detections = EventLoopBlocked.judge(&snapshot(FINE, (20, 120.0, 100.0, 180.0)));
+        assert_eq!(detections.len(), 1);
+        assert_eq!(&*detections[0].scope, "shop: GET /slow");
+        assert_eq!(detections[0].severity, Severity::Warning);
+        assert_eq!(detections[0].origin.pid, 7);
+        assert_eq!(&*detections[0].evidence[0], "0123456789abcdef");
         for figure in ["100.0 ms", "180.0 ms", "83 %", "120.0 ms", "20 requests"] {
-            assert!(verdicts[0].message.contains(figure), "{figure} in {}", verdicts[0].message);
+            assert!(detections[0].message.contains(figure), "{figure} in {}", detections[0].message);
         }
     }
 
     #[test]
     fn the_service_stands_for_its_endpoints() {
-        let verdicts = EventLoopBlocked.judge(&snapshot((400, 1_900.0, 1_500.0, 2_000.0), (20, 120.0, 100.0, 180.0)));
-        assert_eq!(verdicts.iter().map(|verdict| &*verdict.scope).collect::<Vec<_>>(), ["shop"]);
-        assert_eq!(verdicts[0].severity, Severity::Critical);
+        let detections = EventLoopBlocked.judge(&snapshot((400, 1_900.0, 1_500.0, 2_000.0), (20, 120.0, 100.0, 180.0)));
+        assert_eq!(detections.iter().map(|detection| &*detection.scope).collect::<Vec<_>>(), ["shop"]);
+        assert_eq!(detections[0].severity, Severity::Critical);
     }
 
     #[test]

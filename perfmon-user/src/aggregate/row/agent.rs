@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::other;
-use super::work::{self, WorkRow, WorkTally};
+use super::work::{self, WorkAccumulator, WorkSeries};
 use crate::aggregate::exchange::mean_ms;
 use crate::aggregate::snapshot::{AgentRow, Window, WorkTotals};
 use crate::record::Agent;
@@ -20,21 +20,21 @@ impl AgentKey {
         Self { service: run.origin.service.clone(), agent_type: run.agent_type.clone() }
     }
 
-    /// Where it goes when there are too many.
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { service: self.service.clone(), agent_type: Some(other()) }
     }
 }
 
 /// Adds a run to a slice.
-pub fn add(run: &Agent, tally: &mut WorkTally) {
-    work::add(tally, Some(run.execution_time_ms), Some(run.status), run.tokens_used, run.cost_usd);
-    tally.counts.llm_calls += run.llm_calls;
-    tally.counts.tools_called += run.tools_called;
+pub fn add(run: &Agent, accumulator: &mut WorkAccumulator) {
+    work::add(accumulator, Some(run.execution_time_ms), Some(run.status), run.tokens_used, run.cost_usd);
+    accumulator.counts.llm_calls += run.llm_calls;
+    accumulator.counts.tools_called += run.tools_called;
 }
 
 /// The row in a window.
-pub fn agent_row(key: &AgentKey, row: &WorkRow, window: Window) -> AgentRow {
+pub fn agent_row(key: &AgentKey, row: &WorkSeries, window: Window) -> AgentRow {
     let figures = row.figures(window);
     AgentRow {
         service: key.service.clone(),
@@ -52,7 +52,7 @@ pub fn agent_row(key: &AgentKey, row: &WorkRow, window: Window) -> AgentRow {
 }
 
 /// Adds the runs of a window to its totals.
-pub fn add_totals<'a>(rows: impl Iterator<Item = (&'a AgentKey, &'a WorkRow)>, window: Window, totals: &mut WorkTotals) {
+pub fn add_totals<'a>(rows: impl Iterator<Item = (&'a AgentKey, &'a WorkSeries)>, window: Window, totals: &mut WorkTotals) {
     let (mut time_sum, mut timed) = (0, 0);
     for (_, row) in rows {
         let figures = row.figures(window);

@@ -1,8 +1,8 @@
 //! Destination rows: one external service as the clients of one service on this host see it.
 use std::sync::Arc;
 
-use super::{View, other};
-use crate::aggregate::exchange::HttpRow;
+use super::{WindowContext, other};
+use crate::aggregate::exchange::HttpSeries;
 use crate::aggregate::snapshot::{DestinationRow, Window};
 use crate::record::Request;
 
@@ -20,14 +20,14 @@ impl DestinationKey {
         Self { service: request.origin.service.clone(), destination: destination.clone() }
     }
 
-    /// Where it goes when there are too many.
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { service: self.service.clone(), destination: other() }
     }
 }
 
 /// The row of a destination in a window. An attempt failed when it was refused, cut, without an answer in time, or answered by 5xx.
-pub fn destination_row(key: &DestinationKey, row: &HttpRow, window: Window, view: &View) -> DestinationRow {
+pub fn destination_row(key: &DestinationKey, row: &HttpSeries, window: Window, view: &WindowContext) -> DestinationRow {
     let figures = row.figures(window);
     DestinationRow {
         service: key.service.clone(),

@@ -1,13 +1,13 @@
 //! Endpoint rows.
 use std::sync::Arc;
 
-use super::{UnderWay, View};
+use super::{UnderWay, WindowContext};
 use crate::aggregate::endpoint::RowName;
-use crate::aggregate::exchange::{HttpRow, QUEUE, STREAM, TTFB, ms, quantile_ms, ratio};
+use crate::aggregate::exchange::{HttpSeries, QUEUE, STREAM, TTFB, ms, quantile_ms, ratio};
 use crate::aggregate::snapshot::{EndpointRow, Window};
 
 /// The row of an endpoint in a window.
-pub fn endpoint_row(name: &RowName, row: &HttpRow, window: Window, view: &View, under_way: UnderWay) -> EndpointRow {
+pub fn endpoint_row(name: &RowName, row: &HttpSeries, window: Window, view: &WindowContext, under_way: UnderWay) -> EndpointRow {
     let figures = row.figures(window);
     let (counts, spreads) = (&figures.counts, &figures.spreads);
     EndpointRow {
@@ -43,7 +43,7 @@ pub fn endpoint_row(name: &RowName, row: &HttpRow, window: Window, view: &View, 
     }
 }
 
-/// The row of an endpoint of which nothing has ended yet.
+/// The row of an endpoint with requests in flight only.
 pub fn hanging_row(name: RowName, under_way: UnderWay) -> EndpointRow {
     EndpointRow {
         service: name.service,

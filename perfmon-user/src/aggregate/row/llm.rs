@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::work::{dollars, pico_dollars};
-use super::{View, other};
+use super::{WindowContext, other};
+use crate::aggregate::accumulator::{Accumulator, counts};
 use crate::aggregate::exchange::{latency, quantile_ms, ratio};
-use crate::aggregate::ledger::Row;
+use crate::aggregate::series::Series;
 use crate::aggregate::snapshot::{LlmRow, Window, WorkTotals};
-use crate::aggregate::tally::{Tally, counts};
 use crate::record::{Llm, Side};
 
 const TIME: usize = 0;
@@ -24,15 +24,15 @@ counts! {
             errors,
             /// Prompt tokens.
             input,
-            /// Calls that tell them.
+            /// Calls with a known value.
             input_known,
             /// Output tokens.
             output,
-            /// Calls that tell them.
+            /// Calls with a known value.
             output_known,
             /// Prompt tokens from the cache.
             cache_read,
-            /// Calls that tell them.
+            /// Calls with a known value.
             cache_read_known,
             /// Cost in 10⁻¹² US dollars.
             cost_pico,
@@ -49,7 +49,7 @@ counts! {
 }
 
 /// A row of model calls.
-pub type LlmLedgerRow = Row<LlmCounts, 3>;
+pub type LlmSeries = Series<LlmCounts, 3>;
 
 /// Which calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,15 +73,15 @@ impl LlmKey {
         }
     }
 
-    /// Where it goes when there are too many.
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { provider: other(), model: Some(other()), destination: Some(other()), ..self.clone() }
     }
 }
 
 /// Adds a call to a slice.
-pub fn add(call: &Llm, tally: &mut Tally<LlmCounts, 3>) {
-    let counts = &mut tally.counts;
+pub fn add(call: &Llm, accumulator: &mut Accumulator<LlmCounts, 3>) {
+    let counts = &mut accumulator.counts;
     counts.calls += 1;
     counts.errors += u64::from(call.error_type.is_some());
     let tokens = |value: Option<u64>, sum: &mut u64, known: &mut u64| {
@@ -97,11 +97,11 @@ pub fn add(call: &Llm, tally: &mut Tally<LlmCounts, 3>) {
         counts.time_max = counts.time_max.max(time.0);
     }
     let values = [(TIME, call.response_time_ms), (TTFB, call.time_to_first_byte_ms), (TTFT, call.time_to_first_token_ms)];
-    values.iter().filter_map(|&(shape, time)| Some((shape, time?))).for_each(|(shape, time)| tally.shapes[shape].record(time.0));
+    values.iter().filter_map(|&(shape, time)| Some((shape, time?))).for_each(|(shape, time)| accumulator.shapes[shape].record(time.0));
 }
 
 /// The row in a window.
-pub fn llm_row(key: &LlmKey, row: &LlmLedgerRow, window: Window, view: &View) -> LlmRow {
+pub fn llm_row(key: &LlmKey, row: &LlmSeries, window: Window, view: &WindowContext) -> LlmRow {
     let figures = row.figures(window);
     let (counts, spreads) = (&figures.counts, &figures.spreads);
     let known = |sum: u64, known: u64| (known > 0).then_some(sum);
@@ -129,12 +129,12 @@ pub fn llm_row(key: &LlmKey, row: &LlmLedgerRow, window: Window, view: &View) ->
 }
 
 /// Provider and model.
-type Model = (Arc<str>, Option<Arc<str>>);
+type ModelName = (Arc<str>, Option<Arc<str>>);
 
-/// Adds the calls of a window to its totals: of the two ends of the calls to a model, the one with more calls.
-pub fn add_totals<'a>(rows: impl Iterator<Item = (&'a LlmKey, &'a LlmLedgerRow)>, window: Window, totals: &mut WorkTotals) {
-    use crate::aggregate::tally::Counts as _;
-    let mut models: BTreeMap<Model, [LlmCounts; 2]> = BTreeMap::new();
+/// Adds the calls of a window to its totals. When both ends of the calls to a model were seen, the end with more calls counts.
+pub fn add_totals<'a>(rows: impl Iterator<Item = (&'a LlmKey, &'a LlmSeries)>, window: Window, totals: &mut WorkTotals) {
+    use crate::aggregate::accumulator::CountSet as _;
+    let mut models: BTreeMap<ModelName, [LlmCounts; 2]> = BTreeMap::new();
     for (key, row) in rows {
         let ends = models.entry((key.provider.clone(), key.model.clone())).or_default();
         ends[usize::from(key.side == Side::Server)].merge(&row.figures(window).counts);

@@ -1,8 +1,8 @@
 //! Totals of a service.
 use std::sync::Arc;
 
-use super::{UnderWay, View};
-use crate::aggregate::exchange::{HttpRow, QUEUE, TTFB, quantile_ms};
+use super::{UnderWay, WindowContext};
+use crate::aggregate::exchange::{HttpSeries, QUEUE, TTFB, quantile_ms};
 use crate::aggregate::snapshot::{ServiceRow, Window};
 use crate::record::Origin;
 
@@ -10,9 +10,9 @@ use crate::record::Origin;
 pub fn service_row(
     name: &Arc<str>,
     origin: Option<Arc<Origin>>,
-    row: &HttpRow,
+    row: &HttpSeries,
     window: Window,
-    view: &View,
+    view: &WindowContext,
     under_way: UnderWay,
 ) -> ServiceRow {
     let figures = row.figures(window);

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::other;
-use super::work::{self, WorkRow, WorkTally};
+use super::work::{self, WorkAccumulator, WorkSeries};
 use crate::aggregate::snapshot::{ToolRow, Window, WorkTotals};
 use crate::record::Tool;
 
@@ -21,20 +21,20 @@ impl ToolKey {
         Self { service: tool.origin.service.clone(), tool_name: tool.tool_name.clone(), source: tool.source, server: tool.server.clone() }
     }
 
-    /// Where it goes when there are too many.
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { tool_name: other(), server: None, ..self.clone() }
     }
 }
 
 /// Adds an execution to a slice.
-pub fn add(tool: &Tool, tally: &mut WorkTally) {
+pub fn add(tool: &Tool, accumulator: &mut WorkAccumulator) {
     let status = tool.success.map(|success| if success { "success" } else { "error" });
-    work::add(tally, tool.execution_time_ms, status, None, None);
+    work::add(accumulator, tool.execution_time_ms, status, None, None);
 }
 
 /// The row in a window.
-pub fn tool_row(key: &ToolKey, row: &WorkRow, window: Window) -> ToolRow {
+pub fn tool_row(key: &ToolKey, row: &WorkSeries, window: Window) -> ToolRow {
     let figures = row.figures(window);
     ToolRow {
         service: key.service.clone(),
@@ -49,7 +49,7 @@ pub fn tool_row(key: &ToolKey, row: &WorkRow, window: Window) -> ToolRow {
 }
 
 /// Adds the executions of a window to its totals.
-pub fn add_totals<'a>(rows: impl Iterator<Item = (&'a ToolKey, &'a WorkRow)>, window: Window, totals: &mut WorkTotals) {
+pub fn add_totals<'a>(rows: impl Iterator<Item = (&'a ToolKey, &'a WorkSeries)>, window: Window, totals: &mut WorkTotals) {
     for (_, row) in rows {
         totals.tool_calls += row.figures(window).counts.count;
         totals.tool_errors += row.figures(window).counts.errors;

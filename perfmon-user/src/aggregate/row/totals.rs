@@ -1,10 +1,10 @@
 //! Server-side totals.
-use super::View;
-use crate::aggregate::exchange::HttpRow;
+use super::WindowContext;
+use crate::aggregate::exchange::HttpSeries;
 use crate::aggregate::snapshot::{Totals, Window};
 
 /// The totals of a window.
-pub fn totals(row: &HttpRow, window: Window, view: &View) -> Totals {
+pub fn totals(row: &HttpSeries, window: Window, view: &WindowContext) -> Totals {
     let figures = row.figures(window);
     Totals {
         requests: figures.counts.count,

@@ -1,9 +1,9 @@
 //! What agents, tools and workflows have in common: runs with a duration, an outcome, and what they used.
+use crate::aggregate::accumulator::{Accumulator, counts};
 use crate::aggregate::exchange::{latency, ratio};
-use crate::aggregate::figures::Figures;
-use crate::aggregate::ledger::Row;
+use crate::aggregate::figures::WindowFigures;
+use crate::aggregate::series::Series;
 use crate::aggregate::snapshot::Latency;
-use crate::aggregate::tally::{Tally, counts};
 use crate::record::Millis;
 
 counts! {
@@ -16,7 +16,7 @@ counts! {
             errors,
             /// Given up.
             abandoned,
-            /// Runs whose outcome is known.
+            /// Runs with a known outcome.
             judged,
             /// Agent runs in them.
             agents,
@@ -26,7 +26,7 @@ counts! {
             tools_called,
             /// Tokens.
             tokens,
-            /// Runs that tell them.
+            /// Runs with a known value.
             tokens_known,
             /// Cost in 10⁻¹² US dollars.
             cost_pico,
@@ -43,13 +43,13 @@ counts! {
 }
 
 /// A row of runs.
-pub type WorkRow = Row<WorkCounts, 1>;
+pub type WorkSeries = Series<WorkCounts, 1>;
 /// A slice of runs.
-pub type WorkTally = Tally<WorkCounts, 1>;
+pub type WorkAccumulator = Accumulator<WorkCounts, 1>;
 
 /// Adds a run: its duration, its status, its tokens, its cost.
-pub fn add(tally: &mut WorkTally, time: Option<Millis>, status: Option<&str>, tokens: Option<u64>, cost_usd: Option<f64>) {
-    let counts = &mut tally.counts;
+pub fn add(accumulator: &mut WorkAccumulator, time: Option<Millis>, status: Option<&str>, tokens: Option<u64>, cost_usd: Option<f64>) {
+    let counts = &mut accumulator.counts;
     counts.count += 1;
     counts.judged += u64::from(status.is_some());
     counts.errors += u64::from(status == Some("error"));
@@ -61,11 +61,11 @@ pub fn add(tally: &mut WorkTally, time: Option<Millis>, status: Option<&str>, to
     if let Some(time) = time {
         counts.time_sum += time.0;
         counts.time_max = counts.time_max.max(time.0);
-        tally.shapes[0].record(time.0);
+        accumulator.shapes[0].record(time.0);
     }
 }
 
-impl Figures<WorkCounts, 1> {
+impl WindowFigures<WorkCounts, 1> {
     /// Durations.
     pub fn time(&self) -> Latency {
         latency(&self.spreads[0], self.counts.time_sum, self.counts.time_max)
@@ -76,7 +76,7 @@ impl Figures<WorkCounts, 1> {
         ratio(self.counts.errors, self.counts.judged)
     }
 
-    /// Tokens, if any run told.
+    /// Tokens, if known for any run.
     pub fn tokens(&self) -> Option<u64> {
         (self.counts.tokens_known > 0).then_some(self.counts.tokens)
     }

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::other;
-use super::work::{self, WorkRow, WorkTally};
+use super::work::{self, WorkAccumulator, WorkSeries};
 use crate::aggregate::snapshot::{Window, WorkTotals, WorkflowRow};
 use crate::record::Workflow;
 
@@ -19,22 +19,22 @@ impl WorkflowKey {
         Self { service: run.origin.service.clone(), workflow_name: run.workflow_name.clone() }
     }
 
-    /// Where it goes when there are too many.
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { service: self.service.clone(), workflow_name: other() }
     }
 }
 
 /// Adds a run to a slice.
-pub fn add(run: &Workflow, tally: &mut WorkTally) {
-    work::add(tally, Some(run.execution_time_ms), Some(run.status), run.tokens_used, run.cost_usd);
-    tally.counts.agents += run.agents;
-    tally.counts.llm_calls += run.llm_calls;
-    tally.counts.tools_called += run.tools_called;
+pub fn add(run: &Workflow, accumulator: &mut WorkAccumulator) {
+    work::add(accumulator, Some(run.execution_time_ms), Some(run.status), run.tokens_used, run.cost_usd);
+    accumulator.counts.agents += run.agents;
+    accumulator.counts.llm_calls += run.llm_calls;
+    accumulator.counts.tools_called += run.tools_called;
 }
 
 /// The row in a window.
-pub fn workflow_row(key: &WorkflowKey, row: &WorkRow, window: Window) -> WorkflowRow {
+pub fn workflow_row(key: &WorkflowKey, row: &WorkSeries, window: Window) -> WorkflowRow {
     let figures = row.figures(window);
     WorkflowRow {
         service: key.service.clone(),
@@ -53,6 +53,6 @@ pub fn workflow_row(key: &WorkflowKey, row: &WorkRow, window: Window) -> Workflo
 }
 
 /// Adds the runs of a window to its totals.
-pub fn add_totals<'a>(rows: impl Iterator<Item = (&'a WorkflowKey, &'a WorkRow)>, window: Window, totals: &mut WorkTotals) {
+pub fn add_totals<'a>(rows: impl Iterator<Item = (&'a WorkflowKey, &'a WorkSeries)>, window: Window, totals: &mut WorkTotals) {
     totals.workflows = rows.map(|(_, row)| row.figures(window).counts.count).sum();
 }

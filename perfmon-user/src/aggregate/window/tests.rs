@@ -2,24 +2,24 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::aggregate::figures::Figures;
-use crate::aggregate::tally::counts;
+use crate::aggregate::accumulator::counts;
+use crate::aggregate::figures::WindowFigures;
 
 counts! { One { sums { #[doc = "Things."] things } maxima { #[doc = "Largest."] largest } } }
 
-type Row = Windows<One, 1>;
+type Series = Windows<One, 1>;
 
 fn at(second: u64) -> WallTime {
     WallTime(1_800_000_000_000_000_000 + second * NS)
 }
 
-fn add(row: &mut Row, value: u64) {
+fn add(row: &mut Series, value: u64) {
     row.open.counts.things += 1;
     row.open.counts.largest = row.open.counts.largest.max(value);
     row.open.shapes[0].record(value);
 }
 
-fn figures(row: &Row, window: Window, clock: &SliceClock) -> Figures<One, 1> {
+fn figures(row: &Series, window: Window, clock: &SliceClock) -> WindowFigures<One, 1> {
     let mut merger = Merger::default();
     row.collect(window, clock.slice(), &mut merger);
     merger.finish()
@@ -29,7 +29,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn a_window_holds_its_length_and_at_most_a_slice_more(steps in prop::collection::vec((1_u64..40, 0_u64..4), 1..300)) {
-        let (mut clock, mut row, mut happened, mut second) = (SliceClock::new(at(0)), Row::default(), Vec::new(), 0);
+        let (mut clock, mut row, mut happened, mut second) = (SliceClock::new(at(0)), Series::default(), Vec::new(), 0);
         for (step, number) in steps {
             for value in 0..number {
                 add(&mut row, value + 1);
@@ -55,7 +55,7 @@ proptest! {
 
     #[test]
     fn merged_rows_hold_what_both_held(owners in prop::collection::vec((any::<bool>(), 1_u64..1_000_000), 1..400)) {
-        let (mut clock, mut both, mut rows) = (SliceClock::new(at(0)), Row::default(), [Row::default(), Row::default()]);
+        let (mut clock, mut both, mut rows) = (SliceClock::new(at(0)), Series::default(), [Series::default(), Series::default()]);
         for (second, (owner, value)) in owners.into_iter().enumerate() {
             add(&mut both, value);
             add(&mut rows[usize::from(owner)], value);
@@ -83,7 +83,7 @@ fn a_clock_set_back_loses_nothing() {
 
 #[test]
 fn maxima_leave_with_their_slice() {
-    let (mut clock, mut row) = (SliceClock::new(at(0)), Row::default());
+    let (mut clock, mut row) = (SliceClock::new(at(0)), Series::default());
     for second in 0..200 {
         add(&mut row, if second == 10 { 1_000 } else { 5 });
         let from = clock.slice();

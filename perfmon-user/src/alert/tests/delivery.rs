@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy)]
 enum Manner {
     Answers(&'static str),
-    /// Fails so many times, then answers 200.
+    /// Fails this many times, then answers 200.
     Recovers(usize),
     Hangs,
 }
@@ -78,7 +78,7 @@ fn hook(name: &str, server: &Server, fallback: Option<&str>) -> Channel {
 
 /// A running desk with one judging a call of `judge`.
 struct Running {
-    desk: Arc<Desk>,
+    service: Arc<AlertService>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
@@ -91,15 +91,15 @@ fn run(channels: Vec<Channel>, timeout: Duration) -> Running {
     let hasty = |rule: Rule| Rule { hold: Duration::ZERO, keep_firing: Duration::ZERO, ..rule };
     let rules = Thresholds::default().rules().into_iter().map(hasty).collect();
     let counters = Arc::new(Counters::default());
-    let patience = Patience { timeout, attempts: 3, pause: Duration::from_millis(5) };
-    let desk = Desk::new(&Settings { rules, channels, escalation: vec![] }, vec![], patience, counters.clone());
+    let retry = RetryPolicy { timeout, attempts: 3, pause: Duration::from_millis(5) };
+    let service = AlertService::new(&AlertSettings { rules, channels, escalation: vec![] }, vec![], retry, counters.clone());
     let (snapshots, judged) = watch::channel(Arc::new(Snapshot::default()));
     let (stop, stopped) = watch::channel(false);
     let published = Arc::new(Mutex::new(Vec::new()));
     let kept = published.clone();
     let publish = move |alerts: Vec<Alert>| kept.lock().unwrap().extend(alerts);
-    let task = tokio::spawn(desk.clone().run(judged, stopped, crate::clock::wall_now, publish));
-    Running { desk, snapshots, stop, task, published, counters }
+    let task = tokio::spawn(service.clone().run(judged, stopped, crate::clock::wall_now, publish));
+    Running { service, snapshots, stop, task, published, counters }
 }
 
 impl Running {
@@ -193,10 +193,10 @@ async fn nobody_there_is_a_failure_that_names_no_address() {
     let kind = ChannelKind::Webhook { url };
     let channel = Channel { name: "hook".into(), kind, default: true, fallback: None, send_resolved: true };
     let running = run(vec![channel], LONG);
-    let tried = running.desk.test(at(0), None).await.unwrap();
+    let tried = running.service.test(at(0), None).await.unwrap();
     let error = tried[0].error.clone().unwrap();
     assert!(!tried[0].ok && error.starts_with("not reached") && !error.contains("s3cr3t") && !error.contains("127.0.0.1"), "{error}");
-    assert_eq!(running.desk.test(at(0), Some("nonsense")).await, Err(Refused::Unknown));
+    assert_eq!(running.service.test(at(0), Some("nonsense")).await, Err(Refused::Unknown));
     running.end().await;
 }
 
@@ -216,7 +216,7 @@ async fn a_channel_that_hangs_delays_neither_judging_nor_others_nor_the_end() {
     let dropped = running.counters.notifications_dropped.get();
     assert!(dropped > 0, "what does not fit is counted");
     let id = {
-        let alerts = running.desk.alerts();
+        let alerts = running.service.alerts();
         alerts.iter().filter(|alert| alert.state == AlertState::Firing).count()
     };
     assert_eq!(id, 0);
@@ -229,11 +229,11 @@ async fn decisions_are_published_at_once_and_the_end_is_not_told_where_not_wante
     let running = run(vec![Channel { default: true, send_resolved: false, ..hook("hook", &server, None) }], LONG);
     running.judge(BAD);
     running.until("told", |running| running.notified().len() == 1).await;
-    let id = running.desk.alerts()[0].alert_id.clone();
-    running.desk.acknowledge(crate::clock::wall_now(), &id, Some("kim".into()), None).unwrap();
+    let id = running.service.alerts()[0].alert_id.clone();
+    running.service.acknowledge(crate::clock::wall_now(), &id, Some("kim".into()), None).unwrap();
     let newest = |running: &Running| running.published.lock().unwrap().last().map(|alert| alert.state);
     running.until("acknowledged", |running| newest(running) == Some(AlertState::Acknowledged)).await;
-    running.desk.resolve(crate::clock::wall_now(), &id, None, None).unwrap();
+    running.service.resolve(crate::clock::wall_now(), &id, None, None).unwrap();
     running.until("resolved", |running| newest(running) == Some(AlertState::Resolved)).await;
     running.end().await;
     assert_eq!((server.got("firing"), server.got("resolved"), server.got("acknowledged")), (1, 0, 0));

@@ -118,7 +118,7 @@ fn escalation_goes_on_step_by_step_until_somebody_takes_it() {
     let step =
         |minutes: u64, severity, channel: &str| Escalation { after: Duration::from_secs(60 * minutes), severity, channel: channel.into() };
     let escalation = vec![step(1, None, "team"), step(2, Some(Severity::Critical), "nobody"), step(3, None, "boss")];
-    let settings = Settings { escalation, ..standing() };
+    let settings = AlertSettings { escalation, ..standing() };
     let bad = |_| State { memory: 99.0, ..CALM };
     let mut left = machine(&settings);
     let changes = live(&mut left, 0..400, bad);
@@ -188,22 +188,22 @@ fn a_pending_alert_of_an_earlier_run_needs_its_time_anew() {
 #[test]
 fn an_alert_whose_rule_is_gone_ends() {
     let stored = live(&mut machine(&standing()), 0..50, |_| State { memory: 99.0, ..CALM });
-    let mut after = machine(&Settings { rules: vec![], ..standing() });
+    let mut after = machine(&AlertSettings { rules: vec![], ..standing() });
     after.restore(stored.into_iter().map(|(_, change)| change.alert).collect());
     let changes = live(&mut after, 60..62, |_| CALM);
     assert_eq!(states(&changes), [(60, "memory_usage", Resolved)]);
 }
 
-fn own_rule(metric: &str, condition: Condition, filter: Where) -> Rule {
+fn own_rule(metric: &str, condition: Condition, filter: RuleFilter) -> Rule {
     let template = Thresholds::default().rules().remove(0);
-    Rule { name: "own".into(), metric: Metric::named(metric).unwrap(), condition, filter, hold: Duration::ZERO, ..template }
+    Rule { name: "own".into(), metric: AlertMetric::named(metric).unwrap(), condition, filter, hold: Duration::ZERO, ..template }
 }
 
 #[test]
 fn a_rule_with_where_judges_each_endpoint_by_itself() {
-    let filter = Where { service: Some("shop".into()), method: Some("GET".into()), ..Where::default() };
+    let filter = RuleFilter { service: Some("shop".into()), method: Some("GET".into()), ..RuleFilter::default() };
     let rule = Rule { channels: vec!["pager".into()], ..own_rule("request.response_time_ms.p95", Condition::Above(500.0), filter) };
-    let mut machine = machine(&Settings { rules: vec![rule], ..standing() });
+    let mut machine = machine(&AlertSettings { rules: vec![rule], ..standing() });
     let changes = live(&mut machine, 0..5, |_| State { p95_ms: Some(600.0), ..CALM });
     assert_eq!(states(&changes), [(0, "own", Firing)], "without `for` it fires at once");
     assert_eq!((&*changes[0].1.alert.scope, &changes[0].1.tell[..]), ("shop GET /a", &["pager".into()][..]));
@@ -212,9 +212,9 @@ fn a_rule_with_where_judges_each_endpoint_by_itself() {
 
 #[test]
 fn a_rule_on_a_service_judges_it_as_a_whole() {
-    let filter = Where { service: Some("shop".into()), ..Where::default() };
+    let filter = RuleFilter { service: Some("shop".into()), ..RuleFilter::default() };
     let rule = own_rule("request.response_time_ms.p95", Condition::Above(500.0), filter);
-    let mut machine = machine(&Settings { rules: vec![rule], ..standing() });
+    let mut machine = machine(&AlertSettings { rules: vec![rule], ..standing() });
     let changes = live(&mut machine, 0..5, |_| State { p95_ms: Some(600.0), ..CALM });
     assert_eq!(states(&changes), [(0, "own", Firing)]);
     assert_eq!((&*changes[0].1.alert.scope, changes[0].1.alert.origin.pid), ("shop", 7));
@@ -223,8 +223,9 @@ fn a_rule_on_a_service_judges_it_as_a_whole() {
 #[test]
 fn model_calls_are_judged_together() {
     let rules = [("llm.cost_usd.sum", 1.0), ("llm.error_rate", 0.2), ("agent.error_rate", 0.0)];
-    let rule = |(metric, limit): (&str, f64)| Rule { name: metric.into(), ..own_rule(metric, Condition::Above(limit), Where::default()) };
-    let mut machine = machine(&Settings { rules: rules.map(rule).to_vec(), ..standing() });
+    let rule =
+        |(metric, limit): (&str, f64)| Rule { name: metric.into(), ..own_rule(metric, Condition::Above(limit), RuleFilter::default()) };
+    let mut machine = machine(&AlertSettings { rules: rules.map(rule).to_vec(), ..standing() });
     let changes = live(&mut machine, 0..5, |_| CALM);
     assert_eq!(states(&changes), [(0, "llm.cost_usd.sum", Firing), (0, "llm.error_rate", Firing)]);
     assert!(changes[0].1.alert.message.contains("1.5 USD, above 1 USD over 5 min"), "{}", changes[0].1.alert.message);
@@ -232,24 +233,24 @@ fn model_calls_are_judged_together() {
 
 #[test]
 fn too_little_needs_a_window_that_was_watched() {
-    let rule = own_rule("request.count", Condition::Below(5.0), Where::default());
-    let mut machine = machine(&Settings { rules: vec![Rule { min_samples: 0, ..rule }], ..standing() });
+    let rule = own_rule("request.count", Condition::Below(5.0), RuleFilter::default());
+    let mut machine = machine(&AlertSettings { rules: vec![Rule { min_samples: 0, ..rule }], ..standing() });
     let idle = |second: u64| State { requests: 0, uptime_s: second as f64, ..CALM };
     assert_eq!(states(&live(&mut machine, 0..400, idle)), [(300, "own", Firing)]);
 }
 
 #[test]
 fn every_metric_reads_and_unknown_ones_are_refused() {
-    let names = Metric::named("nonsense").unwrap_err();
+    let names = AlertMetric::named("nonsense").unwrap_err();
     let names: Vec<_> = names.split("there are ").nth(1).unwrap().split(", ").collect();
     assert!(names.len() > 20);
     for name in names {
-        let metric = Metric::named(name).unwrap();
+        let metric = AlertMetric::named(name).unwrap();
         assert_eq!(metric.name(), name);
-        let readings = metric.read(&snapshot(CALM), Window::Hour, &Where::default());
-        assert!(!readings.is_empty() || metric.source() == Source::Processes, "{name}");
+        let readings = metric.read(&snapshot(CALM), Window::Hour, &RuleFilter::default());
+        assert!(!readings.is_empty() || metric.source() == MetricSource::Processes, "{name}");
     }
-    assert_eq!(Metric::named("response_time_p95").unwrap().name(), "request.response_time_ms.p95");
+    assert_eq!(AlertMetric::named("response_time_p95").unwrap().name(), "request.response_time_ms.p95");
 }
 
 #[test]

@@ -8,17 +8,17 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use tokio::sync::watch;
 
+use super::Clocks;
 use super::delivery::Deliveries;
-use super::envelope::{Request, pack};
+use super::envelope::{SignalRequest, pack};
 use super::logs::Logs;
-use super::metrics::Metrics;
+use super::metrics::IntervalMetrics;
 use super::resource::{Common, Resources};
 use super::spans::Spans;
-use super::{Batch, Clocks};
 use crate::aggregate::snapshot::Snapshot;
 use crate::config::Export;
 use crate::counters::Counters;
-use crate::record::Record;
+use crate::record::{Record, RecordBatch};
 
 /// How often spans and log records are sent.
 const EVENTS_INTERVAL: Duration = Duration::from_secs(2);
@@ -27,8 +27,8 @@ const EVENTS_INTERVAL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Collector {
     resources: Resources,
-    metrics: Metrics,
-    /// None when only metrics are wanted.
+    metrics: IntervalMetrics,
+    /// `None` when only metrics are exported.
     spans: Option<Spans>,
     logs: Logs,
     deliveries: Deliveries,
@@ -53,13 +53,13 @@ impl Collector {
             own_service: settings.service_name.as_str().into(),
             attributes: settings.resource_attributes.clone(),
         });
-        let metrics = Metrics::new((clocks.wall)(), resources.host());
+        let metrics = IntervalMetrics::new((clocks.wall)(), resources.host());
         let spans = (!settings.metrics_only).then(|| Spans::new(settings.span_rate));
         Self { resources, metrics, spans, logs: Logs::default(), deliveries, snapshots, interval: settings.interval, clocks, counters }
     }
 
-    /// Collects until the sender of the batches is gone, and then sends the rest.
-    pub fn run(mut self, batches: &Receiver<Batch>) {
+    /// Collects until the sender of the batches is dropped, then sends the rest.
+    pub fn run(mut self, batches: &Receiver<RecordBatch>) {
         let (mut metrics_due, mut events_due) = (self.steady() + self.interval, self.steady() + EVENTS_INTERVAL);
         loop {
             match batches.recv_timeout(metrics_due.min(events_due).saturating_sub(self.steady())) {
@@ -116,7 +116,7 @@ impl Collector {
         self.send(ExportMetricsServiceRequest { resource_metrics });
     }
 
-    fn send<R: Request>(&self, request: R) {
+    fn send<R: SignalRequest>(&self, request: R) {
         pack(request).iter().for_each(|envelope| self.deliveries.push(envelope));
     }
 }

@@ -1,5 +1,5 @@
-//! The threads that deliver, one for each receiver and signal, each with its lane. Trouble is said when it begins and when it ends, not in
-//! between.
+//! The delivery threads, one for each receiver and signal, each with its own queue. A failure is logged when it starts and when it ends,
+//! not for every attempt.
 use std::io;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,13 +7,13 @@ use std::thread::Builder;
 
 use super::Clocks;
 use super::envelope::Envelope;
-use super::lane::{Figures, Lane, Next, Outcome};
 use super::post::Poster;
+use super::queue::{DeliveryFigures, DeliveryOutcome, DeliveryQueue, QueueStep};
 use crate::config::{ExportTarget, Signal};
 use crate::counters::Counters;
 use crate::export::logfire;
 
-/// How a receiver stands with one signal.
+/// State of the delivery of one signal to one receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetFigures {
     /// What messages call it.
@@ -23,25 +23,25 @@ pub struct TargetFigures {
     /// Where, without a query.
     pub url: String,
     /// The figures.
-    pub figures: Figures,
+    pub figures: DeliveryFigures,
 }
 
 /// All lanes; clones are the same lanes.
 #[derive(Clone, Debug)]
-pub struct Deliveries(Vec<Arc<Shared>>);
+pub struct Deliveries(Vec<Arc<DeliveryShared>>);
 
 /// What the collector and a delivering thread share.
 #[derive(Debug)]
-struct Shared {
+struct DeliveryShared {
     target: ExportTarget,
-    state: Mutex<State>,
+    state: Mutex<DeliveryState>,
     changed: Condvar,
     counters: Arc<Counters>,
 }
 
 #[derive(Debug)]
-struct State {
-    lane: Lane,
+struct DeliveryState {
+    queue: DeliveryQueue,
     /// Nothing more comes.
     closing: bool,
     /// Losses that were counted.
@@ -58,15 +58,15 @@ impl Deliveries {
         counters: &Arc<Counters>,
         running: SyncSender<()>,
     ) -> io::Result<Self> {
-        let lanes = targets.iter().map(|target| Shared::start(target, bound, clocks, counters.clone(), running.clone()));
-        lanes.collect::<io::Result<_>>().map(Self)
+        let deliveries = targets.iter().map(|target| DeliveryShared::start(target, bound, clocks, counters.clone(), running.clone()));
+        deliveries.collect::<io::Result<_>>().map(Self)
     }
 
-    /// Hands an envelope to everybody who gets its signal.
+    /// Queues an envelope for each receiver of its signal.
     pub fn push(&self, envelope: &Envelope) {
         for shared in self.0.iter().filter(|shared| shared.target.signal == envelope.signal) {
             let mut state = shared.lock();
-            let overflowing = state.lane.push(envelope.clone());
+            let overflowing = state.queue.push(envelope.clone());
             if overflowing && !state.overflowing {
                 let (target, signal) = (shared.target.name.as_str(), envelope.signal.name());
                 tracing::warn!(target, signal, "Too much telemetry waits for delivery; the oldest is dropped and counted.");
@@ -82,23 +82,23 @@ impl Deliveries {
         for shared in &self.0 {
             let mut state = shared.lock();
             state.closing = true;
-            state.lane.hurry();
+            state.queue.hurry();
             shared.changed.notify_one();
         }
     }
 
-    /// How they stand.
+    /// State of all deliveries.
     pub fn figures(&self) -> Vec<TargetFigures> {
-        let figures = |shared: &Arc<Shared>| {
+        let figures = |shared: &Arc<DeliveryShared>| {
             let ExportTarget { name, signal, url, .. } = &shared.target;
             let url = url.split(['?', '#']).next().unwrap_or_default().to_string();
-            TargetFigures { name: name.clone(), signal: *signal, url, figures: shared.lock().lane.figures() }
+            TargetFigures { name: name.clone(), signal: *signal, url, figures: shared.lock().queue.figures() }
         };
         self.0.iter().map(figures).collect()
     }
 }
 
-impl Shared {
+impl DeliveryShared {
     fn start(
         target: &ExportTarget,
         bound: usize,
@@ -106,18 +106,18 @@ impl Shared {
         counters: Arc<Counters>,
         running: SyncSender<()>,
     ) -> io::Result<Arc<Self>> {
-        let state = State { lane: Lane::new(bound), closing: false, counted: (0, 0), overflowing: false };
+        let state = DeliveryState { queue: DeliveryQueue::new(bound), closing: false, counted: (0, 0), overflowing: false };
         let shared = Arc::new(Self { target: target.clone(), state: Mutex::new(state), changed: Condvar::new(), counters });
         let poster = Poster::new(target.clone());
-        let lane = shared.clone();
+        let worker = shared.clone();
         Builder::new().name(format!("export {}", target.signal.name())).spawn(move || {
-            lane.deliver(&poster, clocks);
+            worker.deliver(&poster, clocks);
             drop(running);
         })?;
         Ok(shared)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DeliveryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,15 +125,15 @@ impl Shared {
         if let Some(url) = &self.target.check_url {
             logfire::check(poster, url);
         }
-        let mut trouble = Trouble::default();
+        let mut trouble = DeliveryTrouble::default();
         while let Some(envelope) = self.next(clocks) {
             let outcome = poster.send(&envelope, (clocks.wall)());
             trouble.tell(&self.target, &outcome);
             let mut state = self.lock();
-            let unreachable = matches!(outcome, Outcome::Again { .. });
-            state.lane.answered((clocks.steady_ns)(), outcome);
+            let unreachable = matches!(outcome, DeliveryOutcome::Again { .. });
+            state.queue.answered((clocks.steady_ns)(), outcome);
             if unreachable && state.closing {
-                let lost = state.lane.give_up();
+                let lost = state.queue.give_up();
                 tracing::error!(
                     target = self.target.name,
                     signal = self.target.signal.name(),
@@ -149,45 +149,45 @@ impl Shared {
     fn next(&self, clocks: Clocks) -> Option<Envelope> {
         let mut state = self.lock();
         loop {
-            state = match state.lane.next((clocks.steady_ns)()) {
-                Next::Send(envelope) => return Some(envelope),
-                Next::Wait(time) => self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0,
-                Next::Idle if state.closing => return None,
-                Next::Idle => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            state = match state.queue.next((clocks.steady_ns)()) {
+                QueueStep::Send(envelope) => return Some(envelope),
+                QueueStep::Wait(time) => self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0,
+                QueueStep::Idle if state.closing => return None,
+                QueueStep::Idle => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
     }
 
-    /// Counts what was lost since it was counted last.
-    fn count(&self, state: &mut State) {
-        let Figures { dropped, failed, .. } = state.lane.figures();
+    /// Counts the losses since the last call.
+    fn count(&self, state: &mut DeliveryState) {
+        let DeliveryFigures { dropped, failed, .. } = state.queue.figures();
         self.counters.export_items_dropped.add(dropped - state.counted.0);
         self.counters.export_items_refused.add(failed - state.counted.1);
         state.counted = (dropped, failed);
     }
 }
 
-/// The trouble that was told.
+/// The failure that was logged last.
 #[derive(Debug, Default)]
-struct Trouble(Option<Kind>);
+struct DeliveryTrouble(Option<TroubleKind>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum TroubleKind {
     Unreachable,
     Forbidden,
     Refused,
     Partial,
 }
 
-impl Trouble {
-    fn tell(&mut self, target: &ExportTarget, outcome: &Outcome) {
+impl DeliveryTrouble {
+    fn tell(&mut self, target: &ExportTarget, outcome: &DeliveryOutcome) {
         let (kind, why) = match outcome {
-            Outcome::TooLarge => return,
-            Outcome::Taken { why: None, .. } => (None, ""),
-            Outcome::Taken { why: Some(why), .. } => (Some(Kind::Partial), why.as_str()),
-            Outcome::Again { why, .. } => (Some(Kind::Unreachable), why.as_str()),
-            Outcome::Refused { forbidden: true, why } => (Some(Kind::Forbidden), why.as_str()),
-            Outcome::Refused { forbidden: false, why } => (Some(Kind::Refused), why.as_str()),
+            DeliveryOutcome::TooLarge => return,
+            DeliveryOutcome::Taken { why: None, .. } => (None, ""),
+            DeliveryOutcome::Taken { why: Some(why), .. } => (Some(TroubleKind::Partial), why.as_str()),
+            DeliveryOutcome::Again { why, .. } => (Some(TroubleKind::Unreachable), why.as_str()),
+            DeliveryOutcome::Refused { forbidden: true, why } => (Some(TroubleKind::Forbidden), why.as_str()),
+            DeliveryOutcome::Refused { forbidden: false, why } => (Some(TroubleKind::Refused), why.as_str()),
         };
         if kind == self.0 {
             return;
@@ -195,14 +195,14 @@ impl Trouble {
         let (name, signal, url) = (target.name.as_str(), target.signal.name(), target.url.split('?').next());
         match kind {
             None => tracing::info!(target = name, signal, "Telemetry is delivered again."),
-            Some(Kind::Unreachable) => {
+            Some(TroubleKind::Unreachable) => {
                 tracing::warn!(target = name, signal, url, why, "Telemetry cannot be delivered; it waits and is tried again.")
             }
-            Some(Kind::Forbidden) => {
+            Some(TroubleKind::Forbidden) => {
                 tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver refuses the token; check it.");
             }
-            Some(Kind::Refused) => tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver refuses it."),
-            Some(Kind::Partial) => tracing::warn!(target = name, signal, url, why, "The receiver refuses a part of the telemetry."),
+            Some(TroubleKind::Refused) => tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver refuses it."),
+            Some(TroubleKind::Partial) => tracing::warn!(target = name, signal, url, why, "The receiver refuses a part of the telemetry."),
         }
         self.0 = kind;
     }

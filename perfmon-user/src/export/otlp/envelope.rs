@@ -1,5 +1,5 @@
-//! Requests of OTLP as they wait for delivery: encoded, compressed, never empty, never larger than receivers like, and cut in two when one
-//! still says that it is too large.
+//! OTLP requests ready for delivery: encoded, compressed, never empty, within the size that receivers accept, and split in two when a
+//! receiver still rejects the size.
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const MOST_BYTES: usize = 4 << 20;
 /// A request that can be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// What it holds.
+    /// Signal of the content.
     pub signal: Signal,
     /// Spans, points or log records in it.
     pub items: u64,
@@ -33,7 +33,7 @@ impl Envelope {
     /// The encoded request.
     pub fn plain(&self) -> Vec<u8> {
         let mut plain = Vec::new();
-        // What was compressed here is whole.
+        // Compressed by this program, so it decompresses.
         GzDecoder::new(&*self.gzipped).read_to_end(&mut plain).unwrap_or_default();
         plain
     }
@@ -49,8 +49,8 @@ impl Envelope {
 }
 
 /// A request of OTLP.
-pub trait Request: Message + Default {
-    /// What it holds.
+pub trait SignalRequest: Message + Default {
+    /// Signal of the content.
     const SIGNAL: Signal;
     /// How many spans, points or log records.
     fn items(&self) -> u64;
@@ -59,7 +59,7 @@ pub trait Request: Message + Default {
 }
 
 /// The envelopes of a request; none when it is empty.
-pub fn pack<R: Request>(request: R) -> Vec<Envelope> {
+pub fn pack<R: SignalRequest>(request: R) -> Vec<Envelope> {
     let mut envelopes = Vec::new();
     let mut left = vec![request];
     while let Some(mut request) = left.pop() {
@@ -74,14 +74,14 @@ pub fn pack<R: Request>(request: R) -> Vec<Envelope> {
     envelopes
 }
 
-fn envelope<R: Request>(request: &R) -> Envelope {
+fn envelope<R: SignalRequest>(request: &R) -> Envelope {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     // Writing to memory does not fail.
     let gzipped = encoder.write_all(&request.encode_to_vec()).and_then(|()| encoder.finish()).unwrap_or_default();
     Envelope { signal: R::SIGNAL, items: request.items(), gzipped: gzipped.into() }
 }
 
-fn halves<R: Request>(whole: &Envelope) -> Option<[Envelope; 2]> {
+fn halves<R: SignalRequest>(whole: &Envelope) -> Option<[Envelope; 2]> {
     let mut request = R::decode(&*whole.plain()).ok()?;
     let half = request.split()?;
     Some([envelope(&request), envelope(&half)])
@@ -95,7 +95,7 @@ fn half<T>(list: &mut Vec<T>) -> Option<Vec<T>> {
 /// Every resource that perfmon sends has exactly one scope.
 macro_rules! request {
     ($request:ty, $signal:ident, $resources:ident, $scopes:ident, $items:ident, $count:expr, $split_one:expr) => {
-        impl Request for $request {
+        impl SignalRequest for $request {
             const SIGNAL: Signal = Signal::$signal;
 
             fn items(&self) -> u64 {

@@ -1,11 +1,11 @@
-//! How a request failed, as `error.type` names it: perfmon's own word, else the status.
-use crate::record::{Request, RequestError};
+//! The `error.type` of a failed request: perfmon's own name, else the status.
+use crate::record::{Failure, Request};
 
-/// A failure.
+/// What `error.type` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Failure {
+pub enum ErrorType {
     /// Below HTTP.
-    Exchange(RequestError),
+    Exchange(Failure),
     /// HTTP status.
     Status(u16),
     /// gRPC status.
@@ -13,28 +13,28 @@ pub enum Failure {
 }
 
 /// The failure of a request that counts as an error.
-pub fn of(request: &Request) -> Option<Failure> {
+pub fn of(request: &Request) -> Option<ErrorType> {
     if let Some(error) = request.error {
-        return Some(Failure::Exchange(error));
+        return Some(ErrorType::Exchange(error));
     }
     if !request.is_error() {
         return None;
     }
     match (request.status_code.filter(|status| *status >= 500), request.grpc_status) {
-        (Some(status), _) => Some(Failure::Status(status)),
-        (None, grpc) => grpc.map(Failure::Grpc),
+        (Some(status), _) => Some(ErrorType::Status(status)),
+        (None, grpc) => grpc.map(ErrorType::Grpc),
     }
 }
 
 /// Its name.
-pub fn name(failure: Failure) -> String {
+pub fn name(failure: ErrorType) -> String {
     match failure {
-        Failure::Exchange(RequestError::ClientClosed) => "client_closed".into(),
-        Failure::Exchange(RequestError::Reset) => "reset".into(),
-        Failure::Exchange(RequestError::Timeout) => "timeout".into(),
-        Failure::Exchange(RequestError::Truncated) => "truncated".into(),
-        Failure::Exchange(RequestError::Protocol) => "protocol".into(),
-        Failure::Status(status) => status.to_string(),
-        Failure::Grpc(status) => format!("grpc_{status}"),
+        ErrorType::Exchange(Failure::ClientClosed) => "client_closed".into(),
+        ErrorType::Exchange(Failure::Reset) => "reset".into(),
+        ErrorType::Exchange(Failure::Timeout) => "timeout".into(),
+        ErrorType::Exchange(Failure::Truncated) => "truncated".into(),
+        ErrorType::Exchange(Failure::Protocol) => "protocol".into(),
+        ErrorType::Status(status) => status.to_string(),
+        ErrorType::Grpc(status) => format!("grpc_{status}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Ids of traces and spans: those of the records where there are any, else derived from what they name, so that a record has the same ids
+//! Trace and span ids: those of the record if it has any, else derived from what the span describes, so that a record has the same ids
 //! whenever and wherever it is sent.
 
 /// The 16 bytes of 32 hex digits.
@@ -24,10 +24,10 @@ pub fn derived_span(parts: &[&str]) -> [u8; 8] {
     hash(parts, 3).to_be_bytes()
 }
 
-/// Where a trace stands between 0 and 1: the same on every host, and for every span of it.
+/// Position of a trace between 0 and 1: the same on every host and for every span of the trace.
 pub fn position(trace_id: [u8; 16]) -> f64 {
     let [.., a, b, c, d, e, f, g, h] = trace_id;
-    // Random trace ids are random in their last bytes (W3C Trace Context 2); what is not random becomes so.
+    // Random trace ids are random in their last bytes (W3C Trace Context 2); mixing makes the others so too.
     mixed(u64::from_be_bytes([a, b, c, d, e, f, g, h])) as f64 / u64::MAX as f64
 }
 

@@ -1,10 +1,10 @@
-//! The table of metrics that are sent: names and units of the OpenTelemetry semantic conventions, those of Logfire where it reads others,
-//! and `perfmon.` for what nobody else counts. Histograms and counters are deltas, the others stand for the moment.
+//! The table of exported metrics: names and units of the OpenTelemetry semantic conventions, Logfire's names where it expects others, and
+//! `perfmon.` for metrics without a convention. Histograms and counters are deltas, the others are current values.
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A distribution over the interval; a value counts so many units.
+pub enum InstrumentKind {
+    /// A distribution over the interval, in the instrument's unit times its scale.
     Histogram,
     /// What the interval added.
     Counter,
@@ -22,7 +22,7 @@ pub struct Instrument {
     /// Unit, UCUM.
     pub unit: &'static str,
     /// What it is.
-    pub kind: Kind,
+    pub kind: InstrumentKind,
     /// Units of a counted value: histograms count ns, bytes, tokens and 10⁻⁹ dollars.
     pub scale: f64,
     /// In words.
@@ -32,7 +32,7 @@ pub struct Instrument {
 macro_rules! instruments {
     ($($id:ident $name:literal $unit:literal $kind:ident $scale:literal $text:literal;)*) => {
         $(#[doc = $text] pub static $id: Instrument =
-            Instrument { name: $name, unit: $unit, kind: Kind::$kind, scale: $scale, text: $text };)*
+            Instrument { name: $name, unit: $unit, kind: InstrumentKind::$kind, scale: $scale, text: $text };)*
 
         /// All of them.
         #[cfg(test)]

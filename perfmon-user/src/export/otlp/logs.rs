@@ -1,14 +1,14 @@
 //! Log records: alerts (scope `perfmon.alerts`) and findings (`perfmon.findings`). One record for each change of state, not for each
-//! delivery of the news or each new figure.
+//! notification or new figure.
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use rustc_hash::FxHashMap;
 
-use super::attribute::{Attributes, Worth};
+use super::attribute::{AttributeValue, Attributes};
 use super::resource::{self, Resources};
-use super::spans::{Level, cut};
+use super::spans::{SeverityNumber, cut};
 use crate::limits;
 use crate::record::{Alert, AlertState, Finding, Origin, Record, Severity, WallTime};
 
@@ -16,7 +16,7 @@ use crate::record::{Alert, AlertState, Finding, Origin, Record, Severity, WallTi
 #[derive(Debug, Default)]
 pub struct Logs {
     waiting: FxHashMap<(Arc<Origin>, &'static str), Vec<LogRecord>>,
-    /// States that were told, of what is not over.
+    /// Last exported state of each open alert and finding.
     told: FxHashMap<Arc<str>, &'static str>,
 }
 
@@ -68,65 +68,72 @@ impl Logs {
 }
 
 fn alert_record(alert: &Alert, now: WallTime) -> LogRecord {
-    let level = match (alert.state, alert.severity) {
-        (AlertState::Resolved, _) | (_, Severity::Info) => Level::Info,
-        (_, Severity::Warning) => Level::Warn,
-        (_, Severity::Critical) => Level::Error,
+    let severity = match (alert.state, alert.severity) {
+        (AlertState::Resolved, _) | (_, Severity::Info) => SeverityNumber::Info,
+        (_, Severity::Warning) => SeverityNumber::Warn,
+        (_, Severity::Critical) => SeverityNumber::Error,
     };
     let mut attributes = Attributes::default();
     attributes
         .add("perfmon.alert.id", &*alert.alert_id)
         .add("perfmon.alert.rule", &*alert.rule)
         .add("perfmon.alert.type", &*alert.kind_name)
-        .add("perfmon.alert.severity", severity(alert.severity))
+        .add("perfmon.alert.severity", severity_name(alert.severity))
         .add("perfmon.alert.state", state(alert.state))
         .add("perfmon.alert.metric", &*alert.metric)
         .add("perfmon.alert.scope", &*alert.scope)
         .maybe("perfmon.alert.value", alert.value)
         .add("perfmon.alert.threshold", alert.threshold)
         .add("perfmon.alert.escalation_level", u64::from(alert.escalation_level));
-    log_record("perfmon.alert", alert.time, now, level, &alert.message, attributes)
+    log_record("perfmon.alert", alert.time, now, severity, &alert.message, attributes)
 }
 
 fn finding_record(finding: &Finding, now: WallTime) -> LogRecord {
-    let level = match (finding.open, finding.severity) {
-        (false, _) | (_, Severity::Info) => Level::Info,
-        (_, Severity::Warning) => Level::Warn,
-        (_, Severity::Critical) => Level::Error,
+    let severity = match (finding.open, finding.severity) {
+        (false, _) | (_, Severity::Info) => SeverityNumber::Info,
+        (_, Severity::Warning) => SeverityNumber::Warn,
+        (_, Severity::Critical) => SeverityNumber::Error,
     };
     let evidence: Vec<&str> = finding.evidence.iter().map(|id| &**id).collect();
     let mut attributes = Attributes::default();
     attributes
         .add("perfmon.finding.id", &*finding.finding_id)
         .add("perfmon.finding.type", finding.kind_name)
-        .add("perfmon.finding.severity", severity(finding.severity))
+        .add("perfmon.finding.severity", severity_name(finding.severity))
         .add("perfmon.finding.state", if finding.open { "open" } else { "closed" })
         .add("perfmon.finding.scope", &*finding.scope)
         .add("perfmon.finding.evidence", &evidence[..]);
-    log_record("perfmon.finding", finding.time, now, level, &finding.message, attributes)
+    log_record("perfmon.finding", finding.time, now, severity, &finding.message, attributes)
 }
 
-fn log_record(event: &str, time: WallTime, now: WallTime, level: Level, message: &str, mut attributes: Attributes) -> LogRecord {
+fn log_record(
+    event: &str,
+    time: WallTime,
+    now: WallTime,
+    severity: SeverityNumber,
+    message: &str,
+    mut attributes: Attributes,
+) -> LogRecord {
     let message = cut(message.to_string());
-    attributes.add("logfire.msg", message.as_str()).add("logfire.level_num", level as u64).add("logfire.span_type", "log");
+    attributes.add("logfire.msg", message.as_str()).add("logfire.level_num", severity as u64).add("logfire.span_type", "log");
     let attributes: Vec<KeyValue> = attributes.take();
     LogRecord {
         time_unix_nano: time.0,
         observed_time_unix_nano: now.0,
-        severity_number: level as i32,
-        severity_text: match level {
-            Level::Info => "INFO".into(),
-            Level::Warn => "WARN".into(),
-            Level::Error => "ERROR".into(),
+        severity_number: severity as i32,
+        severity_text: match severity {
+            SeverityNumber::Info => "INFO".into(),
+            SeverityNumber::Warn => "WARN".into(),
+            SeverityNumber::Error => "ERROR".into(),
         },
-        body: Some(Worth::from(message).any()),
+        body: Some(AttributeValue::from(message).any()),
         attributes,
         event_name: event.into(),
         ..LogRecord::default()
     }
 }
 
-fn severity(severity: Severity) -> &'static str {
+fn severity_name(severity: Severity) -> &'static str {
     match severity {
         Severity::Info => "info",
         Severity::Warning => "warning",

@@ -1,6 +1,5 @@
-//! Telemetry over OTLP/HTTP: metrics, spans and log records. Two kinds of threads stand between the hub and the receivers: one collects
-//! records into envelopes, and one for each receiver and signal delivers them, so that a receiver that hangs keeps nobody waiting. All
-//! queues are bounded, and what they lose is counted.
+//! Telemetry over OTLP/HTTP: metrics, spans and log records. One thread collects records into envelopes; one thread for each receiver and
+//! signal delivers them, so that a receiver that hangs delays nothing else. All queues are bounded, and losses are counted.
 mod attribute;
 mod collector;
 mod delivery;
@@ -9,11 +8,11 @@ mod exponential;
 mod failure;
 mod identity;
 mod instrument;
-mod lane;
 mod logs;
 mod metrics;
 pub(super) mod post;
 mod provider;
+mod queue;
 mod resource;
 mod spans;
 
@@ -27,32 +26,29 @@ use tokio::sync::watch;
 
 use self::collector::Collector;
 pub use self::delivery::{Deliveries, TargetFigures};
-pub use self::lane::Figures;
+pub use self::queue::DeliveryFigures;
 use crate::aggregate::snapshot::Snapshot;
 use crate::config::{Export, ExportTarget};
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Record, WallTime};
+use crate::record::{RecordBatch, WallTime};
 
 /// How long the end waits for receivers.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// Records that finished together.
-pub type Batch = Arc<Vec<Record>>;
 
 /// The clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Clocks {
     /// Wall time.
     pub wall: fn() -> WallTime,
-    /// Nanoseconds of a clock that nobody sets.
+    /// Nanoseconds of a monotonic clock.
     pub steady_ns: fn() -> u64,
 }
 
 /// The threads, and the queue to them.
 #[derive(Debug)]
 pub struct Exporter {
-    queue: SyncSender<Batch>,
+    queue: SyncSender<RecordBatch>,
     /// Closed when everything is delivered.
     ended: Receiver<()>,
     deliveries: Deliveries,
@@ -77,13 +73,13 @@ impl Exporter {
     }
 
     /// Takes a batch without waiting; what does not fit into the queue is counted.
-    pub fn offer(&self, batch: &Batch) {
+    pub fn offer(&self, batch: &RecordBatch) {
         if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = self.queue.try_send(batch.clone()) {
             self.counters.export_records_lost.add(batch.len() as u64);
         }
     }
 
-    /// The lanes, for those who ask how they stand.
+    /// The deliveries, to report their state.
     pub fn deliveries(&self) -> Deliveries {
         self.deliveries.clone()
     }

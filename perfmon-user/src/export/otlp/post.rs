@@ -1,5 +1,5 @@
-//! One delivery over HTTP: headers, time-out, and what the answer means (OTLP 1.x, "OTLP/HTTP Response"). Redirects are not followed, since
-//! they would carry the token elsewhere; secrets that an answer repeats are cut out of it.
+//! One delivery over HTTP: headers, time-out, and the meaning of the answer (OTLP 1.x, "OTLP/HTTP Response"). Redirects are not followed,
+//! since they would carry the token to another server. Secrets that an answer repeats are removed from messages.
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
@@ -10,14 +10,14 @@ use ureq::http::{HeaderMap, Response, StatusCode, header};
 use ureq::{Agent, Body, Error};
 
 use super::envelope::Envelope;
-use super::lane::Outcome;
+use super::queue::DeliveryOutcome;
 use crate::config::{ExportTarget, Signal};
 use crate::outbound;
 use crate::record::WallTime;
 
 /// Bytes of an answer that are read.
 const ANSWER_BYTES: u64 = 64 * 1024;
-/// Words of headers that are shorter are no secrets, and cutting them out would leave no text.
+/// Shorter words of headers are not secrets; removing them would destroy the message.
 const SECRET_BYTES: usize = 4;
 /// Characters of an answer that are shown.
 const SHOWN: usize = 200;
@@ -41,7 +41,7 @@ impl Poster {
     }
 
     /// Sends an envelope.
-    pub fn send(&self, envelope: &Envelope, now: WallTime) -> Outcome {
+    pub fn send(&self, envelope: &Envelope, now: WallTime) -> DeliveryOutcome {
         let mut request = self.agent.post(&self.target.url).header(header::CONTENT_TYPE, "application/x-protobuf");
         for (name, value) in &self.target.headers {
             request = request.header(name, &value.0);
@@ -53,11 +53,11 @@ impl Poster {
         };
         match sent {
             Ok(answer) => self.judge(answer, now),
-            Err(error) => Outcome::Again { after: None, why: self.without_secrets(&unreached(&error)) },
+            Err(error) => DeliveryOutcome::Again { after: None, why: self.without_secrets(&unreached(&error)) },
         }
     }
 
-    /// Asks for a page with the receiver's headers: its status and text.
+    /// Requests a page with the receiver's headers; returns status and text.
     pub fn ask(&self, url: &str) -> Result<(StatusCode, String), String> {
         let mut request = self.agent.get(url);
         for (name, value) in &self.target.headers {
@@ -67,17 +67,17 @@ impl Poster {
         Ok((answer.status(), self.without_secrets(&String::from_utf8_lossy(&body(&mut answer)))))
     }
 
-    fn judge(&self, mut answer: Response<Body>, now: WallTime) -> Outcome {
+    fn judge(&self, mut answer: Response<Body>, now: WallTime) -> DeliveryOutcome {
         let (status, after) = (answer.status(), retry_after(answer.headers(), now));
         let body = body(&mut answer);
         match status.as_u16() {
             200..=299 => {
                 let (rejected, why) = partial(self.target.signal, &body).unwrap_or_default();
-                Outcome::Taken { rejected, why: (!why.is_empty() || rejected > 0).then(|| self.without_secrets(&why)) }
+                DeliveryOutcome::Taken { rejected, why: (!why.is_empty() || rejected > 0).then(|| self.without_secrets(&why)) }
             }
-            408 | 429 | 500..=599 => Outcome::Again { after, why: self.said(status, &answer, &body) },
-            413 => Outcome::TooLarge,
-            code => Outcome::Refused { forbidden: matches!(code, 401 | 403), why: self.said(status, &answer, &body) },
+            408 | 429 | 500..=599 => DeliveryOutcome::Again { after, why: self.said(status, &answer, &body) },
+            413 => DeliveryOutcome::TooLarge,
+            code => DeliveryOutcome::Refused { forbidden: matches!(code, 401 | 403), why: self.said(status, &answer, &body) },
         }
     }
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::family::*;
 use super::text::{Exposition, Format};
 use crate::aggregate::snapshot::Snapshot;
-use crate::http::own::SelfReport;
-use crate::http::series::{Table, Tables};
+use crate::http::self_report::SelfReport;
+use crate::http::series::{LatencyTable, LatencyTables};
 use crate::http::{HttpState, series};
 use crate::record::Process;
 
@@ -19,16 +19,16 @@ pub(super) fn collect(state: &HttpState, format: Format) -> String {
     gauges(&mut out, &snapshot);
     host(&mut out, &snapshot);
     processes(&mut out, &snapshot);
-    own(&mut out, &snapshot, &report);
+    self_report(&mut out, &snapshot, &report);
     for (name, meaning, value) in state.parts.counters.all() {
-        let family = Family::of_counter(name, meaning);
+        let family = MetricFamily::of_counter(name, meaning);
         out.family(&family);
         out.sample(&family, &[], value);
     }
     out.finish()
 }
 
-fn requests(out: &mut Exposition, tables: &Tables) {
+fn requests(out: &mut Exposition, tables: &LatencyTables) {
     side(out, &SERVER, "http_route", &tables.server);
     side(out, &CLIENT, "server_address", &tables.client);
     out.family(&EXCHANGES);
@@ -38,9 +38,9 @@ fn requests(out: &mut Exposition, tables: &Tables) {
     }
 }
 
-fn side(out: &mut Exposition, family: &Family, target: &str, table: &Table) {
+fn side(out: &mut Exposition, family: &MetricFamily, target: &str, table: &LatencyTable) {
     out.family(family);
-    let sorted: BTreeMap<&series::Labels, _> = table.iter().collect();
+    let sorted: BTreeMap<&series::LatencyLabels, _> = table.iter().collect();
     for (labels, histogram) in sorted {
         let status = text(labels.status);
         let error = match labels.status {
@@ -96,7 +96,7 @@ fn host(out: &mut Exposition, snapshot: &Snapshot) {
 type Figure = fn(&Process) -> Option<f64>;
 
 fn processes(out: &mut Exposition, snapshot: &Snapshot) {
-    let figures: [(&Family, Figure); 4] = [
+    let figures: [(&MetricFamily, Figure); 4] = [
         (&PROCESS_CPU, |process| process.cpu_percent.map(|percent| percent / 100.0)),
         (&PROCESS_MEMORY, |process| Some(process.memory_rss_bytes as f64)),
         (&PROCESS_THREADS, |process| Some(process.threads as f64)),
@@ -112,7 +112,7 @@ fn processes(out: &mut Exposition, snapshot: &Snapshot) {
     }
 }
 
-fn own(out: &mut Exposition, snapshot: &Snapshot, report: &SelfReport) {
+fn self_report(out: &mut Exposition, snapshot: &Snapshot, report: &SelfReport) {
     single(out, &UPTIME, Some(snapshot.uptime_s));
     out.family(&BUILD);
     out.sample(&BUILD, &[("version", &env!("CARGO_PKG_VERSION")), ("capture_tier", &text(report.capture_tier))], 1);
@@ -130,7 +130,7 @@ fn own(out: &mut Exposition, snapshot: &Snapshot, report: &SelfReport) {
     }
 }
 
-fn single(out: &mut Exposition, family: &Family, value: Option<impl Display>) {
+fn single(out: &mut Exposition, family: &MetricFamily, value: Option<impl Display>) {
     out.family(family);
     if let Some(value) = value {
         out.sample(family, &[], value);

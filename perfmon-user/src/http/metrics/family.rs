@@ -5,13 +5,13 @@ use crate::counters::Counters;
 
 /// Type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FamilyKind {
     Counter,
     Gauge,
     Histogram,
 }
 
-impl Kind {
+impl FamilyKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -23,10 +23,10 @@ impl Kind {
 
 /// A family.
 #[derive(Clone, Debug)]
-pub(super) struct Family {
+pub(super) struct MetricFamily {
     /// Without `_total`.
     pub name: Cow<'static, str>,
-    pub kind: Kind,
+    pub kind: FamilyKind,
     /// As in OpenMetrics, also the end of the name.
     pub unit: Option<&'static str>,
     pub help: Cow<'static, str>,
@@ -34,8 +34,8 @@ pub(super) struct Family {
     pub labels: &'static str,
 }
 
-impl Family {
-    pub const fn new(name: &'static str, kind: Kind, unit: Option<&'static str>, help: &'static str, labels: &'static str) -> Self {
+impl MetricFamily {
+    pub const fn new(name: &'static str, kind: FamilyKind, unit: Option<&'static str>, help: &'static str, labels: &'static str) -> Self {
         Self { name: Cow::Borrowed(name), kind, unit, help: Cow::Borrowed(help), labels }
     }
 
@@ -43,7 +43,7 @@ impl Family {
     pub fn of_counter(name: &str, meaning: &str) -> Self {
         Self {
             name: format!("perfmon_{name}").into(),
-            kind: Kind::Counter,
+            kind: FamilyKind::Counter,
             unit: None,
             help: meaning.trim().to_string().into(),
             labels: "",
@@ -53,9 +53,9 @@ impl Family {
 
 macro_rules! families {
     ($($name:ident = $text:literal, $kind:ident, $unit:expr, $labels:literal, $help:literal;)+) => {
-        $(pub(super) const $name: Family = Family::new($text, Kind::$kind, $unit, $help, $labels);)+
-        /// All but the counters.
-        const ALL: &[Family] = &[$($name),+];
+        $(pub(super) const $name: MetricFamily = MetricFamily::new($text, FamilyKind::$kind, $unit, $help, $labels);)+
+        /// All families except the counters.
+        const ALL: &[MetricFamily] = &[$($name),+];
     };
 }
 
@@ -100,9 +100,9 @@ left out. Requests are counted since the start of perfmon; buckets end at 5, 10,
 "
     .to_string();
     let counters = Counters::default().all();
-    let own = counters.iter().map(|(name, meaning, _)| Family::of_counter(name, meaning));
+    let own = counters.iter().map(|(name, meaning, _)| MetricFamily::of_counter(name, meaning));
     for family in ALL.iter().cloned().chain(own) {
-        let total = if family.kind == Kind::Counter { "_total" } else { "" };
+        let total = if family.kind == FamilyKind::Counter { "_total" } else { "" };
         text.push_str(&format!("| `{}{total}` | {} | {} | {} |\n", family.name, family.kind.name(), family.labels, family.help));
     }
     text
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_end_in_their_unit() {
         let mut names: Vec<_> = ALL.iter().map(|family| family.name.to_string()).collect();
-        names.extend(Counters::default().all().iter().map(|(name, meaning, _)| Family::of_counter(name, meaning).name.to_string()));
+        names.extend(Counters::default().all().iter().map(|(name, meaning, _)| MetricFamily::of_counter(name, meaning).name.to_string()));
         let count = names.len();
         names.sort();
         names.dedup();

@@ -1,9 +1,9 @@
-//! The two text formats. In: families and their samples; out: escaped text. Prometheus text 0.0.4 and OpenMetrics 1.0 differ in the
-//! names of counters, in units and in the end mark.
+//! The two text formats. In: families and their samples; out: escaped text. Prometheus text 0.0.4 and OpenMetrics 1.0 differ in the names
+//! of counters, in units and in the end mark.
 use std::fmt::{Display, Write};
 
-use super::family::{Family, Kind};
-use crate::http::series::{BOUNDS_S, Histogram};
+use super::family::{FamilyKind, MetricFamily};
+use crate::http::series::{BOUNDS_S, LatencyBuckets};
 
 /// Which format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// What the client prefers; Prometheus text when it does not say.
+    /// The format that the client prefers; Prometheus text by default.
     pub fn accepted(accept: &str) -> Self {
         let quality = |name: &str| {
             let range = accept.split(',').map(str::trim).find(|range| range.split(';').next().is_some_and(|kind| kind.trim() == name))?;
@@ -55,8 +55,8 @@ impl Exposition {
         self.out
     }
 
-    /// Begins a family; its samples follow.
-    pub fn family(&mut self, family: &Family) {
+    /// Starts a family; its samples follow.
+    pub fn family(&mut self, family: &MetricFamily) {
         let (open, name) = (self.format == Format::OpenMetrics, family.name.as_ref());
         let described = if open { name } else { &sample_name(family) };
         let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
@@ -68,12 +68,12 @@ impl Exposition {
     }
 
     /// A sample of a counter or gauge.
-    pub fn sample(&mut self, family: &Family, labels: &[Label<'_>], value: impl Display) {
+    pub fn sample(&mut self, family: &MetricFamily, labels: &[Label<'_>], value: impl Display) {
         self.raw(&sample_name(family), labels, value);
     }
 
     /// The samples of a histogram.
-    pub fn histogram(&mut self, family: &Family, labels: &[Label<'_>], histogram: &Histogram) {
+    pub fn histogram(&mut self, family: &MetricFamily, labels: &[Label<'_>], histogram: &LatencyBuckets) {
         let name = family.name.as_ref();
         let mut below = 0;
         for (bound, count) in BOUNDS_S.iter().zip(histogram.buckets) {
@@ -113,9 +113,9 @@ fn with_bound<'a>(labels: &[Label<'a>], bound: &'a dyn Display) -> Vec<Label<'a>
 }
 
 /// Samples of counters end in `_total` in both formats.
-fn sample_name(family: &Family) -> String {
+fn sample_name(family: &MetricFamily) -> String {
     match family.kind {
-        Kind::Counter => format!("{}_total", family.name),
+        FamilyKind::Counter => format!("{}_total", family.name),
         _ => family.name.to_string(),
     }
 }
@@ -128,15 +128,15 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const COUNTER: Family = Family::new("a_things", Kind::Counter, None, "Things \\ seen.", "");
-    const SECONDS: Family = Family::new("b_seconds", Kind::Histogram, Some("seconds"), "A \"time\".", "");
+    const COUNTER: MetricFamily = MetricFamily::new("a_things", FamilyKind::Counter, None, "Things \\ seen.", "");
+    const SECONDS: MetricFamily = MetricFamily::new("b_seconds", FamilyKind::Histogram, Some("seconds"), "A \"time\".", "");
 
     fn write(format: Format) -> String {
         let mut text = Exposition::new(format);
         text.family(&COUNTER);
         text.sample(&COUNTER, &[("name", &"a\"b\\c\nd"), ("none", &"")], 3);
         text.family(&SECONDS);
-        let mut histogram = Histogram::default();
+        let mut histogram = LatencyBuckets::default();
         histogram.buckets[0] = 2;
         histogram.buckets[14] = 1;
         histogram.sum_ns = 12_500_000_000;

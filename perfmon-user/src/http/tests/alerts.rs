@@ -3,7 +3,7 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::*;
-use crate::alert::Desk;
+use crate::alert::AlertService;
 use crate::record::Alert;
 
 /// A desk on which `error_rate_5min` fires, and its id.
@@ -17,8 +17,8 @@ fn firing() -> (Server, String) {
     let changes: Vec<_> = (0..20).flat_map(|second| machine.judge(WallTime(second * SECOND), &bad)).collect();
     let stored: Vec<Alert> = changes.into_iter().map(|change| change.alert).collect();
     let id = stored[0].alert_id.to_string();
-    let desk = Desk::new(&settings, stored, crate::alert::Patience::default(), counters);
-    (server_over(desk, snapshot(), "127.0.0.1:9911", None, true), id)
+    let alert_service = AlertService::new(&settings, stored, crate::alert::RetryPolicy::default(), counters);
+    (server_over(alert_service, snapshot(), "127.0.0.1:9911", None, true), id)
 }
 
 async fn send(server: &Server, method: Method, path: &str, body: &str) -> (u16, Value) {

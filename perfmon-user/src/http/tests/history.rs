@@ -1,11 +1,15 @@
 use super::*;
-use crate::store::{Options, Retention, Store};
+use crate::store::{Retention, Store, StoreOptions};
 
 const NOW: u64 = 1_795_341_599;
 
 fn with_history(folder: &std::path::Path, records: Vec<Record>) -> Server {
-    let options =
-        Options { path: folder.join("perfmon.db"), max_bytes: 1 << 30, retention: Retention::default(), now: || WallTime(NOW * SECOND) };
+    let options = StoreOptions {
+        path: folder.join("perfmon.db"),
+        max_bytes: 1 << 30,
+        retention: Retention::default(),
+        now: || WallTime(NOW * SECOND),
+    };
     let store = Store::start(options, Arc::default()).unwrap();
     store.offer(&Arc::new(records));
     let reader = store.reader();

@@ -147,19 +147,19 @@ fn calls_are_bounded() {
     let origin = Arc::new(Origin::unknown(1));
     let peer: Arc<str> = "192.0.2.1:5".into();
     let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None };
-    let headers: Vec<Header<'_>> = vec![("host", b"api.openai.com")];
+    let headers: Vec<Header<'_>> = vec![Header { name: "host", value: b"api.openai.com" }];
     let open = |tracker: &mut LlmTracker, calls: &mut Calls, exchange| {
         let head = RequestHead {
             exchange,
             time_ns: 0,
             start_ns: 0,
             thread: 1,
-            flow: crate::proto::Flow::Out,
+            direction: crate::stream::Direction::Out,
             method: "POST",
             target: "/v1/responses",
             headers: &headers,
         };
-        tracker.on_message(calls, &Message::Request(head), &context);
+        tracker.on_part(calls, &Part::Request(head), context.destination.map(|name| &**name));
         calls.open.len()
     };
     let (mut first, mut second) = (Calls::default(), Calls::default());

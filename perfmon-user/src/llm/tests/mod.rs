@@ -7,8 +7,9 @@ mod recognise;
 
 use std::sync::Arc;
 
-use crate::proto::{BodyPiece, Content, Exchange, Failure, Header, Message, RequestHead, ResponseHead};
+use crate::proto::exchange::{BodyPiece, Exchange, Header, Part, RequestHead, ResponseHead};
 use crate::record::{Llm, Origin, WallTime};
+use crate::stream::{Content, Failure};
 
 use super::*;
 
@@ -112,37 +113,40 @@ impl Talk {
         let origin = Arc::new(Origin::unknown(77));
         let (peer, destination): (Arc<str>, Arc<str>) = ("192.0.2.7:443".into(), self.host.into());
         let context = CallContext { origin: &origin, tls: true, peer: &peer, destination: Some(&destination) };
-        let headers: Vec<Header<'_>> =
-            [("Host", self.host)].iter().chain(&self.request_headers).map(|&(name, value)| (name, value.as_bytes())).collect();
+        let headers: Vec<Header<'_>> = [("Host", self.host)]
+            .iter()
+            .chain(&self.request_headers)
+            .map(|&(name, value)| Header { name, value: value.as_bytes() })
+            .collect();
         let start_ns = self.start_ms * MS;
         let head = RequestHead {
             exchange: 7,
             time_ns: start_ns,
             start_ns,
             thread: self.thread,
-            flow: crate::proto::Flow::Out,
+            direction: crate::stream::Direction::Out,
             method: "POST",
             target: self.target,
             headers: &headers,
         };
-        let mut send = |message: Message<'_>| {
-            tracker.on_message(calls, &message, &context);
+        let mut send = |message: Part<'_>| {
+            tracker.on_part(calls, &message, context.destination.map(|name| &**name));
             each(calls);
         };
-        send(Message::Request(head));
+        send(Part::Request(head));
         for bytes in self.request.chunks(piece) {
-            send(Message::RequestBody(BodyPiece { exchange: 7, time_ns: start_ns, content: content(bytes) }));
+            send(Part::RequestBody(BodyPiece { exchange: 7, time_ns: start_ns, content: content(bytes) }));
         }
         if self.status > 0 {
-            let headers: Vec<Header<'_>> = self.headers.iter().map(|&(name, value)| (name, value.as_bytes())).collect();
-            send(Message::Response(ResponseHead { exchange: 7, time_ns: start_ns + MS, status: self.status, headers: &headers }));
+            let headers: Vec<Header<'_>> = self.headers.iter().map(|&(name, value)| Header { name, value: value.as_bytes() }).collect();
+            send(Part::Response(ResponseHead { exchange: 7, time_ns: start_ns + MS, status: self.status, headers: &headers }));
         }
         for (ms, bytes) in &self.answer {
             for bytes in bytes.chunks(piece) {
-                send(Message::ResponseBody(BodyPiece { exchange: 7, time_ns: start_ns + ms * MS, content: content(bytes) }));
+                send(Part::ResponseBody(BodyPiece { exchange: 7, time_ns: start_ns + ms * MS, content: content(bytes) }));
             }
         }
-        let ids = Ids { trace_id: None, span_id: format!("{start_ns:016x}").into() };
+        let ids = || Ids { trace_id: None, span_id: format!("{start_ns:016x}").into() };
         tracker.on_done(calls, &self.exchange(), &context, ids, |at| WallTime(WALL + at))
     }
 

@@ -76,22 +76,22 @@ fn both_sides_of_a_call_have_records() {
         let peer: Arc<str> = "192.0.2.1:5".into();
         let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None };
         talk.play(&mut tracker, &mut calls, 100, |_| {});
-        let headers: Vec<Header<'_>> = vec![("host", b"gpu:8000")];
+        let headers: Vec<Header<'_>> = vec![Header { name: "host", value: b"gpu:8000" }];
         let head = RequestHead {
             exchange: 1,
             time_ns: 0,
             start_ns: 0,
             thread: 1,
-            flow: crate::proto::Flow::In,
+            direction: crate::stream::Direction::In,
             method: "POST",
             target: "/v1/chat/completions",
             headers: &headers,
         };
-        tracker.on_message(&mut calls, &Message::Request(head), &context);
+        tracker.on_part(&mut calls, &Part::Request(head), context.destination.map(|name| &**name));
         let piece = BodyPiece { exchange: 1, time_ns: 0, content: Content::Bytes(&talk.request) };
-        tracker.on_message(&mut calls, &Message::RequestBody(piece), &context);
+        tracker.on_part(&mut calls, &Part::RequestBody(piece), context.destination.map(|name| &**name));
         let exchange = Exchange { id: 1, server, status: Some(500), ..Exchange::default() };
-        let ids = Ids { trace_id: None, span_id: "s".into() };
+        let ids = || Ids { trace_id: None, span_id: "s".into() };
         tracker.on_done(&mut calls, &exchange, &context, ids, WallTime).unwrap().record.side
     };
     assert_eq!((side(true), side(false)), (crate::record::Side::Server, crate::record::Side::Client));

@@ -2,7 +2,7 @@
 //! handshake's. Follows the records' lengths (RFC 8446, section 5.1); a hole that hides a header ends it at the next operation.
 use std::collections::VecDeque;
 
-use crate::track::Content;
+use crate::stream::Content;
 
 /// Records that are remembered: a handshake and what came with it.
 const REMEMBERED: usize = 32;
@@ -43,7 +43,7 @@ impl Records {
                 self.hidden = Some(position + self.left as i64 - self.header.len() as i64);
                 return self.lose();
             }
-            Content::Unknown => return self.lose(),
+            Content::Unknown | Content::Datagram(_) => return self.lose(),
         };
         loop {
             let passed = self.left.min(bytes.len() as u64);

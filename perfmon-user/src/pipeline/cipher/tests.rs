@@ -1,12 +1,19 @@
 //! Sizes and times on the wire for plaintext.
 use super::*;
+use crate::stream::Stamp;
 
 fn segment(direction: Direction, time_ns: u64, content: Content<'_>) -> Segment<'_> {
-    Segment { direction, time_ns, arrival_ns: Some(time_ns - 5), thread: 1, content }
+    Segment { direction, stamp: Stamp { time_ns, arrival_ns: Some(time_ns - 5), thread: 1 }, content }
 }
 
 fn plain(direction: Direction, time_ns: u64, len: u32) -> Plain<'static> {
-    Plain { direction, thread: 1, time_ns, bytes: vec![b'p'; len as usize].into(), missing: 0, call_len: len }
+    Plain {
+        direction,
+        stamp: Stamp { time_ns, arrival_ns: None, thread: 1 },
+        bytes: vec![b'p'; len as usize].into(),
+        missing: 0,
+        call_len: len,
+    }
 }
 
 fn record(len: u16) -> Vec<u8> {

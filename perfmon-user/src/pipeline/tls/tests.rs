@@ -148,6 +148,6 @@ fn an_answer_cut_by_the_peer_is_the_clients_doing() {
     let requests = host.requests();
     assert_eq!(
         requests.iter().map(|r| (r.tls, r.status_code, r.error)).collect::<Vec<_>>(),
-        [(true, Some(200), Some(crate::record::RequestError::ClientClosed))]
+        [(true, Some(200), Some(crate::record::Failure::ClientClosed))]
     );
 }

@@ -6,7 +6,7 @@ use httparse::{Error, ParserConfig, Status};
 
 use super::line::METHOD_BYTES;
 use super::{HEAD_BYTES, HEADERS, Side};
-use crate::proto::Header;
+use crate::proto::exchange::Header;
 
 /// Fields for which no heap is needed.
 const FEW_HEADERS: usize = 64;
@@ -207,30 +207,14 @@ impl<'h, 'b> Raw<'h, 'b> {
 
     /// Hands the head over, unless its first line is valid by its letters only.
     fn hand_to<R>(self, then: impl FnOnce(&Head<'_>) -> R) -> Parsed<R> {
-        const SOME_HEADERS: usize = 16;
         let sound = match self.line {
             FirstLine::Request { method, .. } => method.len() <= METHOD_BYTES,
             FirstLine::Response { status } => (100..=999).contains(&status),
         };
-        let (mut some, mut few, mut many);
-        let count = self.headers.len();
-        let headers: &mut [Header<'_>] = if count <= SOME_HEADERS {
-            some = [("", &b""[..]); SOME_HEADERS];
-            &mut some
-        } else if count <= FEW_HEADERS {
-            few = [("", &b""[..]); FEW_HEADERS];
-            &mut few
-        } else {
-            many = vec![("", &b""[..]); count];
-            &mut many
-        };
-        for (to, from) in headers.iter_mut().zip(self.headers) {
-            *to = (from.name, from.value);
-        }
-        let headers = &headers[..count];
         if !sound || self.len > HEAD_BYTES {
             return Parsed::Malformed(self.len);
         }
+        let headers = self.headers;
         Parsed::Whole(then(&Head { line: self.line, minor: self.minor, headers, fields: Fields::of(headers), len: self.len }))
     }
 }
@@ -238,8 +222,8 @@ impl<'h, 'b> Raw<'h, 'b> {
 impl<'h> Fields<'h> {
     fn of(headers: &[Header<'h>]) -> Self {
         let mut fields = Self::default();
-        for (name, value) in headers.iter().filter(|(name, _)| (4..=17).contains(&name.len())) {
-            fields.add(name, value);
+        for field in headers.iter().filter(|field| (4..=17).contains(&field.name.len())) {
+            fields.add(field.name, field.value);
         }
         fields
     }

@@ -1,6 +1,6 @@
 //! Recognises the first line of a message by its first bytes: request line, status line, too few, or neither. Looks at no more than
 //! `BUDGET` bytes and allocates nothing; whether the whole head is valid is `head`'s to say. RFC 9112, 3 and 4.
-use crate::proto::detect::{BUDGET, Verdict};
+use crate::proto::detect::{BUDGET, Opening, Verdict};
 
 /// Longest method that is taken for one.
 pub(super) const METHOD_BYTES: usize = 32;
@@ -36,8 +36,13 @@ pub(super) enum Line {
     No,
 }
 
-/// Three-way detection of HTTP/1.
-pub fn detect(bytes: &[u8]) -> Verdict {
+/// Three-way detection of HTTP/1: a message's first line in either stream.
+pub fn detect(opening: &Opening<'_>) -> Verdict {
+    opening.any(begins)
+}
+
+/// Whether bytes are those of a message.
+fn begins(bytes: &[u8]) -> Verdict {
     match classify(&bytes[blank(bytes)..]) {
         Line::Request | Line::Response => Verdict::Yes,
         Line::NeedMore => Verdict::NeedMore,
@@ -73,7 +78,7 @@ pub(super) fn is_start(bytes: &[u8]) -> Option<Line> {
     (known && request_line(bytes) != Verdict::No).then_some(Line::Request)
 }
 
-/// Whether a connection of which nothing was understood yet speaks TLS or HTTP/2, by the first bytes of a chunk.
+/// Whether a connection of which nothing was understood yet speaks TLS or HTTP/2, by the first bytes of a segment.
 pub(super) fn is_foreign(bytes: &[u8]) -> bool {
     let tls = matches!(bytes, [0x14..=0x17, 3, 0..=4, high, _, ..] if *high <= 0x48);
     tls || bytes.starts_with(b"PRI * HTTP/2.0\r\n")
@@ -107,7 +112,7 @@ fn version(bytes: &[u8]) -> (Verdict, &[u8]) {
 
 /// `token SP target SP HTTP/1.x`; a line longer than the budget is one if nothing speaks against it so far.
 fn request_line(bytes: &[u8]) -> Verdict {
-    let cut = bytes.len() > BUDGET;
+    let cut = bytes.len() >= BUDGET;
     let bytes = &bytes[..bytes.len().min(BUDGET)];
     let open = if cut { Verdict::Yes } else { Verdict::NeedMore };
     let method = bytes.iter().take_while(|byte| is_token(**byte)).count();
@@ -158,10 +163,10 @@ mod tests {
             long.as_bytes(),
         ];
         for bytes in yes {
-            assert_eq!(detect(bytes), Verdict::Yes, "{}", bytes.escape_ascii());
+            assert_eq!(begins(bytes), Verdict::Yes, "{}", bytes.escape_ascii());
             let whole = bytes.len().min(BUDGET);
             for cut in 0..whole {
-                assert_ne!(detect(&bytes[..cut]), Verdict::No, "{} of {}", cut, bytes.escape_ascii());
+                assert_ne!(begins(&bytes[..cut]), Verdict::No, "{} of {}", cut, bytes.escape_ascii());
             }
         }
         let no: [&[u8]; 11] = [
@@ -178,7 +183,7 @@ mod tests {
             b"{\"a\":1}",
         ];
         for bytes in no {
-            assert_eq!(detect(bytes), Verdict::No, "{}", bytes.escape_ascii());
+            assert_eq!(begins(bytes), Verdict::No, "{}", bytes.escape_ascii());
         }
     }
 

@@ -1,7 +1,7 @@
 //! HTTP/1.0 and HTTP/1.1 (RFC 9112): chunks of a connection's two streams in, exchanges out. Which stream carries the requests, and so
 //! whether the process is the server, is learned from the data. `stream` finds heads and bodies in one direction, `head` and `body`
 //! know the grammar, `pairing` joins answers to requests; here is what concerns both streams: an answer that is seen before its
-//! request waits for it, the end of the connection, and giving up. No TLS, no HTTP/2, no WebSocket frames.
+//! request waits for it, the end of the connection, and giving up. After a CONNECT or an upgrade it hands the connection over.
 mod body;
 mod head;
 mod line;
@@ -15,8 +15,9 @@ mod wait;
 
 pub use line::detect;
 
-use super::{Chunk, Demand, End, Flow, Parser, Pending, Sink, Stats};
-use open::Ending;
+use super::{Demand, HandOver, Parser, Pending, Sink, Stats, Successor};
+use crate::stream::{Direction, Ending, Segment};
+use open::ConnectionEnd;
 use pairing::{Orphans, Pairing};
 use stream::{Context, Stream};
 
@@ -38,22 +39,14 @@ enum Side {
     Response,
 }
 
-/// A chunk without its content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Moment {
-    time_ns: u64,
-    arrival_ns: Option<u64>,
-    thread: u32,
-}
-
 /// A connection's state.
 #[derive(Debug)]
 pub struct Http1 {
     inbound: Stream,
     outbound: Stream,
     pairing: Pairing,
-    /// Stream of the last chunk that began no message where one was looked for.
-    missed: Option<Flow>,
+    /// Stream of the last segment that began no message where one was looked for.
+    missed: Option<Direction>,
     misses: u8,
     /// No HTTP is looked for any more.
     opaque: bool,
@@ -69,8 +62,8 @@ impl Http1 {
     /// Of a new connection, or one that was open before.
     pub fn new() -> Self {
         Self {
-            inbound: Stream::new(Flow::In),
-            outbound: Stream::new(Flow::Out),
+            inbound: Stream::new(Direction::In),
+            outbound: Stream::new(Direction::Out),
             pairing: Pairing::default(),
             missed: None,
             misses: 0,
@@ -78,18 +71,18 @@ impl Http1 {
         }
     }
 
-    /// The stream of this flow, the other one, and what both share.
-    fn parts(&mut self, flow: Flow) -> (&mut Stream, &mut Stream, &mut Pairing) {
-        match flow {
-            Flow::In => (&mut self.inbound, &mut self.outbound, &mut self.pairing),
-            Flow::Out => (&mut self.outbound, &mut self.inbound, &mut self.pairing),
+    /// The stream of this direction, the other one, and what both share.
+    fn parts(&mut self, direction: Direction) -> (&mut Stream, &mut Stream, &mut Pairing) {
+        match direction {
+            Direction::In => (&mut self.inbound, &mut self.outbound, &mut self.pairing),
+            Direction::Out => (&mut self.outbound, &mut self.inbound, &mut self.pairing),
         }
     }
 
     /// Lets answers go on that wait for their request, if that is there now.
     fn release(&mut self, sink: &mut dyn Sink) {
-        for flow in [Flow::In, Flow::Out] {
-            let (stream, _, pairing) = self.parts(flow);
+        for direction in [Direction::In, Direction::Out] {
+            let (stream, _, pairing) = self.parts(direction);
             if stream.waits_since().is_some() && pairing.is_awaiting() {
                 stream.resume(&mut Context { pairing, sink });
             }
@@ -98,9 +91,9 @@ impl Http1 {
 
     /// Lets answers go on whose request did not come by `now_ns`; `None`: whatever the time.
     fn expire(&mut self, now_ns: Option<u64>, sink: &mut dyn Sink) {
-        for flow in [Flow::In, Flow::Out] {
+        for direction in [Direction::In, Direction::Out] {
             loop {
-                let (stream, requests, pairing) = self.parts(flow);
+                let (stream, requests, pairing) = self.parts(direction);
                 let Some(since_ns) = stream.waits_since() else { break };
                 // Unless each request of the connection is known, an answer without one is no sign of events that were swapped.
                 let patience_ns = if pairing.in_step && !pairing.doubt { SWAP_NS } else { 0 };
@@ -122,83 +115,91 @@ impl Http1 {
     }
 
     /// Gives the connection up, if it does not speak HTTP or does so no more.
-    fn judge(&mut self, flow: Flow, heads_before: u64, now_ns: u64, sink: &mut dyn Sink) {
-        let (stream, _, pairing) = self.parts(flow);
+    fn judge(&mut self, direction: Direction, heads_before: u64, now_ns: u64, sink: &mut dyn Sink) {
+        let (stream, _, pairing) = self.parts(direction);
         let (missed, heads, tunnel) = (stream.take_missed(), pairing.heads, pairing.tunnel);
         let foreign = stream.is_foreign();
         if heads != heads_before {
             (self.misses, self.missed) = (0, None);
-        } else if missed && self.missed != Some(flow) {
-            self.missed = Some(flow);
+        } else if missed && self.missed != Some(direction) {
+            self.missed = Some(direction);
             self.misses += 1;
         }
         if tunnel || foreign || self.misses >= MISSES {
-            // Where a parser of WebSocket frames takes over, it does so at the `Done` of the exchange with status 101.
             self.opaque = true;
-            self.pairing.end(Ending::Forgotten, false, now_ns, sink);
-            (self.inbound, self.outbound) = (Stream::new(Flow::In), Stream::new(Flow::Out));
+            self.pairing.end(ConnectionEnd::Forgotten, false, now_ns, sink);
+            (self.inbound, self.outbound) = (Stream::new(Direction::In), Stream::new(Direction::Out));
         }
     }
 
-    fn ending(&self, end: End, server: bool) -> Ending {
-        match (end, server) {
-            (End::PeerReset, true) | (End::LocalReset, false) => Ending::ClientReset,
-            (End::PeerReset, false) | (End::LocalReset, true) => Ending::ServerReset,
-            (End::Forgotten, _) => Ending::Forgotten,
-            (End::PeerClosed | End::LocalClosed | End::Closed, _) => Ending::Closed,
+    fn ending(ending: Ending, server: bool) -> ConnectionEnd {
+        match (ending, server) {
+            (Ending::PeerReset, true) | (Ending::LocalReset, false) => ConnectionEnd::ClientReset,
+            (Ending::PeerReset, false) | (Ending::LocalReset, true) => ConnectionEnd::ServerReset,
+            (Ending::Forgotten, _) => ConnectionEnd::Forgotten,
+            (Ending::PeerClosed | Ending::LocalClosed | Ending::Closed, _) => ConnectionEnd::Closed,
         }
     }
 }
 
 impl Parser for Http1 {
-    fn push(&mut self, flow: Flow, chunk: Chunk<'_>, sink: &mut dyn Sink) -> Demand {
+    fn push(&mut self, segment: Segment<'_>, sink: &mut dyn Sink) -> Demand {
+        let Segment { direction, stamp, content } = segment;
         if self.opaque {
             return Demand::Count;
         }
-        self.expire(Some(chunk.time_ns), sink);
+        self.expire(Some(stamp.time_ns), sink);
         let heads_before = self.pairing.heads;
-        let now = Moment { time_ns: chunk.time_ns, arrival_ns: chunk.arrival_ns, thread: chunk.thread };
-        let (stream, _, pairing) = self.parts(flow);
-        stream.push(now, chunk.content, &mut Context { pairing, sink });
+        let (stream, _, pairing) = self.parts(direction);
+        stream.push(stamp, content, &mut Context { pairing, sink });
         self.release(sink);
-        self.judge(flow, heads_before, chunk.time_ns, sink);
-        match (self.opaque, self.pairing.wants_full) {
-            (true, _) => Demand::Count,
-            (false, true) => Demand::Full,
-            (false, false) => Demand::Head,
+        self.judge(direction, heads_before, stamp.time_ns, sink);
+        match (self.pairing.tunnel, self.opaque, self.pairing.wants_full) {
+            (true, ..) => Demand::HandOver,
+            (_, true, _) => Demand::Count,
+            (_, false, true) => Demand::Full,
+            (_, false, false) => Demand::Head,
         }
     }
 
-    fn end(&mut self, end: End, time_ns: u64, sink: &mut dyn Sink) {
+    fn hand_over(&mut self) -> Option<HandOver> {
+        if !std::mem::take(&mut self.pairing.tunnel) {
+            return None;
+        }
+        let successor = self.pairing.websocket.take().map_or(Successor::Detected, Successor::WebSocket);
+        Some(HandOver { successor, unread: std::mem::take(&mut self.pairing.unread) })
+    }
+
+    fn end(&mut self, ending: Ending, time_ns: u64, sink: &mut dyn Sink) {
         self.expire(None, sink);
         let Some(server) = self.pairing.server else { return };
         let closing = &mut self.pairing.closing;
-        match (end, server) {
-            (End::PeerClosed, true) | (End::LocalClosed, false) => {
+        match (ending, server) {
+            (Ending::PeerClosed, true) | (Ending::LocalClosed, false) => {
                 // Maybe only the client's direction: the answer can still come.
                 closing.client_ns.get_or_insert(time_ns);
                 return;
             }
-            (End::PeerClosed, false) => {
+            (Ending::PeerClosed, false) => {
                 // The kernel tells of it before the process has read what came before.
                 closing.server_ns.get_or_insert(time_ns);
                 return;
             }
-            (End::LocalClosed, true) => {
+            (Ending::LocalClosed, true) => {
                 closing.server_ns.get_or_insert(time_ns);
             }
             _ => {}
         }
-        let ending = self.ending(end, server);
-        for flow in [Flow::In, Flow::Out] {
-            let (stream, _, pairing) = self.parts(flow);
-            if ending != Ending::Forgotten {
+        let ended = Self::ending(ending, server);
+        for direction in [Direction::In, Direction::Out] {
+            let (stream, _, pairing) = self.parts(direction);
+            if ended != ConnectionEnd::Forgotten {
                 stream.promote(&mut Context { pairing, sink });
             }
         }
         let answers = if server { &self.outbound } else { &self.inbound };
-        self.pairing.end(ending, answers.lost_at().is_some(), time_ns, sink);
-        (self.inbound, self.outbound) = (Stream::new(Flow::In), Stream::new(Flow::Out));
+        self.pairing.end(ended, answers.lost_at().is_some(), time_ns, sink);
+        (self.inbound, self.outbound) = (Stream::new(Direction::In), Stream::new(Direction::Out));
     }
 
     fn pending(&self, visit: &mut dyn FnMut(Pending<'_>)) {

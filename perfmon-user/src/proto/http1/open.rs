@@ -1,5 +1,6 @@
 //! One exchange under way: how far its two messages are, and what its end says of it (CONTRACT.md, `request`, `error`).
-use crate::proto::{Exchange, Failure};
+use crate::proto::exchange::Exchange;
+use crate::stream::Failure;
 
 use super::Side;
 
@@ -12,7 +13,7 @@ pub(super) struct Closing {
 
 /// How the last exchanges of a connection end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum ConnectionEnd {
     /// In order.
     Closed,
     /// The client reset.
@@ -108,8 +109,8 @@ impl Open {
     }
 
     /// The connection ended.
-    pub(super) fn end(&mut self, ending: Ending, closing: Closing, answers_lost: bool, time_ns: u64) {
-        let unknown = ending == Ending::Forgotten && closing.client_ns.is_none() && closing.server_ns.is_none();
+    pub(super) fn end(&mut self, ending: ConnectionEnd, closing: Closing, answers_lost: bool, time_ns: u64) {
+        let unknown = ending == ConnectionEnd::Forgotten && closing.client_ns.is_none() && closing.server_ns.is_none();
         if unknown {
             self.exchange.inferred = true;
             self.answer.unsized_body |= self.answer.stage != Stage::Done;
@@ -128,20 +129,20 @@ impl Open {
     }
 
     /// Whether the end of the connection is what the server wanted.
-    fn is_ended_in_order(&self, ending: Ending, closing: Closing) -> bool {
-        let orderly = matches!(ending, Ending::Closed | Ending::Forgotten);
+    fn is_ended_in_order(&self, ending: ConnectionEnd, closing: Closing) -> bool {
+        let orderly = matches!(ending, ConnectionEnd::Closed | ConnectionEnd::Forgotten);
         orderly && (self.exchange.server || closing.server_ns.is_some() || closing.client_ns.is_none())
     }
 
     /// The answer is not complete and never will be.
-    fn fail(&mut self, ending: Ending, closing: Closing, time_ns: u64) {
+    fn fail(&mut self, ending: ConnectionEnd, closing: Closing, time_ns: u64) {
         let by_client = match (closing.client_ns, closing.server_ns) {
             (Some(client), Some(server)) => client <= server,
-            (client, _) => client.is_some() || ending == Ending::ClientReset,
+            (client, _) => client.is_some() || ending == ConnectionEnd::ClientReset,
         };
         let (failure, closed_ns) = match (by_client, ending) {
             (true, _) => (Failure::ClientClosed, closing.client_ns),
-            (false, Ending::ServerReset) => (Failure::Reset, None),
+            (false, ConnectionEnd::ServerReset) => (Failure::Reset, None),
             (false, _) => (Failure::Truncated, closing.server_ns),
         };
         self.exchange.end_ns = Some(closed_ns.unwrap_or(time_ns).max(self.answer.last_ns));

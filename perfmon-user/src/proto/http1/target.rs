@@ -1,5 +1,10 @@
 //! Request targets (RFC 9112, 3.2) and texts of heads → what an exchange keeps of them: no query, bounded length.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::proto::Sink;
+
 /// Bytes of a path that are kept.
 const PATH_BYTES: usize = 2_048;
 /// Bytes of a field value that are kept.
@@ -17,19 +22,53 @@ pub(super) fn split(target: &str) -> (&str, Option<&str>) {
     (if path.is_empty() { "/" } else { path }, Some(host))
 }
 
-/// A path as it is kept.
-pub(super) fn path(path: &str) -> String {
-    path[..path.floor_char_boundary(PATH_BYTES)].to_owned()
+/// The part of a path that is kept.
+pub(super) fn path(path: &str) -> &str {
+    &path[..path.floor_char_boundary(PATH_BYTES)]
 }
 
-/// A field value as it is kept.
-pub(super) fn value(value: &[u8]) -> String {
+/// The part of a field value that is kept.
+pub(super) fn value(value: &[u8]) -> Cow<'_, str> {
     let value = &value[..value.len().min(VALUE_BYTES)];
-    if let Ok(text) = std::str::from_utf8(value) {
-        return text.to_owned();
+    match String::from_utf8_lossy(value) {
+        Cow::Owned(mut text) => {
+            text.truncate(text.floor_char_boundary(VALUE_BYTES));
+            Cow::Owned(text)
+        }
+        borrowed @ Cow::Borrowed(_) => borrowed,
     }
-    let text = String::from_utf8_lossy(value);
-    text[..text.floor_char_boundary(VALUE_BYTES)].to_owned()
+}
+
+/// Texts of a connection's last request: most requests of a connection have the same.
+#[derive(Debug, Default)]
+pub(super) struct LastTexts {
+    method: Option<Arc<str>>,
+    host: Option<Arc<str>>,
+    user_agent: Option<Arc<str>>,
+}
+
+impl LastTexts {
+    /// The method's shared copy.
+    pub(super) fn method(&mut self, method: &str, sink: &mut dyn Sink) -> Arc<str> {
+        Self::same(&mut self.method, method.as_bytes(), sink)
+    }
+
+    /// The host's.
+    pub(super) fn host(&mut self, host: &[u8], sink: &mut dyn Sink) -> Arc<str> {
+        Self::same(&mut self.host, host, sink)
+    }
+
+    /// The user agent's.
+    pub(super) fn user_agent(&mut self, user_agent: &[u8], sink: &mut dyn Sink) -> Arc<str> {
+        Self::same(&mut self.user_agent, user_agent, sink)
+    }
+
+    fn same(last: &mut Option<Arc<str>>, bytes: &[u8], sink: &mut dyn Sink) -> Arc<str> {
+        match last {
+            Some(known) if known.as_bytes() == bytes => known.clone(),
+            _ => last.insert(sink.text(&value(bytes))).clone(),
+        }
+    }
 }
 
 #[cfg(test)]

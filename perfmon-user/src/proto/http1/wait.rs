@@ -1,64 +1,38 @@
 //! What comes after an answer that was seen before its request: kept as it came, until the request is there or comes no more.
-use super::Moment;
-use crate::proto::Content;
+use crate::proto::kept::Kept;
+use crate::stream::{Segment, Stamp};
 
 /// Bytes that are kept.
 const BYTES: usize = 64 * 1024;
-/// Chunks that are kept.
-const CHUNKS: usize = 64;
+/// Segments that are kept.
+const SEGMENTS: usize = 64;
 
-/// Chunks of a stream that waits.
+/// Segments of a stream that waits.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// Chunk in which the answer's head ended; `None`: the stream does not wait.
-    pub(super) since: Option<Moment>,
-    later: Vec<(Moment, Kept)>,
-    bytes: usize,
-}
-
-/// Content of a chunk.
-#[derive(Debug)]
-enum Kept {
-    Bytes(Vec<u8>),
-    Gap(u64),
-    Lost(u64),
-    Unknown,
+    /// Segment in which the answer's head ended; `None`: the stream does not wait.
+    pub(super) since: Option<Stamp>,
+    later: Kept,
 }
 
 impl Waiting {
-    /// Keeps a chunk.
-    pub(super) fn keep(&mut self, now: Moment, content: Content<'_>) {
-        let kept = match content {
-            Content::Bytes(bytes) => {
-                self.bytes += bytes.len();
-                Kept::Bytes(bytes.to_vec())
-            }
-            Content::Gap(n) => Kept::Gap(n),
-            Content::Lost(n) => Kept::Lost(n),
-            Content::Unknown => Kept::Unknown,
-        };
-        self.later.push((now, kept));
+    /// Keeps a segment.
+    pub(super) fn keep(&mut self, segment: Segment<'_>) {
+        self.later.push(segment);
     }
 
     /// No more is to be kept.
     pub(super) fn is_full(&self) -> bool {
-        self.bytes > BYTES || self.later.len() > CHUNKS
+        self.later.bytes() > BYTES || self.later.len() > SEGMENTS
     }
 
-    /// Hands each kept chunk to `take`, oldest first, and waits no more.
-    pub(super) fn release(self, mut take: impl FnMut(Moment, Content<'_>)) {
-        for (moment, kept) in self.later {
-            match kept {
-                Kept::Bytes(bytes) => take(moment, Content::Bytes(&bytes)),
-                Kept::Gap(n) => take(moment, Content::Gap(n)),
-                Kept::Lost(n) => take(moment, Content::Lost(n)),
-                Kept::Unknown => take(moment, Content::Unknown),
-            }
-        }
+    /// Hands each kept segment to `take`, oldest first, and waits no more.
+    pub(super) fn release(self, take: impl FnMut(Segment<'_>)) {
+        self.later.release(take);
     }
 
     /// Heap bytes, about.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.bytes + self.later.capacity() * size_of::<(Moment, Kept)>()
+        self.later.heap_bytes()
     }
 }

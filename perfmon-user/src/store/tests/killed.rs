@@ -1,4 +1,4 @@
-//! A process that is killed loses what came since its last transaction and nothing else; the file stays whole.
+//! A killed process loses only the records since its last transaction; the file stays intact.
 use super::*;
 
 const CHILD: &str = "PERFMON_TEST_STORE_CHILD";
@@ -12,7 +12,7 @@ static CLOCK: AtomicU64 = AtomicU64::new(DAY * SECOND);
 fn child() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let now = || WallTime(CLOCK.load(Ordering::Relaxed));
-    let options = Options { path: path.into(), max_bytes: 1 << 30, retention: Retention::default(), now };
+    let options = StoreOptions { path: path.into(), max_bytes: 1 << 30, retention: Retention::default(), now };
     let store = Store::start(options, Arc::default()).unwrap();
     for offered in 1.. {
         let second = CLOCK.fetch_add(SECOND / BATCH, Ordering::Relaxed) / SECOND;
@@ -38,10 +38,10 @@ fn a_killed_process_loses_at_most_the_last_batch() {
     let mut rollup = file.rollup();
     let verdict: String = rollup.connection().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
-    let totals = file.reader().totals(Kind::Request, DAY, DAY + 1_000, DAY + 1_000).unwrap();
+    let totals = file.reader().totals(RecordKind::Request, DAY, DAY + 1_000, DAY + 1_000).unwrap();
     let counted: u64 = totals.iter().map(|(_, cell)| cell.count).sum();
     let kept = file.reader().records("request", WallTime(0), WallTime(u64::MAX), 10_000).unwrap().len() as u64;
     assert_eq!(counted, kept, "figures and records are written together");
-    // A batch, the one that was being written, and one that a busy machine kept waiting.
+    // One batch queued, one being written, one delayed by a busy machine.
     assert!(counted + 3 * BATCH >= offered, "{counted} of {offered}");
 }

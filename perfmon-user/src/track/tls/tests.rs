@@ -15,10 +15,9 @@ fn object(ssl: u64) -> TlsObject {
 fn call(ssl: u64, direction: Direction, bytes: &[u8], socket: Option<SocketKey>) -> Tls<'_> {
     Tls {
         pid: PID,
-        thread: THREAD,
+        stamp: Stamp { time_ns: 2, arrival_ns: None, thread: THREAD },
         ssl,
         start_ns: 1,
-        time_ns: 2,
         socket,
         direction,
         total_len: bytes.len() as u32,
@@ -31,10 +30,8 @@ fn call(ssl: u64, direction: Direction, bytes: &[u8], socket: Option<SocketKey>)
 fn send(n: u64, payload: &[u8], total_len: u32) -> Data<'_> {
     Data {
         key: key(n),
-        time_ns: 3,
-        arrival_ns: None,
+        stamp: Stamp { time_ns: 3, arrival_ns: None, thread: THREAD },
         pid: PID,
-        thread: THREAD,
         direction: Direction::Out,
         offset: 0,
         total_len,

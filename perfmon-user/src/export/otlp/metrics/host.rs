@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::sheet::Sheet;
+use super::metric_set::MetricSet;
 use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::instrument as of;
 use crate::record::{Gauges, Origin, Process, System};
@@ -46,22 +46,22 @@ impl ProcessSums {
         self.newest = Some(sample.clone());
     }
 
-    /// Puts the sums on the sheet.
-    pub fn write(&self, sheet: &mut Sheet) {
+    /// Adds the sums to the metric set.
+    pub fn write(&self, metric_set: &mut MetricSet) {
         let Some(newest) = &self.newest else { return };
         if let Some(share) = self.cpu.value() {
-            sheet.value(&of::PROCESS_CPU_UTILIZATION, share, vec![]);
-            sheet.value(&of::PROCESS_CPU_TIME, self.cpu.weighted / 1e9, vec![]);
+            metric_set.value(&of::PROCESS_CPU_UTILIZATION, share, vec![]);
+            metric_set.value(&of::PROCESS_CPU_TIME, self.cpu.weighted / 1e9, vec![]);
         }
-        sheet.count(&of::PROCESS_MEMORY, newest.memory_rss_bytes, vec![]);
-        sheet.count(&of::PROCESS_THREADS, newest.threads, vec![]);
-        sheet.value(&of::PROCESS_UPTIME, newest.uptime_s, vec![]);
-        newest.open_files.into_iter().for_each(|files| sheet.count(&of::PROCESS_DESCRIPTORS, files, vec![]));
-        newest.context_switches.into_iter().for_each(|_| sheet.count(&of::PROCESS_SWITCHES, self.switches, vec![]));
+        metric_set.count(&of::PROCESS_MEMORY, newest.memory_rss_bytes, vec![]);
+        metric_set.count(&of::PROCESS_THREADS, newest.threads, vec![]);
+        metric_set.value(&of::PROCESS_UPTIME, newest.uptime_s, vec![]);
+        newest.open_files.into_iter().for_each(|files| metric_set.count(&of::PROCESS_DESCRIPTORS, files, vec![]));
+        newest.context_switches.into_iter().for_each(|_| metric_set.count(&of::PROCESS_SWITCHES, self.switches, vec![]));
         let directions = [("read", newest.read_bytes, self.read), ("write", newest.write_bytes, self.written)];
         for (direction, known, bytes) in directions {
             if known.is_some() {
-                sheet.count(&of::PROCESS_IO, bytes, Attributes::default().add("disk.io.direction", direction).take());
+                metric_set.count(&of::PROCESS_IO, bytes, Attributes::default().add("disk.io.direction", direction).take());
             }
         }
     }
@@ -99,43 +99,43 @@ impl SystemSums {
         self.processes = Some(count);
     }
 
-    /// Puts the sums on the sheet.
-    pub fn write(&self, sheet: &mut Sheet) {
-        self.processes.into_iter().for_each(|count| sheet.count(&of::SYSTEM_PROCESSES, count, vec![]));
+    /// Adds the sums to the metric set.
+    pub fn write(&self, metric_set: &mut MetricSet) {
+        self.processes.into_iter().for_each(|count| metric_set.count(&of::SYSTEM_PROCESSES, count, vec![]));
         let Some(newest) = &self.newest else { return };
         let state = |state: &str| Attributes::default().add("state", state).take();
         if let Some(share) = self.cpu.value() {
-            sheet.value(&of::SYSTEM_CPU, share, vec![]);
-            sheet.value(&of::SYSTEM_CPU_SIMPLE, share, vec![]);
+            metric_set.value(&of::SYSTEM_CPU, share, vec![]);
+            metric_set.value(&of::SYSTEM_CPU_SIMPLE, share, vec![]);
         }
         let used = newest.memory_percent / 100.0;
-        sheet.value(&of::SYSTEM_MEMORY, 1.0 - used, state("available"));
-        sheet.value(&of::SYSTEM_MEMORY, used, state("used"));
-        newest.swap_percent.into_iter().for_each(|percent| sheet.value(&of::SYSTEM_SWAP, percent / 100.0, state("used")));
-        sheet.value(&of::SYSTEM_LOAD, newest.load_1m, vec![]);
+        metric_set.value(&of::SYSTEM_MEMORY, 1.0 - used, state("available"));
+        metric_set.value(&of::SYSTEM_MEMORY, used, state("used"));
+        newest.swap_percent.into_iter().for_each(|percent| metric_set.value(&of::SYSTEM_SWAP, percent / 100.0, state("used")));
+        metric_set.value(&of::SYSTEM_LOAD, newest.load_1m, vec![]);
         let mount = "system.filesystem.mountpoint";
         for disk in &newest.disks {
-            sheet.value(&of::SYSTEM_FILESYSTEM, disk.used_percent / 100.0, Attributes::default().add(mount, &*disk.mount).take());
+            metric_set.value(&of::SYSTEM_FILESYSTEM, disk.used_percent / 100.0, Attributes::default().add(mount, &*disk.mount).take());
         }
         for ((name, direction), bytes) in &self.disks {
             let attributes = Attributes::default().add(mount, &**name).add("disk.io.direction", *direction).take();
-            sheet.count(&of::SYSTEM_DISK_IO, *bytes, attributes);
+            metric_set.count(&of::SYSTEM_DISK_IO, *bytes, attributes);
         }
         for ((name, direction), bytes) in &self.network {
             let attributes = Attributes::default().add("network.interface.name", &**name).add("network.io.direction", *direction).take();
-            sheet.count(&of::SYSTEM_NETWORK_IO, *bytes, attributes);
+            metric_set.count(&of::SYSTEM_NETWORK_IO, *bytes, attributes);
         }
     }
 }
 
-/// Requests under way, by process and method. What there was in the interval before is told as 0 when it is over.
+/// Requests in flight, by process and method. A series that disappears is sent once more as 0.
 #[derive(Debug, Default)]
 pub struct Active {
     counts: FxHashMap<(u32, Arc<str>), (Arc<Origin>, u64)>,
 }
 
 impl Active {
-    /// Takes what is under way now.
+    /// Takes the requests in flight.
     pub fn set(&mut self, gauges: &Gauges) {
         self.counts.retain(|_, (_, count)| std::mem::take(count) > 0);
         for request in &gauges.in_flight {
@@ -149,11 +149,11 @@ impl Active {
         self.counts.values().map(|(origin, _)| origin)
     }
 
-    /// Puts those of a process on the sheet.
-    pub fn write(&self, pid: u32, sheet: &mut Sheet) {
+    /// Adds the sums of a process to the metric set.
+    pub fn write(&self, pid: u32, metric_set: &mut MetricSet) {
         for ((_, method), (_, count)) in self.counts.iter().filter(|((owner, _), _)| *owner == pid) {
             let attributes = Attributes::default().add("http.request.method", super::http::method(Some(method))).take();
-            sheet.count(&of::HTTP_SERVER_ACTIVE, *count, attributes);
+            metric_set.count(&of::HTTP_SERVER_ACTIVE, *count, attributes);
         }
     }
 }

@@ -1,21 +1,21 @@
-//! HTTP exchanges: durations and body sizes by method, status, route or destination. Streaming exchanges stand with their first byte,
-//! as everywhere in perfmon.
+//! HTTP exchanges: durations and body sizes by method, status, route or destination. The duration of a streaming exchange is its first
+//! byte, as in all figures of perfmon.
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
-use super::series::Key;
-use super::sheet::Sheet;
+use super::metric_set::MetricSet;
+use super::series::SumKey;
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::exponential::Distribution;
-use crate::export::otlp::failure::{self, Failure};
+use crate::export::otlp::failure::{self, ErrorType};
 use crate::export::otlp::instrument as of;
 use crate::record::{Request, Side};
 
-/// Methods that stand for themselves (RFC 9110, RFC 5789); others are `_OTHER`.
+/// Methods that are exported by name (RFC 9110, RFC 5789); others are `_OTHER`.
 const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
 
-/// What tells HTTP series apart.
+/// Key of an HTTP series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HttpKey {
     side: Option<Side>,
@@ -24,7 +24,7 @@ pub struct HttpKey {
     status: Option<u16>,
     /// Server: the endpoint. Client: the destination.
     place: Option<Arc<str>>,
-    failure: Option<Failure>,
+    failure: Option<ErrorType>,
     version: &'static str,
 }
 
@@ -83,7 +83,7 @@ impl HttpKey {
     }
 }
 
-impl Key for HttpKey {
+impl SumKey for HttpKey {
     fn overflow() -> Self {
         Self { side: None, method: "", secure: false, status: None, place: None, failure: None, version: "" }
     }
@@ -119,21 +119,21 @@ impl HttpSums {
         request.response_size.into_iter().for_each(|size| sums.response_size.record(size));
     }
 
-    /// Puts the sums on the sheet. An overflow series may have both sides, any other has one.
-    pub fn write(&self, key: &HttpKey, sheet: &mut Sheet) {
+    /// Adds the sums to the metric set. An overflow series may have both sides, any other has one.
+    pub fn write(&self, key: &HttpKey, metric_set: &mut MetricSet) {
         let attributes = key.attributes();
         let server = [&of::HTTP_SERVER_DURATION, &of::HTTP_SERVER_REQUEST_SIZE, &of::HTTP_SERVER_RESPONSE_SIZE];
         let client = [&of::HTTP_CLIENT_DURATION, &of::HTTP_CLIENT_REQUEST_SIZE, &of::HTTP_CLIENT_RESPONSE_SIZE];
         for (sums, [duration, request_size, response_size]) in [(&self.server, server), (&self.client, client)] {
-            sheet.distribution(duration, &sums.duration, &attributes);
-            sheet.distribution(request_size, &sums.request_size, &attributes);
-            sheet.distribution(response_size, &sums.response_size, &attributes);
+            metric_set.distribution(duration, &sums.duration, &attributes);
+            metric_set.distribution(request_size, &sums.request_size, &attributes);
+            metric_set.distribution(response_size, &sums.response_size, &attributes);
         }
         for (sums, side) in [(&self.server, "server"), (&self.client, "client")] {
             if sums.unmeasured > 0 {
                 let mut attributes_with_side = attributes.clone();
                 attributes_with_side.extend(Attributes::default().add("perfmon.side", side).take());
-                sheet.count(&of::HTTP_UNMEASURED, sums.unmeasured, attributes_with_side);
+                metric_set.count(&of::HTTP_UNMEASURED, sums.unmeasured, attributes_with_side);
             }
         }
     }

@@ -1,10 +1,10 @@
-//! Metrics of one interval: records in, OTLP metrics out. Histograms and counters begin anew with each interval, so figures that are lost
-//! with a refused delivery are lost once. A record that counts is in exactly one point, so the counts add up to the records.
+//! Metrics of one interval: records in, OTLP metrics out. Histograms and counters start at zero in each interval, so a refused delivery
+//! loses only that interval. A record that counts is in exactly one point, so the counts add up to the records.
 mod host;
 pub mod http;
+mod metric_set;
 pub mod model;
 mod series;
-mod sheet;
 
 use std::sync::Arc;
 
@@ -13,28 +13,28 @@ use rustc_hash::FxHashMap;
 
 use self::host::{Active, ProcessSums, SystemSums};
 use self::http::{HttpKey, HttpSums};
+use self::metric_set::{MetricSet, TimeSpan};
 use self::model::{McpKey, McpSums, ModelKey, ModelSums};
-use self::series::{Room, Series};
-use self::sheet::{Sheet, Span};
+use self::series::{KeyedSums, SeriesBudget};
 use super::resource::Resources;
 use crate::limits;
 use crate::record::{Gauges, Origin, Record, WallTime};
 
-/// All that an interval counted.
+/// Everything counted in an interval.
 #[derive(Debug)]
-pub struct Metrics {
-    /// When perfmon began: the start of what is not a delta.
+pub struct IntervalMetrics {
+    /// Start of perfmon, which is the start time of cumulative sums.
     began: WallTime,
     /// End of the interval before.
     since: WallTime,
-    owners: FxHashMap<Owner, Sums>,
-    room: Room,
+    owners: FxHashMap<Owner, OwnerSums>,
+    budget: SeriesBudget,
     active: Active,
     /// Who the host's figures belong to.
     host: Arc<Origin>,
 }
 
-/// Whose sums.
+/// Owner of the sums.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Owner {
     service: Arc<str>,
@@ -43,36 +43,36 @@ struct Owner {
 
 /// The sums of one process.
 #[derive(Debug)]
-struct Sums {
+struct OwnerSums {
     origin: Arc<Origin>,
-    http: Series<HttpKey, HttpSums>,
-    models: Series<ModelKey, ModelSums>,
-    mcp: Series<McpKey, McpSums>,
+    http: KeyedSums<HttpKey, HttpSums>,
+    models: KeyedSums<ModelKey, ModelSums>,
+    mcp: KeyedSums<McpKey, McpSums>,
     process: ProcessSums,
     system: SystemSums,
 }
 
-impl Metrics {
+impl IntervalMetrics {
     /// Nothing counted yet; `host` is who the host's figures belong to.
     pub fn new(now: WallTime, host: Arc<Origin>) -> Self {
-        Self { began: now, since: now, owners: FxHashMap::default(), room: Room::default(), active: Active::default(), host }
+        Self { began: now, since: now, owners: FxHashMap::default(), budget: SeriesBudget::default(), active: Active::default(), host }
     }
 
     /// Counts a record.
     pub fn add(&mut self, record: &Record) {
         match record {
             Record::Request(request) if request.counts() => {
-                let (sums, room) = self.sums(&request.origin);
-                sums.http.at(HttpKey::of(request), room).add(request);
+                let (sums, budget) = self.sums(&request.origin);
+                sums.http.at(HttpKey::of(request), budget).add(request);
             }
             Record::Llm(call) => {
-                let (sums, room) = self.sums(&call.origin);
-                sums.models.at(ModelKey::of(call), room).add(call);
+                let (sums, budget) = self.sums(&call.origin);
+                sums.models.at(ModelKey::of(call), budget).add(call);
             }
             Record::Tool(tool) => {
                 if let Some(key) = McpKey::of(tool) {
-                    let (sums, room) = self.sums(&tool.origin);
-                    sums.mcp.at(key, room).add(tool);
+                    let (sums, budget) = self.sums(&tool.origin);
+                    sums.mcp.at(key, budget).add(tool);
                 }
             }
             Record::Process(sample) => self.sums(&sample.origin).0.process.add(sample),
@@ -84,7 +84,7 @@ impl Metrics {
         }
     }
 
-    fn sums(&mut self, origin: &Arc<Origin>) -> (&mut Sums, &mut Room) {
+    fn sums(&mut self, origin: &Arc<Origin>) -> (&mut OwnerSums, &mut SeriesBudget) {
         let mut owner = Owner { service: origin.service.clone(), pid: origin.pid };
         let mut origin = origin;
         let other;
@@ -92,13 +92,13 @@ impl Metrics {
             other = Arc::new(Origin { service: "(other)".into(), ..Origin::unknown(0) });
             owner = Owner { service: other.service.clone(), pid: 0 };
             origin = &other;
-            self.room.overflowed += 1;
+            self.budget.overflowed += 1;
         }
-        (self.owners.entry(owner).or_insert_with(|| Sums::of(origin.clone())), &mut self.room)
+        (self.owners.entry(owner).or_insert_with(|| OwnerSums::of(origin.clone())), &mut self.budget)
     }
 
-    /// Ends the interval: its metrics by resource, and how many records stand in overflow series. The next begins. `processes` are
-    /// those of the host.
+    /// Ends the interval: returns its metrics by resource and the number of records in overflow series, and starts the next interval.
+    /// `processes` are those of the host.
     pub fn take(&mut self, now: WallTime, gauges: &Gauges, processes: Option<u64>, resources: &Resources) -> (Vec<ResourceMetrics>, u64) {
         self.active.set(gauges);
         let with_active: Vec<Arc<Origin>> = self.active.origins().cloned().collect();
@@ -109,38 +109,38 @@ impl Metrics {
             let host = self.host.clone();
             self.sums(&host).0.system.processes(processes);
         }
-        let span = Span { began: self.began, since: self.since, until: now };
+        let span = TimeSpan { began: self.began, since: self.since, until: now };
         self.since = now;
-        let overflowed = std::mem::take(&mut self.room).overflowed;
+        let overflowed = std::mem::take(&mut self.budget).overflowed;
         let owners = std::mem::take(&mut self.owners);
-        let of_resource = |sums: &Sums| {
-            let mut sheet = Sheet::new(span);
-            sums.write(&self.active, &mut sheet);
+        let of_resource = |sums: &OwnerSums| {
+            let mut metric_set = MetricSet::new(span);
+            sums.write(&self.active, &mut metric_set);
             let resource = Some(resources.resource(&sums.origin));
-            sheet.finish().map(|metrics| ResourceMetrics { resource, scope_metrics: vec![metrics], ..ResourceMetrics::default() })
+            metric_set.finish().map(|metrics| ResourceMetrics { resource, scope_metrics: vec![metrics], ..ResourceMetrics::default() })
         };
         (owners.values().filter_map(of_resource).collect(), overflowed)
     }
 }
 
-impl Sums {
+impl OwnerSums {
     fn of(origin: Arc<Origin>) -> Self {
         Self {
             origin,
-            http: Series::default(),
-            models: Series::default(),
-            mcp: Series::default(),
+            http: KeyedSums::default(),
+            models: KeyedSums::default(),
+            mcp: KeyedSums::default(),
             process: ProcessSums::default(),
             system: SystemSums::default(),
         }
     }
 
-    fn write(&self, active: &Active, sheet: &mut Sheet) {
-        self.http.iter().for_each(|(key, sums)| sums.write(key, sheet));
-        self.models.iter().for_each(|(key, sums)| sums.write(key, sheet));
-        self.mcp.iter().for_each(|(key, sums)| sums.write(key, sheet));
-        self.process.write(sheet);
-        self.system.write(sheet);
-        active.write(self.origin.pid, sheet);
+    fn write(&self, active: &Active, metric_set: &mut MetricSet) {
+        self.http.iter().for_each(|(key, sums)| sums.write(key, metric_set));
+        self.models.iter().for_each(|(key, sums)| sums.write(key, metric_set));
+        self.mcp.iter().for_each(|(key, sums)| sums.write(key, metric_set));
+        self.process.write(metric_set);
+        self.system.write(metric_set);
+        active.write(self.origin.pid, metric_set);
     }
 }

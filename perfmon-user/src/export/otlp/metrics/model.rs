@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
-use super::series::Key;
-use super::sheet::Sheet;
+use super::metric_set::MetricSet;
+use super::series::SumKey;
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::exponential::Distribution;
 use crate::export::otlp::instrument as of;
 use crate::export::otlp::provider;
 use crate::record::{Llm, Side, Tool};
 
-/// What tells series of model calls apart.
+/// Key of a series of model calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ModelKey(Option<Known>);
+pub struct ModelKey(Option<KnownModel>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Known {
+struct KnownModel {
     side: Side,
     provider: Arc<str>,
     operation: &'static str,
@@ -30,7 +30,7 @@ struct Known {
 impl ModelKey {
     /// The series of a call.
     pub fn of(call: &Llm) -> Self {
-        Self(Some(Known {
+        Self(Some(KnownModel {
             side: call.side,
             provider: call.provider.clone(),
             operation: provider::operation(call.api),
@@ -58,7 +58,7 @@ impl ModelKey {
     }
 }
 
-impl Key for ModelKey {
+impl SumKey for ModelKey {
     fn overflow() -> Self {
         Self(None)
     }
@@ -93,23 +93,23 @@ impl ModelSums {
         }
     }
 
-    /// Puts the sums on the sheet.
-    pub fn write(&self, key: &ModelKey, sheet: &mut Sheet) {
+    /// Adds the sums to the metric set.
+    pub fn write(&self, key: &ModelKey, metric_set: &mut MetricSet) {
         let attributes = key.attributes();
-        sheet.distribution(&of::MODEL_DURATION, &self.duration, &attributes);
-        sheet.distribution(&of::MODEL_FIRST_CHUNK, &self.first_chunk, &attributes);
-        sheet.distribution(&of::MODEL_COST, &self.cost, &attributes);
-        sheet.distribution(&of::MODEL_SERVER_DURATION, &self.server_duration, &attributes);
-        sheet.distribution(&of::MODEL_SERVER_FIRST_TOKEN, &self.server_first_token, &attributes);
+        metric_set.distribution(&of::MODEL_DURATION, &self.duration, &attributes);
+        metric_set.distribution(&of::MODEL_FIRST_CHUNK, &self.first_chunk, &attributes);
+        metric_set.distribution(&of::MODEL_COST, &self.cost, &attributes);
+        metric_set.distribution(&of::MODEL_SERVER_DURATION, &self.server_duration, &attributes);
+        metric_set.distribution(&of::MODEL_SERVER_FIRST_TOKEN, &self.server_first_token, &attributes);
         for (tokens, of_type) in [(&self.input, "input"), (&self.output, "output")] {
             let mut attributes_of_type = attributes.clone();
             attributes_of_type.extend(Attributes::default().add("gen_ai.token.type", of_type).take());
-            sheet.distribution(&of::MODEL_TOKENS, tokens, &attributes_of_type);
+            metric_set.distribution(&of::MODEL_TOKENS, tokens, &attributes_of_type);
         }
     }
 }
 
-/// What tells series of MCP tools apart.
+/// Key of a series of MCP tools.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct McpKey(Option<McpTool>);
 
@@ -129,7 +129,7 @@ impl McpKey {
     }
 }
 
-impl Key for McpKey {
+impl SumKey for McpKey {
     fn overflow() -> Self {
         Self(None)
     }
@@ -145,8 +145,8 @@ impl McpSums {
         tool.execution_time_ms.into_iter().for_each(|time| self.0.record(time.0));
     }
 
-    /// Puts the sums on the sheet.
-    pub fn write(&self, key: &McpKey, sheet: &mut Sheet) {
+    /// Adds the sums to the metric set.
+    pub fn write(&self, key: &McpKey, metric_set: &mut MetricSet) {
         let mut attributes = Attributes::default();
         match &key.0 {
             None => {
@@ -160,7 +160,7 @@ impl McpSums {
                     .maybe("error.type", error_type.as_deref());
             }
         }
-        sheet.distribution(&of::MCP_DURATION, &self.0, &attributes.take());
+        metric_set.distribution(&of::MCP_DURATION, &self.0, &attributes.take());
     }
 }
 

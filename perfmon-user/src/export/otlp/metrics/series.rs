@@ -1,20 +1,20 @@
-//! Sums by key, bounded: what finds no room in an interval goes to the one overflow series of its kind (OpenTelemetry's
-//! `otel.metric.overflow`) and is counted, so that totals stay right.
+//! Sums by key, bounded: beyond the limit of an interval, records go to the overflow series of their kind (OpenTelemetry's
+//! `otel.metric.overflow`) and are counted, so that totals stay correct.
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 
 use crate::limits;
 
-/// What tells series apart.
-pub trait Key: Eq + Hash {
-    /// The key that stands for all that find no room.
+/// Key of a series.
+pub trait SumKey: Eq + Hash {
+    /// The key of the overflow series.
     fn overflow() -> Self;
 }
 
-/// Room for series in one interval.
+/// Number of series that one interval may have.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct SeriesBudget {
     taken: usize,
     /// Records that found none.
     pub overflowed: u64,
@@ -22,21 +22,21 @@ pub struct Room {
 
 /// Sums by key.
 #[derive(Debug)]
-pub struct Series<K, V>(FxHashMap<K, V>);
+pub struct KeyedSums<K, V>(FxHashMap<K, V>);
 
-impl<K, V> Default for Series<K, V> {
+impl<K, V> Default for KeyedSums<K, V> {
     fn default() -> Self {
         Self(FxHashMap::default())
     }
 }
 
-impl<K: Key, V: Default> Series<K, V> {
+impl<K: SumKey, V: Default> KeyedSums<K, V> {
     /// The sums of a key, or of the overflow.
-    pub fn at(&mut self, key: K, room: &mut Room) -> &mut V {
+    pub fn at(&mut self, key: K, budget: &mut SeriesBudget) -> &mut V {
         let known = self.0.contains_key(&key);
-        let full = !known && room.taken >= limits::EXPORT_SERIES;
-        room.taken += usize::from(!known && !full);
-        room.overflowed += u64::from(full);
+        let full = !known && budget.taken >= limits::EXPORT_SERIES;
+        budget.taken += usize::from(!known && !full);
+        budget.overflowed += u64::from(full);
         self.0.entry(if full { K::overflow() } else { key }).or_default()
     }
 

@@ -2,15 +2,15 @@
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use super::{Draft, Level, Place};
+use super::{SeverityNumber, SpanContext, SpanDraft};
 use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::identity;
 use crate::export::otlp::metrics::model::network_transport;
 use crate::record::{Agent, Tool};
 
-/// Where a run stands: alone in a trace of its own.
-pub fn place(run_id: &str) -> Place {
-    Place { trace: identity::derived_trace(&["run", run_id]), span: identity::derived_span(&["run", run_id]), parent: None }
+/// A run has a trace of its own.
+pub fn context(run_id: &str) -> SpanContext {
+    SpanContext { trace: identity::derived_trace(&["run", run_id]), span: identity::derived_span(&["run", run_id]), parent: None }
 }
 
 /// The span of a run.
@@ -28,24 +28,24 @@ pub fn run_span(run: &Agent) -> Span {
         .add("perfmon.status", run.status)
         .add("perfmon.llm_calls", run.llm_calls)
         .add("perfmon.tools_called", run.tools_called)
-        // Not `operation.cost`, which stands on the calls and would be added up twice.
+        // Not `operation.cost`: the calls carry it, and it would be summed twice.
         .maybe("perfmon.cost_usd", run.cost_usd)
         .add("perfmon.model_time_ms", run.model_time_ms.as_f64())
         .add("perfmon.tool_time_ms", run.tool_time_ms.as_f64())
         .add("perfmon.local_time_ms", run.local_time_ms.as_f64());
-    let level = match run.status {
-        "error" => Level::Error,
-        "abandoned" => Level::Warn,
-        _ => Level::Info,
+    let severity = match run.status {
+        "error" => SeverityNumber::Error,
+        "abandoned" => SeverityNumber::Warn,
+        _ => SeverityNumber::Info,
     };
     let message = format!("{name}: {} model calls, {} tools", run.llm_calls, run.tools_called);
-    Draft {
-        place: place(&run.agent_run_id),
+    SpanDraft {
+        context: context(&run.agent_run_id),
         name: format!("invoke_agent {name}"),
         kind: SpanKind::Internal,
         start: run.time,
         duration: Some(run.execution_time_ms),
-        level,
+        severity,
         message,
         error_type: run.error_type.as_deref().map(str::to_owned),
         attributes,
@@ -59,8 +59,8 @@ pub fn tool_span(tool: &Tool) -> Span {
     let (call, time) = (tool.tool_call_id.as_deref().unwrap_or(""), tool.time.0.to_string());
     let run_id = tool.agent_run_id.as_deref();
     let parts = ["tool", run_id.unwrap_or(""), call, &tool.tool_name, &time];
-    let run = run_id.map(place);
-    let place = Place {
+    let run = run_id.map(context);
+    let context = SpanContext {
         trace: run.map_or_else(|| identity::derived_trace(&parts), |run| run.trace),
         span: identity::derived_span(&parts),
         parent: run.map(|run| run.span),
@@ -79,13 +79,13 @@ pub fn tool_span(tool: &Tool) -> Span {
         .add("perfmon.tool.source", tool.source);
     let failed = tool.success == Some(false);
     let error_type = tool.error_type.as_deref().map(str::to_owned).or_else(|| failed.then(|| "tool_error".to_string()));
-    Draft {
-        place,
+    SpanDraft {
+        context,
         name: if is_mcp { format!("tools/call {}", tool.tool_name) } else { format!("execute_tool {}", tool.tool_name) },
         kind: if is_mcp { SpanKind::Client } else { SpanKind::Internal },
         start: tool.time,
         duration: tool.execution_time_ms,
-        level: if error_type.is_some() { Level::Error } else { Level::Info },
+        severity: if error_type.is_some() { SeverityNumber::Error } else { SeverityNumber::Info },
         message: String::new(),
         error_type,
         attributes,

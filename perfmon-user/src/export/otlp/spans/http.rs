@@ -2,19 +2,19 @@
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-use super::{Draft, Level, Place};
+use super::{SeverityNumber, SpanContext, SpanDraft};
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::metrics::http::{method, version};
 use crate::export::otlp::{failure, identity};
 use crate::record::{Quality, Request, Side};
 
-/// Where the exchange stands: in the trace that it carries, else alone.
-pub fn place(request: &Request) -> Place {
+/// The trace that the exchange carries, else one of its own.
+pub fn context(request: &Request) -> SpanContext {
     let span = identity::span_id(&request.span_id).unwrap_or_else(|| identity::derived_span(&[&request.span_id]));
     let carried = request.trace_id.as_deref().and_then(identity::trace_id);
     let trace = carried.unwrap_or_else(|| identity::derived_trace(&[&request.span_id]));
     let parent = carried.and(request.parent_span_id.as_deref()).and_then(identity::span_id).filter(|parent| *parent != span);
-    Place { trace, span, parent }
+    SpanContext { trace, span, parent }
 }
 
 /// The span of an exchange.
@@ -29,13 +29,13 @@ pub fn span(request: &Request) -> Span {
     let mut attributes = Attributes::default();
     attributes.maybe("network.peer.address", Some(address(&request.peer).0)).maybe("network.peer.port", address(&request.peer).1);
     add(&mut attributes, request);
-    Draft {
-        place: place(request),
+    SpanDraft {
+        context: context(request),
         name: template.map_or_else(|| verb.to_string(), |template| format!("{verb} {template}")),
         kind: kind(request.side),
         start: request.time,
         duration: request.response_time_ms.or(request.time_to_first_byte_ms),
-        level: level(request),
+        severity: severity(request),
         message: format!("{verb} {place_of_client}{shown}{status}"),
         error_type: failure.map(failure::name),
         attributes,
@@ -52,11 +52,11 @@ pub fn kind(side: Side) -> SpanKind {
 }
 
 /// Failed exchanges are errors, 4xx a warning.
-pub fn level(request: &Request) -> Level {
+pub fn severity(request: &Request) -> SeverityNumber {
     match request.status_code {
-        _ if request.is_error() => Level::Error,
-        Some(400..) => Level::Warn,
-        _ => Level::Info,
+        _ if request.is_error() => SeverityNumber::Error,
+        Some(400..) => SeverityNumber::Warn,
+        _ => SeverityNumber::Info,
     }
 }
 
@@ -89,12 +89,12 @@ pub fn add(attributes: &mut Attributes, request: &Request) {
         }
         Side::Client => {
             let destination = request.destination.as_deref();
-            let place = destination.map(address);
-            let full = destination.zip(request.path.as_deref()).map(|(place, path)| format!("{scheme}://{place}{path}"));
+            let server = destination.map(address);
+            let full = destination.zip(request.path.as_deref()).map(|(server, path)| format!("{scheme}://{server}{path}"));
             attributes
                 .maybe("url.full", full)
-                .maybe("server.address", place.map(|(name, _)| name))
-                .maybe("server.port", place.and_then(|(_, port)| port));
+                .maybe("server.address", server.map(|(name, _)| name))
+                .maybe("server.port", server.and_then(|(_, port)| port));
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Spans: which records become one, and where it stands. Slow and failed requests, model calls, agent runs and tools always do, ordinary
-//! requests at a set rate decided by their trace; what is left out is counted. A model call and its request are one span.
+//! Spans. Slow and failed requests, model calls, agent runs and tools always become one; other requests are sampled by their trace at the
+//! configured rate; spans over the limit are counted. A model call and its request are one span.
 //!
-//! A request that carries `traceparent` joins that trace. Model calls and tools of an agent run stand below the run's span, in a trace of its
-//! own, unless the call carries a trace already.
+//! A request that carries `traceparent` joins that trace. Model calls and tools of an agent run are children of the run's span, in the
+//! run's own trace, unless the call carries a trace.
 mod agent;
 mod http;
 mod model;
@@ -19,7 +19,7 @@ use super::resource::{self, Resources};
 use crate::limits;
 use crate::record::{Category, Millis, Origin, Record, Request, WallTime};
 
-/// Names and messages are no longer than this.
+/// Longest name or message.
 const TEXT_BYTES: usize = 512;
 
 /// Spans that wait for the next delivery.
@@ -33,7 +33,7 @@ pub struct Spans {
 
 /// How bad a span or log record is, by the numbers of OpenTelemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum SeverityNumber {
     /// As it should be.
     Info = 9,
     /// Worth a look.
@@ -42,9 +42,9 @@ pub enum Level {
     Error = 17,
 }
 
-/// Where a span stands in its trace.
+/// Trace, span and parent of a span.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct SpanContext {
     trace: [u8; 16],
     span: [u8; 8],
     parent: Option<[u8; 8]>,
@@ -87,7 +87,7 @@ impl Spans {
             return;
         }
         let always = request.is_error() || request.performance_category == Some(Category::Slow);
-        if always || identity::position(http::place(request).trace) < self.rate {
+        if always || identity::position(http::context(request).trace) < self.rate {
             self.push(&request.origin, limits::EXPORT_REQUEST_SPANS, || http::span(request));
         } else {
             self.left_out += 1;
@@ -124,35 +124,35 @@ fn call_span_id(record: &Record) -> Option<&str> {
 }
 
 /// What every span has.
-struct Draft {
-    place: Place,
+struct SpanDraft {
+    context: SpanContext,
     name: String,
     kind: opentelemetry_proto::tonic::trace::v1::span::SpanKind,
     start: WallTime,
     duration: Option<Millis>,
-    level: Level,
-    /// What is shown in a list of spans; the name where it is empty.
+    severity: SeverityNumber,
+    /// Text in lists of spans; the name when empty.
     message: String,
     /// What kind of failure it was.
     error_type: Option<String>,
     attributes: Attributes,
 }
 
-impl Draft {
+impl SpanDraft {
     fn finish(mut self) -> Span {
         let name = cut(self.name);
         let message = if self.message.is_empty() { name.clone() } else { cut(self.message) };
-        let failed = self.level == Level::Error;
+        let failed = self.severity == SeverityNumber::Error;
         let status = failed.then(|| Status { code: StatusCode::Error as i32, message: self.error_type.clone().unwrap_or_default() });
         self.attributes
             .maybe("error.type", self.error_type)
             .add("logfire.msg", message)
-            .add("logfire.level_num", self.level as u64)
+            .add("logfire.level_num", self.severity as u64)
             .add("logfire.span_type", "span");
         Span {
-            trace_id: self.place.trace.to_vec(),
-            span_id: self.place.span.to_vec(),
-            parent_span_id: self.place.parent.map(Vec::from).unwrap_or_default(),
+            trace_id: self.context.trace.to_vec(),
+            span_id: self.context.span.to_vec(),
+            parent_span_id: self.context.parent.map(Vec::from).unwrap_or_default(),
             name,
             kind: self.kind as i32,
             start_time_unix_nano: self.start.0,
@@ -164,7 +164,7 @@ impl Draft {
     }
 }
 
-/// Cuts a text that is too long, between characters.
+/// Truncates a long text at a character boundary.
 pub fn cut(mut text: String) -> String {
     if text.len() > TEXT_BYTES {
         let end = (0..=TEXT_BYTES - '…'.len_utf8()).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);

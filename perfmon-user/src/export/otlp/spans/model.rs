@@ -1,7 +1,7 @@
 //! Spans of model calls (semantic conventions for generative AI). The HTTP exchange of the call is in the same span.
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use super::{Draft, Level, Place, agent, http};
+use super::{SeverityNumber, SpanContext, SpanDraft, agent, http};
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::{identity, provider};
 use crate::record::{Llm, Request};
@@ -15,21 +15,21 @@ pub fn span(call: &Llm, request: Option<&Request>) -> Span {
     match request {
         Some(request) => http::add(&mut attributes, request),
         None => {
-            let place = call.destination.as_deref().map(address);
+            let server = call.destination.as_deref().map(address);
             attributes
-                .maybe("server.address", place.map(|(name, _)| name))
-                .maybe("server.port", place.and_then(|(_, port)| port))
+                .maybe("server.address", server.map(|(name, _)| name))
+                .maybe("server.port", server.and_then(|(_, port)| port))
                 .maybe("http.response.status_code", call.status_code.map(u64::from));
         }
     }
     add(&mut attributes, call, operation);
-    Draft {
-        place: place(call, request),
+    SpanDraft {
+        context: context(call, request),
         name,
         kind: http::kind(call.side),
         start: call.time,
         duration: call.response_time_ms.or(call.time_to_first_byte_ms),
-        level: if call.error_type.is_some() { Level::Error } else { Level::Info },
+        severity: if call.error_type.is_some() { SeverityNumber::Error } else { SeverityNumber::Info },
         message: model.map_or_else(String::new, |model| format!("{operation} with {model}")),
         error_type: call.error_type.as_deref().map(str::to_owned),
         attributes,
@@ -37,20 +37,20 @@ pub fn span(call: &Llm, request: Option<&Request>) -> Span {
     .finish()
 }
 
-/// In the trace that the request carries, else below the agent run, else alone.
-fn place(call: &Llm, request: Option<&Request>) -> Place {
+/// The trace that the request carries, else that of the agent run, else one of its own.
+fn context(call: &Llm, request: Option<&Request>) -> SpanContext {
     let span = identity::span_id(&call.span_id).unwrap_or_else(|| identity::derived_span(&[&call.span_id]));
     if let Some(request) = request
         && request.trace_id.is_some()
     {
-        return http::place(request);
+        return http::context(request);
     }
     if let Some(run) = &call.agent_run_id {
-        let run = agent::place(run);
-        return Place { trace: run.trace, span, parent: Some(run.span) };
+        let run = agent::context(run);
+        return SpanContext { trace: run.trace, span, parent: Some(run.span) };
     }
     let trace = call.trace_id.as_deref().and_then(identity::trace_id).unwrap_or_else(|| identity::derived_trace(&[&call.span_id]));
-    Place { trace, span, parent: None }
+    SpanContext { trace, span, parent: None }
 }
 
 fn add(attributes: &mut Attributes, call: &Llm, operation: &str) {

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use super::receiver::{Answer, Receiver};
 use super::sample::{alert, call, finding, origin, request, run, server, tool};
 use super::{CLOCKS, start, to};
-use crate::record::{AlertState, Gauges, Record, RequestError, Side};
+use crate::record::{AlertState, Failure, Gauges, Record, Side};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -51,7 +51,7 @@ fn int(span: &Span, key: &str) -> i64 {
 #[test]
 fn slow_and_failed_requests_are_always_sent_and_the_rest_at_its_rate() {
     let mut reset = request(&origin("shop", 7), Side::Server, "/reset", 200, 1);
-    (reset.status_code, reset.error) = (None, Some(RequestError::Reset));
+    (reset.status_code, reset.error) = (None, Some(Failure::Reset));
     let always = vec![server("shop", "/slow", 200, 1_001), server("shop", "/broken", 503, 3), Record::Request(Box::new(reset))];
     let ordinary = (0..1_000).map(|n| {
         let mut request = request(&origin("shop", 7), Side::Server, "/fine", 200, 1);

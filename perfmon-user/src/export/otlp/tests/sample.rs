@@ -49,6 +49,7 @@ pub fn request(origin: &Arc<Origin>, side: Side, endpoint: &str, status: u16, ms
         missing_bytes: 0,
         messages_sent: None,
         messages_received: None,
+        close_code: None,
     }
 }
 

@@ -3,12 +3,18 @@
 mod outcome;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::body::{self, Framing};
 use super::head::{FirstLine, Head};
-use super::open::{Closing, Ending, Open, Stage};
-use super::{Moment, PIPELINE, SWAP_NS, Side, target};
-use crate::proto::{BodyPiece, Content, Exchange, ExchangeId, Failure, Flow, Message, Pending, RequestHead, ResponseHead, Sink, Stats};
+use super::open::{Closing, ConnectionEnd, Open, Stage};
+use super::target::{self, LastTexts};
+use super::{PIPELINE, SWAP_NS, Side};
+use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, Part, RequestHead, ResponseHead};
+use crate::proto::kept::Kept;
+use crate::proto::websocket::Handshake;
+use crate::proto::{Pending, Sink, Stats};
+use crate::stream::{Content, Direction, Failure, Stamp};
 
 /// The exchanges of a connection.
 #[derive(Debug, Default)]
@@ -24,6 +30,10 @@ pub(super) struct Pairing {
     pub(super) wants_full: bool,
     /// The connection speaks HTTP no more.
     pub(super) tunnel: bool,
+    /// The handshake that made it WebSocket.
+    pub(super) websocket: Option<Box<Handshake>>,
+    /// What came after the last message of a connection that speaks HTTP no more.
+    pub(super) unread: Kept,
     /// What answers that have no request mean: `None`: wait for the request, else see [`Orphans`].
     pub(super) orphans: Option<Orphans>,
     /// Losses, counted.
@@ -39,6 +49,9 @@ pub(super) struct Pairing {
     pub(super) doubt: bool,
     /// When the connection's ends closed.
     pub(super) closing: Closing,
+    texts: LastTexts,
+    /// An exchange that ended, to be used again: one allocation a connection instead of one a request.
+    spare: Option<Box<Exchange>>,
 }
 
 /// What to make of an answer whose request did not come.
@@ -47,23 +60,23 @@ pub(super) enum Orphans {
     /// Its request was before this parser's time, or there is none.
     Drop,
     /// Its request was lost, here if that is known.
-    Infer(Option<Moment>),
+    Infer(Option<Stamp>),
 }
 
 /// Where and when a head stood.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    pub(super) flow: Flow,
-    /// Chunk of the first byte.
-    pub(super) start: Moment,
-    /// Chunk of the last byte.
-    pub(super) now: Moment,
+    pub(super) direction: Direction,
+    /// Segment of the first byte.
+    pub(super) start: Stamp,
+    /// Segment of the last byte.
+    pub(super) now: Stamp,
     /// All bytes of the head, and of empty lines before it.
     pub(super) wire: u64,
     /// The head's end was seen.
     pub(super) whole: bool,
     /// Where bytes were lost before it.
-    pub(super) lost: Option<Moment>,
+    pub(super) lost: Option<Stamp>,
 }
 
 /// What a stream needs to know of a head that it delivered.
@@ -84,13 +97,13 @@ impl Pairing {
         self.heads += 1;
         match head.line {
             FirstLine::Request { method, target } => {
-                self.server = Some(place.flow == Flow::In);
+                self.server = Some(place.direction == Direction::In);
                 self.in_step |= self.has_requests && self.open.is_empty();
                 self.has_requests = true;
                 Some(self.request(method, target, head, place, sink))
             }
             FirstLine::Response { status } => {
-                self.server = Some(place.flow == Flow::Out);
+                self.server = Some(place.direction == Direction::Out);
                 self.answer(status, head, place, sink)
             }
         }
@@ -101,23 +114,25 @@ impl Pairing {
         let fields = &head.fields;
         let (path, authority) = target::split(target);
         let mut exchange = self.new_exchange(place, head.minor);
-        exchange.method = Some(method.to_owned());
-        exchange.path = Some(target::path(path));
-        exchange.host = fields.host.or(authority.map(str::as_bytes)).map(target::value);
-        exchange.user_agent = fields.user_agent.map(target::value);
-        exchange.traceparent = fields.traceparent.map(target::value);
+        let texts = &mut self.texts;
+        exchange.method = Some(texts.method(method, sink));
+        exchange.path = Some(sink.text(target::path(path)));
+        exchange.host = fields.host.or(authority.map(str::as_bytes)).map(|host| texts.host(host, sink));
+        exchange.user_agent = fields.user_agent.map(|user_agent| texts.user_agent(user_agent, sink));
+        exchange.traceparent = fields.traceparent.map(|traceparent| target::value(traceparent).into());
         let id = exchange.id;
         let time_ns = place.now.time_ns;
-        sink.message(Message::Request(RequestHead {
+        let request = RequestHead {
             exchange: id,
             time_ns,
             start_ns: exchange.start_ns,
             thread: exchange.thread,
-            flow: place.flow,
+            direction: place.direction,
             method,
             target,
             headers: head.headers,
-        }));
+        };
+        sink.message(Part::Request(request).into());
         self.open.push_back(Open { after_loss: place.lost.is_some(), ..Open::new(exchange, Stage::Going, place.start.time_ns, time_ns) });
         let framing = if place.whole { body::of_request(fields) } else { Framing::Unknown };
         Accepted { id: Some(id), framing, may_lack_body: fields.expects_continue, may_switch: method == "CONNECT" || fields.upgrade }
@@ -128,7 +143,7 @@ impl Pairing {
         let start = place.start;
         let id = self.next_id;
         self.next_id += 1;
-        Box::new(Exchange {
+        let exchange = Exchange {
             id,
             server,
             protocol: if minor == 0 { "http/1.0" } else { "http/1.1" },
@@ -138,13 +153,20 @@ impl Pairing {
             first_read_ns: server.then_some(start.time_ns),
             arrival_known: server && start.arrival_ns.is_some(),
             ..Exchange::default()
-        })
+        };
+        match self.spare.take() {
+            Some(mut spare) => {
+                *spare = exchange;
+                spare
+            }
+            None => Box::new(exchange),
+        }
     }
 
     /// What the begin of a request tells of the exchanges before it.
     fn before_request(&mut self, place: &Place, sink: &mut dyn Sink) {
         if let Some(last) = self.open.back_mut() {
-            // Complete in the chunk that this one begins in.
+            // Complete in the segment that this one begins in.
             let same_chunk = last.exchange.request_end_ns == Some(place.start.time_ns);
             self.pipelines |= same_chunk && last.answer.stage == Stage::Awaited;
             if last.request.stage != Stage::Done {
@@ -205,8 +227,11 @@ impl Pairing {
         exchange.first_byte_ns = Some(place.start.time_ns);
         exchange.streaming = head.fields.streaming || status == 101;
         exchange.grpc_status = head.fields.grpc_status;
+        self.websocket = if status == 101 { Handshake::of(exchange, head.headers).map(Box::new) } else { None };
+        let Some(open) = self.get(id) else { return Some(accepted) };
+        let exchange = &mut open.exchange;
         let response = ResponseHead { exchange: exchange.id, time_ns, status, headers: head.headers };
-        sink.message(Message::Response(response));
+        sink.message(Part::Response(response).into());
         Some(accepted)
     }
 
@@ -281,16 +306,13 @@ impl Pairing {
     /// Takes a piece of a body.
     pub(super) fn body(&mut self, side: Side, id: Option<ExchangeId>, content: Content<'_>, time_ns: u64, sink: &mut dyn Sink) {
         let Some(open) = self.get(id) else { return };
-        open.half(side).body += match content {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Gap(n) | Content::Lost(n) => n,
-            Content::Unknown => 0,
-        };
+        open.half(side).body += content.len();
         let piece = BodyPiece { exchange: open.exchange.id, time_ns, content };
-        sink.message(match side {
-            Side::Request => Message::RequestBody(piece),
-            Side::Response => Message::ResponseBody(piece),
-        });
+        let part = match side {
+            Side::Request => Part::RequestBody(piece),
+            Side::Response => Part::ResponseBody(piece),
+        };
+        sink.message(part.into());
     }
 
     fn get(&mut self, id: Option<ExchangeId>) -> Option<&mut Open> {
@@ -302,14 +324,22 @@ impl Pairing {
     pub(super) fn pending(&self, visit: &mut dyn FnMut(Pending<'_>)) {
         for Open { exchange, .. } in &self.open {
             if let (Some(method), Some(path)) = (&exchange.method, &exchange.path) {
-                visit(Pending { server: exchange.server, method, path, start_ns: exchange.start_ns });
+                visit(Pending {
+                    server: exchange.server,
+                    method,
+                    path,
+                    start_ns: exchange.start_ns,
+                    read_ns: exchange.first_read_ns.unwrap_or(exchange.start_ns),
+                    thread: exchange.thread,
+                    exchange: exchange.id,
+                });
             }
         }
     }
 
     /// Heap bytes, about.
     pub(super) fn heap_bytes(&self) -> usize {
-        let text = |text: &Option<String>| text.as_ref().map_or(0, String::capacity);
+        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
         let of = |Open { exchange: e, .. }: &Open| {
             size_of::<Exchange>() + text(&e.method) + text(&e.path) + text(&e.host) + text(&e.user_agent) + text(&e.traceparent)
         };

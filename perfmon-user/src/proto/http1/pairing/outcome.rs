@@ -1,6 +1,6 @@
 //! How messages and exchanges end: complete, lost, broken, pushed out, or with the connection.
-use super::{Ending, ExchangeId, Message, Open, Pairing, Side, Sink, Stage};
-use crate::proto::{Content, Failure};
+use super::{ConnectionEnd, ExchangeId, Open, Pairing, Part, Side, Sink, Stage};
+use crate::stream::{Content, Failure};
 
 impl Pairing {
     /// A message is complete.
@@ -138,7 +138,7 @@ impl Pairing {
     }
 
     /// The connection ended: so do all exchanges.
-    pub(in crate::proto::http1) fn end(&mut self, ending: Ending, answers_lost: bool, time_ns: u64, sink: &mut dyn Sink) {
+    pub(in crate::proto::http1) fn end(&mut self, ending: ConnectionEnd, answers_lost: bool, time_ns: u64, sink: &mut dyn Sink) {
         while let Some(front) = self.open.front_mut() {
             front.end(ending, self.closing, answers_lost, time_ns);
             self.close_front(sink);
@@ -148,7 +148,8 @@ impl Pairing {
     /// Removes the first exchange and tells it.
     pub(in crate::proto::http1) fn close_front(&mut self, sink: &mut dyn Sink) {
         if let Some(exchange) = self.open.pop_front().and_then(Open::into_exchange) {
-            sink.message(Message::Done(exchange));
+            sink.message(Part::Done(&exchange).into());
+            self.spare = Some(exchange);
         }
     }
 

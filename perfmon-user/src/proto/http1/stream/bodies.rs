@@ -1,8 +1,7 @@
 //! Bodies: by length, chunked, until the connection ends; and heads too long to keep, of which only the end matters.
 use super::{Context, State, Stream};
-use crate::proto::Content;
-use crate::proto::http1::Moment;
 use crate::proto::http1::body::{Chunked, Step};
+use crate::stream::{Content, Stamp};
 
 impl Stream {
     /// The message is complete; its last byte passed at `time_ns`.
@@ -15,13 +14,13 @@ impl Stream {
     }
 
     /// Bytes of a body that are counted as they stand.
-    pub(super) fn body(&mut self, now: Moment, bytes: &[u8], cx: &mut Context<'_>) {
+    pub(super) fn body(&mut self, now: Stamp, bytes: &[u8], cx: &mut Context<'_>) {
         self.piece(now, Content::Bytes(bytes), cx);
         self.wire(now, bytes.len() as u64, cx);
     }
 
     /// Tells a piece of the body.
-    pub(super) fn piece(&mut self, now: Moment, content: Content<'_>, cx: &mut Context<'_>) {
+    pub(super) fn piece(&mut self, now: Stamp, content: Content<'_>, cx: &mut Context<'_>) {
         self.may_lack_body = false;
         if let Some(side) = self.side(cx) {
             cx.pairing.body(side, self.exchange, content, now.time_ns, cx.sink);
@@ -29,14 +28,14 @@ impl Stream {
     }
 
     /// Counts bytes of the message under way.
-    pub(super) fn wire(&mut self, now: Moment, n: u64, cx: &mut Context<'_>) {
+    pub(super) fn wire(&mut self, now: Stamp, n: u64, cx: &mut Context<'_>) {
         if let Some(side) = self.side(cx) {
             cx.pairing.wire(side, self.exchange, n, now.time_ns);
         }
     }
 
     /// In a body of known length.
-    pub(super) fn length<'b>(&mut self, now: Moment, left: u64, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+    pub(super) fn length<'b>(&mut self, now: Stamp, left: u64, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
         let (body, rest) = bytes.split_at(bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
         self.body(now, body, cx);
         self.state = State::Length(left - body.len() as u64);
@@ -47,7 +46,7 @@ impl Stream {
     }
 
     /// In a chunked body.
-    pub(super) fn chunked<'b>(&mut self, now: Moment, mut chunked: Chunked, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+    pub(super) fn chunked<'b>(&mut self, now: Stamp, mut chunked: Chunked, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
         let mut rest = bytes;
         let last = loop {
             match chunked.step(&mut rest) {
@@ -72,7 +71,7 @@ impl Stream {
     }
 
     /// In a chunked body whose framing was lost: picked up again where a chunk begins; ended where the last one does.
-    pub(super) fn lost_chunks<'b>(&mut self, now: Moment, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+    pub(super) fn lost_chunks<'b>(&mut self, now: Stamp, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
         if let (Some(skipped), Some(side)) = (Chunked::resume(bytes), self.side(cx)) {
             self.wire(now, skipped as u64, cx);
             self.state = State::Chunked(Chunked::START);
@@ -87,7 +86,7 @@ impl Stream {
     }
 
     /// In a head that is no longer kept.
-    pub(super) fn skip<'b>(&mut self, now: Moment, mut empty_line: bool, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+    pub(super) fn skip<'b>(&mut self, now: Stamp, mut empty_line: bool, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
         for (index, byte) in bytes.iter().enumerate() {
             match byte {
                 b'\n' if empty_line => {

@@ -3,11 +3,12 @@ use super::{Context, State, Stream};
 use crate::proto::http1::head::{self, Parsed};
 use crate::proto::http1::line::{self, Line};
 use crate::proto::http1::pairing::Place;
-use crate::proto::http1::{HEAD_BYTES, Moment, Side};
+use crate::proto::http1::{HEAD_BYTES, Side};
+use crate::stream::Stamp;
 
 impl Stream {
     /// At the beginning of a message, or looking for one.
-    pub(super) fn begin<'b>(&mut self, now: Moment, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+    pub(super) fn begin<'b>(&mut self, now: Stamp, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
         let (blank, bytes) = bytes.split_at(line::blank(bytes));
         self.blank += blank.len() as u64;
         if bytes.is_empty() {
@@ -30,7 +31,7 @@ impl Stream {
     }
 
     /// Keeps what may be the beginning of a head.
-    fn keep<'b>(&mut self, now: Moment, sure: bool, side: Option<Side>, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+    fn keep<'b>(&mut self, now: Stamp, sure: bool, side: Option<Side>, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
         if !may_be(side, bytes) {
             return match side.filter(|_| sure) {
                 Some(side) => {
@@ -48,7 +49,7 @@ impl Stream {
     }
 
     /// In a head that did not come in one piece.
-    pub(super) fn continue_head<'b>(&mut self, now: Moment, sure: bool, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+    pub(super) fn continue_head<'b>(&mut self, now: Stamp, sure: bool, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
         let had = self.head.len();
         let (taken, rest) = bytes.split_at(bytes.len().min(HEAD_BYTES - had));
         self.head.extend_from_slice(taken);
@@ -61,7 +62,7 @@ impl Stream {
             let head = std::mem::take(&mut self.head);
             self.state = if sure { State::Start } else { State::Search };
             let Some(side) = side.filter(|_| sure) else {
-                // Where a message is only looked for, the new chunk may begin one.
+                // Where a message is only looked for, the new segment may begin one.
                 self.discard(now, &head[..had], cx);
                 return bytes;
             };
@@ -80,7 +81,7 @@ impl Stream {
     }
 
     /// The head that was kept ends at `end`.
-    fn complete_head(&mut self, now: Moment, sure: bool, side: Option<Side>, end: usize, cx: &mut Context<'_>) {
+    fn complete_head(&mut self, now: Stamp, sure: bool, side: Option<Side>, end: usize, cx: &mut Context<'_>) {
         let mut head = std::mem::take(&mut self.head);
         head.truncate(end);
         self.state = if sure { State::Start } else { State::Search };
@@ -95,10 +96,10 @@ impl Stream {
     }
 
     /// Parses a head and hands it on. An answer without a request waits.
-    pub(super) fn deliver(&mut self, side: Side, bytes: &[u8], now: Moment, cx: &mut Context<'_>) -> Parsed<usize> {
-        let (flow, start, blank, lost) = (self.flow, self.start, self.blank, self.lost);
+    pub(super) fn deliver(&mut self, side: Side, bytes: &[u8], now: Stamp, cx: &mut Context<'_>) -> Parsed<usize> {
+        let (direction, start, blank, lost) = (self.direction, self.start, self.blank, self.lost);
         let parsed = head::parse(side, bytes, |head| {
-            let place = Place { flow, start, now, wire: blank + head.len as u64, whole: true, lost };
+            let place = Place { direction, start, now, wire: blank + head.len as u64, whole: true, lost };
             (head.len, cx.pairing.head(head, &place, cx.sink))
         });
         match parsed {
@@ -117,7 +118,7 @@ impl Stream {
     }
 
     /// Bytes where a message should begin or was looked for, and that are none.
-    fn discard<'b>(&mut self, now: Moment, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+    fn discard<'b>(&mut self, now: Stamp, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
         self.state = State::Search;
         self.missed = true;
         let wire = std::mem::take(&mut self.blank) + bytes.len() as u64;
@@ -126,14 +127,14 @@ impl Stream {
     }
 
     /// A head that is not valid: its exchange fails.
-    fn broken(&mut self, side: Side, bytes: &[u8], now: Moment, cx: &mut Context<'_>) {
+    fn broken(&mut self, side: Side, bytes: &[u8], now: Stamp, cx: &mut Context<'_>) {
         cx.pairing.stats.desyncs += 1;
         cx.pairing.stats.heads_too_long += u64::from(bytes.len() >= HEAD_BYTES);
         let wire = self.blank + bytes.len() as u64;
         if !self.salvage(side, bytes, wire, now, cx) {
             self.exchange = match side {
                 Side::Request => {
-                    let place = Place { flow: self.flow, start: self.start, now, wire, whole: false, lost: self.lost };
+                    let place = Place { direction: self.direction, start: self.start, now, wire, whole: false, lost: self.lost };
                     Some(cx.pairing.broken_request(&place, cx.sink))
                 }
                 Side::Response => cx.pairing.awaited(),
@@ -149,9 +150,9 @@ impl Stream {
     }
 
     /// Makes the most of a head that is not whole or not valid. Whether there is an exchange that it belongs to.
-    pub(super) fn salvage(&mut self, side: Side, bytes: &[u8], wire: u64, now: Moment, cx: &mut Context<'_>) -> bool {
+    pub(super) fn salvage(&mut self, side: Side, bytes: &[u8], wire: u64, now: Stamp, cx: &mut Context<'_>) -> bool {
         let Some(head) = head::salvage(side, bytes) else { return false };
-        let place = Place { flow: self.flow, start: self.start, now, wire, whole: false, lost: self.lost };
+        let place = Place { direction: self.direction, start: self.start, now, wire, whole: false, lost: self.lost };
         let Parsed::Whole(Some(accepted)) = head::parse(side, &head, |head| cx.pairing.head(head, &place, cx.sink)) else { return false };
         self.exchange = accepted.id;
         self.blank = 0;

@@ -1,14 +1,14 @@
 //! Losses: what a gap does in each state. A gap in a body of known length costs nothing; elsewhere the place may be lost, and then the
 //! exchange is inferred and its message ends by what comes after.
 use super::{Context, State, Stream};
-use crate::proto::Content;
+use crate::proto::http1::Side;
 use crate::proto::http1::body::Gapped;
 use crate::proto::http1::line::{self, Line};
-use crate::proto::http1::{Moment, Side};
+use crate::stream::{Content, Stamp};
 
 impl Stream {
     /// `n` bytes passed that were not captured: the rest of an operation, or a whole one.
-    pub(super) fn gap(&mut self, now: Moment, n: u64, cx: &mut Context<'_>) {
+    pub(super) fn gap(&mut self, now: Stamp, n: u64, cx: &mut Context<'_>) {
         match self.state {
             _ if n == 0 => {}
             State::Start | State::Search => {
@@ -50,8 +50,8 @@ impl Stream {
 
     /// `n` bytes passed before `at`, nobody knows when: so the message under way has its last known byte as its end, and what was lost
     /// between messages may have been whole ones.
-    pub(super) fn lose_operations(&mut self, at: Moment, n: u64, cx: &mut Context<'_>) {
-        let now = Moment { time_ns: self.seen_ns.min(at.time_ns), ..at };
+    pub(super) fn lose_operations(&mut self, at: Stamp, n: u64, cx: &mut Context<'_>) {
+        let now = Stamp { time_ns: self.seen_ns.min(at.time_ns), ..at };
         cx.pairing.doubt = true;
         match self.state {
             State::Start | State::Search if self.side(cx) == Some(Side::Response) && self.exchange.is_none() => {
@@ -89,7 +89,7 @@ impl Stream {
         }
     }
 
-    fn gap_in_length(&mut self, now: Moment, left: u64, taken: u64, cx: &mut Context<'_>) {
+    fn gap_in_length(&mut self, now: Stamp, left: u64, taken: u64, cx: &mut Context<'_>) {
         self.piece(now, Content::Gap(taken), cx);
         self.wire(now, taken, cx);
         self.state = State::Length(left - taken);
@@ -98,7 +98,7 @@ impl Stream {
         }
     }
 
-    fn gap_in_chunks(&mut self, now: Moment, n: u64, gapped: Gapped, cx: &mut Context<'_>) {
+    fn gap_in_chunks(&mut self, now: Stamp, n: u64, gapped: Gapped, cx: &mut Context<'_>) {
         let (Gapped::Inside(data) | Gapped::Ended(data) | Gapped::Lost(data)) = gapped;
         if data > 0 {
             self.piece(now, Content::Gap(data), cx);
@@ -112,7 +112,7 @@ impl Stream {
     }
 
     /// Bytes were lost, nobody knows how many.
-    pub(super) fn unknown(&mut self, now: Moment, cx: &mut Context<'_>) {
+    pub(super) fn unknown(&mut self, now: Stamp, cx: &mut Context<'_>) {
         match self.state {
             State::Start | State::Search => self.lose_place(now, None, cx),
             State::Head { sure } => self.lose_head(now, sure, None, cx),
@@ -125,7 +125,7 @@ impl Stream {
     }
 
     /// The message under way goes on, but where in it the stream is cannot be told.
-    fn lose_message(&mut self, now: Moment, state: State, missing: Option<u64>, cx: &mut Context<'_>) {
+    fn lose_message(&mut self, now: Stamp, state: State, missing: Option<u64>, cx: &mut Context<'_>) {
         self.state = state;
         self.may_lack_body = false;
         if let Some(side) = self.side(cx) {
@@ -134,7 +134,7 @@ impl Stream {
     }
 
     /// Bytes of a head were lost. What came of it is kept, if it surely was one.
-    fn lose_head(&mut self, now: Moment, sure: bool, missing: Option<u64>, cx: &mut Context<'_>) {
+    fn lose_head(&mut self, now: Stamp, sure: bool, missing: Option<u64>, cx: &mut Context<'_>) {
         let head = std::mem::take(&mut self.head);
         let wire = self.blank + head.len() as u64 + missing.unwrap_or(0);
         self.state = State::Search;
@@ -150,7 +150,7 @@ impl Stream {
     }
 
     /// Bytes were lost where a message begins or was looked for.
-    fn lose_place(&mut self, now: Moment, missing: Option<u64>, cx: &mut Context<'_>) {
+    fn lose_place(&mut self, now: Stamp, missing: Option<u64>, cx: &mut Context<'_>) {
         cx.pairing.doubt = true;
         self.state = State::Search;
         self.lost = Some(now);
@@ -158,7 +158,7 @@ impl Stream {
     }
 
     /// Counts bytes that nobody understands: to the message whose end was lost, or to the answer that should have come.
-    pub(super) fn pass_unread(&mut self, now: Moment, wire: u64, missing: Option<u64>, cx: &mut Context<'_>) {
+    pub(super) fn pass_unread(&mut self, now: Stamp, wire: u64, missing: Option<u64>, cx: &mut Context<'_>) {
         if let (Some(Side::Response), Some(id)) = (self.side(cx), cx.pairing.awaited()) {
             self.exchange = Some(id);
             cx.pairing.lose(Side::Response, self.exchange, missing, now.time_ns, cx.sink);

@@ -1,15 +1,17 @@
 //! One direction of a connection: finds where messages begin, where their heads and bodies end, and what was lost. Understands a body
-//! by its framing only. Where nothing is known (late attach, loss), a message is looked for at the beginning of each chunk.
+//! by its framing only. Where nothing is known (late attach, loss), a message is looked for at the beginning of each segment.
 mod bodies;
 mod heads;
 mod losses;
 
+use super::Side;
 use super::body::{Chunked, Framing};
 use super::line::{self, Line};
 use super::pairing::{Accepted, Pairing};
 use super::wait::Waiting;
-use super::{Moment, Side};
-use crate::proto::{Content, ExchangeId, Flow, Sink};
+use crate::proto::Sink;
+use crate::proto::exchange::ExchangeId;
+use crate::stream::{Content, Direction, Segment, Stamp};
 
 /// What both streams share, and where messages go.
 pub(super) struct Context<'a> {
@@ -20,12 +22,12 @@ pub(super) struct Context<'a> {
 /// One direction.
 #[derive(Debug)]
 pub(super) struct Stream {
-    flow: Flow,
+    direction: Direction,
     state: State,
     /// Exchange of the message under way.
     exchange: Option<ExchangeId>,
-    /// Chunk of that message's first byte.
-    start: Moment,
+    /// Segment of that message's first byte.
+    start: Stamp,
     /// Empty lines before its head.
     blank: u64,
     /// What there is of a head that did not come in one piece.
@@ -36,11 +38,11 @@ pub(super) struct Stream {
     may_lack_body: bool,
     /// Another protocol may follow this message.
     may_switch: bool,
-    /// Chunk in which bytes were lost that may have been a message; until the next message.
-    lost: Option<Moment>,
+    /// Segment in which bytes were lost that may have been a message; until the next message.
+    lost: Option<Stamp>,
     /// When the last bytes passed of which that is known.
     seen_ns: u64,
-    /// A chunk began no message where one was looked for.
+    /// A segment began no message where one was looked for.
     missed: bool,
     /// The first bytes are of another protocol.
     foreign: bool,
@@ -71,12 +73,12 @@ enum State {
 
 impl Stream {
     /// Of a connection of which nothing is known.
-    pub(super) fn new(flow: Flow) -> Self {
+    pub(super) fn new(direction: Direction) -> Self {
         Self {
-            flow,
+            direction,
             state: State::Search,
             exchange: None,
-            start: Moment::default(),
+            start: Stamp::default(),
             blank: 0,
             head: Vec::new(),
             scanned: 0,
@@ -90,16 +92,20 @@ impl Stream {
         }
     }
 
-    /// Takes the next chunk.
-    pub(super) fn push(&mut self, now: Moment, content: Content<'_>, cx: &mut Context<'_>) {
+    /// Takes the next segment.
+    pub(super) fn push(&mut self, now: Stamp, content: Content<'_>, cx: &mut Context<'_>) {
+        let segment = Segment { direction: self.direction, stamp: now, content };
+        if cx.pairing.tunnel {
+            return cx.pairing.unread.push(segment);
+        }
         if self.waiting.since.is_some() {
-            return self.waiting.keep(now, content);
+            return self.waiting.keep(segment);
         }
         match content {
             Content::Bytes(bytes) => self.bytes(now, bytes, cx),
             Content::Gap(n) => self.gap(now, n, cx),
             Content::Lost(n) => return self.lose_operations(now, n, cx),
-            Content::Unknown => return self.unknown(now, cx),
+            Content::Unknown | Content::Datagram(_) => return self.unknown(now, cx),
         }
         self.seen_ns = now.time_ns;
     }
@@ -119,15 +125,15 @@ impl Stream {
         let (head, waiting) = (std::mem::take(&mut self.head), std::mem::take(&mut self.waiting));
         let now = waiting.since.unwrap_or_default();
         self.deliver(Side::Response, &head, now, cx);
-        waiting.release(|moment, content| self.push(moment, content, cx));
+        waiting.release(|segment| self.push(segment.stamp, segment.content, cx));
     }
 
     /// Where bytes were lost since the last message began.
-    pub(super) fn lost_at(&self) -> Option<Moment> {
+    pub(super) fn lost_at(&self) -> Option<Stamp> {
         self.lost
     }
 
-    /// Whether a chunk began no message where one was looked for, since the last call.
+    /// Whether a segment began no message where one was looked for, since the last call.
     pub(super) fn take_missed(&mut self) -> bool {
         std::mem::take(&mut self.missed)
     }
@@ -142,7 +148,7 @@ impl Stream {
         self.head.capacity() + self.waiting.heap_bytes()
     }
 
-    fn bytes(&mut self, now: Moment, bytes: &[u8], cx: &mut Context<'_>) {
+    fn bytes(&mut self, now: Stamp, bytes: &[u8], cx: &mut Context<'_>) {
         if self.state == State::Search && cx.pairing.server.is_none() && line::is_foreign(bytes) {
             self.foreign = true;
             return;
@@ -163,15 +169,21 @@ impl Stream {
                 }
             };
         }
-        if self.waiting.since.is_some() && !rest.is_empty() {
-            self.waiting.keep(now, Content::Bytes(rest));
+        if rest.is_empty() {
+            return;
+        }
+        let segment = Segment { direction: self.direction, stamp: now, content: Content::Bytes(rest) };
+        if cx.pairing.tunnel {
+            cx.pairing.unread.push(segment);
+        } else {
+            self.waiting.keep(segment);
         }
     }
 
     /// Which messages this stream carries, once that is known.
     fn side(&self, cx: &Context<'_>) -> Option<Side> {
         let server = cx.pairing.server?;
-        Some(if server == (self.flow == Flow::In) { Side::Request } else { Side::Response })
+        Some(if server == (self.direction == Direction::In) { Side::Request } else { Side::Response })
     }
 
     /// Which messages this stream carries; while nobody knows, what `bytes` begin.
@@ -208,7 +220,7 @@ impl Stream {
         self.blank = 0;
     }
 
-    fn accept(&mut self, side: Side, accepted: Accepted, now: Moment, cx: &mut Context<'_>) {
+    fn accept(&mut self, side: Side, accepted: Accepted, now: Stamp, cx: &mut Context<'_>) {
         self.exchange = accepted.id;
         self.may_lack_body = accepted.may_lack_body;
         self.may_switch = accepted.may_switch;

@@ -178,14 +178,21 @@ fn pieces_of_anything() -> impl Strategy<Value = Vec<Step>> {
         "CONNECT h:1 HTTP/1.1\r\n\r\n",
     ]);
     let text = vec(words, 1..6).prop_map(|words| words.concat().into_bytes());
-    let flow = || prop_oneof![Just(Flow::In), Just(Flow::Out)];
-    let end = prop::sample::select(vec![End::PeerClosed, End::LocalClosed, End::Closed, End::PeerReset, End::LocalReset, End::Forgotten]);
+    let direction = || prop_oneof![Just(Direction::In), Just(Direction::Out)];
+    let end = prop::sample::select(vec![
+        Ending::PeerClosed,
+        Ending::LocalClosed,
+        Ending::Closed,
+        Ending::PeerReset,
+        Ending::LocalReset,
+        Ending::Forgotten,
+    ]);
     let step = prop_oneof![
-        8 => (flow(), text).prop_map(|(flow, bytes)| Step::Bytes(flow, bytes)),
-        2 => (flow(), vec(any::<u8>(), 0..300)).prop_map(|(flow, bytes)| Step::Bytes(flow, bytes)),
-        2 => (flow(), prop_oneof![1..20u64, 1..1u64 << 40]).prop_map(|(flow, n)| Step::Gap(flow, n)),
-        1 => (flow(), 1..200u64).prop_map(|(flow, n)| Step::Lost(flow, n)),
-        1 => flow().prop_map(Step::Unknown),
+        8 => (direction(), text).prop_map(|(direction, bytes)| Step::Bytes(direction, bytes)),
+        2 => (direction(), vec(any::<u8>(), 0..300)).prop_map(|(direction, bytes)| Step::Bytes(direction, bytes)),
+        2 => (direction(), prop_oneof![1..20u64, 1..1u64 << 40]).prop_map(|(direction, n)| Step::Gap(direction, n)),
+        1 => (direction(), 1..200u64).prop_map(|(direction, n)| Step::Lost(direction, n)),
+        1 => direction().prop_map(Step::Unknown),
         1 => end.prop_map(Step::End),
     ];
     vec(step, 0..60)
@@ -206,7 +213,7 @@ fn run_with_losses(plan: &[Plan], server: bool) {
         let mut any_lost = false;
         let (begin_ns, answer_ns) = (time_ns + MS, time_ns + MS * (*request_operations as u64 + 1));
         for (is_request, wire, count) in [(true, request, request_operations), (false, answer, answer_operations)] {
-            let flow = if is_request == server { Flow::In } else { Flow::Out };
+            let direction = if is_request == server { Direction::In } else { Direction::Out };
             for operation in wire.chunks(wire.len().div_ceil(*count)) {
                 time_ns += MS;
                 let gap = &mut offsets[usize::from(is_request)];
@@ -216,9 +223,9 @@ fn run_with_losses(plan: &[Plan], server: bool) {
                     continue;
                 }
                 if *gap > 0 {
-                    connection.chunk_at(time_ns, None, flow, Content::Lost(std::mem::take(gap)));
+                    connection.chunk_at(time_ns, None, direction, Content::Lost(std::mem::take(gap)));
                 }
-                connection.chunk_at(time_ns, None, flow, Content::Bytes(operation));
+                connection.chunk_at(time_ns, None, direction, Content::Bytes(operation));
             }
         }
         hit.push(any_lost);
@@ -226,10 +233,10 @@ fn run_with_losses(plan: &[Plan], server: bool) {
     }
     for (is_request, lost) in [(false, offsets[0]), (true, offsets[1])] {
         if lost > 0 {
-            connection.chunk(if is_request == server { Flow::In } else { Flow::Out }, Content::Lost(lost));
+            connection.chunk(if is_request == server { Direction::In } else { Direction::Out }, Content::Lost(lost));
         }
     }
-    connection.end(End::Closed);
+    connection.end(Ending::Closed);
     for done in &connection.done {
         let index = done.path.as_ref().map(|path| path[1..].parse::<usize>().unwrap());
         let answered = done.status.map(|status| usize::from(status) - 400);
@@ -280,9 +287,9 @@ proptest! {
     fn any_messages_cut_anywhere(specs in vec(spec(), 1..8), depth in 1..5usize, server: bool, cuts in vec(any::<prop::sample::Index>(), 0..40)) {
         let mut connection = Connection::new();
         for (request, bytes) in cut(operations(&specs, depth), &cuts) {
-            connection.bytes(if request == server { Flow::In } else { Flow::Out }, bytes);
+            connection.bytes(if request == server { Direction::In } else { Direction::Out }, bytes);
         }
-        connection.end(End::Closed);
+        connection.end(Ending::Closed);
         prop_assert_eq!(connection.done.len(), specs.len());
         for (spec, done) in specs.iter().zip(&connection.done) {
             spec.assert(done, server);
@@ -295,7 +302,7 @@ proptest! {
     #[test]
     fn gaps_in_bodies_of_known_length_change_nothing(specs in vec(spec(), 1..6), server: bool, share in 0..100usize) {
         let mut connection = Connection::new();
-        let flow = |request| if request == server { Flow::In } else { Flow::Out };
+        let direction = |request| if request == server { Direction::In } else { Direction::Out };
         for spec in &specs {
             for (request, wire, body) in [(true, spec.request_wire(), &spec.request), (false, spec.response_wire(), &spec.response)] {
                 let bytes = match body {
@@ -303,9 +310,9 @@ proptest! {
                     _ => 0,
                 };
                 let (captured, gap) = wire.split_at(wire.len() - bytes * share / 100);
-                connection.bytes(flow(request), captured);
+                connection.bytes(direction(request), captured);
                 if !gap.is_empty() {
-                    connection.chunk(flow(request), Content::Gap(gap.len() as u64));
+                    connection.chunk(direction(request), Content::Gap(gap.len() as u64));
                 }
             }
         }
@@ -329,7 +336,7 @@ proptest! {
             let held = connection.parser.heap_bytes();
             prop_assert!(held < 4 * HEAD_BYTES + PIPELINE * 100, "{} bytes held", held);
         }
-        connection.end(End::Forgotten);
+        connection.end(Ending::Forgotten);
         let mut pending = 0;
         connection.parser.pending(&mut |_| pending += 1);
         prop_assert_eq!(pending, 0);

@@ -7,9 +7,9 @@ const NEXT: &str = "GET /next HTTP/1.1\r\nHost: h\r\n\r\n";
 /// What a connection may hold while it reads a head.
 const BOUND: usize = 2 * (64 * 1024 + 4_096) + 4_096;
 
-fn feed(connection: &mut Connection, flow: Flow, bytes: &[u8], piece: usize) {
+fn feed(connection: &mut Connection, direction: Direction, bytes: &[u8], piece: usize) {
     for piece in bytes.chunks(piece) {
-        connection.bytes(flow, piece);
+        connection.bytes(direction, piece);
         let held = connection.parser.heap_bytes();
         assert!(held <= BOUND, "{held} bytes held");
     }
@@ -22,7 +22,7 @@ fn a_head_of_64_kib_is_parsed() {
     assert!(request.len() > 63 * 1024);
     for piece in [1, 1_460, 16_384, request.len()] {
         let mut connection = Connection::new();
-        feed(&mut connection, Flow::In, request.as_bytes(), piece);
+        feed(&mut connection, Direction::In, request.as_bytes(), piece);
         connection.send(OK);
         assert_eq!(connection.summary(), ["GET /a 200"], "{piece}");
         assert_eq!(connection.done[0].host.as_deref(), Some("last.example"));
@@ -34,7 +34,7 @@ fn a_hundred_thousand_headers() {
     let request = format!("GET /a HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(100_000));
     for piece in [100, 4_096, 1 << 20] {
         let mut connection = Connection::new();
-        feed(&mut connection, Flow::In, request.as_bytes(), piece);
+        feed(&mut connection, Direction::In, request.as_bytes(), piece);
         connection.send(REFUSED);
         connection.recv(NEXT);
         connection.send(OK);
@@ -57,7 +57,7 @@ fn many_headers_in_a_head_of_lawful_length() {
 fn lines_without_end() {
     for begin in ["GET /a HTTP/1.1\r\nX: ", "GET /", "POST /a HTTP/1.1\r\nContent-Length: 3\r\nX"] {
         let mut connection = Connection::new();
-        feed(&mut connection, Flow::In, format!("{begin}{}", "a".repeat(300_000)).as_bytes(), 1_000);
+        feed(&mut connection, Direction::In, format!("{begin}{}", "a".repeat(300_000)).as_bytes(), 1_000);
         connection.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
         connection.recv(NEXT);
         connection.send(OK);
@@ -75,7 +75,7 @@ fn a_hostile_answer_fails_its_exchange() {
         connection.recv(NEXT);
         connection.send(OK);
         connection.recv(NEXT);
-        feed(&mut connection, Flow::Out, answer.as_bytes(), 4_096);
+        feed(&mut connection, Direction::Out, answer.as_bytes(), 4_096);
         connection.recv(NEXT);
         connection.send(OK);
         let summary = connection.summary();
@@ -119,7 +119,7 @@ fn broken_chunks_fail_the_exchange() {
     let mut connection = Connection::new();
     connection.recv(NEXT);
     connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc");
-    connection.end(End::LocalClosed);
+    connection.end(Ending::LocalClosed);
     assert_eq!(connection.summary(), ["GET /next 200 Protocol"]);
 }
 
@@ -145,9 +145,9 @@ fn countless_pipelined_requests() {
 fn an_answer_that_waits_keeps_little() {
     let mut connection = Connection::new();
     let now_ns = 1_000;
-    connection.chunk_at(now_ns, None, Flow::Out, Content::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n"));
+    connection.chunk_at(now_ns, None, Direction::Out, Content::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n"));
     for _ in 0..1_000 {
-        connection.chunk_at(now_ns, None, Flow::Out, Content::Bytes(&[b'x'; 10_000]));
+        connection.chunk_at(now_ns, None, Direction::Out, Content::Bytes(&[b'x'; 10_000]));
         assert!(connection.parser.heap_bytes() < 100_000);
     }
     assert_eq!((connection.stats().orphans, connection.done.len()), (1, 0));

@@ -20,10 +20,10 @@ fn next_is_exact(connection: &mut Connection) {
 fn a_gap_in_a_body_of_known_length_costs_nothing() {
     let mut connection = Connection::new();
     connection.recv("POST /a HTTP/1.1\r\nContent-Length: 1000\r\n\r\nabc");
-    connection.chunk(Flow::In, Content::Gap(900));
-    assert_eq!(connection.chunk(Flow::In, Content::Gap(97)), Demand::Head);
+    connection.chunk(Direction::In, Content::Gap(900));
+    assert_eq!(connection.chunk(Direction::In, Content::Gap(97)), Demand::Head);
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
-    connection.chunk(Flow::Out, Content::Gap(99_999));
+    connection.chunk(Direction::Out, Content::Gap(99_999));
     connection.send("x");
     assert_eq!(connection.summary(), ["GET /a 200".replace("GET", "POST")]);
     let done = &connection.done[0];
@@ -37,7 +37,7 @@ fn a_gap_in_a_request_head_keeps_its_first_line() {
     for (head, path) in [("GET /long HTTP/1.1\r\nHost: h\r\nCookie: ab", "/long"), ("GET /long/pa", "/long/pa")] {
         let mut connection = Connection::new();
         connection.recv(head);
-        assert_eq!(connection.chunk(Flow::In, Content::Gap(500)), Demand::Full);
+        assert_eq!(connection.chunk(Direction::In, Content::Gap(500)), Demand::Full);
         assert_eq!(connection.send(OK), Demand::Full);
         assert_eq!(connection.summary(), [format!("GET {path} 200 ~")]);
         let done = &connection.done[0];
@@ -52,7 +52,7 @@ fn a_gap_in_the_middle_of_some_text_makes_no_request_of_it() {
     for text in ["the quick", "PURGE /x", "some words HTT"] {
         let mut connection = Connection::new();
         connection.recv(text);
-        connection.chunk(Flow::In, Content::Gap(500));
+        connection.chunk(Direction::In, Content::Gap(500));
         next_is_exact(&mut connection);
         assert_eq!(connection.summary(), ["GET /b 200"], "{text}");
     }
@@ -63,7 +63,7 @@ fn a_gap_in_an_answer_head_keeps_the_status() {
     let mut connection = Connection::new();
     connection.recv(GET);
     connection.send("HTTP/1.1 404 Not Found\r\nSet-Cook");
-    assert_eq!(connection.chunk(Flow::Out, Content::Gap(600)), Demand::Full);
+    assert_eq!(connection.chunk(Direction::Out, Content::Gap(600)), Demand::Full);
     connection.send("the body goes on");
     assert_eq!(connection.done, []);
     next_is_exact(&mut connection);
@@ -80,10 +80,10 @@ fn chunks_that_are_cut_where_arithmetic_helps_stay_exact() {
     connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     for _ in 0..3 {
         connection.send("100\r\nabcd");
-        connection.chunk(Flow::Out, Content::Gap(252 + 2));
+        connection.chunk(Direction::Out, Content::Gap(252 + 2));
     }
     connection.send("10\r\nabcd");
-    assert_eq!(connection.chunk(Flow::Out, Content::Gap(12 + 2 + 5)), Demand::Head);
+    assert_eq!(connection.chunk(Direction::Out, Content::Gap(12 + 2 + 5)), Demand::Head);
     assert_eq!(connection.summary(), ["GET /a 200"]);
     assert_eq!((connection.done[0].response_body, connection.done[0].missing_bytes), (Some(3 * 256 + 16), 0));
     next_is_exact(&mut connection);
@@ -95,7 +95,7 @@ fn lost_chunk_framing_is_picked_up_again() {
     connection.recv(GET);
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nab";
     assert_eq!(connection.send(head), Demand::Head);
-    assert_eq!(connection.chunk(Flow::Out, Content::Gap(1_000)), Demand::Full);
+    assert_eq!(connection.chunk(Direction::Out, Content::Gap(1_000)), Demand::Full);
     connection.send("in the middle of a chunk\r\n");
     connection.send("3\r\nxyz\r\n");
     connection.send("0\r\n\r\n");
@@ -111,7 +111,7 @@ fn the_end_of_a_lost_chunked_body_is_found() {
     let begin = |connection: &mut Connection| {
         connection.recv(GET);
         connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nab");
-        connection.chunk(Flow::Out, Content::Gap(1_000));
+        connection.chunk(Direction::Out, Content::Gap(1_000));
     };
     let mut at_end_of_operation = Connection::new();
     begin(&mut at_end_of_operation);
@@ -125,7 +125,7 @@ fn the_end_of_a_lost_chunked_body_is_found() {
 
     let mut at_close = Connection::new();
     begin(&mut at_close);
-    at_close.end(End::LocalClosed);
+    at_close.end(Ending::LocalClosed);
     assert_eq!(at_close.summary(), ["GET /a 200 ~"]);
 }
 
@@ -133,7 +133,7 @@ fn the_end_of_a_lost_chunked_body_is_found() {
 fn a_lost_chunked_upload_ends_with_its_answer() {
     let mut connection = Connection::new();
     connection.recv("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nab");
-    assert_eq!(connection.chunk(Flow::In, Content::Gap(1_000)), Demand::Full);
+    assert_eq!(connection.chunk(Direction::In, Content::Gap(1_000)), Demand::Full);
     connection.send(OK);
     assert_eq!(connection.summary(), ["POST /a 200 ~"]);
     assert_eq!((connection.done[0].request_body, connection.done[0].response_body), (None, Some(3)));
@@ -144,8 +144,8 @@ fn a_lost_chunked_upload_ends_with_its_answer() {
 fn a_lost_answer_is_no_error() {
     let mut connection = Connection::new();
     connection.recv(GET);
-    connection.chunk(Flow::In, Content::Gap(0));
-    connection.chunk(Flow::Out, Content::Gap(500));
+    connection.chunk(Direction::In, Content::Gap(0));
+    connection.chunk(Direction::Out, Content::Gap(500));
     next_is_exact(&mut connection);
     assert_eq!(connection.summary(), ["GET /a - ~", "GET /b 200"]);
     assert_eq!((connection.done[0].missing_bytes, connection.done[0].response_wire), (500, 500));
@@ -155,7 +155,7 @@ fn a_lost_answer_is_no_error() {
 fn a_lost_request_is_inferred_from_its_answer() {
     let mut connection = Connection::new();
     next_is_exact(&mut connection);
-    connection.chunk(Flow::In, Content::Gap(300));
+    connection.chunk(Direction::In, Content::Gap(300));
     connection.send("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
     next_is_exact(&mut connection);
     assert_eq!(connection.summary(), ["GET /b 200", "- - 500 ~", "GET /b 200"]);
@@ -166,17 +166,17 @@ fn a_lost_request_is_inferred_from_its_answer() {
 fn a_lost_exchange_leaves_no_trace_in_the_next() {
     let mut connection = Connection::new();
     next_is_exact(&mut connection);
-    connection.chunk(Flow::In, Content::Gap(300));
-    connection.chunk(Flow::Out, Content::Gap(400));
+    connection.chunk(Direction::In, Content::Gap(300));
+    connection.chunk(Direction::Out, Content::Gap(400));
     next_is_exact(&mut connection);
     assert_eq!(connection.done.len(), 2);
 }
 
 /// Lost operations show only at the next one, and have its time.
-fn lost_before(connection: &mut Connection, flow: Flow, lost: u64, bytes: &str) {
+fn lost_before(connection: &mut Connection, direction: Direction, lost: u64, bytes: &str) {
     let time_ns = connection.now_ns + 1_000 * MS;
-    connection.chunk_at(time_ns, None, flow, Content::Lost(lost));
-    connection.chunk_at(time_ns, None, flow, Content::Bytes(bytes.as_bytes()));
+    connection.chunk_at(time_ns, None, direction, Content::Lost(lost));
+    connection.chunk_at(time_ns, None, direction, Content::Bytes(bytes.as_bytes()));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_lost_answer_that_shows_only_at_the_next_one_costs_one_exchange_and_a_certai
     next_is_exact(&mut connection);
     connection.recv(GET);
     connection.recv(NEXT);
-    lost_before(&mut connection, Flow::Out, 500, OK);
+    lost_before(&mut connection, Direction::Out, 500, OK);
     next_is_exact(&mut connection);
     assert_eq!(connection.summary(), ["GET /b 200", "GET /a - ~", "GET /b 200 ~", "GET /b 200"]);
     assert_eq!((connection.done[1].response_wire, connection.done[1].end_ns), (500, None));
@@ -196,8 +196,8 @@ fn a_lost_answer_that_shows_only_at_the_next_one_costs_one_exchange_and_a_certai
 fn a_lost_exchange_that_shows_only_at_the_next_one_costs_its_certainty() {
     let mut connection = Connection::new();
     next_is_exact(&mut connection);
-    lost_before(&mut connection, Flow::In, 300, NEXT);
-    lost_before(&mut connection, Flow::Out, 500, OK);
+    lost_before(&mut connection, Direction::In, 300, NEXT);
+    lost_before(&mut connection, Direction::Out, 500, OK);
     next_is_exact(&mut connection);
     assert_eq!(connection.summary(), ["GET /b 200", "GET /b 200 ~", "GET /b 200"]);
     assert_eq!((connection.done[1].response_wire, connection.done[1].request_wire), (OK.len() as u64, NEXT.len() as u64));
@@ -209,7 +209,7 @@ fn a_lost_request_that_shows_only_at_the_next_one_is_inferred() {
     next_is_exact(&mut connection);
     next_is_exact(&mut connection);
     connection.send("HTTP/1.1 503 Oops\r\nContent-Length: 0\r\n\r\n");
-    lost_before(&mut connection, Flow::In, 300, NEXT);
+    lost_before(&mut connection, Direction::In, 300, NEXT);
     connection.send(OK);
     assert_eq!(connection.summary(), ["GET /b 200", "GET /b 200", "- - 503 ~", "GET /b 200"]);
     let lost = &connection.done[2];
@@ -225,7 +225,7 @@ fn the_lost_end_of_a_body_does_not_last_until_the_next_answer() {
         let last_seen_ns = connection.now_ns;
         connection.now_ns += 60_000 * MS;
         connection.recv(NEXT);
-        lost_before(&mut connection, Flow::Out, if answer.contains("Length") { 97 } else { 97 + 7 }, OK);
+        lost_before(&mut connection, Direction::Out, if answer.contains("Length") { 97 } else { 97 + 7 }, OK);
         assert_eq!(connection.summary(), ["GET /a 200 ~", "GET /b 200"]);
         assert_eq!((connection.done[0].end_ns, connection.done[0].response_body), (Some(last_seen_ns), Some(100)));
     }
@@ -235,7 +235,7 @@ fn the_lost_end_of_a_body_does_not_last_until_the_next_answer() {
 fn a_head_that_was_cut_does_not_spoil_pipelining() {
     let mut connection = Connection::new();
     connection.recv("GET /long HTTP/1.1\r\nCookie: a");
-    connection.chunk_at(connection.now_ns, None, Flow::In, Content::Gap(500));
+    connection.chunk_at(connection.now_ns, None, Direction::In, Content::Gap(500));
     connection.recv(GET);
     connection.send(OK);
     connection.send(OK);
@@ -247,7 +247,7 @@ fn losses_between_pipelined_exchanges_lose_all_that_wait() {
     let mut connection = Connection::new();
     connection.recv(format!("{GET}{GET}{NEXT}"));
     connection.send(OK);
-    lost_before(&mut connection, Flow::Out, OK.len() as u64, OK);
+    lost_before(&mut connection, Direction::Out, OK.len() as u64, OK);
     next_is_exact(&mut connection);
     assert_eq!(connection.summary(), ["GET /a 200", "GET /a - ~", "GET /b - ~", "GET /b 200"]);
 }
@@ -257,7 +257,7 @@ fn a_lost_end_of_an_upload_that_was_answered() {
     let mut connection = Connection::new();
     connection.recv("POST /a HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc");
     connection.send(OK);
-    lost_before(&mut connection, Flow::In, 97, NEXT);
+    lost_before(&mut connection, Direction::In, 97, NEXT);
     connection.send(OK);
     assert_eq!(connection.summary(), ["POST /a 200", "GET /b 200"]);
     assert_eq!((connection.done[0].request_body, connection.done[0].request_end_ns), (Some(100), Some(3 * MS / 2)));
@@ -268,7 +268,7 @@ fn a_request_whose_end_is_lost_does_not_stop_the_next_answer() {
     let mut connection = Connection::new();
     connection.recv("POST /a HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc");
     connection.send(OK);
-    connection.chunk(Flow::In, Content::Unknown);
+    connection.chunk(Direction::In, Content::Unknown);
     next_is_exact(&mut connection);
     assert_eq!(connection.summary(), ["POST /a 200 ~", "GET /b 200"]);
 }
@@ -278,7 +278,7 @@ fn a_gap_over_the_end_of_a_body_loses_what_follows() {
     let mut connection = Connection::new();
     connection.recv(format!("{GET}GET /c HTTP/1.1\r\n\r\nGET /d HTTP/1.1\r\n\r\n"));
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc");
-    connection.chunk(Flow::Out, Content::Gap(297));
+    connection.chunk(Direction::Out, Content::Gap(297));
     next_is_exact(&mut connection);
     assert_eq!(connection.summary(), ["GET /a 200", "GET /c - ~", "GET /d - ~", "GET /b 200"]);
 }
@@ -299,14 +299,14 @@ fn an_unknown_loss_in_every_state() {
         (GET, "HTTP/1.1 200 OK\r\n\r\nabc"),
     ];
     for (request, answer) in heads {
-        let cut = if answer.is_empty() { Flow::In } else { Flow::Out };
-        for losses in [&[cut][..], &[Flow::In, Flow::Out]] {
+        let cut = if answer.is_empty() { Direction::In } else { Direction::Out };
+        for losses in [&[cut][..], &[Direction::In, Direction::Out]] {
             let mut connection = Connection::new();
             next_is_exact(&mut connection);
             connection.recv(request);
             connection.send(answer);
-            for flow in losses {
-                connection.chunk(*flow, Content::Unknown);
+            for direction in losses {
+                connection.chunk(*direction, Content::Unknown);
             }
             connection.recv(NEXT);
             connection.send(OK);

@@ -6,7 +6,7 @@ fn exchange(request: &str, response: &str) -> Exchange {
     let mut connection = Connection::new();
     connection.recv(request);
     connection.send(response);
-    connection.end(End::LocalClosed);
+    connection.end(Ending::LocalClosed);
     assert_eq!(connection.done.len(), 1, "{request:?} {response:?}");
     connection.done.remove(0)
 }
@@ -17,9 +17,9 @@ fn a_simple_exchange_has_all_that_stands_on_the_wire() {
         "POST /a/b?token=1#f HTTP/1.1\r\nHost: h.example\r\nUser-Agent: curl/8\r\ntraceparent: 00-1-2-01\r\nContent-Length: 5\r\n\r\nhello";
     let response = "HTTP/1.1 201 Created\r\nContent-Length: 3\r\ngrpc-status: 0\r\n\r\nabc";
     let mut connection = Connection::new();
-    connection.chunk_at(100, Some(40), Flow::In, Content::Bytes(request.as_bytes()));
+    connection.chunk_at(100, Some(40), Direction::In, Content::Bytes(request.as_bytes()));
     assert_eq!(connection.told, ["0 POST /a/b?token=1#f"]);
-    connection.chunk_at(250, None, Flow::Out, Content::Bytes(response.as_bytes()));
+    connection.chunk_at(250, None, Direction::Out, Content::Bytes(response.as_bytes()));
     assert_eq!(connection.told[1..], ["0 201"]);
     let expected = Exchange {
         id: 0,
@@ -55,9 +55,9 @@ fn the_side_follows_from_who_sends_the_request() {
     connection.send("GET / HTTP/1.0\r\n\r\n");
     connection.recv("HTTP/1.0 200 OK\r\n\r\nabc");
     assert_eq!(connection.done, []);
-    connection.end(End::PeerClosed);
+    connection.end(Ending::PeerClosed);
     connection.recv("def");
-    connection.end(End::Closed);
+    connection.end(Ending::Closed);
     let done = &connection.done[0];
     assert_eq!((done.server, done.protocol, done.response_body, done.failure), (false, "http/1.0", Some(6), None));
     assert_eq!((done.first_read_ns, done.arrival_known, done.start_ns), (None, false, MS * 3 / 2));
@@ -132,7 +132,7 @@ fn pipelined_requests_pair_in_order() {
     let mut connection = Connection::new();
     let requests: String = (0..50).map(|i| format!("GET /{i} HTTP/1.1\r\nHost: h\r\n\r\n")).collect();
     let answers: String = (0..50).map(|i| format!("HTTP/1.1 {} OK\r\nContent-Length: 2\r\n\r\nok", 400 + i)).collect();
-    connection.chunk_at(20, Some(10), Flow::In, Content::Bytes(requests.as_bytes()));
+    connection.chunk_at(20, Some(10), Direction::In, Content::Bytes(requests.as_bytes()));
     let mut pending = 0;
     connection.parser.pending(&mut |one| pending += usize::from(one.server && one.start_ns == 10));
     assert_eq!(pending, 50);
@@ -150,9 +150,16 @@ fn an_upgrade_or_a_tunnel_ends_http() {
     let upgrade = "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     let mut connection = Connection::new();
     connection.recv(upgrade);
-    let demand = connection.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x01\x02GET / HTTP/1.1\r\n\r\n");
-    assert_eq!(demand, Demand::Count);
+    let after = "\x01\x02GET / HTTP/1.1\r\n\r\n";
+    let demand = connection.send(format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n{after}"));
+    assert_eq!(demand, Demand::HandOver);
+    let HandOver { successor, unread } = connection.parser.hand_over().unwrap();
+    assert!(matches!(successor, Successor::WebSocket(handshake) if handshake.exchange.path.as_deref() == Some("/ws")));
+    let mut left = Vec::new();
+    unread.release(|segment| left.push((segment.direction, format!("{:?}", segment.content))));
+    assert_eq!(left, [(Direction::Out, format!("{:?}", Content::Bytes(after.as_bytes())))]);
     assert_eq!(connection.recv("GET /no HTTP/1.1\r\n\r\n"), Demand::Count);
+    assert!(connection.parser.hand_over().is_none());
     assert_eq!(connection.summary(), ["GET /ws 101"]);
     assert!(connection.done[0].streaming);
     assert_eq!(connection.done[0].end_ns, Some(3 * MS));
@@ -160,8 +167,9 @@ fn an_upgrade_or_a_tunnel_ends_http() {
     let mut connection = Connection::new();
     connection.recv("CONNECT h.example:443 HTTP/1.1\r\nHost: h.example:443\r\n\r\n");
     connection.recv(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
-    assert_eq!(connection.send("HTTP/1.1 200 Connection established\r\n\r\n"), Demand::Count);
-    connection.end(End::Closed);
+    assert_eq!(connection.send("HTTP/1.1 200 Connection established\r\n\r\n"), Demand::HandOver);
+    assert!(matches!(connection.parser.hand_over().unwrap().successor, Successor::Detected));
+    connection.end(Ending::Closed);
     assert_eq!(connection.summary(), ["CONNECT h.example:443 200"]);
 
     let mut connection = Connection::new();

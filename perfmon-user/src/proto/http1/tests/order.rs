@@ -4,17 +4,17 @@ use super::*;
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
 
-fn at(connection: &mut Connection, time_ns: u64, flow: Flow, bytes: &[u8]) {
-    connection.chunk_at(time_ns, None, flow, Content::Bytes(bytes));
+fn at(connection: &mut Connection, time_ns: u64, direction: Direction, bytes: &[u8]) {
+    connection.chunk_at(time_ns, None, direction, Content::Bytes(bytes));
 }
 
 #[test]
 fn an_answer_seen_before_its_request_waits_for_it() {
     let mut connection = Connection::new();
-    at(&mut connection, 1_000, Flow::Out, &OK[..30]);
-    at(&mut connection, 1_100, Flow::Out, &OK[30..]);
+    at(&mut connection, 1_000, Direction::Out, &OK[..30]);
+    at(&mut connection, 1_100, Direction::Out, &OK[30..]);
     assert_eq!((connection.told.len(), connection.done.len()), (0, 0));
-    at(&mut connection, 900, Flow::In, GET);
+    at(&mut connection, 900, Direction::In, GET);
     assert_eq!(connection.told, ["0 GET /a", "0 200"]);
     let done = &connection.done[0];
     assert_eq!((done.start_ns, done.first_byte_ns, done.end_ns, done.response_body), (900, Some(1_000), Some(1_100), Some(3)));
@@ -24,8 +24,8 @@ fn an_answer_seen_before_its_request_waits_for_it() {
 #[test]
 fn the_method_of_a_request_that_comes_late_still_frames_the_answer() {
     let mut connection = Connection::new();
-    at(&mut connection, 1_000, Flow::In, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n");
-    at(&mut connection, 1_000, Flow::Out, b"HEAD /a HTTP/1.1\r\n\r\n");
+    at(&mut connection, 1_000, Direction::In, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n");
+    at(&mut connection, 1_000, Direction::Out, b"HEAD /a HTTP/1.1\r\n\r\n");
     assert_eq!((connection.summary(), connection.done[0].server), (vec!["HEAD /a 200".to_owned()], false));
 }
 
@@ -33,22 +33,22 @@ fn the_method_of_a_request_that_comes_late_still_frames_the_answer() {
 fn pipelined_answers_seen_before_their_requests() {
     let mut connection = Connection::new();
     for time_ns in [1, 3] {
-        at(&mut connection, time_ns, Flow::In, GET);
-        at(&mut connection, time_ns + 1, Flow::Out, OK);
+        at(&mut connection, time_ns, Direction::In, GET);
+        at(&mut connection, time_ns + 1, Direction::Out, OK);
     }
-    at(&mut connection, 1_000, Flow::Out, &[OK, OK].concat());
-    at(&mut connection, 1_000 + MS, Flow::In, &[GET, GET, GET].concat());
+    at(&mut connection, 1_000, Direction::Out, &[OK, OK].concat());
+    at(&mut connection, 1_000 + MS, Direction::In, &[GET, GET, GET].concat());
     assert_eq!(connection.summary(), ["GET /a 200"; 4]);
 }
 
 #[test]
 fn an_answer_whose_request_comes_much_later_is_dropped() {
     let mut connection = Connection::new();
-    at(&mut connection, 1, Flow::In, GET);
-    at(&mut connection, 2, Flow::Out, OK);
-    at(&mut connection, 10, Flow::Out, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
-    at(&mut connection, 11 + MS, Flow::In, GET);
-    at(&mut connection, 12 + MS, Flow::Out, OK);
+    at(&mut connection, 1, Direction::In, GET);
+    at(&mut connection, 2, Direction::Out, OK);
+    at(&mut connection, 10, Direction::Out, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
+    at(&mut connection, 11 + MS, Direction::In, GET);
+    at(&mut connection, 12 + MS, Direction::Out, OK);
     assert_eq!(connection.summary(), ["GET /a 200", "GET /a 200"]);
     assert_eq!(connection.stats().orphans, 1);
 }
@@ -58,8 +58,8 @@ fn after_a_late_attach_an_answer_is_not_taken_for_that_of_the_next_request() {
     let mut connection = Connection::new();
     for round in 0..5 {
         let time_ns = round * 20_000;
-        at(&mut connection, time_ns + 10_000, Flow::Out, format!("HTTP/1.1 20{round} OK\r\nContent-Length: 0\r\n\r\n").as_bytes());
-        at(&mut connection, time_ns + 20_000, Flow::In, format!("GET /{} HTTP/1.1\r\n\r\n", round + 1).as_bytes());
+        at(&mut connection, time_ns + 10_000, Direction::Out, format!("HTTP/1.1 20{round} OK\r\nContent-Length: 0\r\n\r\n").as_bytes());
+        at(&mut connection, time_ns + 20_000, Direction::In, format!("GET /{} HTTP/1.1\r\n\r\n", round + 1).as_bytes());
     }
     assert_eq!(connection.summary(), ["GET /1 201", "GET /2 202", "GET /3 203", "GET /4 204"]);
     assert_eq!(connection.stats().orphans, 1);

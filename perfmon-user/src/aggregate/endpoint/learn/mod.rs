@@ -1,0 +1,240 @@
+//! Learned parameters: a tree of the templates of one service and method. A position with many values that their form does not reveal
+//! (`/users/alice`, `/users/bob`, …) folds: its children become one, `{id}` (files: `{id}.png`), and their rows merge.
+//!
+//! Large APIs have many literal segments too. These rules tell values from literals:
+//! - New children keep coming: with few requests for each, a position folds beyond 30 children (100 for files and at the top level).
+//! - The subtrees are alike: a leaf, or a next segment that a sibling also has. Not required beyond 60 children.
+//! - A segment followed by a value (`/orders/{id}`) names a collection and stays literal.
+//! - Beyond 200 children everything folds, to bound the tree.
+use rustc_hash::FxHashMap;
+
+use super::segment;
+use super::template::{PARAMETER, file_name};
+
+/// Children of a node that may stay literal.
+const WORDS: usize = 30;
+/// The same for files and at the top level.
+const WORDS_AT_TOP: usize = 100;
+/// Beyond this the subtrees need not be alike.
+const ANY_SHAPE: usize = 60;
+/// Beyond this everything folds.
+const ANYTHING: usize = 200;
+/// Mean requests for each child below which new children keep coming.
+const FEW_HITS: u64 = 8;
+
+/// Side effects of an insertion.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Rows merged into another row: (from, into), in this order.
+    pub merged: Vec<(u32, u32)>,
+    /// Rows with a new template.
+    pub renamed: Vec<(u32, String)>,
+}
+
+/// The tree.
+#[derive(Debug, Default)]
+pub struct Tree {
+    root: TreeNode,
+}
+
+#[derive(Debug, Default)]
+struct TreeNode {
+    children: FxHashMap<Box<str>, TreeNode>,
+    row: Option<u32>,
+    folded: Vec<Group>,
+}
+
+/// Children that may fold together: those with the same file extension, or all without one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Group(Option<Box<str>>);
+
+impl Group {
+    /// The group of a literal segment; `None` when the segment cannot be a value.
+    fn of(segment: &str) -> Option<Self> {
+        let literal = !segment.is_empty() && !segment.contains('{');
+        literal.then(|| Self(file_name(segment).map(|(_, extension)| extension.into())))
+    }
+
+    fn parameter(&self) -> String {
+        self.0.as_ref().map_or_else(|| PARAMETER.into(), |extension| format!("{PARAMETER}.{extension}"))
+    }
+}
+
+impl Tree {
+    /// The row of a template.
+    pub fn find(&self, template: &str) -> Option<u32> {
+        segments(template).try_fold(&self.root, |node, segment| node.child(segment))?.row
+    }
+
+    /// Inserts a template that [`find`](Self::find) did not find; learned parameters may change its text. `hits` returns the requests of a
+    /// row.
+    pub fn insert(&mut self, template: &str, row: u32, hits: &dyn Fn(u32) -> u64) -> Changes {
+        let (mut node, mut name, mut grew_at) = (&mut self.root, String::new(), None);
+        for segment in segments(template) {
+            let key = node.key(segment);
+            if !node.children.contains_key(&*key) {
+                grew_at = grew_at.or(Some(name.len()));
+            }
+            name.push('/');
+            name.push_str(&key);
+            node = node.children.entry(key).or_default();
+        }
+        node.row = Some(row);
+        let grown = grew_at.map(|length| name[..length].to_owned());
+        let mut changes = Changes { merged: Vec::new(), renamed: vec![(row, name)] };
+        if let Some(grown) = grown
+            && let Some(node) = self.node_mut(&grown)
+        {
+            node.fold(&grown, hits, &mut changes);
+        }
+        changes
+    }
+
+    /// The node with this template; "" is the root.
+    fn node_mut(&mut self, name: &str) -> Option<&mut TreeNode> {
+        name.split('/').skip(1).try_fold(&mut self.root, |node, key| node.children.get_mut(key))
+    }
+
+    /// Removes a template by its current text.
+    pub fn remove(&mut self, name: &str) {
+        self.root.remove(segments(name));
+    }
+
+    /// True when the tree has no row.
+    pub fn is_empty(&self) -> bool {
+        self.root.row.is_none() && self.root.children.is_empty()
+    }
+
+    /// Number of nodes.
+    pub fn nodes(&self) -> usize {
+        self.root.nodes()
+    }
+}
+
+impl TreeNode {
+    fn child(&self, segment: &str) -> Option<&Self> {
+        self.children.get(segment).or_else(|| self.children.get(&*self.parameter_for(segment)?))
+    }
+
+    /// The key of a segment among the children.
+    fn key(&self, segment: &str) -> Box<str> {
+        let known = self.children.contains_key(segment);
+        let parameter = if known { None } else { self.parameter_for(segment) };
+        parameter.unwrap_or_else(|| segment.into()).into()
+    }
+
+    /// The parameter that replaces a segment when its group is folded.
+    fn parameter_for(&self, segment: &str) -> Option<String> {
+        if self.folded.is_empty() {
+            return None;
+        }
+        let group = Group::of(segment)?;
+        self.folded.contains(&group).then(|| group.parameter())
+    }
+
+    /// Folds the children that must be folded; `name` is the template of this node.
+    fn fold(&mut self, name: &str, hits: &dyn Fn(u32) -> u64, changes: &mut Changes) {
+        let mut groups: FxHashMap<Group, Vec<Box<str>>> = FxHashMap::default();
+        for key in self.children.keys() {
+            if let Some(group) = Group::of(key) {
+                groups.entry(group).or_default().push(key.clone());
+            }
+        }
+        for (group, keys) in groups {
+            let keys = self.values(&group, keys, is_top(name), hits);
+            if keys.is_empty() {
+                continue;
+            }
+            let parameter = group.parameter();
+            let mut merged = self.children.remove(&*parameter).unwrap_or_default();
+            keys.iter().filter_map(|key| self.children.remove(key)).for_each(|child| merged.absorb(child, &mut changes.merged));
+            let name = format!("{name}/{parameter}");
+            merged.rename(&name, &mut changes.renamed);
+            merged.fold(&name, hits, changes);
+            self.children.insert(parameter.into(), merged);
+            if !self.folded.contains(&group) {
+                self.folded.push(group);
+            }
+        }
+    }
+
+    /// The children among `keys` that are values by the rules above.
+    fn values(&self, group: &Group, keys: Vec<Box<str>>, top: bool, hits: &dyn Fn(u32) -> u64) -> Vec<Box<str>> {
+        let allowed = if top || group.0.is_some() { WORDS_AT_TOP } else { WORDS };
+        if keys.len() <= allowed || keys.len() > ANYTHING {
+            return if keys.len() > ANYTHING { keys } else { Vec::new() };
+        }
+        let candidates: Vec<Box<str>> = keys.into_iter().filter(|key| !self.children[key].is_collection()).collect();
+        let requests: u64 = candidates.iter().map(|key| self.children[key].hits(hits)).sum();
+        if candidates.len() <= allowed || requests > FEW_HITS * candidates.len() as u64 {
+            return Vec::new();
+        }
+        if candidates.len() > ANY_SHAPE {
+            return candidates;
+        }
+        let mut next: FxHashMap<Box<str>, usize> = FxHashMap::default();
+        candidates.iter().flat_map(|key| self.children[key].children.keys()).for_each(|key| *next.entry(key.clone()).or_default() += 1);
+        let alike = |node: &TreeNode| node.children.is_empty() || node.children.keys().any(|key| next[key] > 1);
+        let alike: Vec<_> = candidates.into_iter().filter(|key| alike(&self.children[key])).collect();
+        if alike.len() > allowed { alike } else { Vec::new() }
+    }
+
+    fn is_collection(&self) -> bool {
+        self.children.keys().any(|key| key.starts_with(PARAMETER))
+    }
+
+    fn hits(&self, hits: &dyn Fn(u32) -> u64) -> u64 {
+        self.row.map_or(0, hits) + self.children.values().map(|child| child.hits(hits)).sum::<u64>()
+    }
+
+    fn absorb(&mut self, other: Self, merged: &mut Vec<(u32, u32)>) {
+        match (self.row, other.row) {
+            (Some(into), Some(from)) => merged.push((from, into)),
+            (None, row) => self.row = row,
+            (Some(_), None) => {}
+        }
+        for (key, child) in other.children {
+            self.children.entry(key).or_default().absorb(child, merged);
+        }
+        for group in other.folded {
+            if !self.folded.contains(&group) {
+                self.folded.push(group);
+            }
+        }
+    }
+
+    fn rename(&self, name: &str, renamed: &mut Vec<(u32, String)>) {
+        renamed.extend(self.row.map(|row| (row, name.to_owned())));
+        self.children.iter().for_each(|(key, child)| child.rename(&format!("{name}/{key}"), renamed));
+    }
+
+    fn remove<'a>(&mut self, mut rest: impl Iterator<Item = &'a str>) {
+        let Some(key) = rest.next() else {
+            self.row = None;
+            return;
+        };
+        if let Some(child) = self.children.get_mut(key) {
+            child.remove(&mut rest as &mut dyn Iterator<Item = &'a str>);
+            if child.row.is_none() && child.children.is_empty() {
+                self.children.remove(key);
+            }
+        }
+    }
+
+    fn nodes(&self) -> usize {
+        1 + self.children.values().map(Self::nodes).sum::<usize>()
+    }
+}
+
+/// Keys of a template: the text after each `/`; the last one is empty after a trailing slash.
+fn segments(template: &str) -> impl Iterator<Item = &str> {
+    template.strip_prefix('/').unwrap_or(template).split('/')
+}
+
+/// True when the position is the top level of an API: only `api`, `rest` and versions before it.
+fn is_top(name: &str) -> bool {
+    name.split('/').all(|segment| matches!(segment, "" | "api" | "rest") || segment::is_version(segment))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! A sparse, mergeable histogram of durations in nanoseconds; the same type serves live windows, the store and the export.
+//!
+//! Buckets are those of an HDR histogram with 64 steps an octave: values below 128 ns are exact, above that a bucket [low, low + width) has
+//! width = low's power of two ÷ 64. A quantile is reported as the middle of its bucket, so its relative error is at most (width ÷ 2) ÷ low
+//! ≤ 1 ÷ 128 = 0.79 %. Values above one hour count in the last bucket; keep their true maximum separately.
+//! Bytes: number of buckets, then one byte a bucket (3 bits distance to the previous one, 5 bits count) with LEB128 escapes, about 1.2
+//! bytes a bucket in practice.
+use super::varint::{self, VarintReader};
+
+/// Longest duration with its own bucket: one hour.
+pub const MAX_NS: u64 = 3_600_000_000_000;
+/// Buckets that exist.
+pub const BUCKETS: usize = index_of(MAX_NS) as usize + 1;
+
+const DISTANCE_ESCAPE: u64 = 7;
+const COUNT_ESCAPE: u64 = 31;
+
+/// A bucket with something in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its first value.
+    pub low_ns: u64,
+    /// First value of the next bucket.
+    pub high_ns: u64,
+    /// Values in it.
+    pub count: u64,
+}
+
+/// The histogram.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Histogram {
+    /// Index and count, ascending by index, no zero counts.
+    buckets: Vec<(u16, u32)>,
+}
+
+impl Histogram {
+    /// Counts one duration.
+    pub fn record(&mut self, ns: u64) {
+        self.add(index_of(ns), 1);
+    }
+
+    /// Counts everything that `other` counted.
+    pub fn merge(&mut self, other: &Self) {
+        other.buckets.iter().for_each(|&(index, count)| self.add(index, count));
+    }
+
+    /// Values counted.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|&(_, count)| u64::from(count)).sum()
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// The smallest value that at least the share `quantile` (0..1) of all values does not exceed, within 1 %; `None` when empty.
+    pub fn quantile(&self, quantile: f64) -> Option<u64> {
+        let target = ((self.count() as f64 * quantile).ceil() as u64).max(1);
+        let mut seen = 0;
+        let reached = self.buckets.iter().find(|&&(_, count)| {
+            seen += u64::from(count);
+            seen >= target
+        });
+        reached.or(self.buckets.last()).map(|&(index, _)| middle_of(index))
+    }
+
+    /// The buckets that are not empty, ascending.
+    pub fn buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
+        self.buckets.iter().map(|&(index, count)| {
+            let (low_ns, width) = bounds_of(index);
+            Bucket { low_ns, high_ns: low_ns + width, count: u64::from(count) }
+        })
+    }
+
+    /// Appends the bytes of the histogram.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        varint::put(out, self.buckets.len() as u64);
+        let mut next = 0;
+        for &(index, count) in &self.buckets {
+            let (distance, more) = (u64::from(index - next), u64::from(count) - 1);
+            out.push((distance.min(DISTANCE_ESCAPE) << 5 | more.min(COUNT_ESCAPE)) as u8);
+            if distance >= DISTANCE_ESCAPE {
+                varint::put(out, distance - DISTANCE_ESCAPE);
+            }
+            if more >= COUNT_ESCAPE {
+                varint::put(out, more - COUNT_ESCAPE);
+            }
+            next = index + 1;
+        }
+    }
+
+    /// Serialises the histogram alone, as in the store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(2 + 2 * self.buckets.len());
+        self.write(&mut out);
+        out
+    }
+
+    /// The histogram of [`to_bytes`](Self::to_bytes); `None` when the bytes are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut reader = VarintReader::new(bytes);
+        let mut histogram = Self::default();
+        histogram.absorb(&mut reader)?;
+        reader.rest().is_empty().then_some(histogram)
+    }
+
+    /// Counts everything that the histogram at `reader` counted.
+    pub fn absorb(&mut self, reader: &mut VarintReader<'_>) -> Option<()> {
+        read(reader, |index, count| self.add(index, count))
+    }
+
+    /// Counts `count` values in a bucket.
+    fn add(&mut self, index: u16, count: u32) {
+        match self.buckets.binary_search_by_key(&index, |&(index, _)| index) {
+            Ok(at) => self.buckets[at].1 = self.buckets[at].1.saturating_add(count),
+            Err(at) => self.buckets.insert(at, (index, count)),
+        }
+    }
+
+    /// Calls `each` with the index and count of each bucket.
+    pub(super) fn each(&self, mut each: impl FnMut(u16, u32)) {
+        self.buckets.iter().for_each(|&(index, count)| each(index, count));
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.buckets.capacity() * size_of::<(u16, u32)>()
+    }
+}
+
+/// Reads the buckets of one histogram without building it; `None` when the bytes are damaged.
+pub(super) fn read(reader: &mut VarintReader<'_>, mut each: impl FnMut(u16, u32)) -> Option<()> {
+    let mut next = 0_u64;
+    for _ in 0..reader.next()? {
+        let packed = u64::from(reader.byte()?);
+        let (mut distance, mut more) = (packed >> 5, packed & COUNT_ESCAPE);
+        if distance == DISTANCE_ESCAPE {
+            distance = distance.checked_add(reader.next()?)?;
+        }
+        if more == COUNT_ESCAPE {
+            more = more.checked_add(reader.next()?)?;
+        }
+        let index = next.checked_add(distance).filter(|&index| index < BUCKETS as u64)?;
+        each(index as u16, u32::try_from(more + 1).ok()?);
+        next = index + 1;
+    }
+    Some(())
+}
+
+/// The bucket of a duration.
+const fn index_of(ns: u64) -> u16 {
+    let ns = if ns > MAX_NS { MAX_NS } else { ns };
+    let shift = (ns | 64).ilog2() - 6;
+    ((shift << 6) as u64 + (ns >> shift)) as u16
+}
+
+/// First value and width of a bucket.
+const fn bounds_of(index: u16) -> (u64, u64) {
+    if index < 128 {
+        return (index as u64, 1);
+    }
+    let shift = (index >> 6) - 1;
+    (((index & 63) as u64 + 64) << shift, 1 << shift)
+}
+
+/// The representative value of a bucket: the last of its lower half, which is also what an `hdrhistogram` of two digits reports for every
+/// value in that half.
+pub(super) const fn middle_of(index: u16) -> u64 {
+    let (low, width) = bounds_of(index);
+    low + (width / 2).saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests;

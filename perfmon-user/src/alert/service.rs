@@ -1,0 +1,172 @@
+//! Interface of alerts to the rest of the program: `run` evaluates each snapshot, passes records to the hub and notifications to channels;
+//! HTTP reads alerts and changes them. One lock guards the machine, held for one step at a time.
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::aggregate::snapshot::Snapshot;
+use crate::counters::Counters;
+use crate::record::{Alert, Notified, WallTime};
+
+use super::judgement;
+use super::machine::{AlertSettings, Change, Machine, Refused};
+use super::notify::{ChannelSender, Delivery, Notifier, RetryPolicy};
+use super::silence::{NewSilence, Silence};
+
+/// How long the end waits for deliveries under way.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The desk.
+pub struct AlertService {
+    state: Mutex<ServiceState>,
+    wake: Notify,
+    senders: Vec<ChannelSender>,
+    counters: Arc<Counters>,
+}
+
+struct ServiceState {
+    machine: Machine,
+    /// Changes by users that are not published yet. Each needs a change of state, so the list is bounded.
+    outbox: Vec<Change>,
+}
+
+impl AlertService {
+    /// A desk with what an earlier run left.
+    pub fn new(settings: &AlertSettings, stored: Vec<Alert>, retry: RetryPolicy, counters: Arc<Counters>) -> Arc<Self> {
+        let mut machine = Machine::new(settings, counters.clone());
+        machine.restore(stored);
+        let senders = ChannelSender::all(&settings.channels, retry);
+        let state = Mutex::new(ServiceState { machine, outbox: Vec::new() });
+        Arc::new(Self { state, wake: Notify::new(), senders, counters })
+    }
+
+    fn state(&self) -> MutexGuard<'_, ServiceState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Evaluates each snapshot until `stop` becomes true or is closed; `publish` gets the records. Then waits a short time for open
+    /// deliveries.
+    pub async fn run(
+        self: Arc<Self>,
+        mut snapshots: watch::Receiver<Arc<Snapshot>>,
+        mut stop: watch::Receiver<bool>,
+        now: fn() -> WallTime,
+        mut publish: impl FnMut(Vec<Alert>) + Send,
+    ) {
+        let (sender, mut deliveries) = mpsc::channel(crate::limits::CHANNEL_QUEUE);
+        let mut notifier = Notifier::start(&self.senders, &sender, self.counters.clone());
+        drop(sender);
+        loop {
+            let changes = tokio::select! {
+                _ = stop.wait_for(|asked| *asked) => break,
+                changed = snapshots.changed() => match changed {
+                    Ok(()) => {
+                        let snapshot = snapshots.borrow_and_update().clone();
+                        self.state().machine.judge(now(), &snapshot)
+                    }
+                    Err(_) => break,
+                },
+                Some(delivery) = deliveries.recv() => self.settle(&notifier, delivery, now()),
+                () = self.wake.notified() => Vec::new(),
+            };
+            self.spread(&notifier, changes, now(), &mut publish);
+        }
+        self.spread(&notifier, Vec::new(), now(), &mut publish);
+        notifier.close();
+        let last = async {
+            while let Some(delivery) = deliveries.recv().await {
+                let changes = self.settle(&notifier, delivery, now());
+                self.spread(&notifier, changes, now(), &mut publish);
+            }
+            notifier.ended().await;
+        };
+        if tokio::time::timeout(GRACE, last).await.is_err() {
+            tracing::warn!("Some news of alerts was still on its way at the end and is lost.");
+        }
+    }
+
+    /// Publishes changes and notifies their channels.
+    fn spread(&self, notifier: &Notifier, mut changes: Vec<Change>, now: WallTime, publish: &mut impl FnMut(Vec<Alert>)) {
+        let mut decided = std::mem::take(&mut self.state().outbox);
+        decided.append(&mut changes);
+        let refused: Vec<Delivery> =
+            decided.iter().flat_map(|change| change.tell.iter().filter_map(|channel| notifier.offer(channel, &change.alert))).collect();
+        decided.extend(refused.into_iter().flat_map(|delivery| self.settle(notifier, delivery, now)));
+        if !decided.is_empty() {
+            publish(decided.into_iter().map(|change| change.alert).collect());
+        }
+    }
+
+    /// Records the result of a delivery. A failed one goes to the channel's fallback, and on to that channel's fallback.
+    fn settle(&self, notifier: &Notifier, delivery: Delivery, now: WallTime) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let mut next = Some(delivery);
+        while let Some(Delivery { news, notified }) = next.take() {
+            if !notified.ok {
+                notifier.failed();
+                next = notifier.fallback(&notified.channel).and_then(|fallback| notifier.offer(&fallback, &news));
+            }
+            changes.extend(self.state().machine.delivered(now, &news.alert_id, notified));
+        }
+        changes
+    }
+
+    /// Open alerts, then the last that are over; newest first each.
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.state().machine.alerts()
+    }
+
+    /// Number of firing alerts that are not acknowledged.
+    pub fn firing(&self) -> u64 {
+        self.state().machine.firing()
+    }
+
+    /// Acknowledges an alert.
+    pub fn acknowledge(&self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Alert, Refused> {
+        self.decide(|machine| machine.acknowledge(now, id, by, note))
+    }
+
+    /// Resolves an alert.
+    pub fn resolve(&self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Alert, Refused> {
+        self.decide(|machine| machine.resolve(now, id, by, note))
+    }
+
+    fn decide(&self, decision: impl FnOnce(&mut Machine) -> Result<Change, Refused>) -> Result<Alert, Refused> {
+        let mut state = self.state();
+        let change = decision(&mut state.machine)?;
+        let alert = change.alert.clone();
+        state.outbox.push(change);
+        self.wake.notify_one();
+        Ok(alert)
+    }
+
+    /// Silences in force.
+    pub fn silences(&self, now: WallTime) -> Vec<Silence> {
+        self.state().machine.silences(now)
+    }
+
+    /// Adds a silence.
+    pub fn silence(&self, now: WallTime, new: NewSilence) -> Result<Silence, Refused> {
+        self.state().machine.silence(now, new)
+    }
+
+    /// Ends a silence.
+    pub fn unsilence(&self, id: &str) -> Result<Silence, Refused> {
+        self.state().machine.unsilence(id)
+    }
+
+    /// Sends a test alert to one channel or to all, one attempt each; returns the results.
+    pub async fn test(&self, now: WallTime, channel: Option<&str>) -> Result<Vec<Notified>, Refused> {
+        let mut trials: Vec<_> = self.senders.iter().filter(|sender| channel.is_none_or(|name| *sender.channel.name == *name)).collect();
+        if trials.is_empty() {
+            return Err(Refused::Unknown);
+        }
+        let news = judgement::test_alert(now);
+        let trial = async |sender: &ChannelSender| {
+            let error = sender.attempt(&news).await.err().map(|error| error.to_string());
+            Notified { channel: sender.channel.name.clone(), ok: error.is_none(), error }
+        };
+        Ok(futures_util::future::join_all(trials.drain(..).map(trial)).await)
+    }
+}

@@ -1,0 +1,89 @@
+//! Builds the stages, owns their channels and the order of shutdown. Everything a command does after argument parsing starts here.
+mod alerts;
+mod ask;
+mod capture;
+mod check;
+mod display;
+mod hub;
+mod inspector;
+mod logging;
+mod recorder;
+mod replay;
+mod report;
+mod run;
+mod sampler;
+mod self_report;
+mod telemetry;
+mod top;
+
+use std::process::ExitCode;
+
+use crate::cli::{EXIT_USAGE, Invocation};
+use crate::config::Config;
+use crate::probe::ProbeError;
+
+/// Failed while running.
+const EXIT_FAILED: u8 = 1;
+/// This host or this user cannot do it.
+const EXIT_IMPOSSIBLE: u8 = 3;
+
+/// Why a command ends without having done its work.
+#[derive(Debug)]
+enum CommandFailure {
+    /// Wrong usage: every problem, one a line.
+    Usage(Vec<String>),
+    /// Not possible on this host or for this user.
+    Impossible(Vec<String>),
+    /// Went wrong on the way.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for CommandFailure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<ProbeError> for CommandFailure {
+    fn from(error: ProbeError) -> Self {
+        Self::Impossible(vec![format!("{:#}", anyhow::Error::from(error))])
+    }
+}
+
+impl CommandFailure {
+    fn tell(&self) -> u8 {
+        let (code, lines) = match self {
+            Self::Usage(lines) => (EXIT_USAGE, lines.clone()),
+            Self::Impossible(lines) => (EXIT_IMPOSSIBLE, lines.clone()),
+            Self::Failed(error) => (EXIT_FAILED, vec![format!("{error:#}")]),
+        };
+        for line in lines {
+            eprintln!("perfmon: {line}");
+        }
+        code
+    }
+}
+
+/// Runs the command.
+pub fn start(invocation: Invocation) -> ExitCode {
+    let result = match invocation {
+        Invocation::Run { config, command } => run::run(&config, &command, None),
+        Invocation::Record { config, output } => run::run(&Config { no_store: true, ..*config }, &[], Some(&output)),
+        Invocation::Replay { config, file } => replay::replay(&config, &file),
+        Invocation::Check { config, json } => check::check(&config, json),
+        Invocation::Alerts { url, config, action } => ask::alerts(&url, &config, &action),
+        Invocation::Report { config, period, format, output } => report::report(&config, period, format, output.as_deref()),
+        Invocation::Print(text) => print(&text),
+        Invocation::Top { url, named, config } => top::top(&config, &url, named),
+    };
+    ExitCode::from(result.unwrap_or_else(|failure| failure.tell()))
+}
+
+/// Prints text to standard output; a closed reader is not an error.
+fn print(text: &str) -> Result<u8, CommandFailure> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(anyhow::Error::from(error).into()),
+        _ => Ok(0),
+    }
+}

@@ -1,0 +1,36 @@
+//! Layouts that changed over time: what older recordings hold still decodes.
+use bytemuck::{Zeroable, bytes_of};
+
+use super::*;
+
+fn exec_event(behind: &[u8]) -> Vec<u8> {
+    let mut header = ExecHeader::zeroed();
+    (header.kind, header.tgid, header.argv_len) = (KIND_EXEC, 7, 5);
+    [bytes_of(&header), b"a\0bc\0", behind].concat()
+}
+
+fn exec_of(bytes: &[u8]) -> Exec<'_> {
+    match decode(bytes) {
+        Ok(Event::Exec(exec)) => exec,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_exec_event_carries_variables_and_start_time() {
+    let behind = [bytes_of(&ExecTail { start_ns: 9 }), b"OTEL_SERVICE_NAME=shop\0FLASK_APP=f\0"].concat();
+    let event = exec_event(&behind);
+    let exec = exec_of(&event);
+    assert_eq!((exec.pid, exec.argv, exec.start_ns), (7, &b"a\0bc\0"[..], Some(9)));
+    assert_eq!(exec.env, b"OTEL_SERVICE_NAME=shop\0FLASK_APP=f\0");
+}
+
+#[test]
+fn an_exec_event_of_an_older_recording_has_neither() {
+    let event = exec_event(b"");
+    let exec = exec_of(&event);
+    assert_eq!((exec.argv, exec.start_ns, exec.env), (&b"a\0bc\0"[..], None, &b""[..]));
+    let unknown = exec_event(bytes_of(&ExecTail { start_ns: 0 }));
+    assert_eq!((exec_of(&unknown).start_ns, exec_of(&unknown).env), (None, &b""[..]));
+    assert!(decode(&event[..event.len() - 1]).is_err());
+}

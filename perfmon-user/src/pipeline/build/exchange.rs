@@ -1,0 +1,115 @@
+//! The exchange family's builder: an exchange and what is known of its connection and process → the `request` record.
+use std::sync::Arc;
+
+use crate::proto::exchange::Exchange;
+use crate::record::{Category, Millis, Quality, Request, Side, WallTime};
+use crate::track::Connection;
+
+use super::super::session::Session;
+use super::super::tls;
+use super::{Context, address};
+
+/// Makes the record.
+pub(in crate::pipeline) fn request(connection: &mut Connection<Session>, exchange: &Exchange, context: &mut Context<'_>) -> Request {
+    let (request_bytes, response_bytes) = tls::wire_sizes(connection, exchange.server, exchange.request_wire, exchange.response_wire);
+    let complete = !exchange.inferred && exchange.missing_bytes == 0;
+    let origin = context.processes.on_exchange(connection.pid, complete, exchange.missing_bytes);
+    let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
+    let destination = || exchange.host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone());
+    let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(exchange.start_ns));
+    let seen_to_end = exchange.status.is_some() || exchange.failure.is_some();
+    let mut record = Request {
+        time: WallTime(context.wall_at_boot_ns + exchange.start_ns),
+        origin,
+        side: if exchange.server { Side::Server } else { Side::Client },
+        protocol: exchange.protocol,
+        tls: connection.state.cipher.is_some(),
+        destination: (!exchange.server).then(destination),
+        local,
+        peer,
+        host: exchange.host.clone(),
+        method: exchange.method.clone(),
+        path: exchange.path.clone(),
+        endpoint: None,
+        user_agent: exchange.user_agent.clone(),
+        status_code: exchange.status,
+        error: exchange.failure,
+        request_size: exchange.request_body,
+        response_size: exchange.response_body,
+        request_bytes,
+        response_bytes,
+        response_time_ms: exchange.end_ns.filter(|_| seen_to_end).map(since_start),
+        streaming: exchange.streaming,
+        grpc_status: exchange.grpc_status,
+        queue_time_ms: exchange.first_read_ns.filter(|_| exchange.server && exchange.arrival_known).map(since_start),
+        time_to_first_byte_ms: exchange.first_byte_ns.map(since_start),
+        performance_category: None,
+        trace_id: None,
+        span_id: span_id(connection, exchange.id, exchange.start_ns, context.wall_at_boot_ns),
+        parent_span_id: None,
+        quality: if exchange.inferred { Quality::Inferred } else { Quality::Exact },
+        missing_bytes: exchange.missing_bytes,
+        messages_sent: None,
+        messages_received: None,
+        close_code: None,
+    };
+    record.performance_category = record.latency().map(Category::of);
+    if let Some((trace_id, parent)) = exchange.traceparent.as_deref().and_then(trace_context) {
+        (record.trace_id, record.parent_span_id) = (Some(trace_id.into()), Some(parent.into()));
+    }
+    record
+}
+
+/// Trace id and parent id of a `traceparent` header (W3C Trace Context, version 00 and later ones that begin alike).
+fn trace_context(header: &str) -> Option<(&str, &str)> {
+    let mut parts = header.trim().split('-');
+    let (version, trace_id, parent) = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next()?;
+    let hex = |text: &str, len: usize| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let nonzero = |text: &str| text.bytes().any(|b| b != b'0');
+    (hex(version, 2) && version != "ff" && hex(trace_id, 32) && hex(parent, 16) && nonzero(trace_id) && nonzero(parent))
+        .then_some((trace_id, parent))
+}
+
+/// Ids follow from what they name, so that a replay gives the same ones.
+pub(super) fn span_id(connection: &Connection<Session>, id: u64, start_ns: u64, wall_at_boot_ns: u64) -> Arc<str> {
+    let mut span = wall_at_boot_ns;
+    for part in [connection.key.sock, u64::from(connection.key.inode), id, start_ns] {
+        span = mix(span ^ part);
+    }
+    std::str::from_utf8(&hex(span)).unwrap_or_default().into()
+}
+
+/// Sixteen digits.
+fn hex(id: u64) -> [u8; 16] {
+    std::array::from_fn(|place| b"0123456789abcdef"[(id >> (60 - 4 * place)) as usize & 15])
+}
+
+/// One round of SplitMix64 (Steele, Lea, Flood 2014).
+fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trace_context;
+
+    #[test]
+    fn only_valid_trace_contexts_are_taken() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(trace_context(good), Some(("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")));
+        for bad in [
+            "",
+            "00",
+            "00-0af7-b7ad-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+        ] {
+            assert_eq!(trace_context(bad), None, "{bad}");
+        }
+    }
+}

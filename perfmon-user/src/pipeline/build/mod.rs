@@ -1,0 +1,34 @@
+//! Builders of records, one a message family: what a parser told and what is known of its connection and process → the record.
+mod command;
+mod exchange;
+mod frame;
+mod question;
+
+use std::sync::Arc;
+
+use crate::counters::Counters;
+use crate::process::ProcessTable;
+
+use super::intern::Interner;
+use super::minds::Minds;
+
+pub(super) use command::command;
+pub(super) use exchange::request;
+pub(super) use frame::session;
+pub(super) use question::question;
+
+/// What the making of records needs beside the connection.
+pub(in crate::pipeline) struct Context<'a> {
+    pub(in crate::pipeline) processes: &'a mut ProcessTable,
+    pub(in crate::pipeline) names: &'a mut Interner,
+    pub(in crate::pipeline) minds: &'a mut Minds,
+    /// Connections that spoke so far.
+    pub(in crate::pipeline) connections: &'a mut u64,
+    pub(in crate::pipeline) counters: &'a Counters,
+    pub(in crate::pipeline) wall_at_boot_ns: u64,
+}
+
+/// An end of a connection as records name it.
+pub(super) fn address(known: Option<&Arc<str>>, names: &mut Interner) -> Arc<str> {
+    known.cloned().unwrap_or_else(|| names.get("unknown"))
+}

@@ -1,0 +1,291 @@
+//! The front half as one synchronous, pure function: events in, records and wishes out. No tokio, no aya, no clock, no file, so that it
+//! runs the same under unit tests, replay, fuzzing, benchmarks and on the ring. Times are an argument; `wall_at_boot_ns` maps them to
+//! wall time.
+mod build;
+mod cipher;
+mod intern;
+mod minds;
+mod session;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::sync::Arc;
+
+use crate::agent::ProcessEnd;
+use crate::counters::Counters;
+use crate::decode::{Event, Exit, SocketKey, State, StateChange, decode};
+use crate::limits::IN_FLIGHT;
+use crate::process::{Answer, ProcessTable, Question};
+use crate::proto::Pending;
+use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
+use crate::stream::{Ending, Role};
+use crate::track::tls::{Binder, TlsObject};
+use crate::track::{Connection, Step, Tracker};
+
+use build::Context;
+use intern::Interner;
+use minds::Minds;
+use session::Session;
+
+/// What a push leaves.
+#[derive(Debug, Default)]
+pub struct Out {
+    /// Finished records.
+    pub records: Vec<Record>,
+    /// What the pipeline wants of its surroundings.
+    pub wishes: Vec<Wish>,
+    /// Records of model calls that follow from the one under construction; empty outside it.
+    model_records: Vec<Record>,
+}
+
+/// What the pipeline wants of its surroundings; granting a wish is not required for being right, only for being complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Change the capture mode of a socket.
+    Capture(SocketKey, Capture),
+    /// Change the capture mode of a TLS library's object.
+    CaptureTls(TlsObject, Capture),
+    /// This process uses TLS: look for its library.
+    WatchTls(u32),
+}
+
+/// How much of a socket the kernel should capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// Nothing more is wanted of it.
+    Off,
+    /// Sizes.
+    Count,
+    /// The default.
+    Head,
+    /// Everything.
+    Full,
+}
+
+/// State of the whole front half.
+#[derive(Debug)]
+pub struct Pipeline {
+    tracker: Tracker<Session>,
+    binder: Binder,
+    processes: ProcessTable,
+    names: Interner,
+    minds: Minds,
+    connections: u64,
+    counters: Arc<Counters>,
+    wall_at_boot_ns: u64,
+    expired_ns: u64,
+}
+
+/// How often idle connections are looked for.
+const EXPIRE_EVERY_NS: u64 = 10 * 1_000_000_000;
+
+impl Pipeline {
+    /// An empty one. `wall_at_boot_ns` is the wall time of boot.
+    pub fn new(counters: Arc<Counters>, wall_at_boot_ns: u64) -> Self {
+        Self {
+            tracker: Tracker::new(counters.clone()),
+            binder: Binder::new(counters.clone()),
+            processes: ProcessTable::new(counters.clone()),
+            names: Interner::default(),
+            minds: Minds::new(counters.clone()),
+            connections: 0,
+            counters,
+            wall_at_boot_ns,
+            expired_ns: 0,
+        }
+    }
+
+    /// One that does not look for model calls and agents.
+    #[must_use]
+    pub fn without_models(mut self) -> Self {
+        self.minds.off = true;
+        self
+    }
+
+    /// Takes one event as the kernel wrote it. Bytes that are no event are counted and skipped.
+    pub fn push(&mut self, bytes: &[u8], now_ns: u64, out: &mut Out) {
+        match decode(bytes) {
+            Ok(event) => self.event(&event, now_ns, out),
+            Err(error) => {
+                self.counters.events_undecodable.inc();
+                tracing::trace!(%error, "An event could not be decoded.");
+            }
+        }
+    }
+
+    /// Takes one event.
+    pub fn event(&mut self, event: &Event<'_>, now_ns: u64, out: &mut Out) {
+        self.counters.events_seen.inc();
+        let known = out.records.len();
+        self.follow(event, now_ns);
+        let (tracker, binder, context) = &mut self.parts();
+        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, binder, context, out);
+        match event {
+            Event::Open(open) => tracker.open(open.clone(), visit),
+            Event::Data(data) => {
+                tracker.data(data, visit);
+                tls::sent(binder, data, tracker, context, out);
+            }
+            Event::State(state) => tracker.state(state, visit),
+            Event::Exit(exit) => {
+                tracker.exit(exit.pid, exit.time_ns, visit);
+                self.left(exit);
+            }
+            Event::Exec(_) | Event::Fork(_) => {}
+            Event::Tls(call) => tls::call(binder, call, tracker, context, out),
+        }
+        if self.minds.has_new_callers() {
+            self.follow_new_callers();
+        }
+        if out.records.len() > known {
+            self.processes.settle(&mut out.records, known, now_ns);
+        }
+    }
+
+    /// Tells the table of processes what happened to one, the end aside.
+    fn follow(&mut self, event: &Event<'_>, now_ns: u64) {
+        match event {
+            Event::Data(data) => self.processes.on_use(data.pid),
+            Event::Exec(exec) => self.processes.on_exec(exec),
+            Event::Fork(fork) => self.processes.on_fork(fork),
+            Event::State(State { change: StateChange::Listen(port), pid, .. }) => self.processes.on_listen(*pid, *port, now_ns),
+            _ => {}
+        }
+    }
+
+    /// Whether an event is wanted: not of a process that is known to be no target.
+    pub fn admits(&self, event: &Event<'_>) -> bool {
+        match event {
+            Event::Data(data) => self.processes.admits(data.pid),
+            Event::Tls(tls) => self.processes.admits(tls.pid),
+            Event::Open(open) => open.pid == 0 || self.processes.admits(open.pid),
+            _ => true,
+        }
+    }
+
+    /// Only these processes are watched, and others as the inspector says; with `follow` their children too.
+    pub fn choose(&mut self, first: &[u32], follow: bool) {
+        self.processes.choose(first, follow);
+    }
+
+    /// The processes.
+    pub fn processes(&self) -> &ProcessTable {
+        &self.processes
+    }
+
+    /// The next question to the inspector.
+    pub fn next_question(&mut self) -> Option<Question> {
+        self.processes.next_question()
+    }
+
+    /// The inspector has no room for it now.
+    pub fn put_back(&mut self, question: Question) {
+        self.processes.put_back(question);
+    }
+
+    /// A process uses TLS: its library is looked for.
+    pub fn find_tls(&mut self, pid: u32, now_ns: u64) {
+        self.processes.find_tls(pid, now_ns);
+    }
+
+    /// Takes an answer of the inspector; records that waited for it come out.
+    pub fn answer(&mut self, answer: &Answer, now_ns: u64, out: &mut Out) {
+        self.processes.answer(answer, now_ns);
+        let known = out.records.len();
+        self.processes.settle(&mut out.records, known, now_ns);
+    }
+
+    /// Says who a process is, as a recording tells; records that waited for it come with the next event or tick.
+    pub fn describe(&mut self, origin: Arc<Origin>) {
+        self.processes.describe(origin);
+    }
+
+    /// Wall time of boot, read anew now and then because the wall clock is adjusted.
+    pub fn set_wall_at_boot(&mut self, wall_at_boot_ns: u64) {
+        self.wall_at_boot_ns = wall_at_boot_ns;
+    }
+
+    /// Once a second: expiry, and what is under way.
+    pub fn tick(&mut self, now_ns: u64, out: &mut Out) -> Gauges {
+        let known = out.records.len();
+        if now_ns.saturating_sub(self.expired_ns) >= EXPIRE_EVERY_NS {
+            self.expired_ns = now_ns;
+            self.expire(now_ns, out);
+        }
+        out.records.extend(self.minds.tick(now_ns, self.wall_at_boot_ns));
+        self.processes.settle(&mut out.records, known, now_ns);
+        self.processes.tick();
+        self.gauges(now_ns)
+    }
+
+    /// The end of a recording or of capture: what is open is given up.
+    pub fn finish(&mut self, now_ns: u64, out: &mut Out) {
+        let known = out.records.len();
+        let (tracker, binder, context) = &mut self.parts();
+        tracker.clear(now_ns, &mut |connection, step| advance(connection, step, binder, context, out));
+        self.processes.settle_all(&mut out.records, known, now_ns);
+    }
+
+    /// The table of connections, and what the making of records needs beside it.
+    fn parts(&mut self) -> (&mut Tracker<Session>, &mut Binder, Context<'_>) {
+        let Self { tracker, binder, processes, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
+        (tracker, binder, Context { processes, names, minds, connections, counters, wall_at_boot_ns: *wall_at_boot_ns })
+    }
+
+    /// Requests that were under way before their process was known to call models may be what it calls them for.
+    fn follow_new_callers(&mut self) {
+        for pid in self.minds.take_new_callers() {
+            let mut inbound = Vec::new();
+            for connection in self.tracker.iter().filter(|connection| connection.pid == pid) {
+                connection.state.inbound(&mut inbound);
+            }
+            self.minds.under_way(pid, inbound);
+        }
+    }
+
+    fn left(&mut self, exit: &Exit) {
+        let start_ns = self.processes.on_exit(exit);
+        self.minds.left(ProcessEnd { pid: exit.pid, start_ns, end_ns: exit.time_ns, has_failed: exit.exit_code != 0 });
+    }
+
+    fn expire(&mut self, now_ns: u64, out: &mut Out) {
+        self.processes.expire(now_ns);
+        self.binder.expire(now_ns);
+        let (tracker, binder, context) = &mut self.parts();
+        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, binder, context, out);
+        tracker.expire(now_ns, |connection| connection.state.is_busy(), visit);
+    }
+
+    fn gauges(&self, now_ns: u64) -> Gauges {
+        let mut gauges = Gauges { time: WallTime(self.wall_at_boot_ns + now_ns), targets: self.processes.coverage(), ..Gauges::default() };
+        for connection in self.tracker.iter().filter(|connection| connection.pid == 0 || self.processes.is_watched(connection.pid)) {
+            if connection.role == Role::Server || connection.state.serves() {
+                gauges.active_connections += 1;
+            }
+            connection.state.pending(&mut |pending: Pending<'_>| {
+                if pending.server {
+                    gauges.in_flight.push(InFlight {
+                        origin: self.processes.guessed_origin(connection.pid),
+                        method: pending.method.into(),
+                        path: pending.path.into(),
+                        since: WallTime(self.wall_at_boot_ns + pending.start_ns),
+                    });
+                }
+            });
+        }
+        gauges.in_flight.sort_by_key(|in_flight| in_flight.since);
+        gauges.in_flight.truncate(IN_FLIGHT);
+        gauges
+    }
+}
+
+/// Takes a connection's next step. A socket that sends no more has no TLS object any more: its address may be another's next.
+fn advance(connection: &mut Connection<Session>, step: Step<'_>, binder: &mut Binder, context: &mut Context<'_>, out: &mut Out) {
+    session::advance(connection, step, context, out);
+    if let Step::Ended { ending, .. } = step
+        && ending != Ending::PeerClosed
+    {
+        binder.closed(connection.key.sock);
+    }
+}

@@ -1,0 +1,410 @@
+//! What a connection speaks: its opening is kept until detection knows the protocol, then its parser's messages go to the builders of
+//! records and its demands to the capture. A parser that is done hands the connection over to the next one.
+use std::sync::Arc;
+
+use crate::agent::{self, Inbound};
+use crate::llm::Calls;
+use crate::proto::detect::{BUDGET, Detected, Opening, Protocol, detect};
+use crate::proto::exchange::{Exchange, Part};
+use crate::proto::frame::{FramePart, FrameSession};
+use crate::proto::kept::Kept;
+use crate::proto::websocket::WebSocket;
+use crate::proto::{Demand, HandOver, Message, Parser, Pending, Sink, Stats, Successor};
+use crate::record::Record;
+use crate::stream::{Content, Direction, Ending, Role, Segment};
+use crate::track::{Connection, Step};
+
+use super::build::{self, Context};
+use super::cipher::Cipher;
+use super::minds::Wire;
+use super::{Capture, Out, Wish, tls};
+
+/// Segments of a connection, seen from its middle on, that may look like nothing known before it is given up.
+const LATE_PATIENCE: u32 = 64;
+/// Segments that an undecided opening keeps at most.
+const OPENING_SEGMENTS: usize = 16;
+/// Parsers that one segment may pass through: more hand-overs are not believed.
+const HAND_OVERS: u32 = 4;
+
+/// A connection's protocol state.
+#[derive(Default)]
+pub(super) struct Session {
+    phase: Phase,
+    wished: Option<Capture>,
+    calls: Calls,
+    /// The encrypted side of a TLS connection.
+    pub(super) cipher: Option<Box<Cipher>>,
+    /// Unique among the connections.
+    id: u64,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("phase", &self.phase).field("wished", &self.wished).finish_non_exhaustive()
+    }
+}
+
+enum Phase {
+    /// Nothing is recognised yet.
+    Opening(Undecided),
+    /// A parser reads it.
+    Parsed(Box<dyn Parser>),
+    /// A protocol that is recognised and not read.
+    Unread,
+    /// Nothing that perfmon understands.
+    Opaque,
+}
+
+/// An opening that detection has not decided on.
+#[derive(Debug, Default)]
+struct Undecided {
+    /// What came so far, which the parser will read first.
+    kept: Option<Box<Kept>>,
+    /// The first bytes of both streams.
+    heads: [Vec<u8>; 2],
+    first: Option<Direction>,
+    /// Segments that looked like nothing known.
+    misses: u32,
+}
+
+impl Default for Phase {
+    fn default() -> Self {
+        Self::Opening(Undecided::default())
+    }
+}
+
+impl std::fmt::Debug for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Opening(_) => "Opening",
+            Self::Parsed(_) => "Parsed",
+            Self::Unread => "Unread",
+            Self::Opaque => "Opaque",
+        })
+    }
+}
+
+impl Session {
+    /// Nothing is recognised yet.
+    pub(super) fn is_undecided(&self) -> bool {
+        matches!(self.phase, Phase::Opening(_))
+    }
+
+    /// A parser reads it, whatever it says.
+    #[cfg(test)]
+    pub(super) fn be_parsed_by(&mut self, parser: Box<dyn Parser>) {
+        self.phase = Phase::Parsed(parser);
+    }
+
+    /// What came so far was ciphertext.
+    pub(super) fn begin_anew(&mut self) {
+        self.phase = Phase::default();
+    }
+
+    /// Whether an exchange is under way or a session of messages open.
+    pub(super) fn is_busy(&self) -> bool {
+        let mut busy = matches!(&self.phase, Phase::Parsed(parser) if parser.is_open());
+        self.pending(&mut |_| busy = true);
+        busy
+    }
+
+    /// Whether the process was seen to answer on it.
+    pub(super) fn serves(&self) -> bool {
+        match &self.phase {
+            Phase::Parsed(parser) => parser.serves() == Some(true),
+            _ => false,
+        }
+    }
+
+    /// Requests under way that the process serves, as agents know them.
+    pub(super) fn inbound(&self, into: &mut Vec<Inbound>) {
+        self.pending(&mut |pending| {
+            if pending.server {
+                into.push(Inbound {
+                    key: (self.id, pending.exchange),
+                    thread: pending.thread,
+                    start_ns: pending.start_ns,
+                    read_ns: pending.read_ns,
+                    kind: agent::kind(pending.method, pending.path),
+                });
+            }
+        });
+    }
+
+    /// Exchanges under way.
+    pub(super) fn pending(&self, visit: &mut dyn FnMut(Pending<'_>)) {
+        if let Phase::Parsed(parser) = &self.phase {
+            parser.pending(visit);
+        }
+    }
+}
+
+/// Takes a connection's next step.
+pub(super) fn advance(connection: &mut Connection<Session>, step: Step<'_>, context: &mut Context<'_>, out: &mut Out) {
+    match step {
+        Step::Segment(segment) => {
+            if tls::ciphertext(connection, &segment, context, out) {
+                return;
+            }
+            let demand = read(connection, segment, context, out);
+            wish(connection, demand, out);
+        }
+        Step::Ended { ending, time_ns } => end(connection, ending, time_ns, context, out),
+    }
+}
+
+/// Takes the next bytes that mean something; says how much of what follows is needed.
+pub(super) fn read(connection: &mut Connection<Session>, segment: Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> Capture {
+    match &mut connection.state.phase {
+        Phase::Parsed(_) => parse(connection, segment, 0, context, out),
+        Phase::Opening(_) => open(connection, segment, 0, context, out),
+        Phase::Unread | Phase::Opaque => Capture::Off,
+    }
+}
+
+/// Lets the parser read a segment.
+fn parse(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Capture {
+    let told = with_parser(connection, context, out, |parser, sink| parser.push(segment, sink));
+    let Some((demand, records)) = told else { return Capture::Off };
+    match demand {
+        Demand::HandOver => hand_over(connection, depth, context, out),
+        Demand::Count if records == 0 && !connection.state.is_busy() => {
+            connection.state.phase = Phase::Opaque;
+            context.counters.connections_unparsed.inc();
+            Capture::Off
+        }
+        _ if connection.state.calls.need_all() => Capture::Full,
+        Demand::Full => Capture::Full,
+        Demand::Head => Capture::Head,
+        Demand::Count => Capture::Count,
+    }
+}
+
+/// Runs `work` on the connection's parser, whose messages become records; gives its answer and the number of records. `None` without a
+/// parser.
+fn with_parser<R>(
+    connection: &mut Connection<Session>,
+    context: &mut Context<'_>,
+    out: &mut Out,
+    work: impl FnOnce(&mut dyn Parser, &mut dyn Sink) -> R,
+) -> Option<(R, usize)> {
+    if connection.state.id == 0 {
+        *context.connections += 1;
+        connection.state.id = *context.connections;
+    }
+    // The parser stands aside while its sink has the connection.
+    let Phase::Parsed(mut parser) = std::mem::replace(&mut connection.state.phase, Phase::Opaque) else { return None };
+    let mut sink = RecordSink { connection, context, out, records: 0 };
+    let answer = work(&mut *parser, &mut sink);
+    let records = sink.records;
+    count(parser.take_stats(), context);
+    connection.state.phase = Phase::Parsed(parser);
+    Some((answer, records))
+}
+
+/// Gives the connection to its next protocol, which first reads what the one before left.
+fn hand_over(connection: &mut Connection<Session>, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Capture {
+    let Phase::Parsed(parser) = &mut connection.state.phase else { return Capture::Off };
+    let Some(HandOver { successor, unread }) = parser.hand_over().filter(|_| depth < HAND_OVERS) else {
+        connection.state.phase = Phase::Opaque;
+        context.counters.connections_unparsed.inc();
+        return Capture::Off;
+    };
+    let (phase, demand) = match successor {
+        Successor::Detected => (Phase::default(), Capture::Head),
+        Successor::WebSocket(handshake) => (Phase::Parsed(Box::new(WebSocket::new(handshake))), Capture::Full),
+    };
+    connection.state.phase = phase;
+    reread(connection, unread, depth + 1, context, out).unwrap_or(demand)
+}
+
+/// Reads what was kept; the demand after the last segment.
+fn reread(connection: &mut Connection<Session>, kept: Kept, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Option<Capture> {
+    let mut demand = None;
+    kept.release(|segment| {
+        demand = Some(match &connection.state.phase {
+            Phase::Parsed(_) => parse(connection, segment, depth, context, out),
+            Phase::Opening(_) => open(connection, segment, depth, context, out),
+            Phase::Unread | Phase::Opaque => Capture::Off,
+        });
+    });
+    demand
+}
+
+/// Takes a segment of a connection whose protocol is not known.
+fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Capture {
+    let Content::Bytes(bytes) = segment.content else {
+        connection.late = true;
+        if let Phase::Opening(Undecided { kept: Some(kept), .. }) = &mut connection.state.phase {
+            kept.push(segment);
+        }
+        return Capture::Head;
+    };
+    match decide(connection, segment.direction, bytes) {
+        Detected::Is(protocol) => begin(connection, protocol, segment, depth, context, out),
+        Detected::NeedMore => {
+            if let Phase::Opening(opening) = &mut connection.state.phase {
+                opening.kept.get_or_insert_default().push(segment);
+            }
+            Capture::Head
+        }
+        Detected::Unknown => unknown(connection, context),
+    }
+}
+
+/// What the opening, with these bytes, shows.
+fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u8]) -> Detected {
+    let (role, datagram, late) = (connection.role, connection.datagram, connection.late);
+    let ports = [&connection.local, &connection.peer].map(|address| address.as_deref().and_then(port));
+    let Phase::Opening(opening) = &mut connection.state.phase else { return Detected::Unknown };
+    let first = *opening.first.get_or_insert(direction);
+    let is_first = opening.heads.iter().all(Vec::is_empty);
+    let mut streams: [&[u8]; 2] = [&[]; 2];
+    if is_first {
+        streams[direction.index()] = bytes;
+    } else {
+        let head = &mut opening.heads[direction.index()];
+        head.extend_from_slice(&bytes[..bytes.len().min(BUDGET - head.len())]);
+        streams = [&opening.heads[0], &opening.heads[1]];
+    }
+    let seen = Opening { streams, first, role, local_port: ports[0], peer_port: ports[1], datagram, late };
+    let detected = detect(&seen);
+    if detected == Detected::NeedMore && is_first {
+        opening.heads[direction.index()].extend_from_slice(&bytes[..bytes.len().min(BUDGET)]);
+    }
+    let is_full = opening.kept.as_ref().is_some_and(|kept| kept.len() >= OPENING_SEGMENTS);
+    if detected == Detected::NeedMore && is_full { Detected::Unknown } else { detected }
+}
+
+/// The port of `ip:port`.
+fn port(address: &str) -> Option<u16> {
+    address.rsplit_once(':')?.1.parse().ok()
+}
+
+/// The protocol is known.
+fn begin(
+    connection: &mut Connection<Session>,
+    protocol: Protocol,
+    segment: Segment<'_>,
+    depth: u32,
+    context: &mut Context<'_>,
+    out: &mut Out,
+) -> Capture {
+    let kept = match &mut connection.state.phase {
+        Phase::Opening(opening) => opening.kept.take(),
+        _ => None,
+    };
+    let Some(parser) = protocol.parser() else {
+        connection.state.phase = Phase::Unread;
+        context.counters.connections_unread.inc();
+        context.processes.on_unread(connection.pid, protocol.name());
+        return Capture::Off;
+    };
+    connection.state.phase = Phase::Parsed(parser);
+    if let Some(kept) = kept {
+        reread(connection, *kept, depth, context, out);
+    }
+    parse(connection, segment, depth, context, out)
+}
+
+/// The opening is of no protocol that is known. What is seen from the middle on may show one later.
+fn unknown(connection: &mut Connection<Session>, context: &mut Context<'_>) -> Capture {
+    let misses = match &connection.state.phase {
+        Phase::Opening(opening) => opening.misses,
+        _ => LATE_PATIENCE,
+    };
+    if connection.late && misses < LATE_PATIENCE {
+        connection.state.phase = Phase::Opening(Undecided { misses: misses + 1, ..Undecided::default() });
+        return Capture::Head;
+    }
+    connection.state.phase = Phase::Opaque;
+    context.counters.connections_unparsed.inc();
+    Capture::Off
+}
+
+fn end(connection: &mut Connection<Session>, ending: Ending, time_ns: u64, context: &mut Context<'_>, out: &mut Out) {
+    tls::ends(connection, context, out);
+    if matches!(connection.state.phase, Phase::Parsed(_)) {
+        with_parser(connection, context, out, |parser, sink| parser.end(ending, time_ns, sink));
+    }
+}
+
+/// Turns a parser's messages into records.
+struct RecordSink<'a, 'c> {
+    connection: &'a mut Connection<Session>,
+    context: &'a mut Context<'c>,
+    out: &'a mut Out,
+    /// How many were made.
+    records: usize,
+}
+
+impl Sink for RecordSink<'_, '_> {
+    fn message(&mut self, message: Message<'_>) {
+        match message {
+            Message::Exchange(Part::Done(exchange)) => self.exchange(exchange),
+            Message::Exchange(part) => {
+                let wire = Wire { pid: self.connection.pid, id: self.connection.state.id };
+                self.context.minds.part(&mut self.connection.state.calls, &part, wire);
+            }
+            Message::Command(command) => {
+                let record = build::command(self.connection, command, self.context);
+                self.push(Record::Db(Box::new(record)));
+            }
+            Message::Question(question) => {
+                let record = build::question(self.connection, question, self.context);
+                self.push(Record::Dns(Box::new(record)));
+            }
+            Message::Frame(FramePart::Done(session)) => self.session(&session),
+            Message::Frame(FramePart::Message(_)) => {}
+        }
+    }
+
+    fn text(&mut self, text: &str) -> Arc<str> {
+        self.context.names.get(text)
+    }
+}
+
+impl RecordSink<'_, '_> {
+    fn exchange(&mut self, exchange: &Exchange) {
+        let Self { connection, context, out, records } = self;
+        if connection.role == Role::Unknown {
+            connection.role = if exchange.server { Role::Server } else { Role::Client };
+        }
+        let record = build::request(connection, exchange, context);
+        let wire = Wire { pid: connection.pid, id: connection.state.id };
+        let calls = &mut connection.state.calls;
+        context.minds.done(calls, exchange, &record, wire, context.wall_at_boot_ns, &mut out.model_records);
+        out.records.push(Record::Request(Box::new(record)));
+        out.records.append(&mut out.model_records);
+        *records += 1;
+    }
+
+    fn session(&mut self, session: &FrameSession) {
+        let record = build::session(self.connection, session, self.context);
+        self.push(Record::Request(Box::new(record)));
+    }
+
+    fn push(&mut self, record: Record) {
+        self.out.records.push(record);
+        self.records += 1;
+    }
+}
+
+fn count(stats: Stats, context: &Context<'_>) {
+    if stats == Stats::default() {
+        return;
+    }
+    context.counters.parser_desyncs.add(stats.desyncs);
+    context.counters.heads_too_long.add(stats.heads_too_long);
+    context.counters.exchanges_evicted.add(stats.evicted);
+    context.counters.orphan_responses.add(stats.orphans);
+}
+
+/// Tells the kernel once when a connection needs another capture mode than it has.
+pub(super) fn wish(connection: &mut Connection<Session>, wanted: Capture, out: &mut Out) {
+    let has = connection.state.wished.unwrap_or(Capture::Head);
+    if wanted != has {
+        connection.state.wished = Some(wanted);
+        out.wishes.push(Wish::Capture(connection.key, wanted));
+    }
+}

@@ -1,1 +1,0 @@
-//! Bounds-checked reading of binary protocols; the only place that indexes into captured bytes.

@@ -1,0 +1,78 @@
+//! One database command, and one question for a name.
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Millis, Origin, Quality, Side, WallTime};
+
+/// One database command.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Db {
+    /// First byte of the command arrived (server) or was sent (client).
+    pub time: WallTime,
+    /// Whose.
+    #[serde(flatten)]
+    pub origin: Arc<Origin>,
+    /// Server or client.
+    pub side: Side,
+    /// `postgresql` `mysql` `redis` `mongodb` `memcached` …
+    pub system: &'static str,
+    /// `SELECT`, `GET`, …
+    pub operation: Option<Arc<str>>,
+    /// Table, collection or key prefix.
+    pub target: Option<Arc<str>>,
+    /// The command with literals replaced by `?`.
+    pub query: Option<Arc<str>>,
+    /// Stable hash of `query`, 16 hex digits.
+    pub query_id: Option<Arc<str>>,
+    /// Database that the connection uses.
+    pub database: Option<Arc<str>>,
+    /// The server's error code.
+    pub error: Option<Arc<str>>,
+    /// Rows or items of the answer.
+    pub rows: Option<u64>,
+    /// First byte of the command → last byte of the answer; null when the answer was not seen to end.
+    pub response_time_ms: Option<Millis>,
+    /// First byte of the command → first byte of the answer.
+    pub time_to_first_byte_ms: Option<Millis>,
+    /// Bytes of the command on the connection.
+    pub request_bytes: u64,
+    /// Bytes of the answer on the connection.
+    pub response_bytes: u64,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// Own address.
+    pub local: Arc<str>,
+    /// The other end's address.
+    pub peer: Arc<str>,
+    /// Client side: who was asked, by name if one is known.
+    pub destination: Option<Arc<str>>,
+    /// How far to trust it.
+    pub quality: Quality,
+    /// Bytes that were needed and not captured.
+    pub missing_bytes: u64,
+}
+
+/// One question for a name, its retries counted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dns {
+    /// First sent (client) or arrived (server).
+    pub time: WallTime,
+    /// Whose.
+    #[serde(flatten)]
+    pub origin: Arc<Origin>,
+    /// The name asked for.
+    pub name: Arc<str>,
+    /// `A`, `AAAA`, …
+    pub qtype: Arc<str>,
+    /// `NOERROR`, `NXDOMAIN`, …; `TIMEOUT` when no answer came.
+    pub rcode: Arc<str>,
+    /// Who was asked.
+    pub server: Arc<str>,
+    /// Times it was asked.
+    pub attempts: u32,
+    /// First question → answer; null when none came.
+    pub response_time_ms: Option<Millis>,
+    /// How far to trust it.
+    pub quality: Quality,
+}

@@ -1,0 +1,146 @@
+//! The vocabulary of byte streams that everything left of `record` shares: which way bytes went, when and by whom, what passed or is
+//! missing, how a stream ended, how an exchange on it failed. A leaf: it imports no other module and holds no state.
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+/// Which way bytes went, seen from the observed process; also names the stream that carries them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// Received.
+    In,
+    /// Sent.
+    Out,
+}
+
+impl Direction {
+    /// Both, `In` first: the order of every pair that is indexed by [`Direction::index`].
+    pub const BOTH: [Self; 2] = [Self::In, Self::Out];
+
+    /// The other one.
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::In => Self::Out,
+            Self::Out => Self::In,
+        }
+    }
+
+    /// Its place in a pair.
+    pub fn index(self) -> usize {
+        match self {
+            Self::In => 0,
+            Self::Out => 1,
+        }
+    }
+}
+
+/// Who began a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Not seen.
+    #[default]
+    Unknown,
+    /// The process connected.
+    Client,
+    /// The process accepted it.
+    Server,
+}
+
+/// When and by whom bytes were moved. Times are nanoseconds since boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// When the operation that moved them ended.
+    pub time_ns: u64,
+    /// Received bytes: when the first byte that the operation found waiting arrived at this host, if known.
+    pub arrival_ns: Option<u64>,
+    /// The thread that moved them.
+    pub thread: u32,
+}
+
+/// What passed, or what is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// Captured bytes.
+    Bytes(&'a [u8]),
+    /// This number of bytes of an operation was not captured.
+    Gap(u64),
+    /// This number of bytes passed since the segment before, in operations that no event told of.
+    Lost(u64),
+    /// Bytes are missing and their number is unknown: the kernel lost its count of the socket.
+    Unknown,
+    /// One datagram.
+    Datagram(Datagram<'a>),
+}
+
+impl Content<'_> {
+    /// Bytes that passed, as far as their number is known.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Gap(len) | Self::Lost(len) => *len,
+            Self::Unknown => 0,
+            Self::Datagram(datagram) => datagram.bytes.len() as u64 + datagram.missing,
+        }
+    }
+
+    /// Nothing passed.
+    pub fn is_empty(&self) -> bool {
+        *self != Self::Unknown && self.len() == 0
+    }
+}
+
+/// A datagram keeps its boundary and, on an unconnected socket, has a peer of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// Its captured beginning.
+    pub bytes: &'a [u8],
+    /// Bytes behind it that were not captured.
+    pub missing: u64,
+    /// The other end, where the socket is not connected to it.
+    pub peer: Option<SocketAddr>,
+}
+
+/// Consecutive bytes of one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// Which way.
+    pub direction: Direction,
+    /// When and by whom.
+    pub stamp: Stamp,
+    /// What passed.
+    pub content: Content<'a>,
+}
+
+/// How a direction or a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The peer sends no more.
+    PeerClosed,
+    /// The process sends no more.
+    LocalClosed,
+    /// Both, in order.
+    Closed,
+    /// Reset by the peer.
+    PeerReset,
+    /// Reset by this side.
+    LocalReset,
+    /// perfmon gives the connection up (idle too long, process exit without a close seen, table full): what is open is unknown, not an
+    /// error.
+    Forgotten,
+}
+
+/// How an exchange failed below its protocol's own status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The client ended the connection before the answer was complete.
+    ClientClosed,
+    /// The server reset the connection.
+    Reset,
+    /// No answer within the time that perfmon waits.
+    Timeout,
+    /// The server closed before the answer was complete, or without any.
+    Truncated,
+    /// What came was not the protocol.
+    Protocol,
+}
