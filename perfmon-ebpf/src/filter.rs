@@ -35,8 +35,11 @@ pub fn is_watched(tgid: u32) -> bool {
 /// Watches a process from now on.
 #[inline(always)]
 pub fn watch(tgid: u32) {
+    if setting!(watch) == WATCH_ALL {
+        return;
+    }
     log::watched(tgid.into());
-    if setting!(watch) != WATCH_ALL && WATCHED.insert(tgid, 1, u64::from(BPF_ANY)).is_err() {
+    if WATCHED.insert(tgid, 1, u64::from(BPF_ANY)).is_err() {
         emit::lost(LOST_WATCH_TABLE);
     }
 }
