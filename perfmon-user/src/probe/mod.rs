@@ -4,6 +4,8 @@ mod attach;
 mod binaries;
 mod handles;
 mod hooks;
+#[cfg(feature = "kernel-log")]
+mod kernel_log;
 mod load;
 mod offsets;
 mod plan;
@@ -99,6 +101,8 @@ pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
         let mut reports = attach::attach(&mut ebpf, &plan::programs(&facts.tracepoints, tier));
         if reports.iter().all(|report| !report.needed || report.state == ProbeState::Attached) {
             mark_refused(&mut reports, refused);
+            #[cfg(feature = "kernel-log")]
+            kernel_log::follow(&mut ebpf);
             let policy = policy::PolicySetter::find(&mut ebpf, &mut reports);
             reports.extend(tls::load(&mut ebpf));
             return Ok(Probes::new(ebpf, policy, options.budgets, reports, tier).map_err(Box::new)?);
