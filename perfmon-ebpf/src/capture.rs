@@ -140,10 +140,28 @@ impl Copy {
     }
 }
 
-/// A number that is at most `PIECE`, in a way that the verifier sees: the compiler, which knows it already, must not drop the comparison.
+/// A number that is at most `PIECE`.
 #[inline(always)]
-pub fn bounded(mut value: u64) -> u64 {
-    // SAFETY: a move onto itself, which the compiler cannot look into. (Without an instruction the line information would be refused.)
-    unsafe { core::arch::asm!("{0} = {0}", inout(reg) value) };
-    if value > u64::from(PIECE) { u64::from(PIECE) } else { value }
+pub fn bounded(value: u64) -> u64 {
+    at_most::<{ PIECE as u64 }>(value)
+}
+
+/// A number that is at most `MAX`, in a way that every verifier sees. Comparison, mask and result are one block: the compiler, which may
+/// know the bound already, cannot drop it, nor spill the number between comparison and use (Linux 6.1 forgets what it knew of a spilled
+/// number without a bound). The mask cuts the tie to other registers of the same value (Linux 6.12 loses the bound when one is compared).
+#[inline(always)]
+pub fn at_most<const MAX: u64>(mut value: u64) -> u64 {
+    // SAFETY: arithmetic on one register; the jump stays within the block.
+    unsafe {
+        core::arch::asm!(
+            "if {0} <= {max} goto +1",
+            "{0} = {max}",
+            "{0} &= {mask}",
+            inout(reg) value,
+            max = const MAX,
+            mask = const (MAX + 1).next_power_of_two() - 1,
+            options(pure, nomem, nostack),
+        );
+    }
+    value
 }

@@ -7,6 +7,7 @@ use aya_ebpf::programs::RawTracePointContext;
 use perfmon_common::event::*;
 use perfmon_common::map::*;
 
+use crate::capture::at_most;
 use crate::maps::{EXEC, WATCHED, offset, setting};
 use crate::task::{self, Typed};
 use crate::{emit, filter};
@@ -32,10 +33,7 @@ pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
     };
     let Some(record) = EXEC.get_ptr_mut(0) else { return 0 };
     let argv_total = end.saturating_sub(begin);
-    let mut argv_len = core::hint::black_box(argv_total);
-    if argv_len > ARGV_MAX as u64 {
-        argv_len = ARGV_MAX as u64;
-    }
+    let mut argv_len = at_most::<{ ARGV_MAX as u64 }>(argv_total);
     // SAFETY: this CPU's record; the helper checks the user's address.
     if unsafe { bpf_probe_read_user((&raw mut (*record).argv).cast(), argv_len as u32, begin as *const _) } != 0 {
         emit::lost(LOST_USER_COPY);
