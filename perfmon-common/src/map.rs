@@ -104,7 +104,7 @@ pub struct Settings {
 const _: () = assert!(size_of::<Settings>() == 32 && align_of::<Settings>() == 4);
 
 /// Reasons for which kernel programs lose something; index of the `LOSSES` per-CPU array.
-pub const LOSSES: [&str; 8] = [
+pub const LOSSES: [&str; 10] = [
     "ring_full",
     "socket_table_full",
     "user_copy_failed",
@@ -113,6 +113,8 @@ pub const LOSSES: [&str; 8] = [
     "watch_table_full",
     "capture_cut",
     "tls_table_full",
+    "tls_record_busy",
+    "tls_call_unpaired",
 ];
 /// The ring had no room.
 pub const LOST_RING_FULL: u32 = 0;
@@ -130,6 +132,10 @@ pub const LOST_WATCH_TABLE: u32 = 5;
 pub const LOST_CAPTURE_CUT: u32 = 6;
 /// The table of TLS calls under way refused an entry.
 pub const LOST_TLS_TABLE: u32 = 7;
+/// All records under construction of a CPU were in use by preempted TLS programs.
+pub const LOST_TLS_BUSY: u32 = 8;
+/// A TLS call succeeded whose beginning was not seen: it was under way when the probes came, or its thread changed.
+pub const LOST_TLS_UNPAIRED: u32 = 9;
 
 /// `KernelOffsets`: this kernel has no such member.
 pub const ABSENT: u32 = u32::MAX;
