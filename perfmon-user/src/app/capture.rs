@@ -161,7 +161,7 @@ impl Worker {
         }
         self.pipeline.event(&event, now_ns, &mut self.out);
         if !self.out.wishes.is_empty() {
-            self.grant(now_ns);
+            self.grant(happened_ns(&event).unwrap_or(now_ns), now_ns);
         }
     }
 
@@ -181,6 +181,7 @@ impl Worker {
             Event::Exit(exit) => {
                 self.processes.on_exit(exit.pid);
                 self.tls.remove(&exit.pid);
+                self.probes.release_tls(exit.pid);
                 self.selector.on_exit(exit.pid);
                 return;
             }
@@ -216,7 +217,8 @@ impl Worker {
         }
     }
 
-    fn grant(&mut self, now_ns: u64) {
+    /// Carries out what the pipeline asked for after an event of time `as_of_ns`.
+    fn grant(&mut self, as_of_ns: u64, now_ns: u64) {
         for wish in std::mem::take(&mut self.out.wishes) {
             match wish {
                 Wish::Describe(newcomer) => self.describe(&newcomer, now_ns),
@@ -225,11 +227,11 @@ impl Worker {
                     Ok(false) => {}
                     Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
                 },
-                Wish::CaptureTls(object, capture) => match self.probes.set_tls_mode(object.pid, object.ssl, mode(capture)) {
-                    Ok(true) => self.counters.capture_slots_taken.inc(),
-                    Ok(false) => {}
-                    Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
-                },
+                Wish::CaptureTls(object, capture) => {
+                    if let Err(error) = self.probes.set_tls_mode(object.pid, object.ssl, mode(capture), as_of_ns) {
+                        tracing::warn!(%error, "A capture mode could not be set.");
+                    }
+                }
                 Wish::WatchTls(pid) => self.watch_tls(pid, now_ns),
             }
         }
@@ -272,7 +274,7 @@ impl Worker {
             }
             let mut gauges = self.pipeline.tick(now_ns, &mut self.out);
             self.complete(&mut gauges);
-            self.grant(now_ns);
+            self.grant(now_ns, now_ns);
             self.hand_over(Some(gauges));
             self.tell_who_is_watched();
         }
@@ -322,6 +324,16 @@ impl Worker {
         if let Some(recorder) = &mut self.recorder {
             recorder.flush();
         }
+    }
+}
+
+/// When the event happened, for those that make the pipeline ask for a capture mode.
+fn happened_ns(event: &Event<'_>) -> Option<u64> {
+    match event {
+        Event::Data(data) => Some(data.time_ns),
+        Event::Tls(tls) => Some(tls.time_ns),
+        Event::State(state) => Some(state.time_ns),
+        _ => None,
     }
 }
 

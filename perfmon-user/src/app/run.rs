@@ -385,5 +385,6 @@ pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOption
             Tier::One => TierChoice::Only(probe::Tier::Socket),
             Tier::Three => TierChoice::Only(probe::Tier::SyscallExit),
         },
+        return_probes: config.capture.return_probes,
     }
 }

@@ -2,6 +2,8 @@
 use aya::{Ebpf, EbpfLoader};
 use perfmon_common::map::{KernelOffsets, Settings, SyscallTable};
 
+use super::library::CALL_REGISTERS;
+
 /// Built by `cargo xtask build-ebpf`; `build.rs` checks that it belongs to the sources.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../ebpf/perfmon.bpf.o");
 
@@ -25,6 +27,7 @@ pub fn load(globals: &Globals, ring_bytes: u32) -> Result<Ebpf, aya::EbpfError> 
         .override_global("SETTINGS", &globals.settings, true)
         .override_global("OFFSETS", &globals.offsets, true)
         .override_global("SYSCALL_TABLE", &globals.syscalls, true)
+        .override_global("CALL_REGISTERS", &CALL_REGISTERS, true)
         .map_max_entries("EVENTS", ring_bytes)
         .load(OBJECT)
 }

@@ -1,8 +1,8 @@
 //! The kernel side: what this host allows, loading, attaching, and the handles to what runs. In: options; out: a ring of events
 //! (`source::ring`) and [`Probes`], through which modes and watched processes are set and losses are read. Dropping `Probes` detaches all.
 mod attach;
-mod binaries;
 mod handles;
+mod library;
 mod load;
 mod offsets;
 mod plan;
@@ -12,10 +12,11 @@ mod tls;
 
 pub use attach::{ProbeReport, ProbeState};
 pub use handles::{KernelCost, Probes};
+pub use library::mapped::{FileId, Mapped};
 pub use offsets::OffsetError;
 pub use plan::{Tier, TierChoice};
 pub use support::Facts;
-pub use tls::TlsSight;
+pub use tls::{LibraryFile, TlsSight};
 
 use perfmon_common::map::{Settings, WATCH_ALL, WATCH_LISTED};
 
@@ -38,6 +39,8 @@ pub struct StartOptions {
     pub ring_bytes: u32,
     /// The wanted capture tier.
     pub tier: TierChoice,
+    /// Return probes on TLS libraries that cannot be probed otherwise: they kill programs that switch stacks.
+    pub return_probes: bool,
 }
 
 impl Default for StartOptions {
@@ -52,6 +55,7 @@ impl Default for StartOptions {
             operation_head: 128,
             ring_bytes: 8 << 20,
             tier: TierChoice::Auto,
+            return_probes: false,
         }
     }
 }
@@ -116,8 +120,9 @@ pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
         let mut reports = attach::attach(&mut ebpf, &plan::programs(&facts.tracepoints, tier));
         if reports.iter().all(|report| !report.needed || report.state == ProbeState::Attached) {
             mark_refused(&mut reports, refused);
-            reports.extend(tls::load(&mut ebpf));
-            return Ok(Probes::new(ebpf, reports, tier).map_err(Box::new)?);
+            let tls = tls::TlsOptions { everywhere: options.watch_all, return_probes: options.return_probes };
+            reports.extend(tls::load(&mut ebpf, tls));
+            return Ok(Probes::new(ebpf, reports, tier, tls).map_err(Box::new)?);
         }
         refused = reports;
     }

@@ -1,107 +1,108 @@
-//! Bytes of a shared OpenSSL (1.1, 3, or a library with its interface) → where to probe it. `SSL_read` and `SSL_read_ex` both begin by
-//! calling one internal function; when that begins with `push`, an instruction that the kernel emulates, a probe there costs a fifth of
-//! one at the exported functions, which begin with `sub`. It is taken only when both exported functions agree on it; otherwise, and on
-//! other architectures, the exported functions are probed. 64-bit files only: a probe placed with wrong assumptions kills its process.
-use object::{Architecture, Object, ObjectSegment, ObjectSymbol};
+//! OpenSSL (1.1, 3) as a shared library: `SSL_read`, `SSL_write` and their `_ex` forms each call one internal function
+//! `(SSL *, buffer, length, …, size_t *count)`. Its beginning is the entry point, the instruction that tests its result in the exported
+//! function is the result point. LibreSSL and BoringSSL have the same interface and other insides: they need return probes.
+use perfmon_common::event::{DIRECTION_IN, DIRECTION_OUT};
+use perfmon_common::tls::TlsConvention;
+
+use super::image::{Function, Image};
+use super::{ENTRY, FREE, Library, NoPoints, Point, RESULT, RETURN, Ways};
 
 #[cfg(test)]
-#[path = "openssl/tests.rs"]
 mod tests;
 
-/// A kernel program and where it goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Point {
-    /// Program for the entry of the function there; `tls_done` takes its return.
-    pub program: &'static str,
-    /// Offset in the file, bytes.
-    pub offset: u64,
+/// See the module.
+pub struct OpenSsl;
+
+/// An exported function and its `_ex` form.
+struct Pair {
+    direction: u8,
+    plain: &'static str,
+    ex: &'static str,
 }
 
-/// Why a file cannot be probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoPoints {
-    /// Not an ELF file of this machine.
-    #[error("it is no 64-bit library of this machine's kind")]
-    Foreign,
-    /// The functions are not there.
-    #[error("it exports no SSL_read and SSL_write")]
-    NoFunctions,
-}
+const PAIRS: [Pair; 2] = [
+    Pair { direction: DIRECTION_IN, plain: "SSL_read", ex: "SSL_read_ex" },
+    Pair { direction: DIRECTION_OUT, plain: "SSL_write", ex: "SSL_write_ex" },
+];
+/// Where an object ends.
+const END: &str = "SSL_free";
+/// The argument of the `_ex` forms that points to the count.
+const EX_COUNT: u8 = 3;
 
-/// An exported function, its `_ex` form, and the programs for each.
-const PAIRS: [[(&str, &str); 2]; 2] =
-    [[("SSL_read", "tls_read"), ("SSL_read_ex", "tls_read_ex")], [("SSL_write", "tls_write"), ("SSL_write_ex", "tls_write_ex")]];
-/// Instructions of an exported function that are looked at for its first call.
-#[cfg(target_arch = "x86_64")]
-const PROLOGUE: usize = 24;
-
-/// Where to probe.
-///
-/// # Errors
-/// [`NoPoints`].
-pub fn points(file: &[u8]) -> Result<Vec<Point>, NoPoints> {
-    let elf = object::File::parse(file).map_err(|_| NoPoints::Foreign)?;
-    let own = if cfg!(target_arch = "x86_64") { Architecture::X86_64 } else { Architecture::Aarch64 };
-    if !elf.is_64() || elf.architecture() != own {
-        return Err(NoPoints::Foreign);
+impl Library for OpenSsl {
+    fn is_named(&self, name: &str) -> bool {
+        // Wheels bundle `libssl-1a2b3c4d.so.3`; `libssl3.so` is NSS, another interface.
+        name.starts_with("libssl.so") || (name.starts_with("libssl-") && name.contains(".so"))
     }
-    let mut points = Vec::new();
-    for [plain, ex] in PAIRS {
-        let addresses = [plain, ex].map(|(name, _)| address(&elf, name));
-        let found: Vec<Point> = match addresses {
-            [Some(plain_at), Some(ex_at)] if let Some(inner) = shared(&elf, plain_at, ex_at) => at(&elf, ex.1, inner).into_iter().collect(),
-            _ => [plain, ex].iter().zip(addresses).filter_map(|((_, program), address)| at(&elf, program, address?)).collect(),
-        };
-        if found.is_empty() {
-            return Err(NoPoints::NoFunctions);
+
+    fn function_prefix(&self) -> &'static str {
+        "SSL_"
+    }
+
+    fn points(&self, image: &Image<'_>, ways: Ways) -> Result<Vec<Point>, NoPoints> {
+        let mut points = Vec::new();
+        for pair in PAIRS {
+            let plain = image.function(pair.plain).ok_or(NoPoints::NoFunction(pair.plain))?;
+            let ex = image.function(pair.ex);
+            let found = at_instructions(image, &pair, plain, ex).or_else(|reason| match ways {
+                Ways::Instructions => Err(reason),
+                Ways::Returns => at_returns(image, &pair, plain, ex),
+            })?;
+            points.extend(found);
         }
-        points.extend(found);
+        points.extend(end(image));
+        // Both forms of a function enter the same internal one.
+        points.sort_by_key(|point| (point.program == ENTRY, point.program, point.offset));
+        points.dedup();
+        Ok(points)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn at_instructions(image: &Image<'_>, pair: &Pair, plain: Function<'_>, ex: Option<Function<'_>>) -> Result<Vec<Point>, NoPoints> {
+    use super::walk::{Count, places};
+    let mut points = Vec::new();
+    let forms = [(pair.plain, Some(plain), Count::Local), (pair.ex, ex, Count::Argument(EX_COUNT))];
+    for (name, function, count) in forms.into_iter().filter_map(|(name, function, count)| Some((name, function?, count))) {
+        let found = places(image, function, count).ok_or(NoPoints::NoInstruction(name))?;
+        let convention = TlsConvention { direction: pair.direction, count_argument: found.count_argument, frame_bytes: found.frame_bytes };
+        for (program, address) in [(RESULT, found.result), (ENTRY, found.entry)] {
+            let convention = if program == ENTRY { convention } else { result(pair.direction) };
+            points.push(Point { program, offset: image.offset(address).ok_or(NoPoints::NoInstruction(name))?, convention });
+        }
     }
     Ok(points)
 }
 
-fn address(elf: &object::File<'_>, name: &str) -> Option<u64> {
-    let symbol = elf.dynamic_symbols().find(|symbol| symbol.is_definition() && symbol.name() == Ok(name))?;
-    Some(symbol.address())
-}
-
-/// The file offset of an address in the code.
-fn at(elf: &object::File<'_>, program: &'static str, address: u64) -> Option<Point> {
-    let segment = elf.segments().find(|segment| address >= segment.address() && address - segment.address() < segment.file_range().1)?;
-    Some(Point { program, offset: segment.file_range().0 + (address - segment.address()) })
-}
-
-/// The internal function that both exported ones call first, where its first `push` is.
-#[cfg(target_arch = "x86_64")]
-fn shared(elf: &object::File<'_>, plain: u64, ex: u64) -> Option<u64> {
-    let inner = first_call(elf, plain)?;
-    if first_call(elf, ex)? != inner {
-        return None;
-    }
-    // Before the first push the arguments and the return address are where they were at the entry, also behind an endbr64.
-    let first = code(elf, inner)?.find(|instruction| instruction.mnemonic() != iced_x86::Mnemonic::Endbr64)?;
-    (first.mnemonic() == iced_x86::Mnemonic::Push).then(|| first.ip())
-}
-
 #[cfg(not(target_arch = "x86_64"))]
-fn shared(_elf: &object::File<'_>, _plain: u64, _ex: u64) -> Option<u64> {
-    None
+fn at_instructions(_image: &Image<'_>, pair: &Pair, _plain: Function<'_>, _ex: Option<Function<'_>>) -> Result<Vec<Point>, NoPoints> {
+    Err(NoPoints::NoInstruction(pair.plain))
 }
 
-/// Target of the first call of the function, when nothing returns before it.
-#[cfg(target_arch = "x86_64")]
-fn first_call(elf: &object::File<'_>, function: u64) -> Option<u64> {
-    use iced_x86::FlowControl;
-    let stop =
-        code(elf, function)?.take(PROLOGUE).find(|i| !matches!(i.flow_control(), FlowControl::Next | FlowControl::ConditionalBranch))?;
-    (stop.flow_control() == FlowControl::Call && stop.is_call_near()).then(|| stop.near_branch_target())
+/// Probes at the exported functions' beginnings and returns.
+fn at_returns(image: &Image<'_>, pair: &Pair, plain: Function<'_>, ex: Option<Function<'_>>) -> Result<Vec<Point>, NoPoints> {
+    // On x86-64 the return address stands between the two; elsewhere the stack pointer is the same.
+    let frame_bytes = if cfg!(target_arch = "x86_64") { 8 } else { 0 };
+    let mut points = Vec::new();
+    for (function, count_argument) in [(Some(plain), 0), (ex, EX_COUNT)] {
+        let Some(offset) = function.and_then(|function| image.offset(function.address)) else { continue };
+        points.push(Point { program: RETURN, offset, convention: result(pair.direction) });
+        points.push(Point { program: ENTRY, offset, convention: TlsConvention { direction: pair.direction, count_argument, frame_bytes } });
+    }
+    Ok(points)
 }
 
-/// The instructions from `address` on.
-#[cfg(target_arch = "x86_64")]
-fn code<'a>(elf: &object::File<'a>, address: u64) -> Option<impl Iterator<Item = iced_x86::Instruction> + use<'a>> {
-    let segment = elf.segments().find(|segment| address >= segment.address() && address - segment.address() < segment.file_range().1)?;
-    let bytes = segment.data().ok()?.get(usize::try_from(address - segment.address()).ok()?..)?;
-    let mut decoder = iced_x86::Decoder::with_ip(64, bytes, address, iced_x86::DecoderOptions::NONE);
-    Some(std::iter::from_fn(move || decoder.can_decode().then(|| decoder.decode()).filter(|instruction| !instruction.is_invalid())))
+/// What the program at a result point needs to know.
+fn result(direction: u8) -> TlsConvention {
+    TlsConvention { direction, count_argument: 0, frame_bytes: 0 }
+}
+
+/// Where objects end; without it a new object at an old address is known by its socket alone.
+fn end(image: &Image<'_>) -> Option<Point> {
+    let function = image.function(END)?;
+    #[cfg(target_arch = "x86_64")]
+    let address = super::walk::beginning(image, function)?;
+    #[cfg(not(target_arch = "x86_64"))]
+    let address = function.address;
+    Some(Point { program: FREE, offset: image.offset(address)?, convention: result(DIRECTION_IN) })
 }
