@@ -24,13 +24,14 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 18] = [
+const LIVE: [&str; 19] = [
     "harness",
     "lifecycle",
     "live_edges",
     "live_framing",
     "live_servers",
     "live_tls",
+    "live_tls_objects",
     "live_api",
     "live_models",
     "live_models_bad",

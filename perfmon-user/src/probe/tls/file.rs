@@ -42,7 +42,7 @@ impl LibraryFile {
     /// Why it is not to be parsed, in words.
     pub fn check(file: File, mapped: &Mapped) -> Result<Self, Arc<str>> {
         let checked = Self::of(file, mapped.library)?;
-        let has_own_numbers = || rustix::fs::fstatfs(&checked.file).is_ok_and(|fs| OWN_NUMBERS.contains(&i64::from(fs.f_type)));
+        let has_own_numbers = || rustix::fs::fstatfs(&checked.file).is_ok_and(|fs| OWN_NUMBERS.contains(&fs.f_type));
         if checked.id != mapped.id && !has_own_numbers() {
             return Err("its file was replaced".into());
         }
