@@ -84,8 +84,16 @@ pub const STORE_PENDING: usize = 20_000;
 pub const STORE_REQUESTS: usize = 200;
 /// Points of one answer of `/api/v1/history`.
 pub const HISTORY_POINTS: u64 = 10_000;
-/// Different TLS libraries that are probed.
-pub const TLS_LIBRARIES: usize = 256;
+/// Different TLS libraries that are probed; the owner with most makes room.
+pub const TLS_LIBRARIES: usize = 512;
+/// Of these, files of one owner.
+pub const TLS_LIBRARIES_AN_OWNER: usize = 256;
+/// A TLS library's file that is larger is not read.
+pub const TLS_LIBRARY_BYTES: u64 = 32 << 20;
+/// Files that go by a TLS library's name in one process.
+pub const TLS_LIBRARIES_A_PROCESS: usize = 8;
+/// Text of one process's maps that is read.
+pub const MAPS_BYTES: u64 = 8 << 20;
 /// TLS objects whose socket is known or being looked for.
 pub const TLS_OBJECTS: usize = 65_536;
 /// Bytes that the kernel captures of one call of a TLS library at most.

@@ -167,7 +167,7 @@ impl Worker {
         }
         self.pipeline.event(&event, now_ns, &mut self.out);
         if !self.out.wishes.is_empty() {
-            self.grant(now_ns);
+            self.grant(event.time_ns().unwrap_or(now_ns), now_ns);
         }
     }
 
@@ -195,7 +195,8 @@ impl Worker {
         }
     }
 
-    fn grant(&mut self, now_ns: u64) {
+    /// Carries out what the pipeline asked for after an event of time `as_of_ns`.
+    fn grant(&mut self, as_of_ns: u64, now_ns: u64) {
         for wish in self.out.wishes.drain(..) {
             match wish {
                 Wish::Capture(key, capture) => match self.probes.set_mode(key.sock, key.inode, mode(capture)) {
@@ -203,11 +204,11 @@ impl Worker {
                     Ok(false) => self.counters.capture_policies_refused.inc(),
                     Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
                 },
-                Wish::CaptureTls(object, capture) => match self.probes.set_tls_mode(object.pid, object.ssl, mode(capture)) {
-                    Ok(true) => self.counters.capture_slots_taken.inc(),
-                    Ok(false) => {}
-                    Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
-                },
+                Wish::CaptureTls(object, capture) => {
+                    if let Err(error) = self.probes.set_tls_mode(object.pid, object.ssl, mode(capture), as_of_ns) {
+                        tracing::warn!(%error, "A capture mode could not be set.");
+                    }
+                }
                 Wish::WatchTls(pid) => self.pipeline.find_tls(pid, now_ns),
             }
         }
@@ -227,7 +228,7 @@ impl Worker {
             }
             let mut gauges = self.pipeline.tick(now_ns, &mut self.out);
             self.count_lost(&mut gauges);
-            self.grant(now_ns);
+            self.grant(now_ns, now_ns);
             self.hand_over(Some(gauges));
             self.tell_who_is_watched();
         }

@@ -87,6 +87,7 @@ impl Inspector {
             }
             Question::Ended { pid } => {
                 self.selector.on_exit(pid);
+                self.probes.release_tls(pid);
                 Ok(())
             }
             Question::Describe(program, facts) => {

@@ -422,5 +422,6 @@ pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOption
             TierSetting::One => TierChoice::Only(probe::Tier::Socket),
             TierSetting::Three => TierChoice::Only(probe::Tier::SyscallExit),
         },
+        return_probes: config.capture.return_probes,
     }
 }

@@ -72,8 +72,8 @@ impl SelfReporter {
             .chain([("undecodable", self.counters.events_undecodable.get())])
             .map(|(reason, count)| (reason.to_owned(), count))
             .collect();
-        // The other reasons cost a part of an event, not the event.
-        let total = ["ring_full", "undecodable"].iter().filter_map(|reason| by_reason.get(*reason)).sum();
+        // The other reasons cost a detail, not bytes that were to be reported.
+        let total = ["ring_full", "undecodable", "capture_cut", "tls_record_busy"].iter().filter_map(|reason| by_reason.get(*reason)).sum();
         EventsLost { total, by_reason }
     }
 

@@ -6,6 +6,7 @@ use perfmon_common::map::{KernelOffsets, Settings, SyscallTable};
 
 #[cfg(feature = "kernel-log")]
 use super::kernel_log;
+use super::library::CALL_REGISTERS;
 
 /// Built by `cargo xtask build-ebpf`; `build.rs` checks that it belongs to the sources.
 #[cfg(any(test, not(feature = "kernel-log")))]
@@ -31,6 +32,7 @@ pub fn load(globals: &Globals, ring_bytes: u32) -> Result<Ebpf, aya::EbpfError> 
         .override_global("SETTINGS", &globals.settings, true)
         .override_global("OFFSETS", &globals.offsets, true)
         .override_global("SYSCALL_TABLE", &globals.syscalls, true)
+        .override_global("CALL_REGISTERS", &CALL_REGISTERS, true)
         .map_max_entries("EVENTS", ring_bytes)
         .load(&object())
 }
