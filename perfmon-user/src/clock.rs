@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::record::WallTime;
 
-/// Maps boot time to wall time. Taken anew now and then, since NTP moves the wall clock.
+/// Maps boot time to wall time. Refreshed regularly, since NTP moves the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockOffset {
     /// Wall nanoseconds at boot.
@@ -15,11 +15,6 @@ impl ClockOffset {
     /// Reads both clocks now.
     pub fn now() -> Self {
         Self { wall_at_boot_ns: wall_now().0.saturating_sub(boot_now_ns()) }
-    }
-
-    /// Wall time of a boot time.
-    pub fn wall(self, boot_ns: u64) -> WallTime {
-        WallTime(self.wall_at_boot_ns + boot_ns)
     }
 }
 

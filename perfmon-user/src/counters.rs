@@ -49,11 +49,11 @@ counters! {
     connections_evicted,
     /// Connections forgotten because nothing happened for long.
     connections_expired,
-    /// Connections whose protocol nobody understands.
+    /// Connections with an unknown protocol.
     connections_unparsed,
     /// Connections whose protocol is recognised and not read (HTTP/2).
     connections_unread,
-    /// Times a parser lost its place and looked for the next message.
+    /// Times a parser lost its position and searched for the next message.
     parser_desyncs,
     /// Heads longer than the limit.
     heads_too_long,
@@ -67,10 +67,16 @@ counters! {
     records_dropped,
     /// Requests of services beyond the limit on endpoints, counted in the overflow row.
     endpoints_overflowed,
-    /// Records that went to rows `(other)` because there were too many different ones, and findings that found no room.
+    /// Records that went to rows `(other)` because there were too many rows, and findings refused because too many were open.
     rows_overflowed,
     /// Processes forgotten because the table was full.
     processes_evicted,
+    /// Questions about processes that had to be asked again later because too many waited.
+    inspections_deferred,
+    /// Records told before it was known whose they are: their process was described too late or not at all.
+    records_undescribed,
+    /// Records dropped because too many waited for the decision whether their process is a target.
+    records_unjudged,
     /// Wishes for a capture mode that took a slot of another connection.
     capture_slots_taken,
     /// Capture policies that came too late: the kernel did not have the socket any more.
@@ -83,7 +89,7 @@ counters! {
     http_clients_stalled,
     /// Records not written to the `--jsonl` file, because it could not be written.
     jsonl_records_lost,
-    /// Model-call bodies whose JSON was broken or whose coding could not be undone.
+    /// Model-call bodies with invalid JSON or an undecodable content coding.
     llm_bodies_broken,
     /// Model calls not followed because too many were under way.
     llm_calls_refused,
@@ -93,11 +99,11 @@ counters! {
     agent_processes_evicted,
     /// Inbound requests not linked to model calls because too many were under way.
     agent_inbound_evicted,
-    /// Alerts that did not begin because too many were open.
+    /// Alerts that did not open because too many were open.
     alerts_refused,
-    /// News of alerts that a channel did not take because too much waited for it.
+    /// Notifications dropped because the queue of their channel was full.
     notifications_dropped,
-    /// News of alerts that a channel failed to deliver after all attempts.
+    /// Notifications that a channel did not accept after all attempts.
     notifications_failed,
     /// Records that are not in the history on disk because its queue was full or the file could not be written.
     store_dropped,
@@ -105,13 +111,13 @@ counters! {
     store_pruned,
     /// Slow and failed requests not kept one by one because there were too many; they are in the figures.
     store_requests_skipped,
-    /// Cells of the history on disk that could not be read and were begun anew.
+    /// Cells of the history on disk that could not be read and were replaced.
     store_cells_damaged,
     /// Connections that were recognised as TLS.
     tls_connections,
     /// TLS objects forgotten because there were too many.
     tls_objects_evicted,
-    /// Bytes of plaintext whose connection never became known.
+    /// Bytes of plaintext that could not be assigned to a connection.
     tls_bytes_unplaced,
     /// Bytes of plaintext that were captured and not kept, because too much waited for its connection or its send.
     tls_bytes_cut,

@@ -1,4 +1,4 @@
-//! perfmon: an eBPF profiler for Linux that needs no change to the code it watches. The house is described in ARCHITECTURE.md.
+//! perfmon: an eBPF profiler for Linux that needs no change to the code it watches. ARCHITECTURE.md describes the structure.
 pub mod agent;
 pub mod aggregate;
 pub mod alert;
@@ -11,11 +11,13 @@ pub mod decode;
 pub mod export;
 pub mod host;
 pub mod http;
+pub mod inspect;
 pub mod limits;
 pub mod llm;
 pub mod outbound;
 pub mod pipeline;
 pub mod probe;
+pub mod process;
 pub mod proto;
 pub mod record;
 pub mod report;

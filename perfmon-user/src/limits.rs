@@ -1,16 +1,16 @@
-//! Every cap of the program in one place: what grows, how far, and what goes first on overflow (always the longest idle, counted).
+//! All caps of the program: what grows, how far, and what is evicted on overflow (always the longest idle, counted).
 
 /// Connections that `track` keeps; a connection without a parser state costs about 400 bytes.
 pub const CONNECTIONS: usize = 65_536;
-/// A connection without any event for so long is forgotten, unless an exchange is under way.
+/// A connection without events is forgotten after this time, unless an exchange is in flight.
 pub const CONNECTION_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// Requests under way that gauges list.
 pub const IN_FLIGHT: usize = 1_000;
-/// Endpoints of a service; the rest goes into one overflow row.
+/// Endpoints of a service; the rest is counted in one overflow row.
 pub const ENDPOINTS_PER_SERVICE: usize = 500;
 /// Services.
 pub const SERVICES: usize = 1_000;
-/// Processes whose description is kept.
+/// Processes with a stored description.
 pub const PROCESSES: usize = 16_384;
 /// Records that `/api/v1/records` can show.
 pub const RECENT_RECORDS: usize = 10_000;
@@ -20,13 +20,13 @@ pub const BATCH_QUEUE: usize = 1_024;
 pub const CONSUMER_QUEUE: usize = 256;
 /// Findings kept open.
 pub const FINDINGS: usize = 200;
-/// Containers whose name is remembered; all are forgotten when they are more.
+/// Cached container names; the cache is cleared when full.
 pub const CONTAINER_NAMES: usize = 4_096;
-/// Records of each kind but `request` that are kept beside `RECENT_RECORDS`.
+/// Records of each kind but `request`, kept in addition to `RECENT_RECORDS`.
 pub const RECENT_PER_KIND: usize = 2_000;
 /// Rows of a list of the API.
 pub const LIST_ITEMS: usize = 10_000;
-/// Series of each kind of request in `/metrics`; the rest goes into one overflow series.
+/// Series of each kind of request in `/metrics`; the rest is counted in one overflow series.
 pub const METRIC_SERIES: usize = 5_000;
 /// Clients of `/api/v1/stream`.
 pub const STREAM_CLIENTS: usize = 32;
@@ -38,35 +38,35 @@ pub const HTTP_SEND_BUFFER: usize = 64 * 1024;
 pub const HTTP_CONNECTIONS: usize = 256;
 /// Messages of the log that the live screen keeps.
 pub const SCREEN_MESSAGES: usize = 100;
-/// Model calls under way whose bodies are scanned, each below 64 KiB; a further one is only a request.
+/// Model calls in flight whose bodies are scanned, each below 64 KiB; further ones are recorded as requests only.
 pub const LLM_CALLS: usize = 4_096;
 /// Of those, on one connection.
 pub const LLM_CALLS_PER_CONNECTION: usize = 128;
-/// Processes whose model calls are followed as agent runs.
+/// Processes whose model calls are grouped into agent runs.
 pub const AGENT_PROCESSES: usize = 256;
-/// Conversations of such a process, about 500 bytes each; on overflow the longest idle one's run counts as abandoned.
+/// Conversations of such a process, about 500 bytes each; on overflow the run of the longest idle one counts as abandoned.
 pub const AGENT_CONVERSATIONS: usize = 256;
 /// Inbound requests under way in one process that may turn out to call a model.
 pub const AGENT_INBOUND: usize = 4_096;
-/// A run that nobody goes on with is abandoned.
+/// A run without further calls is abandoned after this time.
 pub const AGENT_IDLE_NS: u64 = 600 * 1_000_000_000;
-/// A run whose last call failed has failed when no other attempt comes.
+/// A run whose last call failed counts as failed after this time without another attempt.
 pub const AGENT_RETRY_NS: u64 = 60 * 1_000_000_000;
-/// Destinations of all services; the rest goes into one row `(other)` a service.
+/// Destinations of all services; the rest is counted in one row `(other)` a service.
 pub const DESTINATIONS: usize = 1_000;
-/// Rows of models, agents, tools and workflows, each; the rest goes into one row `(other)` a service.
+/// Rows of models, agents, tools and workflows, each; the rest is counted in one row `(other)` a service.
 pub const WORK_ROWS: usize = 500;
-/// Paths whose endpoint is remembered, and as many for the client side; a path overwrites another one.
+/// Cached endpoints of paths, the same number for the client side; a path overwrites another one.
 pub const PATHS_REMEMBERED: usize = 4_096;
-/// Bytes of a path that is remembered.
+/// Longest cached path.
 pub const PATH_REMEMBERED_BYTES: usize = 256;
 /// Segments of an endpoint; the rest of a path is `{rest}`.
 pub const ENDPOINT_SEGMENTS: usize = 16;
-/// Exchanges of one second that the sweep for concurrency looks at.
+/// Exchanges of one second in the sweep for concurrency.
 pub const INTERVALS: usize = 65_536;
-/// File systems of the host that are told.
+/// Reported file systems.
 pub const FILE_SYSTEMS: usize = 64;
-/// Network interfaces of the host that are told.
+/// Reported network interfaces.
 pub const INTERFACES: usize = 64;
 /// Alerts that are open at once; a further one is refused and counted.
 pub const ALERTS_OPEN: usize = 1_000;
@@ -74,7 +74,7 @@ pub const ALERTS_OPEN: usize = 1_000;
 pub const ALERTS_RESOLVED: usize = 100;
 /// Silences at once.
 pub const SILENCES: usize = 100;
-/// Pieces of news that wait for one channel; a further one is refused and counted.
+/// Notifications queued for one channel; a further one is refused and counted.
 pub const CHANNEL_QUEUE: usize = 64;
 /// Series of the history on disk; further ones are added up in one series `(other)` a service.
 pub const STORE_SERIES: usize = 20_000;
@@ -86,7 +86,7 @@ pub const STORE_REQUESTS: usize = 200;
 pub const HISTORY_POINTS: u64 = 10_000;
 /// Different TLS libraries that are probed.
 pub const TLS_LIBRARIES: usize = 256;
-/// TLS objects whose socket is known or looked for.
+/// TLS objects whose socket is known or being looked for.
 pub const TLS_OBJECTS: usize = 65_536;
 /// Bytes that the kernel captures of one call of a TLS library at most.
 pub const TLS_CALL_BYTES: u64 = 256 * 1024;
@@ -99,13 +99,31 @@ pub const TLS_HELD_BYTES_IN_ALL: usize = 32 << 20;
 pub const TLS_WRITES_WAITING: usize = 64;
 /// Writes of a connection that wait for their send one by one; further ones are added up.
 pub const TLS_WRITES_UNSENT: usize = 4_096;
-/// Series of telemetry of one interval; the rest goes into one overflow series of its kind and process.
+/// Series of telemetry in one interval; the rest is counted in one overflow series of its kind and process.
 pub const EXPORT_SERIES: usize = 5_000;
-/// Processes that have telemetry of their own in one interval; the rest goes to a service `(other)`.
+/// Processes with their own telemetry in one interval; the rest is counted for a service `(other)`.
 pub const EXPORT_PROCESSES: usize = 1_000;
 /// Spans of two seconds of telemetry; the rest is left out and counted.
 pub const EXPORT_SPANS: usize = 10_000;
-/// Of these, spans of requests that are no model calls.
+/// Of these, spans of requests that are not model calls.
 pub const EXPORT_REQUEST_SPANS: usize = 4_000;
-/// Alerts and findings whose state is remembered, so that it is told once.
+/// Alerts and findings whose last exported state is kept, so that each state is exported once.
 pub const EXPORT_TOLD: usize = 10_000;
+/// Workers that hang in reading a file of another process; from then on such files are not read until one of them ends.
+pub const STUCK_WORKERS: usize = 16;
+/// Of these, because of processes of one user.
+pub const STUCK_WORKERS_PER_USER: usize = 2;
+/// Questions that wait for the inspector; a further one is counted and asked again later.
+pub const QUESTIONS: usize = 4_096;
+/// Questions and answers on their way between the capture thread and the inspector, each.
+pub const INSPECTOR_QUEUE: usize = 1_024;
+/// Records that wait until their process is described or judged.
+pub const PARKED_RECORDS: usize = 65_536;
+/// Of these, of one process.
+pub const PARKED_RECORDS_PER_PROCESS: usize = 8_192;
+/// Bytes of all of them, about.
+pub const PARKED_BYTES: usize = 32 << 20;
+/// A record waits no longer than this.
+pub const PARKED_NS: u64 = 2 * 1_000_000_000;
+/// Programs that a process left by executing another one, and whose records may still come.
+pub const FORMER_PROGRAMS: usize = 1_024;

@@ -1,6 +1,5 @@
-//! The one HTTP client: how perfmon asks other programs over HTTP. Blocking, since all who use it have a thread for it; every status is an
-//! answer and no error; redirects are not followed, because they would carry secrets elsewhere. Certificates are those that the host trusts,
-//! read when the first `https` needs them.
+//! The HTTP client for calls to other programs. Blocking: every user has its own thread. Every status is an answer, not an error; redirects
+//! are not followed, because they would carry secrets to another server. Trusts the host's certificates, read at the first `https` call.
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 

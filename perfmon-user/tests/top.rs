@@ -71,6 +71,7 @@ async fn start(snapshot: Snapshot) -> (String, watch::Sender<bool>, watch::Sende
         self_report: Box::new(SelfReport::default),
         readiness: Box::new(Readiness::default),
         now: || WallTime(0),
+        spare: Arc::default(),
         history: None,
         alerts: AlertService::new(&Config::default().alerts.settings(), Vec::new(), RetryPolicy::default(), Arc::default()),
         shutdown: asked,

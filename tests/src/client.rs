@@ -1,5 +1,5 @@
-//! Clients that make a list of calls one after another and log what each got: curl, python's requests, node's fetch, and the bare
-//! socket of `wire`. wrk and h2load only tell sums.
+//! Clients that make a list of calls one after another and log the result of each: curl, python's requests, node's fetch, and the bare
+//! socket of `wire`. wrk and h2load report sums only.
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -29,7 +29,7 @@ impl Call {
         Self { method: "GET", path: path.into(), body: 0 }
     }
 
-    /// POST of so many bytes.
+    /// POST with a body of `bytes` bytes.
     pub fn post(path: impl Into<String>, body: usize) -> Self {
         Self { method: "POST", path: path.into(), body }
     }
@@ -40,8 +40,8 @@ impl Call {
     }
 }
 
-/// A sleep long against what a client adds by itself (node's fetch 3 ms where each call needs a new connection), so that 5 % of it
-/// say something about perfmon.
+/// A sleep much longer than the client's own overhead (node's fetch: 3 ms when each call needs a new connection), so that a tolerance of 5
+/// % tests perfmon.
 pub const SLEEP: &str = "/sleep/120";
 
 /// Calls for a server with or without the routes of the tests' own programs.
@@ -102,7 +102,7 @@ impl Client {
         }
     }
 
-    /// Makes the calls on a port of 127.0.0.1; by its `User-Agent` a run's records are told from others'.
+    /// Makes the calls to a port of 127.0.0.1; the `User-Agent` identifies the records of a run.
     pub fn run(self, port: u16, agent: &str, calls: &[Call]) -> Result<Vec<Logged>> {
         let url = format!("http://127.0.0.1:{port}");
         let script = |name: &str| workspace().join("tests/clients").join(name);
@@ -136,7 +136,7 @@ impl TlsClient {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Curl, Self::Requests, Self::Httpx, Self::HttpxAsync, Self::Aiohttp];
 
-    /// Makes the calls on a port of 127.0.0.1 whose certificate is trusted.
+    /// Makes the calls to a port of 127.0.0.1 whose certificate is trusted.
     pub fn run(self, port: u16, certificate: &Path, agent: &str, calls: &[Call]) -> Result<Vec<Logged>> {
         let url = format!("https://127.0.0.1:{port}");
         let library = match self {
@@ -194,7 +194,7 @@ fn curl(url: &str, calls: &[Call], agent: &str, certificate: Option<&Path>) -> R
     output.lines().map(curl_line).collect()
 }
 
-/// `STATUS SIZE PRETRANSFER TOTAL`, times in seconds since the call began; before `PRETRANSFER` nothing was sent.
+/// `STATUS SIZE PRETRANSFER TOTAL`, times in seconds since the start of the call; nothing is sent before `PRETRANSFER`.
 fn curl_line(line: &str) -> Result<Logged> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [status, size, pretransfer, total] = fields[..] else { anyhow::bail!("curl printed {line}") };
@@ -216,7 +216,7 @@ fn bare(port: u16, calls: &[Call], agent: &str) -> Result<Vec<Logged>> {
     Ok(log)
 }
 
-/// What h2load tells of `requests` GETs over `connections` connections, at a fixed rate in sum or as fast as they go.
+/// The report of h2load for `requests` GETs over `connections` connections, at a fixed total rate or at full speed.
 pub fn h2load(url: &str, requests: u32, connections: u32, rate: Option<u32>) -> Result<Sum> {
     let mut command = Command::new("h2load");
     command.args(["--h1", "-t1", "-m1", "-n", &requests.to_string(), "-c", &connections.to_string()]);
@@ -231,7 +231,7 @@ pub fn h2load(url: &str, requests: u32, connections: u32, rate: Option<u32>) -> 
     Ok(Sum { answers: succeeded, per_second: rate.parse()? })
 }
 
-/// What wrk tells after so many seconds as fast as it goes; what is under way at the end it does not count.
+/// The report of wrk after `seconds` at full speed; it does not count requests in flight at the end.
 pub fn wrk(url: &str, seconds: u32, connections: u32) -> Result<Sum> {
     let mut command = Command::new("wrk");
     command.args(["-t1", &format!("-d{seconds}s"), "-c", &connections.to_string(), url]);
@@ -251,9 +251,14 @@ pub struct Sum {
     pub per_second: f64,
 }
 
-/// `curl` of one URL in a process of its own; gives its process id and status.
-pub fn curl_once(url: &str, file: &Path) -> Result<u32> {
-    let mut child = Command::new("curl").args(["--silent", "--output"]).arg(file).arg(url).spawn().context("cannot start curl")?;
+/// `curl` of one URL in a process of its own, with the certificate to trust over TLS; gives its process id.
+pub fn curl_once(url: &str, file: &Path, certificate: Option<&Path>) -> Result<u32> {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--http1.1", "--output"]).arg(file).arg(url);
+    if let Some(certificate) = certificate {
+        command.arg("--cacert").arg(certificate);
+    }
+    let mut child = command.spawn().context("cannot start curl")?;
     let pid = child.id();
     ensure!(child.wait()?.success(), "curl failed");
     Ok(pid)

@@ -1,5 +1,5 @@
-//! The demo's programs (`demo/`) under observation: the scripted model server, the shop over TLS with its agent, and customers whose log
-//! tells what they did and what usage the SDKs reported.
+//! The demo's programs (`demo/`) under observation: the scripted model server, the shop over TLS with its agent, and customers that log
+//! their requests and the usage reported by the SDKs.
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,7 +37,7 @@ pub struct Log {
 /// One agent run.
 #[derive(Debug, Deserialize)]
 pub struct Run {
-    /// What was asked.
+    /// The question.
     pub question: String,
     /// Tools that were executed.
     pub tools: u64,
@@ -45,7 +45,7 @@ pub struct Run {
     pub calls: Vec<Call>,
 }
 
-/// One model call as the SDK told it.
+/// One model call as reported by the SDK.
 #[derive(Clone, Debug, Deserialize, serde::Serialize)]
 pub struct Call {
     /// `chat`, `responses`, `messages`.
@@ -56,7 +56,7 @@ pub struct Call {
     pub usage: Value,
 }
 
-/// Tokens in the one convention.
+/// Tokens in perfmon's convention.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tokens {
     /// All of the prompt.
@@ -136,7 +136,7 @@ impl Run {
 }
 
 impl Call {
-    /// Its tokens: what Anthropic reads from or writes to its cache is no part of its `input_tokens`.
+    /// Its tokens: Anthropic's `input_tokens` excludes what is read from or written to its cache.
     pub fn tokens(&self) -> Tokens {
         let count = |pointer: &str| self.usage.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
         match self.api.as_str() {

@@ -47,7 +47,7 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        // Ends the thread; fails only when the connection is gone already.
+        // Ends the thread; fails only when the connection is gone.
         self.socket.shutdown(Shutdown::Both).ok();
     }
 }

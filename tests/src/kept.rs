@@ -1,4 +1,4 @@
-//! A perfmon with a history on disk that can be killed and started again at its address, as when the machine's power fails for a moment.
+//! A perfmon with a history on disk that can be killed and restarted at its address, like after a short power failure.
 use std::path::Path;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl Kept {
         self.running.log()
     }
 
-    /// Kills it without a word, leaves the address empty for a while, and starts it again on the same store.
+    /// Kills it with SIGKILL, waits, and starts it again on the same store.
     pub fn restart(&mut self, away: Duration) -> Result<()> {
         signal(own_pid(&self.running)?, "KILL")?;
         self.running.wait(10)?.context("perfmon did not end on SIGKILL")?;

@@ -1,18 +1,22 @@
-//! What perfmon's live, replay and API tests share. The tests themselves stand in `tests/tests/`: a file for each topic.
-//! Servers and clients under observation are real programs (`servers/`, `clients/`); every one is ended when its value is dropped.
+//! Shared code of perfmon's live, replay and API tests, which are in `tests/tests/`, one file for each topic. Servers and clients under
+//! observation are real programs (`servers/`, `clients/`); each ends when its value is dropped.
 pub mod client;
 pub mod demo;
 pub mod events;
 pub mod kept;
+pub mod load;
 pub mod model;
 pub mod need;
+pub mod neighbour;
 pub mod otlp;
 pub mod perfmon;
 pub mod process;
+pub mod programs;
 pub mod receiver;
 pub mod record;
 pub mod script;
 pub mod server;
+pub mod websocket;
 pub mod wire;
 
 use std::path::{Path, PathBuf};
@@ -26,9 +30,14 @@ pub fn workspace() -> PathBuf {
     package.parent().unwrap_or(package).to_path_buf()
 }
 
-/// A TCP port of the loopback address that nobody uses now.
+/// A free TCP port of the loopback address.
 pub fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// How many rounds a test of repetition makes: `PERFMON_TEST_ROUNDS`, else what CI has time for.
+pub fn rounds(in_ci: usize) -> usize {
+    std::env::var("PERFMON_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(in_ci)
 }
 
 /// Asks `done` every 20 ms until it gives a value, at most for `seconds`.

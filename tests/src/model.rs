@@ -1,5 +1,5 @@
-//! Model calls under observation: the scripted model server, the clients that call it, and the `llm` records of a call, found by the
-//! name that stands in its path (`/s/NAME/v1/…`).
+//! Model calls under observation: the scripted model server, the clients that call it, and the `llm` records of a call, found by the name
+//! in its path (`/s/NAME/v1/…`).
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;

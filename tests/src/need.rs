@@ -1,6 +1,5 @@
-//! What a live test needs of the machine. A test that lacks something says so and is skipped; under `CI=true` nothing may be
-//! skipped, so there it fails.
-use std::path::PathBuf;
+//! Requirements of a live test. A test without one of them prints the reason and is skipped; under `CI=true` it fails instead.
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::{perfmon, workspace};
@@ -12,13 +11,17 @@ pub enum Need {
     Perfmon,
     /// A program.
     Program(&'static str),
+    /// A header file of a library.
+    Header(&'static str),
+    /// Node's packages of tests/package.json.
+    NodePackages,
     /// The Python environment that `cargo xtask test` makes.
     Python,
     /// What runs the page's browser tests.
     PageTools,
 }
 
-/// Whether the test must be skipped; says why, and fails under `CI=true`.
+/// True when the test must be skipped; prints the reason, and fails under `CI=true`.
 pub fn missing(needs: &[Need]) -> bool {
     let reasons: Vec<String> = needs.iter().filter_map(|need| lacks(*need)).collect();
     if reasons.is_empty() {
@@ -42,6 +45,11 @@ fn lacks(need: Need) -> Option<String> {
             }
         }
         Need::Program(name) => find(name).is_none().then(|| format!("{name} is not installed (`cargo xtask test` installs it)")),
+        Need::Header(path) => (!Path::new(path).is_file()).then(|| format!("no {path} (`cargo xtask test` installs it)")),
+        Need::NodePackages => {
+            let there = workspace().join("tests/node_modules/ws").exists();
+            (!there).then(|| "Node's packages are not installed (`cargo xtask test` installs them)".into())
+        }
         Need::PageTools => {
             let runner = workspace().join("dashboard/node_modules/.bin/vitest");
             (!runner.exists()).then(|| "the page's tools are not installed (`cargo xtask test` installs them)".into())

@@ -1,5 +1,5 @@
-//! A strict receiver of OTLP over HTTP: takes gzipped protobuf only, and says everything in it that is not as the conventions want it.
-//! The table of metrics stands here a second time, written down from the conventions, so that a slip in perfmon's own table shows.
+//! A strict receiver of OTLP over HTTP: accepts gzipped protobuf only and reports every deviation from the conventions. The table of
+//! metrics is copied from the conventions, independent of perfmon's own table, so that an error there shows.
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::net::TcpListener;
@@ -72,7 +72,7 @@ pub struct Of<T> {
 pub struct Otlp(Receiver);
 
 impl Otlp {
-    /// Answers each delivery as told.
+    /// Answers each delivery with `answer`.
     pub fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Result<Self> {
         Receiver::start(answer).map(Self)
     }
@@ -96,7 +96,7 @@ impl Otlp {
         self.seen().iter().filter(|seen| seen.taken && seen.path == path).map(decoded).collect()
     }
 
-    /// Metrics that were taken, in the order in which they came.
+    /// Accepted metrics in the order of arrival.
     pub fn metrics(&self) -> Result<Vec<Of<Metric>>> {
         let envelopes: Vec<ExportMetricsServiceRequest> = self.taken("/v1/metrics")?;
         let resources = envelopes.into_iter().flat_map(|envelope| envelope.resource_metrics);
@@ -171,7 +171,7 @@ impl Otlp {
     }
 }
 
-/// A body, as the protocol wants it.
+/// Decodes a body by the rules of the protocol.
 fn decoded<R: Message + Default>(seen: &Seen) -> Result<R> {
     let header = |name: &str| seen.headers.get(name).map(String::as_str);
     ensure!(header("content-type") == Some("application/x-protobuf"), "content-type {:?}", header("content-type"));
@@ -206,7 +206,7 @@ pub fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
     }
 }
 
-/// Series, start and end of each delta; an error says what is wrong with the metric.
+/// Series, start and end of each delta; an error describes the fault of the metric.
 fn points(metric: &Metric) -> Result<Vec<(String, u64, u64)>> {
     let row = METRICS.iter().find(|row| row.0 == metric.name);
     ensure!(row.is_some() || metric.name.starts_with(OWN), "is no metric of the conventions");

@@ -9,7 +9,8 @@ use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use perfmon_user::clock::boot_now_ns;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -56,7 +57,7 @@ struct Read {
     requests: Vec<Request>,
 }
 
-/// Waits until `/readyz` of a perfmon that was started says that data flows.
+/// Waits until `/readyz` of a started perfmon reports that data flows.
 pub(crate) fn wait_until_ready(running: &mut Running, port: u16) -> Result<()> {
     let ready = wait_until(15, || {
         ensure!(running.ended()?.is_none(), "perfmon ended:\n{}", running.log());
@@ -65,7 +66,7 @@ pub(crate) fn wait_until_ready(running: &mut Running, port: u16) -> Result<()> {
     ready.with_context(|| format!("perfmon was not ready after 15 s:\n{}", running.log())).map(drop)
 }
 
-/// The process id of a perfmon that was started: sudo's child, where sudo stands between.
+/// The process id of a started perfmon: the child of sudo if it runs through sudo.
 pub(crate) fn own_pid(running: &Running) -> Result<u32> {
     let started = running.pid();
     if need::is_root() {
@@ -76,12 +77,12 @@ pub(crate) fn own_pid(running: &Running) -> Result<u32> {
 }
 
 impl Perfmon {
-    /// Starts it with more options (none: it watches everything) and without a store, and waits until `/readyz` says that data flows.
+    /// Starts it with more options (none: it watches everything) and without a store, and waits until `/readyz` reports that data flows.
     pub fn start(options: &[&str]) -> Result<Self> {
         Self::start_in(&[], &[&["--no-store"], options].concat())
     }
 
-    /// The same in an environment with further variables; a store is what the options say.
+    /// The same with further environment variables; the options decide about the store.
     pub fn start_in(environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir()?;
@@ -118,7 +119,7 @@ impl Perfmon {
         self.matching(|_| true)
     }
 
-    /// The `request` records so far that `keep` wants.
+    /// The `request` records so far that match `keep`.
     pub fn matching(&self, keep: impl Fn(&Request) -> bool) -> Result<Vec<Request>> {
         let mut read = self.read.borrow_mut();
         let mut file = File::open(self.folder.path().join("records.jsonl"))?;
@@ -131,15 +132,20 @@ impl Perfmon {
         Ok(read.requests.iter().filter(|request| keep(request)).cloned().collect())
     }
 
+    /// All records so far, as they were written.
+    pub fn output(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.folder.path().join("records.jsonl"))?)
+    }
+
     /// All records of a kind so far, whole.
     pub fn records(&self, kind: &str) -> Result<Vec<Value>> {
-        let text = std::fs::read_to_string(self.folder.path().join("records.jsonl"))?;
+        let text = self.output()?;
         let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let records: Vec<Value> = whole.map(serde_json::from_str).collect::<Result<_, _>>()?;
         Ok(records.into_iter().filter(|record| record.get("kind").and_then(Value::as_str) == Some(kind)).collect())
     }
 
-    /// The `request` records that `keep` wants: waits up to 10 s for `count` of them, then half a second for any too many.
+    /// The `request` records that match `keep`: waits up to 10 s for `count` of them, then half a second for surplus ones.
     pub fn wait_for(&self, count: usize, keep: impl Fn(&Request) -> bool) -> Result<Vec<Request>> {
         wait_until(10, || Ok((self.matching(&keep)?.len() >= count).then_some(())))?;
         std::thread::sleep(Duration::from_millis(500));
@@ -181,6 +187,20 @@ impl Perfmon {
         self.running.wait(10)?.with_context(|| format!("perfmon did not end on SIG{name}:\n{}", self.running.log()))
     }
 
+    /// Sends a signal and gives status and milliseconds until its end. When that takes longer than `seconds`, the error tells what each of
+    /// its threads was doing then.
+    pub fn end_within(mut self, name: &str, seconds: u64) -> Result<(ExitStatus, f64)> {
+        let start = boot_now_ns();
+        signal(self.pid, name)?;
+        if let Some(status) = self.running.wait(seconds)? {
+            return Ok((status, (boot_now_ns() - start) as f64 / 1e6));
+        }
+        let threads = threads_of(self.pid)?;
+        let late = self.running.wait(20)?;
+        let took = (boot_now_ns() - start) / 1_000_000;
+        bail!("perfmon ran {seconds} s after SIG{name}, ended after {took} ms with {late:?}:\n{threads}\n{}", self.running.log())
+    }
+
     /// Ends it by Ctrl-C's signal and gives all `request` records.
     pub fn stop(mut self) -> Result<Vec<Request>> {
         signal(self.pid, "INT")?;
@@ -196,6 +216,13 @@ impl Drop for Perfmon {
             eprintln!("perfmon said:\n{}", self.running.log());
         }
     }
+}
+
+/// What each thread of a process does in the kernel.
+fn threads_of(pid: u32) -> Result<String> {
+    let script = "cd /proc/$0/task && for t in *; do echo \"thread $t $(cat $t/comm) state $(cut -d' ' -f3 $t/stat) in $(cat $t/wchan)\"; cat $t/stack; done";
+    let output = need::as_root("sh").args(["-c", script, &pid.to_string()]).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// `perfmon` with arguments, as root, to its end.

@@ -1,4 +1,4 @@
-//! A program under test or observation: its output goes into a file, dropping it ends it by its process id.
+//! A program under test or observation: its output goes to a file; dropping the value ends the program by its process id.
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -66,7 +66,7 @@ impl Drop for Running {
     }
 }
 
-/// What /proc tells of a process.
+/// Resource usage from /proc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// CPU time of all its threads, user and system (ticks of 10 ms).
@@ -88,7 +88,7 @@ impl Usage {
     }
 }
 
-/// Sends a signal (`INT`, `KILL`, …) to a process, as root where that is needed.
+/// Sends a signal (`INT`, `KILL`, …) to a process, as root if needed.
 pub fn signal(pid: u32, name: &str) -> Result<()> {
     let own = std::fs::metadata(format!("/proc/{pid}")).is_ok_and(|process| {
         std::os::unix::fs::MetadataExt::uid(&process) != 0 // a process of ours: no need for root

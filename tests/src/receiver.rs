@@ -1,4 +1,4 @@
-//! An HTTP server of this process that takes what perfmon sends, webhooks and telemetry, keeps it, and answers as the test says.
+//! An HTTP server in this process that stores what perfmon sends (webhooks and telemetry) and answers as the test defines.
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -28,7 +28,7 @@ impl Reply {
         Self { status, headers: String::new(), body: String::new(), wait: Duration::ZERO }
     }
 
-    /// 200, but nobody waits so long for it.
+    /// 200, later than any time-out.
     pub fn never() -> Self {
         Self { wait: Duration::from_secs(3_600), ..Self::status(200) }
     }
@@ -66,7 +66,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// On a free port; `answer` says what each request gets.
+    /// Listens on a free port; `answer` defines the answer to each request.
     pub fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Result<Self> {
         Self::on(TcpListener::bind("127.0.0.1:0")?, answer)
     }
@@ -103,7 +103,7 @@ impl Receiver {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One request and its answer; false when there are no more.
+    /// Serves one request; false at the end of the connection.
     fn serve(&self, stream: &TcpStream, answer: &Answering) -> Result<bool> {
         let Some(mut seen) = read(stream)? else { return Ok(false) };
         let reply = answer(&seen);

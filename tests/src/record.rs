@@ -1,7 +1,7 @@
 //! The `request` record as a reader of `--jsonl` sees it, and sets of records compared with what clients logged.
 use serde::Deserialize;
 
-/// CONTRACT of the `request` record, as far as the tests look at it. A field that is absent is an error, except the optional ones.
+/// Fields of the `request` record that the tests check. A missing field is an error, except the optional ones.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 pub struct Request {
     /// RFC 3339.
@@ -60,6 +60,10 @@ pub struct Request {
     pub quality: String,
     /// Needed and not captured.
     pub missing_bytes: u64,
+    /// Messages that this side sent (WebSocket).
+    pub messages_sent: Option<u64>,
+    /// Messages that it received.
+    pub messages_received: Option<u64>,
 }
 
 impl Request {
@@ -78,7 +82,7 @@ impl Request {
         self.served_by(port) || self.sent_to(port)
     }
 
-    /// Everything but times, ids, ports and processes: what must be the same whenever the same traffic is seen again.
+    /// Everything except times, ids, ports and processes: what must be equal whenever the same traffic is seen.
     pub fn substance(&self) -> String {
         format!(
             "{} {} {:?} {:?} agent={:?} status={:?} error={:?} body={:?}/{:?} wire={}/{} {} streaming={} missing={}",

@@ -1,5 +1,5 @@
-//! Two ends of one TCP connection that do exactly what a script says, for traffic that no ordinary server or client makes: each end
-//! is a thread of this process, so perfmon sees both sides of the exchange in it.
+//! Two ends of one TCP connection that follow a script, for traffic that no ordinary server or client makes. Each end is a thread of this
+//! process, so perfmon sees both sides of the exchange in it.
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
@@ -12,13 +12,13 @@ use socket2::SockRef;
 pub enum Step {
     /// Sends bytes in one operation.
     Send(Vec<u8>),
-    /// Reads exactly so many bytes.
+    /// Reads exactly this number of bytes.
     Receive(usize),
     /// Reads until the other end closes or resets.
     ReceiveAll,
-    /// Waits so many milliseconds.
+    /// Waits, in milliseconds.
     Pause(u64),
-    /// Ends its own direction and goes on reading.
+    /// Shuts down its own direction and continues reading.
     HalfClose,
     /// Ends the connection with a reset.
     Reset,

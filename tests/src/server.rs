@@ -44,6 +44,9 @@ pub const JAVA: Kind = Kind { name: "java", needs: &[Need::Program("javac")], dy
 /// nginx over TLS.
 pub const NGINX_TLS: Kind =
     Kind { name: "nginx-tls", needs: &[Need::Program("nginx"), Need::Program("openssl")], dynamic: false, command: nginx_tls };
+/// nginx over TLS with a libssl of its own, a file that no other program uses.
+pub const NGINX_OWN_TLS: Kind =
+    Kind { name: "nginx-own-tls", needs: &[Need::Program("nginx"), Need::Program("openssl")], dynamic: false, command: nginx_own_tls };
 /// uvicorn over TLS with h11 on asyncio: the library is apart from the socket.
 pub const UVICORN_H11_TLS: Kind =
     Kind { name: "uvicorn-h11-tls", needs: &[Need::Python, Need::Program("openssl")], dynamic: true, command: uvicorn_h11_tls };
@@ -135,6 +138,23 @@ fn nginx_tls(folder: &Path, port: u16) -> Result<Command> {
     Ok(command)
 }
 
+fn nginx_own_tls(folder: &Path, port: u16) -> Result<Command> {
+    let libraries = folder.join("lib");
+    std::fs::create_dir(&libraries)?;
+    std::fs::copy(libssl()?, libraries.join("libssl.so.3"))?;
+    let mut command = nginx_tls(folder, port)?;
+    command.env("LD_LIBRARY_PATH", libraries);
+    Ok(command)
+}
+
+/// The libssl that nginx uses.
+pub fn libssl() -> Result<PathBuf> {
+    let listed = Command::new("ldd").arg(find("nginx").context("nginx is not installed")?).output()?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let line = listed.lines().find(|line| line.contains("libssl.so.3 =>")).context("nginx is not linked with libssl.so.3")?;
+    Ok(line.split_whitespace().nth(2).context("ldd found no libssl.so.3")?.into())
+}
+
 /// A certificate for 127.0.0.1 that signs itself, and its key.
 pub(crate) fn make_certificate(folder: &Path) -> Result<(PathBuf, PathBuf)> {
     let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
@@ -146,8 +166,8 @@ pub(crate) fn make_certificate(folder: &Path) -> Result<(PathBuf, PathBuf)> {
     Ok((certificate, key))
 }
 
-// As everybody runs it. Kept alive (`--protocol HTTP/1.1`), its two small writes an answer meet the delayed acknowledgement: the client then
-// waits 40 ms for bytes that the server had long handed to the kernel, which no record of the server's side can tell.
+// With its defaults. With keep-alive (`--protocol HTTP/1.1`), its two small writes for an answer meet the delayed acknowledgement: the
+// client waits 40 ms for bytes that the server has long passed to the kernel, which no server-side record can show.
 fn http_server(folder: &Path, port: u16) -> Result<Command> {
     let mut command = Command::new(python());
     command.args(["-m", "http.server", "--bind", "127.0.0.1", "--directory"]).arg(folder.join("files")).arg(port.to_string());

@@ -53,7 +53,7 @@ impl Wire {
         Self { socket: Box::new(socket), ahead: Vec::new(), sent_ns: 0, last: false }
     }
 
-    /// Whether the last answer said that no other follows on this connection.
+    /// True when the last answer announced the end of the connection.
     pub fn is_spent(&self) -> bool {
         self.last
     }

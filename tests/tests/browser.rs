@@ -13,7 +13,7 @@ use perfmon_tests::wire::{self, Wire};
 use perfmon_tests::{free_port, wait_until, workspace};
 use serde_json::Value;
 
-/// Fires as soon as it may (10 s), and stands whatever the machine is doing.
+/// Fires as early as possible (10 s), independent of the machine's load.
 const CONFIG: &str = r#"
 [[alerts.rules]]
 name = "busy shop"
@@ -58,7 +58,7 @@ fn first(port: u16, path: &str, wanted: impl Fn(&Value) -> bool) -> Result<()> {
     seen.with_context(|| format!("{path} never had what the page is to show"))
 }
 
-/// Runs the suite; whenever it asks for a restart, perfmon is killed and started again.
+/// Runs the suite; at each of its requests, perfmon is killed and restarted.
 fn suite(perfmon: &mut Kept) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (asked, done, script) = (folder.path().join("asked"), folder.path().join("done"), folder.path().join("restart"));
@@ -74,7 +74,7 @@ fn suite(perfmon: &mut Kept) -> Result<()> {
     let mut running = Running::start(&mut command, &folder.path().join("suite.log"))?;
     let status = wait_until(240, || {
         if asked.exists() && !done.exists() {
-            // Away for so long that no reader overlooks the page's banner.
+            // Down long enough for the page's banner to be seen.
             perfmon.restart(Duration::from_secs(2))?;
             std::fs::write(&done, "")?;
         }

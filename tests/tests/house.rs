@@ -1,5 +1,5 @@
-//! House rules that no lint knows: who imports whom (the table in ARCHITECTURE.md) and in no circle, one meaning for each type name,
-//! one style of modules, lints inherited by every package, a header in each file, and at most 500 lines a file (tests aside).
+//! House rules beyond lints: imports stay inside the table in ARCHITECTURE.md and form no circle, a type name has one meaning, modules have
+//! one style, every package inherits the lints, every file has a header and at most 500 lines (tests aside).
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,8 @@ struct Row {
     never_uses: BTreeSet<String>,
 }
 
-/// Modules that the checks of type names and of module style leave out, as the latter does the kernel side. To be emptied, then removed with [`is_left_out`], when the
-/// left half of the crate is renamed.
+/// Modules exempt from the checks of type names and of module style; the kernel side is exempt from the latter. To be emptied when the left
+/// half of the crate is renamed, then removed together with [`is_left_out`].
 const LEFT_HALF_NOT_YET_RENAMED: [&str; 10] =
     ["agent", "decode", "llm", "names", "pipeline", "probe", "proto", "source", "target", "track"];
 
@@ -189,7 +189,7 @@ fn circle_in(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> 
     graph.keys().find_map(|module| visit(graph, module, &mut Vec::new(), &mut done))
 }
 
-/// Names of the types that the code defines. Types of a trait and of its implementations are no definitions.
+/// Names of the types that the code defines, without associated types.
 fn type_names(code: &str) -> Vec<String> {
     let name = |line: &str| {
         let item = line.trim_start();

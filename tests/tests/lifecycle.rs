@@ -1,5 +1,5 @@
-//! Start and end: nothing stays behind however perfmon ends, and what it cannot or must not do is said with the exit code of the
-//! contract (2 wrong usage, 3 this user cannot) before any probe is loaded.
+//! Start and end: nothing remains however perfmon ends, and impossible or wrong requests are reported with the documented exit code (2
+//! wrong usage, 3 not possible for this user) before any probe is loaded.
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 

@@ -1,5 +1,5 @@
-//! Alerts from live traffic: both rules on requests fire soon, news goes to a webhook once, people's decisions and the end of an alert show
-//! everywhere, and a killed perfmon goes on where it was.
+//! Alerts from live traffic: both rules on requests fire soon, a webhook is notified once, users' decisions and the end of an alert show
+//! everywhere, and a killed perfmon continues where it was.
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
@@ -18,7 +18,7 @@ use perfmon_user::clock::boot_now_ns;
 use serde_json::{Value, json};
 
 const NEEDS: [Need; 3] = [Need::Perfmon, Need::Python, Need::Program("curl")];
-/// Rules that judge requests and always stand.
+/// The standing rules on requests.
 const STANDING: [&str; 2] = ["response_time_p95", "error_rate_5min"];
 
 /// The ten requests that a window needs: eight of 1.1 s at once, two that fail.
@@ -59,7 +59,7 @@ fn in_state(perfmon: &Perfmon, rules: &[&str], state: &str, seconds: u64) -> Res
     all.with_context(|| format!("not all of {rules:?} are {state} after {seconds} s: {:#?}", alerts(perfmon)))
 }
 
-/// How often a hook got news of a rule in a state.
+/// Number of notifications of a rule in a state that a hook received.
 fn told(hook: &Receiver, path: &str, rule: &str, state: &str) -> Result<usize> {
     let news: Vec<Value> = hook.seen().iter().filter(|seen| seen.path == path).map(Seen::json).collect::<Result<_>>()?;
     Ok(news.iter().filter(|news| text(news, "rule") == rule && text(news, "state") == state).count())
@@ -133,7 +133,7 @@ fn both_rules_fire_are_told_once_and_go_on_after_a_kill() -> Result<()> {
         assert_eq!(told(&hook, "/hook", rule, "firing")?, 1, "{rule}");
     }
 
-    // Killed under traffic: of what was answered more than a second before, all is in the store. Half a second more for the two busy cores.
+    // Killed under traffic: everything answered more than a second before is in the store. Half a second is allowed for the two busy cores.
     let (mut ended_ns, until) = (Vec::new(), boot_now_ns() + 3_000_000_000);
     while boot_now_ns() < until {
         Wire::connect("127.0.0.1", server.port)?.call("GET", "/hello", "steady", b"")?;
@@ -148,7 +148,7 @@ fn both_rules_fire_are_told_once_and_go_on_after_a_kill() -> Result<()> {
     println!("{kept} of {} requests are in the store, {certain} have to be", 10 + ended_ns.len());
     assert!((certain..=10 + ended_ns.len() as u64).contains(&kept), "{kept} requests, at least {certain} have to be there");
 
-    // Started anew it knows the alerts, and tells nobody again although the rules hold again.
+    // After the restart it knows the alerts and does not notify again, although the rules are true again.
     let before = hook.seen().len();
     let perfmon = Perfmon::start_in(&[], &options)?;
     bad_traffic(server.port)?;

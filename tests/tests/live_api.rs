@@ -1,4 +1,4 @@
-//! What the API tells of live traffic: the same numbers as the clients', in every view of them.
+//! The API under live traffic: the same numbers as the clients', in every view.
 use anyhow::{Context, Result};
 use perfmon_tests::client::{Call, Client};
 use perfmon_tests::need::{Need, missing};

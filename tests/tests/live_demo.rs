@@ -1,6 +1,6 @@
-//! The demo's shop from end to end: customers over TLS, an agent that asks a scripted model server through the SDKs of OpenAI and Anthropic.
-//! Within 10 s of the first request every view shows what happened, to the token and to the last digit of the cost, and resources as /proc
-//! has them.
+//! The demo's shop from end to end: customers over TLS, an agent that calls a scripted model server through the SDKs of OpenAI and
+//! Anthropic. Within 10 s of the first request every view shows what happened, exact to the token and to the last digit of the cost;
+//! resources agree with /proc.
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +12,7 @@ use perfmon_tests::wait_until;
 use perfmon_user::clock::wall_now;
 use serde_json::Value;
 
-/// The customers' options: four ask the same thing at once, SDK by SDK, then rounds of everything.
+/// The customers' options: four send the same question at once, SDK by SDK, then rounds of everything.
 const LOAD: [&str; 8] = ["--burst", "4", "--rounds", "7", "--customers", "4", "--pause-ms", "20"];
 /// The task's limit, from the first request on.
 const SHOWN_S: f64 = 10.0;
@@ -33,7 +33,7 @@ fn whole_line(http: &str, event_loop: &str) -> Result<()> {
     }
     let demo = Demo::start(http, event_loop)?;
     let perfmon = Perfmon::start(&["--pid", &demo.pid().to_string()])?;
-    // Its first sample, about a second after its start, begins the span of CPU time that is compared.
+    // Its first sample, about a second after its start, starts the compared span of CPU time.
     let sampled = wait_until(5, || Ok(items(&perfmon, "/api/v1/processes")?.iter().any(|row| row["pid"] == demo.pid()).then_some(())))?;
     sampled.context("the shop was not sampled within 5 s")?;
     let before = Usage::of(demo.pid())?;
@@ -54,7 +54,7 @@ fn whole_line(http: &str, event_loop: &str) -> Result<()> {
     perfmon.stop().map(drop)
 }
 
-/// The SDKs told what the model server told.
+/// The SDKs report what the model server logged.
 fn check_script(log: &Log, ledger: &[Value]) -> Result<()> {
     let mut told: Vec<String> = log.calls().iter().map(|call| call.model.clone()).collect();
     let answered = ledger.iter().filter(|call| call.get("error").is_none());
@@ -67,7 +67,7 @@ fn check_script(log: &Log, ledger: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// Waits until everything is there, at most 10 s from the first request on, and 4 s where the customers alone took longer.
+/// Waits until everything is there, at most 10 s after the first request, or 4 s when the customers alone took longer.
 fn all_is_shown(perfmon: &Perfmon, log: &Log, ledger: &[Value]) -> Result<()> {
     let wanted = [
         ("/requests", log.counts.values().sum::<u64>()),
@@ -151,7 +151,7 @@ fn each_call(perfmon: &Perfmon, calls: &[Call], costs: &[u64]) -> Result<()> {
     Ok(())
 }
 
-/// Runs, their tools, and the requests that they served: sums, and each by itself, so that none took another's.
+/// Runs, their tools, and the requests that they served: sums, and each run by itself, so that no two are swapped.
 fn agents(perfmon: &Perfmon, log: &Log, ledger: &[Value]) -> Result<()> {
     let tools: u64 = log.runs.iter().map(|run| run.tools).sum();
     let rows = items(perfmon, "/api/v1/agents?window=5m")?;
@@ -165,7 +165,7 @@ fn agents(perfmon: &Perfmon, log: &Log, ledger: &[Value]) -> Result<()> {
     let lost = log.runs.iter().filter(|run| run.question.contains("lost")).count() as u64;
     assert_eq!(rows.iter().map(|row| count(row, "/errors")).sum::<Result<u64>>()?, lost, "{rows:?}");
 
-    // The model server refuses the first attempt of each call of an urgent question; SDKs do not tell of it.
+    // The model server refuses the first attempt of each call of an urgent question; SDKs do not report it.
     let refused = |run: &perfmon_tests::demo::Run| if run.question.contains("urgent") { run.calls.len() as u64 } else { 0 };
     let run = |run| (refused(run) + run.calls.len() as u64, run.tools, run.tokens().input + run.tokens().output);
     let mut expected: Vec<_> = log.runs.iter().map(run).collect();
@@ -193,8 +193,8 @@ fn health(perfmon: &Perfmon, log: &Log) -> Result<()> {
     Ok(())
 }
 
-/// CPU and memory of the shop by /proc. Samples are a second apart, ticks of /proc/PID/stat 10 ms; before and after the customers the shop
-/// idles, so the two spans may differ at their edges. Memory is compared at rest.
+/// CPU and memory of the shop from /proc. Samples are a second apart, ticks of /proc/PID/stat 10 ms; the shop idles before and after the
+/// customers, so the two spans may differ at their edges. Memory is compared at rest.
 fn resources(perfmon: &Perfmon, demo: &Demo, before: &Usage) -> Result<()> {
     std::thread::sleep(std::time::Duration::from_millis(1_500)); // the sample after the last request
     let now = Usage::of(demo.pid())?;

@@ -1,5 +1,5 @@
-//! Traffic at the edges of HTTP/1, and of what a capture may assume: pipelining, split heads, late attach, short processes, a blocked
-//! event loop, other socket families. Framing and failures: live_framing.rs.
+//! Traffic at the edges of HTTP/1 and of capture: pipelining, split heads, late attach, short processes, a blocked event loop, other socket
+//! families. Framing and failures: live_framing.rs.
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -92,7 +92,7 @@ fn fifty_short_curls_are_fifty_records_on_each_side() -> Result<()> {
     let perfmon = Perfmon::start(&[])?;
     let folder = tempfile::tempdir()?;
     let url = format!("{}/hello", server.url());
-    let mut pids: Vec<u32> = (0..50).map(|_| curl_once(&url, &folder.path().join("answer"))).collect::<Result<_>>()?;
+    let mut pids: Vec<u32> = (0..50).map(|_| curl_once(&url, &folder.path().join("answer"), None)).collect::<Result<_>>()?;
     assert_hello(&perfmon.wait_for(50, |r| r.served_by(server.port))?, 50);
     let client = perfmon.wait_for(50, |r| r.sent_to(server.port))?;
     assert_hello(&client, 50);

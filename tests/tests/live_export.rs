@@ -1,5 +1,5 @@
-//! Telemetry of live traffic, at a strict receiver: names, types and units as the conventions have them, counts equal to the records and to
-//! what the client did, whatever the receiver does.
+//! Telemetry of live traffic at a strict receiver: names, types and units as in the conventions, counts equal to the records and to the
+//! client's log, whatever the receiver answers.
 use std::collections::BTreeMap;
 use std::process::Command;
 
@@ -19,7 +19,7 @@ const NEEDS: [Need; 4] = [Need::Perfmon, Need::Python, Need::Program("node"), Ne
 /// Metrics each second; no span of an ordinary request.
 const OFTEN: [(&str, &str); 2] = [("PERFMON_EXPORT__INTERVAL", "1s"), ("PERFMON_EXPORT__SPAN_RATE", "0")];
 
-/// The answers of a model that first wants a tool, then speaks, then streams.
+/// The answers of a model: a tool call, then text, then a stream.
 fn model(seen: &Seen) -> Reply {
     let asked = seen.json().unwrap_or_default();
     let usage = json!({"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120});
@@ -90,7 +90,7 @@ fn everything_arrives_by_the_conventions_and_adds_up() -> Result<()> {
         Client::Curl.run(shop.port, "slow", &[Call::get("/sleep/1050")])?;
     }
     wait_until(10, || Ok(agent.log().contains("done").then_some(())))?.context("the agent did not finish")?;
-    // A request that is under way when metrics are sent.
+    // A request in flight when metrics are sent.
     Client::Curl.run(desk.port, "long", &[Call::get("/sleep/2200")])?;
     let run_over = wait_until(15, || Ok((!perfmon.records("agent")?.is_empty()).then_some(())))?;
     run_over.context("no agent run was recorded")?;

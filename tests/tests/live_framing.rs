@@ -1,5 +1,5 @@
-//! Every kind of HTTP/1 framing and every way to fail: one exchange a case, both ends by script, and what each side's record must say.
-//! What is not HTTP at all makes no record and does not disturb the next connection.
+//! Every kind of HTTP/1 framing and failure: one exchange for each case, both ends scripted, with the expected record of each side. Traffic
+//! other than HTTP makes no record and does not disturb the next connection.
 use anyhow::{Context, Result};
 use perfmon_tests::need::{Need, missing};
 use perfmon_tests::perfmon::Perfmon;
@@ -8,7 +8,7 @@ use perfmon_tests::script::{Step, play, send};
 
 use Step::{HalfClose, Pause, Receive, ReceiveAll, Reset};
 
-/// What the record of a side must say; sizes are body bytes, wire sizes follow from the script.
+/// The expected record of a side; sizes are body bytes, wire sizes follow from the script.
 #[derive(Clone, Debug, PartialEq)]
 struct Want {
     method: &'static str,
@@ -25,7 +25,7 @@ struct Case {
     client: Vec<Step>,
     server: Vec<Step>,
     want: Want,
-    /// The head may be longer than what is captured of it: whether a body followed may be unknown then.
+    /// The head may be longer than its captured part; whether a body followed may then be unknown.
     long_head: bool,
 }
 
@@ -44,7 +44,7 @@ fn request(method: &str, name: &str, fields: &str, body: &str) -> String {
     format!("{method} /{name} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n{body}")
 }
 
-/// A case in which the client sends a request, the server reads it and sends `answer`, the client reads that.
+/// A case in which the client sends a request, the server reads it and sends `answer`, and the client reads that.
 fn plain(name: &'static str, method: &'static str, body: &str, answer: &str, want: (u16, u64)) -> Case {
     let fields = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     let text = request(method, name, &fields, body);
@@ -101,7 +101,7 @@ fn half_closed_by_the_client() -> Case {
     case
 }
 
-/// The answer's body comes in two parts with a pause; payload between the heads' captures is not looked at, sizes are exact all the same.
+/// The answer's body arrives in two parts with a pause; payload between the captured heads is not examined, and sizes are still exact.
 fn large_bodies() -> Case {
     let body = "z".repeat(200_000);
     let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
@@ -120,7 +120,7 @@ fn long_head() -> Case {
     case
 }
 
-/// The ways in which an exchange fails; each breaks off after a part of the answer.
+/// The ways in which an exchange fails; each stops after a part of the answer.
 fn failures() -> Vec<Case> {
     let part = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n0123456789";
     let broken = |name, error, client: Vec<Step>, server: Vec<Step>| {
@@ -181,7 +181,7 @@ fn every_framing_and_failure_is_recorded_as_it_happened() -> Result<()> {
     Ok(())
 }
 
-/// What a record says, in the words of `Want`; an unknown method or error word never equals.
+/// The record in terms of `Want`; an unknown method or error never compares equal.
 fn said(record: &Request) -> Want {
     let word = |text: &str, words: &[&'static str]| words.iter().find(|word| **word == text).copied().unwrap_or("?");
     let methods = ["GET", "HEAD", "DELETE", "POST", "PUT", "BREW"];

@@ -42,7 +42,7 @@ fn a_saturated_nginx_is_counted_or_the_loss_is_stated() -> Result<()> {
     let records = perfmon.wait_for(load.answers as usize, |r| complete(r, server.port))?;
     let (seen, lost) = (records.len() as u64, perfmon.lost()?);
     println!("{seen} records, {lost} events lost");
-    // wrk does not count what was under way when it stopped: at most one answer a connection.
+    // wrk does not count requests in flight when it stops: at most one answer a connection.
     assert!(seen <= load.answers + u64::from(connections), "{seen} records of {} answers", load.answers);
     assert!(seen + lost >= load.answers, "{} answers, {seen} records, and only {lost} events stated as lost", load.answers);
     if lost == 0 {

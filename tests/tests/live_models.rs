@@ -1,5 +1,5 @@
-//! A hundred streamed model calls at once, plain and over TLS, by bare sockets, by HTTP libraries and by the SDKs: none is lost, tokens
-//! and chunks are exact, first token and duration are the client's own within 10 ms or 3 %.
+//! A hundred streamed model calls at once, plain and over TLS, by bare sockets, HTTP libraries and the SDKs: none is lost, tokens and
+//! chunks are exact, first token and duration agree with the client within 10 ms or 3 %.
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
@@ -38,7 +38,7 @@ fn matrix(tls: bool, count: usize, clients: &[(&str, &str)]) -> Result<()> {
         return Ok(());
     }
     for (library, api) in clients {
-        // Both cores may be loaded by others: a time that differs is tried again, a count never.
+        // Both cores may be loaded by others: a differing time is tried again, a count never.
         let mut differences = Vec::new();
         for attempt in 1..=3 {
             differences = attempt_of(tls, count, library, api).with_context(|| format!("{library}, {api}, attempt {attempt}"))?;
@@ -77,7 +77,7 @@ fn attempt_of(tls: bool, count: usize, library: &str, api: &str) -> Result<Vec<S
             times.add(&records[0], logged)?;
         }
         times.print(&format!("{library} {api} tls={tls} lag={lag:.1} ms {side}"));
-        // What the server wrote is in the client's hands later by the client's own load, which no record of the server's side can tell.
+        // The client receives what the server wrote later by its own load, which no server-side record can show.
         if side == "client" {
             differences = times.differences(if library == "raw" { 0.0 } else { lag });
         }
@@ -126,7 +126,7 @@ impl Times {
     }
 
     /// 95 of 100 calls must agree within 10 ms or 3 %, and so must the medians and the 95th percentiles of all. Bare sockets read their
-    /// clock where the bytes are; a library's caller gets its turn on the event loop up to `lag` ms later, all the more under load.
+    /// clock when the bytes arrive; a library's caller gets its turn on the event loop up to `lag` ms later, more under load.
     fn differences(&self, lag: f64) -> Vec<String> {
         let within = |logged: f64, seen: f64| (logged - seen).abs() <= (0.03 * logged).max(10.0) + lag;
         let mut differences = Vec::new();

@@ -1,5 +1,5 @@
-//! What a model is told and what it says stays between the two: unique words planted in prompts, answers, tools, keys, cookies and queries
-//! are looked for in everything that perfmon gives out. And answers that are broken, packed wrongly or huge cost nothing but themselves.
+//! Content of model calls is not exposed: unique words planted in prompts, answers, tools, keys, cookies and queries are searched in all
+//! output of perfmon. And answers that are broken, wrongly compressed or huge affect only themselves.
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ use perfmon_tests::wire::get;
 use serde_json::{Value, json};
 
 const NEEDS: [Need; 2] = [Need::Perfmon, Need::Program("curl")];
-/// Begins everything that must not come out.
+/// Prefix of every planted word.
 const PLANTED: &str = "zq7planted";
 /// Must come out everywhere, or the search would prove nothing.
 const MODEL: &str = "gpt-4o-mini";
@@ -40,7 +40,7 @@ fn planted(what: &str) -> String {
     format!("{PLANTED}-{what}")
 }
 
-/// A model's answer: first it wants a tool, then it speaks.
+/// A model's answers: first a tool call, then text.
 fn answer(seen: &Seen) -> Reply {
     let asked = seen.json().unwrap_or_default();
     let wants_tool = asked["messages"].as_array().is_some_and(|messages| messages.len() == 2);
@@ -68,7 +68,7 @@ fn reply(headers: &str, body: String) -> Reply {
     Reply { headers: headers.into(), body, ..Reply::status(200) }
 }
 
-/// Asks with keys and cookies that nobody else may know.
+/// Calls the model with keys and cookies that must not appear elsewhere.
 fn ask(url: &str, body: &Value) -> Result<()> {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--output", "/dev/null", "--data-binary", "@-", "--header", "Content-Type: application/json"]);
@@ -235,7 +235,7 @@ fn broken_and_huge_answers_cost_nothing_but_themselves() -> Result<()> {
         [(Some(9), Some(8)); 3],
         "the good ones, and the usage at the end of a long stream"
     );
-    // Its usage stands at the end of more than the ring holds: found, or said to be lost, never made up.
+    // Its usage is behind more bytes than the ring holds: it is found or reported as lost, never made up.
     match tokens(&calls[7]) {
         (Some(9), Some(8)) => {}
         (None, None) => assert!(perfmon_run.lost()? > 0 || perfmon_run.figure("/api/v1/self", "/events_lost/by_reason/capture_cut")? > 0.0),

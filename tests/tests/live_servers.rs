@@ -1,5 +1,5 @@
-//! Every server with every client: the records of both sides equal what the client logged, call by call (method, path, status, body
-//! sizes), and their percentiles agree with the client's clock.
+//! Every server with every client: the records of both sides equal the client's log, call by call (method, path, status, body sizes), and
+//! their percentiles agree with the client's clock.
 use anyhow::Result;
 use perfmon_tests::client::{Call, Client, Logged, SLEEP, logged_facts, plan, recorded_facts};
 use perfmon_tests::need::{Need, missing};
@@ -61,8 +61,8 @@ fn matrix(kind: Kind) -> Result<()> {
     let perfmon = Perfmon::start(&[])?;
     let calls = plan(kind.dynamic);
     for client in Client::ALL {
-        // Counts and sizes must be right each time. Times may differ once because the scheduler hit the client's side of the socket
-        // alone; a fault of perfmon is there in all three attempts.
+        // Counts and sizes must be right each time. Times may differ once because the scheduler delayed only the client's side of the
+        // socket; a fault of perfmon shows in all three attempts.
         let mut different = Vec::new();
         for attempt in 1..=3 {
             different = observe(&perfmon, &server, client, &format!("{}-{attempt}", client.name()), &calls)?;
@@ -103,7 +103,7 @@ fn compare(what: &str, records: &[Request], calls: &[Call], log: &[Logged]) {
     }
 }
 
-/// The sleeping calls with every client; all calls with the one whose clock stands right at its socket.
+/// The sleeping calls with every client; all calls with the one that reads its clock at its socket.
 fn compare_times(what: &str, client: Client, records: &[Request], calls: &[Call], log: &[Logged]) -> Vec<String> {
     let mut different = Vec::new();
     let times = |keep: &dyn Fn(&str) -> bool| -> (Vec<f64>, Vec<f64>) {

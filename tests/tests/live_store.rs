@@ -1,5 +1,5 @@
-//! History on disk of live traffic: reports tell what the API tells, and a disk or file that cannot be used is said and counted while
-//! everything else goes on.
+//! History on disk of live traffic: reports agree with the API, and an unusable disk or file is logged and counted while everything else
+//! continues.
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,7 +24,7 @@ fn start(server: &Server, db: &Path) -> Result<Perfmon> {
     Perfmon::start_in(&[], &["--port", &server.port.to_string(), "--db", &shown(db)])
 }
 
-/// Waits until `/api/v1/self` says this of the store; gives what it says.
+/// Waits until `/api/v1/self` reports this state of the store; returns the report.
 fn store_is(perfmon: &Perfmon, state: &str, seconds: u64) -> Result<Value> {
     let store = || -> Result<Value> { Ok(perfmon.api("/api/v1/self")?["store"].clone()) };
     let there = wait_until(seconds, || Ok(Some(store()?).filter(|store| store["state"] == state)))?;
@@ -103,7 +103,7 @@ fn files_that_cannot_be_used_are_said() -> Result<()> {
     }
     let server = Server::start(server::NODE)?;
     let folder = tempfile::tempdir()?;
-    // A file where the folder has to be: nobody can write there, root neither.
+    // A file at the folder's path: creating the folder fails for root too.
     let blocker = folder.path().join("blocker");
     std::fs::write(&blocker, "")?;
     let perfmon = start(&server, &blocker.join("perfmon.db"))?;
@@ -114,7 +114,7 @@ fn files_that_cannot_be_used_are_said() -> Result<()> {
     assert!(perfmon.log().contains("History cannot be written"), "{}", perfmon.log());
     perfmon.stop()?;
 
-    // A file that is no database is moved aside, and the history begun anew.
+    // A file that is not a database is moved aside, and a new history created.
     let damaged = folder.path().join("damaged.db");
     std::fs::write(&damaged, "no database at all ".repeat(1_000))?;
     let perfmon = start(&server, &damaged)?;
@@ -194,7 +194,7 @@ fn a_full_disk_is_said_and_got_over() -> Result<()> {
     let mut clear = as_root("rm");
     clear.arg(&ballast);
     run(clear)?;
-    // It is tried again every 30 s, and what waited is written then.
+    // The store retries every 30 s and then writes what was queued.
     store_is(&perfmon, "ok", 45)?;
     assert_eq!(perfmon.figure("/api/v1/self", "/counters/store_dropped")?, 0.0);
     let seen = perfmon.requests()?.len();

@@ -1,5 +1,5 @@
-//! The live stream with more clients than it has places, and with clients that do not read: who is served is served each second, who is
-//! not is told so, what is kept for a client is bounded, and the capture loses nothing meanwhile.
+//! The live stream with more clients than allowed and with clients that do not read: accepted clients get an event each second, others get
+//! an error, the memory for a client is bounded, and the capture loses nothing.
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use socket2::{Domain, Socket, Type};
 
 const ASK: &[u8] = b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const CLIENTS: usize = 50;
-/// What is watched while nobody may disturb it.
+/// Requests watched while clients must not disturb the capture.
 const REQUESTS: u32 = 10_000;
 const NEEDS: [Need; 3] = [Need::Perfmon, Need::Program("nginx"), Need::Program("h2load")];
 
@@ -39,7 +39,7 @@ impl Client {
         Ok(Self { reader, status })
     }
 
-    /// The times (ms) between the summaries that come within so many seconds.
+    /// The times (ms) between the summaries within `seconds`.
     fn gaps(&mut self, seconds: u64) -> Result<Vec<u64>> {
         let end = boot_now_ns() + seconds * 1_000_000_000;
         let (mut line, mut before, mut gaps) = (String::new(), boot_now_ns(), Vec::new());
@@ -55,7 +55,7 @@ impl Client {
     }
 }
 
-/// A connection with little room that sends `request` and never reads.
+/// A connection with a small receive buffer that sends `request` and never reads.
 fn deaf(port: u16, request: &[u8]) -> Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_recv_buffer_size(4_096)?;
@@ -115,7 +115,7 @@ fn clients_that_do_not_read_cost_little_and_are_ended() -> Result<()> {
     assert_eq!(reader.status, 200);
     let before = own(&perfmon, "/rss_bytes")?;
     let deaf_streams: Vec<Socket> = (0..8).map(|_| deaf(perfmon.port(), ASK)).collect::<Result<_>>()?;
-    // Asked for far more than any buffer holds.
+    // Requests far more than any buffer holds.
     let greedy = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000);
     let mut stuck = deaf(perfmon.port(), &greedy)?;
     std::thread::scope(|scope| -> Result<()> {
@@ -136,7 +136,7 @@ fn clients_that_do_not_read_cost_little_and_are_ended() -> Result<()> {
     assert!(matches!(end, Ok(_) | Err(ErrorKind::ConnectionReset)), "the connection is still there: {end:?}");
     let grown = own(&perfmon, "/rss_bytes")?.saturating_sub(before);
     println!("{} deaf clients: {} KiB more", deaf_streams.len() + 1, grown / 1_024);
-    // 10,000 requests fill tables too; what is kept for the clients is far below that.
+    // 10,000 requests fill tables too; the memory for the clients is far below that.
     assert!(grown < 32 << 20, "perfmon grew by {grown} bytes");
     Ok(())
 }

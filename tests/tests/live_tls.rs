@@ -1,5 +1,5 @@
-//! Encrypted exchanges give the records that plain ones give: every server over TLS with every client, a thousand calls each; counts,
-//! statuses and sizes equal what the client logged, and both sides tell the same number of encrypted bytes.
+//! Encrypted exchanges give the same records as plain ones: every server over TLS with every client, a thousand calls each; counts,
+//! statuses and sizes equal the client's log, and both sides report the same number of encrypted bytes.
 use anyhow::Result;
 use perfmon_tests::client::{Call, TlsClient, logged_facts, recorded_facts};
 use perfmon_tests::need::{Need, missing};

@@ -6,12 +6,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use perfmon_tests::client::{Call, Client};
+use perfmon_tests::model::assert_has;
 use perfmon_tests::need::{self, Need, missing};
 use perfmon_tests::perfmon::{Perfmon, binary, binary_for_everybody, perfmon};
 use perfmon_tests::process::{Running, signal};
 use perfmon_tests::record::{Request, different_percentiles, requests, substances};
 use perfmon_tests::server::{self, Server};
 use perfmon_tests::{wait_until, workspace};
+use serde_json::Value;
 
 /// User and group `nobody` of Debian.
 const NOBODY: u32 = 65_534;
@@ -62,6 +64,10 @@ fn times(requests: &[Request]) -> Vec<String> {
 
 /// The records of `perfmon replay`, run as `nobody` when this is root.
 fn replay(binary: &Path, events: &Path, as_nobody: bool) -> Result<Vec<Request>> {
+    requests(&replayed_lines(binary, events, as_nobody)?)
+}
+
+fn replayed_lines(binary: &Path, events: &Path, as_nobody: bool) -> Result<String> {
     let mut command = Command::new(binary);
     command.arg("replay").arg(events).args(["--jsonl", "-"]).current_dir("/");
     if as_nobody {
@@ -69,7 +75,7 @@ fn replay(binary: &Path, events: &Path, as_nobody: bool) -> Result<Vec<Request>>
     }
     let output = command.output().with_context(|| format!("cannot start {}", binary.display()))?;
     ensure!(output.status.success(), "replay ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
-    requests(&String::from_utf8(output.stdout)?)
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 #[test]
@@ -89,6 +95,44 @@ fn every_recording_of_the_corpus_gives_its_golden_records() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn recordings_of_the_former_format_give_each_field_of_each_record() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let corpus = workspace().join("tests/corpus/recordings");
+    let mut checked = 0;
+    for entry in std::fs::read_dir(&corpus)? {
+        let events = entry?.path();
+        let former = events.file_name().is_some_and(|name| name.to_string_lossy().starts_with("former-"));
+        if !former || events.extension().is_none_or(|extension| extension != "perfmon") {
+            continue;
+        }
+        let mut expected = records(&std::fs::read_to_string(events.with_extension("jsonl"))?)?;
+        let mut replayed = records(&replayed_lines(&binary(), &events, false)?)?;
+        expected.sort_by_key(identity);
+        replayed.sort_by_key(identity);
+        let identities = |records: &[Value]| records.iter().map(identity).collect::<Vec<_>>();
+        assert_eq!(identities(&replayed), identities(&expected), "{}", events.display());
+        for (got, wanted) in replayed.iter().zip(&expected) {
+            assert_has(got, wanted, &events.display().to_string());
+        }
+        checked += expected.len();
+    }
+    assert!(checked >= 238, "the corpus of the former format is not whole: {checked} records");
+    Ok(())
+}
+
+fn records(jsonl: &str) -> Result<Vec<Value>> {
+    jsonl.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// What tells a record from all others of a recording.
+fn identity(record: &Value) -> String {
+    let field = |name: &str| record.get(name).map(Value::to_string).unwrap_or_default();
+    ["time", "kind", "side", "span_id", "agent_run_id", "tool_call_id", "pid", "local", "peer"].map(field).join(" ")
 }
 
 #[test]

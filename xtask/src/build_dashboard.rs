@@ -29,7 +29,7 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Fails, saying what to do, when the committed page is not the one that its sources give. Needs no Node.js.
+/// Fails, with instructions, when the committed page does not match its sources. Needs no Node.js.
 pub fn check() -> Result<()> {
     let folder = folder();
     let written = fs::read_to_string(folder.join(DIGEST_FILE)).with_context(|| format!("dashboard/{DIGEST_FILE} is missing; {MEND}"))?;
@@ -70,7 +70,7 @@ fn digests(folder: &Path) -> Result<String> {
     Ok(format!("sources {}\nfiles {}\n", digest(folder, &SOURCES)?, digest(folder, &BUILT)?))
 }
 
-/// SHA-256 over path, length and content of every file under `entries`, in the order of their paths. Unit tests are no part of a page.
+/// SHA-256 over path, length and content of every file under `entries`, in the order of their paths. Unit tests are excluded.
 fn digest(folder: &Path, entries: &[&str]) -> Result<String> {
     let mut files = Vec::new();
     for entry in entries {

@@ -1,5 +1,5 @@
-//! Rebuilds the object of the kernel programs: `perfmon-ebpf` → `perfmon-user/ebpf/perfmon.bpf.o` and its digest. Takes Debian's
-//! compiler with a prebuilt `core` for BPF where it is or can be had, else rustup's nightly; says what it installs before it does.
+//! Rebuilds the object of the kernel programs: `perfmon-ebpf` → `perfmon-user/ebpf/perfmon.bpf.o` and its digest. Uses Debian's compiler
+//! with a prebuilt `core` for BPF if available, else rustup's nightly; prints what it installs beforehand.
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ const LLVM: &str = "22";
 const LINKER: &str = "bpf-linker";
 const LINKER_VERSION: &str = "0.13.0";
 
-/// Builds the object and writes it beside its digest.
+/// Builds the object and writes its digest.
 pub fn run() -> Result<()> {
     let compiler = Compiler::find()?;
     let linker = linker(&compiler)?;
@@ -81,7 +81,7 @@ impl Compiler {
         }
     }
 
-    /// cargo, told to use this compiler.
+    /// cargo with this compiler.
     fn cargo(&self) -> std::process::Command {
         match self {
             Self::Debian(rustc) => {

@@ -22,7 +22,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask demo --listen 127.0.0.1:9000 --http h11 --loop asyncio
   cargo xtask demo --screenshot docs/dashboard.png";
 
-/// Where perfmon listens unless that is taken.
+/// perfmon's address, unless taken.
 const LISTEN: &str = "127.0.0.1:9911";
 /// How long the demo runs before its picture is taken: the graphs have a shape then, and the low threshold has raised its alert.
 const BEFORE_PICTURE: Duration = Duration::from_secs(100);
@@ -91,7 +91,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// Starts them in the order in which they need each other; perfmon before the customers, so that it sees everything.
+    /// Starts the programs in the order of their dependencies; perfmon before the customers, so that it sees everything.
     fn set(args: &Args, folder: &Path, perfmon: &Path, listen: SocketAddr) -> Result<Self> {
         let (model_port, shop) = (free_port()?, free_port()?);
         let model_url = format!("http://127.0.0.1:{model_port}");
@@ -124,7 +124,7 @@ impl Stage {
     }
 }
 
-/// The default thresholds, but for one that is low enough to be crossed here.
+/// The default thresholds, except one that is low enough to fire here.
 fn configuration(folder: &Path) -> Result<PathBuf> {
     let file = folder.join("perfmon.toml");
     std::fs::write(&file, "[alerts.thresholds]\nresponse_time_p95_ms = 300\n")
@@ -177,7 +177,7 @@ fn listens(program: &mut Program, port: u16) -> Result<()> {
     wait(program, &format!("nothing listens on port {port}"), || TcpStream::connect(("127.0.0.1", port)).is_ok())
 }
 
-/// Whether perfmon says that its probes are attached and data flows.
+/// True when perfmon reports that its probes are attached and data flows.
 fn is_ready(perfmon: SocketAddr) -> bool {
     let ask = || -> std::io::Result<String> {
         let mut socket = TcpStream::connect(perfmon)?;
@@ -201,7 +201,7 @@ fn wait(program: &mut Program, otherwise: &str, done: impl Fn() -> bool) -> Resu
     Ok(())
 }
 
-/// The wanted address; an error when it is taken. Without a wish the usual one, or the same with a free port.
+/// The given address, an error if taken; by default the usual one, or the same with a free port.
 fn address(wanted: Option<SocketAddr>) -> Result<SocketAddr> {
     if let Some(wanted) = wanted {
         TcpListener::bind(wanted).with_context(|| format!("cannot listen on {wanted}; choose another address with --listen"))?;

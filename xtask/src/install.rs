@@ -1,7 +1,7 @@
-//! What the tests and benchmarks need on this machine: Debian packages, a Python environment with servers and clients, Go, the page's
-//! tools and a browser. Looks first, says what is missing, then installs it; when nothing is missing it costs a few milliseconds and
-//! asks no registry.
-use std::path::PathBuf;
+//! Prerequisites of tests and benchmarks: Debian packages, a Python environment with servers and clients, Go, Node's packages, the page's
+//! tools and a browser. Lists what is missing, then installs it; when nothing is missing it takes a few milliseconds and contacts no
+//! registry.
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -9,18 +9,24 @@ use crate::build_dashboard;
 use crate::shell::{self, as_root, command, execute, say};
 
 /// A program and the Debian package that brings it. Node.js from elsewhere often brings its own npm, then that one is used.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 13] = [
     ("nginx", "nginx-light"),
     ("wrk", "wrk"),
     ("h2load", "nghttp2-client"),
     ("curl", "curl"),
+    ("strace", "strace"),
     ("bpftool", "bpftool"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("chromium", "chromium"),
     ("javac", "default-jdk-headless"),
     ("python3", "python3"),
+    ("gcc", "gcc"),
+    ("g++", "g++"),
 ];
+
+/// The header that programs of tests/programs include.
+const TLS_HEADER: &str = "/usr/include/openssl/ssl.h";
 
 /// Installs packages without starting the services that some of them bring (policy-rc.d, unless the machine has its own).
 const APT: &str = r#"
@@ -38,7 +44,11 @@ apt-get install -y -qq --no-install-recommends "$@" || { apt-get update -qq && a
 /// Everything that the live tests need.
 pub fn everything() -> Result<()> {
     packages(&PROGRAMS)?;
+    if !Path::new(TLS_HEADER).is_file() {
+        apt(&["libssl-dev"])?;
+    }
     page_tools()?;
+    node_packages(&shell::root().join("tests"), "Node's side of the live tests")?;
     python()
 }
 
@@ -59,14 +69,15 @@ pub fn packages(programs: &[(&str, &str)]) -> Result<()> {
     if !has_venv() {
         missing.push("python3-venv");
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
+    if missing.is_empty() { Ok(()) } else { apt(&missing) }
+}
+
+fn apt(missing: &[&str]) -> Result<()> {
     if shell::find("apt-get").is_none() {
         bail!("please install, by the means of this distribution, what Debian calls: {}", missing.join(" "));
     }
     say(format_args!("installing Debian packages: {}", missing.join(" ")));
-    execute(as_root("sh").args(["-c", APT, "sh"]).args(&missing))
+    execute(as_root("sh").args(["-c", APT, "sh"]).args(missing))
 }
 
 fn has_venv() -> bool {
@@ -80,7 +91,7 @@ pub fn venv() -> PathBuf {
     shell::cache().join("venv")
 }
 
-/// Makes the Python environment and fills it from tests/requirements.txt; a copy of that file inside tells that it is complete.
+/// Creates the Python environment from tests/requirements.txt; a copy of that file inside marks it as complete.
 fn python() -> Result<()> {
     let wanted = shell::root().join("tests/requirements.txt");
     let wanted_text = std::fs::read_to_string(&wanted).context("cannot read tests/requirements.txt")?;
@@ -97,15 +108,20 @@ fn python() -> Result<()> {
     std::fs::write(&stamp, wanted_text).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
-/// Fills dashboard/node_modules from package-lock.json; a copy of that file inside tells that it is complete.
+/// Fills dashboard/node_modules.
 pub fn page_tools() -> Result<()> {
-    let folder = build_dashboard::folder();
-    let wanted = std::fs::read_to_string(folder.join("package-lock.json")).context("cannot read dashboard/package-lock.json")?;
+    node_packages(&build_dashboard::folder(), "the page's tools")
+}
+
+/// Fills a folder's node_modules from its package-lock.json; a copy of that file inside tells that it is complete.
+fn node_packages(folder: &Path, what: &str) -> Result<()> {
+    let lock = folder.join("package-lock.json");
+    let wanted = std::fs::read_to_string(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
     let stamp = folder.join("node_modules/installed-lock.json");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    say("installing the page's tools (npm ci)");
-    build_dashboard::npm(&["ci"])?;
+    say(format_args!("installing {what} (npm ci)"));
+    execute(command("npm").current_dir(folder).arg("ci"))?;
     std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask lint`: formatting and clippy of every package and target, the kernel crate's formatting, and with cargo-deny the
-//! licences and sources of all dependencies (deny.toml). The advisory database is not asked: it is not on a package registry.
+//! `cargo xtask lint`: formatting and clippy of every package and target, the kernel crate's formatting, and with cargo-deny the licences
+//! and sources of all dependencies (deny.toml). Does not use the advisory database, which is not on a package registry.
 use anyhow::Result;
 
 use crate::build_dashboard;

@@ -1,6 +1,5 @@
-//! `cargo xtask TASK`: everything that is done around the code. One file a task; `shell.rs` is what they share.
-//! Tasks build as the calling user and ask for root (sudo) only for the one command that needs it. Each may be run again at any
-//! time: what is there already is not installed or built again.
+//! `cargo xtask TASK`: the development tasks, one file each; `shell.rs` is shared. Tasks build as the calling user and use root (sudo) only
+//! for the one command that needs it. Each can be repeated at any time: nothing is installed or built twice.
 mod bench;
 mod build_dashboard;
 mod build_ebpf;

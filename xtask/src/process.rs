@@ -30,7 +30,7 @@ impl Program {
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let by_sudo = run.get_program() == "sudo";
         if by_sudo {
-            // Asks for the password, if it must, while it still has the terminal.
+            // Asks for the password while the terminal is free.
             shell::execute(command("sudo").arg("--validate"))?;
         }
         run.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
@@ -38,7 +38,7 @@ impl Program {
         Ok(Self { name, child, by_sudo, log })
     }
 
-    /// Its process id (sudo's, where that stands between).
+    /// Its process id, or sudo's.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

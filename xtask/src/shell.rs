@@ -10,12 +10,12 @@ pub fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
-/// Where tasks keep what is dear to make again: Python environment, Go, built test servers. Not under version control.
+/// Cache of everything expensive to make: Python environment, Go, built test servers. Not under version control.
 pub fn cache() -> PathBuf {
     root().join(".cache")
 }
 
-/// One line that tells what happens now.
+/// Prints one line about the current step.
 pub fn say(message: impl std::fmt::Display) {
     println!("==> {message}");
 }
@@ -45,7 +45,7 @@ pub fn as_root(program: impl AsRef<std::ffi::OsStr>) -> Command {
     sudo
 }
 
-/// `cargo`, the one that runs this.
+/// The running `cargo`.
 pub fn cargo() -> Command {
     command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
@@ -68,7 +68,7 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The first of PATH's folders (and those of system programs) that holds `program`.
+/// The first folder of PATH (and of the system programs) that contains `program`.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
@@ -93,12 +93,12 @@ pub fn line(command: &Command) -> String {
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
-/// A TCP port of the loopback address that nobody uses now.
+/// A free TCP port of the loopback address.
 pub fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// The process that a program started through sudo is: its child. `None` when it is gone.
+/// The child of sudo: the program started through it. `None` when it is gone.
 pub fn behind_sudo(sudo: u32) -> Result<Option<u32>> {
     let children = std::fs::read_to_string(format!("/proc/{sudo}/task/{sudo}/children"))?;
     Ok(children.split_whitespace().next().map(str::parse).transpose()?)

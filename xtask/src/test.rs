@@ -24,13 +24,18 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 18] = [
+const LIVE: [&str; 23] = [
     "harness",
     "lifecycle",
     "live_edges",
+    "live_processes",
     "live_framing",
     "live_servers",
     "live_tls",
+    "live_websocket",
+    "live_attach",
+    "live_stops",
+    "live_neighbour",
     "live_api",
     "live_models",
     "live_models_bad",
@@ -53,7 +58,7 @@ struct Total {
     skipped: u64,
 }
 
-/// Runs everything; an error is a step that failed, the exit code tells of the tests.
+/// Runs everything. A failed step is an error; the exit code reflects the tests.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let watch = Stopwatch::start();
     if !args.fast {
@@ -87,7 +92,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The page's own tests: format and types, units, and the page in a browser over made-up figures. `live` looks at it over real ones.
+/// The page's own tests: format and types, units, and the page in a browser over made-up figures. `live` tests it over real ones.
 fn page(total: &mut Total) -> Result<bool> {
     say("page");
     build_dashboard::npm(&["run", "check"])?;
@@ -100,7 +105,7 @@ fn page(total: &mut Total) -> Result<bool> {
     Ok(counted(&mut npm("e2e"), total)? && unit)
 }
 
-/// The live tests, one at a time: each wants the machine for itself.
+/// The live tests, one at a time: each needs the whole machine.
 fn live(args: &Args, total: &mut Total) -> Result<bool> {
     let binary = shell::build_perfmon()?;
     say("live tests");

@@ -1,5 +1,5 @@
 use crate::llm::tests::Talk;
-use crate::record::{Agent, Llm, Millis, Quality, Tool, Workflow};
+use crate::record::{Agent, Llm, Millis, Quality, SpanId, Tool, Workflow};
 
 use super::*;
 
@@ -104,7 +104,7 @@ fn request(ms: u64, status: u16) -> Request {
         time_to_first_byte_ms: None,
         performance_category: None,
         trace_id: Some("0af7651916cd43dd8448eb211c80319c".into()),
-        span_id: "b7ad6b7169203331".into(),
+        span_id: SpanId(0xb7ad_6b71_6920_3331),
         parent_span_id: None,
         quality: Quality::Exact,
         missing_bytes: 0,

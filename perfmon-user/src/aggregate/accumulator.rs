@@ -1,19 +1,19 @@
-//! What one slice of time holds of one row: named sums and maxima, and histograms. Tallies merge; a closed one is kept as bytes, in which
-//! a zero takes one byte, since a host has many rows and most are quiet.
+//! Counts of one series in one slice of time: sums, maxima and histograms. Accumulators merge. A closed slice is kept as bytes, in which a
+//! zero takes one byte: a host has many series and most are quiet.
 use super::histogram::Histogram;
 use super::varint::{self, VarintReader};
 
-/// The named numbers of a kind of row; made by [`counts!`].
+/// The counters of one kind of series; implemented by [`counts!`].
 pub trait CountSet: Copy + Default + PartialEq + std::fmt::Debug {
     /// Adds the sums and takes the larger maxima.
     fn merge(&mut self, other: &Self);
-    /// Appends them as bytes.
+    /// Appends the counters as varints.
     fn write(&self, out: &mut Vec<u8>);
-    /// Reads them.
+    /// Reads what `write` appended; `None` when the bytes are damaged.
     fn read(reader: &mut VarintReader<'_>) -> Option<Self>;
 }
 
-/// Declares a struct of counts: `sums` are added when slices merge, of `maxima` the larger stays. All are `u64`.
+/// Declares a struct of `u64` counters: a merge adds `sums` and keeps the larger of `maxima`.
 macro_rules! counts {
     ($(#[$meta:meta])* $name:ident { sums { $($(#[doc = $sum_doc:literal])+ $sum:ident),* $(,)? } maxima { $($(#[doc = $max_doc:literal])+ $max:ident),* $(,)? } }) => {
         $(#[$meta])*
@@ -42,11 +42,11 @@ pub(super) use counts;
 pub struct Accumulator<C, const H: usize> {
     /// Named numbers.
     pub counts: C,
-    /// Highest rate of a second, in thousandths per second.
+    /// Highest rate of one second, in thousandths per second.
     pub rate_peak_milli: u64,
-    /// Most under way at once.
+    /// Most exchanges in flight at once.
     pub concurrency_peak: u64,
-    /// Histograms, by the constants of the kind of row.
+    /// Histograms, indexed by the constants of the series' kind.
     pub shapes: [Histogram; H],
 }
 
@@ -57,12 +57,12 @@ impl<C: CountSet, const H: usize> Default for Accumulator<C, H> {
 }
 
 impl<C: CountSet, const H: usize> Accumulator<C, H> {
-    /// Whether nothing happened.
+    /// True when nothing was counted.
     pub fn is_empty(&self) -> bool {
         self.counts == C::default() && self.concurrency_peak == 0 && self.shapes.iter().all(Histogram::is_empty)
     }
 
-    /// Adds another slice of the same row.
+    /// Adds another slice of the same series.
     pub fn merge(&mut self, other: &Self) {
         self.counts.merge(&other.counts);
         self.rate_peak_milli = self.rate_peak_milli.max(other.rate_peak_milli);
@@ -70,7 +70,7 @@ impl<C: CountSet, const H: usize> Accumulator<C, H> {
         self.shapes.iter_mut().zip(&other.shapes).for_each(|(mine, its)| mine.merge(its));
     }
 
-    /// As bytes.
+    /// Serialises the slice; [`absorb`](Self::absorb) reads it.
     pub fn pack(&self) -> Box<[u8]> {
         let mut out = Vec::with_capacity(128);
         self.counts.write(&mut out);
@@ -80,7 +80,7 @@ impl<C: CountSet, const H: usize> Accumulator<C, H> {
         out.into_boxed_slice()
     }
 
-    /// Adds a packed slice of the same row; `None` when the bytes are damaged.
+    /// Adds a packed slice of the same series; `None` when the bytes are damaged.
     pub fn absorb(&mut self, bytes: &[u8]) -> Option<()> {
         let mut reader = VarintReader::new(bytes);
         self.counts.merge(&C::read(&mut reader)?);

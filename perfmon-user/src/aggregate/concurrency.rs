@@ -1,14 +1,14 @@
-//! How many exchanges were under way at once. Between two ticks, everything that was under way at any moment has either ended since the
-//! last tick (its record came) or is still under way (the gauges list it), so one sweep over both gives the exact peaks of endpoints,
-//! services and the whole. Requests under way that the gauges do not list (`limits::IN_FLIGHT`) or that never had a known end are missed.
+//! Peaks of concurrency. An exchange in flight between two ticks has either ended since the last tick (there is a record) or is still in
+//! flight (the gauges list it), so one sweep over both gives the exact peaks of endpoints, services and the host. Not counted: exchanges
+//! that the gauges do not list (`limits::IN_FLIGHT`) and those whose end is unknown.
 use rustc_hash::FxHashMap;
 
 use crate::limits;
 
-/// One exchange.
+/// Start and end of one exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct ExchangeInterval {
-    /// Begin, wall nanoseconds.
+    /// Start, wall nanoseconds.
     pub start_ns: u64,
     /// End, wall nanoseconds.
     pub end_ns: u64,
@@ -21,71 +21,107 @@ pub struct ExchangeInterval {
 /// Peaks since the last tick.
 #[derive(Debug, Default)]
 pub struct Peaks {
-    /// Of all.
+    /// All services together.
     pub total: u64,
-    /// Of endpoint rows.
+    /// By endpoint row.
     pub rows: FxHashMap<u32, u64>,
-    /// Of services.
+    /// By service.
     pub services: FxHashMap<u32, u64>,
 }
 
-/// Exchanges that ended since the last tick.
+/// Collects the exchanges that ended since the last tick.
 #[derive(Debug, Default)]
 pub struct Concurrency {
     ended: Vec<ExchangeInterval>,
     edges: Vec<Edge>,
+    rows: Levels,
+    services: Levels,
 }
 
-/// Begin or end of an interval: twice the time, plus one for a begin, so that an end sorts before a begin of the same moment.
-type Edge = (u64, Option<u32>, u32);
+/// Begin or end of an interval: the time since `from_ns`, one bit that is set for a begin, so that an end sorts before a begin of the same
+/// moment, and the interval's number. One integer, because sorting them is most of the sweep's cost.
+type Edge = u64;
+
+/// Bits of an interval's number; of the time 44 bits are left, which is five hours.
+const NUMBER_BITS: u32 = 19;
+const LATEST_NS: u64 = (1 << (63 - NUMBER_BITS)) - 1;
+const _: () = assert!(limits::INTERVALS + limits::IN_FLIGHT < 1 << NUMBER_BITS);
 
 impl Concurrency {
-    /// Notes an exchange that ended; beyond the limit of one second they are left out, and peaks are at least what is said.
+    /// Adds an exchange that ended. Exchanges beyond `limits::INTERVALS` are dropped, and the peaks are lower bounds.
     pub fn ended(&mut self, interval: ExchangeInterval) {
         if self.ended.len() < limits::INTERVALS {
             self.ended.push(interval);
         }
     }
 
-    /// The row `from` became part of the row `into`.
+    /// Moves the exchanges of row `from` to row `into`.
     pub fn merge(&mut self, from: u32, into: u32) {
         self.ended.iter_mut().filter(|interval| interval.row == Some(from)).for_each(|interval| interval.row = Some(into));
     }
 
-    /// The peaks since `from_ns`. `open` were under way at `seen_ns` (their `end_ns` is not used).
+    /// Returns the peaks since `from_ns`. `open` were in flight at `seen_ns`; their `end_ns` is ignored.
     pub fn sweep(&mut self, from_ns: u64, seen_ns: u64, open: &[ExchangeInterval]) -> Peaks {
-        self.edges.clear();
-        for interval in std::mem::take(&mut self.ended) {
+        let Self { ended, edges, rows, services } = self;
+        edges.clear();
+        let mut edge = |number: usize, start_ns: u64, end_ns: u64| {
+            if start_ns < end_ns {
+                let at = |ns: u64| (ns - from_ns).min(LATEST_NS) << (NUMBER_BITS + 1) | number as u64;
+                edges.extend([at(start_ns) | 1 << NUMBER_BITS, at(end_ns)]);
+            }
+        };
+        for (number, interval) in ended.iter().enumerate() {
             // What ended after the gauges were taken is among `open` until then.
             let listed_until = if interval.end_ns > seen_ns && !open.is_empty() { seen_ns } else { 0 };
-            self.edge(&interval, interval.start_ns.max(from_ns).max(listed_until), interval.end_ns);
+            edge(number, interval.start_ns.max(from_ns).max(listed_until), interval.end_ns);
         }
-        for interval in open {
-            self.edge(interval, interval.start_ns.max(from_ns), seen_ns);
+        for (number, interval) in open.iter().take(limits::IN_FLIGHT).enumerate() {
+            edge(ended.len() + number, interval.start_ns.max(from_ns), seen_ns);
         }
-        self.edges.sort_unstable_by_key(|edge| edge.0);
-        let (mut total, mut rows, mut services) = (ConcurrencyLevel::default(), FxHashMap::default(), FxHashMap::default());
-        for &(time, row, service) in &self.edges {
-            let begins = time & 1 == 1;
+        edges.sort_unstable();
+        let mut total = ConcurrencyLevel::default();
+        for edge in &*edges {
+            let (begins, number) = (edge >> NUMBER_BITS & 1 == 1, (edge & ((1 << NUMBER_BITS) - 1)) as usize);
+            let interval = ended.get(number).unwrap_or_else(|| &open[number - ended.len()]);
             total.step(begins);
-            services.entry(service).or_insert_with(ConcurrencyLevel::default).step(begins);
-            if let Some(row) = row {
-                rows.entry(row).or_insert_with(ConcurrencyLevel::default).step(begins);
+            services.step(interval.service, begins);
+            if let Some(row) = interval.row {
+                rows.step(row, begins);
             }
         }
-        let peaks = |levels: FxHashMap<u32, ConcurrencyLevel>| levels.into_iter().map(|(key, level)| (key, level.peak)).collect();
-        Peaks { total: total.peak, rows: peaks(rows), services: peaks(services) }
-    }
-
-    fn edge(&mut self, interval: &ExchangeInterval, start_ns: u64, end_ns: u64) {
-        if start_ns < end_ns {
-            self.edges.push((start_ns << 1 | 1, interval.row, interval.service));
-            self.edges.push((end_ns << 1, interval.row, interval.service));
-        }
+        ended.clear();
+        Peaks { total: total.peak, rows: rows.take(), services: services.take() }
     }
 }
 
-#[derive(Default)]
+/// A level for each row or service, by number.
+#[derive(Debug, Default)]
+struct Levels {
+    all: Vec<ConcurrencyLevel>,
+    /// Those with a peak.
+    used: Vec<u32>,
+}
+
+impl Levels {
+    fn step(&mut self, number: u32, begins: bool) {
+        let at = number as usize;
+        if at >= self.all.len() {
+            self.all.resize(at + 1, ConcurrencyLevel::default());
+        }
+        if begins && self.all[at].peak == 0 {
+            self.used.push(number);
+        }
+        self.all[at].step(begins);
+    }
+
+    /// The peaks; there are none after it.
+    fn take(&mut self) -> FxHashMap<u32, u64> {
+        let all = &mut self.all;
+        self.used.drain(..).map(|number| (number, std::mem::take(&mut all[number as usize]).peak)).collect()
+    }
+}
+
+#[derive(Clone, Debug, Default)]
 struct ConcurrencyLevel {
     now: u64,
     peak: u64,

@@ -1,5 +1,5 @@
-//! What one HTTP exchange adds to a row: worked out once, added to the rows of its endpoint, its service and the totals, or of its
-//! destination. A streaming exchange stands in latency with its first byte; unknown figures are counted and enter no percentile.
+//! What one HTTP exchange adds to a series: computed once, added to the series of its endpoint, its service and the totals, or of its
+//! destination. The latency of a streaming exchange is its first byte; unknown values are counted and enter no percentile.
 use super::accumulator::{Accumulator, counts};
 use super::figures::{Quantiles, WindowFigures};
 use super::series::Series;
@@ -117,19 +117,28 @@ impl HttpObservation {
         }
     }
 
-    /// Of the record of a WebSocket's end, which is no request of its own.
+    /// From the record of a WebSocket's end, which does not count as a request.
     pub fn stream_end(request: &Request) -> Self {
         let stream_ns = request.response_time_ms.map(|time| time.0);
         Self { counts: HttpCounts { stream_max: stream_ns.unwrap_or(0), ..HttpCounts::default() }, stream_ns, ..Self::default() }
     }
 
+    /// Its numbers.
+    pub fn counts(&self) -> &HttpCounts {
+        &self.counts
+    }
+
+    /// What it adds to the histograms, in their order.
+    pub fn values(&self) -> [Option<u64>; 4] {
+        [self.latency_ns, self.ttfb_ns, self.queue_ns, self.stream_ns]
+    }
+
     /// Adds it to a slice.
     pub fn add_to(&self, accumulator: &mut HttpAccumulator) {
         super::accumulator::CountSet::merge(&mut accumulator.counts, &self.counts);
-        let values = [(LATENCY, self.latency_ns), (TTFB, self.ttfb_ns), (QUEUE, self.queue_ns), (STREAM, self.stream_ns)];
-        for (shape, value) in values {
+        for (shape, value) in accumulator.shapes.iter_mut().zip(self.values()) {
             if let Some(ns) = value {
-                accumulator.shapes[shape].record(ns);
+                shape.record(ns);
             }
         }
     }
@@ -236,7 +245,7 @@ pub fn latency(spread: &Quantiles, sum_ns: u64, max_ns: u64) -> Latency {
     }
 }
 
-/// A quantile of a histogram, `None` when that is empty.
+/// A quantile of a histogram; `None` when the histogram is empty.
 pub fn quantile_ms(spread: &Quantiles, pick: impl Fn(&Quantiles) -> u64) -> Option<f64> {
     (spread.count > 0).then(|| ms(pick(spread)))
 }

@@ -1,5 +1,5 @@
-//! The figures of one row in one window: its counts and, of each histogram, the quantiles. Slices are merged in a [`Merger`], whose
-//! histograms are HDR histograms of two digits; the values that slices put in are exactly representable there.
+//! Figures of one series in one window: its counts and the quantiles of each histogram. A [`Merger`] merges the slices; its histograms are
+//! HDR histograms of two digits, which represent the values of slices exactly.
 use super::accumulator::{Accumulator, CountSet};
 use super::histogram::{self, MAX_NS};
 use super::varint::VarintReader;
@@ -37,7 +37,7 @@ impl<C: CountSet, const H: usize> Default for WindowFigures<C, H> {
 }
 
 impl<C: CountSet, const H: usize> WindowFigures<C, H> {
-    /// Whether the window holds nothing.
+    /// True when the window holds nothing.
     pub fn is_empty(&self) -> bool {
         self.counts == C::default() && self.spreads.iter().all(|spread| spread.count == 0)
     }

@@ -1,4 +1,4 @@
-//! The newest samples of the host and of its processes; a process that is not sampled for ten seconds is gone.
+//! Latest samples of the host and of its processes. A process that was not sampled for ten seconds is dropped.
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl LatestSamples {
         self.processes.insert(process.origin.pid, (now, Arc::new(process.clone())));
     }
 
-    /// Forgets processes that are gone.
+    /// Drops processes that were not sampled lately.
     pub fn expire(&mut self, now: WallTime) {
         self.processes.retain(|_, (seen, _)| now.0.saturating_sub(seen.0) <= GONE_NS);
     }

@@ -1,11 +1,12 @@
-//! Records in, snapshots out. One task owns the [`Aggregate`]: it adds every record, tells the pipeline's gauges and ticks once a second.
-//! Pure: no clock, no tokio. What happens counts where it arrives, in the slice of time that the last tick opened; ticks that come late or
-//! not once a second cost resolution, not counts.
+//! Records in, snapshots out. One task owns the [`Aggregate`]: it adds every record, passes the pipeline's gauges and ticks once a second.
+//! Pure: no clock, no tokio. A record counts when it arrives, in the slice that the last tick opened; late or irregular ticks cost
+//! resolution, not counts.
 //!
-//! Server-side exchanges count in totals, services and endpoints, client-side ones in destinations, so an exchange whose both ends are on
-//! this host counts once in each view and never twice in one. A record that does not count as a request (the end of a WebSocket) only adds
-//! its duration to the streams of its endpoint.
+//! Server-side exchanges count in totals, services and endpoints, client-side ones in destinations, so an exchange with both ends on this
+//! host counts once in each view and never twice in one. A record that is not a request (the end of a WebSocket) only adds its duration to
+//! the streams of its endpoint.
 mod accumulator;
+mod arrivals;
 mod concurrency;
 pub mod endpoint;
 mod exchange;
@@ -23,6 +24,7 @@ mod window;
 
 use std::sync::Arc;
 
+use self::arrivals::Arrivals;
 use self::concurrency::{Concurrency, ExchangeInterval};
 pub use self::endpoint::{EndpointRule, RuleError};
 use self::endpoint::{EndpointSlot, Endpoints};
@@ -46,25 +48,25 @@ use crate::record::{Finding, Gauges, Record, Request, Side, WallTime, Workflow};
 /// Rates are taken when this much time has passed since they last were: ticks come about once a second.
 const SECOND_NS: u64 = 900_000_000;
 
-/// What an [`Aggregate`] needs to begin.
+/// Parameters of an [`Aggregate`].
 #[derive(Clone, Debug, Default)]
 pub struct AggregateOptions {
-    /// Endpoints that the user names; those that make no sense ([`EndpointRule::check`]) are left out.
+    /// Endpoint rules of the user; those that [`EndpointRule::check`] refuses are left out.
     pub endpoint_rules: Vec<EndpointRule>,
-    /// Begin of capture.
+    /// Start of capture.
     pub now: WallTime,
 }
 
 /// What a tick gives.
 #[derive(Clone, Debug)]
 pub struct Ticked {
-    /// Everything that is known.
+    /// State of all series.
     pub snapshot: Arc<Snapshot>,
     /// Findings that opened, changed or closed: records to publish.
     pub findings: Vec<Finding>,
     /// Requests since the last tick that went to rows `(other)` because their service has too many endpoints.
     pub endpoints_overflowed: u64,
-    /// Records since the last tick that went to other rows `(other)`, and findings that found no room.
+    /// Records since the last tick that went to rows `(other)`, and findings refused for lack of space.
     pub rows_overflowed: u64,
 }
 
@@ -82,6 +84,10 @@ pub struct Aggregate {
     agents: SeriesTable<AgentKey, WorkCounts, 1>,
     tools: SeriesTable<ToolKey, WorkCounts, 1>,
     workflows: SeriesTable<WorkflowKey, WorkCounts, 1>,
+    /// Server-side exchanges since the last tick.
+    served: Arrivals<EndpointSlot>,
+    /// Client-side ones.
+    asked: Arrivals<DestinationKey>,
     concurrency: Concurrency,
     host: LatestSamples,
     gauges: Arc<Gauges>,
@@ -109,6 +115,8 @@ impl Aggregate {
             agents: SeriesTable::new(limits::WORK_ROWS),
             tools: SeriesTable::new(limits::WORK_ROWS),
             workflows: SeriesTable::new(limits::WORK_ROWS),
+            served: Arrivals::default(),
+            asked: Arrivals::default(),
             concurrency: Concurrency::default(),
             host: LatestSamples::default(),
             gauges: Arc::default(),
@@ -145,13 +153,11 @@ impl Aggregate {
             return HttpObservation::stream_end(request).add_to(self.endpoints.row(slot.row, |row| *row).amend());
         }
         let exchange = HttpObservation::new(request);
-        for row in [self.endpoints.row(slot.row, |row| *row), self.services.row(slot.service, |row| *row)] {
-            exchange.add_to(row.count());
-            if let Some(latency_ns) = exchange.latency_ns {
-                row.samples().offer(latency_ns, request.time, &request.span_id);
-            }
+        let arrival = self.served.entry((slot.row as usize, slot.service as usize), || slot);
+        arrival.sums.add(&exchange);
+        if let Some(latency_ns) = exchange.latency_ns {
+            arrival.samples.offer(latency_ns, request.time, request.span_id);
         }
-        exchange.add_to(self.totals.count());
         if let Some(time) = request.response_time_ms {
             self.concurrency.ended(interval(request.time.0, request.time.0.saturating_add(time.0), slot));
         }
@@ -163,8 +169,8 @@ impl Aggregate {
             request.endpoint = Some(text);
         }
         if request.counts() {
-            let row = self.destinations.row(DestinationKey::new(request), DestinationKey::other);
-            HttpObservation::new(request).add_to(row.count());
+            let key = DestinationKey::addresses(request);
+            self.asked.entry(key, || DestinationKey::new(request)).sums.add(&HttpObservation::new(request));
         }
     }
 
@@ -181,16 +187,39 @@ impl Aggregate {
         for (from, into) in self.names.take_merged() {
             self.endpoints.merge(&from, into);
             self.concurrency.merge(from, into);
+            self.served.relabel(|slot| {
+                let merged = slot.row == from;
+                slot.row = if merged { into } else { slot.row };
+                merged
+            });
         }
     }
 
-    /// What the pipeline knows of things not ended yet; to be told before each tick.
+    /// Adds what came since the last tick to its rows.
+    fn settle(&mut self) {
+        let Self { served, asked, endpoints, services, totals, destinations, .. } = self;
+        served.drain(|arrival| {
+            let (EndpointSlot { row, service }, count) = (arrival.label, arrival.sums.count());
+            for row in [endpoints.row(row, |row| *row), services.row(service, |service| *service)] {
+                arrival.sums.add_to(row.count_all(count));
+                row.samples().merge(&arrival.samples);
+            }
+            arrival.sums.add_to(totals.count_all(count));
+        });
+        asked.drain(|arrival| {
+            let count = arrival.sums.count();
+            arrival.sums.add_to(destinations.row_for(arrival.label.clone(), count, DestinationKey::other).count_all(count));
+        });
+    }
+
+    /// Takes the pipeline's state of everything unfinished; call it before each tick.
     pub fn gauges(&mut self, gauges: Gauges) {
         self.gauges = Arc::new(gauges);
     }
 
     /// Ends the second. To be called once a second.
     pub fn tick(&mut self, now: WallTime) -> Ticked {
+        self.settle();
         let under_way = self.under_way(now);
         self.sweep(&under_way.intervals);
         let from = self.clock.slice();

@@ -1,5 +1,6 @@
-//! All rows of one kind: key in, windowed row out. Bounded: a new key beyond the cap goes to the kind's overflow row and is counted; a row
-//! without anything in the last hour is dropped. Figures are made anew only where something happened or a slice left the window.
+//! All series of one kind: key in, windowed series out. Bounded: a new key beyond the cap goes to the overflow series of its kind and is
+//! counted; a series without data in the last hour is dropped. Figures are recomputed only when something was counted or a slice left the
+//! window.
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
@@ -9,9 +10,9 @@ use super::figures::{Merger, WindowFigures};
 use super::sample::Samples;
 use super::snapshot::Window;
 use super::window::{SliceClock, Windows};
-use crate::record::WallTime;
+use crate::record::{SpanId, WallTime};
 
-/// What a tick tells every row.
+/// Parameters of a tick, the same for every series.
 #[derive(Clone, Copy, Debug)]
 pub struct Tick {
     /// Time of the tick.
@@ -27,7 +28,7 @@ pub struct Tick {
 }
 
 impl Tick {
-    /// The beat of `clock`, whose open slice was `from` before it advanced.
+    /// The tick of `clock`, whose open slice was `from` before it advanced.
     pub fn new(now: WallTime, from: u32, clock: &SliceClock, second_s: Option<f64>) -> Self {
         Self { now, from, to: clock.slice(), moved: clock.moved(from), second_s }
     }
@@ -39,7 +40,7 @@ pub struct Series<C, const H: usize> {
     windows: Windows<C, H>,
     figures: [WindowFigures<C, H>; 3],
     samples: Samples,
-    /// Things counted since rates were last taken.
+    /// Events counted since rates were last computed.
     in_second: u32,
     rate_now: f64,
     touched: bool,
@@ -59,9 +60,15 @@ impl<C: CountSet, const H: usize> Default for Series<C, H> {
 }
 
 impl<C: CountSet, const H: usize> Series<C, H> {
-    /// The open slice, for one more thing that counts in the rate.
+    /// The open slice, for one more event that counts in the rate.
     pub fn count(&mut self) -> &mut Accumulator<C, H> {
         self.in_second += 1;
+        self.amend()
+    }
+
+    /// The open slice, for so many things more that count in the rate.
+    pub fn count_all(&mut self, count: u32) -> &mut Accumulator<C, H> {
+        self.in_second += count;
         self.amend()
     }
 
@@ -77,7 +84,7 @@ impl<C: CountSet, const H: usize> Series<C, H> {
     }
 
     /// Ids of its slowest exchanges.
-    pub fn sample_ids(&self) -> std::sync::Arc<[std::sync::Arc<str>]> {
+    pub fn sample_ids(&self) -> std::sync::Arc<[SpanId]> {
         self.samples.ids()
     }
 
@@ -97,7 +104,7 @@ impl<C: CountSet, const H: usize> Series<C, H> {
         self.rate_now
     }
 
-    /// Ends the second and the slice, as the beat says, and makes the figures that changed.
+    /// Ends the second and the slice as the tick requires, and recomputes the figures that changed.
     pub fn tick(&mut self, tick: &Tick, merger: &mut Merger<C, H>) {
         if let Some(seconds) = tick.second_s {
             self.rate_now = f64::from(std::mem::take(&mut self.in_second)) / seconds;
@@ -118,7 +125,7 @@ impl<C: CountSet, const H: usize> Series<C, H> {
         }
     }
 
-    /// Whether the last hour holds nothing of it.
+    /// True when the last hour is empty.
     fn is_idle(&self) -> bool {
         self.figures[Window::Hour as usize].is_empty()
     }
@@ -126,7 +133,7 @@ impl<C: CountSet, const H: usize> Series<C, H> {
     /// Takes everything over that another row counted.
     fn merge(&mut self, other: Self) {
         self.windows.merge(other.windows);
-        self.samples.merge(other.samples);
+        self.samples.merge(&other.samples);
         self.in_second += other.in_second;
         self.touched = true;
     }
@@ -154,8 +161,13 @@ impl<K: Eq + Hash + Clone, C: CountSet, const H: usize> SeriesTable<K, C, H> {
 
     /// The row of `key`, or of `other` when there are too many.
     pub fn row(&mut self, key: K, other: impl FnOnce(&K) -> K) -> &mut Series<C, H> {
+        self.row_for(key, 1, other)
+    }
+
+    /// The same for so many things at once.
+    pub fn row_for(&mut self, key: K, count: u32, other: impl FnOnce(&K) -> K) -> &mut Series<C, H> {
         let full = self.rows.len() >= self.cap && !self.rows.contains_key(&key);
-        self.overflowed += u64::from(full);
+        self.overflowed += if full { u64::from(count) } else { 0 };
         let key = if full { other(&key) } else { key };
         self.rows.entry(key).or_default()
     }
@@ -167,7 +179,7 @@ impl<K: Eq + Hash + Clone, C: CountSet, const H: usize> SeriesTable<K, C, H> {
         }
     }
 
-    /// Tells all rows; returns the keys of those that were idle for an hour, which are gone.
+    /// Passes the tick to all series; drops those that were idle for an hour and returns their keys.
     pub fn tick(&mut self, tick: &Tick) -> Vec<K> {
         let merger = &mut self.merger;
         self.rows.values_mut().for_each(|row| row.tick(tick, merger));
@@ -184,7 +196,7 @@ impl<K: Eq + Hash + Clone, C: CountSet, const H: usize> SeriesTable<K, C, H> {
         self.rows.iter().filter(move |(_, row)| !row.figures(window).is_empty())
     }
 
-    /// Things that went to overflow rows since the last call.
+    /// Events that went to overflow series since the last call.
     pub fn take_overflowed(&mut self) -> u64 {
         std::mem::take(&mut self.overflowed)
     }

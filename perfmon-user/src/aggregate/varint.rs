@@ -1,5 +1,5 @@
-//! Unsigned integers as LEB128 bytes, the form in which closed slices and stored histograms are kept. A reader answers `None` at the end
-//! of its bytes and on an integer over 64 bits; it never panics.
+//! Unsigned integers as LEB128 bytes, the encoding of closed slices and of stored histograms. A reader returns `None` at the end of its
+//! bytes and on an integer over 64 bits; it never panics.
 
 /// Appends `value`.
 pub fn put(out: &mut Vec<u8>, mut value: u64) {
@@ -44,7 +44,7 @@ impl<'a> VarintReader<'a> {
         None
     }
 
-    /// What is left.
+    /// The unread bytes.
     pub fn rest(&self) -> &'a [u8] {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The snapshot of a moment, made of the rows' figures and of what is under way.
+//! Builds the snapshot from the figures of the series and from the requests in flight.
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -53,7 +53,7 @@ impl Aggregate {
         all
     }
 
-    /// Everything that is known at `now`, but for findings.
+    /// The snapshot at `now`, without findings.
     pub(super) fn snapshot(&self, now: WallTime, under_way: &AllUnderWay) -> Snapshot {
         Snapshot {
             time: now,
@@ -68,7 +68,7 @@ impl Aggregate {
 
     fn window(&self, window: Window, under_way: &AllUnderWay) -> WindowView {
         let covered_s = self.clock.covered_s(window);
-        // Of less than a second nobody can tell a rate.
+        // A rate over less than a second means nothing.
         let view = WindowContext { covered_s: covered_s.max(1.0), latency_sum: self.totals.figures(window).counts.latency_sum };
         WindowView {
             window_s: window.seconds(),

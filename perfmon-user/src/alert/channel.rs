@@ -1,4 +1,4 @@
-//! Where news of alerts goes, and who is told when nobody reacts.
+//! Notification channels and escalation steps.
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct Channel {
     pub default: bool,
     /// Used when this one fails.
     pub fallback: Option<Arc<str>>,
-    /// Whether the end of an alert is told too.
+    /// Whether the end of an alert is notified too.
     pub send_resolved: bool,
 }
 
@@ -27,7 +27,7 @@ pub enum ChannelKind {
     Log,
     /// The record as JSON, by POST.
     Webhook {
-        /// Where to; may hold a secret, so it is shown to nobody.
+        /// URL of the webhook; may contain a secret, so it is never shown.
         url: String,
     },
 }
@@ -55,6 +55,6 @@ pub struct Escalation {
     pub after: Duration,
     /// Only for alerts at least as bad.
     pub severity: Option<Severity>,
-    /// Who is told.
+    /// Channel to notify.
     pub channel: Arc<str>,
 }

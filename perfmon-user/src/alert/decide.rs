@@ -1,4 +1,5 @@
-//! What changes alerts beside judging: people who take, end and silence them, deliveries, and what an earlier run left.
+//! Changes of alerts other than by evaluation: acknowledgement, resolution and silence by users, results of deliveries, and the state of an
+//! earlier run.
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::machine::{AlertKey, Change, Machine, OpenAlert, Refused};
 use super::silence::{NewSilence, Silence};
 
 impl Machine {
-    /// Takes up what an earlier run left: its alert records, in any order. Nothing of it is told again.
+    /// Restores the alert records of an earlier run, in any order, without notifying again.
     pub fn restore(&mut self, stored: Vec<Alert>) {
         let mut newest: BTreeMap<Arc<str>, Alert> = BTreeMap::new();
         for alert in stored {
@@ -38,7 +39,7 @@ impl Machine {
         }
     }
 
-    /// Somebody takes a firing alert: no further step of the escalation.
+    /// Acknowledges a firing alert, which stops its escalation.
     pub fn acknowledge(&mut self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Change, Refused> {
         let key = self.key_of(id)?;
         let open = self.open.get_mut(&key).ok_or(Refused::Unknown)?;
@@ -51,7 +52,7 @@ impl Machine {
         Ok(Change { alert: alert.clone(), tell: Vec::new() })
     }
 
-    /// Somebody ends an alert. While its condition goes on to hold, no new one begins.
+    /// Resolves an alert. While its condition remains true, no new alert opens.
     pub fn resolve(&mut self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Change, Refused> {
         let key = self.key_of(id)?;
         let open = self.open.remove(&key).ok_or(Refused::Unknown)?;
@@ -79,7 +80,7 @@ impl Machine {
         self.silences.iter().filter(|silence| silence.until > now).cloned().collect()
     }
 
-    /// Begins a silence; alerts follow at the next snapshot.
+    /// Adds a silence; alerts follow at the next snapshot.
     pub fn silence(&mut self, now: WallTime, new: NewSilence) -> Result<Silence, Refused> {
         self.silences.retain(|silence| silence.until > now);
         if self.silences.len() >= limits::SILENCES {

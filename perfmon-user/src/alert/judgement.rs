@@ -1,4 +1,4 @@
-//! One reading against its rule: bad, well or not known; and how an alert says it.
+//! Compares one reading with its rule: bad, well or unknown; and writes the alert's message.
 use std::sync::Arc;
 
 use crate::aggregate::snapshot::Snapshot;
@@ -7,14 +7,14 @@ use crate::record::{Alert, AlertState, Origin, Severity, WallTime};
 use super::metric::MetricReading;
 use super::rule::{Condition, Rule};
 
-/// What a reading says of its rule's condition.
+/// Result of comparing a reading with its rule's condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// It holds.
+    /// The condition is true.
     Bad,
     /// It does not hold, or there is nothing that could be bad.
     Well,
-    /// Not known, because the window is not watched long enough or there is no sample.
+    /// The window is not covered long enough, or there is no sample.
     Unknown,
 }
 
@@ -32,7 +32,7 @@ pub(super) fn judgement(rule: &Rule, reading: &MetricReading, snapshot: &Snapsho
             }
         }
         _ if watched_short => Judgement::Unknown,
-        // A sample without this figure; one that is gone has no samples either.
+        // A sample without this figure. A process that is gone has no samples either.
         None if !of_window && reading.samples > 0 => Judgement::Unknown,
         _ => Judgement::Well,
     }
@@ -91,14 +91,14 @@ pub(super) fn test_alert(now: WallTime) -> Alert {
     }
 }
 
-/// An id that is the same for the same beginning only (FNV-1a, 64 bits).
+/// An id that depends on the start only (FNV-1a, 64 bits).
 pub(super) fn id(parts: &[&str], now: WallTime) -> Arc<str> {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0])).chain(now.0.to_le_bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{hash:016x}").into()
 }
 
-/// What is wrong, with the figures.
+/// The message, with the figures.
 pub(super) fn sentence(rule: &Rule, reading: &MetricReading) -> String {
     let (value, limit) = (shown(rule, reading.value), limit(rule));
     format!("{} of {} is {value}, {limit}{}.", capital(&rule.metric.words()), reading.scope, window(rule))

@@ -1,9 +1,9 @@
-//! The state machine of alerts. In: a snapshot a second, decisions of people, results of deliveries; out: [`Change`]s, each a record and
-//! who is to be told. Pure: time is an argument, nothing is sent from here.
+//! The state machine of alerts. In: a snapshot each second, decisions of users, results of deliveries; out: [`Change`]s, each a record and
+//! the channels to notify. Pure: time is an argument, nothing is sent from here.
 //!
-//! A rule whose condition holds opens an alert (pending); one that holds without a break for `hold` fires it; only when it has not held
-//! for `keep_firing` is it resolved. A value that swings around its limit therefore neither fires nor resolves with each swing. What is
-//! not known (a window that perfmon has not watched long enough) changes nothing. One alert for each rule and scope.
+//! A true condition opens an alert (pending). It fires when the condition was true without a break for `hold`, and is resolved when the
+//! condition was false for `keep_firing`, so a value that swings around its limit neither fires nor resolves with each swing. An unknown
+//! value (a window that is not covered long enough) changes nothing. There is one alert for each rule and scope.
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use super::silence::Silence;
 /// What the machine is made from.
 #[derive(Clone, Debug, Default)]
 pub struct AlertSettings {
-    /// All rules, those that always stand too; names are unique.
+    /// All rules, including the standing ones; names are unique.
     pub rules: Vec<Rule>,
     /// All channels.
     pub channels: Vec<Channel>,
@@ -30,7 +30,7 @@ pub struct AlertSettings {
     pub escalation: Vec<Escalation>,
 }
 
-/// A record, and the channels that are to be told of it.
+/// A record, and the channels to notify of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// The record.
@@ -60,13 +60,13 @@ pub(super) type AlertKey = (Arc<str>, Arc<str>);
 #[derive(Debug)]
 pub(super) struct OpenAlert {
     pub(super) alert: Alert,
-    /// Holds without a break since.
+    /// The condition has been true without a break since this time.
     pub(super) bad_since: Option<WallTime>,
     /// Does not hold since.
     pub(super) well_since: Option<WallTime>,
     /// When it was judged last.
     pub(super) judged_at: WallTime,
-    /// Somebody was told that it fires.
+    /// A notification of the firing alert was sent.
     pub(super) told: bool,
 }
 
@@ -79,14 +79,14 @@ pub struct Machine {
     pub(super) open: BTreeMap<AlertKey, OpenAlert>,
     /// Newest first.
     pub(super) over: VecDeque<Alert>,
-    /// Resolved by a person while the condition held: quiet until it no longer holds.
+    /// Resolved by a user while the condition was true: no new alert until it is false.
     pub(super) quiet: BTreeSet<AlertKey>,
     pub(super) silences: Vec<Silence>,
     pub(super) counters: Arc<Counters>,
 }
 
 impl Machine {
-    /// A machine that knows no alert yet.
+    /// A machine without alerts.
     pub fn new(settings: &AlertSettings, counters: Arc<Counters>) -> Self {
         let default_channels = settings.channels.iter().filter(|channel| channel.default).map(|channel| channel.name.clone()).collect();
         Self {
@@ -154,7 +154,7 @@ impl Machine {
         }
     }
 
-    /// Alerts whose row or sample is gone, or whose rule is.
+    /// Handles alerts whose row, sample or rule is gone.
     fn step_unread(&mut self, now: WallTime, snapshot: &Snapshot, changes: &mut Vec<Change>) {
         let unread: Vec<AlertKey> = self.open.iter().filter(|(_, open)| open.judged_at != now).map(|(key, _)| key.clone()).collect();
         let rules = self.rules.clone();
@@ -210,7 +210,7 @@ impl Machine {
         changes.push(Change { alert, tell });
     }
 
-    /// Keeps an alert that is over, if it ever was more than pending.
+    /// Keeps a resolved alert in the list, if it ever fired.
     pub(super) fn keep(&mut self, alert: Alert) {
         if alert.fired_at.is_some() {
             self.over.push_front(alert);
@@ -262,7 +262,7 @@ impl Machine {
         alerts
     }
 
-    /// Alerts that fire and that nobody has taken.
+    /// Number of firing alerts that are not acknowledged.
     pub fn firing(&self) -> u64 {
         self.open.values().filter(|open| open.alert.state == AlertState::Firing).count() as u64
     }
@@ -272,7 +272,7 @@ impl Machine {
         own.unwrap_or(&self.default_channels).clone()
     }
 
-    /// Everybody who was told that it fires.
+    /// All channels that were notified of the firing alert.
     pub(super) fn all_told(&self, alert: &Alert) -> Vec<Arc<str>> {
         let mut channels = self.channels_of(&alert.rule);
         let steps = self.escalation.iter().take(alert.escalation_level as usize);

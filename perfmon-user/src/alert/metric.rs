@@ -1,5 +1,5 @@
-//! Which metrics can be judged, and how each is read from a snapshot. Their names are those of `record::metric`; what only history knows is
-//! refused. A metric of rows (endpoints, destinations, disks, processes) gives one reading a row.
+//! The metrics that a rule can use, and how each is read from a snapshot. Names are those of `record::metric`; metrics that only history
+//! has are refused. A metric of rows (endpoints, destinations, disks, processes) gives one reading for each row.
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub enum MetricSource {
     Host,
     /// The newest sample of each target process.
     Processes,
-    /// What is going on now.
+    /// Current state.
     Now,
 }
 
@@ -34,7 +34,7 @@ pub struct AlertMetric(Named);
 pub struct MetricReading {
     /// What it is about.
     pub scope: Arc<str>,
-    /// Whose, when it is one process's.
+    /// The process, when the metric is about one.
     pub origin: Option<Arc<Origin>>,
     /// The value, when there is one.
     pub value: Option<f64>,
@@ -54,7 +54,7 @@ struct ExchangeFigures {
 }
 
 impl ExchangeFigures {
-    /// What a measure of requests says; `Err` where a snapshot does not tell it.
+    /// Value of a request metric; `Err` when a snapshot does not have it.
     fn value(&self, measure: Measure) -> Result<Option<f64>, ()> {
         let latency = &self.latency;
         Ok(match measure {
@@ -76,7 +76,7 @@ impl ExchangeFigures {
     }
 }
 
-/// What a measure of model calls, agent runs or tools says, and how many stand behind it; `Err` where a snapshot does not tell it.
+/// Value of a metric of model calls, agent runs or tools, and the number of samples; `Err` when a snapshot does not have it.
 fn work(kind: RecordKind, measure: Measure, totals: &WorkTotals) -> Result<(Option<f64>, u64), ()> {
     let (count, errors) = match kind {
         RecordKind::Llm => (totals.llm_calls, totals.llm_errors),
@@ -102,7 +102,7 @@ fn work(kind: RecordKind, measure: Measure, totals: &WorkTotals) -> Result<(Opti
     Ok((value, count))
 }
 
-/// How a field is read from one disk; `None` when it is about something else.
+/// Accessor of a field of one disk; `None` when the field is not about disks.
 fn of_disk(field: &Field) -> Option<fn(&Disk) -> f64> {
     match field.name {
         "disk_usage" => Some(|disk| disk.used_percent / 100.0),
@@ -194,17 +194,17 @@ impl AlertMetric {
         }
     }
 
-    /// Whether it is of a window; else of a sample.
+    /// True for a metric of a window, false for one of a sample.
     pub fn of_window(&self) -> bool {
         matches!(self.source(), MetricSource::Requests | MetricSource::Work)
     }
 
-    /// How many requests, calls or runs it takes to be judged, unless a rule says otherwise: counts and sums speak for themselves.
+    /// Default of the smallest number of requests, calls or runs; counts and sums need no minimum.
     pub fn min_samples(&self) -> u64 {
         if !self.of_window() || self.0.is_amount() { 0 } else { MIN_SAMPLES }
     }
 
-    /// All readings of it. A row that is not there any more gives none.
+    /// All readings. A row that no longer exists gives none.
     pub fn read(&self, snapshot: &Snapshot, window: Window, wanted: &RuleFilter) -> Vec<MetricReading> {
         let Named { kind, measure } = self.0;
         match (self.source(), measure) {
@@ -276,7 +276,7 @@ fn matches(wanted: Option<&str>, given: &str) -> bool {
     wanted.is_none_or(|wanted| wanted == given)
 }
 
-/// The totals, or the rows that are wanted: of a destination, an endpoint, or a whole service.
+/// Readings of the totals, or of the rows that the filter selects: destinations, endpoints or services.
 fn requests(view: &WindowView, wanted: &RuleFilter, measure: Measure) -> Vec<MetricReading> {
     let reading = |scope: String, figures: ExchangeFigures| MetricReading {
         scope: scope.into(),

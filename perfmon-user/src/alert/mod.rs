@@ -1,7 +1,7 @@
-//! Alerts. In: a snapshot a second and what people decide; out: `record::Alert`s for every change of state, and news of them to
-//! channels. `rule` says what is judged, `metric` reads it from a snapshot, `verdict` compares, `machine` is the pure state machine,
-//! `decide` what people and earlier runs do to it, `notify` and `webhook` carry the news, `desk` is where the rest of the program meets
-//! them. Nothing here waits for a channel while it judges.
+//! Alerts. In: a snapshot each second and decisions of users; out: a `record::Alert` for every change of state, and notifications to
+//! channels. `rule` defines the rules, `metric` reads their metrics from a snapshot, `judgement` compares, `machine` is the pure state
+//! machine, `decide` its changes by users and from earlier runs, `notify` and `webhook` deliver, and `service` is the interface to the rest
+//! of the program. Evaluation never waits for a channel.
 mod channel;
 mod decide;
 mod judgement;

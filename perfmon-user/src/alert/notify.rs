@@ -1,5 +1,5 @@
-//! Carries news of alerts to channels. Each channel has a task and a bounded queue of its own, so that one that hangs delays neither the
-//! judging nor the others. A delivery is tried a few times with growing, scattered pauses; how it went comes back as a [`Delivery`].
+//! Delivers notifications to channels. Each channel has its own task and bounded queue, so that one that hangs delays neither the
+//! evaluation nor the other channels. A delivery is retried with growing, jittered pauses; its result comes back as a [`Delivery`].
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Default for RetryPolicy {
 /// How a delivery went.
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
-    /// What was delivered.
+    /// The delivered alert.
     pub news: Alert,
     /// To whom, and how it went.
     pub notified: Notified,
@@ -120,7 +120,7 @@ impl Notifier {
         Self { queues, tasks, counters }
     }
 
-    /// Hands news to a channel without waiting. The answer is a delivery that failed at once, because too much waits.
+    /// Queues a notification without waiting; returns a failed delivery at once when the queue is full.
     pub fn offer(&self, channel: &str, news: &Alert) -> Option<Delivery> {
         let (channel, queue) = self.queues.get(channel)?;
         if news.state == AlertState::Resolved && !channel.send_resolved {
@@ -137,7 +137,7 @@ impl Notifier {
         self.queues.get(channel).and_then(|(channel, _)| channel.fallback.clone())
     }
 
-    /// No more news comes: the tasks end when they have delivered what waits.
+    /// Closes the queues: the tasks end after they have delivered what is queued.
     pub fn close(&mut self) {
         self.queues.clear();
     }

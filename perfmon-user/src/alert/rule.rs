@@ -1,4 +1,4 @@
-//! Rules: which metric, against which limit, for how long. The five thresholds that always stand are rules like any other.
+//! Rules: a metric, its limit, and for how long. The five standing thresholds are ordinary rules.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ impl Condition {
     }
 }
 
-/// What a rule is narrowed to; every field that is given must be equal. Each row that matches is judged by itself.
+/// Filter of a rule; every given field must be equal. Each matching row is judged separately.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleFilter {
     /// Service name.
@@ -51,7 +51,7 @@ pub struct RuleFilter {
 pub struct Rule {
     /// Its name.
     pub name: Arc<str>,
-    /// What is judged.
+    /// The metric.
     pub metric: AlertMetric,
     /// What it is narrowed to.
     pub filter: RuleFilter,
@@ -69,11 +69,11 @@ pub struct Rule {
     pub severity: Severity,
     /// `performance` `reliability` `resource` `agent` `cost` `business`.
     pub kind: Arc<str>,
-    /// Channels that are told; the default ones when empty.
+    /// Channels to notify; the default ones when empty.
     pub channels: Vec<Arc<str>>,
 }
 
-/// How long a rule must be bad, unless it says otherwise.
+/// Default of the time for which the condition must be true.
 pub const HOLD: Duration = Duration::from_secs(10);
 /// How long it must be well.
 pub const KEEP_FIRING: Duration = Duration::from_secs(60);
@@ -82,7 +82,7 @@ const HOLD_RESOURCE: Duration = Duration::from_secs(20);
 /// Requests that a window needs.
 pub const MIN_SAMPLES: u64 = 10;
 
-/// Limits of the rules that always stand.
+/// Limits of the standing rules.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
     /// 95th percentile of response time over five minutes, ms.
@@ -103,11 +103,11 @@ impl Default for Thresholds {
     }
 }
 
-/// Names of the rules that always stand.
+/// Names of the standing rules.
 pub const STANDING: [&str; 5] = ["response_time_p95", "error_rate_5min", "memory_usage", "cpu_usage", "disk_usage"];
 
 impl Thresholds {
-    /// The rules that always stand, in the order of `STANDING`.
+    /// The standing rules, in the order of `STANDING`.
     pub fn rules(&self) -> Vec<Rule> {
         use Severity::{Critical, Warning};
         let rows = [

@@ -1,5 +1,5 @@
-//! Where the rest of the program meets alerts: `run` judges each snapshot, hands records to the hub and news to channels; HTTP asks and
-//! decides. One lock guards the machine, held for no longer than a step of it.
+//! Interface of alerts to the rest of the program: `run` evaluates each snapshot, passes records to the hub and notifications to channels;
+//! HTTP reads alerts and changes them. One lock guards the machine, held for one step at a time.
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub struct AlertService {
 
 struct ServiceState {
     machine: Machine,
-    /// What people's decisions changed, not published yet. Each needs a change of state, so it cannot grow without end.
+    /// Changes by users that are not published yet. Each needs a change of state, so the list is bounded.
     outbox: Vec<Change>,
 }
 
@@ -45,8 +45,8 @@ impl AlertService {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Judges each snapshot until `stop` becomes true or its sender goes; `publish` gets the records. Deliveries under way are then
-    /// waited for a short time.
+    /// Evaluates each snapshot until `stop` becomes true or is closed; `publish` gets the records. Then waits a short time for open
+    /// deliveries.
     pub async fn run(
         self: Arc<Self>,
         mut snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -86,7 +86,7 @@ impl AlertService {
         }
     }
 
-    /// Publishes changes and tells who is to be told.
+    /// Publishes changes and notifies their channels.
     fn spread(&self, notifier: &Notifier, mut changes: Vec<Change>, now: WallTime, publish: &mut impl FnMut(Vec<Alert>)) {
         let mut decided = std::mem::take(&mut self.state().outbox);
         decided.append(&mut changes);
@@ -98,7 +98,7 @@ impl AlertService {
         }
     }
 
-    /// Notes a delivery; one that failed goes to the fallback, and where that refuses it, to the fallback's.
+    /// Records the result of a delivery. A failed one goes to the channel's fallback, and on to that channel's fallback.
     fn settle(&self, notifier: &Notifier, delivery: Delivery, now: WallTime) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut next = Some(delivery);
@@ -117,17 +117,17 @@ impl AlertService {
         self.state().machine.alerts()
     }
 
-    /// Alerts that fire and that nobody has taken.
+    /// Number of firing alerts that are not acknowledged.
     pub fn firing(&self) -> u64 {
         self.state().machine.firing()
     }
 
-    /// Somebody takes an alert.
+    /// Acknowledges an alert.
     pub fn acknowledge(&self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Alert, Refused> {
         self.decide(|machine| machine.acknowledge(now, id, by, note))
     }
 
-    /// Somebody ends an alert.
+    /// Resolves an alert.
     pub fn resolve(&self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Alert, Refused> {
         self.decide(|machine| machine.resolve(now, id, by, note))
     }
@@ -146,7 +146,7 @@ impl AlertService {
         self.state().machine.silences(now)
     }
 
-    /// Begins a silence.
+    /// Adds a silence.
     pub fn silence(&self, now: WallTime, new: NewSilence) -> Result<Silence, Refused> {
         self.state().machine.silence(now, new)
     }
@@ -156,7 +156,7 @@ impl AlertService {
         self.state().machine.unsilence(id)
     }
 
-    /// Sends a test alert to one channel or to all, one attempt each, and says how it went.
+    /// Sends a test alert to one channel or to all, one attempt each; returns the results.
     pub async fn test(&self, now: WallTime, channel: Option<&str>) -> Result<Vec<Notified>, Refused> {
         let mut trials: Vec<_> = self.senders.iter().filter(|sender| channel.is_none_or(|name| *sender.channel.name == *name)).collect();
         if trials.is_empty() {

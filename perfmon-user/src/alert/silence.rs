@@ -1,4 +1,4 @@
-//! Silences: for a time, alerts of a rule, a scope or both tell nobody.
+//! Silences: for a time, alerts of a rule, a scope or both cause no notifications.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::record::{Alert, WallTime};
 pub struct Silence {
     /// Its id.
     pub silence_id: Arc<str>,
-    /// Begin.
+    /// Start.
     pub time: WallTime,
     /// End.
     pub until: WallTime,
@@ -19,13 +19,13 @@ pub struct Silence {
     pub rule: Option<Arc<str>>,
     /// Scope; any when null.
     pub scope: Option<Arc<str>>,
-    /// Who wants it.
+    /// The user who created it.
     pub by: Option<Arc<str>>,
     /// Why.
     pub note: Option<Arc<str>>,
 }
 
-/// A silence that somebody wants; of everything when neither rule nor scope is given.
+/// A new silence; covers everything when neither rule nor scope is given.
 #[derive(Clone, Debug, Default)]
 pub struct NewSilence {
     /// Name of the rule.
@@ -34,7 +34,7 @@ pub struct NewSilence {
     pub scope: Option<Arc<str>>,
     /// How long.
     pub duration: Duration,
-    /// Who wants it.
+    /// The user who creates it.
     pub by: Option<Arc<str>>,
     /// Why.
     pub note: Option<Arc<str>>,

@@ -1,5 +1,5 @@
-//! The webhook: an alert's record as JSON by POST (RFC 9110); any 2xx is taken as received. Redirects are not followed, and a URL, which
-//! may hold a secret, appears in no error. An attempt has a thread of its own, which nobody waits for at the end.
+//! The webhook: an alert's record as JSON by POST (RFC 9110); any 2xx counts as received. Redirects are not followed, and a URL, which may
+//! contain a secret, appears in no error. An attempt runs on its own thread, which is not awaited at shutdown.
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ impl Webhook {
     pub async fn post(&self, alert: &Alert) -> Result<(), DeliveryError> {
         let (webhook, record) = (self.clone(), Record::Alert(Box::new(alert.clone())));
         let (sender, result) = oneshot::channel();
-        // Who asked may be gone at the end.
+        // The receiver may be gone at shutdown.
         let attempt = move || drop(sender.send(webhook.attempt(&record)));
         let started = Builder::new().name("webhook".into()).spawn(attempt);
         started.map_err(|error| DeliveryError::Unreachable(error.to_string()))?;
@@ -67,7 +67,7 @@ impl Webhook {
             Ok(answer) => Err(DeliveryError::Status(answer.status())),
             Err(Error::Timeout(_)) => Err(DeliveryError::TimedOut(self.timeout)),
             Err(Error::Io(error)) => Err(DeliveryError::Unreachable(error.to_string())),
-            // What names the URL is said without it.
+            // Errors that contain the URL are reported without it.
             Err(Error::BadUri(_)) => Err(DeliveryError::Unreachable("its URL cannot be used".into())),
             Err(error) => Err(DeliveryError::Unreachable(error.to_string())),
         }

@@ -25,7 +25,7 @@ struct ListReply<T> {
     items: Vec<T>,
 }
 
-/// Does what was asked for.
+/// Runs a `perfmon alerts` command.
 pub fn alerts(url: &Url, config: &Config, action: &AlertsAction) -> Result<u8, CommandFailure> {
     let token = config.http.token.as_ref().map(|token| format!("Bearer {}", token.expose()));
     AlertsClient { url: url.to_string(), authorization: token, agent: outbound::direct(TIMEOUT) }.act(action)
@@ -145,7 +145,7 @@ fn state(state: AlertState) -> &'static str {
     }
 }
 
-/// Alerts for people.
+/// Alerts as a text table.
 fn table(alerts: &[Alert]) -> String {
     if alerts.is_empty() {
         return "no alerts\n".into();

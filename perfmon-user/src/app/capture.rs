@@ -1,22 +1,23 @@
-//! The capture thread: polls the ring, decides which new processes are watched, runs the pipeline, grants its wishes, and sends batches
-//! to the hub. It never waits for anybody: when the hub is behind, a batch is dropped and counted.
+//! The capture thread: polls the ring, runs the pipeline, grants its wishes, and sends batches to the hub. It never waits for anybody
+//! and touches no file: when the hub is behind, a batch is dropped and counted; what has to be looked up in files is asked of the
+//! inspector, and what depends on the answer waits inside the pipeline.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
 use perfmon_common::map::{MODE_COUNT, MODE_FULL, MODE_HEAD, MODE_OFF};
-use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::{self, ClockOffset};
 use crate::counters::Counters;
-use crate::decode::{Event, State, StateChange, decode};
+use crate::decode::decode;
 use crate::host::Subject;
-use crate::pipeline::{Capture, Newcomer, Out, Pipeline, Wish};
-use crate::probe::{Probes, TlsSight};
-use crate::record::Gauges;
+use crate::pipeline::{Capture, Out, Pipeline, Wish};
+use crate::probe::Probes;
+use crate::process::{Answer, Question};
+use crate::record::{Gauges, SpareBatches};
 use crate::source::Ring;
-use crate::target::{Action, Description, Executed, Processes, Selector};
 
 use super::hub::Batch;
 use super::recorder::Recorder;
@@ -29,10 +30,8 @@ const BUSY: usize = 8_192;
 const TICK_NS: u64 = 1_000_000_000;
 /// How often the wall clock is compared with the boot clock.
 const CLOCK_NS: u64 = 60 * 1_000_000_000;
-/// A process without a TLS library is looked at again after so long at the earliest.
-const TLS_AGAIN_NS: u64 = 200_000_000;
-/// How often the list of processes is compared with /proc, for events that were lost.
-const SWEEP_NS: u64 = 5 * 1_000_000_000;
+/// When it shall end, it takes what comes for no longer than this: under load there is always more.
+const ENDING_NS: u64 = 500_000_000;
 
 /// What the thread works with.
 pub struct Capturing {
@@ -40,12 +39,14 @@ pub struct Capturing {
     pub probes: Arc<Probes>,
     /// Its ring.
     pub ring: Ring,
-    /// Which processes are watched.
-    pub selector: Selector,
-    /// Who they are.
-    pub processes: Processes,
-    /// Plaintext of TLS libraries is read.
-    pub tls: bool,
+    /// Which processes are watched; `None`: all.
+    pub chosen: Option<Chosen>,
+    /// Targets that nothing running matches, in words.
+    pub missing: Vec<String>,
+    /// To the inspector.
+    pub questions: SyncSender<Question>,
+    /// From the inspector.
+    pub answers: Receiver<Answer>,
     /// Bodies of model calls are read.
     pub models: bool,
     /// Where raw events are written, for `perfmon record`.
@@ -54,10 +55,20 @@ pub struct Capturing {
     pub watched: watch::Sender<Watched>,
     /// To the hub.
     pub batches: mpsc::Sender<Batch>,
+    /// Batches to fill.
+    pub spare: Arc<SpareBatches>,
     /// Losses.
     pub counters: Arc<Counters>,
     /// Set when the thread shall end.
     pub stop: Arc<AtomicBool>,
+}
+
+/// Targets.
+pub struct Chosen {
+    /// Processes that match at the start.
+    pub first: Vec<u32>,
+    /// Their children are watched too.
+    pub follow: bool,
 }
 
 /// Who is watched.
@@ -74,31 +85,31 @@ pub struct Watched {
 /// Runs until told to stop; what the ring still holds then is taken too.
 pub fn run(capturing: Capturing) {
     let clock = ClockOffset::now();
-    let Capturing { probes, mut ring, selector, processes, tls: reads_tls, models, recorder, watched, batches, counters, stop } = capturing;
+    let Capturing { probes, mut ring, chosen, missing, questions, answers, models, recorder, watched, batches, spare, counters, stop } =
+        capturing;
     let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns);
-    let pipeline = if models { pipeline } else { pipeline.without_models() };
+    let mut pipeline = if models { pipeline } else { pipeline.without_models() };
+    if let Some(Chosen { first, follow }) = chosen {
+        pipeline.choose(&first, follow);
+    }
     let (out, times) = (Out::default(), Times::default());
-    let mut worker = Worker {
-        probes,
-        selector,
-        processes,
-        recorder,
-        watched,
-        batches,
-        counters,
-        pipeline,
-        out,
-        times,
-        reads_tls,
-        tls: FxHashMap::default(),
-    };
+    let mut worker = Worker { probes, questions, recorder, watched, missing, batches, spare, counters, pipeline, out, times };
+    let mut stopping_ns = None;
     loop {
-        let stopping = stop.load(Ordering::Relaxed);
+        if stop.load(Ordering::Relaxed) {
+            stopping_ns.get_or_insert_with(clock::boot_now_ns);
+        }
         let now_ns = clock::boot_now_ns();
         worker.keep_time(now_ns);
+        // Answers first, taken up last: an exec that came before the inspector looked stands in the ring by now.
+        let answered: Vec<Answer> = answers.try_iter().collect();
         let taken = ring.drain(|bytes| worker.take(bytes, now_ns));
+        answered.iter().for_each(|answer| worker.take_answer(answer, now_ns));
+        worker.ask();
         worker.hand_over(None);
-        if stopping && taken == 0 {
+        if let Some(since_ns) = stopping_ns
+            && (now_ns.saturating_sub(since_ns) >= ENDING_NS || (taken == 0 && worker.pipeline.processes().is_settled()))
+        {
             break;
         }
         if taken < BUSY {
@@ -110,19 +121,16 @@ pub fn run(capturing: Capturing) {
 
 struct Worker {
     probes: Arc<Probes>,
-    selector: Selector,
-    processes: Processes,
+    questions: SyncSender<Question>,
     recorder: Option<Recorder>,
     watched: watch::Sender<Watched>,
+    missing: Vec<String>,
     batches: mpsc::Sender<Batch>,
+    spare: Arc<SpareBatches>,
     counters: Arc<Counters>,
     pipeline: Pipeline,
     out: Out,
     times: Times,
-    /// See `Capturing::tls`.
-    reads_tls: bool,
-    /// Process → when its TLS library was last looked for, and what came of it.
-    tls: FxHashMap<u32, (u64, Option<TlsSight>)>,
 }
 
 /// When what is done now and then was last done.
@@ -130,7 +138,6 @@ struct Worker {
 struct Times {
     tick_ns: u64,
     clock_ns: u64,
-    sweep_ns: u64,
 }
 
 /// Whether `every_ns` have passed; then it begins anew.
@@ -152,8 +159,7 @@ impl Worker {
                 return;
             }
         };
-        self.follow(&event, now_ns);
-        if self.is_ignored(&event) {
+        if !self.pipeline.admits(&event) {
             return;
         }
         if let Some(recorder) = &mut self.recorder {
@@ -165,61 +171,33 @@ impl Worker {
         }
     }
 
-    /// Lets the selector judge what processes do.
-    fn follow(&mut self, event: &Event<'_>, now_ns: u64) {
-        let actions = match event {
-            Event::Exec(exec) => {
-                let comm = String::from_utf8_lossy(exec.comm);
-                self.processes.forget(exec.pid);
-                self.tls.remove(&exec.pid);
-                self.selector.on_exec(&Executed { pid: exec.pid, parent: exec.parent, comm: &comm, argv: exec.argv })
-            }
-            Event::Fork(fork) => {
-                self.processes.on_fork(fork.pid, fork.parent);
-                self.selector.on_fork(fork.pid, fork.parent)
-            }
-            Event::Exit(exit) => {
-                self.processes.on_exit(exit.pid);
-                self.tls.remove(&exit.pid);
-                self.selector.on_exit(exit.pid);
-                return;
-            }
-            Event::State(State { change: StateChange::Listen(port), pid, .. }) => {
-                self.processes.on_listen(*pid);
-                self.watch_tls(*pid, now_ns);
-                self.selector.on_listen(*pid, *port)
-            }
-            _ => return,
-        };
-        self.act(actions);
-    }
-
-    fn act(&self, actions: Vec<Action>) {
-        for action in actions {
-            let result = match action {
-                Action::Watch(pid) => self.probes.watch(pid),
-                Action::Unwatch(pid) => self.probes.unwatch(pid),
-            };
-            if let Err(error) = result {
-                tracing::warn!(?action, %error, "A process could not be put on or off the kernel's list.");
+    fn take_answer(&mut self, answer: &Answer, now_ns: u64) {
+        if let Some(recorder) = &mut self.recorder {
+            match answer {
+                Answer::Described(_, described) => recorder.process(now_ns, &described.origin),
+                Answer::Judged { pid, watched: false, .. } => recorder.ignored(now_ns, *pid),
+                _ => {}
             }
         }
+        if let Answer::Missing(missing) = answer {
+            self.missing.clone_from(missing);
+        }
+        self.pipeline.answer(answer, now_ns, &mut self.out);
     }
 
-    /// Events of a process between its exec and the selector's "no".
-    fn is_ignored(&self, event: &Event<'_>) -> bool {
-        match event {
-            Event::Data(data) => !self.selector.is_watched(data.pid),
-            Event::Tls(tls) => !self.selector.is_watched(tls.pid),
-            Event::Open(open) => open.pid != 0 && !self.selector.is_watched(open.pid),
-            _ => false,
+    /// Hands the table's questions to the inspector, as far as it has room.
+    fn ask(&mut self) {
+        while let Some(question) = self.pipeline.next_question() {
+            if let Err(TrySendError::Full(question)) = self.questions.try_send(question) {
+                self.pipeline.put_back(question);
+                return;
+            }
         }
     }
 
     fn grant(&mut self, now_ns: u64) {
-        for wish in std::mem::take(&mut self.out.wishes) {
+        for wish in self.out.wishes.drain(..) {
             match wish {
-                Wish::Describe(newcomer) => self.describe(&newcomer, now_ns),
                 Wish::Capture(key, capture) => match self.probes.set_mode(key.sock, key.inode, mode(capture)) {
                     Ok(true) => {}
                     Ok(false) => self.counters.capture_policies_refused.inc(),
@@ -230,27 +208,9 @@ impl Worker {
                     Ok(false) => {}
                     Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
                 },
-                Wish::WatchTls(pid) => self.watch_tls(pid, now_ns),
+                Wish::WatchTls(pid) => self.pipeline.find_tls(pid, now_ns),
             }
         }
-    }
-
-    /// Looks for the TLS library of a process, unless its plaintext is seen already or it was looked at a moment ago.
-    fn watch_tls(&mut self, pid: u32, now_ns: u64) {
-        let known = self.tls.get(&pid);
-        let is_settled = known.is_some_and(|(at_ns, sight)| sight.is_some() || now_ns.saturating_sub(*at_ns) < TLS_AGAIN_NS);
-        if self.reads_tls && !is_settled {
-            self.tls.insert(pid, (now_ns, self.probes.watch_tls(pid)));
-        }
-    }
-
-    fn describe(&mut self, newcomer: &Newcomer, now_ns: u64) {
-        let executed = Executed { pid: newcomer.pid, parent: newcomer.parent, comm: &newcomer.comm, argv: &newcomer.argv };
-        let origin = self.processes.get_executed(&executed).origin.clone();
-        if let Some(recorder) = &mut self.recorder {
-            recorder.process(now_ns, &origin);
-        }
-        self.pipeline.describe(origin);
     }
 
     fn keep_time(&mut self, now_ns: u64) {
@@ -261,17 +221,12 @@ impl Worker {
                 recorder.clock(now_ns, wall_at_boot_ns);
             }
         }
-        if is_due(&mut self.times.sweep_ns, SWEEP_NS, now_ns) {
-            self.processes.sweep();
-            let actions = self.selector.rescan();
-            self.act(actions);
-        }
         if is_due(&mut self.times.tick_ns, TICK_NS, now_ns) {
             if let Some(recorder) = &mut self.recorder {
                 recorder.tick(now_ns);
             }
             let mut gauges = self.pipeline.tick(now_ns, &mut self.out);
-            self.complete(&mut gauges);
+            self.count_lost(&mut gauges);
             self.grant(now_ns);
             self.hand_over(Some(gauges));
             self.tell_who_is_watched();
@@ -279,29 +234,15 @@ impl Worker {
     }
 
     fn tell_who_is_watched(&mut self) {
-        let subject = |description: &Arc<Description>| Subject { origin: description.origin.clone(), runtime: description.runtime.clone() };
-        let subjects = if self.selector.watches_all() {
-            self.processes.running().map(subject).collect()
-        } else {
-            let pids = self.selector.pids();
-            pids.into_iter().filter_map(|pid| Some(subject(&self.processes.get(pid)?))).collect()
-        };
-        self.watched.send_replace(Watched { begun: true, subjects, missing: self.selector.missing() });
+        let running = self.pipeline.processes().running();
+        let subjects = running.map(|(origin, runtime)| Subject { origin: origin.clone(), runtime: runtime.cloned() }).collect();
+        self.watched.send_replace(Watched { begun: true, subjects, missing: self.missing.clone() });
     }
 
-    /// Adds what the pipeline cannot know: runtimes, TLS libraries, events that the full ring refused.
-    fn complete(&mut self, gauges: &mut Gauges) {
+    /// Adds what the pipeline cannot know: events that the full ring refused.
+    fn count_lost(&mut self, gauges: &mut Gauges) {
         let lost = self.probes.lost_by_pid();
         for target in &mut gauges.targets {
-            if let Some(description) = self.processes.get(target.pid) {
-                target.runtime = description.runtime.clone();
-                let sight = self.tls.get(&target.pid).and_then(|(_, sight)| sight.as_ref());
-                target.tls = description.tls.as_ref().map(|tls| match sight.map(TlsSight::as_result) {
-                    Some(Ok(())) => format!("{tls}: plaintext").into(),
-                    Some(Err(reason)) => format!("{tls}: no plaintext, because {reason}").into(),
-                    None => tls.to_string().into(),
-                });
-            }
             target.events_lost = lost.iter().find(|(pid, _)| *pid == target.pid).map_or(0, |(_, count)| *count);
         }
     }
@@ -310,7 +251,7 @@ impl Worker {
         if self.out.records.is_empty() && gauges.is_none() {
             return;
         }
-        let batch = Batch { records: std::mem::take(&mut self.out.records), gauges };
+        let batch = Batch { records: std::mem::replace(&mut self.out.records, self.spare.take()), gauges };
         if let Err(mpsc::error::TrySendError::Full(_)) = self.batches.try_send(batch) {
             self.counters.batches_dropped.inc();
         }

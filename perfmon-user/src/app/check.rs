@@ -1,13 +1,13 @@
-//! `perfmon check`: what this host allows, in words or as JSON. Loads and attaches every program for a moment, since only that tells
-//! what the kernel takes, and looks at each target process. Exit 0 when the main job can run, 3 when not.
+//! `perfmon check`: what this host allows, as text or JSON. Loads and attaches every program for a moment, the only way to find out what
+//! the kernel accepts, and checks each target process. Exit 0 when capture can run, 3 when not.
 use std::fmt::Write;
 
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::counters::Counters;
+use crate::inspect::Reader;
 use crate::probe::{self, Facts, Probes, TlsSight};
-use crate::target::{Describer, Processes, Selector};
+use crate::target::{Describer, Selector};
 
 use super::run::{service_rules, start_options, targets};
 use super::{CommandFailure, EXIT_IMPOSSIBLE, logging, print};
@@ -19,7 +19,7 @@ struct Findings {
     can_run: bool,
     /// `uname -r`.
     kernel: String,
-    /// What the main job lacks, with the mend.
+    /// Problems that prevent capture, with their solutions.
     problems: Vec<String>,
     /// Capture tier that would be used.
     capture_tier: Option<u8>,
@@ -53,12 +53,13 @@ struct TargetProcess {
     encrypted_traffic: String,
 }
 
-/// Finds out and tells.
+/// Runs the checks and prints the result.
 pub fn check(config: &Config, json: bool) -> Result<u8, CommandFailure> {
     logging::begin(config.log, false);
-    let mut selector = Selector::new(targets(config, None), config.targets.follow, config.targets.wait);
+    let reader = Reader::in_processes();
+    let mut selector = Selector::new(targets(config, None), config.targets.follow, config.targets.wait, reader.clone());
     let pids = selector.check();
-    let describer = Describer::new(&service_rules(config));
+    let describer = Describer::new(&service_rules(config), reader);
     let (pids, describer) = match (pids, describer) {
         (Ok(pids), Ok(describer)) => (pids, describer),
         (pids, describer) => {
@@ -67,7 +68,7 @@ pub fn check(config: &Config, json: bool) -> Result<u8, CommandFailure> {
         }
     };
     let (mut findings, probes) = host(config, &selector);
-    findings.targets = processes(&pids, Processes::new(describer, Counters::default().into()), probes.as_ref());
+    findings.targets = processes(&pids, describer, probes.as_ref());
     let text = if json { format!("{}\n", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?) } else { words(&findings) };
     print(&text)?;
     Ok(if findings.can_run { 0 } else { EXIT_IMPOSSIBLE })
@@ -112,9 +113,9 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
     }
 }
 
-fn processes(pids: &[u32], mut known: Processes, probes: Option<&Probes>) -> Vec<TargetProcess> {
+fn processes(pids: &[u32], mut describer: Describer, probes: Option<&Probes>) -> Vec<TargetProcess> {
     let describe = |pid: &u32| {
-        let description = known.look_again(*pid)?;
+        let description = describer.describe(*pid)?;
         // Threads of the kernel have no program.
         description.exe.as_ref()?;
         let sight = probes.and_then(|probes| probes.watch_tls(*pid));

@@ -1,4 +1,4 @@
-//! What a run shows: starts the screen or the lines, notices when a key asks for the end, and ends them.
+//! Output of a run: starts the screen or the lines, watches for a key that requests the end, and stops them.
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,18 +9,18 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::config::Display;
 use crate::ui::{self, LocalSource, Messages};
 
-/// Width of plain tables where there is no terminal.
+/// Width of plain tables without a terminal.
 const PLAIN_WIDTH: u16 = 160;
 
 /// A running display.
 pub struct RunningDisplay {
-    /// True: a key asked for the end, or the run has ended.
+    /// True: a key requested the end, or the run has ended.
     asked: watch::Sender<bool>,
     task: Option<JoinHandle<std::io::Result<()>>>,
 }
 
 impl RunningDisplay {
-    /// Starts what is to be shown.
+    /// Starts the configured output.
     pub fn start(display: Display, snapshots: watch::Receiver<Arc<Snapshot>>, messages: &Messages) -> Self {
         let (asked, asking) = watch::channel(false);
         let task = match display {
@@ -34,7 +34,7 @@ impl RunningDisplay {
         Self { asked, task }
     }
 
-    /// Returns when a key asked for the end.
+    /// Returns when a key requests the end.
     pub async fn asked(&self) {
         // The sender is ours, so this cannot fail.
         self.asked.subscribe().wait_for(|asked| *asked).await.ok();
@@ -50,7 +50,7 @@ impl RunningDisplay {
     }
 }
 
-/// A reader that went away is no failure.
+/// A closed reader is not an error.
 fn gone(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }

@@ -1,5 +1,5 @@
-//! The one task that owns the aggregate: takes batches of records from its bounded channel, publishes a snapshot a second, and hands
-//! the records on to everybody who wants them. Nobody is waited for: a consumer takes a batch at once or counts what it loses.
+//! The task that owns the aggregate: takes batches of records from its bounded channel, publishes a snapshot each second, and passes the
+//! records to all consumers. It never waits for a consumer, which takes a batch at once or counts it as lost.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::export::{jsonl, otlp};
 use crate::http::HttpState;
-use crate::record::{Gauges, Record, RecordBatch};
+use crate::record::{Gauges, Record, RecordBatch, SpareBatches};
 use crate::store::Store;
 
 /// What producers send: capture, the host sampler.
@@ -20,17 +20,17 @@ use crate::store::Store;
 pub struct Batch {
     /// Finished records.
     pub records: Vec<Record>,
-    /// What is under way, once a second.
+    /// Requests in flight, once a second.
     pub gauges: Option<Gauges>,
 }
 
-/// Somebody who wants the records.
+/// A receiver of records.
 pub trait Consumer: Send {
     /// Takes records without waiting; has a bounded queue of its own and counts what it refuses.
     fn take(&mut self, records: &RecordBatch);
-    /// Takes what is under way, once a second, without waiting.
+    /// Takes the requests in flight, once a second, without waiting.
     fn gauges(&mut self, _: &Gauges) {}
-    /// There are no more; what is queued is finished. May take a while.
+    /// Called at the end: writes out what is queued. May block.
     fn finish(self: Box<Self>) {}
 }
 
@@ -80,14 +80,16 @@ pub struct Hub {
     pub batches: mpsc::Receiver<Batch>,
     /// Where snapshots are published.
     pub snapshots: watch::Sender<Arc<Snapshot>>,
-    /// Who wants records.
+    /// Receivers of records.
     pub consumers: Vec<Box<dyn Consumer>>,
+    /// Where memory of batches goes that hold little.
+    pub spare: Arc<SpareBatches>,
     /// Where losses are counted.
     pub counters: Arc<Counters>,
 }
 
 impl Hub {
-    /// Runs until all producers are gone; what they sent is handed on before it returns.
+    /// Runs until all producers are gone and everything they sent is passed on.
     pub async fn run(mut self, mut aggregate: Aggregate) {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -102,7 +104,7 @@ impl Hub {
         }
         self.tick(&mut aggregate);
         for consumer in self.consumers {
-            // Fails only when the runtime ends at once, and then there is nobody left to tell.
+            // Fails only when the runtime is already shutting down.
             tokio::task::spawn_blocking(|| consumer.finish()).await.ok();
         }
     }
@@ -130,7 +132,7 @@ impl Hub {
         if records.is_empty() {
             return;
         }
-        let published = Arc::new(records);
+        let published = Arc::new(self.spare.fitted(records));
         for consumer in &mut self.consumers {
             consumer.take(&published);
         }

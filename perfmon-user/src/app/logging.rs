@@ -1,4 +1,4 @@
-//! Where perfmon's own messages go: standard error; while the live screen has the terminal, they are kept for it and told at its end.
+//! perfmon's log: standard error; while the live screen owns the terminal, messages are buffered and printed at its end.
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
@@ -6,13 +6,13 @@ use tracing::level_filters::LevelFilter;
 use crate::config::LogLevel;
 use crate::ui::Messages;
 
-/// Begins. `screen`: the terminal belongs to the live screen, and messages go to what is returned.
+/// Installs the logger. `screen`: messages go to the returned buffer.
 pub fn begin(level: LogLevel, screen: bool) -> Messages {
     let messages = Messages::default();
     let colours = !screen && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt().with_max_level(filter(level)).with_ansi(colours).with_target(false);
     let kept = messages.clone();
-    // A second subscriber in one process is refused; the first one goes on.
+    // A second subscriber in one process is refused; the first stays.
     if screen {
         builder.with_writer(move || kept.clone()).try_init().ok()
     } else {
@@ -21,7 +21,7 @@ pub fn begin(level: LogLevel, screen: bool) -> Messages {
     messages
 }
 
-/// Tells on standard error what the screen held back.
+/// Prints the messages buffered by the screen to standard error.
 pub fn tell(messages: &Messages) {
     for message in messages.drain() {
         eprintln!("{message}");

@@ -1,10 +1,11 @@
-//! Builds the stages, owns their channels and the order of their end. All that a command does beside reading its arguments begins here.
+//! Builds the stages, owns their channels and the order of shutdown. Everything a command does after argument parsing starts here.
 mod alerts;
 mod ask;
 mod capture;
 mod check;
 mod display;
 mod hub;
+mod inspector;
 mod logging;
 mod recorder;
 mod replay;
@@ -63,7 +64,7 @@ impl CommandFailure {
     }
 }
 
-/// Does what was asked for.
+/// Runs the command.
 pub fn start(invocation: Invocation) -> ExitCode {
     let result = match invocation {
         Invocation::Run { config, command } => run::run(&config, &command, None),
@@ -78,7 +79,7 @@ pub fn start(invocation: Invocation) -> ExitCode {
     ExitCode::from(result.unwrap_or_else(|failure| failure.tell()))
 }
 
-/// Text to standard output; a reader that went away is no failure.
+/// Prints text to standard output; a closed reader is not an error.
 fn print(text: &str) -> Result<u8, CommandFailure> {
     use std::io::Write;
     match std::io::stdout().write_all(text.as_bytes()) {

@@ -38,6 +38,11 @@ impl Recorder {
         self.write(|writer| writer.process(now_ns, origin));
     }
 
+    /// A process is no target.
+    pub fn ignored(&mut self, now_ns: u64, pid: u32) {
+        self.write(|writer| writer.ignored(now_ns, pid));
+    }
+
     /// The pipeline was told the time.
     pub fn tick(&mut self, now_ns: u64) {
         self.write(|writer| writer.tick(now_ns));

@@ -9,13 +9,14 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::export::jsonl;
 use crate::pipeline::{Out, Pipeline};
+use crate::process::Answer;
 use crate::record::{Record, WallTime};
 use crate::source::recording::{Frame, Reader};
 
 use super::run::{aggregate_options, destination};
 use super::{CommandFailure, display, logging};
 
-/// Replays a file; the records go where `--jsonl` says, a summary to standard output otherwise.
+/// Replays a file. Records go to `--jsonl`, without it a summary to standard output.
 pub fn replay(config: &Config, file: &Path) -> Result<u8, CommandFailure> {
     logging::begin(config.log, false);
     let counters = Arc::new(Counters::default());
@@ -42,7 +43,7 @@ pub fn replay(config: &Config, file: &Path) -> Result<u8, CommandFailure> {
 
 struct Replay {
     pipeline: Pipeline,
-    /// Begins with the recording's first time.
+    /// Created at the first time of the recording.
     aggregate: Option<Aggregate>,
     out: Out,
     writer: Option<jsonl::JsonlWriter>,
@@ -60,6 +61,7 @@ impl Replay {
             }
             Frame::Event(bytes) => self.pipeline.push(&bytes, now_ns, &mut self.out),
             Frame::Process(origin) => self.pipeline.describe(origin),
+            Frame::Ignored(pid) => self.pipeline.answer(&Answer::Judged { pid, program: None, watched: false }, now_ns, &mut self.out),
             Frame::Tick => {
                 let gauges = self.pipeline.tick(now_ns, &mut self.out);
                 let now = self.wall();
@@ -70,6 +72,7 @@ impl Replay {
             }
         }
         self.out.wishes.clear();
+        while self.pipeline.next_question().is_some() {}
         if !self.out.records.is_empty() {
             let mut records = std::mem::take(&mut self.out.records);
             let aggregate = self.aggregate(config);

@@ -1,4 +1,4 @@
-//! `perfmon report`: from the history on disk to a file or standard output. Reads beside a running perfmon; needs none.
+//! `perfmon report`: from the history on disk to a file or standard output. Works with and without a running perfmon.
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;

@@ -20,18 +20,21 @@ use crate::counters::Counters;
 use crate::export::jsonl;
 use crate::export::otlp::{Deliveries, Exporter};
 use crate::http::{self, Access, HttpParts, HttpState};
-use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE};
+use crate::inspect::Reader;
+use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE, INSPECTOR_QUEUE};
+use crate::llm;
 use crate::probe::{self, Budgets, Probes, StartOptions, TierChoice};
-use crate::record::WallTime;
+use crate::record::{SpareBatches, WallTime};
 use crate::store::{self, Store};
 use crate::target::command::Launched;
-use crate::target::{Describer, Processes, Selector, ServiceRule, Target};
+use crate::target::{Describer, Selector, ServiceRule, Target};
 use crate::ui::Messages;
 
 use super::alerts::AlertStage;
-use super::capture::{self, Capturing, Watched};
+use super::capture::{self, Capturing, Chosen, Watched};
 use super::display::{self, RunningDisplay};
 use super::hub::{Consumer, Hub};
+use super::inspector::Inspector;
 use super::recorder::Recorder;
 use super::self_report::{SelfReporter, readiness};
 use super::{CommandFailure, logging, sampler, telemetry};
@@ -55,6 +58,7 @@ struct Prepared {
     selector: Selector,
     first: Vec<u32>,
     describer: Describer,
+    reader: Reader,
     listener: std::net::TcpListener,
     recorder: Option<Recorder>,
     jsonl: Option<jsonl::JsonlWriter>,
@@ -79,8 +83,10 @@ impl Prepared {
         });
         let alert_service =
             alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::RetryPolicy::default(), counters.clone());
-        let describer = Describer::new(&service_rules(config));
-        let mut selector = Selector::new(targets(config, launched.as_ref()), config.targets.follow, config.targets.wait);
+        let reader = Reader::in_processes();
+        let describer = Describer::new(&service_rules(config), reader.clone());
+        let wanted = targets(config, launched.as_ref());
+        let mut selector = Selector::new(wanted, config.targets.follow, config.targets.wait, reader.clone());
         let first = selector.check();
         if let Err(wrong) = &describer {
             problems.extend(wrong.iter().map(ToString::to_string));
@@ -91,7 +97,7 @@ impl Prepared {
         match (describer, first, listener) {
             (Ok(describer), Ok(first), Some(listener)) if problems.is_empty() => {
                 let (recorder, jsonl) = (recorder.flatten(), jsonl.flatten());
-                Ok(Self { launched, selector, first, describer, listener, recorder, jsonl, alert_service, counters })
+                Ok(Self { launched, selector, first, describer, reader, listener, recorder, jsonl, alert_service, counters })
             }
             _ => Err(CommandFailure::Usage(problems)),
         }
@@ -110,22 +116,41 @@ impl Prepared {
         }
         let ring = probes.take_ring().context("the kernel's ring is in use already")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
+        let spare = Arc::new(SpareBatches::default());
         let (watched_tx, watched) = watch::channel(Watched::default());
         let stop = Arc::new(AtomicBool::new(false));
+        let (questions, to_inspector) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
+        let (to_capture, answers) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
+        let chosen = (!self.selector.watches_all()).then_some(Chosen { first: self.first, follow: config.targets.follow });
         let capturing = Capturing {
             probes: probes.clone(),
             ring,
-            selector: self.selector,
-            processes: Processes::new(self.describer, self.counters.clone()),
-            tls: config.capture.tls,
+            chosen,
+            missing: self.selector.missing(),
+            questions,
+            answers,
             models: config.capture.models,
             recorder: self.recorder,
             watched: watched_tx,
             batches: batches.clone(),
+            spare: spare.clone(),
             counters: self.counters.clone(),
             stop: stop.clone(),
         };
+        if config.capture.models {
+            llm::prepare();
+        }
+        let inspector = Inspector {
+            probes: probes.clone(),
+            selector: self.selector,
+            describer: self.describer,
+            tls: config.capture.tls,
+            questions: to_inspector,
+            answers: to_capture,
+        };
         let capture = thread("capture", move || capture::run(capturing))?;
+        // It may hang in a file of another process and is never waited for.
+        thread("inspector", move || inspector.run())?;
         let (sampling, sampler_stop) = std::sync::mpsc::channel();
         let (sampler_watched, sampler_counters) = (watched.clone(), self.counters.clone());
         let to_sampler = batches.clone();
@@ -144,8 +169,10 @@ impl Prepared {
             sampler,
             sampling,
             launched: self.launched,
+            reader: self.reader,
             listener: self.listener,
             jsonl: self.jsonl,
+            spare,
             alerting: AlertStage::new(self.alert_service, batches, self.counters.clone()),
             counters: self.counters,
         })
@@ -162,8 +189,10 @@ struct Running {
     sampler: Option<JoinHandle<()>>,
     sampling: std::sync::mpsc::Sender<()>,
     launched: Option<Launched>,
+    reader: Reader,
     listener: std::net::TcpListener,
     jsonl: Option<jsonl::JsonlWriter>,
+    spare: Arc<SpareBatches>,
     alerting: AlertStage,
     counters: Arc<Counters>,
 }
@@ -192,7 +221,7 @@ impl Running {
         if let Some(exporter) = exporter {
             consumers.push(Box::new(exporter));
         }
-        let hub = Hub { batches: self.to_hub, snapshots, consumers, counters: self.counters.clone() };
+        let hub = Hub { batches: self.to_hub, snapshots, consumers, spare: self.spare, counters: self.counters.clone() };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone()));
         self.listener.set_nonblocking(true)?;
@@ -226,7 +255,7 @@ impl Running {
         deliveries: Option<Deliveries>,
         shutdown: watch::Receiver<bool>,
     ) -> HttpParts {
-        let self_report = SelfReporter::new(self.probes.clone(), deliveries, self.counters.clone());
+        let self_report = SelfReporter::new(self.probes.clone(), deliveries, self.reader.clone(), self.counters.clone());
         let watched = self.watched.clone();
         HttpParts {
             access: Access::new(config.listen, &config.http.hosts, config.http.token.as_ref().map(|token| token.expose().to_owned())),
@@ -237,6 +266,7 @@ impl Running {
             alerts: self.alerting.alert_service(),
             now: clock::wall_now,
             shutdown,
+            spare: self.spare.clone(),
             history: None,
         }
     }

@@ -15,7 +15,7 @@ use super::hub::Batch;
 /// Length of an interval.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Samples until the sender of `stop` is gone.
+/// Samples until the sender of `stop` is dropped.
 pub fn run(watched: &watch::Receiver<Watched>, batches: &mpsc::Sender<Batch>, counters: &Arc<Counters>, stop: &Receiver<()>) {
     let mut sampler = Sampler::new();
     while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {

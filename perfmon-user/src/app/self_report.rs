@@ -7,6 +7,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::export::otlp::Deliveries;
 use crate::http::{EventsLost, ProbeStatus, ProgramStats, Readiness, SelfReport};
+use crate::inspect::Reader;
 use crate::probe::Probes;
 
 use super::capture::Watched;
@@ -19,6 +20,7 @@ const CPU_INTERVAL_NS: u64 = 1_000_000_000;
 pub struct SelfReporter {
     probes: Arc<Probes>,
     deliveries: Option<Deliveries>,
+    reader: Reader,
     counters: Arc<Counters>,
     cpu: Mutex<CpuUse>,
 }
@@ -32,8 +34,8 @@ struct CpuUse {
 
 impl SelfReporter {
     /// Of a running capture.
-    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, counters: Arc<Counters>) -> Self {
-        let reporter = Self { probes, deliveries, counters, cpu: Mutex::default() };
+    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, reader: Reader, counters: Arc<Counters>) -> Self {
+        let reporter = Self { probes, deliveries, reader, counters, cpu: Mutex::default() };
         reporter.cpu_percent();
         reporter
     }
@@ -58,6 +60,7 @@ impl SelfReporter {
                 .map(|cost| ProgramStats { name: cost.program.into(), runs: cost.runs, run_time_ns: cost.run_ns })
                 .collect(),
             export: self.deliveries.as_ref().map(telemetry::state).unwrap_or_default(),
+            inspector: self.reader.report(),
         }
     }
 
@@ -95,7 +98,7 @@ fn probe_state(report: &crate::probe::ProbeReport) -> ProbeStatus {
     ProbeStatus { name: report.name.into(), state: report.state.name().into(), reason: report.reason.clone() }
 }
 
-/// For `/readyz`: capture runs, and nothing that was asked for is missing.
+/// For `/readyz`: capture runs, and no configured target is missing.
 pub fn readiness(watched: &watch::Receiver<Watched>) -> Readiness {
     let known = watched.borrow();
     let mut reasons = known.missing.clone();

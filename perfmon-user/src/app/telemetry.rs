@@ -11,7 +11,7 @@ use crate::counters::Counters;
 use crate::export::otlp::{Clocks, Deliveries, Exporter};
 use crate::http::ExportState;
 
-/// Starts it when somebody wants telemetry.
+/// Starts the exporter if a receiver is configured.
 pub fn start(config: &Config, snapshots: watch::Receiver<Arc<Snapshot>>, counters: &Arc<Counters>) -> anyhow::Result<Option<Exporter>> {
     let wrong = |faults: Vec<(&'static str, String)>| anyhow::anyhow!("{faults:?}");
     let targets = config.export.targets().map_err(wrong)?;
@@ -30,7 +30,7 @@ pub fn start(config: &Config, snapshots: watch::Receiver<Arc<Snapshot>>, counter
     exporter.map(Some).context("the threads that send telemetry could not be started")
 }
 
-/// How its deliveries stand.
+/// State of its deliveries.
 pub fn state(deliveries: &Deliveries) -> Vec<ExportState> {
     let state = |target: crate::export::otlp::TargetFigures| ExportState {
         target: target.name,

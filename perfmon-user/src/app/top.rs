@@ -14,7 +14,7 @@ use super::{CommandFailure, display, logging, run};
 /// How long plain output waits for the first figures.
 const FIRST_ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Shows it until a key asks for the end.
+/// Shows the screen until a key requests the end.
 pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, CommandFailure> {
     match RemoteSource::connect(&url.to_string(), config.http.token.as_ref().map(Secret::expose)) {
         Ok(remote) if std::io::stdout().is_terminal() => {
@@ -38,7 +38,7 @@ fn show(remote: RemoteSource, messages: &Messages) -> anyhow::Result<()> {
     ui::screen(remote, &asked, messages, display::colours()).context("the screen")
 }
 
-/// One plain table, for an output that is no terminal.
+/// One plain table, for an output that is not a terminal.
 fn once(mut remote: RemoteSource) -> Result<u8, CommandFailure> {
     let mut waited = std::time::Duration::ZERO;
     let pause = std::time::Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! `perfmon alerts`: what was typed to what a running perfmon is asked. Who decides is the user's name unless `--by` says otherwise.
+//! `perfmon alerts`: from arguments to requests to a running perfmon. The acting user is the user's name unless `--by` is given.
 use super::args::{AlertsCommand, DecisionArgs, ServerArgs, SilenceArgs};
 use super::{Invocation, Reading, Url};
 use crate::config::{self, ConfigProblem};
@@ -29,7 +29,7 @@ pub enum AlertsAction {
         /// Why.
         note: Option<String>,
     },
-    /// Begin a silence.
+    /// Add a silence.
     Silence {
         /// Name of the rule.
         rule: Option<String>,

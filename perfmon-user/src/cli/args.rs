@@ -1,4 +1,4 @@
-//! What was typed, unchecked: values are text, so that `config` can report everything that is wrong with them at once.
+//! Arguments as typed, unchecked: values are text, so that `config` can report all problems at once.
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Show the live screen of a perfmon that is running
     Top(TopArgs),
-    /// Say what this host allows and what can be seen of each target
+    /// Show what this host allows and what can be seen of each target
     Check(CheckArgs),
     /// Write the raw kernel events of processes to a file
     Record(RecordArgs),
@@ -201,7 +201,7 @@ pub(super) struct ReportArgs {
     /// The last day or week: day, week [default: day]
     #[arg(long, value_name = "PERIOD")]
     pub period: Option<String>,
-    /// Begin of the period, like 2026-01-31 or 2026-01-31T12:00:00Z
+    /// Start of the period, like 2026-01-31 or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
     /// End of the period [default: now]
@@ -246,7 +246,7 @@ pub(super) struct SilenceArgs {
     /// How long, like 30m or 2h
     #[arg(long = "for", value_name = "TIME")]
     pub duration: String,
-    /// Who wants it [default: the user's name]
+    /// Who creates it [default: the user's name]
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
     /// Why
@@ -267,13 +267,13 @@ pub(super) enum AlertsCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
-    /// Take a firing alert: nobody else is told of it
+    /// Acknowledge a firing alert, which stops its escalation
     #[command(after_help = examples::ALERTS)]
     Ack(DecisionArgs),
-    /// End an alert; it stays quiet until its condition no longer holds
+    /// Resolve an alert; it stays quiet until its condition is false
     #[command(after_help = examples::ALERTS)]
     Resolve(DecisionArgs),
-    /// Tell nobody of alerts of a rule or scope for a time
+    /// Silence the alerts of a rule or scope for a time
     #[command(after_help = examples::ALERTS)]
     Silence(SilenceArgs),
     /// Send a test alert to a channel, or to all
@@ -293,7 +293,7 @@ pub(super) enum ConfigAction {
         #[command(flatten)]
         general: GeneralArgs,
     },
-    /// Look for every problem in a configuration file and the environment
+    /// Find all problems of a configuration file and the environment
     Check {
         /// File to check [default: /etc/perfmon/perfmon.toml when it exists]
         file: Option<PathBuf>,

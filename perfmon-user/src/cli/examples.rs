@@ -1,4 +1,4 @@
-//! The examples at the end of each help text. A test parses every line of them that begins with `perfmon`.
+//! The examples at the end of each help text. A test parses every line that starts with `perfmon`.
 
 pub(super) const PERFMON: &str = "Examples:
   perfmon run                            watch everything on this host

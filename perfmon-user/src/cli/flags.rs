@@ -1,4 +1,4 @@
-//! Typed flags to settings of the keys that they stand for.
+//! Turns flags into settings of their keys.
 use super::args::{CaptureArgs, GeneralArgs, RunArgs, TargetArgs};
 use crate::config::{ConfigNode, Flag};
 

@@ -1,5 +1,5 @@
-//! Command line, environment and configuration file in, an [`Invocation`] out: a checked piece of work, or text to print, or every
-//! problem at once (exit 2). `args` is what was typed, `config::Config` is what was meant. Starts nothing and loads no probe.
+//! Command line, environment and configuration file in, an [`Invocation`] out: a checked command, text to print, or all problems at once
+//! (exit 2). `args` holds the typed arguments, `config::Config` the checked settings. Starts nothing and loads no probe.
 mod alerts;
 mod args;
 mod examples;
@@ -79,23 +79,23 @@ pub enum Invocation {
     Report {
         /// Checked configuration; its `db` is read.
         config: Box<Config>,
-        /// Which time it tells of.
+        /// Period of the report.
         period: Period,
         /// Its form.
         format: ReportFormat,
         /// File to write; standard output without.
         output: Option<PathBuf>,
     },
-    /// Text for standard output; nothing else to do.
+    /// Text for standard output; then exit.
     Print(String),
 }
 
 /// Why there is nothing to do.
 #[derive(Debug)]
 pub enum Stop {
-    /// Help or version, asked for or not.
+    /// Help or version.
     Help(Box<clap::Error>),
-    /// Everything that the user has to mend.
+    /// All problems that the user must fix.
     Problems(Vec<ConfigProblem>),
 }
 

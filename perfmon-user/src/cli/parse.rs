@@ -1,5 +1,4 @@
-//! Command line to [`Args`], with every unknown argument reported and not only the first: an unknown one is noted, taken out, and the
-//! rest is parsed again.
+//! Command line to [`Args`]. Every unknown argument is reported, not only the first: it is noted and removed, and the rest is parsed again.
 use std::ffi::OsString;
 
 use clap::Parser;
@@ -12,7 +11,7 @@ use crate::config::ConfigProblem;
 pub(super) enum ParsedArgs {
     /// Parsed, apart from these problems.
     Args(Box<Args>, Vec<ConfigProblem>),
-    /// Help or version was asked for, or nothing at all was given.
+    /// Help or version was requested, or there were no arguments.
     Asked(Box<clap::Error>),
     /// Not understood.
     Wrong(Vec<ConfigProblem>),
@@ -53,7 +52,7 @@ fn remove(argv: &mut Vec<OsString>, error: &clap::Error) -> bool {
     true
 }
 
-/// clap's message without its frame: what is wrong, and the tip.
+/// clap's message without its frame: problem and tip.
 fn sentence(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let body = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));

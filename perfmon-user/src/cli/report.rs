@@ -1,18 +1,18 @@
-//! What `perfmon report` is asked for: which period, in which form.
+//! Arguments of `perfmon report`: period and format.
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::args::ReportArgs;
 use crate::config::ConfigProblem;
 
-/// The time that a report tells of.
+/// Period of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Period {
-    /// So many seconds up to now.
+    /// The last n seconds.
     Last(u64),
     /// From one time to another, seconds since 1970; without an end up to now.
     Range {
-        /// Begin.
+        /// Start.
         from: u64,
         /// End.
         to: Option<u64>,
@@ -32,7 +32,7 @@ pub enum ReportFormat {
 
 const DAY_S: u64 = 86_400;
 
-/// Checks it; every problem is told.
+/// Checks the arguments and reports all problems.
 pub(super) fn read(args: &ReportArgs, zone: &TimeZone, problems: &mut Vec<ConfigProblem>) -> Option<(Period, ReportFormat)> {
     let before = problems.len();
     let mut fault = |name: &str, message: String| problems.push(ConfigProblem::new(name, message));

@@ -1,4 +1,4 @@
-//! The address of a running perfmon, as typed after `--url`. Plain HTTP only: perfmon serves nothing else.
+//! The address of a running perfmon, from `--url`. Plain HTTP only, the only protocol that perfmon serves.
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -9,7 +9,7 @@ pub struct Url {
 }
 
 impl Url {
-    /// Reads what was typed; the error says how to write it.
+    /// Parses the address; the error shows the syntax.
     pub fn parse(text: &str) -> Result<Self, String> {
         let how = "write it like http://127.0.0.1:9911";
         let Some(rest) = text.strip_prefix("http://") else {

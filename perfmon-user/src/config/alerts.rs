@@ -1,5 +1,5 @@
-//! Alerts as configured: thresholds, rules, channels, escalation; what does not fit together in them; and what the alert stage makes of
-//! them. The keys stand in `alert_keys.rs`.
+//! Alerts as configured: thresholds, rules, channels, escalation; contradictions among them; and the settings of the alert stage made from
+//! them. The keys are in `alert_keys.rs`.
 use std::time::Duration;
 
 use ureq::http::Uri;
@@ -17,16 +17,16 @@ use crate::record::Severity;
 /// What rules are about; the first is the default.
 pub(super) const KINDS: [&str; 6] = ["performance", "reliability", "resource", "agent", "cost", "business"];
 
-/// When alerts fire, and who is told.
+/// Alert rules and notifications.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Alerts {
-    /// Limits of the rules that always stand.
+    /// Limits of the standing rules.
     pub thresholds: Thresholds,
     /// The user's own rules.
     pub rules: Vec<AlertRule>,
-    /// Where news goes.
+    /// Notification channels.
     pub channels: Vec<ChannelEntry>,
-    /// Who is told when nobody reacts.
+    /// Channels to notify when nobody acknowledges.
     pub escalation: Vec<EscalationEntry>,
 }
 
@@ -208,7 +208,7 @@ pub(super) fn contradictions(alerts: &Alerts, place: impl Fn(&str) -> String) ->
     problems
 }
 
-/// What is wrong with a channel's fallback, and its fallback's, and so on.
+/// Checks a channel's fallback, and its fallback's, and so on.
 fn fallback_problem(alerts: &Alerts, channel: &ChannelEntry) -> Option<String> {
     let mut next = channel;
     for _ in &alerts.channels {

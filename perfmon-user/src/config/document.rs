@@ -1,4 +1,4 @@
-//! docs/configuration.md, written from the table of keys. A test keeps the file equal to it; `UPDATE_DOCS=1` writes it anew.
+//! docs/configuration.md, generated from the table of keys. A test compares the file; `UPDATE_DOCS=1` rewrites it.
 use super::key::About;
 use super::keys::KEYS;
 use super::print::default_of;

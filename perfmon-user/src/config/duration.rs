@@ -1,10 +1,10 @@
-//! Durations as people write them: `500ms`, `90s`, `5m`, `1h30m`, `1.5h`, `2d`. A bare number is refused: its unit would be a guess.
+//! Durations: `500ms`, `90s`, `5m`, `1h30m`, `1.5h`, `2d`. A number without a unit is an error.
 use std::time::Duration;
 
 /// Units, longest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Reads a duration; the error says what is wrong and how to write it.
+/// Parses a duration; the error names the problem and the syntax.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     if rest.is_empty() {

@@ -1,5 +1,5 @@
-//! Where telemetry goes: Logfire and OTLP receivers, as the user said it in the file or in the standard environment variables. Out: one
-//! checked [`ExportTarget`] for each signal and receiver, or what is wrong.
+//! Telemetry receivers: Logfire and OTLP, as configured in the file or in the standard environment variables. Out: one checked
+//! [`ExportTarget`] for each signal and receiver, or the faults.
 use std::fmt;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl Signal {
     }
 }
 
-/// What is sent, how often, and where to.
+/// Signals, intervals and receivers of telemetry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Export {
     /// Length of an interval of metrics.
@@ -96,7 +96,7 @@ impl Default for Export {
 pub struct Logfire {
     /// Write tokens; each project gets a copy.
     pub tokens: Vec<Secret>,
-    /// Instead of the one that the token's region names.
+    /// Overrides the URL of the token's region.
     pub base_url: Option<String>,
     /// `false` sends nothing although there is a token.
     pub send: Option<bool>,
@@ -113,7 +113,7 @@ pub struct Otlp {
     pub signals: [OtlpSignal; 3],
 }
 
-/// What can be said of a signal alone.
+/// Options of a single signal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OtlpSignal {
     /// Full URL, used as it is.
@@ -154,13 +154,13 @@ pub struct ExportTarget {
     pub check_url: Option<String>,
 }
 
-/// What is wrong, and at which key.
+/// Key and message of a fault.
 pub type ExportFault = (&'static str, String);
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Export {
-    /// Everybody who gets something.
+    /// All receivers, one for each signal.
     pub fn targets(&self) -> Result<Vec<ExportTarget>, Vec<ExportFault>> {
         let (mut targets, mut faults) = (Vec::new(), Vec::new());
         let wanted = Signal::ALL.into_iter().filter(|signal| !(self.metrics_only && *signal == Signal::Traces));
@@ -207,7 +207,7 @@ impl Logfire {
         })
     }
 
-    /// Whether a token names no region that perfmon knows, and no URL says where to send.
+    /// True when the token has no known region and no URL is configured.
     pub fn is_region_guessed(&self) -> bool {
         self.base_url.is_none() && self.wanted().iter().any(|token| region(&token.0).is_none())
     }
@@ -326,7 +326,7 @@ mod tests {
         let export =
             Export { otlp: Otlp { endpoint: Some("http://x:1".into()), all: all.clone(), ..Otlp::default() }, ..Export::default() };
         assert!(export.targets().unwrap_err()[0].1.contains("http/protobuf"));
-        // Without an endpoint nobody minds.
+        // Without an endpoint the options have no effect.
         assert_eq!(Export { otlp: Otlp { all, ..Otlp::default() }, ..Export::default() }.targets(), Ok(vec![]));
     }
 

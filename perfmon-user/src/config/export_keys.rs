@@ -167,7 +167,7 @@ pub(super) const OTLP_COMPRESSION: Key<Config> = Key {
     show: |config| config.export.otlp.all.gzip.map(|gzip| show_text(if gzip { "gzip" } else { "none" })),
 };
 
-/// Sets a value from its text; the error says what is wrong with it.
+/// Sets a value from its text; the error names the problem.
 type Set<T> = fn(&mut T, &str) -> Result<(), String>;
 type BoxedSet = Box<dyn Fn(&mut Export, &str) -> Result<(), String>>;
 

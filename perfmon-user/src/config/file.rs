@@ -1,5 +1,5 @@
-//! TOML text to nodes with line numbers. Every syntax error of the file is reported, with its line. Says nothing about which keys exist.
-//! Specification: TOML 1.1.
+//! TOML text to nodes with line numbers. Reports every syntax error of the file with its line. Does not know the keys. Specification: TOML
+//! 1.1.
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 

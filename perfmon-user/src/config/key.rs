@@ -1,10 +1,10 @@
-//! What a key is: its name, what it takes, how it is checked and shown. One table of keys serves the file, the environment, the flags,
-//! `config print` and docs/configuration.md. Unknown keys are faults and name the nearest known one.
+//! A key: its name, type, check and printed form. One table of keys serves the file, the environment, the flags, `config print` and
+//! docs/configuration.md. An unknown key is a fault that names the nearest known one.
 use super::node::{Checked, ConfigNode, Fault, RawValue, gather};
 
 /// A key of `T`: of the whole configuration, or of one entry of a list of tables.
 pub struct Key<T: 'static> {
-    /// What the documentation says.
+    /// Documentation of the key.
     pub about: About,
     /// Checks a value and sets it.
     pub set: fn(&mut T, &ConfigNode) -> Checked<()>,
@@ -44,7 +44,7 @@ pub fn leaf() -> Vec<About> {
     Vec::new()
 }
 
-/// Flattens a table to its known keys. A table that is no key itself is a level of the path.
+/// Flattens a table to its known keys. A table that is not a key itself is a level of the path.
 pub fn flatten<'k, 'n, T>(
     keys: &'k [Key<T>],
     table: &'n [(String, ConfigNode)],

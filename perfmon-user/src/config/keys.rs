@@ -1,4 +1,4 @@
-//! The table of keys. A key's default is what [`Config::default`] says; its flag, if it has one, is defined in `cli`.
+//! The table of keys. The default of a key is the one in [`Config::default`]; its flag, if any, is defined in `cli`.
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;

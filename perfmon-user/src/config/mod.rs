@@ -1,8 +1,8 @@
-//! What perfmon is told to do. In: a TOML file, the environment, flags, in rising order of precedence. Out: a checked [`Config`] with the
-//! origin of each value, or every problem at once. No serde here: it stops at the first error and forgets lines.
+//! Configuration. In: a TOML file, the environment, flags, in rising order of precedence. Out: a checked [`Config`] with the origin of each
+//! value, or all problems at once. Does not use serde, which stops at the first error and loses line numbers.
 //!
-//! To add a key: a field in `settings.rs` and an entry in `keys.rs` (or a file of keys of its own, named there); the file, the
-//! environment, `config print` and docs/configuration.md follow.
+//! To add a key: a field in `settings.rs` and an entry in `keys.rs` (or a separate file of keys, listed there); the file, the environment,
+//! `config print` and docs/configuration.md follow.
 mod alert_keys;
 mod alerts;
 mod document;
@@ -38,7 +38,7 @@ use key::{Key, flatten, join, unknown};
 use keys::KEYS;
 use node::{Fault, RawValue};
 
-/// Where the configuration is looked for when no file is named.
+/// The configuration file used when none is named.
 pub const DEFAULT_PATH: &str = "/etc/perfmon/perfmon.toml";
 const ENV_PREFIX: &str = "PERFMON_";
 
@@ -67,7 +67,7 @@ pub struct Flag {
 pub struct Sources {
     /// The file, if there is one.
     pub file: Option<File>,
-    /// The environment; names that do not begin with `PERFMON_` are ignored.
+    /// The environment; names that do not start with `PERFMON_` are ignored.
     pub env: Vec<(String, String)>,
     /// Flags.
     pub flags: Vec<Flag>,
@@ -78,7 +78,7 @@ pub struct Sources {
 pub struct Loaded {
     /// The values.
     pub config: Config,
-    /// Where each value that is not a default came from, by path.
+    /// Origin of each value that is not a default, by path.
     pub origins: BTreeMap<&'static str, SettingOrigin>,
 }
 

@@ -1,22 +1,22 @@
-//! One setting as it was given, before it is checked: a tree of values with the lines they stand on. Files, environment variables and
-//! flags all become nodes, so that a key is checked by one function whatever it came from. Checks return every fault, not the first.
+//! A setting before it is checked: a tree of values with their line numbers. Files, environment variables and flags all become nodes, so
+//! that one function checks a key whatever its origin. Checks return all faults, not the first.
 use std::time::Duration;
 
 use super::duration;
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigNode {
     /// Line in the file, from 1; `None` outside files.
     pub line: Option<usize>,
-    /// What was given.
+    /// The unchecked value.
     pub value: RawValue,
 }
 
-/// What was given.
+/// An unchecked value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RawValue {
-    /// Text of an environment variable or a flag, whose type follows from the key.
+    /// Text of an environment variable or a flag; the key determines its type.
     Word(String),
     /// A TOML string.
     Text(String),
@@ -34,18 +34,18 @@ pub enum RawValue {
     Date(String),
 }
 
-/// What is wrong with a value.
+/// A fault of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Line in the file.
     pub line: Option<usize>,
-    /// Key below the one being checked, empty for that key itself.
+    /// Key below the checked one, empty for the key itself.
     pub key: String,
-    /// What is wrong and how to mend it.
+    /// The problem and its solution.
     pub message: String,
 }
 
-/// A checked value or everything that is wrong with it.
+/// A checked value or all its faults.
 pub type Checked<T> = Result<T, Vec<Fault>>;
 
 impl ConfigNode {
@@ -131,7 +131,7 @@ impl ConfigNode {
         }
     }
 
-    /// One of a few words; integers among them may be given as such.
+    /// One of a few words; integers among them may also be given as numbers.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Checked<T> {
         let given = match &self.value {
             RawValue::Word(text) | RawValue::Text(text) => text.clone(),

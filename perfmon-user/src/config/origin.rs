@@ -1,4 +1,4 @@
-//! Where a value came from, and what is wrong with one.
+//! The origin of a value, and problems reported to the user.
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,12 +28,12 @@ impl fmt::Display for SettingOrigin {
     }
 }
 
-/// Something that the user has to mend.
+/// A problem that the user must fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigProblem {
     /// File and line, variable or flag.
     pub place: String,
-    /// What is wrong, and how to mend it.
+    /// The problem and its solution.
     pub message: String,
 }
 

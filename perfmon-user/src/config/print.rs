@@ -1,4 +1,5 @@
-//! `perfmon config print`: the effective configuration as valid TOML, each value with its origin. Secrets are said to be set, not shown.
+//! `perfmon config print`: the effective configuration as valid TOML, each value with its origin. Secrets are shown as set, never their
+//! value.
 use super::keys::KEYS;
 use super::{Config, Loaded};
 
@@ -22,7 +23,7 @@ pub fn print(loaded: &Loaded) -> String {
     text
 }
 
-/// What a key stands at by default, in TOML.
+/// The default of a key in TOML.
 pub(super) fn default_of(show: fn(&Config) -> Option<String>) -> Option<String> {
     show(&Config::default())
 }

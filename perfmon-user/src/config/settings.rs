@@ -1,4 +1,4 @@
-//! The checked configuration, its defaults, and what must not stand together. Each stage is handed only its part.
+//! The checked configuration, its defaults and its contradictions. Each stage gets only its part.
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -21,13 +21,13 @@ pub struct Config {
     pub no_store: bool,
     /// How much history is kept, and how long.
     pub store: StoreSettings,
-    /// What is shown on the terminal.
+    /// Output on the terminal.
     pub ui: Ui,
-    /// When to end by itself.
+    /// Run time, unless unlimited.
     pub duration: Option<Duration>,
-    /// Least severe message that is logged.
+    /// Least severe level that is logged.
     pub log: LogLevel,
-    /// What is captured, and how much of it.
+    /// What is captured.
     pub capture: CaptureSettings,
     /// Host and processes are sampled.
     pub resources: bool,
@@ -35,7 +35,7 @@ pub struct Config {
     pub targets: Targets,
     /// Who may ask the HTTP server.
     pub http: Http,
-    /// Where telemetry goes.
+    /// Telemetry receivers.
     pub export: Export,
     /// The user's own endpoint templates.
     pub endpoints: Vec<EndpointRuleEntry>,
@@ -43,7 +43,7 @@ pub struct Config {
     pub services: Vec<ServiceRuleEntry>,
     /// Alerts are judged.
     pub alerting: bool,
-    /// When alerts fire, and who is told.
+    /// Alert rules and notifications.
     pub alerts: Alerts,
 }
 
@@ -104,7 +104,7 @@ pub enum Ui {
     None,
 }
 
-/// What is shown.
+/// Output on the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Display {
     /// The live table.
@@ -115,10 +115,10 @@ pub enum Display {
     Nothing,
 }
 
-/// What is kept of history.
+/// History on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// Size of the file beyond which the oldest goes.
+    /// Maximum size of the file; beyond it the oldest content is removed.
     pub max_bytes: u64,
     /// How long figures of ten seconds are kept.
     pub keep_seconds: Duration,
@@ -137,7 +137,7 @@ impl Default for StoreSettings {
     }
 }
 
-/// Least severe message that is logged.
+/// Least severe level that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
     /// Data lost or stopped.
@@ -146,7 +146,7 @@ pub enum LogLevel {
     Warn,
     /// What perfmon does.
     Info,
-    /// For those who look for a fault.
+    /// For debugging.
     Debug,
     /// Everything.
     Trace,
@@ -224,7 +224,7 @@ pub struct Targets {
     pub container: Vec<String>,
     /// Paths of control groups.
     pub cgroup: Vec<String>,
-    /// Everything, whatever else is named.
+    /// Everything, regardless of the other targets.
     pub all: bool,
     /// Children of watched processes are watched too.
     pub follow: bool,
@@ -252,12 +252,12 @@ impl Targets {
         pids.chain(exes).chain(ports).chain(containers).chain(cgroups).collect()
     }
 
-    /// Whether a key says which processes are meant (and not how).
+    /// True for keys that select processes, as opposed to options of the selection.
     pub(super) fn selects(path: &str) -> bool {
         matches!(path, "targets.pid" | "targets.exe" | "targets.port" | "targets.container" | "targets.cgroup" | "targets.all")
     }
 
-    /// Forgets what is selected: targets on the command line replace those of the file and the environment.
+    /// Clears the selection: targets on the command line replace those of the file and the environment.
     pub(super) fn select_none(&mut self) {
         *self = Self { follow: self.follow, wait: self.wait, ..Self::default() };
     }
@@ -266,7 +266,7 @@ impl Targets {
 /// Who may ask the HTTP server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Http {
-    /// Host names, beside `localhost`, under which the server may be asked.
+    /// Host names, besides `localhost`, that requests may use.
     pub hosts: Vec<String>,
     /// Token that every question must carry; needed when `listen` is not a loopback address.
     pub token: Option<Secret>,
@@ -294,7 +294,7 @@ pub struct ServiceRuleEntry {
     pub port: Option<u16>,
 }
 
-/// What must not stand together.
+/// Finds settings that contradict each other.
 pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, SettingOrigin>) -> Vec<ConfigProblem> {
     let place = |path: &str| origins.get(path).map_or(path.to_string(), |origin| format!("{path} ({origin})"));
     let mut problems = Vec::new();

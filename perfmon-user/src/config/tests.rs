@@ -1,4 +1,4 @@
-//! Layers, problems and what is printed.
+//! Layers, problems and printed configuration.
 use std::path::PathBuf;
 use std::time::Duration;
 

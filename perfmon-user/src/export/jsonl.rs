@@ -1,5 +1,5 @@
-//! `--jsonl`: every record as one line of JSON, appended to a file (made with mode 0600) or written to standard output. A reader that
-//! goes away ends it with a warning; a full disk is said once, what it costs is counted, and writing goes on when there is room again.
+//! `--jsonl`: every record as one line of JSON, appended to a file (created with mode 0600) or written to standard output. A closed reader
+//! ends it with a warning. A full disk is logged once and the lost records are counted; writing resumes when there is space again.
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -60,7 +60,7 @@ impl JsonlWriter {
         }
     }
 
-    /// Takes a batch, waiting for room: for a replay, which nothing hurries.
+    /// Queues a batch and waits until it fits: for a replay, which has no deadline.
     pub fn push(&self, batch: &RecordBatch) {
         if let Err(refused) = self.queue.send(batch.clone()) {
             self.counters.jsonl_records_lost.add(refused.0.len() as u64);
@@ -81,7 +81,7 @@ struct Lines<W> {
     buffer: Vec<u8>,
     /// The last write stopped within a line.
     torn: bool,
-    /// The last write failed, which has been said.
+    /// The last write failed and a warning was logged.
     failing: bool,
     counters: Arc<Counters>,
 }
@@ -157,7 +157,7 @@ mod tests {
         Arc::new(ids.iter().map(|id| Record::Finding(Box::new(finding(id)))).collect())
     }
 
-    /// Takes so many bytes a call, or fails.
+    /// Accepts the scripted number of bytes in each call, or fails.
     #[derive(Clone, Default)]
     struct Scripted {
         answers: Arc<Mutex<VecDeque<Result<usize, ErrorKind>>>>,

@@ -1,17 +1,17 @@
-//! The check of a Logfire write token: `GET /v1/info` at the start, so that a wrong token is said before data is lost.
+//! The check of a Logfire write token: `GET /v1/info` at the start, so that a wrong token is reported before data is lost.
 use serde::Deserialize;
 use ureq::http::StatusCode;
 
 use super::otlp::post::Poster;
 
-/// What Logfire tells of a token's project.
+/// The project of a token.
 #[derive(Deserialize)]
 struct Info {
     project_name: Option<String>,
     project_url: Option<String>,
 }
 
-/// Asks once, and says what came of it.
+/// Checks the token once and logs the result.
 pub fn check(poster: &Poster, url: &str) {
     let target = poster.target().name.as_str();
     match poster.ask(url) {

@@ -1,5 +1,5 @@
-//! Records out of perfmon: an exporter a file or folder. Each has its own bounded queue and thread, never makes another stage wait, and
-//! counts what it could not pass on.
+//! Exporters of records, one file or folder each. Each has its own bounded queue and thread, never makes another stage wait, and counts
+//! what it could not deliver.
 pub mod jsonl;
 mod logfire;
 pub mod otlp;

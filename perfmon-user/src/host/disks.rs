@@ -1,6 +1,6 @@
-//! File systems and the devices below them. In: the mount table (through sysinfo, which leaves out pseudo and network file
-//! systems, where statvfs may hang) and statvfs, every [`SPACE_SAMPLES`] samples; /proc/diskstats in each. `used_percent` is that of df: used ÷
-//! (used + available to users), so what is reserved for root counts as neither. Of several mounts of one device the shortest is shown.
+//! File systems and their devices. In: the mount table (through sysinfo, which leaves out pseudo and network file systems, where statvfs
+//! may hang) and statvfs, every [`SPACE_SAMPLES`] samples; /proc/diskstats in each. `used_percent` is that of df: used ÷ (used + available
+//! to users), so space reserved for root counts as neither. Of several mounts of one device the shortest path is shown.
 use std::collections::HashMap;
 use std::fs;
 use std::os::linux::fs::MetadataExt;
@@ -17,7 +17,7 @@ use crate::record::Disk;
 use super::read::growth;
 use super::{SampleInterval, rounded};
 
-/// Samples between two looks at the mounts and their space.
+/// Samples between two reads of the mounts and their space.
 const SPACE_SAMPLES: u64 = 10;
 /// The unit of /proc/diskstats, whatever the device's sector size.
 const SECTOR: u64 = 512;
@@ -92,7 +92,7 @@ impl DiskSampler {
     }
 }
 
-/// A file system with a device, a pool, or the one that everything stands on.
+/// A file system with a device, a pool, or the root file system.
 fn is_real(disk: &sysinfo::Disk) -> bool {
     let with_device = disk.name().as_encoded_bytes().starts_with(b"/dev/") || disk.file_system() == "zfs";
     disk.total_space() > 0 && (with_device || disk.mount_point() == Path::new("/"))
@@ -109,7 +109,7 @@ fn mount(disk: &sysinfo::Disk, devices: &HashMap<String, Device>) -> Option<Moun
     })
 }
 
-/// By the device file (/dev/mapper/x is a link to /dev/dm-0), else by the number of the mount (/dev/root does not exist).
+/// Finds the device by its file (/dev/mapper/x is a link to /dev/dm-0), else by the number of the mount (/dev/root does not exist).
 fn device_of(disk: &sysinfo::Disk, devices: &HashMap<String, Device>) -> Option<String> {
     let file =
         fs::canonicalize(disk.name()).ok().and_then(|path| path.strip_prefix("/dev").ok()?.to_str().map(|name| name.replace('/', "!")));

@@ -1,12 +1,11 @@
-//! Resources: one `system` record of the host and one `process` record of each target an interval, from /proc, /sys and statvfs. In:
-//! the time and who the targets are. Out: records with the differences to the call before. Reads no clock, hooks nothing, remembers no
-//! history; what cannot be read is `None`. Sources: proc(5), Documentation/admin-guide/iostats.rst, Documentation/accounting/psi.rst.
+//! Resources: one `system` record of the host and one `process` record of each target for each interval, from /proc, /sys and statvfs. In:
+//! the time and the targets. Out: records with the differences to the previous call. Reads no clock, hooks nothing, keeps no history; a
+//! value that cannot be read is `None`. Sources: proc(5), Documentation/admin-guide/iostats.rst, Documentation/accounting/psi.rst.
 //!
-//! What costs much is read less often. Threads: about [`THREADS_A_SAMPLE`] a sample, so that with more each process has its turn every
-//! so many samples; between two turns the number of running and waiting threads stands, and what adds up over threads is null.
-//! Sockets and connections: all processes together every [`SOCKET_SAMPLES`] samples, less often when more than
-//! [`DESCRIPTORS_A_SAMPLE`] descriptors would come on each; between two looks the last numbers stand. The rest of a process is three
-//! files. With 50 processes of 4 threads and 20 descriptors a sample takes about 6 ms of one core on average.
+//! Expensive values are sampled less often. Threads are sampled round-robin, about [`THREADS_A_SAMPLE`] a sample; counts carry over between
+//! turns, sums over threads are null there. Sockets and connections of all processes are read every [`SOCKET_SAMPLES`] samples, less often
+//! when that would exceed [`DESCRIPTORS_A_SAMPLE`] descriptors a sample; the last counts carry over. Everything else costs three files a
+//! process. With 50 processes of 4 threads and 20 descriptors a sample takes about 6 ms of one core on average.
 mod disks;
 mod process;
 mod read;
@@ -24,11 +23,11 @@ use read::Buffer;
 use sockets::Sockets;
 use system::SystemSampler;
 
-/// Threads whose files are read in one sample.
+/// Threads read in one sample.
 const THREADS_A_SAMPLE: u64 = 256;
-/// Samples between two looks at sockets and connections.
+/// Samples between two reads of sockets and connections.
 const SOCKET_SAMPLES: u64 = 5;
-/// Descriptors that are looked at for each sample, on average; each costs about 20 µs.
+/// Descriptors read for each sample, on average; each costs about 20 µs.
 const DESCRIPTORS_A_SAMPLE: u64 = 100;
 
 /// A process to sample.
@@ -81,9 +80,9 @@ struct Round {
     count: u64,
     uptime_s: Option<f64>,
     memory_total: u64,
-    /// Every so many samples a process's threads are read.
+    /// A process's threads are read in every n-th sample.
     thread_period: u64,
-    /// Sockets and connections are looked at in this one.
+    /// Sockets and connections are read in this sample.
     sockets: bool,
 }
 

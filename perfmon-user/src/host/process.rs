@@ -1,4 +1,4 @@
-//! One process over one interval: /proc/PID/stat, io, fd, and through `threads` and `sockets` what stands elsewhere.
+//! One process over one interval: /proc/PID/stat, io and fd, and the results of `threads` and `sockets`.
 use std::fs;
 
 use procfs::FromRead;
@@ -11,7 +11,7 @@ use super::sockets::{SocketCount, Sockets};
 use super::threads::{SampleDelta, Threads};
 use super::{Round, Subject, rounded};
 
-/// In so long the counters of a thread that runs have moved: they are brought forward with each tick, at least 100 times a second.
+/// Time after which the counters of a running thread have changed: the kernel updates them with each tick, at least 100 times a second.
 const MOVING_NS: u64 = 100_000_000;
 
 /// What of a process the next sample needs.
@@ -29,12 +29,12 @@ pub(super) struct KnownProcess {
 }
 
 impl KnownProcess {
-    /// The sample in which it was last seen.
+    /// The sample in which the process was last seen.
     pub(super) fn last_count(&self) -> u64 {
         self.count
     }
 
-    /// As if the pid had belonged to someone else.
+    /// Keeps the pid but treats the counters as those of another process.
     #[cfg(test)]
     pub(super) fn of_earlier_process(self) -> Self {
         Self { start_time: self.start_time - 1, ..self }
@@ -79,7 +79,7 @@ pub(super) fn sample(
     Some((known, record))
 }
 
-/// The threads, read anew when it is this process's turn; and what happened, brought to the length of this interval.
+/// Reads the threads when it is this process's turn, and scales the differences to this interval.
 fn sample_threads(
     pid: u32,
     before: Option<(Threads, u64)>,

@@ -1,4 +1,4 @@
-//! Reads small files of /proc into one buffer that is used again, and finds numbers in them.
+//! Reads small files of /proc into one reused buffer, and parses numbers.
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 /// A file of a process or thread has less.
 const BYTES: usize = 16 * 1024;
 
-/// Holds what was read last.
+/// Content of the file read last.
 #[derive(Debug)]
 pub(super) struct Buffer(Box<[u8]>);
 
@@ -21,7 +21,7 @@ impl Buffer {
     pub(super) fn read(&mut self, path: impl AsRef<Path>) -> Option<&str> {
         let mut file = File::open(path).ok()?;
         let mut length = 0;
-        // Most files of /proc come whole with the first read; the second says that this was all.
+        // Most files of /proc arrive whole with the first read; the second read confirms the end.
         while let Some(rest) = self.0.get_mut(length..).filter(|rest| !rest.is_empty()) {
             match file.read(rest) {
                 Ok(0) => break,
@@ -31,7 +31,7 @@ impl Buffer {
             }
         }
         let bytes = self.0.get_mut(..length)?;
-        // Only names of processes can be something else than text, and the file's numbers stand behind them.
+        // Only process names can contain bytes that are not text, and the numbers follow them.
         if std::str::from_utf8(bytes).is_err() {
             bytes.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
         }

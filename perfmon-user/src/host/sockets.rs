@@ -1,11 +1,11 @@
-//! Sockets of a process and how many of them are established TCP connections. In: the links of its descriptors, and net/tcp and
-//! net/tcp6 of its network namespace, which are read once for all processes of a sample.
+//! Counts the sockets of a process and its established TCP connections. In: the links of its descriptors, and net/tcp and net/tcp6 of its
+//! network namespace, which are read once for all processes of a sample.
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
-/// Descriptors of one process whose links are read; of one with more, neither number is known.
+/// Limit of the descriptors read of one process; beyond it both counts are unknown.
 const DESCRIPTORS: usize = 16_384;
 
 /// Lines of a table that cost as much as a descriptor's link.
@@ -26,7 +26,7 @@ pub(super) struct SocketCount {
 }
 
 impl Sockets {
-    /// A new sample begins.
+    /// Starts a new sample.
     pub(super) fn begin(&mut self) {
         self.namespaces.clear();
         self.cost = 0;
@@ -37,7 +37,7 @@ impl Sockets {
         self.cost
     }
 
-    /// Counts a process's sockets, and its connections when asked to.
+    /// Counts a process's sockets and, if `connections`, its connections.
     pub(super) fn count(&mut self, pid: u32, connections: bool) -> SocketCount {
         let Some(inodes) = self.inodes(pid) else { return SocketCount::default() };
         let connections = match connections {
@@ -77,8 +77,8 @@ impl Sockets {
     }
 }
 
-/// Adds the established ones of a table; how many lines it has. Fields: sl, local, remote, state (01 = established), queues, timer,
-/// retransmits, uid, timeout, inode.
+/// Adds the established sockets of a table; returns its number of lines. Fields: sl, local, remote, state (01 = established), queues,
+/// timer, retransmits, uid, timeout, inode.
 fn read_table(path: &str, inodes: &mut HashSet<u64>) -> Option<u64> {
     let mut reader = BufReader::with_capacity(64 * 1024, File::open(path).ok()?);
     let (mut line, mut lines) = (String::new(), 0);

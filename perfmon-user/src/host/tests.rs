@@ -25,7 +25,7 @@ fn processes(records: &[Record]) -> Vec<&Process> {
     records[1..].iter().map(|record| if let Record::Process(process) = record { &**process } else { panic!("{record:?}") }).collect()
 }
 
-/// A Python program that does the first, says that it is ready, and does the second for each line.
+/// A Python program that runs `first`, reports ready, and runs `then` for each input line.
 fn python(first: &str, then: &str) -> Child {
     let code = format!("import sys\n{first}\nprint('ready', flush=True)\nfor line in sys.stdin:\n  pass\n  {then}\n");
     let mut child = Command::new("python3").args(["-c", &code]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -51,7 +51,7 @@ fn the_first_sample_has_no_differences() {
     assert!(process.memory_rss_bytes > 0 && process.threads >= 1 && process.open_files.unwrap() >= 3);
     assert!(process.sockets.is_some() && process.connections.is_some());
     assert_eq!(process.runtime.as_deref(), Some("python"));
-    // The wall clock was set back: the interval is not known, so nothing is told of it.
+    // The wall clock was set back: the interval is unknown, so no values depend on it.
     let records = sampler.sample(WallTime(start.0 - 1), &[subject(std::process::id())]);
     assert_eq!((records[0].time(), processes(&records)[0].cpu_percent), (WallTime(start.0 - 1), None));
 }

@@ -1,6 +1,6 @@
-//! The threads of a process: how many run and wait, and what adds up over them. In: `schedstat` and `stat` of each task. A process's
-//! own `schedstat` and block I/O delay are those of its first thread only, so each is read; see `mod.rs` for how often. A thread whose
-//! `schedstat` stands where it stood at the reading before has not run since: it waits, and its `stat` need not be read.
+//! The threads of a process: the numbers of running and waiting threads, and sums over threads. In: `schedstat` and `stat` of each task. A
+//! process's own `schedstat` and block I/O delay cover its first thread only, so each thread is read; see `mod.rs` for how often. A thread
+//! whose `schedstat` is unchanged since the previous reading has not run: it is waiting, and its `stat` need not be read.
 use std::collections::HashMap;
 use std::fs;
 
@@ -11,7 +11,7 @@ use super::read::{Buffer, growth};
 pub(super) struct Threads {
     pub running: u64,
     pub waiting: u64,
-    /// Block I/O delay was seen to be accounted for: the kernel does so only when told to (`kernel.task_delayacct`).
+    /// The kernel accounts block I/O delay; it does so only with `kernel.task_delayacct` set.
     delays: bool,
     tasks: HashMap<u32, Task>,
 }
@@ -42,7 +42,8 @@ pub(super) struct SampleDelta {
 }
 
 impl Threads {
-    /// Reads all threads. `before`: a reading old enough that the counters of a thread that runs have moved. `None` when the process is gone.
+    /// Reads all threads. `before`: a reading so old that the counters of a running thread have changed since. `None` when the process is
+    /// gone.
     pub(super) fn read(pid: u32, before: Option<&Self>, buffer: &mut Buffer) -> Option<Self> {
         let mut threads = Self { delays: delays_are_counted(buffer), ..Self::default() };
         for entry in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {

@@ -1,5 +1,5 @@
-//! Who may ask. Against DNS rebinding, `Host` and `Origin` must be this machine by a known name; on an address that other machines
-//! reach, every question but `/` and `/healthz` must carry the token (RFC 6750). Adds the headers that keep browsers strict.
+//! Access control. Against DNS rebinding, `Host` and `Origin` must be a known name of this machine. When the server listens on an address
+//! that other machines can reach, every route but `/` and `/healthz` requires the token (RFC 6750). Adds the security headers for browsers.
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -105,7 +105,7 @@ fn carries(headers: &HeaderMap, token: &str) -> bool {
     given.is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && same(given.trim().as_bytes(), token.as_bytes()))
 }
 
-/// Compares in a time that depends on the lengths alone.
+/// Compares in time that depends on the lengths only.
 fn same(given: &[u8], token: &[u8]) -> bool {
     given.len() == token.len() && given.iter().zip(token).fold(0, |difference, (a, b)| std::hint::black_box(difference | (a ^ b))) == 0
 }

@@ -1,5 +1,5 @@
-//! Alert management: `/api/v1/alerts` with `ack`, `resolve` and `test`, and `/api/v1/silences`. Bodies are small JSON objects, read
-//! strictly; what an alert's state does not allow is a 409, an id that nothing has a 404.
+//! Alert management: `/api/v1/alerts` with `ack`, `resolve` and `test`, and `/api/v1/silences`. Bodies are small JSON objects, parsed
+//! strictly. 409: the alert's state does not allow the action. 404: no alert or silence has this id.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ struct Trial {
     channel: Option<String>,
 }
 
-/// A silence that is wanted.
+/// Body of a request for a silence.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct SilenceRequest {
@@ -132,7 +132,7 @@ fn read<T: DeserializeOwned + Default>(body: RequestBody) -> Result<T, ApiError>
     serde_json::from_slice(&bytes).map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "bad_body", error.to_string()))
 }
 
-/// Text of a person; an empty one says nothing.
+/// Text entered by a user; empty means none.
 fn said(name: &str, text: Option<Arc<str>>) -> Result<Option<Arc<str>>, ApiError> {
     match text {
         Some(text) if text.len() > TEXT_BYTES => Err(ApiError::parameter(name, format!("is longer than {TEXT_BYTES} bytes"))),

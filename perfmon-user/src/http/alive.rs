@@ -13,7 +13,7 @@ use super::params::Params;
 /// Whether every requested target is seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Readiness {
-    /// Data flows from everything that was asked for.
+    /// Data flows from every configured target.
     pub ready: bool,
     /// Why it does not, a sentence each.
     pub reasons: Vec<String>,

@@ -1,4 +1,4 @@
-//! `GET /api/v1/destinations`: the client side of a window, one row for each service that asks and each that is asked.
+//! `GET /api/v1/destinations`: the client side of a window, one row for each calling service and called destination.
 use std::sync::Arc;
 
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! `GET /api/v1/findings`: what a person should look at now, most costly first.
+//! `GET /api/v1/findings`: the open findings, most costly first.
 use std::sync::Arc;
 
 use axum::extract::State;

@@ -1,5 +1,5 @@
-//! `GET /health/performance`: is what perfmon watches well? Figures of the last five minutes, an indicator for each concern, a verdict,
-//! and recommendations whose wording is fixed. Pure but for the route itself.
+//! `GET /health/performance`: the state of the observed services. Figures of the last five minutes, an indicator for each aspect, an
+//! overall status, and recommendations with fixed wording. Pure, apart from the route itself.
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -22,7 +22,7 @@ pub struct HealthReport {
     pub timestamp: String,
     /// The figures judged.
     pub performance_metrics: HealthFigures,
-    /// How each concern stands.
+    /// Indicator of each aspect.
     pub health_indicators: Indicators,
     /// What to do.
     pub recommendations: Vec<&'static str>,
@@ -59,7 +59,7 @@ pub struct HealthFigures {
     pub requests_per_minute: f64,
 }
 
-/// How a concern stands.
+/// State of one aspect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Indicator {
@@ -129,7 +129,7 @@ fn judge(metrics: HealthFigures, now: WallTime) -> HealthReport {
     }
 }
 
-/// Green below `yellow`, yellow below `red`, else red; green when nothing is measured.
+/// Green below `yellow`, yellow below `red`, else red; green without a measurement.
 fn indicator(value: Option<f64>, yellow: f64, red: f64) -> Indicator {
     match value {
         Some(value) if value >= red => Indicator::Red,

@@ -1,6 +1,6 @@
 //! `GET /api/v1/history`: one metric over time, from the history on disk. Parameters: `metric` (required; names in docs/http-api.md),
-//! `from` and `to` (RFC 3339; the last hour), `step` (`10s`, `1m`, …; so that some hundred points come), and labels of the metric's kind,
-//! like `service`. A step for which nothing is known is null; times are the begins of steps.
+//! `from` and `to` (RFC 3339; default: the last hour), `step` (`10s`, `1m`, …; default: a step that gives some hundred points), and labels
+//! of the metric's kind, like `service`. Each point has the start of its step; the value is null when unknown.
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -21,7 +21,7 @@ const NS: u64 = 1_000_000_000;
 const HOUR_S: u64 = 3_600;
 /// Steps to choose from, in seconds.
 const STEPS_S: [u64; 12] = [10, 30, 60, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400];
-/// Points that are enough where no step is asked for.
+/// Number of points when no step is given.
 const POINTS: u64 = 400;
 
 #[derive(Serialize)]

@@ -1,6 +1,6 @@
-//! Accepts connections, at most `limits::HTTP_CONNECTIONS` at once, and ends those on which nothing moves: a client that sends no
-//! request or reads no answer cannot hold a place for ever. Further connections wait in the kernel's queue. What waits for a client that
-//! does not read is bounded too: by a small send buffer, which the live stream fills in minutes and not in hours.
+//! Accepts connections, at most `limits::HTTP_CONNECTIONS` at once, and closes those without progress: a client that sends no request or
+//! reads no answer cannot occupy a connection for ever. Further connections wait in the kernel's backlog. Data for a client that does not
+//! read is bounded by a small send buffer, which the live stream fills within minutes.
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use tokio::time::{Sleep, sleep};
 use crate::counters::Counters;
 use crate::limits;
 
-/// A connection on which no byte moved for so long is ended; the stream sends something every second.
+/// A connection is closed after this time without a byte in either direction; the stream sends something every second.
 const IDLE: Duration = Duration::from_secs(30);
 
 pub(super) struct BoundedListener {
@@ -57,15 +57,15 @@ pub(super) struct IdleTimeout<T> {
     io: T,
     idle: Pin<Box<Sleep>>,
     limit: Duration,
-    /// The client leaves no room for more.
+    /// The client's receive window is full.
     unread: bool,
     counters: Arc<Counters>,
-    /// Never closed, so always there; free again when the connection is gone.
+    /// Held for the life of the connection.
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl<T> IdleTimeout<T> {
-    /// Passes a result on; progress starts the time anew, waiting may find it over.
+    /// Passes the result on. Progress restarts the timer; a pending operation fails when the timer has expired.
     fn judge<R>(&mut self, context: &mut Context<'_>, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if result.is_ready() {
             self.idle.set(sleep(self.limit));

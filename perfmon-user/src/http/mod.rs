@@ -1,6 +1,6 @@
-//! The HTTP server: health, metrics, the API and the live stream. In: snapshots, batches of records and closures that say how perfmon
-//! itself is; out: the routes of CONTRACT.md. A file for each group of routes. It changes nothing but alerts and never waits for another stage.
-//! Names, parameters and errors are described in docs/http-api.md; RFC 9110.
+//! The HTTP server: health, metrics, the API and the live stream. In: snapshots, batches of records, and closures that report perfmon's own
+//! state; out: the routes of docs/http-api.md, one file for each group. It changes nothing but alerts and never waits for another stage.
+//! Specification: RFC 9110.
 mod access;
 mod alerts;
 mod alive;
@@ -39,7 +39,7 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::alert::AlertService;
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Record, RecordBatch, WallTime};
+use crate::record::{Record, RecordBatch, SpareBatches, WallTime};
 use crate::store;
 
 pub use access::Access;
@@ -49,7 +49,7 @@ use recent::Recent;
 pub use self_report::{EventsLost, ExportState, ProbeStatus, ProgramStats, SelfReport};
 use series::LatencySeries;
 
-/// How long answers under way may take once the end has been asked for.
+/// Time that open answers get to finish at shutdown.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Longest body of a request.
@@ -71,8 +71,10 @@ pub struct HttpParts {
     pub alerts: Arc<AlertService>,
     /// The wall clock.
     pub now: fn() -> WallTime,
-    /// Becomes true, or its sender goes, when the server has to end.
+    /// True, or a closed channel, ends the server.
     pub shutdown: watch::Receiver<bool>,
+    /// Where batches go that are no longer shown.
+    pub spare: Arc<SpareBatches>,
     /// History on disk, when there is one.
     pub history: Option<store::StoreReader>,
 }
@@ -102,10 +104,10 @@ impl HttpState {
     pub fn push(&self, batch: &RecordBatch) {
         self.series.count(batch, &self.parts.counters);
         for record in batch.iter().filter(|record| matches!(record, Record::Finding(_) | Record::Alert(_))) {
-            // Without clients there is nobody to tell.
+            // Fails without clients, which is fine.
             self.live.send(Arc::new(record.clone())).ok();
         }
-        self.recent.push(batch);
+        self.recent.push(batch, &self.parts.spare);
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -148,7 +150,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .with_state(state)
 }
 
-/// Serves until the shutdown is asked for, then gives answers under way a short time to finish.
+/// Serves until shutdown is requested, then gives open answers a short time to finish.
 pub async fn serve(listener: tokio::net::TcpListener, state: Arc<HttpState>) -> io::Result<()> {
     let (asked, late) = (state.parts.shutdown.clone(), state.parts.shutdown.clone());
     let server = axum::serve(listener::BoundedListener::new(listener, state.parts.counters.clone()), router(state))
@@ -159,8 +161,8 @@ pub async fn serve(listener: tokio::net::TcpListener, state: Arc<HttpState>) -> 
     }
 }
 
-/// Returns when the shutdown has been asked for.
+/// Returns when shutdown is requested.
 async fn ended(mut shutdown: watch::Receiver<bool>) {
-    // An error means that whoever could ask is gone, which asks as well.
+    // A closed channel requests shutdown too.
     shutdown.wait_for(|asked| *asked).await.ok();
 }

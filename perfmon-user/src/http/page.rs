@@ -1,5 +1,5 @@
-//! The dashboard: its built files, embedded. Built from `dashboard/` by `cargo xtask build-dashboard`; no inline script or style, nothing
-//! from another host, so that the strictest Content-Security-Policy serves.
+//! The dashboard's built files, embedded. Built from `dashboard/` by `cargo xtask build-dashboard`. No inline script or style and nothing
+//! from another host, so the strictest Content-Security-Policy applies.
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::IntoResponse;

@@ -1,4 +1,4 @@
-//! Query parameters, strictly: an unknown name, a repeated one or a bad value is a 400 that names it and says what is allowed.
+//! Strict query parameters: an unknown or repeated name or a bad value is a 400 that names it and lists what is allowed.
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -92,7 +92,7 @@ impl Params {
     /// A time, as RFC 3339.
     pub fn time(&self, name: &str) -> Result<Option<WallTime>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        // A plus sign in a query stands for a space, so an offset may arrive with one.
+        // A plus sign in a query means a space, so an offset may arrive with one.
         let time = text.replace(' ', "+").parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_nanosecond()).ok());
         match time {
             Some(nanoseconds) => Ok(Some(WallTime(nanoseconds))),

@@ -1,13 +1,13 @@
-//! The newest records, for `/api/v1/records`. All kinds together are kept as the batches they came in, at most
-//! `limits::RECENT_RECORDS` of them; every kind but `request` also has a ring of its own, so that a flood of requests does not push
-//! out the few findings. Nothing is copied for requests.
+//! The newest records, for `/api/v1/records`. All kinds together are kept as the batches in which they arrived, at most
+//! `limits::RECENT_RECORDS` records; every kind but `request` also has its own ring, so that a flood of requests does not displace the few
+//! findings. Requests are not copied.
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Serialize, Serializer};
 
 use crate::limits;
-use crate::record::{Category, Record, RecordBatch, WallTime};
+use crate::record::{Category, Record, RecordBatch, SpareBatches, WallTime};
 
 /// The newest records.
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Rings {
     by_kind: HashMap<&'static str, VecDeque<Arc<Record>>>,
 }
 
-/// Which records are wanted.
+/// Selects records.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RecordFilter<'a> {
     pub kind: Option<&'a str>,
@@ -32,7 +32,7 @@ pub(super) struct RecordFilter<'a> {
     pub slow: bool,
 }
 
-/// A record that is kept, alone or in its batch.
+/// A kept record, alone or in its batch.
 #[derive(Debug)]
 pub(super) enum RecentRecord {
     Alone(Arc<Record>),
@@ -66,8 +66,8 @@ impl RecordFilter<'_> {
 }
 
 impl Recent {
-    /// Keeps a batch.
-    pub fn push(&self, batch: &RecordBatch) {
+    /// Keeps a batch; those that are too old become spare.
+    pub fn push(&self, batch: &RecordBatch, spare: &SpareBatches) {
         if batch.is_empty() {
             return;
         }
@@ -82,8 +82,10 @@ impl Recent {
         rings.count += batch.len();
         rings.batches.push_back(batch.clone());
         while rings.count > limits::RECENT_RECORDS && rings.batches.len() > 1 {
-            let oldest = rings.batches.pop_front().map_or(0, |oldest| oldest.len());
-            rings.count -= oldest;
+            if let Some(oldest) = rings.batches.pop_front() {
+                rings.count -= oldest.len();
+                spare.give(oldest);
+            }
         }
     }
 

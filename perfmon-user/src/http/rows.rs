@@ -19,7 +19,7 @@ pub(super) fn largest(a: Option<f64>, b: Option<f64>) -> Ordering {
     b.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.unwrap_or(f64::NEG_INFINITY))
 }
 
-/// Answers with the rows that are asked for, in the snapshot's own order unless `sort` says otherwise.
+/// Answers with the selected rows, in the order of the snapshot or of `sort`.
 pub(super) fn answer<T: Serialize>(
     state: &HttpState,
     params: Params,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::HttpState;
 use super::answer::{ApiError, json};
 use super::params::Params;
+use crate::inspect::InspectorReport;
 use crate::record::TargetCoverage;
 use crate::store::{StoreReader, StoreReport};
 
@@ -29,15 +30,17 @@ pub struct SelfReport {
     pub events_lost: EventsLost,
     /// How socket operations are seen; null without probes, as in a replay.
     pub capture_tier: Option<u8>,
-    /// Every probe and how it stands.
+    /// State of every probe.
     pub probes: Vec<ProbeStatus>,
     /// Kernel statistics of each program, empty unless the kernel keeps them.
     pub programs: Vec<ProgramStats>,
-    /// Deliveries of telemetry; empty when nobody wants any.
+    /// Deliveries of telemetry; empty without a configured receiver.
     pub export: Vec<ExportState>,
+    /// What could not be learnt of other processes, and why.
+    pub inspector: InspectorReport,
 }
 
-/// How a receiver stands with one signal. Items are spans, points or log records.
+/// State of the delivery of one signal to one receiver. Items are spans, points or log records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExportState {
     /// `logfire` or `otlp`.
@@ -56,7 +59,7 @@ pub struct ExportState {
     pub refused: u64,
     /// Items dropped because too many waited.
     pub dropped: u64,
-    /// Deliveries tried again.
+    /// Repeated deliveries.
     pub retries: u64,
     /// What went wrong last; null when the last delivery was taken.
     pub last_error: Option<String>,
@@ -89,7 +92,7 @@ pub struct ProgramStats {
     pub name: String,
     /// Times it ran.
     pub runs: u64,
-    /// Time it took, all runs together.
+    /// Total run time.
     pub run_time_ns: u64,
 }
 

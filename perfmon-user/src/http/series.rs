@@ -1,5 +1,5 @@
-//! Cumulative series for `/metrics`, counted from request records: Prometheus needs figures that only grow, which the sliding windows
-//! of the snapshot are not. Label sets are bounded; what is over the bound is counted in one overflow series a side.
+//! Cumulative series for `/metrics`, counted from request records: Prometheus needs counters that only grow, unlike the sliding windows of
+//! the snapshot. The number of label sets is bounded; the rest is counted in one overflow series for each side.
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
@@ -55,6 +55,11 @@ impl LatencyBuckets {
         self.sum_ns = self.sum_ns.saturating_add(nanoseconds);
     }
 
+    fn merge(&mut self, other: &Self) {
+        self.buckets.iter_mut().zip(other.buckets).for_each(|(mine, its)| *mine += its);
+        self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
+    }
+
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
@@ -67,7 +72,10 @@ pub(super) type LatencyTable = FxHashMap<LatencyLabels, LatencyBuckets>;
 #[derive(Default)]
 pub(super) struct LatencySeries(Mutex<LatencyTables>);
 
-/// What is counted.
+/// The labels of a request within a batch: addresses of the texts in `LatencyLabels`, which the batch keeps alive, and the other labels.
+type Alike = (Side, [usize; 3], Option<u16>, Option<Failure>);
+
+/// The cumulative tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LatencyTables {
     pub server: LatencyTable,
@@ -80,23 +88,38 @@ impl LatencySeries {
     /// Counts the requests of a batch.
     pub fn count(&self, batch: &[Record], counters: &Counters) {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Most requests of a batch are alike: they are added up first, so that a series is looked up once a batch.
+        let mut alike: FxHashMap<Alike, (&Request, LatencyBuckets)> = FxHashMap::default();
+        let mut exchanges = [[0; 3]; 2];
         let requests = batch.iter().filter_map(|record| match record {
             Record::Request(request) if request.counts() => Some(request),
             _ => None,
         });
         for request in requests {
-            *tables.exchanges.entry((request.side, request.quality)).or_default() += 1;
+            exchanges[request.side as usize][request.quality as usize] += 1;
+            if let Some(latency) = request.latency() {
+                alike.entry(alike_as(request)).or_insert_with(|| (request, LatencyBuckets::default())).1.add(latency.0);
+            }
+        }
+        for side in [Side::Server, Side::Client] {
+            for quality in [Quality::Exact, Quality::Inferred, Quality::Estimated] {
+                let count: u64 = exchanges[side as usize][quality as usize];
+                if count > 0 {
+                    *tables.exchanges.entry((side, quality)).or_default() += count;
+                }
+            }
+        }
+        for (request, latencies) in alike.values() {
             let table = match request.side {
                 Side::Server => &mut tables.server,
                 Side::Client => &mut tables.client,
             };
-            let Some(latency) = request.latency() else { continue };
             let mut labels = labels(request);
             if table.len() >= limits::METRIC_SERIES && !table.contains_key(&labels) {
                 labels = LatencyLabels { service: OVERFLOW.into(), target: None, method: None, status: None, error: None };
-                counters.metric_series_overflowed.inc();
+                counters.metric_series_overflowed.add(latencies.count());
             }
-            table.entry(labels).or_default().add(latency.0);
+            table.entry(labels).or_default().merge(latencies);
         }
     }
 
@@ -106,13 +129,23 @@ impl LatencySeries {
     }
 }
 
+fn alike_as(request: &Request) -> Alike {
+    let address = |text: Option<&Arc<str>>| text.map_or(0, |text| Arc::as_ptr(text).addr());
+    let texts = [address(Some(&request.origin.service)), address(target(request)), address(request.method.as_ref())];
+    (request.side, texts, request.status_code, request.error)
+}
+
+fn target(request: &Request) -> Option<&Arc<str>> {
+    match request.side {
+        Side::Server => request.endpoint.as_ref(),
+        Side::Client => request.destination.as_ref(),
+    }
+}
+
 fn labels(request: &Request) -> LatencyLabels {
     LatencyLabels {
         service: request.origin.service.clone(),
-        target: match request.side {
-            Side::Server => request.endpoint.clone(),
-            Side::Client => request.destination.clone(),
-        },
+        target: target(request).cloned(),
         method: request.method.as_deref().map(|method| METHODS.into_iter().find(|known| *known == method).unwrap_or("_OTHER")),
         status: request.status_code,
         error: request.error,

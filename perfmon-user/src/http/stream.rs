@@ -1,5 +1,5 @@
-//! `GET /api/v1/stream`: server-sent events (WHATWG HTML, 9.2). A `summary` each time a snapshot is published, `finding` and `alert`
-//! at once. Nothing is kept for slow clients: summaries skip, and who falls behind on findings and alerts is disconnected.
+//! `GET /api/v1/stream`: server-sent events (WHATWG HTML, 9.2). A `summary` for each published snapshot, `finding` and `alert` at once.
+//! Nothing is queued for slow clients: they skip summaries, and a client that falls behind on findings and alerts is disconnected.
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ struct StreamClient {
     shutdown: watch::Receiver<bool>,
     alerts: Arc<AlertService>,
     window: Window,
-    /// Its place among the clients, free again when it is gone.
+    /// Counts towards the limit of clients until it is dropped.
     _place: OwnedSemaphorePermit,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/summary`: the totals of a window, and what is going on now.
+//! `GET /api/v1/summary`: the totals of a window and the current state.
 use std::sync::Arc;
 
 use axum::extract::State;

@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicUsize;
 use genai_prices::Calculator;
 
 use crate::proto::exchange::{Exchange, ExchangeId, Part};
-use crate::record::{Llm, Origin, WallTime};
+use crate::record::{Llm, Origin, SpanId, WallTime};
 
 use call::{Call, Permit, candidate};
 
@@ -68,7 +68,7 @@ pub struct Ids {
     /// Trace.
     pub trace_id: Option<Arc<str>>,
     /// Span.
-    pub span_id: Arc<str>,
+    pub span_id: SpanId,
 }
 
 /// A call that ended.
@@ -119,6 +119,12 @@ impl Calls {
         let at = self.open.iter().position(|call| call.exchange == exchange)?;
         Some(self.open.swap_remove(at))
     }
+}
+
+/// Decodes the price table and the tables of the interfaces, some 25 ms, so that no call has to wait for that.
+pub fn prepare() {
+    std::hint::black_box(Calculator::bundled());
+    api::prepare();
 }
 
 /// What all calls share.
@@ -178,7 +184,6 @@ impl LlmTracker {
         ids: impl FnOnce() -> Ids,
         wall: impl Fn(u64) -> WallTime,
     ) -> Option<Finished> {
-        // The first call decodes the price table, which takes some 25 ms.
         let finished = calls.take(exchange.id)?.finish(exchange, context, ids(), Calculator::bundled(), wall)?;
         calls.had = true;
         self.counts.bodies_broken += finished.broken_bodies as u64;

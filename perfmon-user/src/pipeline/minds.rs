@@ -119,7 +119,7 @@ impl Minds {
         records: &mut Vec<Record>,
     ) {
         let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
-        let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id.clone() };
+        let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id };
         let context =
             CallContext { origin: &request.origin, tls: request.tls, peer: &request.peer, destination: request.destination.as_ref() };
         if let Some(mut finished) = self.llm.on_done(calls, exchange, &context, ids, wall) {

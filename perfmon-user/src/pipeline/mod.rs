@@ -4,7 +4,6 @@
 mod build;
 mod intern;
 mod minds;
-mod people;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -14,8 +13,9 @@ use std::sync::Arc;
 
 use crate::agent::ProcessEnd;
 use crate::counters::Counters;
-use crate::decode::{Event, Exit, SocketKey, decode};
+use crate::decode::{Event, Exit, SocketKey, State, StateChange, decode};
 use crate::limits::IN_FLIGHT;
+use crate::process::{Answer, ProcessTable, Question};
 use crate::proto::Pending;
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
 use crate::stream::Role;
@@ -25,7 +25,6 @@ use crate::track::{Connection, Step, Tracker};
 use build::Context;
 use intern::Interner;
 use minds::Minds;
-use people::People;
 use session::{Session, advance};
 
 pub use crate::stream::Capture;
@@ -50,21 +49,6 @@ pub enum Wish {
     CaptureTls(TlsObject, Capture),
     /// This process uses TLS: look for its library.
     WatchTls(u32),
-    /// Say who this process is (`Pipeline::describe`).
-    Describe(Newcomer),
-}
-
-/// A process that nobody described yet, with what its exec event said (empty when none was seen): it may be gone already.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Newcomer {
-    /// Process id.
-    pub pid: u32,
-    /// Parent, 0 = not known.
-    pub parent: u32,
-    /// Name.
-    pub comm: Box<str>,
-    /// Arguments, each ended by NUL.
-    pub argv: Box<[u8]>,
 }
 
 /// State of the whole front half.
@@ -72,7 +56,7 @@ pub struct Newcomer {
 pub struct Pipeline {
     tracker: Tracker<Session>,
     binder: Binder,
-    people: People,
+    processes: ProcessTable,
     names: Interner,
     minds: Minds,
     connections: u64,
@@ -90,7 +74,7 @@ impl Pipeline {
         Self {
             tracker: Tracker::new(counters.clone()),
             binder: Binder::new(counters.clone()),
-            people: People::new(counters.clone()),
+            processes: ProcessTable::new(counters.clone()),
             names: Interner::default(),
             minds: Minds::new(counters.clone()),
             connections: 0,
@@ -119,11 +103,10 @@ impl Pipeline {
     }
 
     /// Takes one event.
-    pub fn event(&mut self, event: &Event<'_>, _now_ns: u64, out: &mut Out) {
+    pub fn event(&mut self, event: &Event<'_>, now_ns: u64, out: &mut Out) {
         self.counters.events_seen.inc();
-        if let Event::Data(data) = event {
-            self.people.meet(data.pid, out);
-        }
+        let known = out.records.len();
+        self.follow(event, now_ns);
         let (tracker, context) = &mut self.parts();
         let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, context, out);
         match event {
@@ -137,18 +120,73 @@ impl Pipeline {
                 tracker.exit(exit.pid, exit.time_ns, visit);
                 self.left(exit);
             }
-            Event::Exec(exec) => self.people.executed(exec),
-            Event::Fork(fork) => self.people.forked(fork),
+            Event::Exec(_) | Event::Fork(_) => {}
             Event::Tls(call) => tls::call(call, tracker, context, out),
         }
         if self.minds.has_new_callers() {
             self.follow_new_callers();
         }
+        if out.records.len() > known {
+            self.processes.settle(&mut out.records, known, now_ns);
+        }
     }
 
-    /// Says who a process is; records made from now on carry it.
+    /// Tells the table of processes what happened to one, the end aside.
+    fn follow(&mut self, event: &Event<'_>, now_ns: u64) {
+        match event {
+            Event::Data(data) => self.processes.on_use(data.pid),
+            Event::Exec(exec) => self.processes.on_exec(exec),
+            Event::Fork(fork) => self.processes.on_fork(fork),
+            Event::State(State { change: StateChange::Listen(port), pid, .. }) => self.processes.on_listen(*pid, *port, now_ns),
+            _ => {}
+        }
+    }
+
+    /// Whether an event is wanted: not of a process that is known to be no target.
+    pub fn admits(&self, event: &Event<'_>) -> bool {
+        match event {
+            Event::Data(data) => self.processes.admits(data.pid),
+            Event::Tls(tls) => self.processes.admits(tls.pid),
+            Event::Open(open) => open.pid == 0 || self.processes.admits(open.pid),
+            _ => true,
+        }
+    }
+
+    /// Only these processes are watched, and others as the inspector says; with `follow` their children too.
+    pub fn choose(&mut self, first: &[u32], follow: bool) {
+        self.processes.choose(first, follow);
+    }
+
+    /// The processes.
+    pub fn processes(&self) -> &ProcessTable {
+        &self.processes
+    }
+
+    /// The next question to the inspector.
+    pub fn next_question(&mut self) -> Option<Question> {
+        self.processes.next_question()
+    }
+
+    /// The inspector has no room for it now.
+    pub fn put_back(&mut self, question: Question) {
+        self.processes.put_back(question);
+    }
+
+    /// A process uses TLS: its library is looked for.
+    pub fn find_tls(&mut self, pid: u32, now_ns: u64) {
+        self.processes.find_tls(pid, now_ns);
+    }
+
+    /// Takes an answer of the inspector; records that waited for it come out.
+    pub fn answer(&mut self, answer: &Answer, now_ns: u64, out: &mut Out) {
+        self.processes.answer(answer, now_ns);
+        let known = out.records.len();
+        self.processes.settle(&mut out.records, known, now_ns);
+    }
+
+    /// Says who a process is, as a recording tells; records that waited for it come with the next event or tick.
     pub fn describe(&mut self, origin: Arc<Origin>) {
-        self.people.describe(origin);
+        self.processes.describe(origin);
     }
 
     /// Wall time of boot, read anew now and then because the wall clock is adjusted.
@@ -158,24 +196,29 @@ impl Pipeline {
 
     /// Once a second: expiry, and what is under way.
     pub fn tick(&mut self, now_ns: u64, out: &mut Out) -> Gauges {
+        let known = out.records.len();
         if now_ns.saturating_sub(self.expired_ns) >= EXPIRE_EVERY_NS {
             self.expired_ns = now_ns;
             self.expire(now_ns, out);
         }
         out.records.extend(self.minds.tick(now_ns, self.wall_at_boot_ns));
+        self.processes.settle(&mut out.records, known, now_ns);
+        self.processes.tick();
         self.gauges(now_ns)
     }
 
     /// The end of a recording or of capture: what is open is given up.
     pub fn finish(&mut self, now_ns: u64, out: &mut Out) {
+        let known = out.records.len();
         let (tracker, context) = &mut self.parts();
         tracker.clear(now_ns, &mut |connection, step| advance(connection, step, context, out));
+        self.processes.settle_all(&mut out.records, known, now_ns);
     }
 
     /// The table of connections, and what the making of records needs beside it.
     fn parts(&mut self) -> (&mut Tracker<Session>, Context<'_>) {
-        let Self { tracker, binder, people, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
-        (tracker, Context { people, names, minds, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
+        let Self { tracker, binder, processes, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
+        (tracker, Context { processes, names, minds, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
     }
 
     /// Requests that were under way before their process was known to call models may be what it calls them for.
@@ -190,12 +233,12 @@ impl Pipeline {
     }
 
     fn left(&mut self, exit: &Exit) {
-        let start_ns = self.people.left(exit.pid, exit.time_ns);
+        let start_ns = self.processes.on_exit(exit);
         self.minds.left(ProcessEnd { pid: exit.pid, start_ns, end_ns: exit.time_ns, has_failed: exit.exit_code != 0 });
     }
 
     fn expire(&mut self, now_ns: u64, out: &mut Out) {
-        self.people.expire(now_ns);
+        self.processes.expire(now_ns);
         self.binder.expire(now_ns);
         let (tracker, context) = &mut self.parts();
         let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, context, out);
@@ -203,15 +246,15 @@ impl Pipeline {
     }
 
     fn gauges(&self, now_ns: u64) -> Gauges {
-        let mut gauges = Gauges { time: WallTime(self.wall_at_boot_ns + now_ns), targets: self.people.coverage(), ..Gauges::default() };
-        for connection in self.tracker.iter() {
+        let mut gauges = Gauges { time: WallTime(self.wall_at_boot_ns + now_ns), targets: self.processes.coverage(), ..Gauges::default() };
+        for connection in self.tracker.iter().filter(|connection| connection.pid == 0 || self.processes.is_watched(connection.pid)) {
             if connection.role == Role::Server || connection.state.serves() {
                 gauges.active_connections += 1;
             }
             connection.state.pending(&mut |pending: Pending<'_>| {
                 if pending.server {
                     gauges.in_flight.push(InFlight {
-                        origin: self.people.origin(connection.pid),
+                        origin: self.processes.guessed_origin(connection.pid),
                         method: pending.method.into(),
                         path: pending.path.into(),
                         since: WallTime(self.wall_at_boot_ns + pending.start_ns),

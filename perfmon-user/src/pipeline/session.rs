@@ -96,9 +96,9 @@ impl Session {
         self.phase = Phase::default();
     }
 
-    /// Whether an exchange is under way.
+    /// Whether an exchange is under way or a session of messages open.
     pub(super) fn is_busy(&self) -> bool {
-        let mut busy = false;
+        let mut busy = matches!(&self.phase, Phase::Parsed(parser) if parser.is_open());
         self.pending(&mut |_| busy = true);
         busy
     }
@@ -319,7 +319,7 @@ fn begin(
     let Some(parser) = protocol.parser() else {
         connection.state.phase = Phase::Unread;
         context.counters.connections_unread.inc();
-        context.people.unread(connection.pid, protocol.name());
+        context.processes.on_unread(connection.pid, protocol.name());
         return Capture::Off;
     };
     connection.state.phase = Phase::Parsed(parser);
@@ -396,14 +396,14 @@ impl RecordSink<'_, '_> {
         let wire = Wire { pid: connection.pid, id: connection.state.id };
         let calls = &mut connection.state.calls;
         context.minds.done(calls, exchange, &record, wire, context.wall_at_boot_ns, &mut out.model_records);
-        out.records.push(Record::Request(Box::new(record)));
+        out.records.push(Record::Request(record));
         out.records.append(&mut out.model_records);
         *records += 1;
     }
 
     fn session(&mut self, session: &FrameSession) {
         let record = build::session(self.connection, session, self.context);
-        self.push(Record::Request(Box::new(record)));
+        self.push(Record::Request(record));
     }
 
     fn push(&mut self, record: Record) {

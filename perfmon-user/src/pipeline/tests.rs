@@ -78,7 +78,7 @@ impl Host {
         self.out
             .records
             .drain(..)
-            .map(|record| if let Record::Request(request) = record { *request } else { panic!("{record:?}") })
+            .map(|record| if let Record::Request(request) = record { request } else { panic!("{record:?}") })
             .collect()
     }
 }
@@ -184,8 +184,10 @@ fn an_unknown_process_is_asked_for_once_with_what_its_exec_said() {
     host.push(&[bytes_of(&exec), b"curl\0"].concat());
     host.sent(64, b"GET / HTTP/1.1\r\n\r\n");
     host.sent(64, b"GET / HTTP/1.1\r\n\r\n");
-    let expected = Newcomer { pid: SERVER, parent: 1, comm: "curl".into(), argv: (*b"curl\0").into() };
-    assert_eq!(host.out.wishes, [Wish::Describe(expected)]);
+    let mut questions = std::iter::from_fn(|| host.pipeline.next_question());
+    let Some(Question::Describe(_, facts)) = questions.next() else { panic!("it is not asked who it is") };
+    assert_eq!((facts.pid, facts.parent, &*facts.comm, &*facts.argv), (SERVER, 1, "curl", &b"curl\0"[..]));
+    assert_eq!(questions.next(), None);
 }
 
 #[test]

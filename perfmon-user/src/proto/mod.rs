@@ -5,6 +5,8 @@
 //! Protocols are equals: each tells messages of one family ([`exchange`], [`command`], [`question`], [`frame`]), is found by [`detect`] or named by the protocol
 //! before it ([`HandOver`]), and says how much of the traffic it needs captured ([`Demand`]).
 pub mod command;
+#[cfg(test)]
+mod corpus;
 pub mod detect;
 pub mod exchange;
 pub mod frame;
@@ -136,6 +138,10 @@ pub trait Parser: Send {
     fn end(&mut self, ending: Ending, time_ns: u64, sink: &mut dyn Sink);
     /// Calls `visit` for each exchange under way.
     fn pending(&self, visit: &mut dyn FnMut(Pending<'_>));
+    /// Whether a session is open that is told at the connection's end, though no exchange is under way.
+    fn is_open(&self) -> bool {
+        false
+    }
     /// Whether the process is the server, once that is known.
     fn serves(&self) -> Option<bool>;
     /// Bytes that this state holds on the heap, about.

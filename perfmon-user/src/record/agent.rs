@@ -10,7 +10,7 @@ use super::{Millis, Origin, WallTime};
 pub struct Tool {
     /// When the model's request for it was complete.
     pub time: WallTime,
-    /// Whose.
+    /// Its process.
     #[serde(flatten)]
     pub origin: Arc<Origin>,
     /// Name.
@@ -25,7 +25,7 @@ pub struct Tool {
     pub server: Option<Arc<str>>,
     /// From the request for it to its result.
     pub execution_time_ms: Option<Millis>,
-    /// What the result says; null when it does not.
+    /// Result of the tool; null when unknown.
     pub success: Option<bool>,
     /// Kind of failure.
     pub error_type: Option<Arc<str>>,
@@ -35,19 +35,19 @@ pub struct Tool {
     pub agent_run_id: Option<Arc<str>>,
 }
 
-/// One agent run: from the user's message to the answer that asks for no more tools.
+/// One agent run: from the user's message to the answer without further tool calls.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Agent {
     /// Start of its first model call.
     pub time: WallTime,
-    /// Whose.
+    /// Its process.
     #[serde(flatten)]
     pub origin: Arc<Origin>,
     /// Name of the agent.
     pub agent_type: Option<Arc<str>>,
     /// Id of the run.
     pub agent_run_id: Arc<str>,
-    /// Provider's or agent's own id, else a hash of ours.
+    /// Id of the provider or the agent, else a hash.
     pub conversation_id: Option<Arc<str>>,
     /// First request byte to last answer byte.
     pub execution_time_ms: Millis,
@@ -80,7 +80,7 @@ pub struct Agent {
 pub struct Workflow {
     /// Start.
     pub time: WallTime,
-    /// Whose.
+    /// Its process.
     #[serde(flatten)]
     pub origin: Arc<Origin>,
     /// Endpoint of the inbound request, or name of the process.

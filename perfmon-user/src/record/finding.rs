@@ -1,4 +1,4 @@
-//! What a person should look at: findings with their evidence, and alerts.
+//! Findings with their evidence, and alerts.
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,16 +13,16 @@ pub enum Severity {
     Info,
     /// Worth a look soon.
     Warning,
-    /// Worth waking somebody.
+    /// Needs attention at once.
     Critical,
 }
 
-/// Something that a person should look at. One record when it opens, is updated or closes (`open` false).
+/// A condition that needs attention. One record when it opens, is updated or closes (`open` false).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
     /// When this state was reached.
     pub time: WallTime,
-    /// Whose.
+    /// Process or host that it is about.
     #[serde(flatten)]
     pub origin: Arc<Origin>,
     /// Stays the same while the finding is open.
@@ -38,7 +38,7 @@ pub struct Finding {
     pub message: String,
     /// Ids (`span_id`) of records that show it.
     pub evidence: Vec<Arc<str>>,
-    /// Begin.
+    /// Start.
     pub first_seen: WallTime,
     /// Last time it held.
     pub last_seen: WallTime,
@@ -50,11 +50,11 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertState {
-    /// The condition holds, not yet for long enough.
+    /// The condition is true, but not yet for long enough.
     Pending,
     /// It fires.
     Firing,
-    /// Somebody has it.
+    /// A user has acknowledged it.
     Acknowledged,
     /// Over.
     Resolved,
@@ -67,18 +67,18 @@ pub enum AlertState {
 pub struct Notified {
     /// Name of the channel.
     pub channel: Arc<str>,
-    /// Whether it took it.
+    /// Whether the channel accepted it.
     pub ok: bool,
     /// Why not.
     pub error: Option<String>,
 }
 
-/// An alert's change of state, or a delivery of the news of it. Read back from the store when perfmon starts anew.
+/// An alert's change of state, or the delivery of a notification. Read back from the store at the start of perfmon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// When.
     pub time: WallTime,
-    /// Whose.
+    /// Process or host that it is about.
     #[serde(flatten)]
     pub origin: Arc<Origin>,
     /// Stays the same from pending to resolved.
@@ -90,7 +90,7 @@ pub struct Alert {
     pub kind_name: Arc<str>,
     /// How bad.
     pub severity: Severity,
-    /// Where it stands.
+    /// Its state.
     pub state: AlertState,
     /// A sentence with the figures.
     pub message: String,
@@ -104,16 +104,16 @@ pub struct Alert {
     pub threshold: f64,
     /// 0 before the first escalation.
     pub escalation_level: u32,
-    /// Who was told.
+    /// Results of the notifications.
     pub notified: Vec<Notified>,
-    /// When the condition began to hold.
+    /// Time since which the condition is true.
     pub started_at: WallTime,
     /// When it fired; null before.
     pub fired_at: Option<WallTime>,
     /// Who has it.
     pub acknowledged_by: Option<Arc<str>>,
-    /// Who ended it; null while it is open and when it ended by itself.
+    /// The user who resolved it; null while it is open and when it resolved by itself.
     pub resolved_by: Option<Arc<str>>,
-    /// What the last of them had to say.
+    /// Note of the last user.
     pub note: Option<Arc<str>>,
 }

@@ -1,4 +1,4 @@
-//! What the pipeline knows of things not ended yet, told to `aggregate` once a second beside the records.
+//! State of everything unfinished in the pipeline, passed to `aggregate` once a second together with the records.
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub struct Gauges {
 /// A request that has begun and not ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InFlight {
-    /// Whose.
+    /// Its process.
     pub origin: Arc<Origin>,
     /// Method.
     pub method: Arc<str>,

@@ -5,12 +5,12 @@ use serde::Serialize;
 
 use super::{Millis, Origin, WallTime};
 
-/// One process; units and meaning as in CONTRACT.md, `process`.
+/// One process; units and meaning as in docs/records.md, `process`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Process {
     /// Start of the interval.
     pub time: WallTime,
-    /// Whose.
+    /// Its process.
     #[serde(flatten)]
     pub origin: Arc<Origin>,
     /// 100 = one core.
@@ -92,7 +92,7 @@ pub struct Network {
 pub struct System {
     /// Start of the interval.
     pub time: WallTime,
-    /// Whose: perfmon's view of the host; pid 0.
+    /// The host itself; pid 0.
     #[serde(flatten)]
     pub origin: Arc<Origin>,
     /// 0..100 over all cores; null in the first interval.

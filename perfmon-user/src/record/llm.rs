@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Millis, Origin, Side, WallTime};
+use super::{Millis, Origin, Side, SpanId, WallTime};
 
-/// A tool that the model asked for.
+/// A tool call requested by the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ToolCall {
     /// The provider's id of the call.
@@ -14,12 +14,12 @@ pub struct ToolCall {
     pub name: Arc<str>,
 }
 
-/// One model call; units and meaning as in CONTRACT.md, `llm`. `span_id` is that of the request on the same connection.
+/// One model call; units and meaning as in docs/records.md, `llm`. `span_id` is that of the request on the same connection.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Llm {
     /// First request byte sent (client) or arrived (server).
     pub time: WallTime,
-    /// Whose.
+    /// Its process.
     #[serde(flatten)]
     pub origin: Arc<Origin>,
     /// Server or client.
@@ -28,13 +28,13 @@ pub struct Llm {
     pub provider: Arc<str>,
     /// `chat` `responses` `messages` …
     pub api: &'static str,
-    /// Who was asked.
+    /// Called service.
     pub destination: Option<Arc<str>>,
     /// The other end's address.
     pub peer: Arc<str>,
     /// Whether the connection is encrypted.
     pub tls: bool,
-    /// Model asked for.
+    /// Requested model.
     pub request_model: Option<Arc<str>>,
     /// Model that answered.
     pub response_model: Option<Arc<str>>,
@@ -42,7 +42,7 @@ pub struct Llm {
     pub stream: bool,
     /// HTTP status.
     pub status_code: Option<u16>,
-    /// Provider's error type, else the status, else `timeout` `reset` `client_closed` `truncated`.
+    /// Error type of the provider, else the status, else `timeout` `reset` `client_closed` `truncated`.
     pub error_type: Option<Arc<str>>,
     /// The provider's own word.
     pub finish_reason: Option<Arc<str>>,
@@ -72,15 +72,15 @@ pub struct Llm {
     pub output_tokens_per_second: Option<f64>,
     /// Longest time between two content events; null when not streamed.
     pub chunk_gap_max_ms: Option<Millis>,
-    /// Tools that the model asked for.
+    /// Tool calls requested by the model.
     pub tool_calls: Vec<ToolCall>,
-    /// Provider's or agent's own id, else a hash of ours.
+    /// Id of the provider or the agent, else a hash.
     pub conversation_id: Option<Arc<str>>,
     /// Name of the agent.
     pub agent_type: Option<Arc<str>>,
     /// Id of the agent run.
     pub agent_run_id: Option<Arc<str>>,
-    /// Provider's request-id header, else the body's id.
+    /// Request-id header of the provider, else the id in the body.
     pub request_id: Option<Arc<str>>,
     /// `plaintext` | `encrypted`.
     pub visibility: &'static str,
@@ -93,5 +93,5 @@ pub struct Llm {
     /// Trace of the exchange.
     pub trace_id: Option<Arc<str>>,
     /// Same as in the request record of the exchange.
-    pub span_id: Arc<str>,
+    pub span_id: SpanId,
 }

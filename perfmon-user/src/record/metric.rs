@@ -1,7 +1,6 @@
-//! Names of metrics, the same in `/api/v1/history`, in alert rules and in reports: `<record kind>.<field>.<statistic>`, made from the
-//! kinds and fields of records, and short names that stand for the most asked. One table says which fields there are, which records
-//! of a kind are one series (its labels), and what a record adds. A new field of a record gets a line here with an id of its own; ids are
-//! kept in stores on disk and are never given twice.
+//! Names of metrics, the same in `/api/v1/history`, in alert rules and in reports: `<record kind>.<field>.<statistic>`, made from the kinds
+//! and fields of records, and short names of the common ones. One table lists the fields, the labels that form a series of each kind, and
+//! the value that a record adds. A new field of a record gets a line here with its own id; ids are stored on disk and never reused.
 use std::fmt;
 
 use super::{Agent, Llm, Millis, Process, Record, Request, System, Tool, Workflow};
@@ -43,7 +42,7 @@ impl RecordKind {
         }
     }
 
-    /// Fields by which series of this kind are told apart.
+    /// Labels that identify a series of this kind.
     pub fn labels(self) -> &'static [&'static str] {
         match self {
             Self::Request => &["side", "service", "method", "endpoint", "destination"],
@@ -65,7 +64,7 @@ impl RecordKind {
 /// What the values of a field are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Milliseconds, whose distribution is kept.
+    /// Milliseconds, with a stored distribution.
     Duration,
     /// Any other number.
     Number,
@@ -73,11 +72,11 @@ pub enum Unit {
 
 /// A field with numbers.
 pub struct Field {
-    /// Kept on disk; one field of a kind has it for ever.
+    /// Stored on disk; never changes.
     pub id: u8,
     /// Kind of record.
     pub kind: RecordKind,
-    /// As in the records, or what is counted.
+    /// Name as in the records, or of the counted condition.
     pub name: &'static str,
     /// What its values are.
     pub unit: Unit,
@@ -237,12 +236,12 @@ fn number(value: Option<u64>) -> Option<f64> {
     value.map(|value| value as f64)
 }
 
-/// Something that is counted by its sum.
+/// One if the condition is true: summed, it is a count.
 fn one(holds: bool) -> Option<f64> {
     holds.then_some(1.0)
 }
 
-/// What is made of many values.
+/// How values are combined.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Statistic {
     /// How many values.
@@ -271,7 +270,7 @@ const STATISTICS: [(&str, Statistic); 9] = [
     ("p99", Statistic::Quantile(0.99)),
 ];
 
-/// What a metric tells.
+/// What a metric measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Measure {
     /// Records.
@@ -319,7 +318,7 @@ const ALIASES: [(&str, &str); 16] = [
 /// A metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
-    /// Of which records.
+    /// Kind of the records.
     pub kind: RecordKind,
     /// What of them.
     pub measure: Measure,

@@ -1,5 +1,5 @@
-//! The waist of the house: left of it the program knows bytes, right of it requests. Only these types cross, and the names of
-//! their fields are those of CONTRACT.md. A record is written once and not changed, except that `aggregate` sets a request's `endpoint`.
+//! The boundary of the program: left of it are bytes, right of it requests. Only these types cross it; their field names are those of
+//! docs/records.md. A record is written once and not changed, except that `aggregate` sets a request's `endpoint`.
 mod agent;
 mod database;
 mod finding;
@@ -8,6 +8,7 @@ mod host;
 mod llm;
 pub mod metric;
 mod request;
+mod spare;
 mod unit;
 
 use std::sync::Arc;
@@ -22,37 +23,40 @@ pub use gauges::{Gauges, InFlight, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
 pub use request::{Category, Quality, Request, Side};
-pub use unit::{Millis, WallTime};
+pub use spare::SpareBatches;
+pub use unit::{Millis, SpanId, WallTime};
 
-/// Whose record it is; shared by all records of a process.
+/// The process of a record; shared by all records of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// Process id on this host.
     pub pid: u32,
     /// Name of the process (`comm`).
     pub comm: Arc<str>,
-    /// Service name, see CONTRACT.md.
+    /// Service name, see docs/records.md.
     pub service: Arc<str>,
     /// Container id (12 hex digits) or name.
     pub container: Option<Arc<str>>,
 }
 
 impl Origin {
-    /// What is known of a process that nobody described.
+    /// A process without a description.
     pub fn unknown(pid: u32) -> Self {
         Self { pid, comm: "".into(), service: "unknown".into(), container: None }
     }
 }
 
-/// Records that finished together, shared by all consumers, in the order in which they ended.
+/// Records that finished together, shared by all consumers, in the order of their ends.
 pub type RecordBatch = Arc<Vec<Record>>;
 
-/// Any record. Serialised with its `kind` first.
+/// Any record. Serialised with its `kind` first. Requests, by far the most, stand in their batch itself: a box each would be an allocation on
+/// the capture thread and a free on another one.
+#[expect(clippy::large_enum_variant, reason = "the largest variant is the most frequent one")]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Record {
     /// One HTTP exchange.
-    Request(Box<Request>),
+    Request(Request),
     /// One database command.
     Db(Box<Db>),
     /// One question for a name.
@@ -69,7 +73,7 @@ pub enum Record {
     Process(Box<Process>),
     /// The host over one interval.
     System(Box<System>),
-    /// Something that a person should look at.
+    /// A condition that needs attention.
     Finding(Box<Finding>),
     /// An alert's change of state.
     Alert(Box<Alert>),
@@ -93,8 +97,8 @@ impl Record {
         }
     }
 
-    /// Whose record it is.
-    pub fn origin(&self) -> &Origin {
+    /// The process of the record.
+    pub fn origin(&self) -> &Arc<Origin> {
         match self {
             Self::Request(r) => &r.origin,
             Self::Db(r) => &r.origin,
@@ -107,6 +111,40 @@ impl Record {
             Self::System(r) => &r.origin,
             Self::Finding(r) => &r.origin,
             Self::Alert(r) => &r.origin,
+        }
+    }
+
+    /// Says whose record it is, when that was not known before.
+    pub fn set_origin(&mut self, origin: Arc<Origin>) {
+        match self {
+            Self::Request(r) => r.origin = origin,
+            Self::Db(r) => r.origin = origin,
+            Self::Dns(r) => r.origin = origin,
+            Self::Llm(r) => r.origin = origin,
+            Self::Agent(r) => r.origin = origin,
+            Self::Tool(r) => r.origin = origin,
+            Self::Workflow(r) => r.origin = origin,
+            Self::Process(r) => r.origin = origin,
+            Self::System(r) => r.origin = origin,
+            Self::Finding(r) => r.origin = origin,
+            Self::Alert(r) => r.origin = origin,
+        }
+    }
+
+    /// Bytes on the heap without what it shares with other records, about.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Request(_) => size_of::<Request>(),
+            Self::Db(_) => size_of::<Db>(),
+            Self::Dns(_) => size_of::<Dns>(),
+            Self::Llm(r) => size_of::<Llm>() + r.tool_calls.len() * size_of::<ToolCall>(),
+            Self::Agent(_) => size_of::<Agent>(),
+            Self::Tool(_) => size_of::<Tool>(),
+            Self::Workflow(_) => size_of::<Workflow>(),
+            Self::Process(_) => size_of::<Process>(),
+            Self::System(_) => size_of::<System>(),
+            Self::Finding(_) => size_of::<Finding>(),
+            Self::Alert(_) => size_of::<Alert>(),
         }
     }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Millis, Origin, WallTime};
+use super::{Millis, Origin, SpanId, WallTime};
 use crate::stream::Failure;
 
 /// Which end of the exchange the observed process is.
@@ -51,12 +51,12 @@ pub enum Quality {
     Estimated,
 }
 
-/// One HTTP exchange; units and meaning as in CONTRACT.md, `request`.
+/// One HTTP exchange; units and meaning as in docs/records.md, `request`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Request {
     /// Server: first request byte arrived. Client: first request byte sent.
     pub time: WallTime,
-    /// Whose.
+    /// Its process.
     #[serde(flatten)]
     pub origin: Arc<Origin>,
     /// Server or client.
@@ -71,7 +71,7 @@ pub struct Request {
     pub peer: Arc<str>,
     /// `Host` header.
     pub host: Option<Arc<str>>,
-    /// Client side: who was asked, by name if one is known.
+    /// Client side: the called service, by name if known.
     pub destination: Option<Arc<str>>,
     /// Method; null when the request was not seen.
     pub method: Option<Arc<str>>,
@@ -87,7 +87,7 @@ pub struct Request {
     pub error: Option<Failure>,
     /// Request body as transferred, without chunked framing; null when not known.
     pub request_size: Option<u64>,
-    /// Response body, likewise.
+    /// Size of the response body.
     pub response_size: Option<u64>,
     /// All bytes of the request on the connection.
     pub request_bytes: u64,
@@ -103,12 +103,12 @@ pub struct Request {
     pub queue_time_ms: Option<Millis>,
     /// First request byte → first response byte.
     pub time_to_first_byte_ms: Option<Millis>,
-    /// Category of the latency; null when that is not known.
+    /// Category of the latency; null when the latency is unknown.
     pub performance_category: Option<Category>,
-    /// From `traceparent`, else perfmon's own; 32 hex digits.
+    /// From `traceparent`, else generated; 32 hex digits.
     pub trace_id: Option<Arc<str>>,
     /// perfmon's id of this exchange; 16 hex digits.
-    pub span_id: Arc<str>,
+    pub span_id: SpanId,
     /// From `traceparent`.
     pub parent_span_id: Option<Arc<str>>,
     /// How far to trust it.
@@ -118,7 +118,7 @@ pub struct Request {
     /// WebSocket messages sent, on the record of its end only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_sent: Option<u64>,
-    /// WebSocket messages received, likewise.
+    /// WebSocket messages received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_received: Option<u64>,
     /// Status of a WebSocket's close (RFC 6455, section 7.4; 1005: none was given), on the record of its end only; null when it ended
@@ -133,8 +133,7 @@ impl Request {
         if self.streaming { self.time_to_first_byte_ms } else { self.response_time_ms }
     }
 
-    /// Whether it counts as an error of the service: a failed exchange, 5xx on the server, 4xx too on the client is *not* one;
-    /// gRPC by its own status (CONTRACT.md, health).
+    /// True for an error of the service: a failed exchange, a 5xx (a 4xx is none), or an error status of gRPC.
     pub fn is_error(&self) -> bool {
         if self.error.is_some() || self.status_code.is_some_and(|status| status >= 500) {
             return true;

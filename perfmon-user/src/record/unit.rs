@@ -1,5 +1,5 @@
-//! Units of the records: durations are kept in nanoseconds and shown as milliseconds with three decimals, times are nanoseconds
-//! since 1970 and shown as RFC 3339 in UTC.
+//! Units of the records: durations are nanoseconds, serialised as milliseconds with three decimals; times are nanoseconds since 1970,
+//! serialised as RFC 3339 in UTC.
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A duration in nanoseconds; JSON: milliseconds, microsecond resolution.
@@ -16,6 +16,22 @@ impl Millis {
 impl Serialize for Millis {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.as_f64())
+    }
+}
+
+/// Id of an exchange; JSON: 16 hexadecimal digits. A number, so that a record needs no allocation for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpanId(pub u64);
+
+impl std::fmt::Display for SpanId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for SpanId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -51,12 +67,12 @@ impl std::str::FromStr for WallTime {
         let (hour, minute, second, nanoseconds) = (part(11..13)?, part(14..16)?, part(17..19)?, part(20..29)?);
         let days = u64::try_from(days_from_civil(year as i64, month as i64, day as i64)).map_err(|_| NotATime)?;
         let time = Self(((days * 24 + hour) * 3_600 + minute * 60 + second) * 1_000_000_000 + nanoseconds);
-        // Separators and ranges: only what is written the same again was a time.
+        // Accepts the text only if serialising the time gives it back, separators and ranges included.
         if time.to_string() == text { Ok(time) } else { Err(NotATime) }
     }
 }
 
-/// The text is no time as records carry it.
+/// The text is not a time as serialised in records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotATime;
 
@@ -122,6 +138,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<WallTime>(), Err(NotATime), "{text}");
         }
+    }
+
+    #[test]
+    fn span_ids_are_sixteen_digits() {
+        assert_eq!(serde_json::to_string(&SpanId(0xab)).unwrap(), r#""00000000000000ab""#);
+        assert_eq!(SpanId(u64::MAX).to_string(), "ffffffffffffffff");
     }
 
     #[test]

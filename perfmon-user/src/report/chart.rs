@@ -1,4 +1,4 @@
-//! A small line chart as SVG: gaps stay gaps, the base is zero, one value alone is a dot.
+//! A small line chart as SVG: gaps stay gaps, the base line is zero, a single value is a dot.
 
 /// Size of the picture in its own units.
 const WIDTH: f64 = 320.0;

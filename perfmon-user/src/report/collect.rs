@@ -14,7 +14,7 @@ use crate::store::{Cell, HistoryQuery, SeriesLabels, StoreError, StoreReader};
 
 /// Rows of a list.
 const ROWS: usize = 20;
-/// Records of a kind that are looked at.
+/// Maximum of records read of a kind.
 const RECORDS: usize = 20_000;
 /// Steps of a course, about.
 const STEPS: u64 = 120;
@@ -76,7 +76,7 @@ fn label(labels: &SeriesLabels, name: &str) -> Option<String> {
     labels.get(name).cloned()
 }
 
-/// A label that belongs to every record but a few.
+/// A label that most records have.
 fn named(labels: &SeriesLabels, name: &str) -> String {
     label(labels, name).unwrap_or_else(|| "(unknown)".into())
 }
@@ -192,7 +192,7 @@ fn resources(host: &Cell) -> Option<HostSummary> {
     })
 }
 
-/// `samples`: of the host, one for each interval in which processes were looked at.
+/// `samples`: host samples, one for each interval in which processes were sampled.
 fn processes(rows: &Rows, samples: u64) -> Vec<ProcessSummary> {
     let mut pids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     rows.iter().for_each(|(labels, _)| {
@@ -269,7 +269,7 @@ fn last_states<T: DeserializeOwned>(
 }
 
 fn slowest(reader: &StoreReader, from: u64, to: u64) -> Result<Vec<Slow>, StoreError> {
-    /// What is told of a request.
+    /// The fields of a request that the report shows.
     #[derive(Deserialize)]
     struct KeptRequest {
         time: String,

@@ -8,9 +8,9 @@ use super::{HostSummary, LatencySummary, Report, Traffic, Trend, WorkSummary};
 pub struct ReportDocument {
     /// Heading of all.
     pub title: String,
-    /// Which time it tells of.
+    /// The period as text.
     pub period: String,
-    /// Parts with something to tell.
+    /// Sections with content.
     pub sections: Vec<Section>,
 }
 
@@ -34,7 +34,7 @@ pub struct Chart {
     pub most: String,
 }
 
-/// Rows of text; numbers stand on the right.
+/// Rows of text; numbers are aligned right.
 #[derive(Default)]
 pub struct Table {
     /// Headings; true: a column of numbers.

@@ -1,4 +1,4 @@
-//! A document as one page of HTML: style and pictures inside, no script, nothing from elsewhere, which its own policy says too.
+//! A document as one HTML page: inline style and pictures, no script, nothing from another host; its Content-Security-Policy enforces that.
 use super::chart;
 use super::document::{Chart, ReportDocument, Table};
 use super::text::plain;

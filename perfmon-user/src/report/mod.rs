@@ -1,6 +1,6 @@
-//! A report on a period: traffic, endpoints, errors, resources, destinations, model calls with their cost, agents, alerts, and how it was in the
-//! period before. In: a store's reader and times; out: a [`Report`], which is JSON by itself, or Markdown or a page of HTML. Reads no
-//! clock and writes no file. Names come from traffic: every format escapes them.
+//! A report on a period: traffic, endpoints, errors, resources, destinations, model calls with their cost, agents, alerts, and a comparison
+//! with the period before. In: a store reader and times; out: a [`Report`], which serialises to JSON and renders as Markdown or as an HTML
+//! page. Reads no clock and writes no file. Names come from traffic: every format escapes them.
 mod chart;
 mod collect;
 mod document;
@@ -18,7 +18,7 @@ use crate::record::WallTime;
 /// The report. Unknown is null; lists hold the largest first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Begin of the period.
+    /// Start of the period.
     pub from: WallTime,
     /// End of the period.
     pub to: WallTime,
@@ -38,7 +38,7 @@ pub struct Report {
     pub resources_before: Option<HostSummary>,
     /// Services by CPU time.
     pub processes: Vec<ProcessSummary>,
-    /// Services that were asked, by time.
+    /// Called services, by total time.
     pub destinations: Vec<DestinationSummary>,
     /// Models by cost.
     pub models: Vec<ModelSummary>,
@@ -71,7 +71,7 @@ impl Report {
         markdown::render(&document::document(self, zone))
     }
 
-    /// As a page of HTML that needs nothing else.
+    /// Renders a self-contained HTML page.
     pub fn html(&self, zone: &jiff::tz::TimeZone) -> String {
         html::render(&document::document(self, zone))
     }
@@ -145,7 +145,7 @@ pub struct EndpointSummary {
 /// A slow request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Slow {
-    /// Begin.
+    /// Start.
     pub time: String,
     /// Service.
     pub service: String,
@@ -172,7 +172,7 @@ pub struct HostSummary {
     pub disk_used_percent_max: Option<f64>,
     /// Load average of one minute.
     pub load_1m_max: Option<f64>,
-    /// Seconds of the period in which perfmon watched.
+    /// Seconds of the period that perfmon observed.
     pub watched_s: Option<f64>,
 }
 
@@ -191,12 +191,12 @@ pub struct ProcessSummary {
     pub memory_rss_bytes_max: Option<f64>,
 }
 
-/// A service that was asked.
+/// A called service.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DestinationSummary {
-    /// Who asked.
+    /// Calling service.
     pub service: String,
-    /// Who was asked.
+    /// Called service.
     pub destination: String,
     /// Requests.
     pub count: u64,
@@ -214,15 +214,15 @@ pub struct DestinationSummary {
 pub struct ModelSummary {
     /// Provider.
     pub provider: String,
-    /// Model asked for.
+    /// Requested model.
     pub model: Option<String>,
     /// Calls.
     pub calls: u64,
     /// Failed ones.
     pub errors: u64,
-    /// Prompt tokens of the calls that tell them.
+    /// Prompt tokens of the calls that report them.
     pub input_tokens: Option<f64>,
-    /// Output tokens of the calls that tell them.
+    /// Output tokens of the calls that report them.
     pub output_tokens: Option<f64>,
     /// Dollars; null when no call has a price.
     pub cost_usd: Option<f64>,
@@ -288,7 +288,7 @@ pub struct FindingSummary {
     pub time: String,
     /// Its id.
     pub finding_id: String,
-    /// What was found.
+    /// Type of the finding.
     #[serde(rename = "type")]
     pub kind: String,
     /// How bad.

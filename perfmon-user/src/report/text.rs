@@ -1,9 +1,9 @@
-//! Numbers and times as people read them.
+//! Formats numbers and times.
 use jiff::tz::TimeZone;
 
 use crate::record::WallTime;
 
-/// What is not known.
+/// An unknown value.
 pub const UNKNOWN: &str = "–";
 
 /// A count, thousands apart.
@@ -87,8 +87,8 @@ pub fn moment_of(rfc_3339: &str, zone: &TimeZone) -> String {
     }
 }
 
-/// A name from traffic without characters that change how the text around them looks: control characters and those that turn the
-/// direction of writing are told by their number.
+/// Escapes the characters of a name from traffic that would change the surrounding text: control characters and direction marks become
+/// their numbers.
 pub fn plain(name: &str) -> String {
     let mut text = String::new();
     for c in name.chars() {

@@ -1,7 +1,8 @@
 //! Recordings: the kernel's events as they came, with who the processes were, in a file that the same pipeline can be run over.
 //!
 //! Format: `MAGIC`, then frames of `u32` length (of what follows), `u8` kind, `u64` time in nanoseconds since boot, payload; integers
-//! little endian. Kinds: the clock (`u64` wall nanoseconds at boot), an event (`perfmon_common::event`), a process (JSON), a tick.
+//! little endian. Kinds: the clock (`u64` wall nanoseconds at boot), an event (`perfmon_common::event`), a process (JSON), a
+//! tick, a process that turned out to be no target (`u32` pid).
 //! A recording holds captured bytes, maybe secrets: files are made readable for their owner only.
 use std::fs::OpenOptions;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -22,6 +23,7 @@ const KIND_CLOCK: u8 = 0;
 const KIND_EVENT: u8 = 1;
 const KIND_PROCESS: u8 = 2;
 const KIND_TICK: u8 = 3;
+const KIND_IGNORED: u8 = 4;
 
 /// One frame.
 #[derive(Debug, PartialEq)]
@@ -34,6 +36,8 @@ pub enum Frame {
     Process(Arc<Origin>),
     /// The pipeline was told the time.
     Tick,
+    /// This process is no target: what was recorded of it does not count.
+    Ignored(u32),
 }
 
 /// Why a recording cannot be read.
@@ -112,6 +116,11 @@ impl<W: Write> Writer<W> {
         self.frame(KIND_TICK, now_ns, &[])
     }
 
+    /// Writes that a process is no target.
+    pub fn ignored(&mut self, now_ns: u64, pid: u32) -> io::Result<()> {
+        self.frame(KIND_IGNORED, now_ns, &pid.to_le_bytes())
+    }
+
     /// Makes sure that everything is in the file.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
@@ -186,6 +195,9 @@ impl<R: Read> Reader<R> {
                 Frame::Process(Arc::new(Origin { pid: frame.pid, comm: frame.comm.into(), service: frame.service.into(), container }))
             }
             KIND_TICK => Frame::Tick,
+            KIND_IGNORED => {
+                Frame::Ignored(u32::from_le_bytes(payload.try_into().map_err(|_| damaged("a process id has the wrong length"))?))
+            }
             _ => return Err(damaged("a frame is of an unknown kind")),
         };
         Ok(Some((u64::from_le_bytes(time), frame)))
@@ -214,6 +226,7 @@ mod tests {
         writer.event(2, b"event").unwrap();
         writer.process(3, &Origin { container: Some("abc".into()), ..Origin::unknown(7) }).unwrap();
         writer.tick(4).unwrap();
+        writer.ignored(5, 8).unwrap();
         writer.out
     }
 
@@ -225,7 +238,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let origin = Arc::new(Origin { container: Some("abc".into()), ..Origin::unknown(7) });
-        let expected = vec![(1, Frame::Clock(42)), (2, Frame::Event(b"event".to_vec())), (3, Frame::Process(origin)), (4, Frame::Tick)];
+        let expected = vec![
+            (1, Frame::Clock(42)),
+            (2, Frame::Event(b"event".to_vec())),
+            (3, Frame::Process(origin)),
+            (4, Frame::Tick),
+            (5, Frame::Ignored(8)),
+        ];
         assert_eq!(frames(&recording()), expected);
     }
 

@@ -1,24 +1,24 @@
-//! What one span of time holds of one series: how many records, how many failed, and of each field with numbers their count, sum,
-//! smallest, largest and, of durations, the histogram. Cells merge, so that a coarse one is exactly what its records would have given.
-//! Bytes: LEB128 integers; fields by their ids of `record::metric`, so that fields may come later and unknown ones do no harm; numbers in as
-//! few bytes as they need, since cells are nearly all of a store.
+//! Content of one series over one span of time: number of records and failures; for each numeric field the count, sum, minimum, maximum
+//! and, for durations, the histogram. Cells merge without loss: a coarse cell equals the one that its records would give. Bytes: LEB128
+//! integers; fields are stored with their ids from `record::metric`, so that new fields can be added and unknown ones are skipped; numbers
+//! take as few bytes as possible, since cells are most of the file.
 use crate::aggregate::Histogram;
 use crate::aggregate::varint::{self, VarintReader};
 use crate::record::Record;
 use crate::record::metric::{Field, Measure, Metric, RecordKind, Statistic, Unit};
 
-/// Set in the id of a field whose values are written by [`Values::write`]; earlier files have it not.
+/// Set in the id of a field whose values are written by [`Values::write`]; absent in files of earlier versions.
 const SHORT: u8 = 0x80;
-/// Set beside the count: all values are the same, so that the sum and the largest are not written.
+/// Set beside the count: all values are equal, so sum and maximum are not written.
 const SAME: u64 = 1;
-/// Set beside the count: the distribution follows.
+/// Set beside the count: the histogram follows.
 const SHAPED: u64 = 2;
 /// How a number is written, in the low bits of its first integer.
 const WHOLE: u64 = 0;
 const IN_MILLIONTHS: u64 = 1;
 const AS_IT_IS: u64 = 2;
 const MILLIONTHS: f64 = 1e6;
-/// Larger ones are not told apart by an `f64`.
+/// An `f64` does not represent larger integers exactly.
 const LARGEST_WHOLE: f64 = 9e15;
 
 /// Values of one field.
@@ -51,7 +51,7 @@ impl Values {
         self.count += other.count;
         self.sum += other.sum;
         if !other.shape.is_empty() {
-            // Milliseconds of whole nanoseconds: without the errors of adding, which would take room on disk.
+            // Round to whole nanoseconds: digits from rounding errors would take space on disk.
             self.sum = (self.sum * MILLIONTHS).round() / MILLIONTHS;
         }
         self.min = self.min.min(other.min);
@@ -162,7 +162,7 @@ impl Cell {
         }
     }
 
-    /// What a metric says of this cell, which stands for so many seconds.
+    /// The value of a metric for this cell, which spans `seconds`.
     pub fn value(&self, metric: &Metric, seconds: f64) -> Option<f64> {
         match metric.measure {
             Measure::Count => Some(self.count as f64),

@@ -1,7 +1,7 @@
-//! History on disk. In: batches of finished records, straight from the hub, without waiting. Out: figures over time and kept records, read
-//! through [`StoreReader`] while perfmon runs and after. Rollups of 10 s, a minute and an hour with mergeable histograms, and of model
-//! calls, agent runs, tools, workflows, findings, alerts, slow and failed requests the records themselves. A process that is killed loses
-//! at most what came since the last transaction, about a second. Takes time as an argument (`StoreOptions::now`).
+//! History on disk. In: batches of finished records from the hub; offering them never blocks. Out: figures over time and stored records,
+//! read through [`StoreReader`] while perfmon runs and afterwards. Rollups of 10 s, a minute and an hour with mergeable histograms; model
+//! calls, agent runs, tools, workflows, findings, alerts and slow or failed requests also as records. A killed process loses at most the
+//! records since the last transaction, about one second. Time is an argument (`StoreOptions::now`).
 pub mod cell;
 mod pending;
 mod reader;
@@ -39,7 +39,7 @@ pub struct StoreOptions {
     pub path: PathBuf,
     /// How large it may become.
     pub max_bytes: u64,
-    /// How long what is kept.
+    /// How long each resolution is kept.
     pub retention: Retention,
     /// The wall clock.
     pub now: fn() -> WallTime,
@@ -101,7 +101,7 @@ impl SharedReport {
     }
 }
 
-/// What goes to the thread.
+/// Messages to the writer thread.
 enum StoreMessage {
     Records(RecordBatch),
     Gauges(Box<Gauges>),
@@ -117,10 +117,10 @@ pub struct Store {
 }
 
 impl Store {
-    /// Starts the thread; what is wrong with the file is said by it and does not stop anything.
+    /// Starts the writer thread. Problems with the file are logged by the thread and do not end it.
     ///
     /// # Errors
-    /// When there can be no thread.
+    /// When the thread cannot be started.
     pub fn start(options: StoreOptions, counters: Arc<Counters>) -> io::Result<Self> {
         let report = StoreReport { path: options.path.clone(), state: StoreState::Starting, bytes: None, set_aside: None };
         let shared = Arc::new(SharedReport(Mutex::new(report)));
@@ -138,14 +138,14 @@ impl Store {
         Ok(Self { queue, thread, counters, reader })
     }
 
-    /// Takes records without waiting; those that find no room are counted.
+    /// Queues records without waiting; counts those that do not fit.
     pub fn offer(&self, records: &RecordBatch) {
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(StoreMessage::Records(records.clone())) {
             self.counters.store_dropped.add(records.len() as u64);
         }
     }
 
-    /// Takes what is under way.
+    /// Queues the requests in flight.
     pub fn gauges(&self, gauges: &Gauges) {
         let slim = Gauges { time: gauges.time, active_connections: gauges.active_connections, ..Gauges::default() };
         if self.queue.try_send(StoreMessage::Gauges(Box::new(slim))).is_err() {

@@ -1,5 +1,5 @@
-//! What has come since the last transaction: cells of ten seconds, already added up, and the records that are kept one by one. Bounded;
-//! who calls it drops it when it is full.
+//! Data since the last transaction: cells of ten seconds, already summed, and records that are stored one by one. Bounded: the caller drops
+//! everything when it is full.
 use rustc_hash::FxHashMap;
 
 use super::cell::Cell;
@@ -9,7 +9,7 @@ use crate::limits;
 use crate::record::metric::{Field, RecordKind};
 use crate::record::{Category, Gauges, Record};
 
-/// A record that is kept.
+/// A record to store.
 #[derive(Debug)]
 pub struct StoredRecord {
     /// Nanoseconds since 1970, its start.
@@ -29,10 +29,10 @@ pub struct PendingWrites {
     pub kept: Vec<StoredRecord>,
     /// Records that all this was made from.
     pub records: u64,
-    /// Requests that are worth keeping but too many.
+    /// Slow or failed requests beyond the limit.
     pub skipped: u64,
     requests: usize,
-    /// Whether an alert changed: told to people already, so it must not be told again by a perfmon that is started anew.
+    /// An alert changed its state. It is written at once: its notification has gone out, and a restarted perfmon must not repeat it.
     pub urgent: bool,
 }
 
@@ -49,7 +49,7 @@ impl PendingWrites {
         }
     }
 
-    /// Takes what is under way.
+    /// Takes the requests in flight.
     pub fn gauges(&mut self, gauges: &Gauges) {
         let Some(field) = Field::named(RecordKind::System, "active_connections") else { return };
         let start = Resolution::Finest.floor(gauges.time.0 / 1_000_000_000);

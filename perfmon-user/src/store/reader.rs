@@ -1,5 +1,5 @@
-//! The reading side: opens the file anew for each question, so that it can be used from any blocking task, also beside a writer or after
-//! it. Figures come in cells: of one series, of many merged, of the whole range or step by step.
+//! The reading side. Opens the file for each query, so that any blocking task can read, beside a writer or without one. Answers are cells:
+//! of one series, of several merged, of the whole range or step by step.
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,18 +28,18 @@ pub struct StoreReader {
     shared: Option<Arc<SharedReport>>,
 }
 
-/// What is asked of history. Times are seconds since 1970.
+/// A query of history. Times are seconds since 1970.
 #[derive(Clone, Debug)]
 pub struct HistoryQuery {
     /// Of what.
     pub metric: Metric,
-    /// Begin; taken back to the start of its step.
+    /// Start; rounded down to the start of its step.
     pub from: u64,
     /// End, not included; taken forth to the end of its step.
     pub to: u64,
     /// Seconds of a step; made longer when that time is only kept more coarsely.
     pub step: u64,
-    /// Now: what is kept follows from it.
+    /// Current time; selects the resolution that still reaches back to `from`.
     pub now: u64,
     /// Only series with these labels.
     pub labels: SeriesLabels,
@@ -48,7 +48,7 @@ pub struct HistoryQuery {
 /// A step of history.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HistoryPoint {
-    /// Its begin.
+    /// Start of the step.
     pub time: WallTime,
     /// The value; `None` where nothing is known.
     pub value: Option<f64>,
@@ -126,7 +126,7 @@ impl StoreReader {
         Ok(if kind == RecordKind::Llm { one_end(found) } else { found })
     }
 
-    /// Kept records of a kind that began in a range, as JSON, newest first. Times are nanoseconds since 1970.
+    /// Stored records of a kind that started in a range, as JSON, newest first. Times are nanoseconds since 1970.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -146,7 +146,7 @@ fn watched_s(host: &Cell) -> Option<f64> {
     host.field(interval, Statistic::Sum).map(|ms| ms / 1_000.0).filter(|seconds| *seconds > 0.0)
 }
 
-/// The cells of all series that match, merged step by step. Requests are those of the server side when nothing else is said.
+/// Cells of all matching series, merged step by step. Requests default to the server side.
 fn by_step(
     db: &Connection,
     pieces: &[ResolutionRange],
@@ -162,7 +162,7 @@ fn by_step(
     let mut cells: BTreeMap<u64, BTreeMap<i64, Cell>> = BTreeMap::new();
     for piece in pieces {
         each_cell(db, kind, *piece, &wanted, |time, id, cell| {
-            // Only model calls have to be told apart to the end.
+            // Only model calls need to be kept apart until the end.
             let apart = if kind == RecordKind::Llm { id } else { 0 };
             cells.entry(time - time % step).or_default().entry(apart).or_default().merge(&cell);
         })?;
@@ -177,7 +177,7 @@ fn by_step(
     Ok(merged.collect())
 }
 
-/// A model call whose both ends are on this host is in the store twice: of the two ends of the calls to a model, the one with more calls.
+/// A model call with both ends on this host is stored twice. Of the two ends of the calls to a model, the one with more calls counts.
 fn one_end(found: Vec<(SeriesLabels, Cell)>) -> Vec<(SeriesLabels, Cell)> {
     let model = |labels: &SeriesLabels| (labels.get("provider").cloned(), labels.get("request_model").cloned());
     let is_server = |labels: &SeriesLabels| labels.get("side").is_some_and(|side| side == "server");
@@ -207,8 +207,7 @@ fn series(db: &Connection, kind: RecordKind, labels: &SeriesLabels) -> Result<BT
     Ok(found)
 }
 
-/// Calls `each` with the start, the series and the cell of every cell in a piece that belongs to a wanted series; damaged ones are
-/// left out.
+/// Calls `each` with start, series and cell for every cell of a range that belongs to a wanted series; skips damaged cells.
 fn each_cell(
     db: &Connection,
     kind: RecordKind,

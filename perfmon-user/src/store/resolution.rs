@@ -1,4 +1,4 @@
-//! The resolutions in which history is kept, and how a range of time is covered with them.
+//! The resolutions of history, and how a time range is covered with them.
 use std::time::Duration;
 
 /// A resolution.
@@ -52,7 +52,7 @@ impl Retention {
 pub struct ResolutionRange {
     /// The resolution.
     pub resolution: Resolution,
-    /// Begin.
+    /// Start.
     pub from: u64,
     /// End.
     pub to: u64,
@@ -80,12 +80,12 @@ impl Resolution {
         }
     }
 
-    /// Start of the cell that holds a time.
+    /// Start of the cell that contains a time.
     pub fn floor(self, time: u64) -> u64 {
         time - time % self.seconds()
     }
 
-    /// The time itself, or the end of the cell that holds it.
+    /// The time itself at a boundary, otherwise the end of the cell that contains it.
     pub fn ceil(self, time: u64) -> u64 {
         self.floor(time.saturating_add(self.seconds() - 1))
     }
@@ -96,8 +96,8 @@ impl Resolution {
         Self::ALL.into_iter().find(reaches).unwrap_or(Self::Hour)
     }
 
-    /// Covers a range with cells of at most this resolution; `until` says up to when each resolution is complete, what comes later
-    /// is taken from the finer one.
+    /// Covers a range with cells of at most this resolution. `until` is the time up to which each resolution is complete; later times are
+    /// read from the next finer one.
     pub fn cover(self, from: u64, to: u64, until: &[u64; 3]) -> Vec<ResolutionRange> {
         if from >= to {
             return Vec::new();

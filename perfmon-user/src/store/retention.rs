@@ -1,5 +1,5 @@
-//! What goes: cells and records beyond their age, and, when the file is larger than it may be, the oldest of what takes the most room: cells of
-//! one of the resolutions, or records. So a full file still has some of each. Series that nothing refers to go with them.
+//! Retention: removes cells and records beyond their age and, when the file is larger than allowed, the oldest part of whatever takes the
+//! most space (cells of one resolution, or records). So a full file keeps some of each. Series without cells are removed too.
 use rusqlite::{Connection, params};
 
 use super::resolution::{Resolution, Retention};
@@ -8,10 +8,10 @@ use crate::record::metric::RecordKind;
 
 /// After too much, this share of the allowed size is left.
 const ROOM: f64 = 0.9;
-/// Of what is there, one part in so many goes at a time.
+/// One removal step deletes 1/PART of a part's time range.
 const PART: u64 = 10;
 
-/// Removes what is too old.
+/// Removes everything beyond its age.
 pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<(), StoreError> {
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     for resolution in Resolution::ALL {
@@ -19,7 +19,7 @@ pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<
         remove(&transaction, resolution, now_s.saturating_sub(retention.seconds(resolution) + Resolution::Hour.seconds()))?;
     }
     let oldest_ns = now_s.saturating_sub(retention.records.as_secs()).saturating_mul(1_000_000_000);
-    // By kind, since that is how the index is ordered.
+    // By kind, to match the order of the index.
     for kind in ["request", "llm", "agent", "tool", "workflow", "finding", "alert"] {
         transaction
             .prepare_cached("DELETE FROM record WHERE kind = ?1 AND time < ?2")?
@@ -42,14 +42,14 @@ pub fn used_bytes(db: &Connection) -> rusqlite::Result<u64> {
     Ok(((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?) as u64)
 }
 
-/// What takes room.
+/// Parts of the file that take space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum FilePart {
     Cells(Resolution),
     Records,
 }
 
-/// Brings the file below its allowed size; says how many cells and records went.
+/// Shrinks the file below its allowed size; returns the numbers of removed cells and records.
 pub fn shrink(db: &mut Connection, max_bytes: u64) -> Result<u64, StoreError> {
     let mut used = used_bytes(db)?;
     if used <= max_bytes {
@@ -62,8 +62,8 @@ pub fn shrink(db: &mut Connection, max_bytes: u64) -> Result<u64, StoreError> {
     {
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let gone = match part {
-            Part::Cells(resolution) => oldest_cells(&transaction, *resolution)?,
-            Part::Records => oldest_records(&transaction)?,
+            FilePart::Cells(resolution) => oldest_cells(&transaction, *resolution)?,
+            FilePart::Records => oldest_records(&transaction)?,
         };
         transaction.commit()?;
         let left = used_bytes(db)?;
@@ -76,13 +76,13 @@ pub fn shrink(db: &mut Connection, max_bytes: u64) -> Result<u64, StoreError> {
     Ok(removed)
 }
 
-/// Bytes of each part. Reads all of the file, which is why it is asked only when something has to go.
-fn parts(db: &Connection) -> rusqlite::Result<Vec<(Part, u64)>> {
+/// Bytes of each part. Reads the whole file, so it is called only when the file is too large.
+fn parts(db: &Connection) -> rusqlite::Result<Vec<(FilePart, u64)>> {
     let sum = |query: &str, resolution: Option<u8>| db.query_row(query, rusqlite::params_from_iter(resolution), |row| row.get::<_, i64>(0));
-    let mut parts = vec![(Part::Records, sum("SELECT coalesce(sum(length(json) + 40), 0) FROM record", None)? as u64)];
+    let mut parts = vec![(FilePart::Records, sum("SELECT coalesce(sum(length(json) + 40), 0) FROM record", None)? as u64)];
     for resolution in Resolution::ALL {
         let bytes = sum("SELECT coalesce(sum(length(cell) + 15), 0) FROM rollup WHERE level = ?1", Some(resolution as u8))?;
-        parts.push((Part::Cells(resolution), bytes as u64));
+        parts.push((FilePart::Cells(resolution), bytes as u64));
     }
     Ok(parts)
 }

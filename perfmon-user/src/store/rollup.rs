@@ -1,5 +1,5 @@
-//! The writing side of the file: what is pending goes in with one transaction, and finished minutes and hours are made from finer cells
-//! in the same way. A record that comes after its minute or hour was made is added there too, so that every resolution tells the same.
+//! The writing side of the file. One transaction writes everything pending and makes finished minutes and hours from finer cells. A record
+//! that arrives after its minute or hour was made is added there too, so that all resolutions agree.
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rustc_hash::FxHashMap;
 
@@ -13,10 +13,10 @@ use crate::limits;
 /// A minute or an hour is made when this much time has passed since its end: most records that belong to it have come.
 const SETTLED_S: u64 = 15;
 
-/// What a write did beside writing.
+/// Side results of a write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriteCounts {
-    /// Cells that could not be read and were begun anew.
+    /// Cells that could not be read and were started anew.
     pub damaged: u64,
     /// Cells that went to the series of all others.
     pub overflowed: u64,
@@ -30,7 +30,7 @@ pub struct Rollup {
 }
 
 impl Rollup {
-    /// Of a connection whose schema is up to date.
+    /// Uses a connection whose schema is up to date.
     pub fn new(db: Connection) -> Self {
         Self { db, ids: FxHashMap::default() }
     }
@@ -45,7 +45,7 @@ impl Rollup {
         self.ids.clear();
     }
 
-    /// Writes what is pending, all of it or nothing.
+    /// Writes all pending data, or nothing.
     pub fn write(&mut self, pending: &PendingWrites) -> Result<WriteCounts, StoreError> {
         let mut ids = std::mem::take(&mut self.ids);
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -157,7 +157,7 @@ impl RollupTransaction<'_> {
         Ok(())
     }
 
-    /// The id of a series; a new one beyond the limit goes to the series of all others.
+    /// The id of a series; a new one beyond the limit gets the id of the overflow series.
     fn id(&mut self, series: &SeriesKey) -> Result<i64, StoreError> {
         if let Some(id) = self.ids.get(series) {
             return Ok(*id);

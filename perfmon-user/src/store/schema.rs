@@ -1,5 +1,5 @@
-//! The file: making it (mode 0600), its settings, its schema with migrations, and whether it is whole. SQLite 3 in WAL mode, so that
-//! reports read while perfmon writes. `user_version` is the number of migrations done.
+//! The file: creation (mode 0600), settings, schema with migrations, integrity check. SQLite 3 in WAL mode, so that reports can read while
+//! perfmon writes. `user_version` is the number of applied migrations.
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -13,7 +13,7 @@ const BUSY: Duration = Duration::from_secs(1);
 /// A larger file is not read through at the start; damage in it shows when its place is reached.
 const CHECKED_BYTES: u64 = 64 << 20;
 
-/// What each version adds to the one before. Never change one that was released; add another.
+/// Schema changes by version. Never change a released one; append another.
 pub const MIGRATIONS: &[&str] = &[
     "CREATE TABLE series (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, labels TEXT NOT NULL, UNIQUE (kind, labels)) STRICT;
      CREATE TABLE rollup (level INTEGER NOT NULL, kind INTEGER NOT NULL, time INTEGER NOT NULL, series INTEGER NOT NULL,
@@ -26,7 +26,7 @@ pub const MIGRATIONS: &[&str] = &[
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// What SQLite says.
+    /// Error of SQLite.
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
     /// The file or its folder.
@@ -34,7 +34,7 @@ pub enum StoreError {
     File {
         /// Which.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// Made by a later perfmon.
@@ -83,7 +83,7 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// Opens the file for reading; also one whose writer is gone and whose folder is not ours.
+/// Opens the file for reading, even without a writer and in a folder that is not writable.
 pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     if let Err(source) = fs::File::open(path) {
         return Err(StoreError::File { path: path.into(), source });
@@ -133,7 +133,7 @@ pub fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Moves a damaged file and what belongs to it out of the way; says where it is now.
+/// Moves a damaged file and its WAL out of the way; returns the new path.
 pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
     let aside = (1..).map(|n| beside(&format!(".damaged-{n}"))).find(|aside| !aside.exists());

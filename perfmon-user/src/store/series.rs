@@ -49,7 +49,7 @@ impl SeriesKey {
         Self { kind: RecordKind::System, labels: Default::default() }
     }
 
-    /// The series that stands for all further ones of the same side and service.
+    /// The overflow series of the same side and service.
     pub fn other(&self) -> Self {
         let names = self.kind.labels();
         let labels = std::array::from_fn(|index| match names.get(index) {
@@ -96,7 +96,7 @@ pub fn ended_s(record: &Record) -> u64 {
         Record::Agent(run) => Some(run.execution_time_ms),
         Record::Tool(run) => run.execution_time_ms,
         Record::Workflow(run) => Some(run.execution_time_ms),
-        // An interval belongs to the cell in which it began, so that a cell of ten seconds holds ten of them.
+        // An interval belongs to the cell in which it started, so that a cell of ten seconds holds ten of them.
         Record::Process(_) | Record::System(_) | Record::Finding(_) | Record::Alert(_) => None,
     };
     record.time().0.saturating_add(lasted.unwrap_or(Millis(0)).0) / 1_000_000_000

@@ -1,5 +1,5 @@
-//! The thread that writes: collects what comes, puts it into the file about once a second and alerts at once, and looks after the file. A
-//! file that cannot be written is said once and tried again; a damaged one is moved aside and a new one begun. Capture never waits for it.
+//! The writer thread: collects records, writes them about once a second and alerts at once, and maintains the file. A file that cannot be
+//! written is logged once and retried; a damaged one is moved aside and a new one created. Capture never waits for this thread.
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::counters::Counters;
 /// Time between two transactions.
 const FLUSH: Duration = Duration::from_secs(1);
 const FLUSH_NS: u64 = 1_000_000_000;
-/// Time between two looks at age and size.
+/// Interval of the checks of age and size.
 const TIDY_S: u64 = 60;
-/// Of these looks, every so many removes series that are gone.
+/// Every n-th check also removes series without cells.
 const SWEEP_EVERY: u64 = 60;
-/// Time until a file that could not be written is tried again.
+/// Delay before a file that could not be written is tried again.
 const RETRY_S: u64 = 30;
 
 pub struct StoreWriter {
@@ -30,7 +30,7 @@ pub struct StoreWriter {
     pub times: WriterTimes,
 }
 
-/// When what was done last; wall time.
+/// Wall time of the last run of each periodic task.
 #[derive(Debug, Default)]
 pub struct WriterTimes {
     flushed_ns: u64,
@@ -69,7 +69,7 @@ impl StoreWriter {
         }
     }
 
-    /// Counts what is pending as lost.
+    /// Drops the pending data and counts it as lost.
     fn drop_pending(&mut self) {
         let dropped = std::mem::take(&mut self.pending);
         self.counters.store_dropped.add(dropped.records);

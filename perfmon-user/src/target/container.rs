@@ -2,13 +2,14 @@
 //! (`containers.json` of containers/storage), containerd and nerdctl (annotations in the bundle's `config.json`). Asks no daemon.
 //! Names are remembered, also that there is none; a restarted container has a new id.
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::inspect::{Owner, Reader};
 use crate::limits::CONTAINER_NAMES;
 
 /// Bytes of a file that are read at most.
@@ -21,19 +22,19 @@ const ANNOTATIONS: [&str; 3] = ["io.kubernetes.cri.container-name", "io.kubernet
 #[derive(Debug)]
 pub(super) struct ContainerNames {
     root: PathBuf,
+    reader: Reader,
     known: HashMap<Box<str>, Option<Arc<str>>>,
 }
 
-impl Default for ContainerNames {
-    fn default() -> Self {
-        Self::below("/")
-    }
-}
-
 impl ContainerNames {
-    /// Looks below another directory than `/`.
-    pub(super) fn below(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), known: HashMap::new() }
+    /// Looks below `/`.
+    pub(super) fn new(reader: Reader) -> Self {
+        Self::below("/", reader)
+    }
+
+    /// Looks below another directory.
+    pub(super) fn below(root: impl Into<PathBuf>, reader: Reader) -> Self {
+        Self { root: root.into(), reader, known: HashMap::new() }
     }
 
     /// The name, when one can be found.
@@ -54,34 +55,44 @@ impl ContainerNames {
     }
 
     fn docker(&self, id: &str) -> Option<String> {
-        let config = read_json(&self.root.join("var/lib/docker/containers").join(id).join("config.v2.json"))?;
+        let config = self.read_json(&Path::new("var/lib/docker/containers").join(id).join("config.v2.json"), None)?;
         Some(config.get("Name")?.as_str()?.trim_start_matches('/').to_owned())
     }
 
     fn containerd(&self, id: &str) -> Option<String> {
-        let namespaces = fs::read_dir(self.root.join("run/containerd/io.containerd.runtime.v2.task")).ok()?;
-        let bundle = namespaces.flatten().find_map(|namespace| read_json(&namespace.path().join(id).join("config.json")))?;
+        let tasks = Path::new("run/containerd/io.containerd.runtime.v2.task");
+        let namespaces = fs::read_dir(self.root.join(tasks)).ok()?;
+        let file = |namespace: fs::DirEntry| tasks.join(namespace.file_name()).join(id).join("config.json");
+        let bundle = namespaces.flatten().find_map(|namespace| self.read_json(&file(namespace), None))?;
         let annotations = bundle.get("annotations")?;
         ANNOTATIONS.iter().find_map(|key| Some(annotations.get(key)?.as_str()?.to_owned()))
     }
 
     fn storage(&self, id: &str) -> Option<String> {
-        let homes =
-            fs::read_dir(self.root.join("home")).into_iter().flatten().flatten().map(|home| home.path().join(".local/share/containers"));
-        let stores = [self.root.join("var/lib/containers"), self.root.join("root/.local/share/containers")].into_iter().chain(homes);
-        stores.filter_map(|store| read_json(&store.join("storage/overlay-containers/containers.json"))).find_map(|containers| {
+        // A user's own list is read with that user's rights.
+        let owner = |home: &fs::DirEntry| {
+            let meta = home.metadata().ok()?;
+            Some(Owner { uid: meta.uid(), gid: meta.gid(), groups: Vec::new() })
+        };
+        let store_of = |home: fs::DirEntry| (Path::new("home").join(home.file_name()).join(".local/share/containers"), owner(&home));
+        let homes = fs::read_dir(self.root.join("home")).into_iter().flatten().flatten().map(store_of);
+        let ours = ["var/lib/containers", "root/.local/share/containers"].map(|store| (PathBuf::from(store), None));
+        let lists = ours
+            .into_iter()
+            .chain(homes)
+            .filter_map(|(store, owner)| self.read_json(&store.join("storage/overlay-containers/containers.json"), owner));
+        lists.into_iter().find_map(|containers| {
             let container = containers.as_array()?.iter().find(|container| container.get("id").and_then(Value::as_str) == Some(id))?;
             let name = container.get("names")?.as_array()?.first()?.as_str()?;
             // CRI-O: k8s_CONTAINER_POD_NAMESPACE_UID_ATTEMPT
             Some(name.strip_prefix("k8s_").and_then(|rest| rest.split('_').next()).unwrap_or(name).to_owned())
         })
     }
-}
 
-fn read_json(path: &Path) -> Option<Value> {
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(FILE_BYTES).read_to_end(&mut bytes).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    fn read_json(&self, inside: &Path, owner: Option<Owner>) -> Option<Value> {
+        let bytes = self.reader.below(0, self.root.clone(), inside, owner, FILE_BYTES).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +125,7 @@ mod tests {
             r#"[{"id":"ee","names":["mine"]}]"#,
         );
         write(root.path(), "var/lib/docker/containers/ff/config.v2.json", "{broken");
-        let mut names = ContainerNames::below(root.path());
+        let mut names = ContainerNames::below(root.path(), Reader::in_threads());
         let found: Vec<_> = ["aa", "bb", "cc", "dd", "ee", "ff", "00"].map(|id| names.name(id).map(|name| name.to_string())).into();
         let expected = [Some("shop-web-1"), Some("cart"), Some("db"), Some("api"), Some("mine"), None, None];
         assert_eq!(found, expected.map(|name| name.map(String::from)));
@@ -124,7 +135,7 @@ mod tests {
     fn an_answer_is_remembered() {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), "var/lib/docker/containers/aa/config.v2.json", r#"{"Name":"/web"}"#);
-        let mut names = ContainerNames::below(root.path());
+        let mut names = ContainerNames::below(root.path(), Reader::in_threads());
         assert_eq!(names.name("aa").as_deref(), Some("web"));
         fs::remove_dir_all(root.path().join("var")).unwrap();
         assert_eq!(names.name("aa").as_deref(), Some("web"));

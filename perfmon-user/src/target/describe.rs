@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::inspect::{Reader, Refusal};
 use crate::record::Origin;
 
 use super::cgroup::{Cgroups, Container};
@@ -44,11 +45,6 @@ impl Description {
     pub fn tls_outlook(&self, probed: Option<Result<(), &str>>) -> Cow<'static, str> {
         tls::outlook(self.runtime.as_deref(), self.tls.as_ref(), probed)
     }
-
-    /// The same program in a child that executed none of its own.
-    pub(super) fn of_child(&self, pid: u32, start_time: Option<u64>) -> Self {
-        Self { origin: Arc::new(Origin { pid, ..(*self.origin).clone() }), start_time, ..self.clone() }
-    }
 }
 
 /// Describes processes.
@@ -65,8 +61,8 @@ impl Describer {
     ///
     /// # Errors
     /// Every rule whose pattern is wrong.
-    pub fn new(rules: &[ServiceRule]) -> Result<Self, Vec<Problem>> {
-        Self::with(ProcRoot::default(), ContainerNames::default(), rules)
+    pub fn new(rules: &[ServiceRule], reader: Reader) -> Result<Self, Vec<Problem>> {
+        Self::with(ProcRoot::new(reader.clone()), ContainerNames::new(reader), rules)
     }
 
     pub(super) fn with(proc: ProcRoot, containers: ContainerNames, rules: &[ServiceRule]) -> Result<Self, Vec<Problem>> {
@@ -97,25 +93,31 @@ impl Describer {
         self.build(&Candidate::new(&proc, executed.pid, Some(executed)), life.map(|life| life.start_time))
     }
 
+    /// A program that its process runs no longer.
+    pub fn recall(&mut self, executed: &Executed<'_>) -> Description {
+        let proc = self.proc.clone();
+        self.build(&Candidate::gone(&proc, executed), None)
+    }
+
     /// Whether a process's name can depend on the ports that it listens on.
-    pub(super) fn names_ports(&self) -> bool {
+    pub fn names_ports(&self) -> bool {
         !self.ports.is_empty()
     }
 
     /// Start time of a running process, to tell it from an earlier one with its pid, and its name.
-    pub(super) fn identity(&self, pid: u32) -> Option<(u64, String)> {
+    pub fn identity(&self, pid: u32) -> Option<(u64, String)> {
         self.proc.life(pid).filter(|life| !life.zombie).map(|life| (life.start_time, life.comm))
     }
 
     /// Runtime and TLS library as they are now.
-    pub(super) fn look_inside(&self, pid: u32) -> (Option<Arc<str>>, Option<Tls>) {
+    pub fn look_inside(&self, pid: u32) -> (Option<Arc<str>>, Option<Tls>) {
         let candidate = Candidate::new(&self.proc, pid, None);
         if candidate.exe().is_none() {
             return (None, None);
         }
         let mapped = self.proc.mapped_files(pid);
         let family = candidate.program(None, |program| program.family());
-        let runtime = runtime::detect(family, &mapped, &self.proc.path(pid, "exe"));
+        let runtime = runtime::detect(family, &mapped, &|offset, length| self.proc.executable_range(pid, offset, length));
         (Some(runtime.into()), tls::find(&mapped))
     }
 
@@ -123,7 +125,10 @@ impl Describer {
         let service = self.service(candidate, PARENTS);
         let cgroups = candidate.cgroups();
         let container = self.container(cgroups);
-        let (runtime, tls) = self.look_inside(candidate.pid);
+        let (runtime, tls) = if start_time.is_some() { self.look_inside(candidate.pid) } else { (None, None) };
+        if let Some(exe) = candidate.exe().filter(|exe| exe.to_str().is_none()) {
+            self.proc.reader().refused(candidate.pid, exe, Refusal::NotUtf8);
+        }
         Description {
             origin: Arc::new(Origin { pid: candidate.pid, comm: candidate.comm().into(), service: service.into(), container }),
             exe: candidate.exe().map(Path::to_owned),

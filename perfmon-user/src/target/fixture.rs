@@ -4,16 +4,17 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::root::ProcRoot;
+use crate::inspect::Reader;
 
 /// The id of a container.
 pub(super) const ID: &str = "3f4b8c1d2e5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
 /// A directory with `proc/` and whatever else a test puts into it.
-pub(super) struct Fixture(tempfile::TempDir);
+pub(super) struct Fixture(tempfile::TempDir, Reader);
 
 impl Fixture {
     pub(super) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(tempfile::tempdir().unwrap(), Reader::in_threads())
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -21,7 +22,11 @@ impl Fixture {
     }
 
     pub(super) fn proc(&self) -> ProcRoot {
-        ProcRoot::at(self.path().join("proc"))
+        ProcRoot::at(self.path().join("proc"), self.reader())
+    }
+
+    pub(super) fn reader(&self) -> Reader {
+        self.1.clone()
     }
 
     pub(super) fn file(&self, path: &str, text: &str) {

@@ -1,15 +1,21 @@
 //! Who listens on certain TCP ports. In: /proc/PID/net/tcp and tcp6 (of the process's own network namespace) and the socket inodes
-//! among its descriptors. One `Listeners` serves one look around: each namespace is read once.
+//! among its descriptors. One `Listeners` serves one look around: each namespace is read once. The kernel lists the sockets that listen
+//! before all others (tcp_get_idx() in net/ipv4/tcp_ipv4.c), so that reading ends at the first other one: a host with a million
+//! connections costs no more than an idle one.
 use std::collections::HashMap;
 use std::fs::{self, File};
-
-use procfs::net::{TcpNetEntries, TcpState};
-use procfs::{FromReadSI, current_system_info};
+use std::io::{BufRead, BufReader};
 
 use super::root::ProcRoot;
 
 /// Descriptors of a process that are looked at; a listening socket is opened early.
 const DESCRIPTORS: usize = 4_096;
+
+/// Listening sockets of a namespace that are looked at.
+const SOCKETS: usize = 65_536;
+
+/// `TCP_LISTEN` (include/net/tcp_states.h).
+const LISTEN: &str = "0A";
 
 /// Listening sockets of the wanted ports, by network namespace.
 #[derive(Debug)]
@@ -44,16 +50,23 @@ impl<'a> Listeners<'a> {
 }
 
 fn listening(proc: &ProcRoot, pid: u32, wanted: &[u16]) -> HashMap<u64, u16> {
-    let table = |file| {
-        let entries = File::open(proc.path(pid, file)).ok().and_then(|file| TcpNetEntries::from_read(file, current_system_info()).ok());
-        entries.map_or_else(Vec::new, |TcpNetEntries(entries)| entries)
-    };
-    ["net/tcp", "net/tcp6"]
-        .into_iter()
-        .flat_map(table)
-        .filter(|entry| entry.state == TcpState::Listen && wanted.contains(&entry.local_address.port()))
-        .map(|entry| (entry.inode, entry.local_address.port()))
-        .collect()
+    let mut found = HashMap::new();
+    for file in ["net/tcp", "net/tcp6"] {
+        let Ok(file) = File::open(proc.path(pid, file)) else { continue };
+        let lines = BufReader::with_capacity(4_096, file).lines().skip(1).map_while(Result::ok);
+        found.extend(lines.map_while(|line| listener(&line)).take(SOCKETS).filter(|(_, port)| wanted.contains(port)));
+    }
+    found
+}
+
+/// Inode and port of a socket that listens: `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …`, proc(5).
+fn listener(line: &str) -> Option<(u64, u16)> {
+    let mut words = line.split_ascii_whitespace();
+    let (local, state, inode) = (words.nth(1)?, words.nth(1)?, words.nth(5)?);
+    if state != LISTEN {
+        return None;
+    }
+    Some((inode.parse().ok()?, u16::from_str_radix(local.rsplit(':').next()?, 16).ok()?))
 }
 
 #[cfg(test)]
@@ -63,6 +76,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn lines_of_the_kernel_s_table() {
+        let line = |state: &str| {
+            format!("   0: 0100007F:1F90 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  1000        0 4242 1 0 100 0")
+        };
+        assert_eq!(listener(&line("0A")), Some((4_242, 8_080)));
+        assert_eq!(listener(&line("01")), None);
+        assert_eq!(listener("  0: 0100007F"), None);
+    }
+
+    #[test]
     fn finds_the_ports_of_this_process() {
         let (four, other) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
         let port = four.local_addr().unwrap().port();
@@ -70,7 +93,7 @@ mod tests {
         let six = TcpListener::bind("[::1]:0").ok();
         wanted.extend(six.as_ref().map(|six| six.local_addr().unwrap().port()));
         wanted.sort_unstable();
-        let proc = ProcRoot::default();
+        let proc = ProcRoot::new(crate::inspect::Reader::in_threads());
         assert_eq!(Listeners::new(&proc, &wanted).ports_of(std::process::id()), wanted);
         drop((four, other));
         assert!(!Listeners::new(&proc, &wanted).ports_of(std::process::id()).contains(&port));

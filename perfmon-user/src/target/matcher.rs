@@ -9,7 +9,7 @@ use super::cgroup::{Cgroups, Container};
 use super::container::ContainerNames;
 use super::listen::Listeners;
 use super::name::{self, Program};
-use super::root::ProcRoot;
+use super::root::{self, ProcRoot};
 use super::{Executed, Problem, Target, compile_glob};
 
 /// A process that is looked at.
@@ -18,6 +18,8 @@ pub(super) struct Candidate<'a> {
     pub proc: &'a ProcRoot,
     pub pid: u32,
     executed: Option<&'a Executed<'a>>,
+    /// The process is gone or another program: only the exec event and the parent tell.
+    is_gone: bool,
     exe: OnceCell<Option<PathBuf>>,
     argv: OnceCell<Vec<String>>,
     cwd: OnceCell<Option<PathBuf>>,
@@ -26,52 +28,68 @@ pub(super) struct Candidate<'a> {
 
 impl<'a> Candidate<'a> {
     pub(super) fn new(proc: &'a ProcRoot, pid: u32, executed: Option<&'a Executed<'a>>) -> Self {
-        Self { proc, pid, executed, exe: OnceCell::new(), argv: OnceCell::new(), cwd: OnceCell::new(), cgroups: OnceCell::new() }
+        let (exe, argv, cwd, cgroups) = (OnceCell::new(), OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { proc, pid, executed, is_gone: false, exe, argv, cwd, cgroups }
+    }
+
+    /// A program that its process runs no longer.
+    pub(super) fn gone(proc: &'a ProcRoot, executed: &'a Executed<'a>) -> Self {
+        Self { is_gone: true, ..Self::new(proc, executed.pid, Some(executed)) }
+    }
+
+    fn look<T>(&self, look: impl FnOnce() -> Option<T>) -> Option<T> {
+        if self.is_gone { None } else { look() }
     }
 
     pub(super) fn exe(&self) -> Option<&Path> {
-        self.exe.get_or_init(|| self.proc.exe(self.pid)).as_deref()
+        self.exe.get_or_init(|| self.look(|| self.proc.exe(self.pid))).as_deref()
     }
 
     pub(super) fn argv(&self) -> &[String] {
-        self.argv.get_or_init(|| match self.proc.argv(self.pid) {
+        self.argv.get_or_init(|| match self.look(|| self.proc.argv(self.pid)) {
             Some(argv) if !argv.is_empty() => argv,
             _ => self.executed.map(Executed::arguments).unwrap_or_default(),
         })
     }
 
     pub(super) fn comm(&self) -> String {
-        self.proc.comm(self.pid).unwrap_or_else(|| self.executed.map_or("", |executed| executed.comm).to_owned())
+        self.look(|| self.proc.comm(self.pid)).unwrap_or_else(|| self.executed.map_or("", |executed| executed.comm).to_owned())
     }
 
     pub(super) fn cwd(&self) -> Option<&Path> {
-        self.cwd.get_or_init(|| self.proc.cwd(self.pid)).as_deref()
+        self.cwd.get_or_init(|| self.look(|| self.proc.cwd(self.pid))).as_deref()
     }
 
     /// The parent, as far as is known.
     pub(super) fn parent(&self) -> Option<u32> {
         let told = self.executed.map(|executed| executed.parent);
-        self.proc.life(self.pid).map(|life| life.parent).or(told).filter(|parent| *parent > 0)
+        self.look(|| self.proc.life(self.pid)).map(|life| life.parent).or(told).filter(|parent| *parent > 0)
     }
 
     /// Its own; of a process that is gone already, those of its parent.
     pub(super) fn cgroups(&self) -> &Cgroups {
         self.cgroups.get_or_init(|| {
-            let text = self.proc.cgroup(self.pid).or_else(|| self.proc.cgroup(self.parent()?));
+            let text = self.look(|| self.proc.cgroup(self.pid)).or_else(|| self.proc.cgroup(self.parent()?));
             Cgroups::parse(&text.unwrap_or_default())
         })
     }
 
-    /// Variables of its environment; of a process that is gone already, those of its parent.
+    /// Variables of its environment: as its exec event told them, else as they are now; of a process that is gone already, those of
+    /// its parent.
     pub(super) fn env(&self, names: &[&str]) -> Vec<Option<String>> {
+        let told: Vec<Option<String>> =
+            names.iter().map(|name| self.executed.and_then(|executed| root::variable(executed.env, name))).collect();
+        if told.iter().any(Option::is_some) {
+            return told;
+        }
         let here = if self.exe().is_some() { Some(self.pid) } else { self.parent() };
-        here.map_or_else(|| vec![None; names.len()], |pid| self.proc.env(pid, names))
+        here.map_or(told, |pid| self.proc.env(pid, names))
     }
 
     /// Looks at it as a program.
     pub(super) fn program<T>(&self, flask_app: Option<&str>, look: impl FnOnce(&Program<'_>) -> T) -> T {
         let comm = self.comm();
-        let read = |path: &Path| self.proc.own_file(self.pid, path);
+        let read = |path: &Path| self.look(|| self.proc.own_file(self.pid, path));
         look(&Program { comm: &comm, exe: self.exe(), argv: self.argv(), cwd: self.cwd(), flask_app, read: &read })
     }
 }
@@ -188,7 +206,7 @@ mod tests {
 
     fn matches(fixture: &Fixture, target: Target, pid: u32) -> bool {
         let proc = fixture.proc();
-        let mut containers = ContainerNames::below(fixture.path());
+        let mut containers = ContainerNames::below(fixture.path(), fixture.reader());
         let mut world = World { containers: &mut containers, listeners: Listeners::new(&proc, &[]) };
         Matcher::new(&target).unwrap().matches(&Candidate::new(&proc, pid, None), &mut world)
     }

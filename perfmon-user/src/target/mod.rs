@@ -1,6 +1,6 @@
 //! Which processes are watched and who they are. In: what the user asked for ([`Target`]), /proc, and the facts that a process
 //! executed, forked, began to listen or ended. Out: which process ids to watch ([`Selector`]), and a [`Description`] of each
-//! ([`Processes`]). Also starts the program behind `--` ([`command`]). It loads nothing into the kernel and reads no clock.
+//! ([`Describer`]). Also starts the program behind `--` ([`command`]). It loads nothing into the kernel and reads no clock.
 mod cgroup;
 pub mod command;
 mod container;
@@ -10,7 +10,6 @@ mod fixture;
 mod listen;
 mod matcher;
 mod name;
-mod processes;
 mod root;
 mod runtime;
 mod select;
@@ -22,7 +21,6 @@ use std::sync::Arc;
 use globset::{GlobBuilder, GlobMatcher};
 
 pub use describe::{Describer, Description};
-pub use processes::Processes;
 pub use select::{Action, Selector};
 pub use tls::Tls;
 
@@ -165,6 +163,8 @@ pub struct Executed<'a> {
     pub comm: &'a str,
     /// Arguments, each ended by NUL, maybe cut.
     pub argv: &'a [u8],
+    /// Variables of its environment that name a service, `NAME=value` each ended by NUL.
+    pub env: &'a [u8],
 }
 
 impl Executed<'_> {

@@ -1,11 +1,15 @@
 //! Reads one process's files below /proc (or a copy of it in tests). Everything may be gone or forbidden at any time: then `None`
-//! or empty. Reads are bounded, since the observed process decides how long its arguments and environment are. Format: proc(5).
+//! or empty. Reads are bounded, since the observed process decides how long its arguments and environment are. What can hang because
+//! the kernel touches the process's memory or file systems goes through [`Reader`]; the rest is the kernel's own. Format: proc(5).
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use procfs::FromRead;
 use procfs::process::Stat;
+
+use crate::inspect::{Owner, Reader, Refusal};
 
 /// Bytes of `cmdline` that are read.
 const CMDLINE_BYTES: u64 = 64 * 1024;
@@ -13,6 +17,8 @@ const CMDLINE_BYTES: u64 = 64 * 1024;
 const ENVIRON_BYTES: u64 = 1024 * 1024;
 /// Bytes of `maps`; a line has about 100.
 const MAPS_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of `status`; with 65,536 groups it is longer, and then it has no owner that could be taken.
+const STATUS_BYTES: u64 = 64 * 1024;
 /// Bytes of a file of the process's own that a name is looked for in.
 const OWN_FILE_BYTES: u64 = 256 * 1024;
 
@@ -20,6 +26,7 @@ const OWN_FILE_BYTES: u64 = 256 * 1024;
 #[derive(Clone, Debug)]
 pub(super) struct ProcRoot {
     root: PathBuf,
+    reader: Reader,
 }
 
 /// What of `/proc/PID/stat` matters here.
@@ -33,17 +40,20 @@ pub(super) struct Life {
     pub zombie: bool,
 }
 
-impl Default for ProcRoot {
-    /// This host's `/proc`.
-    fn default() -> Self {
-        Self::at("/proc")
-    }
-}
-
 impl ProcRoot {
+    /// This host's `/proc`.
+    pub(super) fn new(reader: Reader) -> Self {
+        Self::at("/proc", reader)
+    }
+
     /// Another place.
-    pub(super) fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+    pub(super) fn at(root: impl Into<PathBuf>, reader: Reader) -> Self {
+        Self { root: root.into(), reader }
+    }
+
+    /// What reads files that may hang.
+    pub(super) fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     /// A file of a process.
@@ -53,6 +63,20 @@ impl ProcRoot {
 
     fn read(&self, pid: u32, file: &str, limit: u64) -> Option<Vec<u8>> {
         read_bounded(&self.path(pid, file), limit)
+    }
+
+    /// A file whose reading touches the process's memory.
+    fn read_memory(&self, pid: u32, file: &str, limit: u64) -> Option<(Vec<u8>, bool)> {
+        self.reader.beginning(pid, self.uid(pid), self.path(pid, file), limit).ok()
+    }
+
+    /// The user whose rights to files a process has; `None` when it is gone.
+    pub(super) fn owner(&self, pid: u32) -> Option<Owner> {
+        Owner::parse(&String::from_utf8_lossy(&self.read(pid, "status", STATUS_BYTES)?))
+    }
+
+    fn uid(&self, pid: u32) -> u32 {
+        self.owner(pid).map_or(0, |owner| owner.uid)
     }
 
     /// All processes.
@@ -73,16 +97,13 @@ impl ProcRoot {
 
     /// Arguments; empty for kernel threads.
     pub(super) fn argv(&self, pid: u32) -> Option<Vec<String>> {
-        Some(split_nul(&self.read(pid, "cmdline", CMDLINE_BYTES)?))
+        Some(split_nul(&self.read_memory(pid, "cmdline", CMDLINE_BYTES)?.0))
     }
 
     /// The executable's path as its mount namespace names it, also when the file was replaced since.
     pub(super) fn exe(&self, pid: u32) -> Option<PathBuf> {
         let link = fs::read_link(self.path(pid, "exe")).ok()?;
-        Some(match link.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
-            Some(path) => path.into(),
-            None => link,
-        })
+        Some(without_deleted(link.as_os_str().as_bytes()))
     }
 
     pub(super) fn cwd(&self, pid: u32) -> Option<PathBuf> {
@@ -91,39 +112,41 @@ impl ProcRoot {
 
     /// A variable of the environment that the process was started with.
     pub(super) fn env(&self, pid: u32, names: &[&str]) -> Vec<Option<String>> {
-        let environ = self.read(pid, "environ", ENVIRON_BYTES).unwrap_or_default();
-        let find = |name: &str| {
-            let mut pairs = environ.split(|byte| *byte == 0);
-            let value = pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
-            Some(String::from_utf8_lossy(value).into_owned())
-        };
-        names.iter().map(|name| find(name)).collect()
+        let environ = self.read_memory(pid, "environ", ENVIRON_BYTES).unwrap_or_default().0;
+        names.iter().map(|name| variable(&environ, name)).collect()
     }
 
     pub(super) fn cgroup(&self, pid: u32) -> Option<String> {
         Some(String::from_utf8_lossy(&self.read(pid, "cgroup", CMDLINE_BYTES)?).into_owned())
     }
 
-    /// A file as the process itself sees it, in its own mount namespace.
+    /// A file as the process itself sees it, in its own mount namespace, if its user may read it.
     pub(super) fn own_file(&self, pid: u32, path: &Path) -> Option<Vec<u8>> {
-        let inside = path.strip_prefix("/").unwrap_or(path);
-        read_bounded(&self.path(pid, "root").join(inside), OWN_FILE_BYTES)
+        self.reader.below(pid, self.path(pid, "root"), path, self.owner(pid), OWN_FILE_BYTES).ok()
+    }
+
+    /// A range of the executable's file.
+    pub(super) fn executable_range(&self, pid: u32, offset: u64, length: u64) -> Option<Vec<u8>> {
+        self.reader.range(pid, self.uid(pid), self.path(pid, "exe"), offset, length).ok()
     }
 
     /// Paths of the mapped files, each once, in order.
     pub(super) fn mapped_files(&self, pid: u32) -> Vec<PathBuf> {
-        let Ok(file) = File::open(self.path(pid, "maps")) else { return Vec::new() };
-        let mut files: Vec<PathBuf> = Vec::new();
-        for line in BufReader::new(file.take(MAPS_BYTES)).lines().map_while(Result::ok) {
+        let Some((maps, cut)) = self.read_memory(pid, "maps", MAPS_BYTES) else { return Vec::new() };
+        if cut {
+            self.reader.refused(pid, &self.path(pid, "maps"), Refusal::TooLarge);
+        }
+        let mut files: Vec<&[u8]> = Vec::new();
+        for line in maps.split(|byte| *byte == b'\n') {
             // address perms offset dev inode path: the path begins at the first slash.
-            let Some(path) = line.find('/').map(|start| line[start..].trim_end_matches(" (deleted)")) else { continue };
-            if files.last().is_none_or(|last| last.as_os_str() != path) {
-                files.push(path.into());
+            let Some(start) = line.iter().position(|byte| *byte == b'/') else { continue };
+            if files.last() != Some(&&line[start..]) {
+                files.push(&line[start..]);
             }
         }
         files.sort_unstable();
         files.dedup();
-        files
+        files.into_iter().map(without_deleted).collect()
     }
 
     /// Inode numbers of the sockets among the first `limit` descriptors.
@@ -133,6 +156,18 @@ impl ProcRoot {
             |entry: fs::DirEntry| fs::read_link(entry.path()).ok()?.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();
         entries.flatten().take(limit).filter_map(inode).collect()
     }
+}
+
+/// A path that the kernel gives, without what it adds for a file that was removed.
+fn without_deleted(path: &[u8]) -> PathBuf {
+    std::ffi::OsString::from_vec(path.strip_suffix(b" (deleted)").unwrap_or(path).to_vec()).into()
+}
+
+/// The value of a variable in an environment, `NAME=value` each ended by NUL.
+pub(super) fn variable(environ: &[u8], name: &str) -> Option<String> {
+    let mut pairs = environ.split(|byte| *byte == 0);
+    let value = pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    Some(String::from_utf8_lossy(value).into_owned())
 }
 
 fn read_bounded(path: &Path, limit: u64) -> Option<Vec<u8>> {
@@ -156,7 +191,7 @@ mod tests {
 
     #[test]
     fn reads_this_process() {
-        let (proc, own) = (ProcRoot::default(), std::process::id());
+        let (proc, own) = (ProcRoot::new(Reader::in_threads()), std::process::id());
         let life = proc.life(own).unwrap();
         assert!(life.start_time > 0 && life.parent > 0 && !life.zombie);
         assert_eq!(proc.exe(own), std::env::current_exe().ok());
@@ -171,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_none() {
-        let proc = ProcRoot::at("/nonexistent");
+        let proc = ProcRoot::at("/nonexistent", Reader::in_threads());
         assert_eq!((proc.life(1), proc.comm(1), proc.argv(1), proc.exe(1)), (None, None, None, None));
         assert!(proc.pids().is_empty() && proc.mapped_files(1).is_empty());
     }

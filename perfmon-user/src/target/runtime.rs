@@ -1,8 +1,6 @@
 //! Which language runtime executes a process: by the executable's name, else by its mapped libraries, else by sections of its ELF
 //! file (elf(5); Go writes `.go.buildinfo`, also into stripped programs). A guess is never made: what nothing shows is `native`.
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::name::Family;
 
@@ -23,8 +21,9 @@ const SECTIONS: [(&[u8], &str); 3] = [(b".go.buildinfo", "go"), (b".bun", "bun")
 /// Sections that are looked at; a program has about 40.
 const SECTION_COUNT: usize = 512;
 
-/// `python` `node` `go` `jvm` `ruby` `php` `dotnet` `deno` `bun` `native`. `file` is where the executable can be read.
-pub(super) fn detect(family: Family, mapped: &[PathBuf], file: &Path) -> &'static str {
+/// `python` `node` `go` `jvm` `ruby` `php` `dotnet` `deno` `bun` `native`. `read` gives bytes of the executable from
+/// an offset on, fewer at its end.
+pub(super) fn detect(family: Family, mapped: &[PathBuf], read: &dyn Fn(u64, u64) -> Option<Vec<u8>>) -> &'static str {
     match family {
         Family::Python => "python",
         Family::Node => "node",
@@ -37,21 +36,21 @@ pub(super) fn detect(family: Family, mapped: &[PathBuf], file: &Path) -> &'stati
         Family::Script | Family::Native => {
             let names = || mapped.iter().filter_map(|path| path.file_name()?.to_str());
             let library = LIBRARIES.iter().find(|(prefix, _)| names().any(|name| name.starts_with(prefix)));
-            library.map(|(_, runtime)| *runtime).or_else(|| by_section(file)).unwrap_or("native")
+            library.map(|(_, runtime)| *runtime).or_else(|| by_section(read)).unwrap_or("native")
         }
     }
 }
 
-fn by_section(file: &Path) -> Option<&'static str> {
-    let names = section_names(&File::open(file).ok()?)?;
+fn by_section(read: &dyn Fn(u64, u64) -> Option<Vec<u8>>) -> Option<&'static str> {
+    let names = section_names(read)?;
     let has = |wanted: &[u8]| names.split(|byte| *byte == 0).any(|name| name == wanted);
     SECTIONS.iter().find(|(section, _)| has(section)).map(|(_, runtime)| *runtime)
 }
 
 /// The string table with the names of the sections of a 64-bit ELF file of this machine's byte order.
-fn section_names(file: &File) -> Option<Vec<u8>> {
-    let mut header = [0; 64];
-    file.read_exact_at(&mut header, 0).ok()?;
+fn section_names(read: &dyn Fn(u64, u64) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let whole = |offset: u64, length: usize| read(offset, length as u64).filter(|bytes| bytes.len() == length);
+    let header = whole(0, 64)?;
     if !header.starts_with(b"\x7fELF\x02") {
         return None;
     }
@@ -60,12 +59,9 @@ fn section_names(file: &File) -> Option<Vec<u8>> {
     if size < 64 || usize::from(count) > SECTION_COUNT || names >= count {
         return None;
     }
-    let mut section = [0; 64];
-    file.read_exact_at(&mut section, offset.checked_add(u64::from(names) * u64::from(size))?).ok()?;
+    let section = whole(offset.checked_add(u64::from(names) * u64::from(size))?, 64)?;
     let length = usize::try_from(u64_at(&section, 0x20)?).ok().filter(|length| *length <= 64 * 1024)?;
-    let mut strings = vec![0; length];
-    file.read_exact_at(&mut strings, u64_at(&section, 0x18)?).ok()?;
-    Some(strings)
+    whole(u64_at(&section, 0x18)?, length)
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
@@ -93,10 +89,13 @@ mod tests {
         bytes
     }
 
+    fn read(bytes: &[u8], offset: u64, length: u64) -> Option<Vec<u8>> {
+        let start = (offset as usize).min(bytes.len());
+        Some(bytes[start..(start + length as usize).min(bytes.len())].to_vec())
+    }
+
     fn detect_bytes(bytes: &[u8]) -> &'static str {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytes).unwrap();
-        detect(Family::Native, &[], file.path())
+        detect(Family::Native, &[], &|offset, length| read(bytes, offset, length))
     }
 
     #[test]
@@ -111,9 +110,12 @@ mod tests {
 
     #[test]
     fn real_files() {
-        assert_eq!(detect(Family::Native, &[], &std::env::current_exe().unwrap()), "native");
-        assert!(section_names(&File::open(std::env::current_exe().unwrap()).unwrap()).unwrap().windows(6).any(|name| name == b".text\0"));
-        assert_eq!(detect(Family::Native, &["/usr/lib/libpython3.11.so.1.0".into()], Path::new("/nonexistent")), "python");
-        assert_eq!(detect(Family::Java, &[], Path::new("/nonexistent")), "jvm");
+        let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let nothing = |_, _| None;
+        assert_eq!(detect_bytes(&own), "native");
+        let names = section_names(&|offset, length| read(&own, offset, length)).unwrap();
+        assert!(names.windows(6).any(|name| name == b".text\0"));
+        assert_eq!(detect(Family::Native, &["/usr/lib/libpython3.11.so.1.0".into()], &nothing), "python");
+        assert_eq!(detect(Family::Java, &[], &nothing), "jvm");
     }
 }

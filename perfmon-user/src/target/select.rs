@@ -13,6 +13,7 @@ use super::listen::Listeners;
 use super::matcher::{Candidate, Matcher, World, cgroup_exists};
 use super::root::ProcRoot;
 use super::{Executed, Problem, Target};
+use crate::inspect::Reader;
 
 /// What to tell the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,8 +50,8 @@ struct Watched {
 
 impl Selector {
     /// No target at all means [`Target::All`]. `follow`: children of watched processes too. `wait`: targets may come later.
-    pub fn new(targets: Vec<Target>, follow: bool, wait: bool) -> Self {
-        Self::with(ProcRoot::default(), ContainerNames::default(), targets, follow, wait)
+    pub fn new(targets: Vec<Target>, follow: bool, wait: bool, reader: Reader) -> Self {
+        Self::with(ProcRoot::new(reader.clone()), ContainerNames::new(reader), targets, follow, wait)
     }
 
     fn with(proc: ProcRoot, containers: ContainerNames, targets: Vec<Target>, follow: bool, wait: bool) -> Self {
@@ -141,10 +142,14 @@ impl Selector {
     pub fn on_fork(&mut self, pid: u32, parent: u32) -> Vec<Action> {
         // What is known under this pid is an earlier process.
         self.watched.remove(&pid);
-        let Some(watched) = self.watched.get(&parent).filter(|_| !self.all) else { return Vec::new() };
+        if self.all {
+            return Vec::new();
+        }
+        // The parent was judged after the fork: the kernel has put its child on the list.
+        let Some(watched) = self.watched.get(&parent) else { return vec![Action::Unwatch(pid)] };
         let targets = self.inherited(watched, |target| self.follow || !matches!(target, Target::Pid { .. }));
         if targets.is_empty() {
-            return Vec::new();
+            return vec![Action::Unwatch(pid)];
         }
         self.watch(pid, targets);
         // With `follow` the kernel has done it itself.
@@ -168,6 +173,19 @@ impl Selector {
         }
         let children = if self.follow { self.watch_descendants(pid) } else { Vec::new() };
         std::iter::once(Action::Watch(pid)).chain(children).collect()
+    }
+
+    /// A process whose beginning was not seen.
+    pub fn judge(&mut self, pid: u32) -> Vec<Action> {
+        if self.all || pid == self.own || self.watched.contains_key(&pid) {
+            return Vec::new();
+        }
+        let targets = self.matching(pid, None);
+        if targets.is_empty() {
+            return vec![Action::Unwatch(pid)];
+        }
+        self.watch(pid, targets);
+        vec![Action::Watch(pid)]
     }
 
     /// A process ended.

@@ -1,11 +1,11 @@
-//! Columns of the tables: how a value is written in few characters, how rows are sorted by it, and which columns go when the terminal
-//! is narrow. Times are in milliseconds; what is not known is a dash.
+//! Columns of the tables: short formats of values, sort order, and the columns to drop on a narrow terminal. Times are in milliseconds;
+//! unknown values are a dash.
 use std::cmp::Ordering;
 
 /// Width between two columns.
 const GAP: u16 = 1;
 
-/// How a value stands out.
+/// Highlighting of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
     Plain,
@@ -16,21 +16,21 @@ pub(super) enum Tone {
 /// A column of rows `R`.
 pub(super) struct Column<R> {
     pub title: &'static str,
-    /// Characters; of the one flexible column, the fewest it can do with.
+    /// Characters; for the one flexible column the minimum.
     pub width: u16,
-    /// Text begins at the left, figures end at the right.
+    /// Aligned left (text) or right (figures).
     pub left: bool,
     /// The rest of the line is this column's.
     pub flexible: bool,
     /// Which go first on a narrow terminal: the highest number; 0 stays.
     pub expendable: u8,
     pub text: fn(&R) -> String,
-    /// Order in which it is sorted first: figures largest first, names in theirs.
+    /// First sort order: figures largest first, names ascending.
     pub order: fn(&R, &R) -> Ordering,
     pub tone: fn(&R) -> Tone,
 }
 
-/// The tone of what never stands out.
+/// For columns without highlighting.
 pub(super) fn plain<R>(_: &R) -> Tone {
     Tone::Plain
 }
@@ -118,7 +118,7 @@ pub(super) fn span(seconds: f64) -> String {
     }
 }
 
-/// `text` in `width` characters, the end of it replaced by `~` when it is longer.
+/// Fits `text` into `width` characters; a longer text ends with `~`.
 pub(super) fn cut(text: &str, width: usize) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
     if clean.chars().count() <= width {

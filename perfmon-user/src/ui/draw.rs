@@ -1,5 +1,5 @@
-//! The screen as a pure function of view and model: head, tabs, table, newest finding or message, keys. Fits any size; columns that do
-//! not fit are left out, lines that do not fit are cut.
+//! The screen as a pure function of view and model: head, tabs, table, newest finding or message, keys. Works at any size; columns that do
+//! not fit are dropped, lines are truncated.
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};

@@ -1,5 +1,5 @@
-//! Messages of the log while the screen is on: written to standard error they would spoil it, so they are kept, the newest shown, and
-//! all printed when the screen is gone. A `Messages` is an `io::Write` for the log's subscriber.
+//! Log messages while the screen is on. Standard error would corrupt the screen, so messages are buffered; the screen shows the newest, and
+//! all are printed at its end. `Messages` is the `io::Write` of the log's subscriber.
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! What a person sees on a terminal: the live screen, plain tables where there is no terminal, and the summary at the end. In: snapshots,
-//! or the API of another perfmon; out: characters. Reads keys, changes nothing but the request to end.
+//! Terminal output: the live screen, plain tables without a terminal, and the summary at the end. In: snapshots, or the API of another
+//! perfmon; out: characters. Reads keys; changes nothing except to request the end.
 mod column;
 mod draw;
 mod messages;

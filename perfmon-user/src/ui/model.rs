@@ -1,4 +1,4 @@
-//! What is shown, whatever it comes from: a snapshot of this perfmon, or the API of another. Field names are those of the API.
+//! The displayed data, from a snapshot of this perfmon or from the API of another. Field names are those of the API.
 use std::sync::Arc;
 
 use serde::Deserialize;

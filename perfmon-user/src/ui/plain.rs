@@ -1,4 +1,4 @@
-//! The same tables as plain lines: every few seconds where there is no terminal, and once at the end of a run.
+//! The same tables as plain lines: every few seconds without a terminal, and once at the end of a run.
 use std::fmt::Write;
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use crate::aggregate::snapshot::{Snapshot, Window};
 
 /// Time between two tables.
 const EVERY: Duration = Duration::from_secs(5);
-/// Rows of a table that comes again and again.
+/// Rows of a repeated table.
 const REPEATED_ROWS: usize = 10;
 /// Rows of the table at the end.
 pub(super) const FINAL_ROWS: usize = 40;
 
-/// Prints a table to standard output every few seconds until the shutdown; ends when nobody reads it.
+/// Prints a table to standard output every few seconds until shutdown; ends when the reader is gone.
 pub async fn lines(snapshots: watch::Receiver<Arc<Snapshot>>, mut shutdown: watch::Receiver<bool>, width: u16) -> io::Result<()> {
     loop {
         tokio::select! {
-            // An error means that whoever could ask is gone, which asks as well.
+            // A closed channel requests shutdown too.
             _ = shutdown.wait_for(|asked| *asked) => return Ok(()),
             () = tokio::time::sleep(EVERY) => {}
         }

@@ -1,4 +1,4 @@
-//! The screen of another perfmon, by its HTTP API: a thread asks once a second, so that a slow answer never holds up a key.
+//! Reads another perfmon through its HTTP API: a thread polls once a second, so that a slow answer never delays a key.
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,16 +20,16 @@ pub enum RemoteError {
     /// Nothing answers there.
     #[error("no perfmon answers at {url} ({source}); start one with `perfmon run`, or name another with --url")]
     Unreachable {
-        /// Where it was asked.
+        /// Requested URL.
         url: String,
         /// What went wrong.
         #[source]
         source: Box<ureq::Error>,
     },
-    /// It wants a token.
+    /// The server requires a token.
     #[error("the perfmon at {url} wants its token: set PERFMON_HTTP__TOKEN")]
     Unauthorized {
-        /// Where it was asked.
+        /// Requested URL.
         url: String,
     },
     /// The thread could not be started.
@@ -44,7 +44,7 @@ pub struct RemoteSource {
 }
 
 impl RemoteSource {
-    /// Asks once, to be sure that a perfmon is there, then goes on asking. `url` is `http://host:port`.
+    /// Sends one request to check that a perfmon answers, then polls. `url` is `http://host:port`.
     pub fn connect(url: &str, token: Option<&str>) -> Result<Self, RemoteError> {
         let client = ApiClient::new(url, token);
         let window = Arc::new(Mutex::new(Window::Minute));

@@ -1,5 +1,5 @@
-//! The live screen: owns the terminal from the first frame to the last, and gives it back on every way out: a key, the end of the run,
-//! an error, a panic in any thread. Runs on a thread of its own; a slow terminal makes nobody wait.
+//! The live screen: owns the terminal from the first frame to the last, and restores it on every exit: a key, the end of the run, an error,
+//! a panic in any thread. Runs on its own thread, so that a slow terminal delays nothing else.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,12 +19,12 @@ use super::plain::{FINAL_ROWS, tables};
 use super::view::{KeyAction, ViewState};
 use crate::aggregate::snapshot::{Snapshot, Window};
 
-/// How long a key is waited for before the source and the shutdown are looked at.
+/// Time-out of reading a key; then source and shutdown are polled.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Where the figures come from.
 pub trait ScreenSource {
-    /// Draws anew from here when there is something new; `window` is the one on the screen.
+    /// Returns a model to draw when there is a new one; `window` is the displayed window.
     fn poll(&mut self, window: Window) -> Option<Shown>;
 }
 
@@ -32,7 +32,7 @@ pub trait ScreenSource {
 pub struct Shown(pub(super) Result<ScreenModel, String>);
 
 impl Shown {
-    /// The same as plain text, or why there is none: for an output that is no terminal.
+    /// The same as plain text, or the error: for an output that is not a terminal.
     pub fn plain(&self, width: u16) -> Result<String, &str> {
         self.0.as_ref().map(|model| tables(model, width, FINAL_ROWS)).map_err(String::as_str)
     }
@@ -64,9 +64,9 @@ pub fn colours(no_color: Option<&str>) -> bool {
     no_color.is_none_or(str::is_empty)
 }
 
-/// Runs the screen until a key asks for the end, which sets `shutdown`, or somebody else has set it. Blocks its thread.
+/// Runs the screen until a key requests the end, which sets `shutdown`, or `shutdown` is set. Blocks its thread.
 pub fn screen(mut source: impl ScreenSource, shutdown: &watch::Sender<bool>, messages: &Messages, colours: bool) -> io::Result<()> {
-    let mut terminal = Session::begin()?;
+    let mut terminal = TerminalSession::begin()?;
     let mut view = ViewState::new(colours);
     let (mut model, mut trouble) = (ScreenModel::default(), None);
     let mut stale = true;
@@ -104,9 +104,9 @@ fn take(event: &Event, view: &mut ViewState) -> KeyAction {
 static OURS: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, for as long as this lives or until a thread panics.
-struct Session(DefaultTerminal);
+struct TerminalSession(DefaultTerminal);
 
-impl Session {
+impl TerminalSession {
     fn begin() -> io::Result<Self> {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
@@ -122,7 +122,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for TerminalSession {
     fn drop(&mut self) {
         give_back();
     }

@@ -65,7 +65,7 @@ pub(super) struct ViewState {
     pub rows: usize,
 }
 
-/// What a key asks for beyond the view.
+/// Effects of a key outside the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyAction {
     Nothing,

@@ -1,4 +1,4 @@
-//! What the script says it did.
+//! The expected events, from the log of the script.
 use std::collections::BTreeSet;
 
 use perfmon_user::stream::Direction;

@@ -1,5 +1,6 @@
-//! The benchmarks' load: wrk as fast as the server goes, h2load at a fixed rate with a log of each request. Both run on core 1.
+//! The benchmarks' load: wrk at full speed, h2load at a fixed rate with a log of each request. Both run on core 1.
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
@@ -38,16 +39,43 @@ pub struct FixedRate {
     pub p99_us: f64,
 }
 
-/// 8 connections, 2,000 requests a second in sum.
-pub fn fixed_rate(url: &str, seconds: u32, log: &Path) -> Result<FixedRate> {
+/// Requests a second in sum, over so many connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// Connections.
+    pub connections: u32,
+    /// Requests a second of all.
+    pub per_second: u32,
+}
+
+impl Rate {
+    fn h2load(self, seconds: u32) -> Command {
+        let mut h2load = command("taskset");
+        h2load.args(["-c", "1", "h2load", "--h1", "-t1", "-m1"]).arg(format!("-c{}", self.connections));
+        h2load.arg(format!("--rps={}", self.per_second / self.connections)).args(["-n", &(self.per_second * seconds).to_string()]);
+        h2load
+    }
+}
+
+/// A load at a rate whose requests all must be answered; the rate that was reached may be lower.
+pub fn at_rate(url: &str, rate: Rate, seconds: u32) -> Result<Saturated> {
+    let text = output(rate.h2load(seconds).arg(url))?;
+    parse_h2load(&text).with_context(|| format!("h2load said:\n{text}"))
+}
+
+fn parse_h2load(text: &str) -> Result<Saturated> {
+    let rate = text.lines().find_map(|line| line.strip_prefix("finished in ")?.split(", ").nth(1)?.strip_suffix(" req/s"));
+    let answered = text.lines().find_map(|line| line.strip_prefix("status codes: ")?.split_once(" 2xx, 0 3xx, 0 4xx, 0 5xx"));
+    Ok(Saturated { requests: answered.context("requests failed")?.0.parse()?, per_second: rate.context("no rate")?.parse()? })
+}
+
+/// A load at a rate, and its latencies.
+pub fn fixed_rate(url: &str, rate: Rate, seconds: u32, log: &Path) -> Result<FixedRate> {
     let _absent_is_fine = std::fs::remove_file(log);
-    let requests = (2_000 * seconds).to_string();
-    let mut h2load = command("taskset");
-    h2load.args(["-c", "1", "h2load", "--h1", "-t1", "-c8", "-m1", "--rps=250", "-n", &requests]).arg("--log-file").arg(log).arg(url);
-    output(&mut h2load)?;
+    output(rate.h2load(seconds).arg("--log-file").arg(log).arg(url))?;
     let text = std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()))?;
     let mut times = text.lines().map(h2load_time).collect::<Result<Vec<f64>>>()?;
-    ensure!(times.len() as u64 == u64::from(2_000 * seconds), "h2load logged {} requests", times.len());
+    ensure!(times.len() as u64 == u64::from(rate.per_second * seconds), "h2load logged {} requests", times.len());
     times.sort_by(f64::total_cmp);
     Ok(FixedRate { p50_us: super::report::quantile(&times, 0.50), p99_us: super::report::quantile(&times, 0.99) })
 }
@@ -72,6 +100,14 @@ mod tests {
         let load = parse_wrk(text).unwrap();
         assert_eq!((load.requests, load.per_second), (71_024, 70_991.53));
         assert!(parse_wrk(&format!("{text}  Socket errors: connect 0, read 3, write 0, timeout 0\n")).is_err());
+    }
+
+    #[test]
+    fn h2load_tells_rate_and_answers() {
+        let text = "finished in 2.00s, 19987.90 req/s, 22.70MB/s\nstatus codes: 40000 2xx, 0 3xx, 0 4xx, 0 5xx\n";
+        let load = parse_h2load(text).unwrap();
+        assert_eq!((load.requests, load.per_second), (40_000, 19_987.9));
+        assert!(parse_h2load(&text.replace("0 5xx", "3 5xx")).is_err());
     }
 
     #[test]

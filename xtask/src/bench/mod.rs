@@ -3,6 +3,7 @@ mod document;
 mod load;
 mod nginx;
 mod overhead;
+mod paired;
 mod perfmon;
 mod pieces;
 mod report;
@@ -13,7 +14,7 @@ use clap::Subcommand;
 /// What to measure.
 #[derive(Subcommand)]
 pub enum Bench {
-    /// nginx serving 1 KiB with and without perfmon, in paired rounds
+    /// nginx serving 1 KiB without perfmon, with a former one and with this one, in paired rounds
     Overhead(overhead::Args),
     /// Each piece of perfmon (resources, TLS, model calls, alerts, history, export, page) switched on and off, in paired rounds
     Pieces(pieces::Args),

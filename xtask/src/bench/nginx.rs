@@ -14,7 +14,7 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// One that serves a file of 1 KiB, and nothing else; waits until it answers.
+    /// Starts a server for a file of 1 KiB and waits until it answers.
     pub fn start() -> Result<Self> {
         let folder = folder()?;
         let port = shell::free_port()?;
@@ -42,6 +42,11 @@ impl Nginx {
             std::thread::sleep(Duration::from_millis(50));
         }
         bail!("nginx does not answer on port {port}")
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The file's URL.

@@ -1,5 +1,5 @@
-//! perfmon under measurement: started on nginx's machine as `perfmon run` (through sudo when needed), asked through its API, its
-//! kernel programs read from bpftool.
+//! perfmon under measurement: started as `perfmon run` (through sudo when needed), read through its API; its kernel programs are read from
+//! bpftool.
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -24,17 +24,12 @@ pub struct Perfmon {
 pub struct Program {
     /// Times it ran.
     pub runs: u64,
-    /// Time it took.
+    /// Run time.
     pub ns: u64,
 }
 
 impl Perfmon {
-    /// Starts `perfmon run` on everything, without history, and waits until it is ready.
-    pub fn start(binary: &Path) -> Result<Self> {
-        Self::start_with(binary, &["--no-store"])
-    }
-
-    /// The same with these options.
+    /// Starts `perfmon run` with these options and waits until it is ready.
     pub fn start_with(binary: &Path, options: &[&str]) -> Result<Self> {
         let programs_before = programs()?.keys().map(|(id, _)| *id).collect();
         let port = shell::free_port()?;
@@ -55,7 +50,7 @@ impl Perfmon {
         bail!("perfmon was not ready after 10 s")
     }
 
-    /// sudo's child, where sudo stands between.
+    /// The child of sudo, if perfmon runs through sudo.
     fn own_pid(&self) -> Result<u32> {
         if shell::is_root() {
             return Ok(self.child.id());
@@ -81,6 +76,14 @@ impl Perfmon {
     /// A figure of a report.
     pub fn figure(report: &Value, pointer: &str) -> Result<f64> {
         report.pointer(pointer).and_then(Value::as_f64).with_context(|| format!("/api/v1/self has no {pointer}"))
+    }
+
+    /// Requests of the endpoint `path` in the last hour.
+    pub fn requests_of(&self, path: &str) -> Result<f64> {
+        let list: Value = serde_json::from_str(&self.get("/api/v1/endpoints?window=1h")?).context("/api/v1/endpoints is not JSON")?;
+        let rows = list.get("items").and_then(Value::as_array).context("/api/v1/endpoints has no items")?;
+        let of_path = rows.iter().filter(|row| row.get("endpoint").and_then(Value::as_str) == Some(path));
+        Ok(of_path.filter_map(|row| row.get("count").and_then(Value::as_f64)).sum())
     }
 
     /// CPU time in nanoseconds that perfmon's user side has used.

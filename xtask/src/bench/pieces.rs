@@ -52,7 +52,7 @@ struct Piece {
     off: String,
     /// Whether a round with it keeps the history.
     store: bool,
-    /// Whether somebody looks at the page.
+    /// Whether a client reads the page's stream.
     page: bool,
 }
 
@@ -234,7 +234,7 @@ fn row(name: &str, pairs: &[(Cost, Cost)]) -> String {
     row
 }
 
-/// What all pieces but history, export and page cost together.
+/// Cost of everything on by default except history, export and page.
 fn sum(rounds: &[Cost]) -> String {
     let median = |figure: fn(&Cost) -> f64| report::median_of(rounds.iter().map(figure).collect());
     format!(

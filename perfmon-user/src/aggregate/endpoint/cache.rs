@@ -1,5 +1,6 @@
-//! What was found out for a path, for the next request with the same one. Direct-mapped: a path overwrites what its slot held, so the size
-//! is fixed and nothing needs to be evicted. Long paths are not kept.
+//! Caches the result for a path. Direct-mapped: a path overwrites the previous content of its slot, so the size is fixed and there is no
+//! eviction. Long paths are not cached. Texts are compared by address, since the pipeline's interner keeps one copy of each; the slot
+//! keeps the texts alive, so that an address cannot become another text's.
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -27,18 +28,18 @@ struct Slot<V> {
 }
 
 impl<V: Clone> PathCache<V> {
-    /// Empty.
+    /// An empty cache.
     pub fn new() -> Self {
         Self { slots: vec![None; limits::PATHS_REMEMBERED], generation: 0 }
     }
 
-    /// What was kept for a key.
+    /// The cached value of a key.
     pub fn get(&self, key: PathKey<'_>) -> Option<&V> {
         let slot = self.slots[self.index(key)].as_ref().filter(|slot| slot.generation == self.generation)?;
-        (slot.path == *key.2 && slot.method == *key.1 && slot.service == *key.0).then_some(&slot.value)
+        (Arc::ptr_eq(&slot.path, key.2) && Arc::ptr_eq(&slot.method, key.1) && Arc::ptr_eq(&slot.service, key.0)).then_some(&slot.value)
     }
 
-    /// Keeps something for a key.
+    /// Stores a value.
     pub fn put(&mut self, key: PathKey<'_>, value: V) {
         if key.2.len() <= limits::PATH_REMEMBERED_BYTES {
             let at = self.index(key);
@@ -47,14 +48,14 @@ impl<V: Clone> PathCache<V> {
         }
     }
 
-    /// Forgets everything.
+    /// Clears the cache.
     pub fn clear(&mut self) {
         self.generation = self.generation.wrapping_add(1);
     }
 
     fn index(&self, key: PathKey<'_>) -> usize {
         let mut hasher = FxHasher::default();
-        [key.0, key.1, key.2].iter().for_each(|text| hasher.write(text.as_bytes()));
+        [key.0, key.1, key.2].iter().for_each(|text| hasher.write_usize(Arc::as_ptr(text).addr()));
         hasher.finish() as usize % self.slots.len()
     }
 }

@@ -1,11 +1,10 @@
-//! Which row a request belongs to: service, method and template of the path, in this order:
-//! 1. a rule of the user; 2. a gRPC method as it is; 3. the template by form (`template`); 4. by what was learned (`learn`).
+//! Finds the row of a request: service, method and template of the path. The template comes from, in this order:
+//! 1. a rule of the user; 2. the gRPC method as it is; 3. the form of the path (`template`); 4. learned parameters (`learn`).
 //!
-//! Bounded: at most `limits::ENDPOINTS_PER_SERVICE` rows a service, further requests go to its row `(other)` and are counted. A path that
-//! no row stands for and that is answered by 400, 404, 405, 410, 414 or gRPC's UNIMPLEMENTED goes to the service's row `(not found)`, so
-//! nobody fills the table with invented paths; it gets a row of its own once it is answered otherwise. A request whose head was not seen
-//! goes to `(unknown)`. These three have the method `*` and do not count towards the limit. Services beyond `limits::SERVICES` are
-//! `(other)`.
+//! Bounded: at most `limits::ENDPOINTS_PER_SERVICE` rows a service; further requests go to the row `(other)` and are counted. A path
+//! without a row that is answered by 400, 404, 405, 410, 414 or gRPC's UNIMPLEMENTED goes to the service's row `(not found)`, so that
+//! invented paths cannot fill the table; it gets its own row at the first other answer. A request whose head was not seen goes to
+//! `(unknown)`. These three rows have the method `*` and do not count towards the limit. Services beyond `limits::SERVICES` are `(other)`.
 mod cache;
 pub mod learn;
 mod rule;
@@ -25,7 +24,7 @@ use self::slab::Slab;
 use crate::limits;
 use crate::record::{Origin, Request};
 
-/// What a row is called.
+/// Name of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowName {
     /// Service.
@@ -36,7 +35,7 @@ pub struct RowName {
     pub endpoint: Arc<str>,
 }
 
-/// Where a request belongs.
+/// The row of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndpointSlot {
     /// Number of its endpoint row.
@@ -50,7 +49,7 @@ struct RowInfo {
     name: RowName,
     service: u32,
     hits: u64,
-    /// In the learning tree of its method, rather than by its text in `fixed`.
+    /// The row is in the learning tree of its method; otherwise its text is in `fixed`.
     learned: bool,
 }
 
@@ -59,13 +58,13 @@ struct Service {
     name: Arc<str>,
     origin: Arc<Origin>,
     trees: FxHashMap<Arc<str>, Tree>,
-    /// Rows of rules, gRPC methods and special rows: method and text.
+    /// Rows of rules, gRPC methods and special rows, by method and text.
     fixed: FxHashMap<(Arc<str>, Arc<str>), u32>,
     /// Rows that count towards the limit.
     rows: usize,
 }
 
-/// All endpoints.
+/// Endpoints of all services.
 #[derive(Debug)]
 pub struct Endpoints {
     rules: Rules,
@@ -80,17 +79,17 @@ pub struct Endpoints {
     text: String,
 }
 
-/// What a search found.
+/// Result of a search.
 enum Found {
     /// A row.
     Row(u32),
-    /// None, and the answer gives no reason for one.
+    /// No row, and the answer is a reason not to make one.
     Missing,
-    /// None, and the service has as many as it may.
+    /// No row, and the service has reached its limit.
     Full,
 }
 
-/// An endpoint's text that is not learned.
+/// An endpoint text that is not learned.
 struct Fixed {
     text: Arc<str>,
     by_rule: bool,
@@ -105,7 +104,7 @@ struct Special {
 }
 
 impl Endpoints {
-    /// None yet.
+    /// No endpoints yet.
     pub fn new(rules: Vec<EndpointRule>) -> Self {
         let special =
             Special { any_method: "*".into(), other: "(other)".into(), not_found: "(not found)".into(), unknown: "(unknown)".into() };
@@ -123,7 +122,7 @@ impl Endpoints {
         }
     }
 
-    /// Where a server-side request belongs; makes the row when there is none. Rows may have merged after it: see `take_merged`.
+    /// The row of a server-side request; creates the row if needed. Rows may have merged afterwards: see `take_merged`.
     pub fn locate(&mut self, request: &Request) -> EndpointSlot {
         let slot = self.slot_of(request);
         if let Some(row) = self.rows.get_mut(slot.row) {
@@ -161,7 +160,7 @@ impl Endpoints {
         }
     }
 
-    /// The row for a path not seen lately.
+    /// The row of a path that is not cached.
     fn search(&mut self, service: u32, request: &Request, method: &Arc<str>, path: &Arc<str>) -> Found {
         let fixed = self.fixed_text(&request.origin.service, method, path, request.protocol == "grpc");
         let known = match &fixed {
@@ -189,7 +188,7 @@ impl Endpoints {
         }
     }
 
-    /// The endpoint's text where nothing is to be learned; otherwise `None`, and `self.text` is the template by form.
+    /// The endpoint text when nothing is to be learned; otherwise `None`, and `self.text` is the template by form.
     fn fixed_text(&mut self, service: &str, method: &str, path: &Arc<str>, grpc: bool) -> Option<Fixed> {
         if let Some(text) = self.rules.find(service, method, path) {
             return Some(Fixed { text: text.clone(), by_rule: true });
@@ -259,7 +258,7 @@ impl Endpoints {
         })
     }
 
-    /// The endpoint's text for a request that needs no row: the client side. By rules and by form.
+    /// Endpoint text of a client-side request, which needs no row: by rules and by form.
     pub fn text_of(&mut self, service: &Arc<str>, method: &Arc<str>, path: &Arc<str>, grpc: bool) -> Arc<str> {
         let key = (service, method, path);
         if let Some(text) = self.templates.get(key) {
@@ -274,7 +273,7 @@ impl Endpoints {
         text
     }
 
-    /// Where a request under way belongs, if it has a row, else what it would be called. Makes no row.
+    /// The row of a request in flight, or the name that a new row would have. Creates no row.
     pub fn find(&mut self, origin: &Origin, method: &Arc<str>, path: &Arc<str>) -> Result<EndpointSlot, RowName> {
         if let Some(slot) = self.slots.get((&origin.service, method, path)) {
             return Ok(*slot);
@@ -296,7 +295,7 @@ impl Endpoints {
         slot.ok_or_else(|| RowName { service: origin.service.clone(), method: method.clone(), endpoint })
     }
 
-    /// What a row is called.
+    /// Name of a row.
     pub fn name(&self, row: u32) -> Option<&RowName> {
         self.rows.get(row).map(|info| &info.name)
     }
@@ -311,12 +310,12 @@ impl Endpoints {
         self.service_numbers.get(name).copied()
     }
 
-    /// Rows that became part of another one since the last call: from, into; to be followed in this order before the next `locate`.
+    /// Rows merged into another row since the last call: (from, into); apply them in this order before the next `locate`.
     pub fn take_merged(&mut self) -> Vec<(u32, u32)> {
         std::mem::take(&mut self.merged)
     }
 
-    /// Drops rows that have been idle, and services without any.
+    /// Drops idle rows, and services that have no rows left.
     pub fn forget(&mut self, rows: &[u32]) {
         for &row in rows {
             let Some(info) = self.rows.remove(row) else { continue };
@@ -344,12 +343,12 @@ impl Endpoints {
         }
     }
 
-    /// Requests that went to rows `(other)` since the last call.
+    /// Requests that went to `(other)` since the last call.
     pub fn take_overflowed(&mut self) -> u64 {
         std::mem::take(&mut self.overflowed)
     }
 
-    /// Bytes that names and trees take, about: a node is a key, a table of children and its slot in its parent's table.
+    /// Approximate bytes of names and trees: a node is a key, a table of children and its slot in its parent's table.
     pub fn memory_bytes(&self) -> usize {
         let nodes: usize = self.services.iter().flat_map(|service| service.trees.values()).map(Tree::nodes).sum();
         nodes * 160 + self.rows.len() * 256 + 2 * limits::PATHS_REMEMBERED * 96

@@ -1,4 +1,4 @@
-//! Endpoints that the user names: they win over everything that is found out.
+//! Endpoints named by the user's rules. A rule wins over form and learning.
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -9,27 +9,27 @@ use super::template;
 /// segments; in `service`, `*` stands for any text. The pattern is the endpoint's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointRule {
-    /// Services it is for; all when `None`.
+    /// Only for this service; for all when `None`.
     pub service: Option<String>,
-    /// Method it is for; all when `None`.
+    /// Only for this method; for all when `None`.
     pub method: Option<String>,
     /// `/shop/{slug}/reviews`, `/static/**`, `/files/*.pdf`.
     pub pattern: String,
 }
 
-/// What is wrong with a rule.
+/// Error in a rule.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RuleError {
     /// It can match no path.
     #[error("endpoint pattern {0:?} must begin with \"/\"")]
     NoSlash(String),
-    /// `{` without `}` or the other way round.
+    /// `{` without `}` or the reverse.
     #[error("endpoint pattern {0:?} has a brace without its partner")]
     Brace(String),
 }
 
 impl EndpointRule {
-    /// Whether it makes sense.
+    /// Checks the pattern.
     pub fn check(&self) -> Result<(), RuleError> {
         if !self.pattern.starts_with('/') {
             return Err(RuleError::NoSlash(self.pattern.clone()));
@@ -39,7 +39,7 @@ impl EndpointRule {
     }
 }
 
-/// Rules made ready.
+/// Compiled rules.
 #[derive(Debug, Default)]
 pub struct Rules(Vec<CompiledRule>);
 
@@ -52,12 +52,12 @@ struct CompiledRule {
 }
 
 impl Rules {
-    /// Of the configuration's rules, in their order; one that does not make sense ([`EndpointRule::check`]) is left out.
+    /// Compiles the rules of the configuration in their order; leaves out those that [`EndpointRule::check`] refuses.
     pub fn new(rules: Vec<EndpointRule>) -> Self {
         Self(rules.into_iter().filter(|rule| rule.check().is_ok()).map(CompiledRule::new).collect())
     }
 
-    /// The endpoint that the first matching rule names.
+    /// The endpoint text of the first matching rule.
     pub fn find(&self, service: &str, method: &str, path: &str) -> Option<&Arc<str>> {
         if self.0.is_empty() {
             return None;
@@ -81,7 +81,7 @@ impl CompiledRule {
     }
 }
 
-/// A pattern's segment with each `{name}` as `*`; `None` when a brace has no partner.
+/// A pattern segment with each `{name}` as `*`; `None` for an unmatched brace.
 fn glob(segment: &str) -> Option<String> {
     let (mut out, mut rest) = (String::new(), segment);
     while let Some((before, after)) = rest.split_once('{') {

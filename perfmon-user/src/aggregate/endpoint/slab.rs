@@ -1,6 +1,6 @@
-//! Things by number; numbers of removed ones are used again.
+//! Values by number; the numbers of removed values are reused.
 
-/// The things.
+/// The values and the free numbers.
 #[derive(Debug)]
 pub struct Slab<T> {
     slots: Vec<Option<T>>,
@@ -14,7 +14,7 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
-    /// Adds one; returns its number.
+    /// Adds a value; returns its number.
     pub fn insert(&mut self, value: T) -> u32 {
         if let Some(number) = self.free.pop() {
             self.slots[number as usize] = Some(value);
@@ -24,29 +24,29 @@ impl<T> Slab<T> {
         self.slots.len() as u32 - 1
     }
 
-    /// By number.
+    /// The value of a number.
     pub fn get(&self, number: u32) -> Option<&T> {
         self.slots.get(number as usize)?.as_ref()
     }
 
-    /// By number.
+    /// The value of a number.
     pub fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         self.slots.get_mut(number as usize)?.as_mut()
     }
 
-    /// Takes one out.
+    /// Removes and returns a value.
     pub fn remove(&mut self, number: u32) -> Option<T> {
         let value = self.slots.get_mut(number as usize)?.take();
         self.free.extend(value.is_some().then_some(number));
         value
     }
 
-    /// All of them.
+    /// All values.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().flatten()
     }
 
-    /// How many.
+    /// Number of values.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }

@@ -1,16 +1,16 @@
-//! `event_loop_blocked`: requests wait for the application longer than it works on them. The loop (or every worker) is busy with something
-//! else. About a service where that holds for all its requests together, else about an endpoint.
+//! `event_loop_blocked`: requests wait for the application longer than it works on them, because the event loop (or every worker) is busy.
+//! The finding is about a service when that is true of all its requests together, else about an endpoint.
 use std::sync::Arc;
 
 use super::{Detection, Detector};
 use crate::aggregate::snapshot::{EndpointRow, Latency, ServiceRow, Snapshot, Window};
-use crate::record::{Origin, Severity};
+use crate::record::{Origin, Severity, SpanId};
 
 /// Requests of the last minute that are needed.
 const REQUESTS: u64 = 20;
-/// Part of the mean latency that is waiting.
+/// Share of the mean latency that is waiting.
 const PART: f64 = 0.5;
-/// 95th percentile of waiting that is worth a look.
+/// 95th percentile of the waiting time from which a finding is opened.
 const QUEUE_P95_MS: f64 = 20.0;
 /// The same where it is critical.
 const CRITICAL_P95_MS: f64 = 1_000.0;
@@ -52,7 +52,7 @@ struct WaitingCalls<'a> {
 }
 
 impl WaitingCalls<'_> {
-    fn detection(&self, scope: Arc<str>, origin: Arc<Origin>, evidence: &[Arc<str>]) -> Option<Detection> {
+    fn detection(&self, scope: Arc<str>, origin: Arc<Origin>, evidence: &[SpanId]) -> Option<Detection> {
         let latency_ms = self.latency.mean_ms?;
         if self.count < REQUESTS || self.p95_ms < QUEUE_P95_MS || self.mean_ms < latency_ms * PART {
             return None;
@@ -70,7 +70,7 @@ impl WaitingCalls<'_> {
             origin,
             severity: if self.p95_ms >= CRITICAL_P95_MS { Severity::Critical } else { Severity::Warning },
             message,
-            evidence: evidence.to_vec(),
+            evidence: evidence.iter().map(|id| id.to_string().into()).collect(),
             cost: self.mean_ms * self.count as f64,
         })
     }
@@ -102,7 +102,7 @@ mod tests {
             latency: latency(mean),
             queue_mean_ms: Some(queue),
             queue_p95_ms: Some(p95),
-            slowest_span_ids: Arc::new(["0123456789abcdef".into()]),
+            slowest_span_ids: Arc::new([SpanId(0x0123_4567_89ab_cdef)]),
             ..EndpointRow::default()
         };
         let view =

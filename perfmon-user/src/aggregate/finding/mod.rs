@@ -1,8 +1,8 @@
-//! Findings: something that a person should look at, judged once a second from the snapshot.
+//! Findings: conditions that need attention, detected once a second in the snapshot.
 //!
-//! To add a detector: a file here with a small struct that implements [`Detector`] (no state, no clock: a snapshot in, verdicts out; the
-//! message is one sentence with the figures), and a line in [`detectors`]. Opening late, closing late and repeating seldom is the work of
-//! the keeper (`keeper`), so a detector only says what holds now. Test it with a hand-made snapshot on both sides of each limit.
+//! To add a detector: a file here with a small struct that implements [`Detector`] (no state, no clock: a snapshot in, detections out; the
+//! message is one sentence with the figures), and a line in [`detectors`]. The detector reports what is true now; [`tracker`] opens and
+//! closes late and limits repetitions. Test it with a hand-made snapshot on both sides of each limit.
 pub mod event_loop;
 pub mod tracker;
 
@@ -11,14 +11,14 @@ use std::sync::Arc;
 use crate::aggregate::snapshot::Snapshot;
 use crate::record::{Origin, Severity};
 
-/// Something that holds now.
+/// A condition that is true now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
     /// `event_loop_blocked` …
     pub kind_name: &'static str,
     /// What it is about; with the kind it identifies the finding.
     pub scope: Arc<str>,
-    /// Whose.
+    /// Process or host that it is about.
     pub origin: Arc<Origin>,
     /// How bad.
     pub severity: Severity,
@@ -32,7 +32,7 @@ pub struct Detection {
 
 /// Judges a snapshot.
 pub trait Detector: std::fmt::Debug + Send {
-    /// What holds now.
+    /// The conditions that are true in a snapshot.
     fn judge(&self, snapshot: &Snapshot) -> Vec<Detection>;
 }
 

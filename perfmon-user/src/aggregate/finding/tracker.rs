@@ -1,5 +1,6 @@
-//! From what holds now to findings that do not flap: one opens when it has held for three ticks in a row and closes when it has not held
-//! for thirty; while open, a record says so again at most every thirty seconds, or when it gets worse. At most `limits::FINDINGS` are open.
+//! Turns detections into findings that do not flap. A finding opens after three ticks in a row and closes after thirty ticks without it.
+//! While it is open, a record repeats it at most every thirty seconds, or at once when the severity rises. At most `limits::FINDINGS` are
+//! open.
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ const UPDATE_NS: u64 = 30 * 1_000_000_000;
 /// Ids of evidence.
 const EVIDENCE: usize = 5;
 
-/// All that holds or held lately.
+/// Conditions that are true, or were within the last thirty ticks.
 #[derive(Debug, Default)]
 pub struct FindingTracker {
     tracked: BTreeMap<(&'static str, Arc<str>), TrackedFinding>,
@@ -30,7 +31,7 @@ struct TrackedFinding {
     last_seen: WallTime,
     held: u32,
     missed: u32,
-    /// When it was last told, once open.
+    /// Time of the last record, once open.
     told: Option<WallTime>,
 }
 
@@ -84,7 +85,7 @@ impl FindingTracker {
         open.into_iter().map(|tracked| Arc::new(tracked.finding(now, true))).collect()
     }
 
-    /// Verdicts that found no room since the last call.
+    /// Detections refused for lack of space since the last call.
     pub fn take_refused(&mut self) -> u64 {
         std::mem::take(&mut self.refused)
     }
@@ -109,7 +110,7 @@ impl TrackedFinding {
     }
 }
 
-/// The same for the life of a finding, another when it opens again: FNV-1a of kind, scope and begin.
+/// Stable while the finding is open, different when it opens again: FNV-1a of kind, scope and start.
 fn id(detection: &Detection, first_seen: WallTime) -> Arc<str> {
     let text = detection.kind_name.bytes().chain([0]).chain(detection.scope.bytes()).chain(first_seen.0.to_be_bytes());
     let hash = text.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));

@@ -1,13 +1,13 @@
 //! A sparse, mergeable histogram of durations in nanoseconds; the same type serves live windows, the store and the export.
 //!
-//! Buckets are those of an HDR histogram with 64 steps an octave: values below 128 ns are exact, above that a bucket [low, low + width)
-//! has width = low's power of two ÷ 64. A quantile is reported as the middle of its bucket, so its relative error is at most
-//! (width ÷ 2) ÷ low ≤ 1 ÷ 128 = 0.79 %. Values above one hour count in the last bucket; who needs their true maximum keeps it beside
-//! the histogram. Bytes: number of buckets, then one byte a bucket (3 bits distance to the one before, 5 bits count) with LEB128
-//! escapes, about 1.2 bytes a bucket in practice.
+//! Buckets are those of an HDR histogram with 64 steps an octave: values below 128 ns are exact, above that a bucket [low, low + width) has
+//! width = low's power of two ÷ 64. A quantile is reported as the middle of its bucket, so its relative error is at most (width ÷ 2) ÷ low
+//! ≤ 1 ÷ 128 = 0.79 %. Values above one hour count in the last bucket; keep their true maximum separately.
+//! Bytes: number of buckets, then one byte a bucket (3 bits distance to the previous one, 5 bits count) with LEB128 escapes, about 1.2
+//! bytes a bucket in practice.
 use super::varint::{self, VarintReader};
 
-/// Longest duration told apart: one hour.
+/// Longest duration with its own bucket: one hour.
 pub const MAX_NS: u64 = 3_600_000_000_000;
 /// Buckets that exist.
 pub const BUCKETS: usize = index_of(MAX_NS) as usize + 1;
@@ -90,7 +90,7 @@ impl Histogram {
         }
     }
 
-    /// Its bytes alone, as the store keeps them.
+    /// Serialises the histogram alone, as in the store.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(2 + 2 * self.buckets.len());
         self.write(&mut out);
@@ -111,11 +111,21 @@ impl Histogram {
     }
 
     /// Counts `count` values in a bucket.
-    fn add(&mut self, index: u16, count: u32) {
+    pub(super) fn add(&mut self, index: u16, count: u32) {
         match self.buckets.binary_search_by_key(&index, |&(index, _)| index) {
             Ok(at) => self.buckets[at].1 = self.buckets[at].1.saturating_add(count),
             Err(at) => self.buckets.insert(at, (index, count)),
         }
+    }
+
+    /// Buckets that are not empty.
+    pub(super) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Forgets everything but its memory.
+    pub(super) fn clear(&mut self) {
+        self.buckets.clear();
     }
 
     /// Calls `each` with the index and count of each bucket.
@@ -149,7 +159,7 @@ pub(super) fn read(reader: &mut VarintReader<'_>, mut each: impl FnMut(u16, u32)
 }
 
 /// The bucket of a duration.
-const fn index_of(ns: u64) -> u16 {
+pub(super) const fn index_of(ns: u64) -> u16 {
     let ns = if ns > MAX_NS { MAX_NS } else { ns };
     let shift = (ns | 64).ilog2() - 6;
     ((shift << 6) as u64 + (ns >> shift)) as u16
@@ -164,8 +174,8 @@ const fn bounds_of(index: u16) -> (u64, u64) {
     (((index & 63) as u64 + 64) << shift, 1 << shift)
 }
 
-/// The value that stands for a bucket: the last of its lower half, which is also the value that an `hdrhistogram` of two digits
-/// reports for everything in that half.
+/// The representative value of a bucket: the last of its lower half, which is also what an `hdrhistogram` of two digits reports for every
+/// value in that half.
 pub(super) const fn middle_of(index: u16) -> u64 {
     let (low, width) = bounds_of(index);
     low + (width / 2).saturating_sub(1)

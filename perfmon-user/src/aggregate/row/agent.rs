@@ -20,7 +20,7 @@ impl AgentKey {
         Self { service: run.origin.service.clone(), agent_type: run.agent_type.clone() }
     }
 
-    /// Where it goes when there are too many.
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { service: self.service.clone(), agent_type: Some(other()) }
     }

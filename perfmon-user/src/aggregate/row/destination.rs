@@ -16,14 +16,22 @@ pub struct DestinationKey {
 impl DestinationKey {
     /// Of a client-side record; without a known name the peer's address is one.
     pub fn new(request: &Request) -> Self {
-        let destination = request.destination.as_ref().or(request.host.as_ref()).unwrap_or(&request.peer);
-        Self { service: request.origin.service.clone(), destination: destination.clone() }
+        Self { service: request.origin.service.clone(), destination: destination(request).clone() }
     }
 
-    /// Where it goes when there are too many.
+    /// Addresses of its texts: a key of the record as long as the texts live.
+    pub fn addresses(request: &Request) -> (usize, usize) {
+        (Arc::as_ptr(&request.origin.service).addr(), Arc::as_ptr(destination(request)).addr())
+    }
+
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { service: self.service.clone(), destination: other() }
     }
+}
+
+fn destination(request: &Request) -> &Arc<str> {
+    request.destination.as_ref().or(request.host.as_ref()).unwrap_or(&request.peer)
 }
 
 /// The row of a destination in a window. An attempt failed when it was refused, cut, without an answer in time, or answered by 5xx.

@@ -43,7 +43,7 @@ pub fn endpoint_row(name: &RowName, row: &HttpSeries, window: Window, view: &Win
     }
 }
 
-/// The row of an endpoint of which nothing has ended yet.
+/// The row of an endpoint with requests in flight only.
 pub fn hanging_row(name: RowName, under_way: UnderWay) -> EndpointRow {
     EndpointRow {
         service: name.service,

@@ -24,15 +24,15 @@ counts! {
             errors,
             /// Prompt tokens.
             input,
-            /// Calls that tell them.
+            /// Calls with a known value.
             input_known,
             /// Output tokens.
             output,
-            /// Calls that tell them.
+            /// Calls with a known value.
             output_known,
             /// Prompt tokens from the cache.
             cache_read,
-            /// Calls that tell them.
+            /// Calls with a known value.
             cache_read_known,
             /// Cost in 10⁻¹² US dollars.
             cost_pico,
@@ -73,7 +73,7 @@ impl LlmKey {
         }
     }
 
-    /// Where it goes when there are too many.
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { provider: other(), model: Some(other()), destination: Some(other()), ..self.clone() }
     }
@@ -131,7 +131,7 @@ pub fn llm_row(key: &LlmKey, row: &LlmSeries, window: Window, view: &WindowConte
 /// Provider and model.
 type ModelName = (Arc<str>, Option<Arc<str>>);
 
-/// Adds the calls of a window to its totals: of the two ends of the calls to a model, the one with more calls.
+/// Adds the calls of a window to its totals. When both ends of the calls to a model were seen, the end with more calls counts.
 pub fn add_totals<'a>(rows: impl Iterator<Item = (&'a LlmKey, &'a LlmSeries)>, window: Window, totals: &mut WorkTotals) {
     use crate::aggregate::accumulator::CountSet as _;
     let mut models: BTreeMap<ModelName, [LlmCounts; 2]> = BTreeMap::new();

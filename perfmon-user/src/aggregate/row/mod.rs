@@ -1,5 +1,5 @@
-//! From figures to the rows of a snapshot; a file for each kind of row. To add a kind: its counts and row here, its row type in
-//! `snapshot`, a ledger in `Aggregate`.
+//! Turns figures into the rows of a snapshot; one file for each kind of row. To add a kind: its counts and row here, its row type in
+//! `snapshot`, a series table in `Aggregate`.
 pub mod agent;
 pub mod destination;
 pub mod endpoint;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// What a row needs to know of its window.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowContext {
-    /// Seconds that the window holds, never 0.
+    /// Seconds covered by the window, never 0.
     pub covered_s: f64,
     /// Sum of the latencies of all requests in it, nanoseconds.
     pub latency_sum: u64,
@@ -27,7 +27,7 @@ impl WindowContext {
         count as f64 * 60.0 / self.covered_s
     }
 
-    /// Part of the time that all requests took.
+    /// Share of the time that all requests took.
     pub fn share(&self, latency_sum: u64) -> f64 {
         if self.latency_sum == 0 { 0.0 } else { latency_sum as f64 / self.latency_sum as f64 }
     }

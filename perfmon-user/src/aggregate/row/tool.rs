@@ -21,7 +21,7 @@ impl ToolKey {
         Self { service: tool.origin.service.clone(), tool_name: tool.tool_name.clone(), source: tool.source, server: tool.server.clone() }
     }
 
-    /// Where it goes when there are too many.
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { tool_name: other(), server: None, ..self.clone() }
     }

@@ -16,7 +16,7 @@ counts! {
             errors,
             /// Given up.
             abandoned,
-            /// Runs whose outcome is known.
+            /// Runs with a known outcome.
             judged,
             /// Agent runs in them.
             agents,
@@ -26,7 +26,7 @@ counts! {
             tools_called,
             /// Tokens.
             tokens,
-            /// Runs that tell them.
+            /// Runs with a known value.
             tokens_known,
             /// Cost in 10⁻¹² US dollars.
             cost_pico,
@@ -76,7 +76,7 @@ impl WindowFigures<WorkCounts, 1> {
         ratio(self.counts.errors, self.counts.judged)
     }
 
-    /// Tokens, if any run told.
+    /// Tokens, if known for any run.
     pub fn tokens(&self) -> Option<u64> {
         (self.counts.tokens_known > 0).then_some(self.counts.tokens)
     }

@@ -19,7 +19,7 @@ impl WorkflowKey {
         Self { service: run.origin.service.clone(), workflow_name: run.workflow_name.clone() }
     }
 
-    /// Where it goes when there are too many.
+    /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { service: self.service.clone(), workflow_name: other() }
     }

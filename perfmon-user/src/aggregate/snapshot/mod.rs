@@ -1,5 +1,5 @@
-//! What `aggregate` publishes once a second: immutable, shared by HTTP, the live table, alerts, export and reports. Field names of the
-//! serialised rows are those of CONTRACT.md.
+//! What `aggregate` publishes once a second: immutable, shared by HTTP, the live table, alerts, export and reports. The field names of
+//! serialised rows are those of docs/records.md and the HTTP API.
 mod work;
 
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use self::work::{AgentRow, LlmRow, ToolRow, WorkTotals, WorkflowRow};
-use crate::record::{Finding, Gauges, Origin, Process, System, WallTime};
+use crate::record::{Finding, Gauges, Origin, Process, SpanId, System, WallTime};
 
 /// The windows that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,12 +34,12 @@ impl Window {
     }
 }
 
-/// Everything that is known at one moment.
+/// State of all series at one time.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// When it was made.
     pub time: WallTime,
-    /// Seconds since capture began.
+    /// Seconds since capture started.
     pub uptime_s: f64,
     /// One view a window, as in `Window::ALL`; empty before the first tick.
     pub windows: Vec<WindowView>,
@@ -65,7 +65,7 @@ impl Snapshot {
 pub struct WindowView {
     /// Its length.
     pub window_s: u64,
-    /// Seconds that it holds: less than `window_s` at the beginning, later up to one slice (a tenth) more. Rates divide by this.
+    /// Seconds covered: less than `window_s` after the start, later up to one slice (a tenth) more. Rates divide by this.
     pub covered_s: f64,
     /// Server-side totals.
     pub totals: Arc<Totals>,
@@ -116,7 +116,7 @@ pub struct Categories {
 /// Errors by class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ErrorClasses {
-    /// Status 400–499: not errors of the service, listed beside them.
+    /// Status 400–499. Not errors of the service; listed separately.
     pub status_4xx: u64,
     /// Status 500–599.
     pub status_5xx: u64,
@@ -184,8 +184,8 @@ pub struct EndpointRow {
     pub service: Arc<str>,
     /// Method.
     pub method: Arc<str>,
-    /// Template; `(other)` in the overflow row, `(not found)` for paths that never answered but with 400, 404, 405, 410 or 414,
-    /// `(unknown)` for exchanges whose request was not seen. These have the method `*`.
+    /// Template. `(other)` is the overflow row, `(not found)` holds paths that were only answered with 400, 404, 405, 410 or 414, and
+    /// `(unknown)` holds exchanges whose request was not seen. These have the method `*`.
     pub endpoint: Arc<str>,
     /// Exchanges.
     pub count: u64,
@@ -204,19 +204,19 @@ pub struct EndpointRow {
     pub latency: Latency,
     /// Time to the first byte of the answer.
     pub ttfb_p50_ms: Option<f64>,
-    /// Likewise.
+    /// 95th percentile.
     pub ttfb_p95_ms: Option<f64>,
     /// Time that requests waited for the application.
     pub queue_p50_ms: Option<f64>,
-    /// Likewise.
+    /// 95th percentile.
     pub queue_p95_ms: Option<f64>,
     /// Mean of it.
     pub queue_mean_ms: Option<f64>,
     /// Whole duration of streaming exchanges.
     pub stream_p50_ms: Option<f64>,
-    /// Likewise.
+    /// 95th percentile.
     pub stream_p95_ms: Option<f64>,
-    /// Likewise.
+    /// Maximum.
     pub stream_max_ms: Option<f64>,
     /// Mean request body.
     pub request_size_mean_bytes: Option<f64>,
@@ -228,7 +228,7 @@ pub struct EndpointRow {
     pub error_classes: ErrorClasses,
     /// Errors and slowness.
     pub correlation: Correlation,
-    /// Its part of the time that all requests of the window took, 0..1: the bottleneck order.
+    /// Share of the time that all requests of the window took, 0..1; sorting by it shows the bottleneck first.
     pub share_of_time: f64,
     /// Most under way at once in the window.
     pub concurrency_peak: u64,
@@ -239,7 +239,7 @@ pub struct EndpointRow {
     /// Exchanges fully seen ÷ exchanges, 0..1.
     pub completeness: Option<f64>,
     /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
-    pub slowest_span_ids: Arc<[Arc<str>]>,
+    pub slowest_span_ids: Arc<[SpanId]>,
 }
 
 /// Server-side totals of one service; fields as in [`EndpointRow`].
@@ -247,7 +247,7 @@ pub struct EndpointRow {
 pub struct ServiceRow {
     /// Service name.
     pub service: Arc<str>,
-    /// A process of it, the last one that was heard of.
+    /// The process of the service that was seen last.
     #[serde(skip)]
     pub origin: Option<Arc<Origin>>,
     /// Exchanges.
@@ -267,11 +267,11 @@ pub struct ServiceRow {
     pub latency: Latency,
     /// Time to the first byte of the answer.
     pub ttfb_p50_ms: Option<f64>,
-    /// Likewise.
+    /// 95th percentile.
     pub ttfb_p95_ms: Option<f64>,
     /// Time that requests waited for the application.
     pub queue_p50_ms: Option<f64>,
-    /// Likewise.
+    /// 95th percentile.
     pub queue_p95_ms: Option<f64>,
     /// Mean of it.
     pub queue_mean_ms: Option<f64>,
@@ -281,7 +281,7 @@ pub struct ServiceRow {
     pub error_classes: ErrorClasses,
     /// Errors and slowness.
     pub correlation: Correlation,
-    /// Its part of the time that all requests of the window took, 0..1.
+    /// Share of the time that all requests of the window took, 0..1.
     pub share_of_time: f64,
     /// Most under way at once in the window.
     pub concurrency_peak: u64,
@@ -292,7 +292,7 @@ pub struct ServiceRow {
     /// Exchanges fully seen ÷ exchanges, 0..1.
     pub completeness: Option<f64>,
     /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
-    pub slowest_span_ids: Arc<[Arc<str>]>,
+    pub slowest_span_ids: Arc<[SpanId]>,
 }
 
 /// One external service, seen from the clients on this host.
@@ -300,7 +300,7 @@ pub struct ServiceRow {
 pub struct DestinationRow {
     /// Who asks.
     pub service: Arc<str>,
-    /// Who is asked.
+    /// Service that was called.
     pub destination: Arc<str>,
     /// Exchanges.
     pub count: u64,

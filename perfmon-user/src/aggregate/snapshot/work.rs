@@ -15,9 +15,9 @@ pub struct LlmRow {
     pub side: Side,
     /// Id as in the price table.
     pub provider: Arc<str>,
-    /// Model asked for.
+    /// Requested model.
     pub request_model: Option<Arc<str>>,
-    /// Who is asked.
+    /// Service that was called.
     pub destination: Option<Arc<str>>,
     /// Calls, retries included.
     pub calls: u64,
@@ -27,33 +27,33 @@ pub struct LlmRow {
     pub error_rate: Option<f64>,
     /// Over the window.
     pub requests_per_minute: f64,
-    /// Prompt tokens of the calls that told; null when none did.
+    /// Prompt tokens of the calls that report them; null when no call does.
     pub input_tokens: Option<u64>,
-    /// Output tokens, likewise.
+    /// Output tokens; null when no call reports them.
     pub output_tokens: Option<u64>,
-    /// Prompt tokens read from the cache, likewise.
+    /// Prompt tokens read from the cache; null when no call reports them.
     pub cache_read_tokens: Option<u64>,
     /// Cost of the calls that have one; null when none has.
     pub cost_usd: Option<f64>,
-    /// Calls whose cost is not known.
+    /// Calls of unknown cost.
     pub unpriced_calls: u64,
     /// Duration of calls.
     #[serde(flatten)]
     pub latency: Latency,
     /// Time to the first byte.
     pub ttfb_p50_ms: Option<f64>,
-    /// Likewise.
+    /// 95th percentile.
     pub ttfb_p95_ms: Option<f64>,
     /// Time to the first generated content.
     pub ttft_p50_ms: Option<f64>,
-    /// Likewise.
+    /// 95th percentile.
     pub ttft_p95_ms: Option<f64>,
 }
 
 /// Runs of one agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct AgentRow {
-    /// Whose.
+    /// Service of the process.
     pub service: Arc<str>,
     /// Name of the agent.
     pub agent_type: Option<Arc<str>>,
@@ -69,7 +69,7 @@ pub struct AgentRow {
     pub llm_calls: u64,
     /// Tools executed.
     pub tools_called: u64,
-    /// Input and output together; null when no run told.
+    /// Input and output tokens together; null when unknown for every run.
     pub tokens_used: Option<u64>,
     /// Cost of the runs that have one; null when none has.
     pub cost_usd: Option<f64>,
@@ -81,7 +81,7 @@ pub struct AgentRow {
 /// Executions of one tool.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ToolRow {
-    /// Whose agent.
+    /// Service of the agent.
     pub service: Arc<str>,
     /// Name.
     pub tool_name: Arc<str>,
@@ -91,7 +91,7 @@ pub struct ToolRow {
     pub server: Option<Arc<str>>,
     /// Executions.
     pub count: u64,
-    /// Those whose result says that they failed.
+    /// Executions whose result reports an error.
     pub errors: u64,
     /// 0..1.
     pub error_rate: Option<f64>,
@@ -103,7 +103,7 @@ pub struct ToolRow {
 /// Runs of one workflow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct WorkflowRow {
-    /// Whose.
+    /// Service of the process.
     pub service: Arc<str>,
     /// Endpoint of the inbound request, or name of the process.
     pub workflow_name: Arc<str>,
@@ -121,7 +121,7 @@ pub struct WorkflowRow {
     pub llm_calls: u64,
     /// Tools executed.
     pub tools_called: u64,
-    /// Input and output together; null when no run told.
+    /// Input and output tokens together; null when unknown for every run.
     pub tokens_used: Option<u64>,
     /// Cost of the runs that have one; null when none has.
     pub cost_usd: Option<f64>,
@@ -130,17 +130,17 @@ pub struct WorkflowRow {
     pub latency: Latency,
 }
 
-/// Model calls, agents, tools and workflows of a window in all. Where both ends of model calls to one model were seen, the end with more
-/// calls stands for both, so no call counts twice.
+/// Totals of model calls, agents, tools and workflows in a window. When both ends of the calls to a model were seen, the end with more
+/// calls counts, so that no call counts twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct WorkTotals {
     /// Model calls.
     pub llm_calls: u64,
     /// Failed ones.
     pub llm_errors: u64,
-    /// Prompt tokens; null when no call told.
+    /// Prompt tokens; null when no call reports them.
     pub input_tokens: Option<u64>,
-    /// Output tokens, likewise.
+    /// Output tokens; null when no call reports them.
     pub output_tokens: Option<u64>,
     /// Cost of model calls that have one; null when none has.
     pub cost_usd: Option<f64>,

@@ -45,8 +45,8 @@ fn loaded(seconds: u64, rate: u64) -> Aggregate {
     aggregate
 }
 
-/// Bytes of one endpoint that had `rate` requests a second for longer than an hour, so that all its slices are full. Rows are independent
-/// of one another, so a few of them tell.
+/// Bytes of one endpoint that had `rate` requests a second for longer than an hour, so that all its slices are full. Series are independent
+/// of one another, so a few are representative.
 fn bytes_per_endpoint(rate: u64) -> usize {
     const ROWS: usize = 4;
     let (mut aggregate, mut seed) = (aggregate(), 7);
@@ -74,7 +74,7 @@ fn bench_add_and_tick() {
     let mut aggregate = loaded(400, 1);
     let (mut seed, mut records) = (9, Vec::new());
     for number in 0..2_000_u64 {
-        records.push(Record::Request(Box::new(noisy(numbered(number % 50), &mut seed))));
+        records.push(Record::Request(noisy(numbered(number % 50), &mut seed)));
     }
     let mut spent = 0;
     for second in 0..10 {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::snapshot::{EndpointRow, Window, WindowView};
 use super::*;
-use crate::record::{Failure, InFlight, Millis, Origin, Quality};
+use crate::record::{Failure, InFlight, Millis, Origin, Quality, SpanId};
 
 mod load;
 mod work;
@@ -44,7 +44,7 @@ pub(super) fn request(side: Side, path: &str) -> Request {
         time_to_first_byte_ms: Some(Millis(9 * MS)),
         performance_category: None,
         trace_id: None,
-        span_id: "00000000000000aa".into(),
+        span_id: SpanId(0xaa),
         parent_span_id: None,
         quality: Quality::Exact,
         missing_bytes: 0,
@@ -63,10 +63,10 @@ fn aggregate() -> Aggregate {
 }
 
 fn add(aggregate: &mut Aggregate, request: Request) -> Request {
-    let mut record = Record::Request(Box::new(request));
+    let mut record = Record::Request(request);
     aggregate.add(&mut record);
     match record {
-        Record::Request(request) => *request,
+        Record::Request(request) => request,
         _ => unreachable!("it was a request"),
     }
 }
@@ -91,7 +91,7 @@ fn one_request_everywhere() {
     assert_eq!((row.categories.fast, row.share_of_time, row.completeness), (1, 1.0, Some(1.0)));
     assert_eq!((row.request_size_mean_bytes, row.response_size_mean_bytes), (Some(0.0), Some(1_024.0)));
     assert_eq!((row.requests_per_minute, row.rate_now_per_second, row.rate_peak_per_second), (30.0, 0.5, 0.5));
-    assert_eq!(row.slowest_span_ids.iter().map(|id| &**id).collect::<Vec<_>>(), ["00000000000000aa"]);
+    assert_eq!(row.slowest_span_ids.iter().map(ToString::to_string).collect::<Vec<_>>(), ["00000000000000aa"]);
     for percentile in [row.latency.p50_ms, row.latency.p99_ms] {
         assert!((percentile.unwrap() - 10.0).abs() <= 0.1, "{percentile:?}");
     }

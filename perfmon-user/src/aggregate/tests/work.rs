@@ -1,6 +1,6 @@
 //! Model calls, agents, tools, workflows, and samples of the host.
 use super::*;
-use crate::record::{Agent, Llm, Process, System, Tool, Workflow};
+use crate::record::{Agent, Llm, Process, SpanId, System, Tool, Workflow};
 
 fn origin() -> Arc<Origin> {
     Arc::new(Origin { service: "assistant".into(), ..Origin::unknown(9) })
@@ -45,7 +45,7 @@ fn call(side: Side, model: &str) -> Llm {
         response_bytes: 0,
         chunks: 0,
         trace_id: None,
-        span_id: "00000000000000bb".into(),
+        span_id: SpanId(0xbb),
     }
 }
 

@@ -1,6 +1,6 @@
-//! Sliding windows of one row, made of slices: 5 s slices for the last minute, 30 s slices for five minutes, 5 min slices for the hour.
-//! What happens is added once, to the open slice; closed slices are merged into the next coarser tier when its slice is over. A window is
-//! the slices that it needs from each tier plus the open one: it holds at least its length and at most one of its slices more.
+//! Sliding windows of one series, made of slices: 5 s slices for the last minute, 30 s slices for five minutes, 5 min slices for the hour.
+//! An event is added once, to the open slice. Closed slices are merged into the next coarser tier when its slice ends. A window is the
+//! slices that it needs from each tier plus the open one: at least its length and at most one of its slices more.
 use std::collections::VecDeque;
 
 use super::accumulator::{Accumulator, CountSet};
@@ -18,7 +18,7 @@ const PER_COARSE: u32 = 10;
 /// Closed slices of each tier that are kept: a minute, five minutes, an hour.
 const KEPT: [u32; 3] = [12, 10, 12];
 
-/// The time of all rows: advances with the wall clock, stands still when that is set back.
+/// The time of all series: advances with the wall clock and stops while the wall clock is set back.
 #[derive(Clone, Copy, Debug)]
 pub struct SliceClock {
     wall: WallTime,
@@ -50,7 +50,7 @@ impl SliceClock {
         (self.now_ns - self.start_ns) as f64 / NS as f64
     }
 
-    /// Seconds that a window holds now: to its oldest slice or to the start.
+    /// Seconds covered by a window now: to its oldest slice or to the start.
     pub fn covered_s(&self, window: Window) -> f64 {
         let slice = self.slice();
         let oldest = match window {
@@ -62,7 +62,7 @@ impl SliceClock {
         (self.now_ns - from_ns) as f64 / NS as f64
     }
 
-    /// Which windows lose a slice when the open slice goes from `from` to now.
+    /// Windows that lose a slice when the open slice advances from `from`.
     pub fn moved(&self, from: u32) -> [bool; 3] {
         let to = self.slice();
         let tier = |slices: u32| from / slices != to / slices;
@@ -70,7 +70,7 @@ impl SliceClock {
     }
 }
 
-/// A slice that is over.
+/// A closed slice.
 #[derive(Clone, Debug)]
 struct Closed {
     number: u32,
@@ -125,7 +125,7 @@ impl<C: CountSet, const H: usize> Windows<C, H> {
         }
     }
 
-    /// Adds everything that `window` holds to `into`; `slice` is the slice under way.
+    /// Adds the slices of `window` to `into`; `slice` is the open slice.
     pub fn collect(&self, window: Window, slice: u32, into: &mut Merger<C, H>) {
         let (medium, coarse) = (slice / PER_MEDIUM, slice / PER_MEDIUM / PER_COARSE);
         let [fine_tier, medium_tier, coarse_tier] = &self.tiers;

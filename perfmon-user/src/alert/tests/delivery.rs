@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy)]
 enum Manner {
     Answers(&'static str),
-    /// Fails so many times, then answers 200.
+    /// Fails this many times, then answers 200.
     Recovers(usize),
     Hangs,
 }

@@ -2,7 +2,7 @@
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 
-/// Attributes under construction; what is unknown is left out.
+/// Attributes under construction; unknown values are left out.
 #[derive(Debug, Default)]
 pub struct Attributes(Vec<KeyValue>);
 
@@ -32,7 +32,7 @@ impl Attributes {
 pub struct AttributeValue(Value);
 
 impl AttributeValue {
-    /// As a value by itself, like the body of a log record.
+    /// The value alone, for the body of a log record.
     pub fn any(self) -> AnyValue {
         AnyValue { value: Some(self.0) }
     }

@@ -28,7 +28,7 @@ const EVENTS_INTERVAL: Duration = Duration::from_secs(2);
 pub struct Collector {
     resources: Resources,
     metrics: IntervalMetrics,
-    /// None when only metrics are wanted.
+    /// `None` when only metrics are exported.
     spans: Option<Spans>,
     logs: Logs,
     deliveries: Deliveries,
@@ -58,7 +58,7 @@ impl Collector {
         Self { resources, metrics, spans, logs: Logs::default(), deliveries, snapshots, interval: settings.interval, clocks, counters }
     }
 
-    /// Collects until the sender of the batches is gone, and then sends the rest.
+    /// Collects until the sender of the batches is dropped, then sends the rest.
     pub fn run(mut self, batches: &Receiver<RecordBatch>) {
         let (mut metrics_due, mut events_due) = (self.steady() + self.interval, self.steady() + EVENTS_INTERVAL);
         loop {

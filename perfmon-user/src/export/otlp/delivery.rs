@@ -1,5 +1,5 @@
-//! The threads that deliver, one for each receiver and signal, each with its lane. Trouble is said when it begins and when it ends, not in
-//! between.
+//! The delivery threads, one for each receiver and signal, each with its own queue. A failure is logged when it starts and when it ends,
+//! not for every attempt.
 use std::io;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::config::{ExportTarget, Signal};
 use crate::counters::Counters;
 use crate::export::logfire;
 
-/// How a receiver stands with one signal.
+/// State of the delivery of one signal to one receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetFigures {
     /// What messages call it.
@@ -62,7 +62,7 @@ impl Deliveries {
         deliveries.collect::<io::Result<_>>().map(Self)
     }
 
-    /// Hands an envelope to everybody who gets its signal.
+    /// Queues an envelope for each receiver of its signal.
     pub fn push(&self, envelope: &Envelope) {
         for shared in self.0.iter().filter(|shared| shared.target.signal == envelope.signal) {
             let mut state = shared.lock();
@@ -87,7 +87,7 @@ impl Deliveries {
         }
     }
 
-    /// How they stand.
+    /// State of all deliveries.
     pub fn figures(&self) -> Vec<TargetFigures> {
         let figures = |shared: &Arc<DeliveryShared>| {
             let ExportTarget { name, signal, url, .. } = &shared.target;
@@ -158,7 +158,7 @@ impl DeliveryShared {
         }
     }
 
-    /// Counts what was lost since it was counted last.
+    /// Counts the losses since the last call.
     fn count(&self, state: &mut DeliveryState) {
         let DeliveryFigures { dropped, failed, .. } = state.queue.figures();
         self.counters.export_items_dropped.add(dropped - state.counted.0);
@@ -167,7 +167,7 @@ impl DeliveryShared {
     }
 }
 
-/// The trouble that was told.
+/// The failure that was logged last.
 #[derive(Debug, Default)]
 struct DeliveryTrouble(Option<TroubleKind>);
 

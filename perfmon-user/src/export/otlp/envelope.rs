@@ -1,5 +1,5 @@
-//! Requests of OTLP as they wait for delivery: encoded, compressed, never empty, never larger than receivers like, and cut in two when one
-//! still says that it is too large.
+//! OTLP requests ready for delivery: encoded, compressed, never empty, within the size that receivers accept, and split in two when a
+//! receiver still rejects the size.
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const MOST_BYTES: usize = 4 << 20;
 /// A request that can be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// What it holds.
+    /// Signal of the content.
     pub signal: Signal,
     /// Spans, points or log records in it.
     pub items: u64,
@@ -33,7 +33,7 @@ impl Envelope {
     /// The encoded request.
     pub fn plain(&self) -> Vec<u8> {
         let mut plain = Vec::new();
-        // What was compressed here is whole.
+        // Compressed by this program, so it decompresses.
         GzDecoder::new(&*self.gzipped).read_to_end(&mut plain).unwrap_or_default();
         plain
     }
@@ -50,7 +50,7 @@ impl Envelope {
 
 /// A request of OTLP.
 pub trait SignalRequest: Message + Default {
-    /// What it holds.
+    /// Signal of the content.
     const SIGNAL: Signal;
     /// How many spans, points or log records.
     fn items(&self) -> u64;

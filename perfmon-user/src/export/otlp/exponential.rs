@@ -1,6 +1,6 @@
 //! Values of one interval and their exponential histogram (OpenTelemetry data model, "ExponentialHistogram"). Values are counted in the
-//! aggregate's own histogram as whole numbers of a small unit (ns, bytes, tokens, 10⁻⁹ dollars) and scaled when they are sent: count, sum,
-//! least and largest are exact; quantiles lie within 2.5 % where the largest is up to a million times the least, else within 5 %.
+//! aggregate's histogram as integers of a small unit (ns, bytes, tokens, 10⁻⁹ dollars) and scaled when they are sent. Count, sum, minimum
+//! and maximum are exact; quantiles are within 2.5 % when the maximum is up to a million times the minimum, else within 5 %.
 use opentelemetry_proto::tonic::metrics::v1::ExponentialHistogramDataPoint;
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 
@@ -39,7 +39,7 @@ impl Distribution {
         let mut zero_count = 0;
         let mut indices = Vec::new();
         for bucket in self.histogram.buckets() {
-            // The middle, within what was really seen; the last bucket has no end.
+            // The middle of the bucket, clamped to the observed range; the last bucket is unbounded.
             let middle = (bucket.low_ns + (bucket.high_ns - bucket.low_ns) / 2).clamp(self.least, self.largest.max(self.least));
             if middle == 0 {
                 zero_count += bucket.count;

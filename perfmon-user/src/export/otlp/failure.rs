@@ -1,4 +1,4 @@
-//! How a request failed, as `error.type` names it: perfmon's own word, else the status.
+//! The `error.type` of a failed request: perfmon's own name, else the status.
 use crate::record::{Failure, Request};
 
 /// What `error.type` names.

@@ -1,5 +1,7 @@
-//! Ids of traces and spans: those of the records where there are any, else derived from what they name, so that a record has the same ids
+//! Trace and span ids: those of the record if it has any, else derived from what the span describes, so that a record has the same ids
 //! whenever and wherever it is sent.
+
+use crate::record::SpanId;
 
 /// The 16 bytes of 32 hex digits.
 pub fn trace_id(text: &str) -> Option<[u8; 16]> {
@@ -13,6 +15,16 @@ pub fn span_id(text: &str) -> Option<[u8; 8]> {
     Some(number.to_be_bytes())
 }
 
+/// The span of a record.
+pub fn of_record(id: SpanId) -> [u8; 8] {
+    if id.0 == 0 { derived_span(&[&id.to_string()]) } else { id.0.to_be_bytes() }
+}
+
+/// The trace of a record that carries none.
+pub fn trace_of_record(id: SpanId) -> [u8; 16] {
+    derived_trace(&[&id.to_string()])
+}
+
 /// The trace of what these texts name.
 pub fn derived_trace(parts: &[&str]) -> [u8; 16] {
     let (high, low) = (hash(parts, 1), hash(parts, 2));
@@ -24,10 +36,10 @@ pub fn derived_span(parts: &[&str]) -> [u8; 8] {
     hash(parts, 3).to_be_bytes()
 }
 
-/// Where a trace stands between 0 and 1: the same on every host, and for every span of it.
+/// Position of a trace between 0 and 1: the same on every host and for every span of the trace.
 pub fn position(trace_id: [u8; 16]) -> f64 {
     let [.., a, b, c, d, e, f, g, h] = trace_id;
-    // Random trace ids are random in their last bytes (W3C Trace Context 2); what is not random becomes so.
+    // Random trace ids are random in their last bytes (W3C Trace Context 2); mixing makes the others so too.
     mixed(u64::from_be_bytes([a, b, c, d, e, f, g, h])) as f64 / u64::MAX as f64
 }
 
@@ -57,6 +69,9 @@ mod tests {
     #[test]
     fn ids_are_read_or_refused() {
         assert_eq!(span_id("00000000000000ff"), Some([0, 0, 0, 0, 0, 0, 0, 255]));
+        assert_eq!(of_record(SpanId(255)), [0, 0, 0, 0, 0, 0, 0, 255]);
+        assert_ne!(of_record(SpanId(0)), [0; 8]);
+        assert_eq!(trace_of_record(SpanId(255)), derived_trace(&["00000000000000ff"]));
         assert_eq!(trace_id("0af7651916cd43dd8448eb211c80319c").map(|id| id[0]), Some(0x0a));
         for bad in ["", "ff", "0000000000000000", "+000000000000001", "zz00000000000000"] {
             assert_eq!(span_id(bad).filter(|_| bad != "+000000000000001"), None, "{bad}");

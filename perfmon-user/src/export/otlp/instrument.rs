@@ -1,10 +1,10 @@
-//! The table of metrics that are sent: names and units of the OpenTelemetry semantic conventions, those of Logfire where it reads others,
-//! and `perfmon.` for what nobody else counts. Histograms and counters are deltas, the others stand for the moment.
+//! The table of exported metrics: names and units of the OpenTelemetry semantic conventions, Logfire's names where it expects others, and
+//! `perfmon.` for metrics without a convention. Histograms and counters are deltas, the others are current values.
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstrumentKind {
-    /// A distribution over the interval; a value counts so many units.
+    /// A distribution over the interval, in the instrument's unit times its scale.
     Histogram,
     /// What the interval added.
     Counter,

@@ -1,5 +1,5 @@
 //! Log records: alerts (scope `perfmon.alerts`) and findings (`perfmon.findings`). One record for each change of state, not for each
-//! delivery of the news or each new figure.
+//! notification or new figure.
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -16,7 +16,7 @@ use crate::record::{Alert, AlertState, Finding, Origin, Record, Severity, WallTi
 #[derive(Debug, Default)]
 pub struct Logs {
     waiting: FxHashMap<(Arc<Origin>, &'static str), Vec<LogRecord>>,
-    /// States that were told, of what is not over.
+    /// Last exported state of each open alert and finding.
     told: FxHashMap<Arc<str>, &'static str>,
 }
 

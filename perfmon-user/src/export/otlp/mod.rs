@@ -1,6 +1,5 @@
-//! Telemetry over OTLP/HTTP: metrics, spans and log records. Two kinds of threads stand between the hub and the receivers: one collects
-//! records into envelopes, and one for each receiver and signal delivers them, so that a receiver that hangs keeps nobody waiting. All
-//! queues are bounded, and what they lose is counted.
+//! Telemetry over OTLP/HTTP: metrics, spans and log records. One thread collects records into envelopes; one thread for each receiver and
+//! signal delivers them, so that a receiver that hangs delays nothing else. All queues are bounded, and losses are counted.
 mod attribute;
 mod collector;
 mod delivery;
@@ -42,7 +41,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Clocks {
     /// Wall time.
     pub wall: fn() -> WallTime,
-    /// Nanoseconds of a clock that nobody sets.
+    /// Nanoseconds of a monotonic clock.
     pub steady_ns: fn() -> u64,
 }
 
@@ -80,7 +79,7 @@ impl Exporter {
         }
     }
 
-    /// The lanes, for those who ask how they stand.
+    /// The deliveries, to report their state.
     pub fn deliveries(&self) -> Deliveries {
         self.deliveries.clone()
     }

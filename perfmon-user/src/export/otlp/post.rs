@@ -1,5 +1,5 @@
-//! One delivery over HTTP: headers, time-out, and what the answer means (OTLP 1.x, "OTLP/HTTP Response"). Redirects are not followed, since
-//! they would carry the token elsewhere; secrets that an answer repeats are cut out of it.
+//! One delivery over HTTP: headers, time-out, and the meaning of the answer (OTLP 1.x, "OTLP/HTTP Response"). Redirects are not followed,
+//! since they would carry the token to another server. Secrets that an answer repeats are removed from messages.
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
@@ -17,7 +17,7 @@ use crate::record::WallTime;
 
 /// Bytes of an answer that are read.
 const ANSWER_BYTES: u64 = 64 * 1024;
-/// Words of headers that are shorter are no secrets, and cutting them out would leave no text.
+/// Shorter words of headers are not secrets; removing them would destroy the message.
 const SECRET_BYTES: usize = 4;
 /// Characters of an answer that are shown.
 const SHOWN: usize = 200;
@@ -57,7 +57,7 @@ impl Poster {
         }
     }
 
-    /// Asks for a page with the receiver's headers: its status and text.
+    /// Requests a page with the receiver's headers; returns status and text.
     pub fn ask(&self, url: &str) -> Result<(StatusCode, String), String> {
         let mut request = self.agent.get(url);
         for (name, value) in &self.target.headers {

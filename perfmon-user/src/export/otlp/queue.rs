@@ -1,5 +1,5 @@
-//! The queue to one receiver of one signal, and when to send what is in it. Pure: time and answers are arguments. Bounded in bytes: on
-//! overflow the oldest goes and is counted.
+//! The delivery queue of one receiver and signal, and the schedule of retries. Pure: time and answers are arguments. Bounded in bytes: on
+//! overflow the oldest envelope is dropped and counted.
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::envelope::Envelope;
 
 const FIRST_WAIT_NS: u64 = 1_000_000_000;
 const LONGEST_WAIT_NS: u64 = 60_000_000_000;
-/// A receiver may ask for at most so long a wait.
+/// Upper bound of the delay that a receiver may request.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
 /// How a delivery ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryOutcome {
-    /// It was taken, except for so many items, for this reason.
+    /// Accepted, except for `rejected` items.
     Taken {
         /// Items that the receiver refused.
         rejected: u64,
@@ -24,7 +24,7 @@ pub enum DeliveryOutcome {
     },
     /// It was not, and may be later.
     Again {
-        /// What the receiver asked for.
+        /// Delay requested by the receiver.
         after: Option<Duration>,
         /// Why not now.
         why: String,
@@ -43,9 +43,9 @@ pub enum DeliveryOutcome {
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueStep {
-    /// Send this and tell `answered`.
+    /// Send this, then call `answered`.
     Send(Envelope),
-    /// Wait, at most so long.
+    /// Wait, at most this long.
     Wait(Duration),
     /// Nothing to do.
     Idle,
@@ -64,7 +64,7 @@ pub struct DeliveryFigures {
     pub failed: u64,
     /// Items dropped because too many waited.
     pub dropped: u64,
-    /// Deliveries that are tried again.
+    /// Repeated deliveries.
     pub retries: u64,
     /// What went wrong last; null when the last delivery was taken.
     pub last_error: Option<String>,
@@ -83,12 +83,12 @@ pub struct DeliveryQueue {
 }
 
 impl DeliveryQueue {
-    /// An empty one that holds `bound` bytes.
+    /// An empty queue for `bound` bytes.
     pub fn new(bound: usize) -> Self {
         Self { waiting: VecDeque::new(), bound, away: None, failures: 0, not_before_ns: 0, figures: DeliveryFigures::default() }
     }
 
-    /// Takes an envelope; says whether others had to go for it.
+    /// Adds an envelope; true when older ones were dropped for it.
     pub fn push(&mut self, envelope: Envelope) -> bool {
         self.waiting.push_back(envelope);
         self.make_room()
@@ -108,7 +108,7 @@ impl DeliveryQueue {
         }
     }
 
-    /// How the delivery that `next` asked for ended.
+    /// Takes the result of the delivery that `next` started.
     pub fn answered(&mut self, now_ns: u64, outcome: DeliveryOutcome) {
         let Some(envelope) = self.away.take() else { return };
         self.figures.last_error = None;
@@ -209,7 +209,7 @@ mod tests {
         DeliveryOutcome::Taken { rejected: 0, why: None }
     }
 
-    /// Runs for so long against a receiver; gives what arrived.
+    /// Runs against a receiver for a time; returns the items that arrived.
     fn run(queue: &mut DeliveryQueue, from_ns: u64, to_ns: u64, answer: &mut dyn FnMut(u64) -> DeliveryOutcome) -> u64 {
         let (mut now_ns, mut arrived) = (from_ns, 0);
         while now_ns < to_ns {

@@ -9,7 +9,7 @@ use super::attribute::Attributes;
 use crate::limits;
 use crate::record::{Origin, Process};
 
-/// What is the same in every resource.
+/// Attributes common to all resources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Common {
     /// `host.name`.
@@ -22,11 +22,11 @@ pub struct Common {
     pub attributes: Vec<(String, String)>,
 }
 
-/// Resources by what they stand for.
+/// Resources of processes and of the host.
 #[derive(Debug)]
 pub struct Resources {
     common: Common,
-    /// Languages of processes, as their samples tell them; forgotten when they are too many.
+    /// Languages of processes from their samples; cleared when there are too many.
     languages: FxHashMap<u32, Arc<str>>,
 }
 
@@ -36,7 +36,7 @@ impl Resources {
         Self { common, languages: FxHashMap::default() }
     }
 
-    /// Learns the process's language.
+    /// Stores the process's language.
     pub fn learn(&mut self, process: &Process) {
         let Some(language) = process.runtime.as_deref().map(language) else { return };
         if self.languages.len() >= limits::PROCESSES {
@@ -87,7 +87,7 @@ fn language(runtime: &str) -> &str {
     }
 }
 
-/// perfmon as the source of telemetry; `part` tells alerts apart.
+/// perfmon as instrumentation scope; `part` separates alerts from findings.
 pub fn scope(part: &str) -> InstrumentationScope {
     InstrumentationScope { name: part.into(), version: env!("CARGO_PKG_VERSION").into(), ..InstrumentationScope::default() }
 }

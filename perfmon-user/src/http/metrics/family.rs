@@ -54,7 +54,7 @@ impl MetricFamily {
 macro_rules! families {
     ($($name:ident = $text:literal, $kind:ident, $unit:expr, $labels:literal, $help:literal;)+) => {
         $(pub(super) const $name: MetricFamily = MetricFamily::new($text, FamilyKind::$kind, $unit, $help, $labels);)+
-        /// All but the counters.
+        /// All families except the counters.
         const ALL: &[MetricFamily] = &[$($name),+];
     };
 }

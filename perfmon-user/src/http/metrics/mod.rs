@@ -1,6 +1,6 @@
-//! `GET /metrics`: everything countable in Prometheus text or, when asked for, OpenMetrics. Requests are counted since the start;
-//! gauges show the newest snapshot. Names follow the OpenTelemetry conventions where there is one. docs/metrics.md is written from the
-//! table of families.
+//! `GET /metrics`: all figures as Prometheus text or, if the client accepts it, OpenMetrics. Requests are counted since the start; gauges
+//! show the newest snapshot. Names follow the OpenTelemetry conventions where one exists. docs/metrics.md is generated from the table of
+//! families.
 mod collect;
 mod family;
 mod text;

@@ -1,5 +1,5 @@
-//! The two text formats. In: families and their samples; out: escaped text. Prometheus text 0.0.4 and OpenMetrics 1.0 differ in the
-//! names of counters, in units and in the end mark.
+//! The two text formats. In: families and their samples; out: escaped text. Prometheus text 0.0.4 and OpenMetrics 1.0 differ in the names
+//! of counters, in units and in the end mark.
 use std::fmt::{Display, Write};
 
 use super::family::{FamilyKind, MetricFamily};
@@ -13,7 +13,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// What the client prefers; Prometheus text when it does not say.
+    /// The format that the client prefers; Prometheus text by default.
     pub fn accepted(accept: &str) -> Self {
         let quality = |name: &str| {
             let range = accept.split(',').map(str::trim).find(|range| range.split(';').next().is_some_and(|kind| kind.trim() == name))?;
@@ -55,7 +55,7 @@ impl Exposition {
         self.out
     }
 
-    /// Begins a family; its samples follow.
+    /// Starts a family; its samples follow.
     pub fn family(&mut self, family: &MetricFamily) {
         let (open, name) = (self.format == Format::OpenMetrics, family.name.as_ref());
         let described = if open { name } else { &sample_name(family) };

@@ -28,8 +28,8 @@ async fn get(server: &Server, path: &str) -> (u16, Value) {
 async fn history_is_a_point_a_step_with_gaps() {
     let folder = tempfile::tempdir().unwrap();
     let records = vec![
-        Record::Request(Box::new(request(NOW - 30, "shop", 100))),
-        Record::Request(Box::new(request(NOW - 30, "other", 300))),
+        Record::Request(request(NOW - 30, "shop", 100)),
+        Record::Request(request(NOW - 30, "other", 300)),
         Record::System(Box::new(system(NOW - 10, 40.0))),
     ];
     let server = with_history(folder.path(), records);

@@ -25,7 +25,7 @@ async fn the_stream_sends_summaries_and_findings() {
     let (mut body, mut text) = (response.into_body().into_data_stream(), String::new());
     read_until(&mut body, &mut text, "\n\n").await;
     assert!(text.starts_with("event: summary\ndata: {") && text.contains("\"window_s\":60"), "{text}");
-    server.state.push(&Arc::new(vec![Record::Finding(Box::new(finding(1, "shop"))), Record::Request(Box::new(request(1, "shop", 1)))]));
+    server.state.push(&Arc::new(vec![Record::Finding(Box::new(finding(1, "shop"))), Record::Request(request(1, "shop", 1))]));
     read_until(&mut body, &mut text, "event: finding\ndata: {\"kind\":\"finding\"").await;
     server.snapshots.send(Arc::new(Snapshot { uptime_s: 77.5, ..snapshot() })).unwrap();
     read_until(&mut body, &mut text, "\"uptime_s\":77.5").await;

@@ -1,4 +1,4 @@
-//! The routes, asked through the router without a socket; `tests/live.rs` has the stream and the server on a real one.
+//! The routes, called through the router without a socket; `tests/live.rs` tests the stream and the server over a socket.
 use std::collections::BTreeMap;
 
 use axum::body::Body;
@@ -10,7 +10,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, LlmRow, Totals, Window, WindowView, WorkTotals};
 use crate::record::{
-    Category, Failure, Finding, Gauges, InFlight, Millis, Origin, Quality, Request, Severity, Side, System, TargetCoverage,
+    Category, Failure, Finding, Gauges, InFlight, Millis, Origin, Quality, Request, Severity, Side, SpanId, System, TargetCoverage,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -48,7 +48,7 @@ fn request(second: u64, service: &str, latency_ms: u64) -> Request {
         time_to_first_byte_ms: None,
         performance_category: Some(Category::of(Millis(latency_ms * 1_000_000))),
         trace_id: None,
-        span_id: format!("{second:016x}").into(),
+        span_id: SpanId(second),
         parent_span_id: None,
         quality: Quality::Exact,
         missing_bytes: 0,
@@ -200,6 +200,7 @@ fn server_over(alerts: Arc<AlertService>, snapshot: Snapshot, listen: &str, toke
         alerts,
         now: || WallTime(1_795_341_599_123_456_789),
         shutdown: asked,
+        spare: Arc::default(),
         history: None,
     });
     Server { state, snapshots, shutdown }
@@ -342,8 +343,8 @@ async fn unknown_routes_and_methods_answer_in_the_api_form() {
 #[tokio::test]
 async fn records_are_newest_first_and_filtered() {
     let server = server();
-    server.state.push(&Arc::new(vec![Record::Request(Box::new(request(1, "shop", 5))), Record::Finding(Box::new(finding(2, "shop")))]));
-    server.state.push(&Arc::new(vec![Record::Request(Box::new(request(3, "blog", 1_500))), Record::System(Box::new(system(4, 1.0)))]));
+    server.state.push(&Arc::new(vec![Record::Request(request(1, "shop", 5)), Record::Finding(Box::new(finding(2, "shop")))]));
+    server.state.push(&Arc::new(vec![Record::Request(request(3, "blog", 1_500)), Record::System(Box::new(system(4, 1.0)))]));
     let all = ok(&server, "/api/v1/records").await;
     let kinds: Vec<_> = all["items"].as_array().unwrap().iter().map(|item| item["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["system", "request", "finding", "request"]);
@@ -366,7 +367,7 @@ async fn records_are_newest_first_and_filtered() {
 async fn a_flood_of_requests_leaves_bounded_records_and_the_finding() {
     let server = server();
     server.state.push(&Arc::new(vec![Record::Finding(Box::new(finding(1, "shop")))]));
-    let flood: Vec<_> = (0..1_000).map(|second| Record::Request(Box::new(request(second, "shop", 1)))).collect();
+    let flood: Vec<_> = (0..1_000).map(|second| Record::Request(request(second, "shop", 1))).collect();
     for _ in 0..25 {
         server.state.push(&Arc::new(flood.clone()));
     }
@@ -405,7 +406,7 @@ async fn metrics_count_requests_by_side() {
     let unknown = Request { response_time_ms: None, quality: Quality::Inferred, ..request(1, "shop", 5) };
     let client = Request { side: Side::Client, destination: Some("db".into()), ..request(1, "shop", 5) };
     let closed = Request { protocol: "websocket", ..request(1, "shop", 5) };
-    let batch = [request(1, "shop", 5), failed, odd, unknown, client, closed].map(|request| Record::Request(Box::new(request)));
+    let batch = [request(1, "shop", 5), failed, odd, unknown, client, closed].map(Record::Request);
     server.state.push(&Arc::new(batch.to_vec()));
     let body = text(ask(&server, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
     for line in [
@@ -434,7 +435,7 @@ async fn metrics_count_requests_by_side() {
 async fn series_of_metrics_are_bounded() {
     let server = server();
     let batch: Vec<_> = (0..limits::METRIC_SERIES + 10)
-        .map(|index| Record::Request(Box::new(Request { endpoint: Some(format!("/{index}").into()), ..request(1, "shop", 5) })))
+        .map(|index| Record::Request(Request { endpoint: Some(format!("/{index}").into()), ..request(1, "shop", 5) }))
         .collect();
     server.state.push(&Arc::new(batch));
     let body = text(ask(&server, HttpRequest::get("/metrics").header("host", "localhost")).await).await;

@@ -55,6 +55,14 @@ pub fn at_path(path: &str) -> Option<&'static Api> {
     APIS.iter().find(|api| api.paths.iter().any(|end| path.ends_with(end))).copied()
 }
 
+/// Builds the tables of all interfaces.
+pub(super) fn prepare() {
+    for api in APIS {
+        LazyLock::force(&api.request);
+        LazyLock::force(&api.answer);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

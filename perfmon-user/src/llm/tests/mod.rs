@@ -8,7 +8,7 @@ mod recognise;
 use std::sync::Arc;
 
 use crate::proto::exchange::{BodyPiece, Exchange, Header, Part, RequestHead, ResponseHead};
-use crate::record::{Llm, Origin, WallTime};
+use crate::record::{Llm, Origin, SpanId, WallTime};
 use crate::stream::{Content, Failure};
 
 use super::*;
@@ -146,7 +146,7 @@ impl Talk {
                 send(Part::ResponseBody(BodyPiece { exchange: 7, time_ns: start_ns + ms * MS, content: content(bytes) }));
             }
         }
-        let ids = || Ids { trace_id: None, span_id: format!("{start_ns:016x}").into() };
+        let ids = || Ids { trace_id: None, span_id: SpanId(start_ns) };
         tracker.on_done(calls, &self.exchange(), &context, ids, |at| WallTime(WALL + at))
     }
 

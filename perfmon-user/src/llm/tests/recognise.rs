@@ -91,7 +91,7 @@ fn both_sides_of_a_call_have_records() {
         let piece = BodyPiece { exchange: 1, time_ns: 0, content: Content::Bytes(&talk.request) };
         tracker.on_part(&mut calls, &Part::RequestBody(piece), context.destination.map(|name| &**name));
         let exchange = Exchange { id: 1, server, status: Some(500), ..Exchange::default() };
-        let ids = || Ids { trace_id: None, span_id: "s".into() };
+        let ids = || Ids { trace_id: None, span_id: SpanId(1) };
         tracker.on_done(&mut calls, &exchange, &context, ids, WallTime).unwrap().record.side
     };
     assert_eq!((side(true), side(false)), (crate::record::Side::Server, crate::record::Side::Client));

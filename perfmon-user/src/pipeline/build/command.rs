@@ -11,7 +11,7 @@ use super::{Context, address};
 pub(in crate::pipeline) fn command(connection: &mut Connection<Session>, command: &Command, context: &mut Context<'_>) -> Db {
     let missing_bytes = command.missing_bytes + tls::take_cut(connection);
     let complete = !command.inferred && missing_bytes == 0;
-    let origin = context.people.exchange(connection.pid, complete, missing_bytes);
+    let origin = context.processes.on_exchange(connection.pid, complete, missing_bytes);
     let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(command.start_ns));
     let (request_bytes, response_bytes) = tls::wire_sizes(connection, command.server, command.request_wire, command.response_wire);

@@ -1,8 +1,7 @@
 //! The exchange family's builder: an exchange and what is known of its connection and process → the `request` record.
-use std::sync::Arc;
 
 use crate::proto::exchange::Exchange;
-use crate::record::{Category, Millis, Quality, Request, Side, WallTime};
+use crate::record::{Category, Millis, Quality, Request, Side, SpanId, WallTime};
 use crate::track::Connection;
 
 use super::super::session::Session;
@@ -14,7 +13,7 @@ pub(in crate::pipeline) fn request(connection: &mut Connection<Session>, exchang
     let (request_bytes, response_bytes) = tls::wire_sizes(connection, exchange.server, exchange.request_wire, exchange.response_wire);
     let missing_bytes = exchange.missing_bytes + tls::take_cut(connection);
     let complete = !exchange.inferred && missing_bytes == 0;
-    let origin = context.people.exchange(connection.pid, complete, missing_bytes);
+    let origin = context.processes.on_exchange(connection.pid, complete, missing_bytes);
     let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
     let destination = || exchange.host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone());
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(exchange.start_ns));
@@ -73,17 +72,12 @@ fn trace_context(header: &str) -> Option<(&str, &str)> {
 }
 
 /// Ids follow from what they name, so that a replay gives the same ones.
-pub(super) fn span_id(connection: &Connection<Session>, id: u64, start_ns: u64, wall_at_boot_ns: u64) -> Arc<str> {
+pub(super) fn span_id(connection: &Connection<Session>, id: u64, start_ns: u64, wall_at_boot_ns: u64) -> SpanId {
     let mut span = wall_at_boot_ns;
     for part in [connection.key.sock, u64::from(connection.key.inode), id, start_ns] {
         span = mix(span ^ part);
     }
-    std::str::from_utf8(&hex(span)).unwrap_or_default().into()
-}
-
-/// Sixteen digits.
-fn hex(id: u64) -> [u8; 16] {
-    std::array::from_fn(|place| b"0123456789abcdef"[(id >> (60 - 4 * place)) as usize & 15])
+    SpanId(span)
 }
 
 /// One round of SplitMix64 (Steele, Lea, Flood 2014).

@@ -26,7 +26,7 @@ pub(in crate::pipeline) fn session(connection: &mut Connection<Session>, session
         quality: if opening.inferred { Quality::Inferred } else { Quality::Exact },
         // The handshake's own record has the id of the exchange; this one's parent is that.
         span_id: span_id(connection, u64::MAX, session.end_ns, context.wall_at_boot_ns),
-        parent_span_id: Some(record.span_id.clone()),
+        parent_span_id: Some(record.span_id.to_string().into()),
         messages_sent: Some(session.sent.messages),
         messages_received: Some(session.received.messages),
         close_code: session.close_code,

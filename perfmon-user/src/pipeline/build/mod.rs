@@ -7,11 +7,11 @@ mod question;
 use std::sync::Arc;
 
 use crate::counters::Counters;
+use crate::process::ProcessTable;
 use crate::tls::Binder;
 
 use super::intern::Interner;
 use super::minds::Minds;
-use super::people::People;
 
 pub(super) use command::command;
 pub(super) use exchange::request;
@@ -20,7 +20,7 @@ pub(super) use question::question;
 
 /// What the making of records needs beside the connection.
 pub(in crate::pipeline) struct Context<'a> {
-    pub(in crate::pipeline) people: &'a mut People,
+    pub(in crate::pipeline) processes: &'a mut ProcessTable,
     pub(in crate::pipeline) names: &'a mut Interner,
     pub(in crate::pipeline) minds: &'a mut Minds,
     /// Connections that spoke so far.

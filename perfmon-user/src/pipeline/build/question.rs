@@ -8,7 +8,7 @@ use super::{Context, address};
 
 /// Makes the record.
 pub(in crate::pipeline) fn question(connection: &mut Connection<Session>, question: &Question, context: &mut Context<'_>) -> Dns {
-    let origin = context.people.exchange(connection.pid, !question.inferred, 0);
+    let origin = context.processes.on_exchange(connection.pid, !question.inferred, 0);
     let server = match question.server {
         Some(server) => context.names.get(&server.to_string()),
         None => address(connection.peer.as_ref(), context.names),

@@ -32,7 +32,7 @@ fn shop() -> File {
 
 fn asked(second: u64, us: u64) -> Record {
     let Record::Request(served) = request(second, "shop", "/pay", us, 200) else { unreachable!() };
-    Record::Request(Box::new(Request { side: Side::Client, destination: Some("pay.example".into()), ..*served }))
+    Record::Request(Request { side: Side::Client, destination: Some("pay.example".into()), ..served })
 }
 
 fn unpriced(second: u64) -> Llm {

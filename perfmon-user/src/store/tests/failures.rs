@@ -1,4 +1,4 @@
-//! A damaged file, a folder that cannot be written, a full disk: said, counted, and got over.
+//! A damaged file, a folder without write permission, a full disk: each is logged and counted, and the store recovers.
 use super::*;
 
 /// The clock of the tests here; each uses one of its own.
@@ -14,7 +14,7 @@ fn store(path: &Path, now: fn() -> WallTime) -> (Store, Arc<Counters>) {
     (Store::start(options, counters.clone()).unwrap(), counters)
 }
 
-/// Offers a request for every second that is let pass, until the state is what is wanted.
+/// Offers one request a second on the test's clock until the state satisfies the condition.
 fn until(store: &Store, clock: &AtomicU64, wanted: impl Fn(&StoreReport) -> bool) -> (u64, StoreReport) {
     for offered in 1..=2_000 {
         let second = clock.fetch_add(SECOND, Ordering::Relaxed) / SECOND;
@@ -72,7 +72,7 @@ fn a_folder_that_cannot_be_made_is_said_and_tried_again() {
     clock!(CLOCK);
     let folder = tempfile::tempdir().unwrap();
     let (blocker, path) = (folder.path().join("data"), folder.path().join("data/perfmon.db"));
-    // A file stands where the folder has to be: refused whoever asks, root too.
+    // A file at the folder's path: creating the folder fails for root too.
     fs::write(&blocker, "").unwrap();
     let (store, counters) = store(&path, || WallTime(CLOCK.load(Ordering::Relaxed)));
     let (first, report) = until(&store, &CLOCK, |report| matches!(report.state, StoreState::Degraded { .. }));
@@ -128,7 +128,7 @@ fn a_full_disk_is_said_and_writing_goes_on_when_there_is_room() {
     while filling.write_all(&[0; 4_096]).is_ok() {}
     let (_, report) = until(&store, &CLOCK, |report| matches!(report.state, StoreState::Degraded { .. }));
     assert!(matches!(&report.state, StoreState::Degraded { reason } if reason.contains("full")), "{report:?}");
-    // The room is free when nobody has the file open.
+    // The space is free again once the file is closed.
     drop(filling);
     fs::remove_file(&ballast).unwrap();
     until(&store, &CLOCK, |report| report.state == StoreState::Ok);
@@ -143,7 +143,7 @@ fn an_alert_is_written_at_once() {
     let file = file();
     let (store, _) = store(&file.path, || WallTime(CLOCK.load(Ordering::Relaxed)));
     until(&store, &CLOCK, |report| report.state == StoreState::Ok);
-    // From here on no time passes, so nothing else would write it.
+    // The clock stops here, so nothing else would write it.
     let alert = serde_json::json!({
         "time": "1970-01-01T00:00:01.000000000Z", "pid": 0, "comm": "", "service": "all", "container": null, "alert_id": "a", "rule": "own",
         "type": "performance", "severity": "warning", "state": "firing", "message": "", "metric": "request.count", "scope": "all services",

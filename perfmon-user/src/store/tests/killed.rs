@@ -1,4 +1,4 @@
-//! A process that is killed loses what came since its last transaction and nothing else; the file stays whole.
+//! A killed process loses only the records since its last transaction; the file stays intact.
 use super::*;
 
 const CHILD: &str = "PERFMON_TEST_STORE_CHILD";
@@ -42,6 +42,6 @@ fn a_killed_process_loses_at_most_the_last_batch() {
     let counted: u64 = totals.iter().map(|(_, cell)| cell.count).sum();
     let kept = file.reader().records("request", WallTime(0), WallTime(u64::MAX), 10_000).unwrap().len() as u64;
     assert_eq!(counted, kept, "figures and records are written together");
-    // A batch, the one that was being written, and one that a busy machine kept waiting.
+    // One batch queued, one being written, one delayed by a busy machine.
     assert!(counted + 3 * BATCH >= offered, "{counted} of {offered}");
 }

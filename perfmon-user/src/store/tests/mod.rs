@@ -10,7 +10,7 @@ use super::series::SeriesKey;
 use super::*;
 use crate::aggregate::Histogram;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
-use crate::record::{Category, Llm, Millis, Origin, Quality, Record, Request, Side, System};
+use crate::record::{Category, Llm, Millis, Origin, Quality, Record, Request, Side, SpanId, System};
 
 mod failures;
 mod killed;
@@ -26,7 +26,7 @@ pub(crate) fn origin(service: &str) -> Arc<Origin> {
 /// A request that ends at a second, microseconds long.
 pub(crate) fn request(second: u64, service: &str, endpoint: &str, us: u64, status: u16) -> Record {
     let latency = Millis(us * 1_000);
-    Record::Request(Box::new(Request {
+    Record::Request(Request {
         time: WallTime(second * SECOND + 999_999_999 - latency.0 % SECOND - latency.0 / SECOND * SECOND),
         origin: origin(service),
         side: Side::Server,
@@ -53,14 +53,14 @@ pub(crate) fn request(second: u64, service: &str, endpoint: &str, us: u64, statu
         time_to_first_byte_ms: None,
         performance_category: Some(Category::of(latency)),
         trace_id: None,
-        span_id: format!("{second:016x}").into(),
+        span_id: SpanId(second),
         parent_span_id: None,
         quality: Quality::Exact,
         missing_bytes: 0,
         messages_sent: None,
         messages_received: None,
         close_code: None,
-    }))
+    })
 }
 
 pub(crate) fn system(second: u64, cpu_percent: f64) -> Record {
@@ -118,7 +118,7 @@ pub(crate) fn call(second: u64, side: Side, cost_usd: f64) -> Record {
         response_bytes: 1,
         chunks: 0,
         trace_id: None,
-        span_id: "1".into(),
+        span_id: SpanId(1),
     }))
 }
 
@@ -352,7 +352,7 @@ fn the_oldest_goes_by_age_and_by_size() {
     let left = retention::used_bytes(rollup.connection()).unwrap();
     assert!(removed > 0 && left <= used / 3, "{removed} went, {left} of {used} bytes are left");
     assert!(fs::metadata(&file.path).unwrap().len() < used, "the file itself has shrunk");
-    // Of everything the newest is still there, and hours tell of all of it.
+    // The newest of every part remains, and hours cover everything.
     for (count, least) in [("rollup WHERE level = 0", 40), ("rollup WHERE level = 1", 40), ("record", 40)] {
         let left: i64 = rollup.connection().query_row(&format!("SELECT count(*) FROM {count}"), [], |row| row.get(0)).unwrap();
         assert!(left >= least, "{left} in {count}");

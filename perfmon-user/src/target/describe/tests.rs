@@ -1,10 +1,11 @@
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::inspect::Reader;
 use crate::target::fixture::{Fixture, ID};
 
 fn describer(fixture: &Fixture, rules: &[ServiceRule]) -> Describer {
-    Describer::with(fixture.proc(), ContainerNames::below(fixture.path()), rules).unwrap()
+    Describer::with(fixture.proc(), ContainerNames::below(fixture.path(), fixture.reader()), rules).unwrap()
 }
 
 fn service(describer: &mut Describer, pid: u32) -> String {
@@ -31,7 +32,10 @@ fn the_order_of_service_names() {
     let rule = |glob: &str, service: &str| ServiceRule { target: Target::Exe(glob.into()), service: service.into() };
     let rules = [rule("node", "no"), rule("app", "configured"), rule("python*", "second")];
     assert_eq!(service(&mut describer(&fixture, &rules), 10), "configured");
-    assert!(Describer::new(&[rule("a[", "x"), rule("ok", "y"), rule("{", "z")]).is_err_and(|problems| problems.len() == 2));
+    assert!(
+        Describer::new(&[rule("a[", "x"), rule("ok", "y"), rule("{", "z")], Reader::in_threads())
+            .is_err_and(|problems| problems.len() == 2)
+    );
 }
 
 #[test]
@@ -73,7 +77,7 @@ fn spawned_workers_are_called_as_their_parent() {
 fn a_process_that_is_gone_has_what_its_parent_has() {
     let fixture = Fixture::new();
     fixture.process(10, 1, "/usr/bin/bash", &["bash"]);
-    let gone = Executed { pid: 99, parent: 10, comm: "curl", argv: b"curl\0-s\0http://localhost/\0" };
+    let gone = Executed { pid: 99, parent: 10, comm: "curl", argv: b"curl\0-s\0http://localhost/\0", env: b"" };
     let description = describer(&fixture, &[]).describe_exec(&gone);
     assert_eq!((&*description.origin.service, &*description.origin.comm, description.origin.pid), ("curl", "curl", 99));
     assert_eq!((description.runtime, description.start_time, description.exe), (None, None, None));
@@ -82,7 +86,7 @@ fn a_process_that_is_gone_has_what_its_parent_has() {
     assert_eq!(&*describer(&fixture, &[]).describe_exec(&gone).origin.service, "backup");
     fixture.file("proc/10/environ", "OTEL_SERVICE_NAME=till\0");
     assert_eq!(&*describer(&fixture, &[]).describe_exec(&gone).origin.service, "till");
-    let orphan = Executed { pid: 99, parent: 0, comm: "", argv: b"" };
+    let orphan = Executed { pid: 99, parent: 0, comm: "", argv: b"", env: b"" };
     assert_eq!(&*describer(&fixture, &[]).describe_exec(&orphan).origin.service, "unknown");
 }
 
@@ -109,7 +113,7 @@ fn a_live_python_with_ssl() {
         .unwrap();
     let mut ready = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut ready).unwrap();
-    let description = Describer::new(&[]).unwrap().describe(child.id()).unwrap();
+    let description = Describer::new(&[], Reader::in_threads()).unwrap().describe(child.id()).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(description.runtime.as_deref(), Some("python"));

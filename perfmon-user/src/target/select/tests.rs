@@ -2,12 +2,13 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::inspect::Reader;
 use crate::target::fixture::Fixture;
 
 const PYTHON: &str = "/usr/bin/python3.11";
 
 fn selector(fixture: &Fixture, targets: &[Target], follow: bool, wait: bool) -> Selector {
-    Selector::with(fixture.proc(), ContainerNames::below(fixture.path()), targets.to_vec(), follow, wait)
+    Selector::with(fixture.proc(), ContainerNames::below(fixture.path(), fixture.reader()), targets.to_vec(), follow, wait)
 }
 
 /// init 1 → nginx 10 (workers 11, 12), shell 20 → python 21 → curl 22
@@ -28,7 +29,7 @@ fn exe(glob: &str) -> Target {
 }
 
 fn exec<'a>(pid: u32, parent: u32, comm: &'a str, argv: &'a [u8]) -> Executed<'a> {
-    Executed { pid, parent, comm, argv }
+    Executed { pid, parent, comm, argv, env: b"" }
 }
 
 #[test]
@@ -108,7 +109,7 @@ fn what_executes_is_judged() {
     assert_eq!(selector.pids(), [21, 22, 41, 42, 43]);
     // The pid of an ended process is given to someone else.
     selector.on_exit(42);
-    assert_eq!(selector.on_fork(43, 20), []);
+    assert_eq!(selector.on_fork(43, 20), [Action::Unwatch(43)]);
     assert_eq!(selector.on_exec(&exec(43, 20, "ls", b"ls\0")), [Action::Unwatch(43)]);
 }
 
@@ -119,7 +120,7 @@ fn without_follow_children_stand_for_themselves() {
     assert_eq!(selector.check().unwrap(), [20, 21]);
     assert_eq!(selector.on_fork(50, 21), [Action::Watch(50)], "a forked worker has the same executable");
     assert_eq!(selector.on_exec(&exec(50, 21, "curl", b"curl\0")), [Action::Unwatch(50)]);
-    assert_eq!(selector.on_fork(51, 20), [], "--pid is one process");
+    assert_eq!(selector.on_fork(51, 20), [Action::Unwatch(51)], "--pid is one process");
     assert_eq!(selector.on_exec(&exec(20, 1, "zsh", b"zsh\0")), [], "--pid stays through an exec");
     assert_eq!(selector.pids(), [20, 21]);
 }
@@ -186,13 +187,14 @@ fn a_live_server_by_port_pid_and_name() {
         pids.sort_unstable();
         pids
     };
-    let by_port = Selector::new(vec![Target::Port(port)], false, false).check();
-    let by_pid = Selector::new(vec![Target::Pid { pid: child.id() }], true, false).check();
-    let by_name = Selector::new(vec![exe("python3*")], false, false).check().unwrap();
+    let by_port = Selector::new(vec![Target::Port(port)], false, false, Reader::in_threads()).check();
+    let by_pid = Selector::new(vec![Target::Pid { pid: child.id() }], true, false, Reader::in_threads()).check();
+    let by_name = Selector::new(vec![exe("python3*")], false, false, Reader::in_threads()).check().unwrap();
     drop(child.stdin.take());
     child.wait().unwrap();
     assert_eq!((by_port, by_pid), (Ok(expected.clone()), Ok(expected.clone())));
     assert!(expected.iter().all(|pid| by_name.contains(pid)));
-    let gone = Selector::new(vec![Target::Port(port), Target::Pid { pid: child.id() }], true, false).check().unwrap_err();
+    let gone =
+        Selector::new(vec![Target::Port(port), Target::Pid { pid: child.id() }], true, false, Reader::in_threads()).check().unwrap_err();
     assert_eq!(gone.len(), 2);
 }

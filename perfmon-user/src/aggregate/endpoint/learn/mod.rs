@@ -1,31 +1,31 @@
-//! Learned parameters: a tree of the templates of one service and method. A position with many values that form alone does not show
+//! Learned parameters: a tree of the templates of one service and method. A position with many values that their form does not reveal
 //! (`/users/alice`, `/users/bob`, …) folds: its children become one, `{id}` (files: `{id}.png`), and their rows merge.
 //!
-//! What tells values from words of the route, which are many too in a large API:
-//! - new ones keep coming: while there are few requests for each, it folds beyond 30 (files, and the top level of an API: 100);
-//! - their subtrees are alike: a leaf, or a next segment that a sibling has too; beyond 60 this is not asked;
-//! - a word followed by a value (`/orders/{id}`) names a collection: it stays;
-//! - beyond 200, everything folds, to leave room for others.
+//! Large APIs have many literal segments too. These rules tell values from literals:
+//! - New children keep coming: with few requests for each, a position folds beyond 30 children (100 for files and at the top level).
+//! - The subtrees are alike: a leaf, or a next segment that a sibling also has. Not required beyond 60 children.
+//! - A segment followed by a value (`/orders/{id}`) names a collection and stays literal.
+//! - Beyond 200 children everything folds, to bound the tree.
 use rustc_hash::FxHashMap;
 
 use super::segment;
 use super::template::{PARAMETER, file_name};
 
-/// Children of a node that may stay words.
+/// Children of a node that may stay literal.
 const WORDS: usize = 30;
-/// The same at the top level and for files.
+/// The same for files and at the top level.
 const WORDS_AT_TOP: usize = 100;
-/// Beyond this the shape of subtrees is not asked.
+/// Beyond this the subtrees need not be alike.
 const ANY_SHAPE: usize = 60;
-/// Beyond this nothing is asked.
+/// Beyond this everything folds.
 const ANYTHING: usize = 200;
-/// Requests for each child below which new children keep coming.
+/// Mean requests for each child below which new children keep coming.
 const FEW_HITS: u64 = 8;
 
-/// What an insertion did beside inserting.
+/// Side effects of an insertion.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Rows that became part of another one: from, into; in this order.
+    /// Rows merged into another row: (from, into), in this order.
     pub merged: Vec<(u32, u32)>,
     /// Rows with a new template.
     pub renamed: Vec<(u32, String)>,
@@ -44,12 +44,12 @@ struct TreeNode {
     folded: Vec<Group>,
 }
 
-/// Children that may fold together: those with the same file extension, or without one.
+/// Children that may fold together: those with the same file extension, or all without one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Group(Option<Box<str>>);
 
 impl Group {
-    /// Of a literal segment; `None` when that can be no value.
+    /// The group of a literal segment; `None` when the segment cannot be a value.
     fn of(segment: &str) -> Option<Self> {
         let literal = !segment.is_empty() && !segment.contains('{');
         literal.then(|| Self(file_name(segment).map(|(_, extension)| extension.into())))
@@ -66,7 +66,8 @@ impl Tree {
         segments(template).try_fold(&self.root, |node, segment| node.child(segment))?.row
     }
 
-    /// Adds a template that [`find`](Self::find) did not find; its text may change by what was learned. `hits` tells the requests of a row.
+    /// Inserts a template that [`find`](Self::find) did not find; learned parameters may change its text. `hits` returns the requests of a
+    /// row.
     pub fn insert(&mut self, template: &str, row: u32, hits: &dyn Fn(u32) -> u64) -> Changes {
         let (mut node, mut name, mut grew_at) = (&mut self.root, String::new(), None);
         for segment in segments(template) {
@@ -89,22 +90,22 @@ impl Tree {
         changes
     }
 
-    /// The node of a name, of which "" is the root's.
+    /// The node with this template; "" is the root.
     fn node_mut(&mut self, name: &str) -> Option<&mut TreeNode> {
         name.split('/').skip(1).try_fold(&mut self.root, |node, key| node.children.get_mut(key))
     }
 
-    /// Removes a template by its present text.
+    /// Removes a template by its current text.
     pub fn remove(&mut self, name: &str) {
         self.root.remove(segments(name));
     }
 
-    /// Whether it has no row.
+    /// True when the tree has no row.
     pub fn is_empty(&self) -> bool {
         self.root.row.is_none() && self.root.children.is_empty()
     }
 
-    /// Nodes.
+    /// Number of nodes.
     pub fn nodes(&self) -> usize {
         self.root.nodes()
     }
@@ -115,14 +116,14 @@ impl TreeNode {
         self.children.get(segment).or_else(|| self.children.get(&*self.parameter_for(segment)?))
     }
 
-    /// Under which key a segment stands.
+    /// The key of a segment among the children.
     fn key(&self, segment: &str) -> Box<str> {
         let known = self.children.contains_key(segment);
         let parameter = if known { None } else { self.parameter_for(segment) };
         parameter.unwrap_or_else(|| segment.into()).into()
     }
 
-    /// The parameter that stands for a segment, where its group is folded.
+    /// The parameter that replaces a segment when its group is folded.
     fn parameter_for(&self, segment: &str) -> Option<String> {
         if self.folded.is_empty() {
             return None;
@@ -131,7 +132,7 @@ impl TreeNode {
         self.folded.contains(&group).then(|| group.parameter())
     }
 
-    /// Folds what must be folded among the children; `name` is the template of this node.
+    /// Folds the children that must be folded; `name` is the template of this node.
     fn fold(&mut self, name: &str, hits: &dyn Fn(u32) -> u64, changes: &mut Changes) {
         let mut groups: FxHashMap<Group, Vec<Box<str>>> = FxHashMap::default();
         for key in self.children.keys() {
@@ -225,12 +226,12 @@ impl TreeNode {
     }
 }
 
-/// Keys of a template: what stands after each `/`; the last one is empty after a trailing slash.
+/// Keys of a template: the text after each `/`; the last one is empty after a trailing slash.
 fn segments(template: &str) -> impl Iterator<Item = &str> {
     template.strip_prefix('/').unwrap_or(template).split('/')
 }
 
-/// Whether a position is the top level of an API: nothing before it but `api`, `rest` and versions.
+/// True when the position is the top level of an API: only `api`, `rest` and versions before it.
 fn is_top(name: &str) -> bool {
     name.split('/').all(|segment| matches!(segment, "" | "api" | "rest") || segment::is_version(segment))
 }

@@ -1,7 +1,7 @@
-//! Is this text a value (an id, a date, an address, a token) or a word of the route? Judged by form alone. A word taken for a value loses
-//! a name for good, a value taken for a word is found by learning (`learn`), so where the form is not clear it is a word.
+//! Decides by form whether a text is a value (an id, a date, an address, a token) or a literal segment. A literal taken for a value loses
+//! its name for good; a value taken for a literal is still found by learning (`learn`). In doubt the answer is literal.
 
-/// Longer texts are no words of a route.
+/// Longer texts are values.
 const WORD_BYTES: usize = 64;
 
 /// Whether the whole (percent-decoded) text is a value.
@@ -69,7 +69,7 @@ fn unwrapped(text: &str) -> &str {
     inner.strip_prefix("urn:uuid:").unwrap_or(inner)
 }
 
-/// Numbers, lists of numbers, dates and times, IPv4 addresses, coordinates: digits and what stands between them.
+/// Numbers, lists of numbers, dates and times, IPv4 addresses, coordinates: digits and their separators.
 fn is_numeric(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let letters = text.bytes().filter(|byte| matches!(byte, b'T' | b'Z' | b'W')).count();
@@ -120,7 +120,7 @@ fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.') && !domain.contains('@'))
 }
 
-/// Random tokens: base64url, base62, base32, ULIDs, and so on. What tells them from words is how often the kind of character changes.
+/// Random tokens: base64url, base62, base32, ULIDs and so on. They change the kind of character more often than words.
 fn is_token(text: &str) -> bool {
     if text.len() < 8 {
         return false;
@@ -175,7 +175,7 @@ impl CharacterRuns {
         Self { length: text.len(), digits, letters: upper + lower, runs, mixed_case: upper > 0 && lower > 0 }
     }
 
-    /// Whether the whole is a token: short ones must change often, long ones less.
+    /// True when the whole text is a token: a short one must change often, a long one less.
     fn is_random(&self) -> bool {
         let changes = |characters: usize, times: usize| self.runs * characters >= self.length * times;
         match (self.digits > 0 && self.letters > 0, self.length) {
@@ -189,7 +189,7 @@ impl CharacterRuns {
         }
     }
 
-    /// Whether it can be a piece of a token that has separators in its alphabet.
+    /// True when the text can be a piece of a token whose alphabet contains separators.
     fn is_irregular(&self) -> bool {
         self.length >= 3 && ((self.digits > 0 && self.letters > 0) || (self.runs >= 3 && self.runs * 5 >= self.length * 2))
     }

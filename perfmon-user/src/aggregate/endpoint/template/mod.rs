@@ -1,12 +1,12 @@
-//! The template of a path, by form alone: `/users/42/orders/2024-01-31.json` → `/users/{id}/orders/{id}.json`. Every kind of value becomes
+//! The template of a path by form alone: `/users/42/orders/2024-01-31.json` → `/users/{id}/orders/{id}.json`. Every kind of value becomes
 //! `{id}`, so that a user by number and one by UUID are one endpoint, and learned parameters look the same.
 //!
-//! - Query and fragment are dropped, so is the host of an absolute URL; `;params` of a segment are dropped; `//` is `/`; an empty path is `/`.
+//! - Query, fragment, the host of an absolute URL and `;params` of a segment are dropped; `//` is `/`; an empty path is `/`.
 //! - A trailing slash stays: frameworks answer `/users` and `/users/` differently.
-//! - A segment that is a value is `{id}`; one with a file extension keeps it; else the pieces between `-`, `_`, `.` and the like are judged
-//!   each on its own: `main.8f3a2b1c.js` → `main.{id}.js`, `order-12345` → `order-{id}`.
-//! - Percent-encoding is undone for judging; a literal segment keeps it, normalised (RFC 3986, 6.2.2).
-//! - `*` stays; the authority of a CONNECT is `{authority}`; what follows 16 segments is `{rest}`.
+//! - A segment that is a value is `{id}`; one with a file extension keeps the extension. Otherwise each piece between `-`, `_`, `.` and the
+//!   like is judged by itself: `main.8f3a2b1c.js` → `main.{id}.js`, `order-12345` → `order-{id}`.
+//! - Values are judged percent-decoded; a literal segment keeps its encoding, normalised (RFC 3986, 6.2.2).
+//! - `*` stays; the authority of a CONNECT is `{authority}`; the rest after 16 segments is `{rest}`.
 use std::borrow::Cow;
 
 use super::segment;
@@ -17,7 +17,7 @@ pub const PARAMETER: &str = "{id}";
 /// Template of an authority (`example.com:443`).
 pub const AUTHORITY: &str = "{authority}";
 
-/// Writes the template of `path` to `out`, whose content is replaced.
+/// Replaces the content of `out` by the template of `path`.
 pub fn template(path: &str, out: &mut String) {
     out.clear();
     let Some(path) = origin_form(path) else {
@@ -44,7 +44,7 @@ pub fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
     path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).filter(|segment| !segment.is_empty())
 }
 
-/// The path alone, beginning with `/`; `None` for `*` and for an authority.
+/// The path of a request target, starting with `/`; `None` for `*` and for an authority.
 pub fn origin_form(target: &str) -> Option<&str> {
     let path = match target.find(['?', '#']) {
         Some(at) => &target[..at],
@@ -118,7 +118,7 @@ fn push_pieces(segment: &str, out: &mut String) {
     }
 }
 
-/// Percent-decoded, if that is UTF-8.
+/// Percent-decoded text, if that is UTF-8.
 fn decode(segment: &str) -> Cow<'_, str> {
     if !segment.contains('%') {
         return Cow::Borrowed(segment);

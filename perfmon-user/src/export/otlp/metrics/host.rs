@@ -128,14 +128,14 @@ impl SystemSums {
     }
 }
 
-/// Requests under way, by process and method. What there was in the interval before is told as 0 when it is over.
+/// Requests in flight, by process and method. A series that disappears is sent once more as 0.
 #[derive(Debug, Default)]
 pub struct Active {
     counts: FxHashMap<(u32, Arc<str>), (Arc<Origin>, u64)>,
 }
 
 impl Active {
-    /// Takes what is under way now.
+    /// Takes the requests in flight.
     pub fn set(&mut self, gauges: &Gauges) {
         self.counts.retain(|_, (_, count)| std::mem::take(count) > 0);
         for request in &gauges.in_flight {

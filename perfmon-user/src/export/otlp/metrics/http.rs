@@ -1,5 +1,5 @@
-//! HTTP exchanges: durations and body sizes by method, status, route or destination. Streaming exchanges stand with their first byte,
-//! as everywhere in perfmon.
+//! HTTP exchanges: durations and body sizes by method, status, route or destination. The duration of a streaming exchange is its first
+//! byte, as in all figures of perfmon.
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -12,10 +12,10 @@ use crate::export::otlp::failure::{self, ErrorType};
 use crate::export::otlp::instrument as of;
 use crate::record::{Request, Side};
 
-/// Methods that stand for themselves (RFC 9110, RFC 5789); others are `_OTHER`.
+/// Methods that are exported by name (RFC 9110, RFC 5789); others are `_OTHER`.
 const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
 
-/// What tells HTTP series apart.
+/// Key of an HTTP series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HttpKey {
     side: Option<Side>,

@@ -1,4 +1,4 @@
-//! The metrics of one resource, as OTLP wants them: points grouped by instrument.
+//! The metrics of one resource in OTLP's structure: points grouped by instrument.
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
@@ -11,10 +11,10 @@ use crate::export::otlp::instrument::{Instrument, InstrumentKind};
 use crate::export::otlp::resource;
 use crate::record::WallTime;
 
-/// The time that points stand for.
+/// Time range of the points.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeSpan {
-    /// When perfmon began.
+    /// Start of perfmon.
     pub began: WallTime,
     /// End of the interval before.
     pub since: WallTime,
@@ -91,7 +91,7 @@ impl MetricSet {
         &mut self.metrics[at].1
     }
 
-    /// The metrics; `None` when there are no points.
+    /// The metrics; `None` without points.
     pub fn finish(self) -> Option<ScopeMetrics> {
         let metrics: Vec<Metric> = self.metrics.into_iter().map(|(instrument, points)| metric(instrument, points)).collect();
         (!metrics.is_empty()).then(|| ScopeMetrics { scope: Some(resource::scope("perfmon")), metrics, ..ScopeMetrics::default() })

@@ -1,5 +1,5 @@
-//! Metrics of one interval: records in, OTLP metrics out. Histograms and counters begin anew with each interval, so figures that are lost
-//! with a refused delivery are lost once. A record that counts is in exactly one point, so the counts add up to the records.
+//! Metrics of one interval: records in, OTLP metrics out. Histograms and counters start at zero in each interval, so a refused delivery
+//! loses only that interval. A record that counts is in exactly one point, so the counts add up to the records.
 mod host;
 pub mod http;
 mod metric_set;
@@ -20,10 +20,10 @@ use super::resource::Resources;
 use crate::limits;
 use crate::record::{Gauges, Origin, Record, WallTime};
 
-/// All that an interval counted.
+/// Everything counted in an interval.
 #[derive(Debug)]
 pub struct IntervalMetrics {
-    /// When perfmon began: the start of what is not a delta.
+    /// Start of perfmon, which is the start time of cumulative sums.
     began: WallTime,
     /// End of the interval before.
     since: WallTime,
@@ -34,7 +34,7 @@ pub struct IntervalMetrics {
     host: Arc<Origin>,
 }
 
-/// Whose sums.
+/// Owner of the sums.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Owner {
     service: Arc<str>,
@@ -97,8 +97,8 @@ impl IntervalMetrics {
         (self.owners.entry(owner).or_insert_with(|| OwnerSums::of(origin.clone())), &mut self.budget)
     }
 
-    /// Ends the interval: its metrics by resource, and how many records stand in overflow series. The next begins. `processes` are
-    /// those of the host.
+    /// Ends the interval: returns its metrics by resource and the number of records in overflow series, and starts the next interval.
+    /// `processes` are those of the host.
     pub fn take(&mut self, now: WallTime, gauges: &Gauges, processes: Option<u64>, resources: &Resources) -> (Vec<ResourceMetrics>, u64) {
         self.active.set(gauges);
         let with_active: Vec<Arc<Origin>> = self.active.origins().cloned().collect();

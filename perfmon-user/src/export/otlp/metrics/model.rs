@@ -12,7 +12,7 @@ use crate::export::otlp::instrument as of;
 use crate::export::otlp::provider;
 use crate::record::{Llm, Side, Tool};
 
-/// What tells series of model calls apart.
+/// Key of a series of model calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelKey(Option<KnownModel>);
 
@@ -109,7 +109,7 @@ impl ModelSums {
     }
 }
 
-/// What tells series of MCP tools apart.
+/// Key of a series of MCP tools.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct McpKey(Option<McpTool>);
 

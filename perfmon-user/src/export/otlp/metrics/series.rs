@@ -1,18 +1,18 @@
-//! Sums by key, bounded: what finds no room in an interval goes to the one overflow series of its kind (OpenTelemetry's
-//! `otel.metric.overflow`) and is counted, so that totals stay right.
+//! Sums by key, bounded: beyond the limit of an interval, records go to the overflow series of their kind (OpenTelemetry's
+//! `otel.metric.overflow`) and are counted, so that totals stay correct.
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 
 use crate::limits;
 
-/// What tells series apart.
+/// Key of a series.
 pub trait SumKey: Eq + Hash {
-    /// The key that stands for all that find no room.
+    /// The key of the overflow series.
     fn overflow() -> Self;
 }
 
-/// Room for series in one interval.
+/// Number of series that one interval may have.
 #[derive(Debug, Default)]
 pub struct SeriesBudget {
     taken: usize,

@@ -8,7 +8,7 @@ use crate::export::otlp::identity;
 use crate::export::otlp::metrics::model::network_transport;
 use crate::record::{Agent, Tool};
 
-/// Where a run stands: alone in a trace of its own.
+/// A run has a trace of its own.
 pub fn context(run_id: &str) -> SpanContext {
     SpanContext { trace: identity::derived_trace(&["run", run_id]), span: identity::derived_span(&["run", run_id]), parent: None }
 }
@@ -28,7 +28,7 @@ pub fn run_span(run: &Agent) -> Span {
         .add("perfmon.status", run.status)
         .add("perfmon.llm_calls", run.llm_calls)
         .add("perfmon.tools_called", run.tools_called)
-        // Not `operation.cost`, which stands on the calls and would be added up twice.
+        // Not `operation.cost`: the calls carry it, and it would be summed twice.
         .maybe("perfmon.cost_usd", run.cost_usd)
         .add("perfmon.model_time_ms", run.model_time_ms.as_f64())
         .add("perfmon.tool_time_ms", run.tool_time_ms.as_f64())

@@ -8,11 +8,11 @@ use crate::export::otlp::metrics::http::{method, version};
 use crate::export::otlp::{failure, identity};
 use crate::record::{Quality, Request, Side};
 
-/// Where the exchange stands: in the trace that it carries, else alone.
+/// The trace that the exchange carries, else one of its own.
 pub fn context(request: &Request) -> SpanContext {
-    let span = identity::span_id(&request.span_id).unwrap_or_else(|| identity::derived_span(&[&request.span_id]));
+    let span = identity::of_record(request.span_id);
     let carried = request.trace_id.as_deref().and_then(identity::trace_id);
-    let trace = carried.unwrap_or_else(|| identity::derived_trace(&[&request.span_id]));
+    let trace = carried.unwrap_or_else(|| identity::trace_of_record(request.span_id));
     let parent = carried.and(request.parent_span_id.as_deref()).and_then(identity::span_id).filter(|parent| *parent != span);
     SpanContext { trace, span, parent }
 }

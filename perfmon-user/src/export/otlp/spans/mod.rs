@@ -1,8 +1,8 @@
-//! Spans: which records become one, and where it stands. Slow and failed requests, model calls, agent runs and tools always do, ordinary
-//! requests at a set rate decided by their trace; what is left out is counted. A model call and its request are one span.
+//! Spans. Slow and failed requests, model calls, agent runs and tools always become one; other requests are sampled by their trace at the
+//! configured rate; spans over the limit are counted. A model call and its request are one span.
 //!
-//! A request that carries `traceparent` joins that trace. Model calls and tools of an agent run stand below the run's span, in a trace of its
-//! own, unless the call carries a trace already.
+//! A request that carries `traceparent` joins that trace. Model calls and tools of an agent run are children of the run's span, in the
+//! run's own trace, unless the call carries a trace.
 mod agent;
 mod http;
 mod model;
@@ -17,9 +17,9 @@ use super::attribute::Attributes;
 use super::identity;
 use super::resource::{self, Resources};
 use crate::limits;
-use crate::record::{Category, Millis, Origin, Record, Request, WallTime};
+use crate::record::{Category, Millis, Origin, Record, Request, SpanId, WallTime};
 
-/// Names and messages are no longer than this.
+/// Longest name or message.
 const TEXT_BYTES: usize = 512;
 
 /// Spans that wait for the next delivery.
@@ -42,7 +42,7 @@ pub enum SeverityNumber {
     Error = 17,
 }
 
-/// Where a span stands in its trace.
+/// Trace, span and parent of a span.
 #[derive(Clone, Copy, Debug)]
 struct SpanContext {
     trace: [u8; 16],
@@ -58,12 +58,12 @@ impl Spans {
 
     /// Takes records that finished together: a model call always comes with its request.
     pub fn add(&mut self, records: &[Record]) {
-        let calls: FxHashSet<&str> = records.iter().filter_map(call_span_id).collect();
-        let mut requests = FxHashMap::default();
+        let calls: FxHashSet<SpanId> = records.iter().filter_map(call_span_id).collect();
+        let mut requests: FxHashMap<SpanId, &Request> = FxHashMap::default();
         for record in records {
             match record {
-                Record::Request(request) if calls.contains(&*request.span_id) => {
-                    requests.insert(&*request.span_id, &**request);
+                Record::Request(request) if calls.contains(&request.span_id) => {
+                    requests.insert(request.span_id, request);
                 }
                 Record::Request(request) => self.request(request),
                 _ => {}
@@ -72,7 +72,7 @@ impl Spans {
         for record in records {
             match record {
                 Record::Llm(call) => {
-                    let request = requests.get(&*call.span_id).copied();
+                    let request = requests.get(&call.span_id).copied();
                     self.push(&call.origin, limits::EXPORT_SPANS, || model::span(call, request));
                 }
                 Record::Agent(run) => self.push(&run.origin, limits::EXPORT_SPANS, || agent::run_span(run)),
@@ -116,9 +116,9 @@ impl Spans {
 }
 
 /// The span of a model call.
-fn call_span_id(record: &Record) -> Option<&str> {
+fn call_span_id(record: &Record) -> Option<SpanId> {
     match record {
-        Record::Llm(call) => Some(&call.span_id),
+        Record::Llm(call) => Some(call.span_id),
         _ => None,
     }
 }
@@ -131,7 +131,7 @@ struct SpanDraft {
     start: WallTime,
     duration: Option<Millis>,
     severity: SeverityNumber,
-    /// What is shown in a list of spans; the name where it is empty.
+    /// Text in lists of spans; the name when empty.
     message: String,
     /// What kind of failure it was.
     error_type: Option<String>,
@@ -164,7 +164,7 @@ impl SpanDraft {
     }
 }
 
-/// Cuts a text that is too long, between characters.
+/// Truncates a long text at a character boundary.
 pub fn cut(mut text: String) -> String {
     if text.len() > TEXT_BYTES {
         let end = (0..=TEXT_BYTES - '…'.len_utf8()).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);

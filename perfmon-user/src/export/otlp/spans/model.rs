@@ -37,9 +37,9 @@ pub fn span(call: &Llm, request: Option<&Request>) -> Span {
     .finish()
 }
 
-/// In the trace that the request carries, else below the agent run, else alone.
+/// The trace that the request carries, else that of the agent run, else one of its own.
 fn context(call: &Llm, request: Option<&Request>) -> SpanContext {
-    let span = identity::span_id(&call.span_id).unwrap_or_else(|| identity::derived_span(&[&call.span_id]));
+    let span = identity::of_record(call.span_id);
     if let Some(request) = request
         && request.trace_id.is_some()
     {
@@ -49,7 +49,7 @@ fn context(call: &Llm, request: Option<&Request>) -> SpanContext {
         let run = agent::context(run);
         return SpanContext { trace: run.trace, span, parent: Some(run.span) };
     }
-    let trace = call.trace_id.as_deref().and_then(identity::trace_id).unwrap_or_else(|| identity::derived_trace(&[&call.span_id]));
+    let trace = call.trace_id.as_deref().and_then(identity::trace_id).unwrap_or_else(|| identity::trace_of_record(call.span_id));
     SpanContext { trace, span, parent: None }
 }
 

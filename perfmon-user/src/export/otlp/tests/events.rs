@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use super::receiver::{Answer, Receiver};
 use super::sample::{alert, call, finding, origin, request, run, server, tool};
 use super::{CLOCKS, start, to};
-use crate::record::{AlertState, Failure, Gauges, Record, Side};
+use crate::record::{AlertState, Failure, Gauges, Record, Side, SpanId};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -52,11 +52,11 @@ fn int(span: &Span, key: &str) -> i64 {
 fn slow_and_failed_requests_are_always_sent_and_the_rest_at_its_rate() {
     let mut reset = request(&origin("shop", 7), Side::Server, "/reset", 200, 1);
     (reset.status_code, reset.error) = (None, Some(Failure::Reset));
-    let always = vec![server("shop", "/slow", 200, 1_001), server("shop", "/broken", 503, 3), Record::Request(Box::new(reset))];
+    let always = vec![server("shop", "/slow", 200, 1_001), server("shop", "/broken", 503, 3), Record::Request(reset)];
     let ordinary = (0..1_000).map(|n| {
         let mut request = request(&origin("shop", 7), Side::Server, "/fine", 200, 1);
-        request.span_id = format!("{:016x}", 0x1000 + n).into();
-        Record::Request(Box::new(request))
+        request.span_id = SpanId(0x1000 + n);
+        Record::Request(request)
     });
     let (spans, left_out) = sent(&[("PERFMON_EXPORT__SPAN_RATE", "0.2")], vec![ordinary.collect(), always.clone()]);
     let fine = spans["GET /fine"].len() as u64;
@@ -78,7 +78,7 @@ fn slow_and_failed_requests_are_always_sent_and_the_rest_at_its_rate() {
 fn the_parts_of_a_request_are_where_others_look_for_them() {
     let mut client = request(&origin("shop", 7), Side::Client, "/x", 404, 1_200);
     (client.tls, client.path) = (true, Some("/v1/things".into()));
-    let (spans, _) = sent(&[], vec![vec![server("shop", "/users/{id}", 200, 2_000), Record::Request(Box::new(client))]]);
+    let (spans, _) = sent(&[], vec![vec![server("shop", "/users/{id}", 200, 2_000), Record::Request(client)]]);
     let span = &spans["GET /users/{id}"][0];
     assert_eq!(
         (text(span, "http.route"), text(span, "url.path"), text(span, "url.scheme")),
@@ -98,7 +98,7 @@ fn the_parts_of_a_request_are_where_others_look_for_them() {
 fn a_request_with_traceparent_joins_its_trace() {
     let mut joined = request(&origin("shop", 7), Side::Server, "/joined", 500, 1);
     (joined.trace_id, joined.parent_span_id) = (Some(TRACE.into()), Some("b7ad6b7169203331".into()));
-    let (spans, _) = sent(&[], vec![vec![Record::Request(Box::new(joined))]]);
+    let (spans, _) = sent(&[], vec![vec![Record::Request(joined)]]);
     let span = &spans["GET /joined"][0];
     assert_eq!(u128::from_be_bytes(span.trace_id[..].try_into().unwrap()), 0x0af7651916cd43dd8448eb211c80319c);
     assert_eq!(u64::from_be_bytes(span.parent_span_id[..].try_into().unwrap()), 0xb7ad6b7169203331);
@@ -108,8 +108,8 @@ fn a_request_with_traceparent_joins_its_trace() {
 fn a_model_call_and_its_request_are_one_span_below_the_run() {
     let bot = origin("bot", 9);
     let mut http = request(&bot, Side::Client, "/v1/chat/completions", 200, 2_000);
-    (http.span_id, http.path) = ("00000000000000aa".into(), Some("/v1/chat/completions".into()));
-    let first = vec![Record::Request(Box::new(http.clone())), Record::Llm(Box::new(call(&bot, Side::Client)))];
+    (http.span_id, http.path) = (SpanId(0xaa), Some("/v1/chat/completions".into()));
+    let first = vec![Record::Request(http.clone()), Record::Llm(Box::new(call(&bot, Side::Client)))];
     let second = vec![Record::Tool(Box::new(tool(&bot, "conversation"))), Record::Agent(Box::new(run(&bot, "success")))];
     let (spans, _) = sent(&[], vec![first, second]);
     assert_eq!(spans.keys().collect::<Vec<_>>(), ["chat gpt-4o", "execute_tool search", "invoke_agent helper"]);
@@ -130,7 +130,7 @@ fn a_model_call_and_its_request_are_one_span_below_the_run() {
 
     // A call within a trace stays there.
     (http.trace_id, http.parent_span_id) = (Some(TRACE.into()), Some("b7ad6b7169203331".into()));
-    let (spans, _) = sent(&[], vec![vec![Record::Request(Box::new(http)), Record::Llm(Box::new(call(&bot, Side::Client)))]]);
+    let (spans, _) = sent(&[], vec![vec![Record::Request(http), Record::Llm(Box::new(call(&bot, Side::Client)))]]);
     assert_eq!(spans["chat gpt-4o"][0].trace_id[0], 0x0a);
     assert_eq!(spans["chat gpt-4o"][0].parent_span_id[0], 0xb7);
 }

@@ -124,7 +124,7 @@ fn request_counts_equal_the_records_over_many_intervals() {
     }
     let mut lost = request(&origin("shop", 7), Side::Server, "/items", 200, 1);
     (lost.status_code, lost.response_time_ms, lost.request_size, lost.response_size) = (None, None, None, None);
-    run.offer(vec![Record::Request(Box::new(lost))]);
+    run.offer(vec![Record::Request(lost)]);
     run.exporter.finish();
     otlp.assert_strict();
     assert!(otlp.seen().iter().filter(|seen| seen.path == "/v1/metrics").count() > 1, "only one interval");
@@ -147,8 +147,8 @@ fn every_metric_of_the_table_is_sent_as_the_conventions_say() {
     unmeasured.response_time_ms = None;
     run.offer(vec![
         server("shop", "/users/{id}", 200, 5),
-        Record::Request(Box::new(request(&shop, Side::Client, "/x", 503, 1_500))),
-        Record::Request(Box::new(unmeasured)),
+        Record::Request(request(&shop, Side::Client, "/x", 503, 1_500)),
+        Record::Request(unmeasured),
         Record::Llm(Box::new(call(&shop, Side::Client))),
         Record::Llm(Box::new(call(&shop, Side::Server))),
         Record::Tool(Box::new(tool(&shop, "mcp"))),
@@ -184,7 +184,7 @@ fn every_metric_of_the_table_is_sent_as_the_conventions_say() {
 
 #[test]
 fn refused_connections_lose_nothing() {
-    // The port is free, and nobody listens on it.
+    // A free port: nothing listens on it.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);

@@ -1,4 +1,4 @@
-//! A strict OTLP receiver: decodes what comes, notes everything that the protocol or the conventions forbid, answers as told.
+//! A strict OTLP receiver: decodes requests, notes violations of the protocol and the conventions, answers by script.
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,7 +19,7 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Nothing is said for so long.
+    /// Delays the answer.
     pub hang: Option<Duration>,
 }
 
@@ -54,7 +54,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Answers the n-th request as `script` says.
+    /// Starts a receiver that answers the n-th request by `script`.
     pub fn start(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self::on(listener, script)
@@ -92,7 +92,7 @@ impl Receiver {
         }
     }
 
-    /// What is wrong with a request; its body is decompressed on the way.
+    /// Violations in a request; decompresses its body.
     fn judge(&self, seen: &mut Seen) -> Vec<String> {
         let mut wrong = Vec::new();
         if seen.headers.get("content-type").map(String::as_str) != Some("application/x-protobuf") {
@@ -119,7 +119,7 @@ impl Receiver {
         self.seen.lock().unwrap().clone()
     }
 
-    /// What was taken of a signal.
+    /// Accepted requests of a signal.
     pub fn taken<R: Message + Default>(&self, path: &str) -> Vec<R> {
         self.seen().iter().filter(|seen| seen.taken && seen.path == path).map(|seen| R::decode(&*seen.body).unwrap()).collect()
     }

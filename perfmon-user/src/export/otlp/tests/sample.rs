@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::record::{
     Agent, Alert, AlertState, Category, Disk, Finding, Llm, Millis, Network, Origin, Process, Quality, Record, Request, Severity, Side,
-    System, Tool, ToolCall, WallTime,
+    SpanId, System, Tool, ToolCall, WallTime,
 };
 
 pub const SECOND: u64 = 1_000_000_000;
@@ -43,7 +43,7 @@ pub fn request(origin: &Arc<Origin>, side: Side, endpoint: &str, status: u16, ms
         time_to_first_byte_ms: None,
         performance_category: Some(Category::of(latency)),
         trace_id: None,
-        span_id: format!("{:016x}", 0xabc0_0000 + ms).into(),
+        span_id: SpanId(0xabc0_0000 + ms),
         parent_span_id: None,
         quality: Quality::Exact,
         missing_bytes: 0,
@@ -54,7 +54,7 @@ pub fn request(origin: &Arc<Origin>, side: Side, endpoint: &str, status: u16, ms
 }
 
 pub fn server(service: &str, endpoint: &str, status: u16, ms: u64) -> Record {
-    Record::Request(Box::new(request(&origin(service, 7), Side::Server, endpoint, status, ms)))
+    Record::Request(request(&origin(service, 7), Side::Server, endpoint, status, ms))
 }
 
 pub fn call(origin: &Arc<Origin>, side: Side) -> Llm {
@@ -96,7 +96,7 @@ pub fn call(origin: &Arc<Origin>, side: Side) -> Llm {
         response_bytes: 20_000,
         chunks: 200,
         trace_id: None,
-        span_id: "00000000000000aa".into(),
+        span_id: SpanId(0xaa),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a strict receiver looks at. The table of names, units and kinds is written down here a second time, from the conventions, so that a
-//! slip in perfmon's own table shows.
+//! The checks of a strict receiver. The table of names, units and kinds is copied from the conventions, independent of perfmon's own table,
+//! so that an error there shows.
 use std::collections::BTreeSet;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -75,7 +75,7 @@ const MODEL_MORE: &[&str] = &["gen_ai.request.model", "gen_ai.response.model", "
 const DELTA: i32 = 1;
 const CUMULATIVE: i32 = 2;
 
-/// What is wrong with metrics.
+/// Violations in metrics.
 pub fn metrics(request: &ExportMetricsServiceRequest) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut note = |is_wrong: bool, what: String| wrong.extend(is_wrong.then_some(what));
@@ -189,7 +189,7 @@ fn attributes(attributes: &[KeyValue]) -> Vec<String> {
     wrong
 }
 
-/// What is wrong with spans.
+/// Violations in spans.
 pub fn traces(request: &ExportTraceServiceRequest) -> Vec<String> {
     let mut wrong = Vec::new();
     wrong.extend(request.resource_spans.is_empty().then(|| "an empty envelope".to_string()));
@@ -220,7 +220,7 @@ fn span(span: &Span) -> Vec<String> {
     wrong
 }
 
-/// What is wrong with log records.
+/// Violations in log records.
 pub fn logs(request: &ExportLogsServiceRequest) -> Vec<String> {
     let mut wrong = Vec::new();
     wrong.extend(request.resource_logs.is_empty().then(|| "an empty envelope".to_string()));

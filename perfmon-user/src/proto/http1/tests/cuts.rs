@@ -3,23 +3,6 @@ use super::corpus::{Session, Step, sessions};
 use super::*;
 use crate::stream::Failure;
 
-/// The session with each step of bytes cut into pieces by `cut`, which says where; pieces keep the time of their step.
-fn cut(session: &Session, cut: impl Fn(usize, &[u8]) -> Vec<usize>) -> Session {
-    let mut steps = Vec::new();
-    for (index, (time_ns, arrival_ns, step)) in session.steps.iter().enumerate() {
-        let Step::Bytes(direction, bytes) = step else {
-            steps.push((*time_ns, *arrival_ns, step.clone()));
-            continue;
-        };
-        let mut from = 0;
-        for to in cut(index, bytes).into_iter().chain([bytes.len()]) {
-            steps.push((*time_ns, *arrival_ns, Step::Bytes(*direction, bytes[from..to].to_vec())));
-            from = to;
-        }
-    }
-    Session { name: session.name.clone(), steps }
-}
-
 fn assert_same(whole: &Connection, cut: &Connection, what: &str) {
     assert_eq!(whole.done, cut.done, "{what}");
     assert_eq!(whole.told, cut.told, "{what}");
@@ -34,7 +17,7 @@ fn every_split() {
         for (at, (_, _, step)) in session.steps.iter().enumerate() {
             let Step::Bytes(_, bytes) = step else { continue };
             for place in 1..bytes.len() {
-                let split = cut(session, |index, _| if index == at { vec![place] } else { vec![] });
+                let split = session.cut(|index, _| if index == at { vec![place] } else { vec![] });
                 assert_same(&whole, &split.run(), &format!("{} step {at} byte {place}", session.name));
             }
         }
@@ -46,7 +29,7 @@ fn byte_by_byte_and_in_pieces_of_every_small_size() {
     for session in sessions().iter().filter(|session| session.is_whole()) {
         let whole = session.run();
         for size in 1..20 {
-            let pieces = cut(session, |_, bytes| (1..bytes.len()).filter(|place| place % size == 0).collect());
+            let pieces = session.cut(|_, bytes| (1..bytes.len()).filter(|place| place % size == 0).collect());
             assert_same(&whole, &pieces.run(), &format!("{} in pieces of {size}", session.name));
         }
     }

@@ -1,0 +1,186 @@
+//! The inspector thread: everything that touches a file of another process. In: the capture thread's questions. Out: answers, and the
+//! kernel's list of watched processes. It judges who is a target, describes processes, finds and probes their TLS libraries and
+//! compares what is known with /proc, in case that events were lost. It may be slow: nobody waits for it.
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender};
+use std::time::Duration;
+
+use crate::clock;
+use crate::probe::{Probes, TlsSight};
+use crate::process::{Answer, Described, ExecFacts, Known, ProgramId, Question};
+use crate::target::{Action, Describer, Description, Executed, Selector};
+
+/// How often all processes are looked at for targets whose beginning was not told.
+const RESCAN_NS: u64 = 5 * 1_000_000_000;
+/// How long it waits for a question before it looks whether a rescan is due.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the thread works with.
+pub struct Inspector {
+    /// The kernel's list, and where TLS libraries are probed.
+    pub probes: Arc<Probes>,
+    /// Who is a target.
+    pub selector: Selector,
+    /// Who processes are.
+    pub describer: Describer,
+    /// Plaintext of TLS libraries is read.
+    pub tls: bool,
+    /// From the capture thread.
+    pub questions: Receiver<Question>,
+    /// To the capture thread; waits when it is behind.
+    pub answers: SyncSender<Answer>,
+}
+
+/// The capture thread is gone.
+struct Over;
+
+impl From<SendError<Answer>> for Over {
+    fn from(_: SendError<Answer>) -> Self {
+        Self
+    }
+}
+
+impl Inspector {
+    /// Runs until the capture thread has ended.
+    pub fn run(mut self) {
+        let (mut rescanned_ns, mut missing) = (0, Vec::new());
+        loop {
+            let now_ns = clock::boot_now_ns();
+            let result = match self.questions.recv_timeout(PATIENCE) {
+                Ok(question) => self.take(question),
+                Err(RecvTimeoutError::Timeout) => Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let result = result.and_then(|()| {
+                if now_ns.saturating_sub(rescanned_ns) >= RESCAN_NS {
+                    rescanned_ns = now_ns;
+                    let actions = self.selector.rescan();
+                    self.act(actions)?;
+                    self.tell_missing(&mut missing)?;
+                }
+                Ok(())
+            });
+            if let Err(Over) = result {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, question: Question) -> Result<(), Over> {
+        match question {
+            Question::Executed(program, facts) => self.executed(program, &facts),
+            Question::Forked { pid, program, parent } => {
+                let actions = self.selector.on_fork(pid, parent);
+                self.judged(pid, program, actions)
+            }
+            Question::Listens { pid, program, port } => {
+                let actions = self.selector.on_listen(pid, port);
+                self.judged(pid, program, actions)?;
+                if self.describer.names_ports() && self.selector.is_watched(pid) {
+                    self.describe(program, pid)?;
+                }
+                Ok(())
+            }
+            Question::Judge { pid, program } => {
+                let actions = self.selector.judge(pid);
+                self.judged(pid, program, actions)
+            }
+            Question::Ended { pid } => {
+                self.selector.on_exit(pid);
+                Ok(())
+            }
+            Question::Describe(program, facts) => {
+                if self.selector.is_watched(facts.pid) {
+                    let description = self.describer.describe_exec(&executed(&facts));
+                    self.described(program, description)?;
+                }
+                Ok(())
+            }
+            Question::Recall(program, facts) => {
+                let description = self.describer.recall(&executed(&facts));
+                self.described(program, description)
+            }
+            Question::FindTls { pid, program } => {
+                let sight = if self.tls && self.selector.is_watched(pid) { self.probes.watch_tls(pid) } else { None };
+                let probed = sight.as_ref().map(|sight| TlsSight::as_result(sight).map_err(Arc::from));
+                Ok(self.answers.send(Answer::Tls { pid, program, probed })?)
+            }
+            Question::Check(known) => known.into_iter().try_for_each(|known| self.check(&known)),
+        }
+    }
+
+    fn executed(&mut self, program: ProgramId, facts: &ExecFacts) -> Result<(), Over> {
+        let actions = self.selector.on_exec(&executed(facts));
+        self.judged(facts.pid, program, actions)
+    }
+
+    /// Carries out what follows for the kernel's list, and tells the verdict.
+    fn judged(&mut self, pid: u32, program: ProgramId, actions: Vec<Action>) -> Result<(), Over> {
+        self.act(actions)?;
+        let watched = self.selector.is_watched(pid);
+        Ok(self.answers.send(Answer::Judged { pid, program: Some(program), watched })?)
+    }
+
+    fn act(&self, actions: Vec<Action>) -> Result<(), Over> {
+        for action in actions {
+            let result = match action {
+                Action::Watch(pid) => {
+                    self.answers.send(Answer::Judged { pid, program: None, watched: true })?;
+                    self.probes.watch(pid)
+                }
+                Action::Unwatch(pid) => self.probes.unwatch(pid),
+            };
+            if let Err(error) = result {
+                tracing::warn!(?action, %error, "A process could not be put on or off the kernel's list.");
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&mut self, program: ProgramId, pid: u32) -> Result<(), Over> {
+        match self.describer.describe(pid) {
+            Some(description) => self.described(program, description),
+            None => Ok(self.answers.send(Answer::Gone { pid, program })?),
+        }
+    }
+
+    fn described(&self, program: ProgramId, description: Description) -> Result<(), Over> {
+        Ok(self.answers.send(Answer::Described(program, from_description(description)))?)
+    }
+
+    /// The process may be gone, run another program, or have loaded its libraries by now.
+    fn check(&mut self, known: &Known) -> Result<(), Over> {
+        let Known { pid, program, .. } = *known;
+        match self.describer.identity(pid) {
+            Some((start_time, comm)) if known.start_time.is_none_or(|known| known == start_time) => {
+                if *comm != *known.comm {
+                    self.describe(program, pid)?;
+                } else if known.young {
+                    let (runtime, tls) = self.describer.look_inside(pid);
+                    let tls = tls.map(|tls| tls.to_string().into());
+                    self.answers.send(Answer::Inside { pid, program, runtime, tls })?;
+                }
+                Ok(())
+            }
+            _ => Ok(self.answers.send(Answer::Gone { pid, program })?),
+        }
+    }
+
+    fn tell_missing(&self, before: &mut Vec<String>) -> Result<(), Over> {
+        let missing = self.selector.missing();
+        if missing != *before {
+            before.clone_from(&missing);
+            self.answers.send(Answer::Missing(missing))?;
+        }
+        Ok(())
+    }
+}
+
+fn executed(facts: &ExecFacts) -> Executed<'_> {
+    Executed { pid: facts.pid, parent: facts.parent, comm: &facts.comm, argv: &facts.argv, env: &facts.env }
+}
+
+fn from_description(description: Description) -> Described {
+    let Description { origin, runtime, tls, start_time, .. } = description;
+    Described { origin, runtime, tls: tls.map(|tls| tls.to_string().into()), start_time }
+}

@@ -1,0 +1,171 @@
+//! One process of the table: its program, the verdict, what is known of its insides, and how much of its traffic was seen.
+use std::sync::Arc;
+
+use crate::record::{Origin, TargetCoverage};
+
+use super::inquiry::{ExecFacts, Known, ProgramId};
+
+/// Variable of the environment that names the service (OpenTelemetry, "Environment Variable Specification").
+const SERVICE_NAME: &[u8] = b"OTEL_SERVICE_NAME=";
+
+/// Whether a process is a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The inspector was asked, or must be.
+    Pending,
+    /// It is watched.
+    Watched,
+    /// It is none: its events are dropped.
+    Ignored,
+}
+
+/// A program and who it is.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) id: ProgramId,
+    /// What records carry until the program is described: its service is empty, as that of no described one is.
+    pub(super) provisional: Arc<Origin>,
+    pub(super) origin: Option<Arc<Origin>>,
+    /// What its exec event said.
+    pub(super) facts: Option<Box<ExecFacts>>,
+}
+
+impl Program {
+    pub(super) fn new(id: ProgramId, pid: u32, facts: Option<Box<ExecFacts>>) -> Self {
+        let comm = facts.as_ref().map_or("", |facts| &facts.comm);
+        Self { id, provisional: Arc::new(provisional(pid, comm)), origin: None, facts }
+    }
+
+    /// What records carry now.
+    pub(super) fn origin(&self) -> &Arc<Origin> {
+        self.origin.as_ref().unwrap_or(&self.provisional)
+    }
+
+    /// Records or agents still hold the provisional origin.
+    pub(super) fn is_awaited(&self) -> bool {
+        Arc::strong_count(&self.provisional) > 1
+    }
+
+    /// Who it is as far as its exec event tells, for records that cannot wait longer.
+    pub(super) fn guessed(&self) -> Arc<Origin> {
+        self.origin.clone().unwrap_or_else(|| Arc::new(guess(&self.provisional, self.facts.as_deref())))
+    }
+
+    pub(super) fn facts(&self) -> ExecFacts {
+        self.facts.as_deref().cloned().unwrap_or_else(|| ExecFacts { pid: self.provisional.pid, ..ExecFacts::default() })
+    }
+}
+
+fn provisional(pid: u32, comm: &str) -> Origin {
+    Origin { pid, comm: comm.into(), service: "".into(), container: None }
+}
+
+/// A described process has a service name.
+pub(super) fn is_provisional(origin: &Origin) -> bool {
+    origin.service.is_empty()
+}
+
+fn guess(provisional: &Origin, facts: Option<&ExecFacts>) -> Origin {
+    let Some(facts) = facts else { return Origin { comm: provisional.comm.clone(), ..Origin::unknown(provisional.pid) } };
+    let named = facts.env.split(|byte| *byte == 0).find_map(|pair| pair.strip_prefix(SERVICE_NAME));
+    let called = facts.argv.split(|byte| *byte == 0).next().and_then(|path| path.rsplit(|byte| *byte == b'/').next());
+    let service = [named, called, Some(facts.comm.as_bytes())].into_iter().flatten().find(|name| !name.is_empty());
+    let service = String::from_utf8_lossy(service.unwrap_or(b"unknown")).into_owned();
+    Origin { service: service.into(), ..provisional.clone() }
+}
+
+/// A process.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) program: Program,
+    pub(super) verdict: Verdict,
+    /// The verdict was asked for.
+    pub(super) is_judging: bool,
+    /// The description was asked for, or is there.
+    pub(super) is_asked: bool,
+    pub(super) runtime: Option<Arc<str>>,
+    pub(super) tls: Option<Arc<str>>,
+    pub(super) tls_search: TlsSearch,
+    pub(super) start_time: Option<u64>,
+    pub(super) young: bool,
+    /// When it executed its program.
+    pub(super) began_ns: Option<u64>,
+    pub(super) left_ns: Option<u64>,
+    /// Number of the last use of any process: the smallest was unused for longest.
+    pub(super) used: u64,
+    pub(super) exchanges: u64,
+    pub(super) incomplete: u64,
+    pub(super) missing_bytes: u64,
+    /// Protocols of its connections that are recognised and not read.
+    pub(super) unread: Vec<&'static str>,
+}
+
+/// The search for a process's TLS library.
+#[derive(Debug, Default)]
+pub(super) struct TlsSearch {
+    pub(super) asked_ns: Option<u64>,
+    pub(super) is_running: bool,
+    pub(super) probed: Option<Result<(), Arc<str>>>,
+}
+
+impl Entry {
+    pub(super) fn new(program: Program, verdict: Verdict) -> Self {
+        Self {
+            program,
+            verdict,
+            is_judging: false,
+            is_asked: false,
+            runtime: None,
+            tls: None,
+            tls_search: TlsSearch::default(),
+            start_time: None,
+            young: true,
+            began_ns: None,
+            left_ns: None,
+            used: 0,
+            exchanges: 0,
+            incomplete: 0,
+            missing_bytes: 0,
+            unread: Vec::new(),
+        }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.program.provisional.pid
+    }
+
+    /// For a comparison with /proc; `None` when there is nothing to compare.
+    pub(super) fn known(&self) -> Option<Known> {
+        let origin = self.program.origin.as_ref().filter(|_| self.left_ns.is_none())?;
+        let (program, comm) = (self.program.id, origin.comm.clone());
+        Some(Known { pid: origin.pid, program, comm, start_time: self.start_time, young: self.young })
+    }
+
+    /// In words: what is seen of its encrypted traffic.
+    fn tls_outlook(&self) -> Option<Arc<str>> {
+        self.tls.as_ref().map(|tls| match &self.tls_search.probed {
+            Some(Ok(())) => format!("{tls}: plaintext").into(),
+            Some(Err(reason)) => format!("{tls}: no plaintext, because {reason}").into(),
+            None => tls.clone(),
+        })
+    }
+
+    /// How much of it was seen; `None` without exchanges and without connections that are not read.
+    pub(super) fn coverage(&self) -> Option<TargetCoverage> {
+        if (self.exchanges == 0 && self.unread.is_empty()) || self.left_ns.is_some() || self.verdict != Verdict::Watched {
+            return None;
+        }
+        Some(TargetCoverage {
+            service: self.program.guessed().service.clone(),
+            pid: self.pid(),
+            runtime: self.runtime.clone(),
+            tls: self.tls_outlook(),
+            completeness: (self.exchanges > 0).then(|| (self.exchanges - self.incomplete) as f64 / self.exchanges as f64),
+            exchanges: self.exchanges,
+            incomplete: self.incomplete,
+            missing_bytes: self.missing_bytes,
+            events_lost: 0,
+            unread: self.unread.iter().map(|name| Arc::from(*name)).collect(),
+        })
+    }
+}

@@ -1,0 +1,419 @@
+//! The one table of processes: who they are, whether they are watched, what is known of their insides, how much of their traffic was
+//! seen. In: exec, fork, listen, exit and use of a socket, as the kernel tells them, and the inspector's answers. Out: questions to the
+//! inspector, and records that carry the right origin. Identity belongs to a program, not to a pid: what was recorded before an exec
+//! keeps its name. What cannot be settled yet waits (`parked`). It reads no file and no clock.
+mod entry;
+mod inquiry;
+mod parked;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::counters::Counters;
+use crate::decode::{Exec, Exit, Fork};
+use crate::limits::{FORMER_PROGRAMS, PROCESSES, QUESTIONS};
+use crate::record::{Origin, Record, TargetCoverage};
+
+use entry::{Entry, Program, Verdict};
+use parked::Parked;
+
+pub use inquiry::{Answer, Described, ExecFacts, Known, ProgramId, Question};
+
+/// How long an ended process is remembered: its last exchanges may be told after its exit.
+const REMEMBER_NS: u64 = 60 * 1_000_000_000;
+/// A process without a TLS library is looked at again after this time at the earliest.
+const TLS_AGAIN_NS: u64 = 200_000_000;
+/// Seconds in which every process is compared with /proc once.
+const CHECK_ROUND: usize = 5;
+/// Processes that are compared at once at most.
+const CHECKS: usize = 1_024;
+
+/// Which processes are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// All; also in a replay, since a recording has nothing else.
+    All,
+    /// Those that the inspector accepts; with `follow` children of accepted ones too.
+    Chosen { follow: bool },
+}
+
+/// All known processes.
+#[derive(Debug)]
+pub struct ProcessTable {
+    by_pid: FxHashMap<u32, Entry>,
+    /// Programs that were replaced by an exec while records with their provisional origin were under way.
+    former: VecDeque<Program>,
+    parked: Parked,
+    /// Records that need wait no longer.
+    released: Vec<Record>,
+    questions: VecDeque<Question>,
+    /// A question found no room: some entry must ask again.
+    is_deferred: bool,
+    /// Whose turn it is to be compared with /proc.
+    turns: VecDeque<u32>,
+    scope: Scope,
+    programs: u64,
+    uses: u64,
+    capacity: usize,
+    counters: Arc<Counters>,
+}
+
+impl ProcessTable {
+    /// An empty one, in which all processes are watched.
+    pub fn new(counters: Arc<Counters>) -> Self {
+        Self {
+            by_pid: FxHashMap::default(),
+            former: VecDeque::new(),
+            parked: Parked::default(),
+            released: Vec::new(),
+            questions: VecDeque::new(),
+            is_deferred: false,
+            turns: VecDeque::new(),
+            scope: Scope::All,
+            programs: 0,
+            uses: 0,
+            capacity: PROCESSES,
+            counters,
+        }
+    }
+
+    /// Only chosen processes are watched: these from the beginning, others as the inspector says; with `follow` children too.
+    pub fn choose(&mut self, first: &[u32], follow: bool) {
+        self.scope = Scope::Chosen { follow };
+        for pid in first {
+            let program = self.program(*pid, None);
+            self.insert(Entry::new(program, Verdict::Watched));
+            self.ask_who(*pid);
+        }
+    }
+
+    /// Whether events of a process are wanted: it is watched, or may be.
+    pub fn admits(&self, pid: u32) -> bool {
+        self.scope == Scope::All || self.by_pid.get(&pid).is_none_or(|entry| entry.verdict != Verdict::Ignored)
+    }
+
+    /// A process moved bytes: who it is is asked once.
+    pub fn on_use(&mut self, pid: u32) {
+        self.uses += 1;
+        if let Some(entry) = self.by_pid.get_mut(&pid) {
+            entry.used = self.uses;
+            if entry.is_asked || entry.verdict == Verdict::Ignored {
+                return;
+            }
+        } else {
+            let program = self.program(pid, None);
+            self.insert(Entry::new(program, self.first_verdict()));
+            self.ask_verdict(pid);
+        }
+        self.ask_who(pid);
+    }
+
+    /// The process became another program: it is judged, and described when it next uses a socket.
+    pub fn on_exec(&mut self, exec: &Exec<'_>) {
+        let facts = ExecFacts {
+            pid: exec.pid,
+            parent: exec.parent,
+            uid: exec.uid,
+            cgroup: exec.cgroup,
+            comm: String::from_utf8_lossy(exec.comm).into(),
+            argv: exec.argv.into(),
+            env: exec.env.into(),
+        };
+        let program = self.program(exec.pid, Some(Box::new(facts)));
+        let entry = Entry { began_ns: Some(exec.time_ns), ..Entry::new(program, self.first_verdict()) };
+        self.insert(entry);
+        self.ask_verdict(exec.pid);
+    }
+
+    /// A child is what its parent is until it executes another program.
+    pub fn on_fork(&mut self, fork: &Fork) {
+        let Some(parent) = self.by_pid.get(&fork.parent) else {
+            if self.scope == Scope::All {
+                self.forget(fork.pid);
+            } else {
+                let program = self.program(fork.pid, None);
+                self.insert(Entry::new(program, Verdict::Pending));
+                self.ask_fork(fork);
+            }
+            return;
+        };
+        let verdict = match self.scope {
+            Scope::All => Verdict::Watched,
+            Scope::Chosen { follow: true } => parent.verdict,
+            Scope::Chosen { follow: false } => Verdict::Pending,
+        };
+        let facts = parent.program.facts.as_ref().map(|facts| Box::new(ExecFacts { pid: fork.pid, ..(**facts).clone() }));
+        let origin = parent.program.origin.as_ref().map(|origin| Arc::new(Origin { pid: fork.pid, ..(**origin).clone() }));
+        if origin.is_none() && self.scope == Scope::All && facts.is_none() {
+            self.forget(fork.pid);
+            return;
+        }
+        let (runtime, tls) = (parent.runtime.clone(), parent.tls.clone());
+        let program = self.program(fork.pid, facts);
+        let is_asked = origin.is_some();
+        let entry = Entry::new(Program { origin, ..program }, verdict);
+        self.insert(Entry { is_asked, runtime, tls, young: false, ..entry });
+        if self.scope != Scope::All {
+            self.ask_fork(fork);
+        }
+    }
+
+    /// A process began to listen on a TCP port.
+    pub fn on_listen(&mut self, pid: u32, port: u16, now_ns: u64) {
+        if pid == 0 {
+            return;
+        }
+        if !self.by_pid.contains_key(&pid) {
+            let program = self.program(pid, None);
+            self.insert(Entry::new(program, self.first_verdict()));
+        }
+        let program = self.by_pid.get_mut(&pid).map(|entry| {
+            // The kernel watches whoever listens: what was no target is judged anew.
+            if entry.verdict == Verdict::Ignored {
+                entry.verdict = Verdict::Pending;
+            }
+            entry.is_judging = true;
+            entry.program.id
+        });
+        if let Some(program) = program
+            && !self.ask(Question::Listens { pid, program, port })
+            && let Some(entry) = self.by_pid.get_mut(&pid)
+        {
+            entry.is_judging = false;
+        }
+        self.find_tls(pid, now_ns);
+    }
+
+    /// A process ended; gives the time when it began its program, if that was seen.
+    pub fn on_exit(&mut self, exit: &Exit) -> Option<u64> {
+        let entry = self.by_pid.get_mut(&exit.pid)?;
+        entry.left_ns = Some(exit.time_ns);
+        let began_ns = entry.began_ns;
+        if self.scope != Scope::All {
+            self.ask(Question::Ended { pid: exit.pid });
+        }
+        began_ns
+    }
+
+    /// A process uses TLS: its library is looked for, unless that was done a moment ago.
+    pub fn find_tls(&mut self, pid: u32, now_ns: u64) {
+        let Some(entry) = self.by_pid.get_mut(&pid).filter(|entry| entry.verdict != Verdict::Ignored) else { return };
+        let search = &mut entry.tls_search;
+        let is_recent = search.asked_ns.is_some_and(|asked_ns| now_ns.saturating_sub(asked_ns) < TLS_AGAIN_NS);
+        if search.is_running || search.probed.is_some() || is_recent {
+            return;
+        }
+        let program = entry.program.id;
+        (search.asked_ns, search.is_running) = (Some(now_ns), true);
+        if !self.ask(Question::FindTls { pid, program })
+            && let Some(entry) = self.by_pid.get_mut(&pid)
+        {
+            entry.tls_search.is_running = false;
+        }
+    }
+
+    /// Who a process is, as far as is known; provisional until it is described.
+    pub fn origin(&self, pid: u32) -> Arc<Origin> {
+        self.by_pid.get(&pid).map_or_else(|| Arc::new(Origin::unknown(pid)), |entry| entry.program.origin().clone())
+    }
+
+    /// Who a process is for something that is shown before it is settled.
+    pub fn guessed_origin(&self, pid: u32) -> Arc<Origin> {
+        self.by_pid.get(&pid).map_or_else(|| Arc::new(Origin::unknown(pid)), |entry| entry.program.guessed())
+    }
+
+    /// Whether a process is known to be a target.
+    pub fn is_watched(&self, pid: u32) -> bool {
+        self.scope == Scope::All || self.by_pid.get(&pid).is_some_and(|entry| entry.verdict == Verdict::Watched)
+    }
+
+    /// Counts an exchange of a process; gives whose it is, provisionally until the process is described.
+    pub fn on_exchange(&mut self, pid: u32, complete: bool, missing_bytes: u64) -> Arc<Origin> {
+        let Some(entry) = self.by_pid.get_mut(&pid) else { return Arc::new(Origin::unknown(pid)) };
+        entry.exchanges += 1;
+        entry.incomplete += u64::from(!complete);
+        entry.missing_bytes += missing_bytes;
+        entry.program.origin().clone()
+    }
+
+    /// A connection of a process speaks a protocol that is recognised and not read.
+    pub fn on_unread(&mut self, pid: u32, protocol: &'static str) {
+        if let Some(entry) = self.by_pid.get_mut(&pid)
+            && !entry.unread.contains(&protocol)
+        {
+            entry.unread.push(protocol);
+        }
+    }
+
+    /// How much of each watched process with exchanges was seen.
+    pub fn coverage(&self) -> Vec<TargetCoverage> {
+        self.by_pid.values().filter_map(Entry::coverage).collect()
+    }
+
+    /// Watched processes that run and are described, with their runtimes.
+    pub fn running(&self) -> impl Iterator<Item = (&Arc<Origin>, Option<&Arc<str>>)> {
+        let described = |entry: &'_ &Entry| entry.left_ns.is_none() && entry.verdict == Verdict::Watched;
+        self.by_pid.values().filter(described).filter_map(|entry| Some((entry.program.origin.as_ref()?, entry.runtime.as_ref())))
+    }
+
+    /// The next question to the inspector.
+    pub fn next_question(&mut self) -> Option<Question> {
+        self.questions.pop_front()
+    }
+
+    /// The inspector has no room for a question: it comes first the next time.
+    pub fn put_back(&mut self, question: Question) {
+        self.questions.push_front(question);
+    }
+
+    /// Once a second: asks again what found no room, and has some processes compared with /proc.
+    pub fn tick(&mut self) {
+        if std::mem::take(&mut self.is_deferred) {
+            let open = |entry: &&Entry| entry.left_ns.is_none() && entry.verdict != Verdict::Ignored;
+            let pids: Vec<u32> = self.by_pid.values().filter(open).map(Entry::pid).collect();
+            for pid in pids {
+                self.ask_verdict(pid);
+                if self.is_described_unasked() {
+                    self.ask_who(pid);
+                }
+            }
+        }
+        let count = self.turns.len().div_ceil(CHECK_ROUND).min(CHECKS);
+        let mut known = Vec::new();
+        for _ in 0..count {
+            let Some(pid) = self.turns.pop_front() else { break };
+            let Some(entry) = self.by_pid.get(&pid) else { continue };
+            self.turns.push_back(pid);
+            known.extend(entry.known().filter(|_| entry.verdict == Verdict::Watched));
+        }
+        if !known.is_empty() {
+            self.ask(Question::Check(known));
+        }
+    }
+
+    /// Forgets processes that ended long ago.
+    pub fn expire(&mut self, now_ns: u64) {
+        let by_pid = &mut self.by_pid;
+        by_pid.retain(|_, entry| entry.left_ns.is_none_or(|left_ns| now_ns.saturating_sub(left_ns) < REMEMBER_NS));
+        self.turns.retain(|pid| by_pid.contains_key(pid));
+        self.former.retain(Program::is_awaited);
+    }
+
+    /// What is known under this pid is an earlier process.
+    fn forget(&mut self, pid: u32) {
+        if let Some(entry) = self.by_pid.remove(&pid) {
+            self.turns.retain(|turn| *turn != pid);
+            self.retire(entry.program, entry.verdict);
+        }
+    }
+
+    fn first_verdict(&self) -> Verdict {
+        if self.scope == Scope::All { Verdict::Watched } else { Verdict::Pending }
+    }
+
+    /// With chosen targets all of them are described, since their resources are sampled; else only what uses a socket.
+    fn is_described_unasked(&self) -> bool {
+        self.scope != Scope::All
+    }
+
+    fn program(&mut self, pid: u32, facts: Option<Box<ExecFacts>>) -> Program {
+        self.programs += 1;
+        Program::new(ProgramId(self.programs), pid, facts)
+    }
+
+    /// Whether there was room.
+    fn ask(&mut self, question: Question) -> bool {
+        if self.questions.len() >= QUESTIONS {
+            self.counters.inspections_deferred.inc();
+            self.is_deferred = true;
+            return false;
+        }
+        self.questions.push_back(question);
+        true
+    }
+
+    fn ask_verdict(&mut self, pid: u32) {
+        let Some(entry) = self.by_pid.get(&pid) else { return };
+        if entry.verdict != Verdict::Pending || entry.is_judging {
+            return;
+        }
+        let program = entry.program.id;
+        let question = match &entry.program.facts {
+            Some(facts) => Question::Executed(program, (**facts).clone()),
+            None => Question::Judge { pid, program },
+        };
+        let is_judging = self.ask(question);
+        if let Some(entry) = self.by_pid.get_mut(&pid) {
+            entry.is_judging = is_judging;
+        }
+    }
+
+    fn ask_fork(&mut self, fork: &Fork) {
+        let Some(program) = self.by_pid.get(&fork.pid).map(|entry| entry.program.id) else { return };
+        let is_judging = self.ask(Question::Forked { pid: fork.pid, program, parent: fork.parent });
+        if let Some(entry) = self.by_pid.get_mut(&fork.pid) {
+            entry.is_judging = is_judging;
+        }
+    }
+
+    fn ask_who(&mut self, pid: u32) {
+        let Some(entry) = self.by_pid.get(&pid).filter(|entry| !entry.is_asked) else { return };
+        let is_asked = self.ask(Question::Describe(entry.program.id, entry.program.facts()));
+        if let Some(entry) = self.by_pid.get_mut(&pid) {
+            entry.is_asked = is_asked;
+        }
+    }
+
+    /// Puts a process in; what stood there was an earlier program or an earlier process.
+    fn insert(&mut self, mut entry: Entry) {
+        let pid = entry.pid();
+        self.uses += 1;
+        entry.used = self.uses;
+        if self.by_pid.len() >= self.capacity && !self.by_pid.contains_key(&pid) {
+            self.evict();
+        }
+        match self.by_pid.insert(pid, entry) {
+            Some(before) => self.retire(before.program, before.verdict),
+            None => self.turns.push_back(pid),
+        }
+    }
+
+    /// A program is no longer its process's: its records may still come, or wait.
+    fn retire(&mut self, program: Program, verdict: Verdict) {
+        if verdict == Verdict::Ignored || !program.is_awaited() {
+            return;
+        }
+        if self.former.len() >= FORMER_PROGRAMS
+            && let Some(oldest) = self.former.pop_front()
+        {
+            self.release_guessed(&oldest);
+        }
+        if program.origin.is_none()
+            && let Some(facts) = &program.facts
+        {
+            self.ask(Question::Recall(program.id, (**facts).clone()));
+        }
+        self.former.push_back(program);
+    }
+
+    /// A sixteenth goes at once, so that a flood of processes does not cost a search each: ended ones, then the longest unused.
+    fn evict(&mut self) {
+        let order = |entry: &Entry| (entry.left_ns.is_none(), entry.used);
+        let mut orders: Vec<(bool, u64)> = self.by_pid.values().map(order).collect();
+        let count = (self.capacity / 16).max(1).min(orders.len());
+        let (_, limit, _) = orders.select_nth_unstable(count - 1);
+        let limit = *limit;
+        let gone: Vec<Entry> = self.by_pid.extract_if(|_, entry| order(entry) <= limit).map(|(_, entry)| entry).collect();
+        self.counters.processes_evicted.add(gone.len() as u64);
+        for entry in gone {
+            self.retire(entry.program, entry.verdict);
+        }
+        let by_pid = &self.by_pid;
+        self.turns.retain(|pid| by_pid.contains_key(pid));
+    }
+}

@@ -1,0 +1,238 @@
+//! The end of the pipeline: records that can be told go on, others wait for the inspector's answer, those of no target are dropped.
+use std::sync::Arc;
+
+use crate::record::{Origin, Record};
+
+use super::entry::{Entry, Program, Verdict, is_provisional};
+use super::inquiry::{Answer, Described, ProgramId};
+use super::parked::settle;
+use super::{ProcessTable, Scope};
+
+/// What becomes of a record.
+enum Fate {
+    /// It can be told.
+    Tell(Option<Arc<Origin>>),
+    /// It waits with the others of its program.
+    Wait(ProgramId),
+    /// Nobody wants it.
+    Drop,
+}
+
+impl ProcessTable {
+    /// Takes the records from position `from` on: what cannot be told yet is taken out, what need wait no longer is put in.
+    pub fn settle(&mut self, records: &mut Vec<Record>, from: usize, now_ns: u64) {
+        if records.len() == from && self.released.is_empty() && self.parked.is_empty() {
+            return;
+        }
+        if self.released.is_empty() && self.parked.is_empty() && records[from..].iter().all(|record| self.is_ready(record)) {
+            return;
+        }
+        self.release_overdue(now_ns);
+        let fresh = records.split_off(from);
+        records.append(&mut self.released);
+        for mut record in fresh {
+            match self.fate(record.origin()) {
+                Fate::Tell(None) => records.push(record),
+                Fate::Tell(Some(origin)) => {
+                    record.set_origin(origin);
+                    records.push(record);
+                }
+                Fate::Wait(program) => {
+                    if let Err(record) = self.parked.add(program, record, now_ns) {
+                        self.has_no_room(program, record, records);
+                    }
+                }
+                Fate::Drop => {}
+            }
+        }
+    }
+
+    /// An answer of the inspector. Call [`ProcessTable::settle`] for what it releases.
+    pub fn answer(&mut self, answer: &Answer, now_ns: u64) {
+        match answer {
+            Answer::Judged { pid, program, watched } => self.judged(*pid, *program, *watched),
+            Answer::Described(program, described) => self.described(*program, described),
+            Answer::Inside { pid, program, runtime, tls } => {
+                if let Some(entry) = self.entry_of(*pid, *program) {
+                    (entry.runtime, entry.tls, entry.young) = (runtime.clone(), tls.clone(), false);
+                }
+            }
+            Answer::Tls { pid, program, probed } => {
+                if let Some(entry) = self.entry_of(*pid, *program) {
+                    (entry.tls_search.is_running, entry.tls_search.probed) = (false, probed.clone());
+                }
+            }
+            Answer::Gone { pid, program } => {
+                if let Some(entry) = self.entry_of(*pid, *program) {
+                    entry.left_ns.get_or_insert(now_ns);
+                }
+            }
+            Answer::Missing(_) => {}
+        }
+    }
+
+    /// Who a process is, where no program is named: a recording.
+    pub fn describe(&mut self, origin: Arc<Origin>) {
+        let pid = origin.pid;
+        let id = match self.by_pid.get(&pid) {
+            Some(entry) => entry.program.id,
+            None => {
+                let program = self.program(pid, None);
+                let id = program.id;
+                self.insert(Entry::new(program, Verdict::Watched));
+                id
+            }
+        };
+        self.described(id, &Described { origin, runtime: None, tls: None, start_time: None });
+    }
+
+    /// Whether records wait.
+    pub fn is_settled(&self) -> bool {
+        self.parked.is_empty()
+    }
+
+    /// The end: what waits is told with what is known, if it is a target's.
+    pub fn settle_all(&mut self, records: &mut Vec<Record>, from: usize, now_ns: u64) {
+        self.settle(records, from, now_ns);
+        self.release_overdue(u64::MAX);
+        records.append(&mut self.released);
+    }
+
+    /// Whether a record can be told as it is: most can.
+    fn is_ready(&self, record: &Record) -> bool {
+        let origin = record.origin();
+        !is_provisional(origin)
+            && (self.scope == Scope::All || self.by_pid.get(&origin.pid).is_some_and(|entry| entry.verdict == Verdict::Watched))
+    }
+
+    fn fate(&self, origin: &Arc<Origin>) -> Fate {
+        let provisional = is_provisional(origin);
+        if !provisional && self.scope == Scope::All {
+            return Fate::Tell(None);
+        }
+        let Some(entry) = self.by_pid.get(&origin.pid) else {
+            return Fate::Tell(provisional.then(|| self.former_origin(origin)));
+        };
+        let is_current = !provisional || Arc::ptr_eq(&entry.program.provisional, origin);
+        match entry.verdict {
+            Verdict::Ignored => Fate::Drop,
+            _ if !is_current => match self.former(origin) {
+                Some(program) if program.origin.is_none() => Fate::Wait(program.id),
+                _ => Fate::Tell(Some(self.former_origin(origin))),
+            },
+            Verdict::Pending => Fate::Wait(entry.program.id),
+            Verdict::Watched if self.parked.has(entry.program.id) => Fate::Wait(entry.program.id),
+            Verdict::Watched if !provisional => Fate::Tell(None),
+            Verdict::Watched => match &entry.program.origin {
+                Some(known) => Fate::Tell(Some(known.clone())),
+                None => Fate::Wait(entry.program.id),
+            },
+        }
+    }
+
+    /// The program that a provisional origin was made for, when its process runs another one by now.
+    fn former(&self, provisional: &Arc<Origin>) -> Option<&Program> {
+        self.former.iter().find(|program| Arc::ptr_eq(&program.provisional, provisional))
+    }
+
+    fn former_origin(&self, provisional: &Arc<Origin>) -> Arc<Origin> {
+        match self.former(provisional) {
+            Some(program) => program.guessed(),
+            None => {
+                self.counters.records_undescribed.inc();
+                Arc::new(Origin { comm: provisional.comm.clone(), ..Origin::unknown(provisional.pid) })
+            }
+        }
+    }
+
+    fn has_no_room(&mut self, program: ProgramId, mut record: Record, records: &mut Vec<Record>) {
+        let entry = self.by_pid.get(&record.origin().pid).filter(|entry| entry.program.id == program);
+        if entry.is_some_and(|entry| entry.verdict == Verdict::Pending) {
+            self.counters.records_unjudged.inc();
+            return;
+        }
+        self.counters.records_undescribed.inc();
+        if let Some(entry) = entry {
+            settle(&mut record, &entry.program.guessed());
+        }
+        records.push(record);
+    }
+
+    fn entry_of(&mut self, pid: u32, program: ProgramId) -> Option<&mut Entry> {
+        self.by_pid.get_mut(&pid).filter(|entry| entry.program.id == program)
+    }
+
+    fn judged(&mut self, pid: u32, program: Option<ProgramId>, watched: bool) {
+        if !self.by_pid.contains_key(&pid) && watched {
+            let program = self.program(pid, None);
+            self.insert(Entry::new(program, Verdict::Pending));
+        }
+        let Some(entry) = self.by_pid.get_mut(&pid).filter(|entry| program.is_none_or(|program| entry.program.id == program)) else {
+            return;
+        };
+        entry.is_judging = false;
+        let id = entry.program.id;
+        if watched {
+            entry.verdict = Verdict::Watched;
+            if let Some(origin) = entry.program.origin.clone() {
+                self.release(id, &origin);
+            }
+            if self.is_described_unasked() {
+                self.ask_who(pid);
+            }
+        } else if self.scope != Scope::All || program.is_none() {
+            entry.verdict = Verdict::Ignored;
+            entry.is_asked = entry.program.origin.is_some();
+            self.parked.take(id);
+        }
+    }
+
+    fn described(&mut self, id: ProgramId, described: &Described) {
+        let origin = &described.origin;
+        if let Some(entry) = self.entry_of(origin.pid, id) {
+            entry.is_asked = true;
+            entry.program.origin = Some(origin.clone());
+            (entry.runtime, entry.tls, entry.start_time) = (described.runtime.clone(), described.tls.clone(), described.start_time);
+            if entry.verdict == Verdict::Watched {
+                self.release(id, origin);
+            }
+            return;
+        }
+        // A look at the process shows the program that it runs now.
+        let is_recalled = described.start_time.is_none();
+        if let Some(program) = self.former.iter_mut().find(|program| program.id == id).filter(|_| is_recalled) {
+            program.origin = Some(origin.clone());
+            self.release(id, origin);
+        }
+    }
+
+    fn release(&mut self, id: ProgramId, origin: &Arc<Origin>) {
+        for mut record in self.parked.take(id) {
+            settle(&mut record, origin);
+            self.released.push(record);
+        }
+    }
+
+    /// What is known of a program must do.
+    pub(super) fn release_guessed(&mut self, program: &Program) {
+        let before = self.released.len();
+        self.release(program.id, &program.guessed());
+        self.counters.records_undescribed.add((self.released.len() - before) as u64);
+    }
+
+    fn release_overdue(&mut self, now_ns: u64) {
+        while let Some((id, pid)) = self.parked.overdue(now_ns) {
+            let entry = self.by_pid.get(&pid).filter(|entry| entry.program.id == id);
+            if entry.is_some_and(|entry| entry.verdict == Verdict::Pending) {
+                // The inspector is too far behind to say; what is no target must not be shown.
+                self.counters.records_unjudged.add(self.parked.take(id).len() as u64);
+                continue;
+            }
+            let former = || self.former.iter().find(|program| program.id == id);
+            let origin = entry.map(|entry| &entry.program).or_else(former).map(Program::guessed);
+            let before = self.released.len();
+            self.release(id, &origin.unwrap_or_else(|| Arc::new(Origin::unknown(pid))));
+            self.counters.records_undescribed.add((self.released.len() - before) as u64);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Programs in C and C++ under observation (`programs/`): built by gcc or g++ into `.cache/build` when their source is newer.
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::need::Need;
+use crate::workspace;
+
+/// What building them needs.
+pub const COMPILERS: [Need; 3] = [Need::Program("gcc"), Need::Program("g++"), Need::Header("/usr/include/openssl/ssl.h")];
+
+/// The built program of a source file in `tests/programs`.
+pub fn built(source: &str) -> Result<PathBuf> {
+    let path = workspace().join("tests/programs").join(source);
+    let folder = workspace().join(".cache/build");
+    std::fs::create_dir_all(&folder)?;
+    let (stem, ending) = source.rsplit_once('.').context("a source file has an ending")?;
+    let program = folder.join(stem);
+    let changed = |file: &PathBuf| file.metadata().and_then(|metadata| metadata.modified()).ok();
+    if changed(&program) > changed(&path) {
+        return Ok(program);
+    }
+    let mut compiler = match ending {
+        "c" => Command::new("gcc"),
+        "cpp" => Command::new("g++"),
+        _ => bail!("{source} is neither C nor C++"),
+    };
+    compiler.arg(if ending == "c" { "-std=gnu11" } else { "-std=c++20" }).args(["-O2", "-Wall", "-Wextra", "-o"]).arg(&program);
+    let output = compiler.arg(&path).args(["-lssl", "-lcrypto"]).output().with_context(|| format!("cannot start {compiler:?}"))?;
+    ensure!(output.status.success(), "{source} does not compile: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(program)
+}
