@@ -2,6 +2,8 @@
 
 /// Connections that `track` keeps; a connection without a parser state costs about 400 bytes.
 pub const CONNECTIONS: usize = 65_536;
+/// Open connections of all targets that are counted; with more their number is not known.
+pub const OPEN_CONNECTIONS: usize = 262_144;
 /// A connection without any event for so long is forgotten, unless an exchange is under way.
 pub const CONNECTION_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// Bytes of an HTTP head that a parser buffers at most; a longer head is a protocol error of that exchange.
