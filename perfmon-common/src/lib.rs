@@ -5,5 +5,6 @@
 
 pub mod event;
 pub mod map;
+pub mod tls;
 #[cfg(feature = "user")]
 mod user;

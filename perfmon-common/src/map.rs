@@ -11,30 +11,6 @@ pub const MODE_HEAD: u8 = 0;
 /// Everything, in pieces.
 pub const MODE_FULL: u8 = 3;
 
-/// Capture mode of a TLS object: user space writes it into slot `mode_slot(ssl)`; a slot whose `sock` is another's counts as `MODE_HEAD`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
-pub struct CaptureMode {
-    /// Address of the object that the slot belongs to.
-    pub sock: u64,
-    /// Its process.
-    pub inode: u32,
-    /// `MODE_*`.
-    pub mode: u8,
-    /// Alignment.
-    pub pad: [u8; 3],
-}
-const _: () = assert!(size_of::<CaptureMode>() == 16 && align_of::<CaptureMode>() == 8);
-
-/// Slots for capture modes; a power of two.
-pub const MODE_SLOTS: u32 = 65_536;
-
-/// The slot of a TLS object.
-pub const fn mode_slot(sock: u64) -> u32 {
-    ((sock >> 6) ^ (sock >> 22)) as u32 & (MODE_SLOTS - 1)
-}
-
 /// `SocketState::flags`: user space was told of the socket.
 pub const SOCKET_ANNOUNCED: u8 = 1;
 /// `SocketState::flags`: a reset came from the peer.
@@ -113,7 +89,7 @@ pub struct Settings {
 const _: () = assert!(size_of::<Settings>() == 28 && align_of::<Settings>() == 4);
 
 /// Reasons for which kernel programs lose something; index of the `LOSSES` per-CPU array.
-pub const LOSSES: [&str; 9] = [
+pub const LOSSES: [&str; 11] = [
     "ring_full",
     "socket_table_full",
     "user_copy_failed",
@@ -123,6 +99,8 @@ pub const LOSSES: [&str; 9] = [
     "capture_cut",
     "tls_table_full",
     "environment_cut",
+    "tls_record_busy",
+    "tls_call_unpaired",
 ];
 /// The ring had no room.
 pub const LOST_RING_FULL: u32 = 0;
@@ -142,6 +120,10 @@ pub const LOST_CAPTURE_CUT: u32 = 6;
 pub const LOST_TLS_TABLE: u32 = 7;
 /// An environment larger than what is searched, or a variable longer than what is taken.
 pub const LOST_ENVIRONMENT: u32 = 8;
+/// All records under construction of a CPU were in use by preempted TLS programs.
+pub const LOST_TLS_BUSY: u32 = 9;
+/// A TLS call succeeded whose beginning was not seen: it was under way when the probes came, or its thread changed.
+pub const LOST_TLS_UNPAIRED: u32 = 10;
 
 /// `KernelOffsets`: this kernel has no such member.
 pub const ABSENT: u32 = u32::MAX;

@@ -49,6 +49,11 @@ pub fn header_only(scratch: *mut Scratch, flags: u8) {
 /// Copies `want` bytes of the buffers and emits them in pieces; tells how many were captured.
 #[inline(always)]
 pub fn payload(scratch: *mut Scratch, want: u32) -> u32 {
+    // SAFETY: this CPU's scratch.
+    let first = unsafe { (&raw const (*scratch).vectors).cast::<Vector>().read() };
+    if want <= PIECE && u64::from(want) <= first.len {
+        return at_once(scratch, first.base, want.into());
+    }
     let mut copy = Copy(scratch);
     copy.set(Cursor { filled: 0, emitted: 0, index: 0, from: 0, want: want.into() });
     for _ in 0..ROUNDS {
@@ -57,6 +62,27 @@ pub fn payload(scratch: *mut Scratch, want: u32) -> u32 {
         }
     }
     copy.cursor().emitted as u32
+}
+
+/// The ordinary case: all of it stands in one buffer and fits one record.
+#[inline(always)]
+fn at_once(scratch: *mut Scratch, base: u64, want: u64) -> u32 {
+    let want = bounded(want);
+    // SAFETY: this CPU's scratch, which has room for a piece; the helper checks the user's address.
+    let failed = unsafe { bpf_probe_read_user((&raw mut (*scratch).payload).cast(), want as u32, base as *const _) } != 0;
+    let (len, flags) = if failed { (0, DATA_LAST_PIECE | DATA_FAULT) } else { (want, DATA_LAST_PIECE) };
+    if failed {
+        emit::lost(LOST_USER_COPY);
+    }
+    // SAFETY: as above.
+    unsafe {
+        let header = &mut (*scratch).header;
+        header.captured_len = len as u32;
+        header.piece_offset = 0;
+        header.flags = flags;
+        emit::bytes(header.tgid, scratch.cast(), size_of::<DataHeader>() as u64 + bounded(len));
+    }
+    len as u32
 }
 
 /// A record under construction.

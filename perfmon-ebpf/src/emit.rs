@@ -3,11 +3,13 @@ use aya_ebpf::bindings::{BPF_ANY, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::bpf_ringbuf_output;
 use perfmon_common::map::LOST_RING_FULL;
 
+use crate::log;
 use crate::maps::{EVENTS, LOSSES, LOST_BY_TGID};
 
 /// Counts a loss.
 #[inline(always)]
 pub fn lost(reason: u32) {
+    log::loss(reason.into());
     // Keys below the length of the array are always there.
     if let Some(counter) = LOSSES.get_ptr_mut(reason) {
         // SAFETY: this CPU's slot.
@@ -18,6 +20,7 @@ pub fn lost(reason: u32) {
 /// Counts an event of process `tgid` that the ring had no room for.
 #[inline(never)]
 pub fn lost_to_full_ring(tgid: u32) -> u32 {
+    log::ring_full(tgid.into());
     lost(LOST_RING_FULL);
     match LOST_BY_TGID.get_ptr_mut(tgid) {
         // SAFETY: a live map value; a count lost to a race between CPUs is still in LOSSES.

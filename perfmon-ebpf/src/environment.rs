@@ -40,14 +40,18 @@ pub fn search(memory: Typed, record: *mut ExecRecord, used: u64) -> u64 {
     // SAFETY: types as in `KernelOffsets`.
     let (at, end) = unsafe { (memory.load::<u64>(offset!(mm_env_start)), memory.load::<u64>(offset!(mm_env_end))) };
     let mut walk = Walk(record);
-    walk.set(Search { at, end, used, inside: 0 });
+    walk.set(Search { at, end, used, inside: 0, cut: 0 });
     for _ in 0..STEPS {
         if !walk.step() {
-            return walk.search().used;
+            break;
         }
     }
-    emit::lost(LOST_ENVIRONMENT);
-    walk.search().used
+    let Search { at, used, cut, .. } = walk.search();
+    // Counted here, once: in the steps it would be verified for each of them.
+    if cut != 0 || at < end {
+        emit::lost(LOST_ENVIRONMENT);
+    }
+    used
 }
 
 /// A search under way. Where it stands is kept in the record, so that every step looks the same to the verifier (see `capture::Copy`).
@@ -69,27 +73,24 @@ impl Walk {
     /// Looks at one variable, or a window of it. False at the end.
     #[inline(always)]
     fn step(&mut self) -> bool {
-        let Search { at, end, mut used, inside } = self.search();
+        let Search { at, end, mut used, inside, mut cut } = self.search();
         if at >= end {
             return false;
         }
         // SAFETY: this CPU's record; the helper checks the user's address.
         let len = unsafe { bpf_probe_read_user_str((&raw mut (*self.0).window).cast(), WINDOW as u32, at as *const _) };
-        if len <= 0 {
-            emit::lost(LOST_ENVIRONMENT);
+        if len <= 0 || used > LAST {
             return false;
         }
         if inside == 0 && self.is_wanted() {
-            if used > LAST {
-                emit::lost(LOST_ENVIRONMENT);
-                return false;
-            }
-            used += self.take(at, used);
+            let taken = self.take(at, used);
+            used += taken;
+            cut |= u64::from(taken == 0 || taken >= ENV_VARIABLE_MAX as u64);
         }
-        // A window that is full may have cut the variable: the rest begins at its last byte, which stands for the end.
-        let cut = len as u64 >= WINDOW as u64;
-        let passed = if cut { WINDOW as u64 - 1 } else { len as u64 };
-        self.set(Search { at: at + passed, end, used, inside: cut.into() });
+        // A full window may have cut the variable: the rest begins at its last byte, which stands for the end.
+        let is_full = len as u64 >= WINDOW as u64;
+        let passed = if is_full { WINDOW as u64 - 1 } else { len as u64 };
+        self.set(Search { at: at + passed, end, used, inside: is_full.into(), cut });
         true
     }
 
@@ -102,9 +103,6 @@ impl Walk {
             let into = (&raw mut (*self.0).text).cast::<u8>().add(used as usize);
             bpf_probe_read_user_str(into.cast(), ENV_VARIABLE_MAX as u32, at as *const _)
         };
-        if len <= 0 || len >= ENV_VARIABLE_MAX as i64 {
-            emit::lost(LOST_ENVIRONMENT);
-        }
         len.max(0) as u64
     }
 

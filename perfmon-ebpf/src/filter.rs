@@ -3,8 +3,8 @@ use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use perfmon_common::map::{LOST_WATCH_TABLE, WATCH_ALL};
 
-use crate::emit;
 use crate::maps::{WATCHED, setting};
+use crate::{emit, log};
 
 /// The calling thread.
 #[derive(Clone, Copy)]
@@ -35,7 +35,11 @@ pub fn is_watched(tgid: u32) -> bool {
 /// Watches a process from now on.
 #[inline(always)]
 pub fn watch(tgid: u32) {
-    if setting!(watch) != WATCH_ALL && WATCHED.insert(tgid, 1, u64::from(BPF_ANY)).is_err() {
+    if setting!(watch) == WATCH_ALL {
+        return;
+    }
+    log::watched(tgid.into());
+    if WATCHED.insert(tgid, 1, u64::from(BPF_ANY)).is_err() {
         emit::lost(LOST_WATCH_TABLE);
     }
 }

@@ -9,6 +9,7 @@ mod capture;
 mod emit;
 mod environment;
 mod filter;
+mod log;
 mod maps;
 mod operation;
 mod probes;

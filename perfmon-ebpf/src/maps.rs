@@ -88,6 +88,8 @@ pub struct Search {
     pub used: u64,
     /// 1 = `at` is within a variable.
     pub inside: u64,
+    /// 1 = something was cut.
+    pub cut: u64,
 }
 
 /// The user's buffers of an operation.

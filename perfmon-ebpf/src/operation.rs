@@ -8,7 +8,7 @@ use crate::filter::Caller;
 use crate::maps::{Buffers, SOCKETS, Scratch, setting};
 use crate::sock::{AF_UNIX, Sock};
 use crate::task::{self, Call};
-use crate::{capture, emit, maps, sock, user_buf};
+use crate::{capture, emit, log, maps, sock, user_buf};
 
 /// Out-of-band data: no part of the stream.
 const MSG_OOB: u32 = 0x1;
@@ -114,8 +114,10 @@ fn tenant(op: Operation, tgid: u32, now: u64) -> Option<&'static mut SocketState
     }
     // What ends before it was known is not worth a record.
     if op.len == 0 || !op.sock.is_stream() || !op.sock.is_open_file() {
+        log::no_socket(op.sock.0, tgid.into());
         return None;
     }
+    log::new_socket(op.sock.0, op.sock.inode().into(), tgid.into());
     let flags = if is_new { BPF_NOEXIST } else { BPF_ANY };
     create(op.sock, fresh(op.sock.inode(), tgid, unix_role(op.sock), 0, now), flags)
 }

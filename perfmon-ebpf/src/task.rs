@@ -119,6 +119,13 @@ pub fn call(task: Typed) -> Call {
     Call { registers, number: number as u16, kind }
 }
 
+/// The registers with which the current thread left user space.
+#[inline(always)]
+pub fn user_registers() -> Typed {
+    // SAFETY: the current task.
+    Typed(unsafe { bpf_task_pt_regs(current().0.cast_mut().cast()) } as *const u8)
+}
+
 /// Whether io_uring may run work of the current thread in the middle of another system call.
 #[inline(always)]
 pub fn uses_io_uring(task: Typed) -> bool {

@@ -119,6 +119,8 @@ counters! {
     tls_objects_evicted,
     /// Bytes of plaintext that could not be assigned to a connection.
     tls_bytes_unplaced,
+    /// Bytes of plaintext that were captured and not kept, because too much waited for its connection or its send.
+    tls_bytes_cut,
     /// Records missing in telemetry because the exporter was behind.
     export_records_lost,
     /// Requests not sent as spans: ordinary ones beyond `export.span_rate`, and any beyond the limit.

@@ -84,16 +84,29 @@ pub const STORE_PENDING: usize = 20_000;
 pub const STORE_REQUESTS: usize = 200;
 /// Points of one answer of `/api/v1/history`.
 pub const HISTORY_POINTS: u64 = 10_000;
-/// Different TLS libraries that are probed.
-pub const TLS_LIBRARIES: usize = 256;
+/// Different TLS libraries that are probed; the owner with most makes room.
+pub const TLS_LIBRARIES: usize = 512;
+/// Of these, files of one owner.
+pub const TLS_LIBRARIES_AN_OWNER: usize = 256;
+/// A TLS library's file that is larger is not read.
+pub const TLS_LIBRARY_BYTES: u64 = 32 << 20;
+/// Files that go by a TLS library's name in one process.
+pub const TLS_LIBRARIES_A_PROCESS: usize = 8;
+/// Text of one process's maps that is read.
+pub const MAPS_BYTES: u64 = 8 << 20;
 /// TLS objects whose socket is known or being looked for.
 pub const TLS_OBJECTS: usize = 65_536;
-/// Plaintext that waits for its socket: bytes of one object, and of all.
-pub const TLS_HELD_BYTES: usize = 256 * 1024;
-/// See `TLS_HELD_BYTES`.
-pub const TLS_HELD_BYTES_IN_ALL: usize = 16 << 20;
+/// Bytes that the kernel captures of one call of a TLS library at most.
+pub const TLS_CALL_BYTES: u64 = 256 * 1024;
+/// Plaintext that waits for its socket, and again writes that wait for their send: bytes of one connection. A body of 256 KiB in one call
+/// and what stands before it fit; what does not is counted as missing.
+pub const TLS_HELD_BYTES: usize = 512 * 1024;
+/// Plaintext that waits for its socket: bytes of all connections.
+pub const TLS_HELD_BYTES_IN_ALL: usize = 32 << 20;
 /// Writes of a thread that wait for the send that carries them.
 pub const TLS_WRITES_WAITING: usize = 64;
+/// Writes of a connection that wait for their send one by one; further ones are added up.
+pub const TLS_WRITES_UNSENT: usize = 4_096;
 /// Series of telemetry in one interval; the rest is counted in one overflow series of its kind and process.
 pub const EXPORT_SERIES: usize = 5_000;
 /// Processes with their own telemetry in one interval; the rest is counted for a service `(other)`.

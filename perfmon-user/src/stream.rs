@@ -111,6 +111,38 @@ pub struct Segment<'a> {
     pub content: Content<'a>,
 }
 
+/// How much of a stream the kernel captures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Capture {
+    /// Nothing more is wanted of it.
+    Off,
+    /// Sizes.
+    Count,
+    /// The beginning of each message: what the kernel does unasked.
+    #[default]
+    Head,
+    /// Everything.
+    Full,
+}
+
+/// The capture that was asked for something new, a socket or a TLS library's object: each change is told once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestedCapture(Capture);
+
+impl RequestedCapture {
+    /// `wanted`, when that is not what was asked for last.
+    pub fn demand(&mut self, wanted: Capture) -> Option<Capture> {
+        let changes = self.0 != wanted;
+        self.0 = wanted;
+        changes.then_some(wanted)
+    }
+
+    /// What was asked for last.
+    pub fn get(self) -> Capture {
+        self.0
+    }
+}
+
 /// How a direction or a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {

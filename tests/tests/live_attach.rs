@@ -38,7 +38,7 @@ fn a_program_that_switches_its_stack_inside_a_read_lives() -> Result<()> {
             .with_context(|| format!("{options:?}: no TLS request was seen, so nothing was attached"))?;
         std::thread::sleep(Duration::from_millis(1_000));
         program.assert_alive().with_context(|| format!("perfmon {options:?}"))?;
-        let ended = perfmon.end("TERM");
+        let ended = perfmon.end_within("TERM", 10);
         std::thread::sleep(Duration::from_millis(200)); // what was under way when the probes went returns now
         program.assert_alive().with_context(|| format!("after the end of perfmon {options:?}"))?;
         ended?;
@@ -73,7 +73,7 @@ fn attaching_and_detaching_under_load_harms_no_program() -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(50));
         seen += perfmon.matching(theirs)?.len();
-        let ended = perfmon.end("TERM");
+        let ended = perfmon.end_within("TERM", 10);
         for program in &mut programs {
             program.assert_alive().with_context(|| format!("round {round} of {rounds}"))?;
         }

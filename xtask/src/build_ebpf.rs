@@ -14,22 +14,34 @@ const TARGET: &str = "bpfel-unknown-none";
 /// LLVM of Debian's compiler, which the linker must be built with.
 const LLVM: &str = "22";
 const LINKER: &str = "bpf-linker";
+/// The object whose programs log, below the workspace; `probe/load.rs` names it too.
+const LOGGING_OBJECT: &str = "perfmon-ebpf/target/perfmon-log.bpf.o";
 const LINKER_VERSION: &str = "0.13.0";
 
 /// Builds the object and writes its digest.
 pub fn run() -> Result<()> {
-    let compiler = Compiler::find()?;
-    let linker = linker(&compiler)?;
-    say(format_args!("building the kernel programs with {}", compiler.name()));
-    let target = shell::root().join("perfmon-ebpf/target");
-    execute(compiler.cargo().current_dir(shell::root().join("perfmon-ebpf")).args(build_arguments(&target)).envs(environment(&linker)?))?;
     let folder = shell::root().join("perfmon-user/ebpf");
     let object = folder.join("perfmon.bpf.o");
-    strip(&compiler, &target.join(TARGET).join("release/perfmon"), &object)?;
+    build(&shell::root().join("perfmon-ebpf/target"), &object, &[])?;
     let text = digest::text(&digest::of_sources(&shell::root())?, &digest::of_object(&object)?);
     std::fs::write(folder.join("perfmon.bpf.digest"), text).context("cannot write the digest")?;
     say(format_args!("wrote {}", object.display()));
     Ok(())
+}
+
+/// Builds the object whose programs log, for `cargo xtask run --kernel-log`; perfmon's feature `kernel-log` reads it from there.
+pub fn run_with_log() -> Result<()> {
+    build(&shell::root().join("perfmon-ebpf/target/log"), &shell::root().join(LOGGING_OBJECT), &["--features", "log"])
+}
+
+fn build(target: &Path, object: &Path, options: &[&str]) -> Result<()> {
+    let compiler = Compiler::find()?;
+    let linker = linker(&compiler)?;
+    say(format_args!("building the kernel programs with {}", compiler.name()));
+    let mut cargo = compiler.cargo();
+    cargo.current_dir(shell::root().join("perfmon-ebpf")).args(build_arguments(target)).args(options).envs(environment(&linker)?);
+    execute(&mut cargo)?;
+    strip(&compiler, &target.join(TARGET).join("release/perfmon"), object)
 }
 
 /// Where `core` for the kernel's machine comes from.

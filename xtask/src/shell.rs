@@ -77,8 +77,13 @@ pub fn find(program: &str) -> Option<PathBuf> {
 
 /// Builds the optimised `perfmon` as the calling user and gives its path.
 pub fn build_perfmon() -> Result<PathBuf> {
+    build_perfmon_with(&[])
+}
+
+/// As `build_perfmon`, with more options of cargo.
+pub fn build_perfmon_with(options: &[&str]) -> Result<PathBuf> {
     say("building perfmon (release)");
-    execute(cargo().args(["build", "--release", "--package", "perfmon-user", "--bin", "perfmon"]))?;
+    execute(cargo().args(["build", "--release", "--package", "perfmon-user", "--bin", "perfmon"]).args(options))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let binary = root().join(target).join("release/perfmon");
     if !binary.is_file() {

@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 23] = [
+const LIVE: [&str; 24] = [
     "harness",
     "lifecycle",
     "live_edges",
@@ -32,6 +32,7 @@ const LIVE: [&str; 23] = [
     "live_framing",
     "live_servers",
     "live_tls",
+    "live_tls_objects",
     "live_websocket",
     "live_attach",
     "live_stops",

@@ -4,6 +4,7 @@
 use aya_ebpf::programs::RawTracePointContext;
 use perfmon_common::map::POLICY_ARGUMENTS;
 
+use crate::log;
 use crate::maps::SOCKETS;
 
 /// `(sock, inode, mode, request_budget, response_budget, operation_head)`. Written without the macro, which returns 0 for every program.
@@ -18,13 +19,20 @@ fn change(ctx: &RawTracePointContext) -> bool {
     let [sock, inode, mode, request_budget, response_budget, operation_head]: [u64; POLICY_ARGUMENTS] =
         [ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3), ctx.arg(4), ctx.arg(5)];
     // SAFETY: a live map value; other programs write other members.
-    let Some(state) = SOCKETS.get_ptr_mut(sock).map(|state| unsafe { &mut *state }) else { return false };
+    let Some(state) = SOCKETS.get_ptr_mut(sock).map(|state| unsafe { &mut *state }) else { return refused(sock, inode) };
     if state.inode != inode as u32 {
-        return false;
+        return refused(sock, inode);
     }
+    log::policy_set(sock, mode);
     state.mode = mode as u8;
     state.request_budget = request_budget as u32;
     state.response_budget = response_budget as u32;
     state.operation_head = operation_head as u32;
     true
+}
+
+#[inline(always)]
+fn refused(sock: u64, inode: u64) -> bool {
+    log::policy_refused(sock, inode);
+    false
 }

@@ -11,7 +11,7 @@ use perfmon_common::map::*;
 use crate::maps::SOCKETS;
 use crate::operation::{create, fresh};
 use crate::sock::Sock;
-use crate::{emit, filter};
+use crate::{emit, filter, log};
 
 // include/net/tcp_states.h
 const ESTABLISHED: i32 = 1;
@@ -147,6 +147,7 @@ fn ends(sock: Sock, old: i32) {
     if state.flags & SOCKET_ANNOUNCED != 0 {
         report(sock, state, old, CLOSE);
     }
+    log::socket_ends(sock.0, (state.flags & SOCKET_ANNOUNCED).into());
     // Another CPU may have removed it: then it is gone, as wanted.
     SOCKETS.remove(sock.0).ok();
 }

@@ -15,7 +15,7 @@ use crate::decode::decode;
 use crate::host::Subject;
 use crate::pipeline::{Capture, Out, Pipeline, Wish};
 use crate::probe::Probes;
-use crate::process::{Answer, Question};
+use crate::process::{Inspected, Question};
 use crate::record::{Gauges, SpareBatches};
 use crate::source::Ring;
 
@@ -50,7 +50,7 @@ pub struct Capturing {
     /// To the inspector.
     pub questions: SyncSender<Question>,
     /// From the inspector.
-    pub answers: Receiver<Answer>,
+    pub answers: Receiver<Inspected>,
     /// Bodies of model calls are read.
     pub models: bool,
     /// Where raw events are written, for `perfmon record`.
@@ -106,7 +106,7 @@ pub fn run(capturing: Capturing) {
         let now_ns = clock::boot_now_ns();
         worker.keep_time(now_ns);
         // Answers first, taken up last: an exec that came before the inspector looked stands in the ring by now.
-        let answered: Vec<Answer> = answers.try_iter().collect();
+        let answered: Vec<Inspected> = answers.try_iter().collect();
         let taken = ring.drain(|bytes| worker.take(bytes, now_ns));
         answered.iter().for_each(|answer| worker.take_answer(answer, now_ns));
         worker.ask();
@@ -172,19 +172,19 @@ impl Worker {
         }
         self.pipeline.event(&event, now_ns, &mut self.out);
         if !self.out.wishes.is_empty() {
-            self.grant(now_ns);
+            self.grant(event.time_ns().unwrap_or(now_ns), now_ns);
         }
     }
 
-    fn take_answer(&mut self, answer: &Answer, now_ns: u64) {
+    fn take_answer(&mut self, answer: &Inspected, now_ns: u64) {
         if let Some(recorder) = &mut self.recorder {
             match answer {
-                Answer::Described(_, described) => recorder.process(now_ns, &described.origin),
-                Answer::Judged { pid, watched: false, .. } => recorder.ignored(now_ns, *pid),
+                Inspected::Described(_, described) => recorder.process(now_ns, &described.origin),
+                Inspected::Judged { pid, watched: false, .. } => recorder.ignored(now_ns, *pid),
                 _ => {}
             }
         }
-        if let Answer::Missing(missing) = answer {
+        if let Inspected::Missing(missing) = answer {
             self.missing.clone_from(missing);
         }
         self.pipeline.answer(answer, now_ns, &mut self.out);
@@ -200,7 +200,8 @@ impl Worker {
         }
     }
 
-    fn grant(&mut self, now_ns: u64) {
+    /// Carries out what the pipeline asked for after an event of time `as_of_ns`.
+    fn grant(&mut self, as_of_ns: u64, now_ns: u64) {
         for wish in self.out.wishes.drain(..) {
             match wish {
                 Wish::Capture(key, capture) => match self.probes.set_mode(key.sock, key.inode, mode(capture)) {
@@ -208,11 +209,11 @@ impl Worker {
                     Ok(false) => self.counters.capture_policies_refused.inc(),
                     Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
                 },
-                Wish::CaptureTls(object, capture) => match self.probes.set_tls_mode(object.pid, object.ssl, mode(capture)) {
-                    Ok(true) => self.counters.capture_slots_taken.inc(),
-                    Ok(false) => {}
-                    Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
-                },
+                Wish::CaptureTls(object, capture) => {
+                    if let Err(error) = self.probes.set_tls_mode(object.pid, object.ssl, mode(capture), as_of_ns) {
+                        tracing::warn!(%error, "A capture mode could not be set.");
+                    }
+                }
                 Wish::WatchTls(pid) => self.pipeline.find_tls(pid, now_ns),
             }
         }
@@ -232,7 +233,7 @@ impl Worker {
             }
             let mut gauges = self.pipeline.tick(now_ns, &mut self.out);
             self.count_lost(&mut gauges);
-            self.grant(now_ns);
+            self.grant(now_ns, now_ns);
             self.hand_over(Some(gauges));
             self.tell_who_is_watched();
         }

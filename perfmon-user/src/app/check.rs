@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::inspect::Reader;
+use crate::inspect::ForeignReader;
 use crate::probe::{self, Facts, Probes, TlsSight};
 use crate::target::{Describer, Selector};
 
@@ -56,7 +56,7 @@ struct TargetProcess {
 /// Runs the checks and prints the result.
 pub fn check(config: &Config, json: bool) -> Result<u8, CommandFailure> {
     logging::begin(config.log, false);
-    let reader = Reader::in_processes();
+    let reader = ForeignReader::in_processes();
     let mut selector = Selector::new(targets(config, None), config.targets.follow, config.targets.wait, reader.clone());
     let pids = selector.check();
     let describer = Describer::new(&service_rules(config), reader);

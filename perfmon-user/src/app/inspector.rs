@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::probe::{Probes, TlsSight};
-use crate::process::{Answer, Described, ExecFacts, Known, ProgramId, Question};
+use crate::process::{Described, ExecFacts, Inspected, KnownProcess, ProgramId, Question};
 use crate::target::{Action, Describer, Description, Executed, Selector};
 
 /// How often all processes are looked at for targets whose beginning was not told.
@@ -28,14 +28,14 @@ pub struct Inspector {
     /// From the capture thread.
     pub questions: Receiver<Question>,
     /// To the capture thread; waits when it is behind.
-    pub answers: SyncSender<Answer>,
+    pub answers: SyncSender<Inspected>,
 }
 
 /// The capture thread is gone.
 struct Over;
 
-impl From<SendError<Answer>> for Over {
-    fn from(_: SendError<Answer>) -> Self {
+impl From<SendError<Inspected>> for Over {
+    fn from(_: SendError<Inspected>) -> Self {
         Self
     }
 }
@@ -87,6 +87,7 @@ impl Inspector {
             }
             Question::Ended { pid } => {
                 self.selector.on_exit(pid);
+                self.probes.release_tls(pid);
                 Ok(())
             }
             Question::Describe(program, facts) => {
@@ -103,7 +104,7 @@ impl Inspector {
             Question::FindTls { pid, program } => {
                 let sight = if self.tls && self.selector.is_watched(pid) { self.probes.watch_tls(pid) } else { None };
                 let probed = sight.as_ref().map(|sight| TlsSight::as_result(sight).map_err(Arc::from));
-                Ok(self.answers.send(Answer::Tls { pid, program, probed })?)
+                Ok(self.answers.send(Inspected::Tls { pid, program, probed })?)
             }
             Question::Check(known) => known.into_iter().try_for_each(|known| self.check(&known)),
         }
@@ -118,14 +119,14 @@ impl Inspector {
     fn judged(&mut self, pid: u32, program: ProgramId, actions: Vec<Action>) -> Result<(), Over> {
         self.act(actions)?;
         let watched = self.selector.is_watched(pid);
-        Ok(self.answers.send(Answer::Judged { pid, program: Some(program), watched })?)
+        Ok(self.answers.send(Inspected::Judged { pid, program: Some(program), watched })?)
     }
 
     fn act(&self, actions: Vec<Action>) -> Result<(), Over> {
         for action in actions {
             let result = match action {
                 Action::Watch(pid) => {
-                    self.answers.send(Answer::Judged { pid, program: None, watched: true })?;
+                    self.answers.send(Inspected::Judged { pid, program: None, watched: true })?;
                     self.probes.watch(pid)
                 }
                 Action::Unwatch(pid) => self.probes.unwatch(pid),
@@ -140,17 +141,17 @@ impl Inspector {
     fn describe(&mut self, program: ProgramId, pid: u32) -> Result<(), Over> {
         match self.describer.describe(pid) {
             Some(description) => self.described(program, description),
-            None => Ok(self.answers.send(Answer::Gone { pid, program })?),
+            None => Ok(self.answers.send(Inspected::Gone { pid, program })?),
         }
     }
 
     fn described(&self, program: ProgramId, description: Description) -> Result<(), Over> {
-        Ok(self.answers.send(Answer::Described(program, from_description(description)))?)
+        Ok(self.answers.send(Inspected::Described(program, from_description(description)))?)
     }
 
     /// The process may be gone, run another program, or have loaded its libraries by now.
-    fn check(&mut self, known: &Known) -> Result<(), Over> {
-        let Known { pid, program, .. } = *known;
+    fn check(&mut self, known: &KnownProcess) -> Result<(), Over> {
+        let KnownProcess { pid, program, .. } = *known;
         match self.describer.identity(pid) {
             Some((start_time, comm)) if known.start_time.is_none_or(|known| known == start_time) => {
                 if *comm != *known.comm {
@@ -158,11 +159,11 @@ impl Inspector {
                 } else if known.young {
                     let (runtime, tls) = self.describer.look_inside(pid);
                     let tls = tls.map(|tls| tls.to_string().into());
-                    self.answers.send(Answer::Inside { pid, program, runtime, tls })?;
+                    self.answers.send(Inspected::Inside { pid, program, runtime, tls })?;
                 }
                 Ok(())
             }
-            _ => Ok(self.answers.send(Answer::Gone { pid, program })?),
+            _ => Ok(self.answers.send(Inspected::Gone { pid, program })?),
         }
     }
 
@@ -170,7 +171,7 @@ impl Inspector {
         let missing = self.selector.missing();
         if missing != *before {
             before.clone_from(&missing);
-            self.answers.send(Answer::Missing(missing))?;
+            self.answers.send(Inspected::Missing(missing))?;
         }
         Ok(())
     }

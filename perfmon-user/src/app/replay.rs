@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::export::jsonl;
 use crate::pipeline::{Out, Pipeline};
-use crate::process::Answer;
+use crate::process::Inspected;
 use crate::record::{Record, WallTime};
 use crate::source::recording::{Frame, Reader};
 
@@ -61,7 +61,7 @@ impl Replay {
             }
             Frame::Event(bytes) => self.pipeline.push(&bytes, now_ns, &mut self.out),
             Frame::Process(origin) => self.pipeline.describe(origin),
-            Frame::Ignored(pid) => self.pipeline.answer(&Answer::Judged { pid, program: None, watched: false }, now_ns, &mut self.out),
+            Frame::Ignored(pid) => self.pipeline.answer(&Inspected::Judged { pid, program: None, watched: false }, now_ns, &mut self.out),
             Frame::Tick => {
                 let gauges = self.pipeline.tick(now_ns, &mut self.out);
                 let now = self.wall();

@@ -20,7 +20,7 @@ use crate::counters::Counters;
 use crate::export::jsonl;
 use crate::export::otlp::{Deliveries, Exporter};
 use crate::http::{self, Access, HttpParts, HttpState};
-use crate::inspect::Reader;
+use crate::inspect::ForeignReader;
 use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE, INSPECTOR_QUEUE};
 use crate::llm;
 use crate::probe::{self, Budgets, Probes, StartOptions, TierChoice};
@@ -58,7 +58,7 @@ struct Prepared {
     selector: Selector,
     first: Vec<u32>,
     describer: Describer,
-    reader: Reader,
+    reader: ForeignReader,
     listener: std::net::TcpListener,
     recorder: Option<Recorder>,
     jsonl: Option<jsonl::JsonlWriter>,
@@ -83,7 +83,7 @@ impl Prepared {
         });
         let alert_service =
             alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::RetryPolicy::default(), counters.clone());
-        let reader = Reader::in_processes();
+        let reader = ForeignReader::in_processes();
         let describer = Describer::new(&service_rules(config), reader.clone());
         let wanted = targets(config, launched.as_ref());
         let mut selector = Selector::new(wanted, config.targets.follow, config.targets.wait, reader.clone());
@@ -189,7 +189,7 @@ struct Running {
     sampler: Option<JoinHandle<()>>,
     sampling: std::sync::mpsc::Sender<()>,
     launched: Option<Launched>,
-    reader: Reader,
+    reader: ForeignReader,
     listener: std::net::TcpListener,
     jsonl: Option<jsonl::JsonlWriter>,
     spare: Arc<SpareBatches>,
@@ -422,5 +422,6 @@ pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOption
             TierSetting::One => TierChoice::Only(probe::Tier::Socket),
             TierSetting::Three => TierChoice::Only(probe::Tier::SyscallExit),
         },
+        return_probes: config.capture.return_probes,
     }
 }

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::export::otlp::Deliveries;
 use crate::http::{EventsLost, ProbeStatus, ProgramStats, Readiness, SelfReport};
-use crate::inspect::Reader;
+use crate::inspect::ForeignReader;
 use crate::probe::Probes;
 
 use super::capture::Watched;
@@ -20,7 +20,7 @@ const CPU_INTERVAL_NS: u64 = 1_000_000_000;
 pub struct SelfReporter {
     probes: Arc<Probes>,
     deliveries: Option<Deliveries>,
-    reader: Reader,
+    reader: ForeignReader,
     counters: Arc<Counters>,
     cpu: Mutex<CpuUse>,
 }
@@ -34,7 +34,7 @@ struct CpuUse {
 
 impl SelfReporter {
     /// Of a running capture.
-    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, reader: Reader, counters: Arc<Counters>) -> Self {
+    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, reader: ForeignReader, counters: Arc<Counters>) -> Self {
         let reporter = Self { probes, deliveries, reader, counters, cpu: Mutex::default() };
         reporter.cpu_percent();
         reporter
@@ -72,8 +72,8 @@ impl SelfReporter {
             .chain([("undecodable", self.counters.events_undecodable.get())])
             .map(|(reason, count)| (reason.to_owned(), count))
             .collect();
-        // The other reasons cost a part of an event, not the event.
-        let total = ["ring_full", "undecodable"].iter().filter_map(|reason| by_reason.get(*reason)).sum();
+        // The other reasons cost a detail, not bytes that were to be reported.
+        let total = ["ring_full", "undecodable", "capture_cut", "tls_record_busy"].iter().filter_map(|reason| by_reason.get(*reason)).sum();
         EventsLost { total, by_reason }
     }
 

@@ -189,6 +189,16 @@ pub(super) static KEYS: &[Key<Config>] = &[
     },
     Key {
         about: about(
+            "tls.return_probes",
+            None,
+            "`true` or `false`",
+            "Also read TLS libraries whose code holds no instruction that is known to be safe to probe (LibreSSL, BoringSSL as `libssl.so`, every library on aarch64), by return probes. Danger: a return probe rewrites the return address on the stack, which kills every program that switches stacks within such a call (coroutines in C++), watched or not.",
+        ),
+        set: |config, node| node.bool().map(|value| config.capture.return_probes = value),
+        show: |config| Some(config.capture.return_probes.to_string()),
+    },
+    Key {
+        about: about(
             "resources.enabled",
             None,
             "`true` or `false`",

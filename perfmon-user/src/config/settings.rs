@@ -180,6 +180,8 @@ pub struct CaptureSettings {
     pub tls: bool,
     /// Bodies of model calls are read.
     pub models: bool,
+    /// Return probes on TLS libraries that cannot be probed otherwise.
+    pub return_probes: bool,
 }
 
 impl Default for CaptureSettings {
@@ -192,6 +194,7 @@ impl Default for CaptureSettings {
             operation_head: 512,
             tls: true,
             models: true,
+            return_probes: false,
         }
     }
 }

@@ -56,6 +56,18 @@ pub enum Event<'a> {
     Tls(Tls<'a>),
 }
 
+impl Event<'_> {
+    /// When bytes moved or a socket changed its state; `None` for other events.
+    pub fn time_ns(&self) -> Option<u64> {
+        match self {
+            Self::Data(data) => Some(data.stamp.time_ns),
+            Self::Tls(tls) => Some(tls.stamp.time_ns),
+            Self::State(state) => Some(state.time_ns),
+            Self::Open(_) | Self::Exec(_) | Self::Exit(_) | Self::Fork(_) => None,
+        }
+    }
+}
+
 /// A socket was seen for the first time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Open {

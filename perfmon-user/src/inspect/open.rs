@@ -15,7 +15,7 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, open, ope
 use rustix::io::Errno;
 
 use super::Refusal;
-use super::request::{Bytes, Request};
+use super::request::{Bytes, ReadRequest};
 
 /// Bytes of one read call.
 const CHUNK: usize = 64 * 1024;
@@ -25,7 +25,7 @@ const LINKS: usize = 40;
 const MADE_UP: [u64; 4] = [0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163];
 
 /// Reads a file.
-pub(super) fn read(request: &Request) -> Result<Bytes, Refusal> {
+pub(super) fn read(request: &ReadRequest) -> Result<Bytes, Refusal> {
     let (file, is_whole) = match &request.below {
         None => (open_pseudo(&request.path)?, false),
         Some((inside, owner)) => {

@@ -2,6 +2,7 @@
 //! behind and killed; while it hangs, its process is not read again, and after a few of one user neither are that user's others.
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,41 +10,45 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::refusal::{InspectorReport, RefusalLog};
-use super::request::{ANSWER_HEAD, Bytes, Request, answer_head};
+use super::request::{ANSWER_HEAD, Bytes, ReadRequest, answer_head};
 use super::worker::WORKER;
-use super::{Owner, Refusal};
+use super::{FileUser, Refusal};
 use crate::limits::{STUCK_WORKERS, STUCK_WORKERS_PER_USER};
 
 /// How long an answer may take to begin, and to go on. Bytes come in pieces of a pipe's size, so that a long file has more time.
 const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
+/// Who made a read hang waits for as many reads of others, also when that read came back: nobody can slow all down by one after another.
+const FORGIVEN: u64 = 1_000;
+
 /// Reads files of other processes; a clone is the same reader.
 #[derive(Clone, Debug)]
-pub struct Reader(Arc<Shared>);
+pub struct ForeignReader(Arc<ReaderShared>);
 
 #[derive(Debug)]
-struct Shared {
-    start: fn() -> io::Result<Worker>,
-    state: Mutex<State>,
+struct ReaderShared {
+    start: fn() -> io::Result<ReadWorker>,
+    state: Mutex<Workers>,
     log: RefusalLog,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    worker: Option<Worker>,
+struct Workers {
+    worker: Option<ReadWorker>,
     stuck: Vec<Stuck>,
+    asked: u64,
 }
 
 /// A worker and both pipes to it.
 #[derive(Debug)]
-struct Worker {
+struct ReadWorker {
     requests: io::PipeWriter,
     answers: OwnedFd,
-    life: Life,
+    life: WorkerLife,
 }
 
 #[derive(Debug)]
-enum Life {
+enum WorkerLife {
     Process(Child),
     #[cfg_attr(not(test), expect(dead_code, reason = "threads serve unit tests only"))]
     Thread(std::thread::JoinHandle<()>),
@@ -52,19 +57,21 @@ enum Life {
 /// A worker that hangs, for whom, and with whose file.
 #[derive(Debug)]
 struct Stuck {
-    life: Life,
+    life: WorkerLife,
     pid: u32,
     uid: u32,
+    /// Number of the request that it hangs in.
+    since: u64,
 }
 
 /// Whose file is read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Subject {
+pub(crate) struct Holder {
     pid: u32,
     uid: u32,
 }
 
-impl Reader {
+impl ForeignReader {
     /// With worker processes, which are this program started anew.
     pub fn in_processes() -> Self {
         Self::with(start_process)
@@ -76,8 +83,8 @@ impl Reader {
         Self::with(tests::start_thread)
     }
 
-    fn with(start: fn() -> io::Result<Worker>) -> Self {
-        Self(Arc::new(Shared { start, state: Mutex::default(), log: RefusalLog::default() }))
+    fn with(start: fn() -> io::Result<ReadWorker>) -> Self {
+        Self(Arc::new(ReaderShared { start, state: Mutex::default(), log: RefusalLog::default() }))
     }
 
     /// The beginning of a file in /proc that tells of process `pid`, which belongs to user `uid`.
@@ -85,8 +92,8 @@ impl Reader {
     /// # Errors
     /// [`Refusal`]; it is counted. Likewise below.
     pub fn beginning(&self, pid: u32, uid: u32, path: PathBuf, limit: u64) -> Result<(Vec<u8>, bool), Refusal> {
-        let request = Request { path, below: None, offset: 0, limit };
-        self.ask(Subject { pid, uid }, &request).map(|read| (read.bytes, read.cut))
+        let request = ReadRequest { path, below: None, offset: 0, limit };
+        self.ask(Holder { pid, uid }, &request).map(|read| (read.bytes, read.cut))
     }
 
     /// A range of such a file; may be shorter at its end.
@@ -94,18 +101,18 @@ impl Reader {
     /// # Errors
     /// As above.
     pub fn range(&self, pid: u32, uid: u32, path: PathBuf, offset: u64, length: u64) -> Result<Vec<u8>, Refusal> {
-        let request = Request { path, below: None, offset, limit: length };
-        self.ask(Subject { pid, uid }, &request).map(|read| read.bytes)
+        let request = ReadRequest { path, below: None, offset, limit: length };
+        self.ask(Holder { pid, uid }, &request).map(|read| read.bytes)
     }
 
     /// A whole regular file below a root, read with the rights of `owner` (`None`: perfmon's own).
     ///
     /// # Errors
     /// As above.
-    pub fn below(&self, pid: u32, root: PathBuf, inside: &Path, owner: Option<Owner>, limit: u64) -> Result<Vec<u8>, Refusal> {
+    pub fn below(&self, pid: u32, root: PathBuf, inside: &Path, owner: Option<FileUser>, limit: u64) -> Result<Vec<u8>, Refusal> {
         let uid = owner.as_ref().map_or(0, |owner| owner.uid);
-        let request = Request { path: root, below: Some((inside.to_owned(), owner)), offset: 0, limit };
-        self.ask(Subject { pid, uid }, &request).map(|read| read.bytes)
+        let request = ReadRequest { path: root, below: Some((inside.to_owned(), owner)), offset: 0, limit };
+        self.ask(Holder { pid, uid }, &request).map(|read| read.bytes)
     }
 
     /// Counts a refusal that was found elsewhere.
@@ -122,22 +129,23 @@ impl Reader {
         self.0.log.report(stuck)
     }
 
-    fn ask(&self, subject: Subject, request: &Request) -> Result<Bytes, Refusal> {
+    fn ask(&self, holder: Holder, request: &ReadRequest) -> Result<Bytes, Refusal> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = state.ask(subject, request, self.0.start);
+        let result = state.ask(holder, request, self.0.start);
         if let Err(refusal) = &result {
             let file = request.below.as_ref().map_or(&request.path, |(inside, _)| inside);
-            self.0.log.add(subject.pid, file, *refusal);
+            self.0.log.add(holder.pid, file, *refusal);
         }
         result
     }
 }
 
-impl State {
-    fn ask(&mut self, subject: Subject, request: &Request, start: fn() -> io::Result<Worker>) -> Result<Bytes, Refusal> {
+impl Workers {
+    fn ask(&mut self, holder: Holder, request: &ReadRequest, start: fn() -> io::Result<ReadWorker>) -> Result<Bytes, Refusal> {
+        self.asked += 1;
         if !self.stuck.is_empty() {
             self.forget_ended();
-            if self.is_stuck(subject) {
+            if self.is_stuck(holder) {
                 return Err(Refusal::TooSlow);
             }
         }
@@ -151,8 +159,8 @@ impl State {
                 answer
             }
             Err(Failed::Hangs) => {
-                let Worker { life, .. } = worker;
-                self.stuck.push(Stuck { life: life.killed(), pid: subject.pid, uid: subject.uid });
+                let ReadWorker { life, .. } = worker;
+                self.stuck.push(Stuck { life: life.killed(), pid: holder.pid, uid: holder.uid, since: self.asked });
                 Err(Refusal::TooSlow)
             }
             Err(Failed::Ended) => {
@@ -163,14 +171,15 @@ impl State {
     }
 
     fn forget_ended(&mut self) {
-        self.stuck.retain_mut(|stuck| !stuck.life.has_ended());
+        let asked = self.asked;
+        self.stuck.retain_mut(|stuck| asked - stuck.since < FORGIVEN || !stuck.life.has_ended());
     }
 
-    fn is_stuck(&self, subject: Subject) -> bool {
-        let of_user = self.stuck.iter().filter(|stuck| stuck.uid == subject.uid).count();
+    fn is_stuck(&self, holder: Holder) -> bool {
+        let of_user = self.stuck.iter().filter(|stuck| stuck.uid == holder.uid).count();
         // A file system that hangs concerns root's processes often; they are few and no enemies.
-        let room = if subject.uid == 0 { STUCK_WORKERS / 2 } else { STUCK_WORKERS_PER_USER };
-        self.stuck.iter().any(|stuck| stuck.pid == subject.pid) || of_user >= room || self.stuck.len() >= STUCK_WORKERS
+        let room = if holder.uid == 0 { STUCK_WORKERS / 2 } else { STUCK_WORKERS_PER_USER };
+        self.stuck.iter().any(|stuck| stuck.pid == holder.pid) || of_user >= room || self.stuck.len() >= STUCK_WORKERS
     }
 }
 
@@ -180,8 +189,8 @@ enum Failed {
     Ended,
 }
 
-impl Worker {
-    fn ask(&mut self, request: &Request) -> Result<Result<Bytes, Refusal>, Failed> {
+impl ReadWorker {
+    fn ask(&mut self, request: &ReadRequest) -> Result<Result<Bytes, Refusal>, Failed> {
         request.write(&mut self.requests).map_err(|_| Failed::Ended)?;
         self.requests.flush().map_err(|_| Failed::Ended)?;
         let mut head = [0; ANSWER_HEAD];
@@ -218,7 +227,7 @@ impl Worker {
     }
 }
 
-impl Life {
+impl WorkerLife {
     fn killed(mut self) -> Self {
         if let Self::Process(child) = &mut self {
             // One that has ended already needs no signal.
@@ -241,18 +250,19 @@ impl Life {
     }
 }
 
-impl Drop for State {
+impl Drop for Workers {
     /// The worker ends when its pipe does; it is reaped so that no zombie stays in a program that goes on.
     fn drop(&mut self) {
-        if let Some(Worker { requests, answers, life }) = self.worker.take() {
+        if let Some(ReadWorker { requests, answers, life }) = self.worker.take() {
             drop((requests, answers));
             life.killed().reap();
         }
     }
 }
 
-fn start_process() -> io::Result<Worker> {
+fn start_process() -> io::Result<ReadWorker> {
     let mut child = Command::new("/proc/self/exe")
+        .arg0("perfmon")
         .arg(WORKER)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -260,7 +270,7 @@ fn start_process() -> io::Result<Worker> {
         .env_clear()
         .spawn()?;
     let pipes = child.stdin.take().zip(child.stdout.take()).ok_or(io::ErrorKind::BrokenPipe)?;
-    Ok(Worker { requests: OwnedFd::from(pipes.0).into(), answers: pipes.1.into(), life: Life::Process(child) })
+    Ok(ReadWorker { requests: OwnedFd::from(pipes.0).into(), answers: pipes.1.into(), life: WorkerLife::Process(child) })
 }
 
 #[cfg(test)]
@@ -268,17 +278,17 @@ mod tests {
     use super::*;
     use crate::inspect::worker::serve;
 
-    pub(super) fn start_thread() -> io::Result<Worker> {
+    pub(super) fn start_thread() -> io::Result<ReadWorker> {
         let ((input, requests), (answers, output)) = (io::pipe()?, io::pipe()?);
         let thread = std::thread::spawn(move || serve(input, output));
-        Ok(Worker { requests, answers: answers.into(), life: Life::Thread(thread) })
+        Ok(ReadWorker { requests, answers: answers.into(), life: WorkerLife::Thread(thread) })
     }
 
     /// Hangs at the file `/hang` until the asking side is gone.
-    fn start_hanging() -> io::Result<Worker> {
+    fn start_hanging() -> io::Result<ReadWorker> {
         let ((mut input, requests), (answers, mut output)) = (io::pipe()?, io::pipe()?);
         let thread = std::thread::spawn(move || {
-            while let Some(request) = Request::read(&mut input) {
+            while let Some(request) = ReadRequest::read(&mut input) {
                 if request.path == Path::new("/hang") {
                     loop {
                         std::thread::park();
@@ -287,12 +297,12 @@ mod tests {
                 crate::inspect::request::write_answer(&Ok(Bytes { bytes: b"read".to_vec(), cut: false }), &mut output).unwrap();
             }
         });
-        Ok(Worker { requests, answers: answers.into(), life: Life::Thread(thread) })
+        Ok(ReadWorker { requests, answers: answers.into(), life: WorkerLife::Thread(thread) })
     }
 
     #[test]
     fn reads_by_a_worker() {
-        let reader = Reader::in_threads();
+        let reader = ForeignReader::in_threads();
         let own = std::process::id();
         let (stat, cut) = reader.beginning(own, 0, format!("/proc/{own}/stat").into(), 4_096).unwrap();
         assert!(stat.starts_with(format!("{own} (").as_bytes()) && !cut);
@@ -309,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_read_that_hangs_costs_its_process_and_then_its_user_only() {
-        let reader = Reader::with(start_hanging);
+        let reader = ForeignReader::with(start_hanging);
         let read = |pid, uid, path: &str| reader.beginning(pid, uid, path.into(), 10).map(|(bytes, _)| bytes);
         assert_eq!(read(1, 1_000, "/hang"), Err(Refusal::TooSlow));
         assert_eq!(read(1, 1_000, "/fine"), Err(Refusal::TooSlow), "its process hangs in a read");
@@ -324,9 +334,9 @@ mod tests {
 
     #[test]
     fn a_worker_that_ends_is_replaced() {
-        let reader = Reader::with(|| {
+        let reader = ForeignReader::with(|| {
             let worker = start_hanging()?;
-            Ok(Worker { answers: io::pipe()?.0.into(), ..worker })
+            Ok(ReadWorker { answers: io::pipe()?.0.into(), ..worker })
         });
         for _ in 0..3 {
             assert_eq!(reader.beginning(1, 0, "/fine".into(), 10), Err(Refusal::NoWorker));

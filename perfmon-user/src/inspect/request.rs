@@ -1,11 +1,11 @@
-//! What goes between [`super::Reader`] and its worker over two pipes: a request, and its answer. Integers are little endian. Pipes and
+//! What goes between [`super::ForeignReader`] and its worker over two pipes: a request, and its answer. Integers are little endian. Pipes and
 //! no sockets, since perfmon would observe itself on those.
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use super::{Owner, Refusal};
+use super::{FileUser, Refusal};
 
 /// A longer path is none.
 const PATH_BYTES: u32 = 8 * 1024;
@@ -14,11 +14,11 @@ const GROUPS: u32 = 4 * 1024;
 
 /// A file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Request {
+pub(super) struct ReadRequest {
     /// The file; with `below` the folder that takes the place of `/`.
     pub(super) path: PathBuf,
     /// A path below the folder, and the user who must be allowed to read it (`None`: perfmon's own rights).
-    pub(super) below: Option<(PathBuf, Option<Owner>)>,
+    pub(super) below: Option<(PathBuf, Option<FileUser>)>,
     /// Where to begin.
     pub(super) offset: u64,
     /// Bytes at most.
@@ -34,7 +34,7 @@ pub(super) struct Bytes {
     pub(super) cut: bool,
 }
 
-impl Request {
+impl ReadRequest {
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let mut message = Vec::with_capacity(256);
         put(&mut message, self.path.as_os_str().as_bytes());
@@ -64,7 +64,7 @@ impl Request {
             let owner = if flag(input)? {
                 let (uid, gid, count) = (u32_of(input)?, u32_of(input)?, u32_of(input)?);
                 let groups = (0..count.min(GROUPS)).map(|_| u32_of(input)).collect::<Option<_>>()?;
-                Some(Owner { uid, gid, groups })
+                Some(FileUser { uid, gid, groups })
             } else {
                 None
             };
@@ -136,14 +136,14 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let owner = Owner { uid: 1, gid: 2, groups: vec![3, 4] };
+        let owner = FileUser { uid: 1, gid: 2, groups: vec![3, 4] };
         for below in [None, Some(("/a".into(), None)), Some(("/b \u{1F600}".into(), Some(owner)))] {
-            let request = Request { path: "/proc/1/root".into(), below, offset: 7, limit: 9 };
+            let request = ReadRequest { path: "/proc/1/root".into(), below, offset: 7, limit: 9 };
             let mut bytes = Vec::new();
             request.write(&mut bytes).unwrap();
-            assert_eq!(Request::read(&mut bytes.as_slice()), Some(request));
+            assert_eq!(ReadRequest::read(&mut bytes.as_slice()), Some(request));
             for length in 0..bytes.len() {
-                assert_eq!(Request::read(&mut &bytes[..length]), None);
+                assert_eq!(ReadRequest::read(&mut &bytes[..length]), None);
             }
         }
     }

@@ -1,11 +1,11 @@
-//! The worker: a process (in tests a thread) that reads one file after another for [`super::Reader`]. It may hang in a read for as
+//! The worker: a process (in tests a thread) that reads one file after another for [`super::ForeignReader`]. It may hang in a read for as
 //! long as the observed process likes: a page of its arguments can stand in a file system that never answers, and such a wait does
 //! not even end by SIGKILL. As a process of its own it keeps nobody from ending.
 use std::ffi::OsString;
 use std::io::{BufReader, Read, Write};
 
 use super::open;
-use super::request::{Request, write_answer};
+use super::request::{ReadRequest, write_answer};
 
 /// First argument of perfmon's worker process.
 pub const WORKER: &str = "read-files-of-processes";
@@ -22,7 +22,7 @@ pub fn worker(mut arguments: impl Iterator<Item = OsString>) -> Option<i32> {
 /// Answers requests until the other side is gone.
 pub(super) fn serve(input: impl Read, mut output: impl Write) {
     let mut input = BufReader::new(input);
-    while let Some(request) = Request::read(&mut input) {
+    while let Some(request) = ReadRequest::read(&mut input) {
         if write_answer(&open::read(&request), &mut output).is_err() {
             return;
         }

@@ -60,6 +60,10 @@ pub struct CallContext<'a> {
     pub peer: &'a Arc<str>,
     /// Who was asked.
     pub destination: Option<&'a Arc<str>>,
+    /// All bytes of the request on the connection, encrypted ones where it is.
+    pub request_bytes: u64,
+    /// All bytes of the answer, likewise.
+    pub response_bytes: u64,
 }
 
 /// Ids of the request record of the same exchange.

@@ -120,8 +120,14 @@ impl Minds {
     ) {
         let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
         let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id };
-        let context =
-            CallContext { origin: &request.origin, tls: request.tls, peer: &request.peer, destination: request.destination.as_ref() };
+        let context = CallContext {
+            origin: &request.origin,
+            tls: request.tls,
+            peer: &request.peer,
+            destination: request.destination.as_ref(),
+            request_bytes: request.request_bytes,
+            response_bytes: request.response_bytes,
+        };
         if let Some(mut finished) = self.llm.on_done(calls, exchange, &context, ids, wall) {
             records.extend(self.agents.on_call(&mut finished.record, &finished.detail, wall));
             records.push(Record::Llm(finished.record));

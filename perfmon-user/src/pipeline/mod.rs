@@ -2,7 +2,6 @@
 //! runs the same under unit tests, replay, fuzzing, benchmarks and on the ring. Times are an argument; `wall_at_boot_ns` maps them to
 //! wall time.
 mod build;
-mod cipher;
 mod intern;
 mod minds;
 mod session;
@@ -16,17 +15,19 @@ use crate::agent::ProcessEnd;
 use crate::counters::Counters;
 use crate::decode::{Event, Exit, SocketKey, State, StateChange, decode};
 use crate::limits::IN_FLIGHT;
-use crate::process::{Answer, ProcessTable, Question};
+use crate::process::{Inspected, ProcessTable, Question};
 use crate::proto::Pending;
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
-use crate::stream::{Ending, Role};
-use crate::track::tls::{Binder, TlsObject};
+use crate::stream::Role;
+use crate::tls::{Binder, TlsObject};
 use crate::track::{Connection, Step, Tracker};
 
 use build::Context;
 use intern::Interner;
 use minds::Minds;
-use session::Session;
+use session::{Session, advance};
+
+pub use crate::stream::Capture;
 
 /// What a push leaves.
 #[derive(Debug, Default)]
@@ -48,19 +49,6 @@ pub enum Wish {
     CaptureTls(TlsObject, Capture),
     /// This process uses TLS: look for its library.
     WatchTls(u32),
-}
-
-/// How much of a socket the kernel should capture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Capture {
-    /// Nothing more is wanted of it.
-    Off,
-    /// Sizes.
-    Count,
-    /// The default.
-    Head,
-    /// Everything.
-    Full,
 }
 
 /// State of the whole front half.
@@ -119,13 +107,13 @@ impl Pipeline {
         self.counters.events_seen.inc();
         let known = out.records.len();
         self.follow(event, now_ns);
-        let (tracker, binder, context) = &mut self.parts();
-        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, binder, context, out);
+        let (tracker, context) = &mut self.parts();
+        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, context, out);
         match event {
             Event::Open(open) => tracker.open(open.clone(), visit),
             Event::Data(data) => {
                 tracker.data(data, visit);
-                tls::sent(binder, data, tracker, context, out);
+                tls::sent(data, tracker, context, out);
             }
             Event::State(state) => tracker.state(state, visit),
             Event::Exit(exit) => {
@@ -133,7 +121,7 @@ impl Pipeline {
                 self.left(exit);
             }
             Event::Exec(_) | Event::Fork(_) => {}
-            Event::Tls(call) => tls::call(binder, call, tracker, context, out),
+            Event::Tls(call) => tls::call(call, tracker, context, out),
         }
         if self.minds.has_new_callers() {
             self.follow_new_callers();
@@ -190,7 +178,7 @@ impl Pipeline {
     }
 
     /// Takes an answer of the inspector; records that waited for it come out.
-    pub fn answer(&mut self, answer: &Answer, now_ns: u64, out: &mut Out) {
+    pub fn answer(&mut self, answer: &Inspected, now_ns: u64, out: &mut Out) {
         self.processes.answer(answer, now_ns);
         let known = out.records.len();
         self.processes.settle(&mut out.records, known, now_ns);
@@ -222,15 +210,15 @@ impl Pipeline {
     /// The end of a recording or of capture: what is open is given up.
     pub fn finish(&mut self, now_ns: u64, out: &mut Out) {
         let known = out.records.len();
-        let (tracker, binder, context) = &mut self.parts();
-        tracker.clear(now_ns, &mut |connection, step| advance(connection, step, binder, context, out));
+        let (tracker, context) = &mut self.parts();
+        tracker.clear(now_ns, &mut |connection, step| advance(connection, step, context, out));
         self.processes.settle_all(&mut out.records, known, now_ns);
     }
 
     /// The table of connections, and what the making of records needs beside it.
-    fn parts(&mut self) -> (&mut Tracker<Session>, &mut Binder, Context<'_>) {
+    fn parts(&mut self) -> (&mut Tracker<Session>, Context<'_>) {
         let Self { tracker, binder, processes, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
-        (tracker, binder, Context { processes, names, minds, connections, counters, wall_at_boot_ns: *wall_at_boot_ns })
+        (tracker, Context { processes, names, minds, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
     }
 
     /// Requests that were under way before their process was known to call models may be what it calls them for.
@@ -252,8 +240,8 @@ impl Pipeline {
     fn expire(&mut self, now_ns: u64, out: &mut Out) {
         self.processes.expire(now_ns);
         self.binder.expire(now_ns);
-        let (tracker, binder, context) = &mut self.parts();
-        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, binder, context, out);
+        let (tracker, context) = &mut self.parts();
+        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, context, out);
         tracker.expire(now_ns, |connection| connection.state.is_busy(), visit);
     }
 
@@ -277,15 +265,5 @@ impl Pipeline {
         gauges.in_flight.sort_by_key(|in_flight| in_flight.since);
         gauges.in_flight.truncate(IN_FLIGHT);
         gauges
-    }
-}
-
-/// Takes a connection's next step. A socket that sends no more has no TLS object any more: its address may be another's next.
-fn advance(connection: &mut Connection<Session>, step: Step<'_>, binder: &mut Binder, context: &mut Context<'_>, out: &mut Out) {
-    session::advance(connection, step, context, out);
-    if let Step::Ended { ending, .. } = step
-        && ending != Ending::PeerClosed
-    {
-        binder.closed(connection.key.sock);
     }
 }

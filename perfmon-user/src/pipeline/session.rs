@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use crate::agent::{self, Inbound};
 use crate::llm::Calls;
-use crate::proto::detect::{BUDGET, Detected, Opening, Protocol, detect};
+use crate::proto::detect::{BUDGET, Detected, Opening, Protocol, Verdict, detect};
 use crate::proto::exchange::{Exchange, Part};
 use crate::proto::frame::{FramePart, FrameSession};
 use crate::proto::kept::Kept;
 use crate::proto::websocket::WebSocket;
 use crate::proto::{Demand, HandOver, Message, Parser, Pending, Sink, Stats, Successor};
 use crate::record::Record;
-use crate::stream::{Content, Direction, Ending, Role, Segment};
+use crate::stream::{Content, Direction, Ending, RequestedCapture, Role, Segment};
+use crate::tls::EncryptedSide;
 use crate::track::{Connection, Step};
 
 use super::build::{self, Context};
-use super::cipher::Cipher;
 use super::minds::Wire;
 use super::{Capture, Out, Wish, tls};
 
@@ -30,10 +30,10 @@ const HAND_OVERS: u32 = 4;
 #[derive(Default)]
 pub(super) struct Session {
     phase: Phase,
-    wished: Option<Capture>,
+    wished: RequestedCapture,
     calls: Calls,
     /// The encrypted side of a TLS connection.
-    pub(super) cipher: Option<Box<Cipher>>,
+    pub(super) cipher: Option<Box<EncryptedSide>>,
     /// Unique among the connections.
     id: u64,
 }
@@ -85,11 +85,6 @@ impl std::fmt::Debug for Phase {
 }
 
 impl Session {
-    /// Nothing is recognised yet.
-    pub(super) fn is_undecided(&self) -> bool {
-        matches!(self.phase, Phase::Opening(_))
-    }
-
     /// A parser reads it, whatever it says.
     #[cfg(test)]
     pub(super) fn be_parsed_by(&mut self, parser: Box<dyn Parser>) {
@@ -143,8 +138,8 @@ impl Session {
 pub(super) fn advance(connection: &mut Connection<Session>, step: Step<'_>, context: &mut Context<'_>, out: &mut Out) {
     match step {
         Step::Segment(segment) => {
-            if tls::ciphertext(connection, &segment, context, out) {
-                return;
+            if connection.state.cipher.is_some() {
+                return tls::ciphertext(connection, &segment, context, out);
             }
             let demand = read(connection, segment, context, out);
             wish(connection, demand, out);
@@ -240,7 +235,11 @@ fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, 
         }
         return Capture::Head;
     };
-    match decide(connection, segment.direction, bytes) {
+    let detected = match decide(connection, segment.direction, bytes) {
+        Decision::Encrypted => return encrypted(connection, &segment, context, out),
+        Decision::Protocol(detected) => detected,
+    };
+    match detected {
         Detected::Is(protocol) => begin(connection, protocol, segment, depth, context, out),
         Detected::NeedMore => {
             if let Phase::Opening(opening) = &mut connection.state.phase {
@@ -252,11 +251,30 @@ fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, 
     }
 }
 
+/// What an opening shows.
+enum Decision {
+    /// TLS: its plaintext will show the protocol.
+    Encrypted,
+    /// What detection of protocols says.
+    Protocol(Detected),
+}
+
+/// The connection is TLS: what was kept of it is its ciphertext.
+fn encrypted(connection: &mut Connection<Session>, segment: &Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> Capture {
+    let Phase::Opening(opening) = std::mem::take(&mut connection.state.phase) else { return Capture::Off };
+    if let Some(kept) = opening.kept {
+        kept.release(|earlier| tls::ciphertext(connection, &earlier, context, out));
+    }
+    tls::ciphertext(connection, segment, context, out);
+    Capture::Head
+}
+
 /// What the opening, with these bytes, shows.
-fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u8]) -> Detected {
+fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u8]) -> Decision {
+    let may_be_tls = connection.state.cipher.is_none() && !connection.datagram;
     let (role, datagram, late) = (connection.role, connection.datagram, connection.late);
     let ports = [&connection.local, &connection.peer].map(|address| address.as_deref().and_then(port));
-    let Phase::Opening(opening) = &mut connection.state.phase else { return Detected::Unknown };
+    let Phase::Opening(opening) = &mut connection.state.phase else { return Decision::Protocol(Detected::Unknown) };
     let first = *opening.first.get_or_insert(direction);
     let is_first = opening.heads.iter().all(Vec::is_empty);
     let mut streams: [&[u8]; 2] = [&[]; 2];
@@ -268,12 +286,16 @@ fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u
         streams = [&opening.heads[0], &opening.heads[1]];
     }
     let seen = Opening { streams, first, role, local_port: ports[0], peer_port: ports[1], datagram, late };
-    let detected = detect(&seen);
+    let detected = match if may_be_tls { seen.any(tls::verdict) } else { Verdict::No } {
+        Verdict::Yes => return Decision::Encrypted,
+        Verdict::NeedMore => Detected::NeedMore,
+        Verdict::No => detect(&seen),
+    };
     if detected == Detected::NeedMore && is_first {
         opening.heads[direction.index()].extend_from_slice(&bytes[..bytes.len().min(BUDGET)]);
     }
     let is_full = opening.kept.as_ref().is_some_and(|kept| kept.len() >= OPENING_SEGMENTS);
-    if detected == Detected::NeedMore && is_full { Detected::Unknown } else { detected }
+    Decision::Protocol(if detected == Detected::NeedMore && is_full { Detected::Unknown } else { detected })
 }
 
 /// The port of `ip:port`.
@@ -323,7 +345,7 @@ fn unknown(connection: &mut Connection<Session>, context: &mut Context<'_>) -> C
 }
 
 fn end(connection: &mut Connection<Session>, ending: Ending, time_ns: u64, context: &mut Context<'_>, out: &mut Out) {
-    tls::ends(connection, context, out);
+    tls::ends(connection, ending, context, out);
     if matches!(connection.state.phase, Phase::Parsed(_)) {
         with_parser(connection, context, out, |parser, sink| parser.end(ending, time_ns, sink));
     }
@@ -402,9 +424,6 @@ fn count(stats: Stats, context: &Context<'_>) {
 
 /// Tells the kernel once when a connection needs another capture mode than it has.
 pub(super) fn wish(connection: &mut Connection<Session>, wanted: Capture, out: &mut Out) {
-    let has = connection.state.wished.unwrap_or(Capture::Head);
-    if wanted != has {
-        connection.state.wished = Some(wanted);
-        out.wishes.push(Wish::Capture(connection.key, wanted));
-    }
+    let change = connection.state.wished.demand(wanted);
+    out.wishes.extend(change.map(|capture| Wish::Capture(connection.key, capture)));
 }

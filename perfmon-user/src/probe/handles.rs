@@ -1,15 +1,19 @@
 //! Handles to what runs in the kernel: the ring, capture modes, watched processes, losses, costs. Shared between threads.
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use perfmon_common::map::{CaptureMode, LOSSES, MODE_HEAD, mode_slot};
+use perfmon_common::map::{LOSSES, MODE_HEAD};
+use perfmon_common::tls::{TlsMode, TlsObjectKey};
 
 use super::attach::ProbeReport;
+use super::library::mapped::{self, Mapped};
 use super::plan::Tier;
 use super::policy::{Budgets, PolicySetter};
-use super::tls::{TlsLibraries, TlsSight};
+use super::tls::{self, LibraryFile, TlsLibraries, TlsOptions, TlsSight};
+use crate::limits::{MAPS_BYTES, TLS_LIBRARIES_A_PROCESS};
 use crate::source::Ring;
 
 /// What a program cost since it was loaded.
@@ -28,7 +32,7 @@ pub struct Probes {
     ebpf: Mutex<Ebpf>,
     libraries: Mutex<TlsLibraries>,
     tls_probed: Mutex<Array<MapData, u32>>,
-    tls_modes: Mutex<Array<MapData, CaptureMode>>,
+    tls_modes: Mutex<HashMap<MapData, TlsObjectKey, TlsMode>>,
     ring: Mutex<Option<Ring>>,
     policy: PolicySetter,
     budgets: Budgets,
@@ -47,6 +51,7 @@ impl Probes {
         budgets: Budgets,
         reports: Vec<ProbeReport>,
         tier: Tier,
+        tls: TlsOptions,
     ) -> Result<Self, MapError> {
         let map_bytes = ebpf.maps().map(|(_, map)| memory(map)).sum();
         let mut take = |name: &str| ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.into() });
@@ -60,7 +65,7 @@ impl Probes {
             tls_probed: Mutex::new(take("TLS_PROBED")?.try_into()?),
             tls_modes: Mutex::new(take("TLS_MODES")?.try_into()?),
             ebpf: Mutex::new(ebpf),
-            libraries: Mutex::default(),
+            libraries: Mutex::new(TlsLibraries::new(tls)),
             reports,
             tier,
             map_bytes,
@@ -88,25 +93,60 @@ impl Probes {
         self.policy.set(sock, inode, mode, budgets)
     }
 
-    /// Sets the capture mode of a TLS library's connection object; tells whether another object's mode had to make way.
+    /// Sets the capture mode of a TLS library's connection object, for what an event of time `as_of_ns` told of it: an object that began
+    /// later at the same address is not touched.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn set_tls_mode(&self, pid: u32, ssl: u64, mode: u8) -> Result<bool, MapError> {
-        set_slot(&mut lock(&self.tls_modes), CaptureMode { sock: ssl, inode: pid, mode, pad: [0; 3] })
+    pub fn set_tls_mode(&self, pid: u32, ssl: u64, mode: u8, as_of_ns: u64) -> Result<(), MapError> {
+        let object = TlsObjectKey { ssl, tgid: pid, pad: 0 };
+        let mut modes = lock(&self.tls_modes);
+        if mode == MODE_HEAD && modes.get(&object, 0).is_ok_and(|known| known.as_of_ns > as_of_ns) {
+            return Ok(());
+        }
+        modes.insert(object, TlsMode { as_of_ns, mode, pad: [0; 7] }, 0)
     }
 
-    /// Probes the TLS libraries in their usual places, for programs that start later.
+    /// Probes the TLS libraries in their usual places, for programs that start later; when processes are named, none is.
     pub fn watch_usual_tls(&self) {
-        lock(&self.libraries).usual(&mut lock(&self.ebpf));
-        self.tell_tls_probed();
+        if lock(&self.libraries).is_everywhere() {
+            tls::usual().for_each(|file| drop(self.probe_library(&file, None)));
+        }
     }
 
-    /// Probes the TLS libraries that a process has mapped by now, once each; `None` when it has no shared OpenSSL.
+    /// Probes the TLS libraries that a process has mapped by now, once each; `None` when it has none that is known. Reads the process's
+    /// files: the caller must be able to wait.
     pub fn watch_tls(&self, pid: u32) -> Option<TlsSight> {
-        let sight = lock(&self.libraries).look(&mut lock(&self.ebpf), pid);
+        let mut maps = Vec::new();
+        std::fs::File::open(format!("/proc/{pid}/maps")).ok()?.take(MAPS_BYTES).read_to_end(&mut maps).ok()?;
+        let mut sight = None;
+        for mapped in Self::tls_libraries(&String::from_utf8_lossy(&maps)) {
+            let this = match tls::open(&mapped, pid) {
+                Ok(file) => self.probe_library(&file, Some(pid)),
+                Err(reason) => TlsSight::Refused(reason),
+            };
+            if sight != Some(TlsSight::Plaintext) {
+                sight = Some(this);
+            }
+        }
+        sight
+    }
+
+    /// The TLS libraries in the text of a process's maps.
+    pub fn tls_libraries(maps: &str) -> Vec<Mapped> {
+        mapped::libraries(maps, TLS_LIBRARIES_A_PROCESS)
+    }
+
+    /// Probes a TLS library of process `pid` that is open; `None` = for programs that start later. The second look at a file costs nothing.
+    pub fn probe_library(&self, file: &LibraryFile, pid: Option<u32>) -> TlsSight {
+        let sight = lock(&self.libraries).probe(&mut lock(&self.ebpf), file, pid);
         self.tell_tls_probed();
         sight
+    }
+
+    /// A process is gone: probes that were for it alone are closed in the background.
+    pub fn release_tls(&self, pid: u32) {
+        lock(&self.libraries).release(pid);
     }
 
     /// From the first probed library on, socket programs look for the TLS call that they are in.
@@ -194,20 +234,6 @@ const _: () = {
     shared::<Probes>();
     sent::<Ring>();
 };
-/// Sets a slot; tells whether another tenant's mode had to make way.
-fn set_slot(modes: &mut Array<MapData, CaptureMode>, wanted: CaptureMode) -> Result<bool, MapError> {
-    let slot = mode_slot(wanted.sock);
-    let before = modes.get(&slot, 0)?;
-    let same_owner = before.sock == wanted.sock && before.inode == wanted.inode;
-    if wanted.mode == MODE_HEAD {
-        if same_owner {
-            modes.set(slot, CaptureMode { sock: 0, inode: 0, mode: MODE_HEAD, pad: [0; 3] }, 0)?;
-        }
-        return Ok(false);
-    }
-    modes.set(slot, wanted, 0)?;
-    Ok(before.sock != 0 && before.sock != wanted.sock)
-}
 
 /// A poisoned lock guards a map handle, which has no state that a panic could have left half-made.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,9 +1,11 @@
 //! The kernel side: what this host allows, loading, attaching, and the handles to what runs. In: options; out: a ring of events
 //! (`source::ring`) and [`Probes`], through which modes and watched processes are set and losses are read. Dropping `Probes` detaches all.
 mod attach;
-mod binaries;
 mod handles;
 mod hooks;
+#[cfg(feature = "kernel-log")]
+mod kernel_log;
+mod library;
 mod load;
 mod offsets;
 mod plan;
@@ -15,11 +17,12 @@ mod tls;
 pub use attach::{ProbeReport, ProbeState};
 pub use handles::{KernelCost, Probes};
 pub use hooks::missed;
+pub use library::mapped::{FileId, Mapped};
 pub use offsets::OffsetError;
 pub use plan::{Tier, TierChoice};
 pub use policy::Budgets;
 pub use support::Facts;
-pub use tls::TlsSight;
+pub use tls::{LibraryFile, TlsSight};
 
 use perfmon_common::map::{Settings, WATCH_ALL, WATCH_LISTED};
 
@@ -38,6 +41,8 @@ pub struct StartOptions {
     pub ring_bytes: u32,
     /// The wanted capture tier.
     pub tier: TierChoice,
+    /// Return probes on TLS libraries that cannot be probed otherwise: they kill programs that switch stacks.
+    pub return_probes: bool,
 }
 
 /// Why nothing can be observed.
@@ -99,9 +104,12 @@ pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
         let mut reports = attach::attach(&mut ebpf, &plan::programs(&facts.tracepoints, tier));
         if reports.iter().all(|report| !report.needed || report.state == ProbeState::Attached) {
             mark_refused(&mut reports, refused);
+            #[cfg(feature = "kernel-log")]
+            kernel_log::follow(&mut ebpf);
             let policy = policy::PolicySetter::find(&mut ebpf, &mut reports);
-            reports.extend(tls::load(&mut ebpf));
-            return Ok(Probes::new(ebpf, policy, options.budgets, reports, tier).map_err(Box::new)?);
+            let tls = tls::TlsOptions { everywhere: options.watch_all, return_probes: options.return_probes };
+            reports.extend(tls::load(&mut ebpf, tls));
+            return Ok(Probes::new(ebpf, policy, options.budgets, reports, tier, tls).map_err(Box::new)?);
         }
         refused = reports;
     }

@@ -3,14 +3,14 @@ use std::sync::Arc;
 
 use crate::record::{Origin, TargetCoverage};
 
-use super::inquiry::{ExecFacts, Known, ProgramId};
+use super::inquiry::{ExecFacts, KnownProcess, ProgramId};
 
 /// Variable of the environment that names the service (OpenTelemetry, "Environment Variable Specification").
 const SERVICE_NAME: &[u8] = b"OTEL_SERVICE_NAME=";
 
 /// Whether a process is a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum WatchVerdict {
     /// The inspector was asked, or must be.
     Pending,
     /// It is watched.
@@ -21,7 +21,7 @@ pub(super) enum Verdict {
 
 /// A program and who it is.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(super) struct ProgramIdentity {
     pub(super) id: ProgramId,
     /// What records carry until the program is described: its service is empty, as that of no described one is.
     pub(super) provisional: Arc<Origin>,
@@ -30,7 +30,7 @@ pub(super) struct Program {
     pub(super) facts: Option<Box<ExecFacts>>,
 }
 
-impl Program {
+impl ProgramIdentity {
     pub(super) fn new(id: ProgramId, pid: u32, facts: Option<Box<ExecFacts>>) -> Self {
         let comm = facts.as_ref().map_or("", |facts| &facts.comm);
         Self { id, provisional: Arc::new(provisional(pid, comm)), origin: None, facts }
@@ -77,8 +77,8 @@ fn guess(provisional: &Origin, facts: Option<&ExecFacts>) -> Origin {
 /// A process.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) program: Program,
-    pub(super) verdict: Verdict,
+    pub(super) program: ProgramIdentity,
+    pub(super) verdict: WatchVerdict,
     /// The verdict was asked for.
     pub(super) is_judging: bool,
     /// The description was asked for, or is there.
@@ -109,7 +109,7 @@ pub(super) struct TlsSearch {
 }
 
 impl Entry {
-    pub(super) fn new(program: Program, verdict: Verdict) -> Self {
+    pub(super) fn new(program: ProgramIdentity, verdict: WatchVerdict) -> Self {
         Self {
             program,
             verdict,
@@ -135,10 +135,10 @@ impl Entry {
     }
 
     /// For a comparison with /proc; `None` when there is nothing to compare.
-    pub(super) fn known(&self) -> Option<Known> {
+    pub(super) fn known(&self) -> Option<KnownProcess> {
         let origin = self.program.origin.as_ref().filter(|_| self.left_ns.is_none())?;
         let (program, comm) = (self.program.id, origin.comm.clone());
-        Some(Known { pid: origin.pid, program, comm, start_time: self.start_time, young: self.young })
+        Some(KnownProcess { pid: origin.pid, program, comm, start_time: self.start_time, young: self.young })
     }
 
     /// In words: what is seen of its encrypted traffic.
@@ -152,7 +152,7 @@ impl Entry {
 
     /// How much of it was seen; `None` without exchanges and without connections that are not read.
     pub(super) fn coverage(&self) -> Option<TargetCoverage> {
-        if (self.exchanges == 0 && self.unread.is_empty()) || self.left_ns.is_some() || self.verdict != Verdict::Watched {
+        if (self.exchanges == 0 && self.unread.is_empty()) || self.left_ns.is_some() || self.verdict != WatchVerdict::Watched {
             return None;
         }
         Some(TargetCoverage {

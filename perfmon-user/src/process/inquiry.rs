@@ -28,7 +28,7 @@ pub struct ExecFacts {
 
 /// A described process, to be compared with /proc in case that events were lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownProcess {
     /// Process id.
     pub pid: u32,
     /// Its program.
@@ -88,12 +88,12 @@ pub enum Question {
         program: ProgramId,
     },
     /// Do they still run what they ran?
-    Check(Vec<Known>),
+    Check(Vec<KnownProcess>),
 }
 
-/// An answer of the inspector.
+/// What the inspector found out: an answer, or something that it noticed itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Inspected {
     /// Whether a process is a target; `program`: it holds for this one only.
     Judged {
         /// Process id.

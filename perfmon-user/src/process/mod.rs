@@ -19,10 +19,10 @@ use crate::decode::{Exec, Exit, Fork};
 use crate::limits::{FORMER_PROGRAMS, PROCESSES, QUESTIONS};
 use crate::record::{Origin, Record, TargetCoverage};
 
-use entry::{Entry, Program, Verdict};
+use entry::{Entry, ProgramIdentity, WatchVerdict};
 use parked::Parked;
 
-pub use inquiry::{Answer, Described, ExecFacts, Known, ProgramId, Question};
+pub use inquiry::{Described, ExecFacts, Inspected, KnownProcess, ProgramId, Question};
 
 /// How long an ended process is remembered: its last exchanges may be told after its exit.
 const REMEMBER_NS: u64 = 60 * 1_000_000_000;
@@ -35,7 +35,7 @@ const CHECKS: usize = 1_024;
 
 /// Which processes are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
+enum WatchScope {
     /// All; also in a replay, since a recording has nothing else.
     All,
     /// Those that the inspector accepts; with `follow` children of accepted ones too.
@@ -47,7 +47,7 @@ enum Scope {
 pub struct ProcessTable {
     by_pid: FxHashMap<u32, Entry>,
     /// Programs that were replaced by an exec while records with their provisional origin were under way.
-    former: VecDeque<Program>,
+    former: VecDeque<ProgramIdentity>,
     parked: Parked,
     /// Records that need wait no longer.
     released: Vec<Record>,
@@ -56,7 +56,7 @@ pub struct ProcessTable {
     is_deferred: bool,
     /// Whose turn it is to be compared with /proc.
     turns: VecDeque<u32>,
-    scope: Scope,
+    scope: WatchScope,
     programs: u64,
     uses: u64,
     capacity: usize,
@@ -74,7 +74,7 @@ impl ProcessTable {
             questions: VecDeque::new(),
             is_deferred: false,
             turns: VecDeque::new(),
-            scope: Scope::All,
+            scope: WatchScope::All,
             programs: 0,
             uses: 0,
             capacity: PROCESSES,
@@ -84,17 +84,17 @@ impl ProcessTable {
 
     /// Only chosen processes are watched: these from the beginning, others as the inspector says; with `follow` children too.
     pub fn choose(&mut self, first: &[u32], follow: bool) {
-        self.scope = Scope::Chosen { follow };
+        self.scope = WatchScope::Chosen { follow };
         for pid in first {
             let program = self.program(*pid, None);
-            self.insert(Entry::new(program, Verdict::Watched));
+            self.insert(Entry::new(program, WatchVerdict::Watched));
             self.ask_who(*pid);
         }
     }
 
     /// Whether events of a process are wanted: it is watched, or may be.
     pub fn admits(&self, pid: u32) -> bool {
-        self.scope == Scope::All || self.by_pid.get(&pid).is_none_or(|entry| entry.verdict != Verdict::Ignored)
+        self.scope == WatchScope::All || self.by_pid.get(&pid).is_none_or(|entry| entry.verdict != WatchVerdict::Ignored)
     }
 
     /// A process moved bytes: who it is is asked once.
@@ -102,7 +102,7 @@ impl ProcessTable {
         self.uses += 1;
         if let Some(entry) = self.by_pid.get_mut(&pid) {
             entry.used = self.uses;
-            if entry.is_asked || entry.verdict == Verdict::Ignored {
+            if entry.is_asked || entry.verdict == WatchVerdict::Ignored {
                 return;
             }
         } else {
@@ -133,32 +133,32 @@ impl ProcessTable {
     /// A child is what its parent is until it executes another program.
     pub fn on_fork(&mut self, fork: &Fork) {
         let Some(parent) = self.by_pid.get(&fork.parent) else {
-            if self.scope == Scope::All {
+            if self.scope == WatchScope::All {
                 self.forget(fork.pid);
             } else {
                 let program = self.program(fork.pid, None);
-                self.insert(Entry::new(program, Verdict::Pending));
+                self.insert(Entry::new(program, WatchVerdict::Pending));
                 self.ask_fork(fork);
             }
             return;
         };
         let verdict = match self.scope {
-            Scope::All => Verdict::Watched,
-            Scope::Chosen { follow: true } => parent.verdict,
-            Scope::Chosen { follow: false } => Verdict::Pending,
+            WatchScope::All => WatchVerdict::Watched,
+            WatchScope::Chosen { follow: true } => parent.verdict,
+            WatchScope::Chosen { follow: false } => WatchVerdict::Pending,
         };
         let facts = parent.program.facts.as_ref().map(|facts| Box::new(ExecFacts { pid: fork.pid, ..(**facts).clone() }));
         let origin = parent.program.origin.as_ref().map(|origin| Arc::new(Origin { pid: fork.pid, ..(**origin).clone() }));
-        if origin.is_none() && self.scope == Scope::All && facts.is_none() {
+        if origin.is_none() && self.scope == WatchScope::All && facts.is_none() {
             self.forget(fork.pid);
             return;
         }
         let (runtime, tls) = (parent.runtime.clone(), parent.tls.clone());
         let program = self.program(fork.pid, facts);
         let is_asked = origin.is_some();
-        let entry = Entry::new(Program { origin, ..program }, verdict);
+        let entry = Entry::new(ProgramIdentity { origin, ..program }, verdict);
         self.insert(Entry { is_asked, runtime, tls, young: false, ..entry });
-        if self.scope != Scope::All {
+        if self.scope != WatchScope::All {
             self.ask_fork(fork);
         }
     }
@@ -174,8 +174,8 @@ impl ProcessTable {
         }
         let program = self.by_pid.get_mut(&pid).map(|entry| {
             // The kernel watches whoever listens: what was no target is judged anew.
-            if entry.verdict == Verdict::Ignored {
-                entry.verdict = Verdict::Pending;
+            if entry.verdict == WatchVerdict::Ignored {
+                entry.verdict = WatchVerdict::Pending;
             }
             entry.is_judging = true;
             entry.program.id
@@ -194,7 +194,7 @@ impl ProcessTable {
         let entry = self.by_pid.get_mut(&exit.pid)?;
         entry.left_ns = Some(exit.time_ns);
         let began_ns = entry.began_ns;
-        if self.scope != Scope::All {
+        if self.scope != WatchScope::All {
             self.ask(Question::Ended { pid: exit.pid });
         }
         began_ns
@@ -202,7 +202,7 @@ impl ProcessTable {
 
     /// A process uses TLS: its library is looked for, unless that was done a moment ago.
     pub fn find_tls(&mut self, pid: u32, now_ns: u64) {
-        let Some(entry) = self.by_pid.get_mut(&pid).filter(|entry| entry.verdict != Verdict::Ignored) else { return };
+        let Some(entry) = self.by_pid.get_mut(&pid).filter(|entry| entry.verdict != WatchVerdict::Ignored) else { return };
         let search = &mut entry.tls_search;
         let is_recent = search.asked_ns.is_some_and(|asked_ns| now_ns.saturating_sub(asked_ns) < TLS_AGAIN_NS);
         if search.is_running || search.probed.is_some() || is_recent {
@@ -229,7 +229,7 @@ impl ProcessTable {
 
     /// Whether a process is known to be a target.
     pub fn is_watched(&self, pid: u32) -> bool {
-        self.scope == Scope::All || self.by_pid.get(&pid).is_some_and(|entry| entry.verdict == Verdict::Watched)
+        self.scope == WatchScope::All || self.by_pid.get(&pid).is_some_and(|entry| entry.verdict == WatchVerdict::Watched)
     }
 
     /// Counts an exchange of a process; gives whose it is, provisionally until the process is described.
@@ -257,7 +257,7 @@ impl ProcessTable {
 
     /// Watched processes that run and are described, with their runtimes.
     pub fn running(&self) -> impl Iterator<Item = (&Arc<Origin>, Option<&Arc<str>>)> {
-        let described = |entry: &'_ &Entry| entry.left_ns.is_none() && entry.verdict == Verdict::Watched;
+        let described = |entry: &'_ &Entry| entry.left_ns.is_none() && entry.verdict == WatchVerdict::Watched;
         self.by_pid.values().filter(described).filter_map(|entry| Some((entry.program.origin.as_ref()?, entry.runtime.as_ref())))
     }
 
@@ -274,7 +274,7 @@ impl ProcessTable {
     /// Once a second: asks again what found no room, and has some processes compared with /proc.
     pub fn tick(&mut self) {
         if std::mem::take(&mut self.is_deferred) {
-            let open = |entry: &&Entry| entry.left_ns.is_none() && entry.verdict != Verdict::Ignored;
+            let open = |entry: &&Entry| entry.left_ns.is_none() && entry.verdict != WatchVerdict::Ignored;
             let pids: Vec<u32> = self.by_pid.values().filter(open).map(Entry::pid).collect();
             for pid in pids {
                 self.ask_verdict(pid);
@@ -289,7 +289,7 @@ impl ProcessTable {
             let Some(pid) = self.turns.pop_front() else { break };
             let Some(entry) = self.by_pid.get(&pid) else { continue };
             self.turns.push_back(pid);
-            known.extend(entry.known().filter(|_| entry.verdict == Verdict::Watched));
+            known.extend(entry.known().filter(|_| entry.verdict == WatchVerdict::Watched));
         }
         if !known.is_empty() {
             self.ask(Question::Check(known));
@@ -301,7 +301,7 @@ impl ProcessTable {
         let by_pid = &mut self.by_pid;
         by_pid.retain(|_, entry| entry.left_ns.is_none_or(|left_ns| now_ns.saturating_sub(left_ns) < REMEMBER_NS));
         self.turns.retain(|pid| by_pid.contains_key(pid));
-        self.former.retain(Program::is_awaited);
+        self.former.retain(ProgramIdentity::is_awaited);
     }
 
     /// What is known under this pid is an earlier process.
@@ -312,18 +312,18 @@ impl ProcessTable {
         }
     }
 
-    fn first_verdict(&self) -> Verdict {
-        if self.scope == Scope::All { Verdict::Watched } else { Verdict::Pending }
+    fn first_verdict(&self) -> WatchVerdict {
+        if self.scope == WatchScope::All { WatchVerdict::Watched } else { WatchVerdict::Pending }
     }
 
     /// With chosen targets all of them are described, since their resources are sampled; else only what uses a socket.
     fn is_described_unasked(&self) -> bool {
-        self.scope != Scope::All
+        self.scope != WatchScope::All
     }
 
-    fn program(&mut self, pid: u32, facts: Option<Box<ExecFacts>>) -> Program {
+    fn program(&mut self, pid: u32, facts: Option<Box<ExecFacts>>) -> ProgramIdentity {
         self.programs += 1;
-        Program::new(ProgramId(self.programs), pid, facts)
+        ProgramIdentity::new(ProgramId(self.programs), pid, facts)
     }
 
     /// Whether there was room.
@@ -339,7 +339,7 @@ impl ProcessTable {
 
     fn ask_verdict(&mut self, pid: u32) {
         let Some(entry) = self.by_pid.get(&pid) else { return };
-        if entry.verdict != Verdict::Pending || entry.is_judging {
+        if entry.verdict != WatchVerdict::Pending || entry.is_judging {
             return;
         }
         let program = entry.program.id;
@@ -384,8 +384,8 @@ impl ProcessTable {
     }
 
     /// A program is no longer its process's: its records may still come, or wait.
-    fn retire(&mut self, program: Program, verdict: Verdict) {
-        if verdict == Verdict::Ignored || !program.is_awaited() {
+    fn retire(&mut self, program: ProgramIdentity, verdict: WatchVerdict) {
+        if verdict == WatchVerdict::Ignored || !program.is_awaited() {
             return;
         }
         if self.former.len() >= FORMER_PROGRAMS

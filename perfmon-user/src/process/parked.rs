@@ -13,7 +13,7 @@ use super::inquiry::ProgramId;
 /// The waiting records.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
-    by_program: FxHashMap<ProgramId, Waiting>,
+    by_program: FxHashMap<ProgramId, WaitingRecords>,
     /// Programs in the order of their deadlines. One whose records were released since stays here until then.
     deadlines: VecDeque<(u64, ProgramId)>,
     records: usize,
@@ -22,7 +22,7 @@ pub(super) struct Parked {
 
 /// Records of one program.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct WaitingRecords {
     pub(super) pid: u32,
     pub(super) records: Vec<Record>,
     bytes: usize,
@@ -35,6 +35,7 @@ impl Parked {
     }
 
     /// Takes a record in; gives it back when there is no room.
+    #[expect(clippy::result_large_err, reason = "the record comes back whole, and seldom")]
     pub(super) fn add(&mut self, program: ProgramId, record: Record, now_ns: u64) -> Result<(), Record> {
         let bytes = record.heap_bytes() + size_of::<Record>();
         if self.records >= PARKED_RECORDS || self.bytes + bytes > PARKED_BYTES {
@@ -43,7 +44,7 @@ impl Parked {
         let waiting = self.by_program.entry(program).or_insert_with(|| {
             let until_ns = now_ns + PARKED_NS;
             self.deadlines.push_back((until_ns, program));
-            Waiting { pid: record.origin().pid, records: Vec::new(), bytes: 0, until_ns }
+            WaitingRecords { pid: record.origin().pid, records: Vec::new(), bytes: 0, until_ns }
         });
         if waiting.records.len() >= PARKED_RECORDS_PER_PROCESS {
             return Err(record);

@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use crate::record::{Origin, Record};
 
-use super::entry::{Entry, Program, Verdict, is_provisional};
-use super::inquiry::{Answer, Described, ProgramId};
+use super::entry::{Entry, ProgramIdentity, WatchVerdict, is_provisional};
+use super::inquiry::{Described, Inspected, ProgramId};
 use super::parked::settle;
-use super::{ProcessTable, Scope};
+use super::{ProcessTable, WatchScope};
 
 /// What becomes of a record.
 enum Fate {
@@ -48,26 +48,26 @@ impl ProcessTable {
     }
 
     /// An answer of the inspector. Call [`ProcessTable::settle`] for what it releases.
-    pub fn answer(&mut self, answer: &Answer, now_ns: u64) {
+    pub fn answer(&mut self, answer: &Inspected, now_ns: u64) {
         match answer {
-            Answer::Judged { pid, program, watched } => self.judged(*pid, *program, *watched),
-            Answer::Described(program, described) => self.described(*program, described),
-            Answer::Inside { pid, program, runtime, tls } => {
+            Inspected::Judged { pid, program, watched } => self.judged(*pid, *program, *watched),
+            Inspected::Described(program, described) => self.described(*program, described),
+            Inspected::Inside { pid, program, runtime, tls } => {
                 if let Some(entry) = self.entry_of(*pid, *program) {
                     (entry.runtime, entry.tls, entry.young) = (runtime.clone(), tls.clone(), false);
                 }
             }
-            Answer::Tls { pid, program, probed } => {
+            Inspected::Tls { pid, program, probed } => {
                 if let Some(entry) = self.entry_of(*pid, *program) {
                     (entry.tls_search.is_running, entry.tls_search.probed) = (false, probed.clone());
                 }
             }
-            Answer::Gone { pid, program } => {
+            Inspected::Gone { pid, program } => {
                 if let Some(entry) = self.entry_of(*pid, *program) {
                     entry.left_ns.get_or_insert(now_ns);
                 }
             }
-            Answer::Missing(_) => {}
+            Inspected::Missing(_) => {}
         }
     }
 
@@ -79,7 +79,7 @@ impl ProcessTable {
             None => {
                 let program = self.program(pid, None);
                 let id = program.id;
-                self.insert(Entry::new(program, Verdict::Watched));
+                self.insert(Entry::new(program, WatchVerdict::Watched));
                 id
             }
         };
@@ -102,12 +102,12 @@ impl ProcessTable {
     fn is_ready(&self, record: &Record) -> bool {
         let origin = record.origin();
         !is_provisional(origin)
-            && (self.scope == Scope::All || self.by_pid.get(&origin.pid).is_some_and(|entry| entry.verdict == Verdict::Watched))
+            && (self.scope == WatchScope::All || self.by_pid.get(&origin.pid).is_some_and(|entry| entry.verdict == WatchVerdict::Watched))
     }
 
     fn fate(&self, origin: &Arc<Origin>) -> Fate {
         let provisional = is_provisional(origin);
-        if !provisional && self.scope == Scope::All {
+        if !provisional && self.scope == WatchScope::All {
             return Fate::Tell(None);
         }
         let Some(entry) = self.by_pid.get(&origin.pid) else {
@@ -115,15 +115,15 @@ impl ProcessTable {
         };
         let is_current = !provisional || Arc::ptr_eq(&entry.program.provisional, origin);
         match entry.verdict {
-            Verdict::Ignored => Fate::Drop,
+            WatchVerdict::Ignored => Fate::Drop,
             _ if !is_current => match self.former(origin) {
                 Some(program) if program.origin.is_none() => Fate::Wait(program.id),
                 _ => Fate::Tell(Some(self.former_origin(origin))),
             },
-            Verdict::Pending => Fate::Wait(entry.program.id),
-            Verdict::Watched if self.parked.has(entry.program.id) => Fate::Wait(entry.program.id),
-            Verdict::Watched if !provisional => Fate::Tell(None),
-            Verdict::Watched => match &entry.program.origin {
+            WatchVerdict::Pending => Fate::Wait(entry.program.id),
+            WatchVerdict::Watched if self.parked.has(entry.program.id) => Fate::Wait(entry.program.id),
+            WatchVerdict::Watched if !provisional => Fate::Tell(None),
+            WatchVerdict::Watched => match &entry.program.origin {
                 Some(known) => Fate::Tell(Some(known.clone())),
                 None => Fate::Wait(entry.program.id),
             },
@@ -131,7 +131,7 @@ impl ProcessTable {
     }
 
     /// The program that a provisional origin was made for, when its process runs another one by now.
-    fn former(&self, provisional: &Arc<Origin>) -> Option<&Program> {
+    fn former(&self, provisional: &Arc<Origin>) -> Option<&ProgramIdentity> {
         self.former.iter().find(|program| Arc::ptr_eq(&program.provisional, provisional))
     }
 
@@ -147,7 +147,7 @@ impl ProcessTable {
 
     fn has_no_room(&mut self, program: ProgramId, mut record: Record, records: &mut Vec<Record>) {
         let entry = self.by_pid.get(&record.origin().pid).filter(|entry| entry.program.id == program);
-        if entry.is_some_and(|entry| entry.verdict == Verdict::Pending) {
+        if entry.is_some_and(|entry| entry.verdict == WatchVerdict::Pending) {
             self.counters.records_unjudged.inc();
             return;
         }
@@ -165,7 +165,7 @@ impl ProcessTable {
     fn judged(&mut self, pid: u32, program: Option<ProgramId>, watched: bool) {
         if !self.by_pid.contains_key(&pid) && watched {
             let program = self.program(pid, None);
-            self.insert(Entry::new(program, Verdict::Pending));
+            self.insert(Entry::new(program, WatchVerdict::Pending));
         }
         let Some(entry) = self.by_pid.get_mut(&pid).filter(|entry| program.is_none_or(|program| entry.program.id == program)) else {
             return;
@@ -173,15 +173,15 @@ impl ProcessTable {
         entry.is_judging = false;
         let id = entry.program.id;
         if watched {
-            entry.verdict = Verdict::Watched;
+            entry.verdict = WatchVerdict::Watched;
             if let Some(origin) = entry.program.origin.clone() {
                 self.release(id, &origin);
             }
             if self.is_described_unasked() {
                 self.ask_who(pid);
             }
-        } else if self.scope != Scope::All || program.is_none() {
-            entry.verdict = Verdict::Ignored;
+        } else if self.scope != WatchScope::All || program.is_none() {
+            entry.verdict = WatchVerdict::Ignored;
             entry.is_asked = entry.program.origin.is_some();
             self.parked.take(id);
         }
@@ -193,7 +193,7 @@ impl ProcessTable {
             entry.is_asked = true;
             entry.program.origin = Some(origin.clone());
             (entry.runtime, entry.tls, entry.start_time) = (described.runtime.clone(), described.tls.clone(), described.start_time);
-            if entry.verdict == Verdict::Watched {
+            if entry.verdict == WatchVerdict::Watched {
                 self.release(id, origin);
             }
             return;
@@ -214,7 +214,7 @@ impl ProcessTable {
     }
 
     /// What is known of a program must do.
-    pub(super) fn release_guessed(&mut self, program: &Program) {
+    pub(super) fn release_guessed(&mut self, program: &ProgramIdentity) {
         let before = self.released.len();
         self.release(program.id, &program.guessed());
         self.counters.records_undescribed.add((self.released.len() - before) as u64);
@@ -223,13 +223,13 @@ impl ProcessTable {
     fn release_overdue(&mut self, now_ns: u64) {
         while let Some((id, pid)) = self.parked.overdue(now_ns) {
             let entry = self.by_pid.get(&pid).filter(|entry| entry.program.id == id);
-            if entry.is_some_and(|entry| entry.verdict == Verdict::Pending) {
+            if entry.is_some_and(|entry| entry.verdict == WatchVerdict::Pending) {
                 // The inspector is too far behind to say; what is no target must not be shown.
                 self.counters.records_unjudged.add(self.parked.take(id).len() as u64);
                 continue;
             }
             let former = || self.former.iter().find(|program| program.id == id);
-            let origin = entry.map(|entry| &entry.program).or_else(former).map(Program::guessed);
+            let origin = entry.map(|entry| &entry.program).or_else(former).map(ProgramIdentity::guessed);
             let before = self.released.len();
             self.release(id, &origin.unwrap_or_else(|| Arc::new(Origin::unknown(pid))));
             self.counters.records_undescribed.add((self.released.len() - before) as u64);

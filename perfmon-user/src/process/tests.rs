@@ -6,14 +6,14 @@ const SECOND: u64 = 1_000_000_000;
 const PARKED_NS: u64 = crate::limits::PARKED_NS;
 
 /// A table with the records that it let through.
-struct Room {
+struct HostTable {
     table: ProcessTable,
     counters: Arc<Counters>,
     told: Vec<Record>,
     now_ns: u64,
 }
 
-impl Room {
+impl HostTable {
     fn all() -> Self {
         let counters = Arc::<Counters>::default();
         Self { table: ProcessTable::new(counters.clone()), counters, told: Vec::new(), now_ns: SECOND }
@@ -50,7 +50,7 @@ impl Room {
         std::iter::from_fn(|| self.table.next_question()).collect()
     }
 
-    fn answer(&mut self, answer: Answer) {
+    fn answer(&mut self, answer: Inspected) {
         self.table.answer(&answer, self.now_ns);
         let from = self.told.len();
         self.table.settle(&mut self.told, from, self.now_ns);
@@ -126,7 +126,7 @@ fn executed_asked(questions: &[Question], pid: u32) -> Option<ProgramId> {
 
 #[test]
 fn records_wait_in_order_until_their_process_is_described() {
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     room.exec(10, b"python3", b"python3\0app.py\0");
     assert_eq!(room.questions(), [], "with all watched only what uses a socket is asked for");
     room.record(10, 1);
@@ -135,7 +135,7 @@ fn records_wait_in_order_until_their_process_is_described() {
     let questions = room.questions();
     assert_eq!(questions.len(), 1, "asked once");
     let program = describe_asked(&questions, 10).unwrap();
-    room.answer(Answer::Described(program, described(10, "python3", "app")));
+    room.answer(Inspected::Described(program, described(10, "python3", "app")));
     room.record(10, 3);
     assert_eq!(room.told(), told("app", "python3", &[1, 2, 3]));
     assert!(room.table.is_settled());
@@ -147,7 +147,7 @@ fn records_wait_in_order_until_their_process_is_described() {
 
 #[test]
 fn another_process_does_not_wait_with_it() {
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     room.table.describe(described(20, "nginx", "nginx").origin);
     room.record(10, 1);
     room.record(20, 2);
@@ -156,7 +156,7 @@ fn another_process_does_not_wait_with_it() {
 
 #[test]
 fn after_the_deadline_the_exec_event_must_do() {
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     room.exec(10, b"curl", b"/usr/bin/curl\0-s\0");
     room.record(10, 1);
     room.record(11, 2);
@@ -167,14 +167,14 @@ fn after_the_deadline_the_exec_event_must_do() {
     assert_eq!(room.counters.records_undescribed.get(), 2);
     // The answer comes late: what is recorded from then on has it.
     let program = describe_asked(&room.questions(), 10).unwrap();
-    room.answer(Answer::Described(program, described(10, "curl", "backup")));
+    room.answer(Inspected::Described(program, described(10, "curl", "backup")));
     room.record(10, 3);
     assert_eq!(room.told(), told("backup", "curl", &[3]));
 }
 
 #[test]
 fn the_end_tells_what_waits() {
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     room.exec(10, b"curl", b"curl\0");
     room.record(10, 1);
     let mut records = Vec::new();
@@ -185,7 +185,7 @@ fn the_end_tells_what_waits() {
 
 #[test]
 fn what_came_before_an_exec_keeps_its_name() {
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     room.exec(10, b"sh", b"sh\0");
     room.record(10, 1);
     let before = describe_asked(&room.questions(), 10).unwrap();
@@ -196,11 +196,11 @@ fn what_came_before_an_exec_keeps_its_name() {
     assert!(matches!(&questions[0], Question::Recall(program, facts) if *program == before && &*facts.comm == "sh"), "{questions:?}");
     let after = describe_asked(&questions, 10).unwrap();
     // A look at the process shows curl, whoever was asked for.
-    room.answer(Answer::Described(before, described(10, "curl", "curl")));
+    room.answer(Inspected::Described(before, described(10, "curl", "curl")));
     assert_eq!(room.told(), []);
-    room.answer(Answer::Described(after, described(10, "curl", "curl")));
+    room.answer(Inspected::Described(after, described(10, "curl", "curl")));
     assert_eq!(room.told(), told("curl", "curl", &[2]));
-    room.answer(Answer::Described(before, Described { start_time: None, ..described(10, "sh", "deploy") }));
+    room.answer(Inspected::Described(before, Described { start_time: None, ..described(10, "sh", "deploy") }));
     assert_eq!(room.told(), told("deploy", "sh", &[1]));
     // A run of an agent that began before the exec is told at last.
     let mut records = vec![record(provisional, 3)];
@@ -210,7 +210,7 @@ fn what_came_before_an_exec_keeps_its_name() {
 
 #[test]
 fn a_child_is_what_its_parent_is() {
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     room.table.describe(described(10, "gunicorn", "shop").origin);
     room.fork(11, 10);
     room.record(11, 1);
@@ -232,7 +232,7 @@ fn a_child_is_what_its_parent_is() {
 
 #[test]
 fn what_is_no_target_is_never_told() {
-    let mut room = Room::chosen(&[5], true);
+    let mut room = HostTable::chosen(&[5], true);
     assert!(describe_asked(&room.questions(), 5).is_some());
     room.exec(10, b"curl", b"curl\0");
     room.exec(11, b"nginx", b"nginx\0");
@@ -241,27 +241,27 @@ fn what_is_no_target_is_never_told() {
     let questions = room.questions();
     let (stranger, target) = (executed_asked(&questions, 10).unwrap(), executed_asked(&questions, 11).unwrap());
     assert!(room.table.admits(10));
-    room.answer(Answer::Judged { pid: 10, program: Some(stranger), watched: false });
+    room.answer(Inspected::Judged { pid: 10, program: Some(stranger), watched: false });
     room.record(10, 3);
     assert!(!room.table.admits(10) && !room.table.is_watched(10));
-    room.answer(Answer::Judged { pid: 11, program: Some(target), watched: true });
+    room.answer(Inspected::Judged { pid: 11, program: Some(target), watched: true });
     assert_eq!(room.told(), [], "it is a target, but who is it?");
-    room.answer(Answer::Described(target, described(11, "nginx", "front")));
+    room.answer(Inspected::Described(target, described(11, "nginx", "front")));
     assert_eq!(room.told(), told("front", "nginx", &[2]));
     assert!(room.table.is_settled());
     // It becomes another program, and may be one then.
     room.exec(10, b"nginx", b"nginx\0");
     assert!(room.table.admits(10));
     let program = executed_asked(&room.questions(), 10).unwrap();
-    room.answer(Answer::Judged { pid: 10, program: Some(stranger), watched: false });
+    room.answer(Inspected::Judged { pid: 10, program: Some(stranger), watched: false });
     assert!(room.table.admits(10), "that was the program before");
-    room.answer(Answer::Judged { pid: 10, program: Some(program), watched: true });
+    room.answer(Inspected::Judged { pid: 10, program: Some(program), watched: true });
     assert!(room.table.is_watched(10));
 }
 
 #[test]
 fn without_a_verdict_nothing_is_told() {
-    let mut room = Room::chosen(&[], true);
+    let mut room = HostTable::chosen(&[], true);
     room.record(10, 1);
     assert!(matches!(room.questions()[..], [Question::Judge { pid: 10, .. }, Question::Describe(..)]));
     room.pass(PARKED_NS);
@@ -274,22 +274,22 @@ fn without_a_verdict_nothing_is_told() {
 
 #[test]
 fn children_inherit_the_verdict_where_they_are_followed() {
-    let mut room = Room::chosen(&[10], true);
+    let mut room = HostTable::chosen(&[10], true);
     room.fork(11, 10);
     assert!(room.table.is_watched(11));
-    let mut room = Room::chosen(&[10], false);
+    let mut room = HostTable::chosen(&[10], false);
     room.fork(11, 10);
     assert!(!room.table.is_watched(11) && room.table.admits(11));
-    room.answer(Answer::Judged { pid: 11, program: None, watched: true });
+    room.answer(Inspected::Judged { pid: 11, program: None, watched: true });
     assert!(room.table.is_watched(11));
 }
 
 #[test]
 fn a_process_that_listens_is_judged_anew() {
-    let mut room = Room::chosen(&[], true);
+    let mut room = HostTable::chosen(&[], true);
     room.exec(10, b"nginx", b"nginx\0");
     let program = executed_asked(&room.questions(), 10).unwrap();
-    room.answer(Answer::Judged { pid: 10, program: Some(program), watched: false });
+    room.answer(Inspected::Judged { pid: 10, program: Some(program), watched: false });
     room.table.on_listen(10, 80, room.now_ns);
     assert!(room.table.admits(10));
     let questions = room.questions();
@@ -299,7 +299,7 @@ fn a_process_that_listens_is_judged_anew() {
 
 #[test]
 fn a_question_without_room_is_asked_again() {
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     for pid in 1..=QUESTIONS as u32 + 10 {
         room.table.on_use(pid);
     }
@@ -307,7 +307,7 @@ fn a_question_without_room_is_asked_again() {
     // With all watched, those ask again that go on using sockets.
     room.table.on_use(QUESTIONS as u32 + 1);
     assert_eq!(room.questions().len(), 1);
-    let mut room = Room::chosen(&[], true);
+    let mut room = HostTable::chosen(&[], true);
     for pid in 1..=QUESTIONS as u32 + 10 {
         room.exec(pid, b"x", b"x\0");
     }
@@ -318,9 +318,9 @@ fn a_question_without_room_is_asked_again() {
 
 #[test]
 fn a_tls_library_is_looked_for_until_it_is_found() {
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     room.table.on_use(10);
-    let find = |room: &mut Room| {
+    let find = |room: &mut HostTable| {
         room.table.find_tls(10, room.now_ns);
         room.questions().into_iter().find_map(|question| match question {
             Question::FindTls { program, .. } => Some(program),
@@ -330,19 +330,19 @@ fn a_tls_library_is_looked_for_until_it_is_found() {
     let program = find(&mut room).unwrap();
     room.now_ns += SECOND;
     assert_eq!(find(&mut room), None, "the first search is not over");
-    room.answer(Answer::Tls { pid: 10, program, probed: None });
+    room.answer(Inspected::Tls { pid: 10, program, probed: None });
     assert_eq!(find(&mut room), Some(program));
-    room.answer(Answer::Tls { pid: 10, program, probed: Some(Err("it is odd".into())) });
+    room.answer(Inspected::Tls { pid: 10, program, probed: Some(Err("it is odd".into())) });
     room.now_ns += SECOND;
     assert_eq!(find(&mut room), None);
-    room.answer(Answer::Inside { pid: 10, program, runtime: None, tls: Some("OpenSSL 3".into()) });
+    room.answer(Inspected::Inside { pid: 10, program, runtime: None, tls: Some("OpenSSL 3".into()) });
     room.table.on_exchange(10, true, 0);
     assert_eq!(room.table.coverage()[0].tls.as_deref(), Some("OpenSSL 3: no plaintext, because it is odd"));
 }
 
 #[test]
 fn processes_are_compared_with_proc_in_turns() {
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     for pid in 1..=10 {
         room.table.describe(described(pid, "x", "x").origin);
     }
@@ -358,7 +358,7 @@ fn processes_are_compared_with_proc_in_turns() {
     assert_eq!(seen, (1..=10).collect::<Vec<_>>());
     // One whose exit was not told.
     let program = room.table.by_pid[&3].program.id;
-    room.answer(Answer::Gone { pid: 3, program });
+    room.answer(Inspected::Gone { pid: 3, program });
     assert_eq!(room.table.running().count(), 9);
     room.now_ns += REMEMBER_NS;
     room.table.expire(room.now_ns);
@@ -367,7 +367,7 @@ fn processes_are_compared_with_proc_in_turns() {
 
 #[test]
 fn an_exit_tells_when_the_program_began() {
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     room.exec(10, b"curl", b"curl\0");
     room.now_ns += SECOND;
     assert_eq!((room.exit(10), room.exit(11)), (Some(SECOND), None));
@@ -376,7 +376,7 @@ fn an_exit_tells_when_the_program_began() {
 
 #[test]
 fn ended_and_then_unused_processes_go_first_and_are_counted() {
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     room.table.capacity = 32;
     for pid in 1..=32 {
         room.table.on_use(pid);
@@ -392,7 +392,7 @@ fn ended_and_then_unused_processes_go_first_and_are_counted() {
 #[test]
 fn one_process_cannot_fill_the_room_of_all() {
     use crate::limits::PARKED_RECORDS_PER_PROCESS;
-    let mut room = Room::all();
+    let mut room = HostTable::all();
     room.exec(10, b"curl", b"curl\0");
     for number in 0..PARKED_RECORDS_PER_PROCESS as u64 + 5 {
         room.record(10, number);
@@ -401,6 +401,6 @@ fn one_process_cannot_fill_the_room_of_all() {
     assert_eq!(room.told().len(), 5);
     room.record(11, 1);
     let program = describe_asked(&room.questions(), 11).unwrap();
-    room.answer(Answer::Described(program, described(11, "x", "x")));
+    room.answer(Inspected::Described(program, described(11, "x", "x")));
     assert_eq!(room.told(), told("x", "x", &[1]));
 }

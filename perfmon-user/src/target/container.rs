@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::inspect::{Owner, Reader};
+use crate::inspect::{FileUser, ForeignReader};
 use crate::limits::CONTAINER_NAMES;
 
 /// Bytes of a file that are read at most.
@@ -22,18 +22,18 @@ const ANNOTATIONS: [&str; 3] = ["io.kubernetes.cri.container-name", "io.kubernet
 #[derive(Debug)]
 pub(super) struct ContainerNames {
     root: PathBuf,
-    reader: Reader,
+    reader: ForeignReader,
     known: HashMap<Box<str>, Option<Arc<str>>>,
 }
 
 impl ContainerNames {
     /// Looks below `/`.
-    pub(super) fn new(reader: Reader) -> Self {
+    pub(super) fn new(reader: ForeignReader) -> Self {
         Self::below("/", reader)
     }
 
     /// Looks below another directory.
-    pub(super) fn below(root: impl Into<PathBuf>, reader: Reader) -> Self {
+    pub(super) fn below(root: impl Into<PathBuf>, reader: ForeignReader) -> Self {
         Self { root: root.into(), reader, known: HashMap::new() }
     }
 
@@ -72,7 +72,7 @@ impl ContainerNames {
         // A user's own list is read with that user's rights.
         let owner = |home: &fs::DirEntry| {
             let meta = home.metadata().ok()?;
-            Some(Owner { uid: meta.uid(), gid: meta.gid(), groups: Vec::new() })
+            Some(FileUser { uid: meta.uid(), gid: meta.gid(), groups: Vec::new() })
         };
         let store_of = |home: fs::DirEntry| (Path::new("home").join(home.file_name()).join(".local/share/containers"), owner(&home));
         let homes = fs::read_dir(self.root.join("home")).into_iter().flatten().flatten().map(store_of);
@@ -89,7 +89,7 @@ impl ContainerNames {
         })
     }
 
-    fn read_json(&self, inside: &Path, owner: Option<Owner>) -> Option<Value> {
+    fn read_json(&self, inside: &Path, owner: Option<FileUser>) -> Option<Value> {
         let bytes = self.reader.below(0, self.root.clone(), inside, owner, FILE_BYTES).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
@@ -125,7 +125,7 @@ mod tests {
             r#"[{"id":"ee","names":["mine"]}]"#,
         );
         write(root.path(), "var/lib/docker/containers/ff/config.v2.json", "{broken");
-        let mut names = ContainerNames::below(root.path(), Reader::in_threads());
+        let mut names = ContainerNames::below(root.path(), ForeignReader::in_threads());
         let found: Vec<_> = ["aa", "bb", "cc", "dd", "ee", "ff", "00"].map(|id| names.name(id).map(|name| name.to_string())).into();
         let expected = [Some("shop-web-1"), Some("cart"), Some("db"), Some("api"), Some("mine"), None, None];
         assert_eq!(found, expected.map(|name| name.map(String::from)));
@@ -135,7 +135,7 @@ mod tests {
     fn an_answer_is_remembered() {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), "var/lib/docker/containers/aa/config.v2.json", r#"{"Name":"/web"}"#);
-        let mut names = ContainerNames::below(root.path(), Reader::in_threads());
+        let mut names = ContainerNames::below(root.path(), ForeignReader::in_threads());
         assert_eq!(names.name("aa").as_deref(), Some("web"));
         fs::remove_dir_all(root.path().join("var")).unwrap();
         assert_eq!(names.name("aa").as_deref(), Some("web"));

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::inspect::{Reader, Refusal};
+use crate::inspect::{ForeignReader, Refusal};
 use crate::record::Origin;
 
 use super::cgroup::{Cgroups, Container};
@@ -61,7 +61,7 @@ impl Describer {
     ///
     /// # Errors
     /// Every rule whose pattern is wrong.
-    pub fn new(rules: &[ServiceRule], reader: Reader) -> Result<Self, Vec<Problem>> {
+    pub fn new(rules: &[ServiceRule], reader: ForeignReader) -> Result<Self, Vec<Problem>> {
         Self::with(ProcRoot::new(reader.clone()), ContainerNames::new(reader), rules)
     }
 

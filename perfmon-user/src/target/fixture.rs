@@ -4,17 +4,17 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::root::ProcRoot;
-use crate::inspect::Reader;
+use crate::inspect::ForeignReader;
 
 /// The id of a container.
 pub(super) const ID: &str = "3f4b8c1d2e5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
 /// A directory with `proc/` and whatever else a test puts into it.
-pub(super) struct Fixture(tempfile::TempDir, Reader);
+pub(super) struct Fixture(tempfile::TempDir, ForeignReader);
 
 impl Fixture {
     pub(super) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap(), Reader::in_threads())
+        Self(tempfile::tempdir().unwrap(), ForeignReader::in_threads())
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -25,7 +25,7 @@ impl Fixture {
         ProcRoot::at(self.path().join("proc"), self.reader())
     }
 
-    pub(super) fn reader(&self) -> Reader {
+    pub(super) fn reader(&self) -> ForeignReader {
         self.1.clone()
     }
 

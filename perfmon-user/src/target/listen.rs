@@ -93,7 +93,7 @@ mod tests {
         let six = TcpListener::bind("[::1]:0").ok();
         wanted.extend(six.as_ref().map(|six| six.local_addr().unwrap().port()));
         wanted.sort_unstable();
-        let proc = ProcRoot::new(crate::inspect::Reader::in_threads());
+        let proc = ProcRoot::new(crate::inspect::ForeignReader::in_threads());
         assert_eq!(Listeners::new(&proc, &wanted).ports_of(std::process::id()), wanted);
         drop((four, other));
         assert!(!Listeners::new(&proc, &wanted).ports_of(std::process::id()).contains(&port));

@@ -1,6 +1,6 @@
 //! Reads one process's files below /proc (or a copy of it in tests). Everything may be gone or forbidden at any time: then `None`
 //! or empty. Reads are bounded, since the observed process decides how long its arguments and environment are. What can hang because
-//! the kernel touches the process's memory or file systems goes through [`Reader`]; the rest is the kernel's own. Format: proc(5).
+//! the kernel touches the process's memory or file systems goes through [`ForeignReader`]; the rest is the kernel's own. Format: proc(5).
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use procfs::FromRead;
 use procfs::process::Stat;
 
-use crate::inspect::{Owner, Reader, Refusal};
+use crate::inspect::{FileUser, ForeignReader, Refusal};
 
 /// Bytes of `cmdline` that are read.
 const CMDLINE_BYTES: u64 = 64 * 1024;
@@ -26,7 +26,7 @@ const OWN_FILE_BYTES: u64 = 256 * 1024;
 #[derive(Clone, Debug)]
 pub(super) struct ProcRoot {
     root: PathBuf,
-    reader: Reader,
+    reader: ForeignReader,
 }
 
 /// What of `/proc/PID/stat` matters here.
@@ -42,17 +42,17 @@ pub(super) struct Life {
 
 impl ProcRoot {
     /// This host's `/proc`.
-    pub(super) fn new(reader: Reader) -> Self {
+    pub(super) fn new(reader: ForeignReader) -> Self {
         Self::at("/proc", reader)
     }
 
     /// Another place.
-    pub(super) fn at(root: impl Into<PathBuf>, reader: Reader) -> Self {
+    pub(super) fn at(root: impl Into<PathBuf>, reader: ForeignReader) -> Self {
         Self { root: root.into(), reader }
     }
 
     /// What reads files that may hang.
-    pub(super) fn reader(&self) -> &Reader {
+    pub(super) fn reader(&self) -> &ForeignReader {
         &self.reader
     }
 
@@ -71,8 +71,8 @@ impl ProcRoot {
     }
 
     /// The user whose rights to files a process has; `None` when it is gone.
-    pub(super) fn owner(&self, pid: u32) -> Option<Owner> {
-        Owner::parse(&String::from_utf8_lossy(&self.read(pid, "status", STATUS_BYTES)?))
+    pub(super) fn owner(&self, pid: u32) -> Option<FileUser> {
+        FileUser::parse(&String::from_utf8_lossy(&self.read(pid, "status", STATUS_BYTES)?))
     }
 
     fn uid(&self, pid: u32) -> u32 {
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn reads_this_process() {
-        let (proc, own) = (ProcRoot::new(Reader::in_threads()), std::process::id());
+        let (proc, own) = (ProcRoot::new(ForeignReader::in_threads()), std::process::id());
         let life = proc.life(own).unwrap();
         assert!(life.start_time > 0 && life.parent > 0 && !life.zombie);
         assert_eq!(proc.exe(own), std::env::current_exe().ok());
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_none() {
-        let proc = ProcRoot::at("/nonexistent", Reader::in_threads());
+        let proc = ProcRoot::at("/nonexistent", ForeignReader::in_threads());
         assert_eq!((proc.life(1), proc.comm(1), proc.argv(1), proc.exe(1)), (None, None, None, None));
         assert!(proc.pids().is_empty() && proc.mapped_files(1).is_empty());
     }

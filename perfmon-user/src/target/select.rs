@@ -13,7 +13,7 @@ use super::listen::Listeners;
 use super::matcher::{Candidate, Matcher, World, cgroup_exists};
 use super::root::ProcRoot;
 use super::{Executed, Problem, Target};
-use crate::inspect::Reader;
+use crate::inspect::ForeignReader;
 
 /// What to tell the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +50,7 @@ struct Watched {
 
 impl Selector {
     /// No target at all means [`Target::All`]. `follow`: children of watched processes too. `wait`: targets may come later.
-    pub fn new(targets: Vec<Target>, follow: bool, wait: bool, reader: Reader) -> Self {
+    pub fn new(targets: Vec<Target>, follow: bool, wait: bool, reader: ForeignReader) -> Self {
         Self::with(ProcRoot::new(reader.clone()), ContainerNames::new(reader), targets, follow, wait)
     }
 

@@ -6,7 +6,6 @@
 mod stream;
 #[cfg(test)]
 mod tests;
-pub mod tls;
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;

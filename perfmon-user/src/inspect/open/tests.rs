@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use rustix::fs::{CWD, Gid, Uid, chown, mknodat};
 
 use super::*;
-use crate::inspect::Owner;
+use crate::inspect::FileUser;
 
 const LIMIT: u64 = 1_000;
 
@@ -24,8 +24,8 @@ impl Trap {
         self.0.path().join("root").join(inside)
     }
 
-    fn read_as(&self, inside: &str, owner: Option<Owner>) -> Result<String, Refusal> {
-        let request = Request { path: self.path(""), below: Some((inside.into(), owner)), offset: 0, limit: LIMIT };
+    fn read_as(&self, inside: &str, owner: Option<FileUser>) -> Result<String, Refusal> {
+        let request = ReadRequest { path: self.path(""), below: Some((inside.into(), owner)), offset: 0, limit: LIMIT };
         let result = read(&request).map(|read| String::from_utf8(read.bytes).unwrap());
         let root = open(self.path(""), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
         if request.below.as_ref().is_some_and(|(_, owner)| owner.is_none()) {
@@ -91,9 +91,9 @@ fn what_is_no_regular_file_is_left_alone() {
     if mknodat(CWD, trap.path("zero"), FileType::CharacterDevice, Mode::from_raw_mode(0o666), rustix::fs::makedev(1, 5)).is_ok() {
         assert_eq!(trap.read("zero"), Err(Refusal::Irregular));
     }
-    let whole = Request { path: "/".into(), below: Some(("/proc/self/status".into(), None)), offset: 0, limit: LIMIT };
+    let whole = ReadRequest { path: "/".into(), below: Some(("/proc/self/status".into(), None)), offset: 0, limit: LIMIT };
     assert_eq!(read(&whole), Err(Refusal::Irregular));
-    let magic = Request { path: "/".into(), below: Some(("/proc/self/root/etc/passwd".into(), None)), offset: 0, limit: 1 << 20 };
+    let magic = ReadRequest { path: "/".into(), below: Some(("/proc/self/root/etc/passwd".into(), None)), offset: 0, limit: 1 << 20 };
     assert_eq!(read(&magic), Err(Refusal::Unresolvable));
 }
 
@@ -108,7 +108,7 @@ fn sizes_are_limited() {
     std::fs::write(trap.path("over"), vec![b'x'; LIMIT as usize + 1]).unwrap();
     assert_eq!(trap.read("over"), Err(Refusal::TooLarge));
     // Pseudo files have no size: their beginning counts, as with a maps of a million lines.
-    let maps = Request { path: "/proc/self/maps".into(), below: None, offset: 0, limit: 100 };
+    let maps = ReadRequest { path: "/proc/self/maps".into(), below: None, offset: 0, limit: 100 };
     let read = read(&maps).unwrap();
     assert_eq!((read.bytes.len(), read.cut), (100, true));
 }
@@ -128,8 +128,8 @@ fn the_process_s_user_must_be_allowed_to_read() {
         return;
     }
     let trap = Trap::new();
-    let nobody = || Some(Owner { uid: 65_534, gid: 65_534, groups: vec![] });
-    let in_group = || Some(Owner { uid: 65_534, gid: 65_534, groups: vec![4_321] });
+    let nobody = || Some(FileUser { uid: 65_534, gid: 65_534, groups: vec![] });
+    let in_group = || Some(FileUser { uid: 65_534, gid: 65_534, groups: vec![4_321] });
     std::fs::write(trap.path("secret"), "secret").unwrap();
     std::fs::set_permissions(trap.path("secret"), PermissionsExt::from_mode(0o600)).unwrap();
     symlink("/secret", trap.path("app/link")).unwrap();
@@ -143,7 +143,7 @@ fn the_process_s_user_must_be_allowed_to_read() {
     assert_eq!(trap.read_as("app/package.json", nobody()), Ok("inside".into()));
     for inside in ["secret", "app/link", "grouped", "closed/open"] {
         assert_eq!(trap.read_as(inside, nobody()), Err(Refusal::Forbidden), "{inside}");
-        let root = Owner { uid: 0, gid: 0, groups: vec![] };
+        let root = FileUser { uid: 0, gid: 0, groups: vec![] };
         assert!(trap.read_as(inside, Some(root)).is_ok(), "{inside}");
     }
     assert_eq!(trap.read_as("grouped", in_group()), Ok("grouped".into()));

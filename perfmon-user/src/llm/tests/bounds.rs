@@ -146,7 +146,7 @@ fn calls_are_bounded() {
     let mut tracker = LlmTracker::new(Options { calls: 3, calls_per_connection: 2 });
     let origin = Arc::new(Origin::unknown(1));
     let peer: Arc<str> = "192.0.2.1:5".into();
-    let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None };
+    let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None, request_bytes: 0, response_bytes: 0 };
     let headers: Vec<Header<'_>> = vec![Header { name: "host", value: b"api.openai.com" }];
     let open = |tracker: &mut LlmTracker, calls: &mut Calls, exchange| {
         let head = RequestHead {

@@ -74,7 +74,7 @@ fn both_sides_of_a_call_have_records() {
         let mut tracker = tracker();
         let origin = Arc::new(Origin::unknown(1));
         let peer: Arc<str> = "192.0.2.1:5".into();
-        let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None };
+        let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None, request_bytes: 0, response_bytes: 0 };
         talk.play(&mut tracker, &mut calls, 100, |_| {});
         let headers: Vec<Header<'_>> = vec![Header { name: "host", value: b"gpu:8000" }];
         let head = RequestHead {

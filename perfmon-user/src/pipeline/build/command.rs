@@ -9,8 +9,9 @@ use super::{Context, address};
 
 /// Makes the record.
 pub(in crate::pipeline) fn command(connection: &mut Connection<Session>, command: &Command, context: &mut Context<'_>) -> Db {
-    let complete = !command.inferred && command.missing_bytes == 0;
-    let origin = context.processes.on_exchange(connection.pid, complete, command.missing_bytes);
+    let missing_bytes = command.missing_bytes + tls::take_cut(connection);
+    let complete = !command.inferred && missing_bytes == 0;
+    let origin = context.processes.on_exchange(connection.pid, complete, missing_bytes);
     let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(command.start_ns));
     let (request_bytes, response_bytes) = tls::wire_sizes(connection, command.server, command.request_wire, command.response_wire);
@@ -36,7 +37,7 @@ pub(in crate::pipeline) fn command(connection: &mut Connection<Session>, command
         peer,
         destination,
         quality: if command.inferred { Quality::Inferred } else { Quality::Exact },
-        missing_bytes: command.missing_bytes,
+        missing_bytes,
     }
 }
 

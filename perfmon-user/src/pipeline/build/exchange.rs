@@ -10,8 +10,9 @@ use super::{Context, address};
 /// Makes the record.
 pub(in crate::pipeline) fn request(connection: &mut Connection<Session>, exchange: &Exchange, context: &mut Context<'_>) -> Request {
     let (request_bytes, response_bytes) = tls::wire_sizes(connection, exchange.server, exchange.request_wire, exchange.response_wire);
-    let complete = !exchange.inferred && exchange.missing_bytes == 0;
-    let origin = context.processes.on_exchange(connection.pid, complete, exchange.missing_bytes);
+    let missing_bytes = exchange.missing_bytes + tls::take_cut(connection);
+    let complete = !exchange.inferred && missing_bytes == 0;
+    let origin = context.processes.on_exchange(connection.pid, complete, missing_bytes);
     let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
     let destination = || exchange.host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone());
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(exchange.start_ns));
@@ -46,7 +47,7 @@ pub(in crate::pipeline) fn request(connection: &mut Connection<Session>, exchang
         span_id: span_id(connection, exchange.id, exchange.start_ns, context.wall_at_boot_ns),
         parent_span_id: None,
         quality: if exchange.inferred { Quality::Inferred } else { Quality::Exact },
-        missing_bytes: exchange.missing_bytes,
+        missing_bytes,
         messages_sent: None,
         messages_received: None,
         close_code: None,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::counters::Counters;
 use crate::process::ProcessTable;
+use crate::tls::Binder;
 
 use super::intern::Interner;
 use super::minds::Minds;
@@ -24,6 +25,8 @@ pub(in crate::pipeline) struct Context<'a> {
     pub(in crate::pipeline) minds: &'a mut Minds,
     /// Connections that spoke so far.
     pub(in crate::pipeline) connections: &'a mut u64,
+    /// TLS objects and their sockets.
+    pub(in crate::pipeline) binder: &'a mut Binder,
     pub(in crate::pipeline) counters: &'a Counters,
     pub(in crate::pipeline) wall_at_boot_ns: u64,
 }

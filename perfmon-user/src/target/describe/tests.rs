@@ -1,7 +1,7 @@
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::inspect::Reader;
+use crate::inspect::ForeignReader;
 use crate::target::fixture::{Fixture, ID};
 
 fn describer(fixture: &Fixture, rules: &[ServiceRule]) -> Describer {
@@ -33,7 +33,7 @@ fn the_order_of_service_names() {
     let rules = [rule("node", "no"), rule("app", "configured"), rule("python*", "second")];
     assert_eq!(service(&mut describer(&fixture, &rules), 10), "configured");
     assert!(
-        Describer::new(&[rule("a[", "x"), rule("ok", "y"), rule("{", "z")], Reader::in_threads())
+        Describer::new(&[rule("a[", "x"), rule("ok", "y"), rule("{", "z")], ForeignReader::in_threads())
             .is_err_and(|problems| problems.len() == 2)
     );
 }
@@ -113,7 +113,7 @@ fn a_live_python_with_ssl() {
         .unwrap();
     let mut ready = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut ready).unwrap();
-    let description = Describer::new(&[], Reader::in_threads()).unwrap().describe(child.id()).unwrap();
+    let description = Describer::new(&[], ForeignReader::in_threads()).unwrap().describe(child.id()).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(description.runtime.as_deref(), Some("python"));

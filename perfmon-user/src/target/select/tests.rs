@@ -2,7 +2,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use super::*;
-use crate::inspect::Reader;
+use crate::inspect::ForeignReader;
 use crate::target::fixture::Fixture;
 
 const PYTHON: &str = "/usr/bin/python3.11";
@@ -187,14 +187,15 @@ fn a_live_server_by_port_pid_and_name() {
         pids.sort_unstable();
         pids
     };
-    let by_port = Selector::new(vec![Target::Port(port)], false, false, Reader::in_threads()).check();
-    let by_pid = Selector::new(vec![Target::Pid { pid: child.id() }], true, false, Reader::in_threads()).check();
-    let by_name = Selector::new(vec![exe("python3*")], false, false, Reader::in_threads()).check().unwrap();
+    let by_port = Selector::new(vec![Target::Port(port)], false, false, ForeignReader::in_threads()).check();
+    let by_pid = Selector::new(vec![Target::Pid { pid: child.id() }], true, false, ForeignReader::in_threads()).check();
+    let by_name = Selector::new(vec![exe("python3*")], false, false, ForeignReader::in_threads()).check().unwrap();
     drop(child.stdin.take());
     child.wait().unwrap();
     assert_eq!((by_port, by_pid), (Ok(expected.clone()), Ok(expected.clone())));
     assert!(expected.iter().all(|pid| by_name.contains(pid)));
-    let gone =
-        Selector::new(vec![Target::Port(port), Target::Pid { pid: child.id() }], true, false, Reader::in_threads()).check().unwrap_err();
+    let gone = Selector::new(vec![Target::Port(port), Target::Pid { pid: child.id() }], true, false, ForeignReader::in_threads())
+        .check()
+        .unwrap_err();
     assert_eq!(gone.len(), 2);
 }

@@ -10,7 +10,7 @@ const GROUPS: usize = 1_024;
 
 /// A user with groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub struct FileUser {
     /// File-system user id.
     pub uid: u32,
     /// File-system group id.
@@ -19,7 +19,7 @@ pub struct Owner {
     pub groups: Vec<u32>,
 }
 
-impl Owner {
+impl FileUser {
     /// From the text of /proc/PID/status; the file-system ids stand last in their lines.
     pub fn parse(status: &str) -> Option<Self> {
         let values = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::split_ascii_whitespace);
@@ -60,8 +60,8 @@ mod tests {
     #[test]
     fn the_file_system_ids_count() {
         let status = "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t8 100 \nThreads:\t1\n";
-        assert_eq!(Owner::parse(status), Some(Owner { uid: 4, gid: 8, groups: vec![8, 100] }));
-        assert_eq!(Owner::parse("Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t\n").map(|owner| owner.groups), Some(vec![]));
-        assert_eq!(Owner::parse("Name:\tx\n"), None);
+        assert_eq!(FileUser::parse(status), Some(FileUser { uid: 4, gid: 8, groups: vec![8, 100] }));
+        assert_eq!(FileUser::parse("Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t\n").map(|owner| owner.groups), Some(vec![]));
+        assert_eq!(FileUser::parse("Name:\tx\n"), None);
     }
 }

@@ -1,5 +1,7 @@
 //! Hellos made here, whole, cut at every place, in pieces of every size, and garbage.
+use super::super::record::{HEADER, RecordWalk};
 use super::*;
+use crate::stream::Content;
 
 fn vector(len_bytes: usize, content: &[u8]) -> Vec<u8> {
     let len = (content.len() as u32).to_be_bytes();
@@ -34,12 +36,16 @@ fn server(cipher: u16, is_13: bool) -> Vec<u8> {
     record(2, &body)
 }
 
+fn read(hello: &mut Hello, pieces: &[Content<'_>]) {
+    let mut walk = RecordWalk::default();
+    for piece in pieces {
+        walk.push(*piece, &mut |walked| hello.push(walked));
+    }
+}
+
 fn said(pieces: &[&[u8]]) -> Option<Said> {
     let mut hello = Hello::default();
-    for piece in pieces {
-        hello.push(piece);
-    }
-    hello.give_up();
+    read(&mut hello, &pieces.iter().map(|piece| Content::Bytes(piece)).collect::<Vec<_>>());
     hello.take()
 }
 
@@ -90,10 +96,63 @@ fn garbage_is_silence_and_bounded() {
     for garbage in [&b""[..], b"GET / HTTP/1.1\r\n", &[22, 3, 1, 0, 0], &[22; 100], &[0xff; 9_000]] {
         assert_eq!(said(&[garbage]), None);
     }
-    let mut hello = Hello::default();
+    let (mut hello, mut walk) = (Hello::default(), RecordWalk::default());
+    // A hello of 16 MiB.
+    walk.push(Content::Bytes(&[22, 3, 1, 0x40, 0, 1, 0xff, 0xff, 0xff]), &mut |walked| hello.push(walked));
     for _ in 0..1_000 {
-        hello.push(&[22, 3, 1, 0xff, 0xff]);
+        walk.push(Content::Bytes(&[22, 3, 1, 0x3f, 0xff]), &mut |walked| hello.push(walked));
         assert!(hello.bytes.len() <= LONGEST);
     }
     assert!(hello.is_over());
+    assert_eq!(hello.bytes.capacity(), 0);
+}
+
+#[test]
+fn a_hello_may_be_spread_over_records() {
+    let whole = client(Some("api.example.test"), 300);
+    let message = &whole[HEADER..];
+    for cut in 1..message.len() {
+        let wire = [&[22, 3, 1][..], &vector(2, &message[..cut]), &[22, 3, 3], &vector(2, &message[cut..])].concat();
+        assert_eq!(said(&[&wire]), named("api.example.test"), "cut at {cut}");
+    }
+    let wire = [&[22, 3, 1][..], &vector(2, &message[..9]), &[20, 3, 3, 0, 1, 1], &whole].concat();
+    assert_eq!(said(&[&wire]), None, "another record stands between");
+}
+
+#[test]
+fn a_gap_ends_it_and_leaves_what_was_said_before() {
+    let whole = client(Some("api.example.test"), 100);
+    for cut in 1..whole.len() {
+        let mut hello = Hello::default();
+        read(&mut hello, &[Content::Bytes(&whole[..cut]), Content::Gap(1), Content::Bytes(&whole[cut + 1..])]);
+        assert!(hello.is_over(), "cut at {cut}");
+        assert!(hello.take().is_none_or(|said| Some(said) == named("api.example.test")), "cut at {cut}");
+    }
+}
+
+#[test]
+fn lengths_that_contradict_one_another_say_nothing() {
+    let mut whole = client(Some("api.example.test"), 10);
+    // The session id would be longer than the hello.
+    whole[HEADER + 4 + 34] = 255;
+    assert_eq!(said(&[&whole]), None);
+    let server_without_extensions = [&[3, 3][..], &[9; 32], &vector(1, &[]), &[0xc0, 0x30, 0]].concat();
+    assert_eq!(said(&[&record(2, &server_without_extensions)]), Some(Said::Server { overhead: 29 }));
+}
+
+proptest::proptest! {
+    #[test]
+    fn changed_hellos_never_panic_and_every_split_agrees(
+        changes in proptest::collection::vec((0_usize..300, 0_u8..), 0..8), cuts in proptest::collection::vec(0_usize..300, 0..5), is_server: bool,
+    ) {
+        let mut wire = if is_server { server(0xc030, false) } else { client(Some("api.example.test"), 100) };
+        for (position, byte) in changes {
+            let len = wire.len();
+            wire[HEADER + position % (len - HEADER)] = byte;
+        }
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % wire.len()).chain([0, wire.len()]).collect();
+        cuts.sort_unstable();
+        let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &wire[pair[0]..pair[1]]).collect();
+        proptest::prop_assert_eq!(said(&pieces), said(&[&wire]));
+    }
 }

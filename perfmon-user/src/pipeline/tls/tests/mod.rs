@@ -6,35 +6,55 @@ use super::super::tests::{Host, SERVER};
 use super::*;
 use crate::record::{Quality, Side};
 
+mod reuse;
+
 const SSL: u64 = 0x5000;
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: shop.test\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 /// A call of the library; `sock` 0 = it used none.
 fn call(host: &mut Host, ssl: u64, direction: u8, plain: &[u8], sock: u64) {
-    let header = TlsHeader {
-        kind: KIND_TLS,
-        captured_len: plain.len() as u32,
-        ssl,
-        time_ns: host.now,
-        start_ns: host.now - 1,
-        sock,
-        inode: sock as u32,
-        tgid: SERVER,
-        thread: SERVER,
-        total_len: plain.len() as u32,
-        piece_offset: 0,
-        direction,
-        flags: DATA_LAST_PIECE,
-        pad: [0; 2],
-    };
-    host.push(&[bytes_of(&header), plain].concat());
+    call_partly(host, ssl, direction, plain, plain.len(), sock);
 }
 
-/// The TLS 1.3 record of so many bytes of plaintext.
+/// A call of which only the first `captured` bytes are seen, in the pieces that the kernel makes of them.
+fn call_partly(host: &mut Host, ssl: u64, direction: u8, plain: &[u8], captured: usize, sock: u64) {
+    const PIECE: usize = 16_256;
+    let mut piece_offset = 0;
+    loop {
+        let piece = &plain[piece_offset..captured.min(piece_offset + PIECE)];
+        let is_last = piece_offset + piece.len() == captured;
+        let header = TlsHeader {
+            kind: KIND_TLS,
+            captured_len: piece.len() as u32,
+            ssl,
+            time_ns: host.now,
+            start_ns: host.now - 1,
+            sock,
+            inode: sock as u32,
+            tgid: SERVER,
+            thread: SERVER,
+            total_len: plain.len() as u32,
+            piece_offset: piece_offset as u32,
+            direction,
+            flags: if is_last { DATA_LAST_PIECE } else { 0 },
+            pad: [0; 2],
+        };
+        host.push(&[bytes_of(&header), piece].concat());
+        piece_offset += piece.len();
+        if is_last {
+            return;
+        }
+    }
+}
+
+/// The TLS 1.3 records of plaintext.
 fn record(plain: &[u8]) -> Vec<u8> {
-    let [high, low] = (plain.len() as u16 + 17).to_be_bytes();
-    [&[23, 3, 3, high, low][..], plain, &[0xaa; 17]].concat()
+    let one = |plain: &[u8]| {
+        let [high, low] = (plain.len() as u16 + 17).to_be_bytes();
+        [&[23, 3, 3, high, low][..], plain, &[0xaa; 17]].concat()
+    };
+    plain.chunks(1 << 14).flat_map(one).collect()
 }
 
 fn handshake(host: &mut Host, sock: u64, client: bool) {
@@ -48,6 +68,39 @@ fn handshake(host: &mut Host, sock: u64, client: bool) {
         host.sent(sock, &answer);
         host.received(sock, &record(&[0; 36]));
     }
+}
+
+#[test]
+fn an_opening_in_pieces_is_recognised_wherever_it_is_cut() {
+    let hello: &[u8] = b"\x16\x03\x01\x00\x02\x01\x00";
+    for cut in 1..hello.len() {
+        let mut host = Host::new();
+        host.open(64, ROLE_SERVER, 0);
+        host.received(64, &hello[..cut]);
+        host.received(64, &hello[cut..]);
+        host.sent(64, &[&b"\x16\x03\x03\x00\x02\x02\x00"[..], &record(&[0; 900])].concat());
+        host.received(64, &record(REQUEST));
+        call(&mut host, SSL, DIRECTION_IN, REQUEST, 0);
+        call(&mut host, SSL, DIRECTION_OUT, ANSWER, 0);
+        host.sent(64, &record(ANSWER));
+        let requests = host.requests();
+        assert_eq!(
+            requests.iter().map(|r| (r.tls, r.request_bytes)).collect::<Vec<_>>(),
+            [(true, REQUEST.len() as u64 + 22)],
+            "cut at {cut}"
+        );
+    }
+    let mut host = Host::new();
+    host.open(64, ROLE_SERVER, 0);
+    hello.iter().for_each(|byte| host.received(64, &[*byte]));
+    assert!(host.out.wishes.contains(&Wish::WatchTls(SERVER)), "byte by byte");
+    // What only begins like TLS is of no protocol.
+    let mut host = Host::new();
+    host.open(64, ROLE_SERVER, 0);
+    host.received(64, &hello[..2]);
+    host.received(64, b"garbage");
+    assert!(!host.out.wishes.contains(&Wish::WatchTls(SERVER)));
+    assert!(host.out.wishes.iter().any(|wish| matches!(wish, Wish::Capture(_, Capture::Off))));
 }
 
 #[test]

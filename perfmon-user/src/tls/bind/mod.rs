@@ -1,91 +1,30 @@
 //! Which socket a TLS object belongs to. In: plaintext calls and sends, in the order of the ring; out: the socket, or "wait".
 //!
-//! Rule 1: A send or receive within the call names it (socket BIO). Rule 2: otherwise (memory BIO) a write waits on its thread for the next send there
-//! that has a record of application data of the right length: that is its socket. Rule 3: reads follow the binding and never make one.
-//! Rule 4: it ends when the socket closes, and gives way when a later call or send says otherwise: libraries reuse addresses of objects.
-use std::borrow::Cow;
+//! Rule 1: A send or receive within the call names it (socket BIO). Rule 2: otherwise (memory BIO) a write waits on its thread for the next
+//! send there that has a record of application data of the right length: that is its socket. Rule 3: reads follow the binding and never
+//! make one. Rule 4: it ends when the socket closes, and gives way when a later call or send says otherwise: libraries reuse addresses of
+//! objects. What was captured of an object is asked for anew with each socket: the kernel may still act on what the former one needed.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::plain::{Plain, TlsObject};
+use super::record::{RECORD_PLAINTEXT, RecordType, headers};
 use crate::counters::Counters;
 use crate::decode::{Data, SocketKey, Tls};
-use crate::limits::{TLS_HELD_BYTES, TLS_HELD_BYTES_IN_ALL, TLS_OBJECTS, TLS_WRITES_WAITING};
-use crate::stream::{Direction, Stamp};
+use crate::limits::{TLS_HELD_BYTES, TLS_HELD_BYTES_IN_ALL, TLS_OBJECTS, TLS_WRITES_UNSENT, TLS_WRITES_WAITING};
+use crate::stream::{Capture, Direction, RequestedCapture};
 
 #[cfg(test)]
 mod tests;
 
-/// A record of application data (RFC 8446, section 5.1).
-const APPLICATION_DATA: u8 = 23;
-/// Plaintext in one record at most.
-pub const RECORD_PLAINTEXT: u32 = 1 << 14;
 /// An object whose socket is not known is forgotten after so long.
 const HOLD_NS: u64 = 60 * 1_000_000_000;
 
-/// A library's connection object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TlsObject {
-    /// Process.
-    pub pid: u32,
-    /// Address of the `SSL`.
-    pub ssl: u64,
-}
-
-/// Plaintext of a call, or a piece of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plain<'a> {
-    /// Which way.
-    pub direction: Direction,
-    /// When the call ended, and on which thread.
-    pub stamp: Stamp,
-    /// What was captured.
-    pub bytes: Cow<'a, [u8]>,
-    /// Bytes behind it that were not.
-    pub missing: u64,
-    /// Bytes of the whole call; 0 for a piece that continues one.
-    pub call_len: u32,
-}
-
-impl<'a> Plain<'a> {
-    /// The plaintext of an event.
-    pub fn of(tls: &Tls<'a>) -> Self {
-        let end = u64::from(tls.piece_offset) + tls.payload.len() as u64;
-        Self {
-            direction: tls.direction,
-            stamp: tls.stamp,
-            bytes: Cow::Borrowed(tls.payload),
-            missing: if tls.last_piece { u64::from(tls.total_len).saturating_sub(end) } else { 0 },
-            call_len: if tls.piece_offset == 0 { tls.total_len } else { 0 },
-        }
-    }
-
-    /// Bytes of plaintext.
-    pub fn len(&self) -> u64 {
-        self.bytes.len() as u64 + self.missing
-    }
-
-    /// Nothing at all.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The same call without its bytes.
-    pub fn bare(&self) -> Plain<'static> {
-        Plain { direction: self.direction, stamp: self.stamp, bytes: Cow::Borrowed(&[]), missing: 0, call_len: 0 }
-    }
-
-    /// To keep.
-    pub fn into_owned(self) -> Plain<'static> {
-        let (missing, call_len) = (self.missing, self.call_len);
-        Plain { missing, call_len, bytes: Cow::Owned(self.bytes.to_vec()), ..self.bare() }
-    }
-}
-
 /// Where plaintext belongs.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Place<'a> {
+pub enum Placement<'a> {
     /// To this socket, whose operations the call contained.
     Within(SocketKey, Plain<'a>),
     /// To this socket, which carries it before (reads) or after (writes) the call.
@@ -94,20 +33,36 @@ pub enum Place<'a> {
     Held,
 }
 
+/// What a send showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// The object that the socket turns out to belong to.
+    pub object: TlsObject,
+    /// The socket that was taken for the object's before.
+    pub former: Option<SocketKey>,
+    /// Writes of the object that waited for this send.
+    pub writes: usize,
+}
+
 /// Objects and their sockets.
 #[derive(Debug)]
 pub struct Binder {
-    objects: FxHashMap<TlsObject, Bound>,
+    objects: FxHashMap<TlsObject, Binding>,
     by_socket: FxHashMap<u64, TlsObject>,
     /// Thread → writes that no send has carried yet, oldest first.
-    waiting: FxHashMap<u32, VecDeque<Write>>,
+    waiting: FxHashMap<u32, VecDeque<WaitingWrite>>,
     held_bytes: usize,
+    /// Objects whose socket is gone while the kernel was last asked for something else than heads.
+    stale: Vec<TlsObject>,
     counters: Arc<Counters>,
 }
 
+/// What is known of an object.
 #[derive(Debug, Default)]
-struct Bound {
+struct Binding {
     socket: Option<SocketKey>,
+    /// What was asked of the kernel for that socket.
+    requested: RequestedCapture,
     /// Calls contain the socket's operations.
     within: bool,
     held: VecDeque<Plain<'static>>,
@@ -115,8 +70,9 @@ struct Bound {
     last_ns: u64,
 }
 
+/// A write that no send has carried yet.
 #[derive(Clone, Copy, Debug)]
-struct Write {
+struct WaitingWrite {
     object: TlsObject,
     len: u32,
 }
@@ -124,11 +80,18 @@ struct Write {
 impl Binder {
     /// Without any object.
     pub fn new(counters: Arc<Counters>) -> Self {
-        Self { objects: FxHashMap::default(), by_socket: FxHashMap::default(), waiting: FxHashMap::default(), held_bytes: 0, counters }
+        Self {
+            objects: FxHashMap::default(),
+            by_socket: FxHashMap::default(),
+            waiting: FxHashMap::default(),
+            held_bytes: 0,
+            stale: Vec::new(),
+            counters,
+        }
     }
 
     /// A call moved plaintext.
-    pub fn call<'a>(&mut self, tls: &Tls<'a>) -> Place<'a> {
+    pub fn call<'a>(&mut self, tls: &Tls<'a>) -> Placement<'a> {
         let object = TlsObject { pid: tls.pid, ssl: tls.ssl };
         self.make_room(object);
         if let Some(socket) = tls.socket {
@@ -143,25 +106,25 @@ impl Binder {
             if waiting.len() >= TLS_WRITES_WAITING {
                 waiting.pop_front();
             }
-            waiting.push_back(Write { object, len: tls.total_len });
+            waiting.push_back(WaitingWrite { object, len: tls.total_len });
         }
         match bound.socket {
-            Some(socket) if bound.within => Place::Within(socket, Plain::of(tls)),
-            Some(socket) => Place::Apart(socket, Plain::of(tls)),
+            Some(socket) if bound.within => Placement::Within(socket, Plain::of(tls)),
+            Some(socket) => Placement::Apart(socket, Plain::of(tls)),
             None => {
                 self.hold(object, Plain::of(tls));
-                Place::Held
+                Placement::Held
             }
         }
     }
 
     /// A socket sent: tells the object that this shows to be its own, when that is news. `expansion`: how much longer than its plaintext
     /// the content of its records is, when known.
-    pub fn sent(&mut self, data: &Data<'_>, expansion: Option<u32>) -> Option<TlsObject> {
+    pub fn sent(&mut self, data: &Data<'_>, expansion: Option<u32>) -> Option<Carried> {
         let waiting = self.waiting.get_mut(&data.stamp.thread)?;
         let owner = self.by_socket.get(&data.key.sock).copied();
+        let before = waiting.len();
         if let Some(owner) = owner {
-            let before = waiting.len();
             waiting.retain(|write| write.object != owner);
             if waiting.len() < before {
                 return None;
@@ -169,8 +132,22 @@ impl Binder {
         }
         let object = carried(waiting, &self.objects, data, expansion)?;
         waiting.retain(|write| write.object != object);
+        let writes = before - waiting.len();
+        let former = self.objects.get(&object).and_then(|bound| bound.socket);
         self.bind(object, data.key, false);
-        Some(object)
+        Some(Carried { object, former, writes })
+    }
+
+    /// The connection of `socket` needs `wanted` of its object from now on: tells what to ask of the kernel, when that is a change. An
+    /// object that is another socket's by now keeps what that one asked for.
+    pub fn demand(&mut self, object: TlsObject, socket: SocketKey, wanted: Capture) -> Option<Capture> {
+        let bound = self.objects.get_mut(&object)?;
+        bound.socket.is_some_and(|own| is_same(own, socket)).then(|| bound.requested.demand(wanted)).flatten()
+    }
+
+    /// Objects for which the kernel must be told to capture heads again, once: what is at their addresses next is something new.
+    pub fn take_stale(&mut self) -> Vec<TlsObject> {
+        std::mem::take(&mut self.stale)
     }
 
     /// What waited for the object's socket, in order.
@@ -178,6 +155,20 @@ impl Binder {
         let Some(bound) = self.objects.get_mut(&object) else { return VecDeque::new() };
         self.held_bytes -= std::mem::take(&mut bound.held_bytes);
         std::mem::take(&mut bound.held)
+    }
+
+    /// Writes of the object that no send has carried yet.
+    pub fn waiting_writes(&self, object: TlsObject) -> usize {
+        self.waiting.values().flatten().filter(|write| write.object == object).count()
+    }
+
+    /// Holds writes that were taken for the object's former socket until the next send shows whose they are.
+    pub fn hold_again(&mut self, object: TlsObject, writes: Vec<Plain<'static>>) {
+        for plain in writes {
+            let bound = self.objects.entry(object).or_default();
+            bound.last_ns = plain.stamp.time_ns;
+            self.hold(object, plain);
+        }
     }
 
     /// The socket sends no more, or is gone.
@@ -189,7 +180,7 @@ impl Binder {
 
     /// Forgets what waited in vain, and threads without a write under way.
     pub fn expire(&mut self, now_ns: u64) {
-        let old = |bound: &Bound| bound.socket.is_none() && now_ns.saturating_sub(bound.last_ns) > HOLD_NS;
+        let old = |bound: &Binding| bound.socket.is_none() && now_ns.saturating_sub(bound.last_ns) > HOLD_NS;
         let gone: Vec<TlsObject> = self.objects.iter().filter(|(_, bound)| old(bound)).map(|(object, _)| *object).collect();
         for object in gone {
             self.forget(object);
@@ -205,8 +196,11 @@ impl Binder {
         let bound = self.objects.entry(object).or_default();
         bound.within = within;
         let before = bound.socket.replace(socket);
-        if before == Some(socket) {
+        if before.is_some_and(|before| is_same(before, socket)) {
             return;
+        }
+        if std::mem::take(&mut bound.requested).get() != Capture::Head {
+            self.stale.push(object);
         }
         if let Some(before) = before
             && self.by_socket.get(&before.sock) == Some(&object)
@@ -223,6 +217,9 @@ impl Binder {
 
     fn forget(&mut self, object: TlsObject) {
         let Some(bound) = self.objects.remove(&object) else { return };
+        if bound.requested.get() != Capture::Head {
+            self.stale.push(object);
+        }
         self.held_bytes -= bound.held_bytes;
         self.counters.tls_bytes_unplaced.add(bound.held.iter().map(Plain::len).sum());
     }
@@ -230,19 +227,22 @@ impl Binder {
     fn hold(&mut self, object: TlsObject, plain: Plain<'_>) {
         let Some(bound) = self.objects.get_mut(&object) else { return };
         let len = plain.bytes.len();
-        let fits = bound.held_bytes + len <= TLS_HELD_BYTES && self.held_bytes + len <= TLS_HELD_BYTES_IN_ALL;
+        let cost = len + size_of::<Plain<'_>>();
+        let fits = bound.held_bytes + cost <= TLS_HELD_BYTES && self.held_bytes + cost <= TLS_HELD_BYTES_IN_ALL;
         if fits && len > 0 {
-            bound.held_bytes += len;
-            self.held_bytes += len;
+            bound.held_bytes += cost;
+            self.held_bytes += cost;
             return bound.held.push_back(plain.into_owned());
         }
-        let hole = Plain { missing: plain.len(), bytes: Cow::Borrowed(&[][..]), ..plain };
-        match bound.held.back_mut() {
-            Some(last) if last.direction == hole.direction && last.bytes.is_empty() => {
-                last.missing += hole.missing;
-                last.call_len = last.call_len.saturating_add(hole.call_len);
-            }
-            _ => bound.held.push_back(hole.into_owned()),
+        self.counters.tls_bytes_cut.add(len as u64);
+        let hole = plain.uncaptured();
+        if bound.held.back_mut().is_some_and(|last| last.extend_missing(&hole)) {
+            return;
+        }
+        if bound.held.len() < TLS_WRITES_UNSENT {
+            bound.held.push_back(hole);
+        } else {
+            self.counters.tls_bytes_unplaced.add(hole.len());
         }
     }
 
@@ -265,8 +265,13 @@ impl Binder {
 
 /// The object whose waiting write this send carries: the oldest of fitting length, one without a socket before one that has another; a
 /// length that fits nothing (padding, small fragments) still tells when only one object without a socket is waiting.
-fn carried(waiting: &VecDeque<Write>, objects: &FxHashMap<TlsObject, Bound>, data: &Data<'_>, expansion: Option<u32>) -> Option<TlsObject> {
-    let is_free = |write: &&Write| objects.get(&write.object).is_none_or(|bound| bound.socket.is_none());
+fn carried(
+    waiting: &VecDeque<WaitingWrite>,
+    objects: &FxHashMap<TlsObject, Binding>,
+    data: &Data<'_>,
+    expansion: Option<u32>,
+) -> Option<TlsObject> {
+    let is_free = |write: &&WaitingWrite| objects.get(&write.object).is_none_or(|bound| bound.socket.is_none());
     for record in records(data.payload) {
         let fitting = || waiting.iter().filter(|write| fits(write.len, record, expansion));
         if let Some(write) = fitting().find(is_free).or_else(|| fitting().next()) {
@@ -280,14 +285,13 @@ fn carried(waiting: &VecDeque<Write>, objects: &FxHashMap<TlsObject, Bound>, dat
 
 /// Lengths of the records of application data in the bytes, which begin with a record. What ends the handshake may stand before the first
 /// write in the same send, and is of that type too in TLS 1.3.
-fn records(mut bytes: &[u8]) -> impl Iterator<Item = u32> {
-    let next = move || {
-        let [kind @ 20..=23, 3, _, high, low, ..] = *bytes else { return None };
-        let len = u16::from_be_bytes([high, low]);
-        bytes = bytes.get(5 + usize::from(len)..).unwrap_or_default();
-        Some((kind == APPLICATION_DATA, u32::from(len)))
-    };
-    std::iter::from_fn(next).filter_map(|(is_data, len)| is_data.then_some(len))
+fn records(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    headers(bytes).filter(|header| header.kind == RecordType::ApplicationData).map(|header| header.len.into())
+}
+
+/// The same socket; an inode number of 0 is not known yet.
+fn is_same(one: SocketKey, other: SocketKey) -> bool {
+    one.sock == other.sock && (one.inode == other.inode || one.inode == 0 || other.inode == 0)
 }
 
 /// Whether a record can hold the beginning of a write: TLS 1.3 adds 17 bytes, TLS 1.2 24 (GCM) or 16 (ChaCha20).

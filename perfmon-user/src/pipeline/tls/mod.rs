@@ -1,0 +1,224 @@
+//! TLS connections: joins what the TLS room knows with the table of connections. Their sockets' bytes are only counted, their plaintext
+//! goes through the same parsers as that of other connections.
+use std::sync::Arc;
+
+use crate::decode::{Data, Tls};
+use crate::proto::detect::{Detected, Opening, Verdict, detect};
+use crate::stream::{Capture, Content, Direction, Ending, Role, Segment, Stamp};
+use crate::tls::cursor::Shortfall;
+use crate::tls::record::RecordHeader;
+use crate::tls::{EncryptedSide, Placement, Plain, TlsObject};
+use crate::track::{Connection, Tracker};
+
+use super::build::Context;
+use super::session::{self, Session};
+use super::{Out, Wish};
+
+/// Segments of a connection whose object does not show before it is given up: its library is none that is probed.
+const PATIENCE: u32 = 1_000;
+
+/// A library moved plaintext.
+pub(super) fn call(tls: &Tls<'_>, tracker: &mut Tracker<Session>, context: &mut Context<'_>, out: &mut Out) {
+    let object = TlsObject { pid: tls.pid, ssl: tls.ssl };
+    let placement = context.binder.call(tls);
+    forget_stale(context, out);
+    let (key, plain, is_within) = match placement {
+        Placement::Within(key, plain) => (key, plain, true),
+        Placement::Apart(key, plain) => (key, plain, false),
+        Placement::Held => return,
+    };
+    let Some(connection) = tracker.get_mut(key) else {
+        context.counters.tls_bytes_unplaced.add(plain.len());
+        return;
+    };
+    let held = context.binder.take_held(object);
+    adopt(connection, object, held.into(), context, out);
+    match &mut connection.state.cipher {
+        Some(cipher) if !is_within && plain.direction == Direction::Out => {
+            let cut = cipher.will_send(plain);
+            context.counters.tls_bytes_cut.add(cut);
+        }
+        _ => deliver(connection, &plain, context, out),
+    }
+}
+
+/// A socket moved bytes, which `tracker` was told: they may show whose it is.
+pub(super) fn sent(data: &Data<'_>, tracker: &mut Tracker<Session>, context: &mut Context<'_>, out: &mut Out) {
+    if data.direction != Direction::Out {
+        return;
+    }
+    let Some(connection) = tracker.get_mut(data.key) else { return };
+    let expansion = connection.state.cipher.as_ref().and_then(|cipher| cipher.expansion());
+    let Some(carried) = context.binder.sent(data, expansion) else { return };
+    forget_stale(context, out);
+    let mut held: Vec<_> = context.binder.take_held(carried.object).into();
+    // The object's address was another connection's, whose end was not seen: what waits there for its send was this connection's.
+    if let Some(former) = carried.former.filter(|former| *former != data.key).and_then(|former| tracker.get_mut(former))
+        && !former.state.is_busy()
+        && let Some(cipher) = &mut former.state.cipher
+    {
+        let (own, of_the_next) = until_an_opening(cipher.take_back(carried.writes));
+        for plain in own {
+            context.counters.tls_bytes_cut.add(cipher.will_send(plain));
+        }
+        held.extend(of_the_next);
+        cipher.object = None;
+    }
+    if let Some(connection) = tracker.get_mut(data.key) {
+        adopt(connection, carried.object, held, context, out);
+    }
+}
+
+/// The object is this connection's; what was held for it belongs here, writes having been sent by now.
+fn adopt(connection: &mut Connection<Session>, object: TlsObject, held: Vec<Plain<'static>>, context: &mut Context<'_>, out: &mut Out) {
+    let cipher = begin(connection, context, out);
+    if cipher.object != Some(object) {
+        cipher.object = Some(object);
+        // It may have been given up before.
+        session::wish(connection, Capture::Head, out);
+    }
+    if held.is_empty() {
+        return;
+    }
+    if let Some(cipher) = &mut connection.state.cipher {
+        for direction in Direction::BOTH {
+            if held.iter().any(|plain| plain.direction == direction) {
+                cipher.begin(direction, held.iter().filter(|plain| plain.direction == direction).map(|plain| plain.call_len));
+            }
+        }
+    }
+    for plain in &held {
+        deliver(connection, plain, context, out);
+    }
+}
+
+/// The connection is encrypted: whatever its bytes were taken for before.
+fn begin<'a>(connection: &'a mut Connection<Session>, context: &Context<'_>, out: &mut Out) -> &'a mut EncryptedSide {
+    if connection.state.cipher.is_none() {
+        connection.state.begin_anew();
+        context.counters.tls_connections.inc();
+        out.wishes.push(Wish::WatchTls(connection.pid));
+    }
+    connection.state.cipher.get_or_insert_default()
+}
+
+/// Whether a stream is TLS: it begins with a record.
+pub(super) fn verdict(bytes: &[u8]) -> Verdict {
+    match RecordHeader::of(bytes) {
+        Ok(_) => Verdict::Yes,
+        Err(Shortfall::NeedMore) => Verdict::NeedMore,
+        Err(Shortfall::Malformed) => Verdict::No,
+    }
+}
+
+/// Takes a segment of an encrypted connection.
+pub(super) fn ciphertext(connection: &mut Connection<Session>, segment: &Segment<'_>, context: &mut Context<'_>, out: &mut Out) {
+    let cipher = begin(connection, context, out);
+    let moves = cipher.moved(segment);
+    let is_hopeless = cipher.object.is_none() && moves > PATIENCE;
+    let len = segment.content.len();
+    if segment.direction == Direction::Out {
+        for plain in cipher.sent(len) {
+            deliver(connection, &plain, context, out);
+        }
+    }
+    if is_hopeless {
+        session::wish(connection, Capture::Off, out);
+    }
+}
+
+/// A direction or the connection ends: what was written and not seen sent is told before that. A socket that sends no more has no object
+/// any more: the address may be another's by now, and a write that waits there for its send be the first of that one.
+pub(super) fn ends(connection: &mut Connection<Session>, ending: Ending, context: &mut Context<'_>, out: &mut Out) {
+    let is_busy = connection.state.is_busy();
+    let Some(cipher) = &mut connection.state.cipher else { return };
+    let object = cipher.object;
+    let (mut own, mut of_the_next) = (Vec::new(), Vec::new());
+    if let Some(object) = object
+        && !is_busy
+        && !matches!(ending, Ending::PeerClosed | Ending::Forgotten)
+    {
+        (own, of_the_next) = until_an_opening(cipher.take_back(context.binder.waiting_writes(object)));
+    }
+    for plain in cipher.all_unsent().into_iter().chain(own) {
+        deliver(connection, &plain, context, out);
+    }
+    demand(connection, Capture::Head, context, out);
+    if ending != Ending::PeerClosed {
+        context.binder.closed(connection.key.sock);
+        forget_stale(context, out);
+    }
+    if let Some(object) = object {
+        context.binder.hold_again(object, of_the_next);
+    }
+}
+
+/// Parts writes where one begins like a connection: a new object's first write does. Without such a write all are the former's.
+fn until_an_opening(mut writes: Vec<Plain<'static>>) -> (Vec<Plain<'static>>, Vec<Plain<'static>>) {
+    let is_opening =
+        |plain: &Plain<'_>| plain.call_len > 0 && matches!(detect(&Opening::of_stream(Direction::Out, &plain.bytes)), Detected::Is(_));
+    let begin = writes.iter().position(is_opening).unwrap_or(writes.len());
+    let next = writes.split_off(begin);
+    (writes, next)
+}
+
+/// Asks the kernel to begin anew with objects whose socket is gone, before anything is asked for what is at their addresses next.
+fn forget_stale(context: &mut Context<'_>, out: &mut Out) {
+    out.wishes.extend(context.binder.take_stale().into_iter().map(|object| Wish::CaptureTls(object, Capture::Head)));
+}
+
+/// Hands plaintext to the parser.
+fn deliver(connection: &mut Connection<Session>, plain: &Plain<'_>, context: &mut Context<'_>, out: &mut Out) {
+    let Some(cipher) = &mut connection.state.cipher else { return };
+    cipher.begin(plain.direction, std::iter::once(plain.call_len));
+    let (time_ns, arrival_ns) = cipher.times(plain);
+    if plain.is_cut {
+        cipher.cut += plain.missing;
+    }
+    if cipher.is_settled() {
+        session::wish(connection, Capture::Count, out);
+    }
+    let stamp = Stamp { time_ns, arrival_ns, thread: plain.stamp.thread };
+    let segment = |content| Segment { direction: plain.direction, stamp, content };
+    let mut wanted = None;
+    if !plain.bytes.is_empty() {
+        wanted = Some(session::read(connection, segment(Content::Bytes(&plain.bytes)), context, out));
+    }
+    if plain.missing > 0 {
+        wanted = Some(session::read(connection, segment(Content::Gap(plain.missing)), context, out));
+    }
+    match wanted {
+        // An object that is not looked at any more would hide the next one at its address.
+        Some(Capture::Off) => demand(connection, Capture::Count, context, out),
+        Some(wanted) => demand(connection, wanted, context, out),
+        None => {}
+    }
+}
+
+/// Tells the kernel once when the connection's object needs another capture mode than it has.
+fn demand(connection: &Connection<Session>, wanted: Capture, context: &mut Context<'_>, out: &mut Out) {
+    let Some(object) = connection.state.cipher.as_ref().and_then(|cipher| cipher.object) else { return };
+    let change = context.binder.demand(object, connection.key, wanted);
+    out.wishes.extend(change.map(|capture| Wish::CaptureTls(object, capture)));
+}
+
+/// Bytes of a request and its answer on the connection: the encrypted ones where it is encrypted.
+pub(super) fn wire_sizes(connection: &mut Connection<Session>, server: bool, request_plain: u64, response_plain: u64) -> (u64, u64) {
+    let Some(cipher) = &mut connection.state.cipher else { return (request_plain, response_plain) };
+    let (request, response) = if server { (Direction::In, Direction::Out) } else { (Direction::Out, Direction::In) };
+    (cipher.tell(request, request_plain), cipher.tell(response, response_plain))
+}
+
+/// Plaintext that was wanted and cut since the last record.
+pub(super) fn take_cut(connection: &mut Connection<Session>) -> u64 {
+    connection.state.cipher.as_mut().map_or(0, |cipher| std::mem::take(&mut cipher.cut))
+}
+
+/// The name that a client asked for.
+pub(super) fn server_name(connection: &Connection<Session>) -> Option<Arc<str>> {
+    let name = connection.state.cipher.as_ref()?.server_name.clone()?;
+    (connection.role != Role::Server).then_some(name)
+}
+
+#[cfg(test)]
+mod tests;

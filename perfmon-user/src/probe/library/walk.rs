@@ -1,0 +1,310 @@
+//! x86-64 code of an exported function → the call of the internal function that does its work, and instructions before and after it that
+//! are safe to probe. Follows the code as the processor would: what stands in the argument registers, how far the stack pointer has moved.
+//! A point is only given when the registers that the kernel program reads there are unwritten on the way to it, and only at an
+//! instruction's beginning, since every address comes from decoding or is a call's target.
+//!
+//! Points stand on instructions that the kernel emulates where there are some (`push`, conditional jumps: arch/x86/kernel/uprobes.c); it
+//! executes others out of line, at ten times the cost. Calls, jumps without condition and returns are never probed.
+use std::collections::HashSet;
+
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
+
+use super::image::{Function, Image};
+
+/// Instructions of a function that are followed, all paths together.
+const INSTRUCTIONS: usize = 400;
+/// Instructions between a call and the place where its result is known, and from a function's beginning to its entry point.
+const NEAR: usize = 16;
+/// Exported functions that call one another are followed so far.
+const FORWARDS: usize = 2;
+/// Registers of the first six arguments (System V ABI).
+const ARGUMENTS: [Register; 6] = [Register::RDI, Register::RSI, Register::RDX, Register::RCX, Register::R8, Register::R9];
+/// Registers that a called function may overwrite.
+const VOLATILE: [Register; 9] =
+    [Register::RAX, Register::RCX, Register::RDX, Register::RSI, Register::RDI, Register::R8, Register::R9, Register::R10, Register::R11];
+
+/// Where a call's number of bytes is left, seen from the exported function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// In a variable of the exported function, which returns the number.
+    Local,
+    /// Where the argument with this index points to.
+    Argument(u8),
+}
+
+/// Where a function's calls can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Address of the instruction in the internal function where object, buffer and the address of the count are in their registers.
+    pub entry: u64,
+    /// Argument of the internal function that points to the count.
+    pub count_argument: u8,
+    /// From the stack pointer at the entry point up to that at the result point.
+    pub frame_bytes: u16,
+    /// Address of the instruction where the result is in its register.
+    pub result: u64,
+}
+
+/// Where calls of `function(object, buffer, length, …)` can be seen.
+pub fn places(image: &Image<'_>, function: Function<'_>, count: Count) -> Option<Places> {
+    let (mut function, mut count) = (function, count);
+    for _ in 0..FORWARDS {
+        match find_call(image, function, count)? {
+            Found::Forward(next, argument) => (function, count) = (next, Count::Argument(argument)),
+            Found::Call(call) => {
+                let (entry, depth) = entry_point(image, call.target, &[0, 1, call.count_argument])?;
+                let frame_bytes = u16::try_from(depth + 8).ok()?;
+                let result = result_point(image, function, call.next)?;
+                return Some(Places { entry, count_argument: call.count_argument, frame_bytes, result });
+            }
+        }
+    }
+    None
+}
+
+/// The first instruction of a function that has its first argument in place, an emulated one if there is one.
+pub fn beginning(image: &Image<'_>, function: Function<'_>) -> Option<u64> {
+    entry_point(image, function.address, &[0]).map(|(entry, _)| entry)
+}
+
+/// What a function does with its arguments.
+enum Found<'a> {
+    /// It gives them to an internal function.
+    Call(Call),
+    /// It gives them to an exported function; which argument points to the count there.
+    Forward(Function<'a>, u8),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Call {
+    next: u64,
+    target: u64,
+    count_argument: u8,
+}
+
+/// What a register holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    /// An argument of the function, as it came or with its sign extended.
+    Argument(u8),
+    /// An address in the function's own part of the stack.
+    Local,
+    Other,
+}
+
+/// What is known at an instruction.
+#[derive(Clone)]
+struct Known {
+    registers: [Value; 16],
+    /// Bytes by which the stack pointer is below its place at the function's beginning.
+    depth: i64,
+}
+
+impl Known {
+    fn at_beginning() -> Self {
+        let mut registers = [Value::Other; 16];
+        for (index, register) in (0u8..).zip(ARGUMENTS) {
+            registers[register.number()] = Value::Argument(index);
+        }
+        registers[Register::RSP.number()] = Value::Local;
+        Self { registers, depth: 0 }
+    }
+
+    fn holds(&self, register: Register, value: Value) -> bool {
+        self.registers[register.number()] == value
+    }
+
+    fn set(&mut self, register: Register, value: Value) {
+        self.registers[register.full_register().number()] = value;
+    }
+
+    /// A called function may have used these.
+    fn forget_volatile(&mut self) {
+        for register in VOLATILE {
+            self.set(register, Value::Other);
+        }
+    }
+
+    /// What is known after the instruction; `None` when the stack pointer is not.
+    fn after(&mut self, instruction: &Instruction, factory: &mut InstructionInfoFactory) -> Option<()> {
+        let moved = self.moved(instruction);
+        for used in factory.info(instruction).used_registers() {
+            let register = used.register().full_register();
+            if !is_written(used.access()) || !register.is_gpr64() {
+                continue;
+            }
+            if register == Register::RSP {
+                self.depth += stack_change(instruction)?;
+            } else {
+                self.set(register, Value::Other);
+            }
+        }
+        if let Some((register, value)) = moved {
+            self.set(register, value);
+        }
+        Some(())
+    }
+
+    /// The register that takes a value that is known.
+    fn moved(&self, instruction: &Instruction) -> Option<(Register, Value)> {
+        let into = instruction.op0_register();
+        if instruction.op0_kind() != OpKind::Register || !into.is_gpr() || into.full_register() == Register::RSP {
+            return None;
+        }
+        let value = match instruction.mnemonic() {
+            Mnemonic::Mov | Mnemonic::Movsxd if instruction.op1_kind() == OpKind::Register && instruction.op1_register().is_gpr() => {
+                let from = instruction.op1_register();
+                let value = self.registers[from.full_register().number()];
+                // Half a register is the whole value only of the length, an int.
+                if from.is_gpr64() || value == Value::Argument(2) { value } else { Value::Other }
+            }
+            Mnemonic::Lea if instruction.memory_index() == Register::None && instruction.memory_base().is_gpr64() => {
+                if self.holds(instruction.memory_base(), Value::Local) { Value::Local } else { Value::Other }
+            }
+            _ => return None,
+        };
+        Some((into, value))
+    }
+
+    /// The argument that points to the count, when a call with these registers is the one that does the work.
+    fn is_call_of_work(&self, count: Count) -> Option<u8> {
+        let in_place = (0u8..3).zip(ARGUMENTS).all(|(index, register)| self.holds(register, Value::Argument(index)));
+        let wanted = match count {
+            Count::Local => Value::Local,
+            Count::Argument(index) => Value::Argument(index),
+        };
+        let place = (3u8..).zip(&ARGUMENTS[3..]).find(|(_, register)| self.holds(**register, wanted));
+        place.filter(|_| in_place).map(|(index, _)| index)
+    }
+}
+
+/// The only call on any path that gets object, buffer, length and the count's address.
+fn find_call<'a>(image: &Image<'a>, function: Function<'a>, count: Count) -> Option<Found<'a>> {
+    let inside = function.address..function.address.checked_add(function.size)?;
+    let mut factory = InstructionInfoFactory::new();
+    let mut seen = HashSet::new();
+    let mut paths = vec![(function.address, Known::at_beginning())];
+    let mut found: Option<Call> = None;
+    while let Some((start, mut known)) = paths.pop() {
+        for instruction in decode(image, start)? {
+            if !inside.contains(&instruction.ip()) || !seen.insert(instruction.ip()) {
+                break;
+            }
+            if seen.len() > INSTRUCTIONS {
+                return None;
+            }
+            let target = instruction.near_branch_target();
+            match instruction.flow_control() {
+                FlowControl::Next => {}
+                FlowControl::ConditionalBranch => paths.push((target, known.clone())),
+                FlowControl::UnconditionalBranch if inside.contains(&target) => {
+                    paths.push((target, known));
+                    break;
+                }
+                FlowControl::UnconditionalBranch if known.depth == 0 && found.is_none() => match known.is_call_of_work(count) {
+                    Some(argument) => return Some(Found::Forward(image.function_at(target)?, argument)),
+                    None => break,
+                },
+                FlowControl::Call if instruction.is_call_near() => {
+                    if let Some(count_argument) = known.is_call_of_work(count) {
+                        if let Some(next) = image.function_at(target) {
+                            return Some(Found::Forward(next, count_argument));
+                        }
+                        let call = Call { next: instruction.next_ip(), target, count_argument };
+                        if found.replace(call).is_some_and(|other| other != call) {
+                            return None;
+                        }
+                        break;
+                    }
+                    known.forget_volatile();
+                    continue;
+                }
+                FlowControl::IndirectCall => {
+                    known.forget_volatile();
+                    continue;
+                }
+                _ => break,
+            }
+            if known.after(&instruction, &mut factory).is_none() {
+                break;
+            }
+        }
+    }
+    found.map(Found::Call)
+}
+
+/// The first emulated instruction of a function where these arguments are in their registers, else the first instruction; with the bytes by
+/// which the stack has grown there.
+fn entry_point(image: &Image<'_>, function: u64, arguments: &[u8]) -> Option<(u64, i64)> {
+    let mut factory = InstructionInfoFactory::new();
+    let mut known = Known::at_beginning();
+    let mut first = None;
+    for instruction in decode(image, function)?.take(NEAR) {
+        if !arguments.iter().all(|index| known.holds(ARGUMENTS[usize::from(*index)], Value::Argument(*index))) {
+            break;
+        }
+        if is_emulated(&instruction) {
+            return Some((instruction.ip(), known.depth));
+        }
+        if instruction.flow_control() != FlowControl::Next {
+            break;
+        }
+        if instruction.mnemonic() != Mnemonic::Endbr64 {
+            first.get_or_insert((instruction.ip(), known.depth));
+        }
+        known.after(&instruction, &mut factory)?;
+    }
+    first
+}
+
+/// The first emulated instruction after a call that has its result in its register and the stack as it was, else the first instruction.
+fn result_point(image: &Image<'_>, function: Function<'_>, next: u64) -> Option<u64> {
+    let mut factory = InstructionInfoFactory::new();
+    let mut known = Known::at_beginning();
+    known.set(Register::RAX, Value::Argument(0));
+    let end = function.address.checked_add(function.size)?;
+    let mut first = None;
+    for instruction in decode(image, next)?.take(NEAR) {
+        let in_place = known.holds(Register::RAX, Value::Argument(0)) && known.depth == 0 && instruction.ip() < end;
+        if !in_place {
+            break;
+        }
+        if instruction.is_jcc_short_or_near() {
+            return Some(instruction.ip());
+        }
+        if instruction.flow_control() != FlowControl::Next {
+            break;
+        }
+        first.get_or_insert(instruction.ip());
+        known.after(&instruction, &mut factory)?;
+    }
+    first
+}
+
+/// Whether the kernel emulates the instruction: `push` of a register, a conditional jump.
+fn is_emulated(instruction: &Instruction) -> bool {
+    let pushes = instruction.mnemonic() == Mnemonic::Push && instruction.op0_kind() == OpKind::Register && instruction.len() <= 2;
+    pushes && instruction.op0_register().is_gpr64() || instruction.is_jcc_short_or_near()
+}
+
+fn is_written(access: OpAccess) -> bool {
+    matches!(access, OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite)
+}
+
+/// Bytes by which the instruction moves the stack pointer down; `None` when that is not in the instruction.
+fn stack_change(instruction: &Instruction) -> Option<i64> {
+    let immediate =
+        |sign: i64| (instruction.op1_kind() != OpKind::Register).then(|| instruction.try_immediate(1).ok().map(|n| sign * n as i64))?;
+    match instruction.mnemonic() {
+        Mnemonic::Push | Mnemonic::Pop => Some(-i64::from(instruction.stack_pointer_increment())),
+        Mnemonic::Sub => immediate(1),
+        Mnemonic::Add => immediate(-1),
+        _ => None,
+    }
+}
+
+/// The instructions from `address` on.
+fn decode<'a>(image: &Image<'a>, address: u64) -> Option<impl Iterator<Item = Instruction> + use<'a>> {
+    let mut decoder = Decoder::with_ip(64, image.code(address)?, address, DecoderOptions::NONE);
+    Some(std::iter::from_fn(move || decoder.can_decode().then(|| decoder.decode()).filter(|instruction| !instruction.is_invalid())))
+}

@@ -1,0 +1,54 @@
+//! Closes probes' links without making anybody wait. The kernel takes a grace period of 0.1 s and more for each link, and as long for
+//! many that are closed at the same time.
+use std::thread::{Builder, JoinHandle};
+
+use aya::programs::uprobe::UProbeLink;
+
+/// Threads that close links at the same time.
+const THREADS: usize = 64;
+const STACK_BYTES: usize = 64 * 1024;
+
+/// Links on their way out.
+#[derive(Default)]
+pub(super) struct Closing {
+    waiting: Vec<UProbeLink>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Closing {
+    /// Closes links in the background, one batch at a time: what comes while one is under way waits for the next call.
+    pub(super) fn begin(&mut self, links: Vec<UProbeLink>) {
+        self.waiting.extend(links);
+        if self.waiting.is_empty() || self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return;
+        }
+        let links = std::mem::take(&mut self.waiting);
+        // Without a thread the links are closed here, dropped with the closure.
+        self.thread = Builder::new().name("close-links".into()).spawn(move || close(links)).ok();
+    }
+
+    /// Closes what is left, and waits.
+    pub(super) fn wait(&mut self) {
+        close(std::mem::take(&mut self.waiting));
+        if let Some(thread) = self.thread.take() {
+            // Closing a descriptor cannot panic.
+            thread.join().ok();
+        }
+    }
+}
+
+/// Closes all, many at the same time.
+fn close(links: Vec<UProbeLink>) {
+    let share = links.len().div_ceil(THREADS).max(1);
+    let mut links = links.into_iter();
+    std::thread::scope(|scope| {
+        loop {
+            let batch: Vec<UProbeLink> = links.by_ref().take(share).collect();
+            if batch.is_empty() {
+                break;
+            }
+            // A thread that cannot be had drops its batch here.
+            Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, move || drop(batch)).ok();
+        }
+    });
+}
