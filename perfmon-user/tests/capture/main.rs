@@ -19,7 +19,15 @@ use serde_json::Value;
 /// What `perfmon run` starts with.
 fn options() -> StartOptions {
     let budgets = Budgets { request: 2_048, response: 512, operation_head: 128 };
-    StartOptions { watch_all: true, follow: true, watch_new: false, budgets, ring_bytes: 8 << 20, tier: TierChoice::Auto, return_probes: false }
+    StartOptions {
+        watch_all: true,
+        follow: true,
+        watch_new: false,
+        budgets,
+        ring_bytes: 8 << 20,
+        tier: TierChoice::Auto,
+        return_probes: false,
+    }
 }
 
 fn start(options: &StartOptions) -> Option<Probes> {
