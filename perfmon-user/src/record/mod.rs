@@ -134,7 +134,7 @@ impl Record {
     /// Bytes on the heap without what it shares with other records, about.
     pub fn heap_bytes(&self) -> usize {
         match self {
-            Self::Request(_) => size_of::<Request>(),
+            Self::Request(_) => 0,
             Self::Db(_) => size_of::<Db>(),
             Self::Dns(_) => size_of::<Dns>(),
             Self::Llm(r) => size_of::<Llm>() + r.tool_calls.len() * size_of::<ToolCall>(),
