@@ -1,10 +1,11 @@
 //! Handles to what runs in the kernel: the ring, capture modes, watched processes, losses, costs. Shared between threads.
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::programs::ProgramFd;
 use perfmon_common::map::{LOSSES, MODE_HEAD};
 use perfmon_common::tls::{TlsMode, TlsObjectKey};
 
@@ -39,6 +40,7 @@ pub struct Probes {
     watched: Mutex<HashMap<MapData, u32, u8>>,
     losses: PerCpuArray<MapData, u64>,
     lost_by_pid: HashMap<MapData, u32, u64>,
+    programs: Vec<ProgramFd>,
     reports: Vec<ProbeReport>,
     tier: Tier,
     map_bytes: u64,
@@ -54,6 +56,8 @@ impl Probes {
         tls: TlsOptions,
     ) -> Result<Self, MapError> {
         let map_bytes = ebpf.maps().map(|(_, map)| memory(map)).sum();
+        let descriptor = |report: &ProbeReport| ebpf.program(report.name)?.fd().ok()?.try_clone().ok();
+        let programs = reports.iter().filter_map(descriptor).collect();
         let mut take = |name: &str| ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.into() });
         Ok(Self {
             ring: Mutex::new(Some(Ring::new(RingBuf::try_from(take("EVENTS")?)?))),
@@ -66,6 +70,7 @@ impl Probes {
             tls_modes: Mutex::new(take("TLS_MODES")?.try_into()?),
             ebpf: Mutex::new(ebpf),
             libraries: Mutex::new(TlsLibraries::new(tls)),
+            programs,
             reports,
             tier,
             map_bytes,
@@ -183,10 +188,12 @@ impl Probes {
         lock(&self.watched).keys().filter_map(Result::ok).collect()
     }
 
-    /// What the kernel programs lost, by reason.
+    /// What the kernel programs lost, by reason. Since Linux 7.0 a program can be interrupted, and does not run for others on that CPU until
+    /// it ends: the kernel counts those runs.
     pub fn losses(&self) -> Vec<(&'static str, u64)> {
         let count = |index: usize| self.losses.get(&(index as u32), 0).map_or(0, |values| values.iter().sum());
-        LOSSES.iter().enumerate().map(|(index, name)| (*name, count(index))).collect()
+        let skipped = self.programs.iter().map(|program| fdinfo(program.as_fd(), "recursion_misses:")).sum();
+        LOSSES.iter().enumerate().map(|(index, name)| (*name, count(index))).chain([("program_skipped", skipped)]).collect()
     }
 
     /// Events that the full ring refused, by process.
@@ -245,6 +252,11 @@ fn memory(map: &Map) -> u64 {
     let (Map::Array(data) | Map::HashMap(data) | Map::LruHashMap(data) | Map::PerCpuArray(data) | Map::RingBuf(data)) = map else {
         return 0;
     };
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", data.fd().as_fd().as_raw_fd())).unwrap_or_default();
-    info.lines().find_map(|line| line.strip_prefix("memlock:")?.trim().parse().ok()).unwrap_or(0)
+    fdinfo(data.fd().as_fd(), "memlock:")
+}
+
+/// A number that the kernel tells of a map or program; 0 when it does not say.
+fn fdinfo(descriptor: BorrowedFd<'_>, name: &str) -> u64 {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd())).unwrap_or_default();
+    info.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0)
 }
