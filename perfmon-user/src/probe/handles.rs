@@ -32,6 +32,9 @@ pub struct KernelCost {
 pub struct Probes {
     ebpf: Mutex<Ebpf>,
     libraries: Mutex<TlsLibraries>,
+    /// Processes that ended and whose probes were not closed yet.
+    tls_gone: Mutex<Vec<u32>>,
+    tls_everywhere: bool,
     tls_probed: Mutex<Array<MapData, u32>>,
     tls_modes: Mutex<HashMap<MapData, TlsObjectKey, TlsMode>>,
     ring: Mutex<Option<Ring>>,
@@ -71,6 +74,8 @@ impl Probes {
             ebpf: Mutex::new(ebpf),
             libraries: Mutex::new(TlsLibraries::new(tls)),
             programs,
+            tls_gone: Mutex::default(),
+            tls_everywhere: tls.everywhere,
             reports,
             tier,
             map_bytes,
@@ -114,7 +119,7 @@ impl Probes {
 
     /// Probes the TLS libraries in their usual places, for programs that start later; when processes are named, none is.
     pub fn watch_usual_tls(&self) {
-        if lock(&self.libraries).is_everywhere() {
+        if self.tls_everywhere {
             tls::usual().for_each(|file| drop(self.probe_library(&file, None)));
         }
     }
@@ -144,14 +149,24 @@ impl Probes {
 
     /// Probes a TLS library of process `pid` that is open; `None` = for programs that start later. The second look at a file costs nothing.
     pub fn probe_library(&self, file: &LibraryFile, pid: Option<u32>) -> TlsSight {
-        let sight = lock(&self.libraries).probe(&mut lock(&self.ebpf), file, pid);
+        let mut libraries = lock(&self.libraries);
+        libraries.release(&std::mem::take(&mut *lock(&self.tls_gone)));
+        let sight = libraries.probe(&self.ebpf, file, pid);
+        drop(libraries);
         self.tell_tls_probed();
         sight
     }
 
-    /// A process is gone: probes that were for it alone are closed in the background.
+    /// A process is gone: probes that were for it alone are closed in the background. Does not wait while a library is being probed: then
+    /// the next call closes them.
     pub fn release_tls(&self, pid: u32) {
-        lock(&self.libraries).release(pid);
+        if self.tls_everywhere {
+            return;
+        }
+        lock(&self.tls_gone).push(pid);
+        if let Ok(mut libraries) = self.libraries.try_lock() {
+            libraries.release(&std::mem::take(&mut *lock(&self.tls_gone)));
+        }
     }
 
     /// From the first probed library on, socket programs look for the TLS call that they are in.
@@ -243,7 +258,7 @@ const _: () = {
 };
 
 /// A poisoned lock guards a map handle, which has no state that a panic could have left half-made.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -9,7 +9,7 @@ mod links;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aya::Ebpf;
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope};
@@ -18,6 +18,7 @@ use aya::programs::{ProgramError, UProbe};
 pub use file::LibraryFile;
 
 use super::attach::{ProbeReport, ProbeState, explain};
+use super::handles::lock;
 use super::library::mapped::{FileId, Mapped};
 use super::library::{self, ENTRY, FREE, Point, RESULT, RETURN, Ways};
 use crate::limits::{TLS_LIBRARIES, TLS_LIBRARIES_AN_OWNER};
@@ -138,18 +139,13 @@ impl TlsLibraries {
         Self { options, known: HashMap::new(), uses: 0, closing: Closing::default() }
     }
 
-    /// Whether libraries are probed for all processes.
-    pub(super) fn is_everywhere(&self) -> bool {
-        self.options.everywhere
-    }
-
     /// Whether any library is probed.
     pub(super) fn any(&self) -> bool {
         self.known.values().any(|known| known.outcome.is_ok())
     }
 
     /// Probes a library for process `pid`, or for all. The second look at a file costs nothing.
-    pub(super) fn probe(&mut self, ebpf: &mut Ebpf, file: &LibraryFile, pid: Option<u32>) -> TlsSight {
+    pub(super) fn probe(&mut self, ebpf: &Mutex<Ebpf>, file: &LibraryFile, pid: Option<u32>) -> TlsSight {
         self.uses += 1;
         let uses = self.uses;
         let (id, options) = (file.id(), self.options);
@@ -177,7 +173,7 @@ impl TlsLibraries {
         if probed.links.contains_key(&scope) {
             return TlsSight::Plaintext;
         }
-        match attach(ebpf, &file.path(), &probed.points, scope) {
+        match attach(&mut lock(ebpf), &file.path(), &probed.points, scope) {
             Ok(links) => {
                 probed.links.insert(scope, links);
                 TlsSight::Plaintext
@@ -189,9 +185,13 @@ impl TlsLibraries {
         }
     }
 
-    /// Process `pid` is gone: probes that were for it alone go too.
-    pub(super) fn release(&mut self, pid: u32) {
-        let links = self.known.values_mut().filter_map(|known| known.outcome.as_mut().ok()?.links.remove(&Some(pid)));
+    /// Processes are gone: probes that were for one of them alone go too.
+    pub(super) fn release(&mut self, pids: &[u32]) {
+        if pids.is_empty() {
+            return;
+        }
+        let probed = self.known.values_mut().filter_map(|known| known.outcome.as_mut().ok());
+        let links = probed.flat_map(|probed| pids.iter().filter_map(|pid| probed.links.remove(&Some(*pid))).collect::<Vec<_>>());
         self.closing.begin(links.flatten().collect());
     }
 
