@@ -309,6 +309,8 @@ export interface Target {
   incomplete?: number;
   missing_bytes?: number;
   events_lost?: number;
+  /** Protocols of its connections that are recognised and not read. */
+  unread?: string[];
 }
 
 /** `GET /api/v1/self`. */

@@ -2,6 +2,8 @@
 
 /// Connections that `track` keeps; a connection without a parser state costs about 400 bytes.
 pub const CONNECTIONS: usize = 65_536;
+/// Open connections of all targets that are counted; with more their number is not known.
+pub const OPEN_CONNECTIONS: usize = 262_144;
 /// A connection without events is forgotten after this time, unless an exchange is in flight.
 pub const CONNECTION_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// Requests under way that gauges list.

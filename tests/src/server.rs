@@ -41,6 +41,8 @@ pub const GO: Kind = Kind { name: "go", needs: &[Need::Python], dynamic: true, c
 /// Java's com.sun.net.httpserver.
 pub const JAVA: Kind = Kind { name: "java", needs: &[Need::Program("javac")], dynamic: true, command: java };
 
+/// nginx with HTTP/2 on its port, which a client must know beforehand.
+pub const NGINX_H2: Kind = Kind { name: "nginx-h2", needs: &[Need::Program("nginx")], dynamic: false, command: nginx_h2 };
 /// nginx over TLS.
 pub const NGINX_TLS: Kind =
     Kind { name: "nginx-tls", needs: &[Need::Program("nginx"), Need::Program("openssl")], dynamic: false, command: nginx_tls };
@@ -122,6 +124,15 @@ fn nginx(folder: &Path, port: u16) -> Result<Command> {
     std::fs::write(&conf, values.iter().fold(template, |text, (name, value)| text.replace(name, value)))?;
     let mut command = Command::new(find("nginx").context("nginx is not installed")?);
     command.arg("-c").arg(conf).arg("-p").arg(folder).args(["-e", "stderr"]);
+    Ok(command)
+}
+
+/// The same with HTTP/2 on its port.
+fn nginx_h2(folder: &Path, port: u16) -> Result<Command> {
+    let command = nginx(folder, port)?;
+    let conf = folder.join("nginx.conf");
+    let plain = format!("listen 127.0.0.1:{port} backlog=4096;");
+    std::fs::write(&conf, std::fs::read_to_string(&conf)?.replace(&plain, &format!("listen 127.0.0.1:{port} http2;")))?;
     Ok(command)
 }
 

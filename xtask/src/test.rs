@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 24] = [
+const LIVE: [&str; 25] = [
     "harness",
     "lifecycle",
     "live_edges",
@@ -45,6 +45,7 @@ const LIVE: [&str; 24] = [
     "live_export",
     "live_store",
     "live_stream",
+    "live_unread",
     "browser",
     "tiers",
     "replay",

@@ -1,7 +1,7 @@
 // What the sections make of the API's answers: hostile text, what is not known, losses, order.
 import { beforeEach, describe, expect, it } from "vitest";
 import * as fixtures from "../../e2e/mock/fixtures.mjs";
-import type { Alert, Endpoint, Finding, Health, Model, RequestRecord, Self, Summary, System } from "../api";
+import type { Alert, Endpoint, Finding, Health, Model, RequestRecord, Self, Summary, System, Target } from "../api";
 import { type Child, h } from "../dom";
 import { AlertList, alertsNote, currentAlerts } from "./alerts";
 import { correlationText, endpointDetails } from "./endpoint_details";
@@ -198,6 +198,17 @@ describe("what perfmon did not see", () => {
         ],
       }),
     ).toEqual(["History is not being written: disk full.", "Export of traces to otlp does not get through: status 401."]);
+  });
+  it("is said of protocols that are not read, with who speaks them", () => {
+    const self = fixtures.self(0) as Self;
+    const target = { ...(self.targets as Target[])[1], completeness: null } as Target;
+    const targets = [
+      { ...target, service: "api", unread: ["h2"] },
+      { ...target, service: "api", unread: ["h2"] },
+      { ...target, service: "shop", unread: ["h2"] },
+      { ...target, service: "old", unread: [] },
+    ];
+    expect(blindSpots({ ...self, targets, probes: [] })).toEqual(["h2 is recognised and not read yet: api, shop."]);
   });
   it("is nothing when all was seen", () => {
     expect(blindSpots({ ...(fixtures.self(0) as Self), targets: [], probes: [] })).toEqual([]);

@@ -19,6 +19,10 @@ export function blindSpots(self: Self): string[] {
     const names = partly.slice(0, 5).map((target) => `${target.service} ${rate(target.completeness)}`);
     spots.push(`Not fully seen: ${names.join(", ")}${partly.length > 5 ? ` and ${count(partly.length - 5)} more` : ""}.`);
   }
+  for (const [protocol, services] of unread(self.targets ?? [])) {
+    const more = services.length > 5 ? ` and ${count(services.length - 5)} more` : "";
+    spots.push(`${protocol} is recognised and not read yet: ${services.slice(0, 5).join(", ")}${more}.`);
+  }
   const missing = (self.probes ?? []).filter(({ state }) => state === "failed");
   if (missing.length > 0)
     spots.push(`Not attached: ${missing.map(({ name, reason }) => (reason ? `${name} (${reason})` : name)).join(", ")}.`);
@@ -26,6 +30,17 @@ export function blindSpots(self: Self): string[] {
   for (const { target, signal, last_error: error } of self.export ?? [])
     if (error !== null) spots.push(`Export of ${signal} to ${target} does not get through: ${error}.`);
   return spots;
+}
+
+/** The services that speak each protocol that is not read. */
+function unread(targets: Target[]): Map<string, string[]> {
+  const services = new Map<string, string[]>();
+  for (const { service, unread: protocols } of targets)
+    for (const protocol of protocols ?? []) {
+      const known = services.get(protocol) ?? [];
+      if (!known.includes(service)) services.set(protocol, [...known, service]);
+    }
+  return services;
 }
 
 function facts(self: Self): Child {

@@ -26,6 +26,10 @@ use super::recorder::Recorder;
 const POLL: Duration = Duration::from_millis(5);
 /// After so many events at once the ring is looked at again without sleeping.
 const BUSY: usize = 8_192;
+/// Records wait so long for others at most: each batch wakes the hub and is looked through by all consumers.
+const HAND_OVER_NS: u64 = 20_000_000;
+/// So many do not wait.
+const FULL_BATCH: usize = 512;
 /// How often the pipeline is told the time.
 const TICK_NS: u64 = 1_000_000_000;
 /// How often the wall clock is compared with the boot clock.
@@ -106,7 +110,7 @@ pub fn run(capturing: Capturing) {
         let taken = ring.drain(|bytes| worker.take(bytes, now_ns));
         answered.iter().for_each(|answer| worker.take_answer(answer, now_ns));
         worker.ask();
-        worker.hand_over(None);
+        worker.hand_over_due(now_ns);
         if let Some(since_ns) = stopping_ns
             && (now_ns.saturating_sub(since_ns) >= ENDING_NS || (taken == 0 && worker.pipeline.processes().is_settled()))
         {
@@ -138,6 +142,7 @@ struct Worker {
 struct Times {
     tick_ns: u64,
     clock_ns: u64,
+    handed_over_ns: u64,
 }
 
 /// Whether `every_ns` have passed; then it begins anew.
@@ -245,6 +250,14 @@ impl Worker {
         let lost = self.probes.lost_by_pid();
         for target in &mut gauges.targets {
             target.events_lost = lost.iter().find(|(pid, _)| *pid == target.pid).map_or(0, |(_, count)| *count);
+        }
+    }
+
+    /// Hands records over when they waited long enough or are many. After a pause the first ones do not wait.
+    fn hand_over_due(&mut self, now_ns: u64) {
+        let waiting = self.out.records.len();
+        if waiting > 0 && (is_due(&mut self.times.handed_over_ns, HAND_OVER_NS, now_ns) || waiting >= FULL_BATCH) {
+            self.hand_over(None);
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::inspect::ForeignReader;
 use crate::probe::{self, Facts, Probes, TlsSight};
+use crate::proto::detect::Protocol;
 use crate::target::{Describer, Selector};
 
 use super::run::{service_rules, start_options, targets};
@@ -29,8 +30,29 @@ struct Findings {
     map_bytes: Option<u64>,
     /// Every kernel program.
     probes: Vec<Probe>,
+    /// What is read of traffic.
+    protocols: Protocols,
     /// Every target process that runs.
     targets: Vec<TargetProcess>,
+}
+
+/// Protocols by their names in records.
+#[derive(Serialize)]
+struct Protocols {
+    /// Their exchanges become records.
+    read: Vec<&'static str>,
+    /// Recognised: a process that speaks one is named with it in `/api/v1/self`.
+    unread: Vec<&'static str>,
+}
+
+impl Protocols {
+    fn known() -> Self {
+        let unread = Protocol::ALL.into_iter().filter(|protocol| protocol.read_as().is_empty());
+        Self {
+            read: Protocol::ALL.into_iter().flat_map(Protocol::read_as).copied().collect(),
+            unread: unread.map(Protocol::name).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -84,6 +106,7 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
         capture: None,
         map_bytes: None,
         probes: Vec::new(),
+        protocols: Protocols::known(),
         targets: Vec::new(),
     };
     match probe::start(&start_options(config, selector)) {
@@ -154,6 +177,10 @@ fn tell(findings: &Findings, text: &mut String) -> std::fmt::Result {
             writeln!(text, "  {:<28} missed: {missed}", "")?;
         }
     }
+    let Protocols { read, unread } = &findings.protocols;
+    writeln!(text, "Protocols")?;
+    writeln!(text, "  read: {}", read.join(", "))?;
+    writeln!(text, "  recognised and not read yet: {}", unread.join(", "))?;
     if !findings.targets.is_empty() {
         writeln!(text, "Processes")?;
     }

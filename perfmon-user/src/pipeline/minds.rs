@@ -120,8 +120,7 @@ impl Minds {
     ) {
         let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
         let ids = || Ids { trace_id: request.trace_id.clone(), span_id: request.span_id };
-        let context =
-            CallContext {
+        let context = CallContext {
             origin: &request.origin,
             tls: request.tls,
             peer: &request.peer,

@@ -262,3 +262,55 @@ fn commands_and_questions_become_records_of_their_kinds() {
     let json = serde_json::to_value(&records[0]).unwrap();
     assert_eq!((json["kind"].as_str(), json["service"].as_str(), json["side"].as_str()), (Some("db"), Some("shop"), Some("server")));
 }
+
+/// A frame with a payload of fewer than 126 bytes, masked with zeros when it is the client's.
+fn frame(first: u8, by_client: bool, payload: &[u8]) -> Vec<u8> {
+    let mask = if by_client { &[0; 4][..] } else { &[] };
+    [&[first, payload.len() as u8 | if by_client { 0x80 } else { 0 }], mask, payload].concat()
+}
+
+#[test]
+fn a_websocket_is_a_handshake_and_the_record_of_its_end() {
+    let mut host = Host::new();
+    host.open(64, ROLE_SERVER, 0);
+    host.received(64, b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    // The server may write its first message with the handshake's answer.
+    let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    host.sent(64, &[&answer[..], &frame(0x81, false, b"welcome")].concat());
+    assert!(host.out.wishes.iter().any(|wish| matches!(wish, Wish::Capture(_, Capture::Full))), "frames need every byte");
+    for payload in [&b"one"[..], b"three"] {
+        host.received(64, &frame(0x82, true, payload));
+    }
+    host.sent(64, &frame(0x88, false, b"\x03\xe9"));
+    host.received(64, &frame(0x88, true, b"\x03\xe9"));
+    assert!(host.pipeline.gauges(host.now).in_flight.is_empty(), "an open session is no request under way");
+    host.state(64, 7, 0);
+    let requests = host.requests();
+    let [handshake, end] = &requests[..] else { panic!("{requests:#?}") };
+    assert_eq!(
+        (handshake.protocol, handshake.status_code, handshake.messages_sent, handshake.counts()),
+        ("http/1.1", Some(101), None, true)
+    );
+    assert_eq!(handshake.response_bytes, answer.len() as u64);
+    assert_eq!((end.protocol, end.path.as_deref(), end.counts()), ("websocket", Some("/ws"), false));
+    assert_eq!((end.messages_received, end.messages_sent, end.close_code), (Some(2), Some(1), Some(1001)));
+    assert_eq!((end.request_size, end.response_size), (Some(8), Some(7)));
+    assert_eq!((end.request_bytes, end.response_bytes), (9 + 11 + 8, 9 + 4));
+    assert_eq!((end.error, end.quality, end.streaming, end.performance_category), (None, Quality::Exact, true, None));
+    assert_eq!((end.time, end.parent_span_id.as_deref()), (handshake.time, Some(&*handshake.span_id.to_string())));
+    assert_eq!(end.response_time_ms.map(|time| time.0), Some(6_500_000), "from the handshake to the close");
+    assert!(end.response_time_ms > handshake.response_time_ms);
+}
+
+#[test]
+fn a_websocket_that_is_reset_says_so() {
+    let mut host = Host::new();
+    host.open(64, ROLE_SERVER, 0);
+    host.received(64, b"GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    host.sent(64, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    host.received(64, &frame(0x81, true, b"x"));
+    host.state(64, 7, STATE_PEER_RESET);
+    let requests = host.requests();
+    let [_, end] = &requests[..] else { panic!("{requests:#?}") };
+    assert_eq!((end.error, end.close_code, end.messages_received), (Some(Failure::ClientClosed), None, Some(1)));
+}

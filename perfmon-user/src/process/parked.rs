@@ -35,6 +35,7 @@ impl Parked {
     }
 
     /// Takes a record in; gives it back when there is no room.
+    #[expect(clippy::result_large_err, reason = "the record comes back whole, and seldom")]
     pub(super) fn add(&mut self, program: ProgramId, record: Record, now_ns: u64) -> Result<(), Record> {
         let bytes = record.heap_bytes() + size_of::<Record>();
         if self.records >= PARKED_RECORDS || self.bytes + bytes > PARKED_BYTES {

@@ -86,6 +86,14 @@ impl Protocol {
         }
     }
 
+    /// What records call the exchanges of a connection that begins with it; empty for one that is only recognised.
+    pub fn read_as(self) -> &'static [&'static str] {
+        match self {
+            Self::Http1 => &["http/1.0", "http/1.1", "websocket"],
+            Self::Http2 => &[],
+        }
+    }
+
     /// Whether a connection speaks it.
     pub fn verdict(self, opening: &Opening<'_>) -> Verdict {
         match self {
@@ -136,6 +144,7 @@ pub fn detect(opening: &Opening<'_>) -> Detected {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::corpus;
 
     fn one(bytes: &[u8]) -> Detected {
         detect(&Opening::of_stream(Direction::In, bytes))
@@ -158,6 +167,80 @@ mod tests {
         assert_eq!(detect(&opening), Detected::NeedMore);
         opening.streams[1] = b"HTTP/1.1 200 OK\r\n";
         assert_eq!(detect(&opening), Detected::Is(Protocol::Http1));
+    }
+
+    /// What the connections of a folder of the corpus begin with, and, of a protocol that another one hands over to, the operations
+    /// before it.
+    fn of_folder(folder: &str) -> (Protocol, usize) {
+        match folder {
+            "http1" => (Protocol::Http1, 0),
+            "websocket" => (Protocol::Http1, 2),
+            other => panic!("say here what the connections of tests/corpus/{other} begin with"),
+        }
+    }
+
+    fn sayers(bytes: &[u8]) -> Vec<Protocol> {
+        let says = |direction| {
+            let opening = Opening::of_stream(direction, bytes);
+            Protocol::ALL.into_iter().filter(move |protocol| protocol.verdict(&opening) == Verdict::Yes)
+        };
+        let [received, sent] = Direction::BOTH.map(|direction| says(direction).collect::<Vec<_>>());
+        assert_eq!(received, sent, "the direction decides nothing: {}", bytes.escape_ascii());
+        received
+    }
+
+    #[test]
+    fn each_corpus_is_its_own_protocol_and_no_other() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/corpus");
+        let folders = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        for folder in folders.filter(|folder| folder != "recordings") {
+            let (own, handshake) = of_folder(&folder);
+            for session in corpus::sessions(&folder) {
+                let operations = session.steps.iter().filter_map(|(_, _, step)| match step {
+                    corpus::Step::Bytes(_, bytes) => Some(bytes),
+                    _ => None,
+                });
+                for (number, bytes) in operations.enumerate() {
+                    let name = &session.name;
+                    let (found, sayers) = (one(bytes), sayers(bytes));
+                    if number == 0 && name != "late-attach" {
+                        assert_eq!((found, &sayers[..]), (Detected::Is(own), &[own][..]), "{name}");
+                    }
+                    assert!(sayers.iter().all(|protocol| *protocol == own), "{name}, operation {number}: {sayers:?}");
+                    // Frames are of no protocol by themselves: a connection seen from there on is not read.
+                    assert!(handshake == 0 || number < handshake || sayers.is_empty(), "{name}, operation {number}: {sayers:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_none_of_these() {
+        let openings: [(&str, &[u8]); 9] = [
+            (
+                "TLS ClientHello",
+                b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x4e\x11\x7b\xb7\x0a\x5c\x6f\x2f\x1d\x93\x3a\x58\x01\x5c\x20",
+            ),
+            ("TLS 1.3 ServerHello", b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03\x95\x9c\xc3\x1f\x2d\x2e"),
+            ("PostgreSQL", b"\x00\x00\x00\x29\x00\x03\x00\x00user\x00shop\x00database\x00shop\x00\x00"),
+            ("MySQL", b"\x4a\x00\x00\x00\x0a8.0.36\x00\x08\x00\x00\x00"),
+            ("Redis", b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n"),
+            ("MongoDB", b"\x3f\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xdd\x07\x00\x00"),
+            ("SSH", b"SSH-2.0-OpenSSH_9.6\r\n"),
+            ("SMTP", b"220 mail.example ESMTP ready\r\n"),
+            ("WebSocket frame", b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"),
+        ];
+        for (name, bytes) in openings {
+            assert_eq!((one(bytes), sayers(bytes)), (Detected::Unknown, Vec::new()), "{name}");
+        }
+        assert_eq!(sayers(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0\0\0\0\0"), [Protocol::Http2]);
+    }
+
+    #[test]
+    fn what_is_read_has_a_parser() {
+        for protocol in Protocol::ALL {
+            assert_eq!(protocol.parser().is_some(), !protocol.read_as().is_empty(), "{}", protocol.name());
+        }
     }
 
     proptest::proptest! {

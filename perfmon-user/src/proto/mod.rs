@@ -2,8 +2,8 @@
 //! they know nothing of where bytes come from (socket, TLS library, file). A parser never assumes that a message begins at the
 //! beginning of a capture, that one capture holds one message, or that requests and answers alternate.
 //!
-//! Protocols are equals: each tells messages of one family ([`exchange`], [`command`], [`question`], [`frame`]), is found by [`detect`] or named by the protocol
-//! before it ([`HandOver`]), and says how much of the traffic it needs captured ([`Demand`]).
+//! Protocols are equals: each tells messages of one family ([`exchange`], [`command`], [`question`], [`frame`]), is found by [`detect`]
+//! or named by the protocol before it ([`HandOver`]), and says how much of the traffic it needs captured ([`Demand`]).
 pub mod command;
 #[cfg(test)]
 mod corpus;

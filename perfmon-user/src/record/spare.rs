@@ -49,7 +49,8 @@ impl SpareBatches {
         if batch.capacity() <= SLACK * batch.len().max(SMALL) {
             return batch;
         }
-        let fitted = batch.drain(..).collect();
+        let mut fitted = Vec::with_capacity(batch.len());
+        fitted.append(&mut batch);
         self.give_alone(batch);
         fitted
     }

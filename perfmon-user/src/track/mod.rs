@@ -3,6 +3,7 @@
 //!
 //! The kernel numbers the bytes of each direction ([`Data::offset`]), so that whatever is missing between two events (payload that was
 //! not captured, events that the full ring refused) is known to the byte and told as a gap.
+mod open;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use crate::decode::{Address, Data, Open, SocketKey, State, StateChange};
 use crate::limits::{CONNECTION_IDLE_NS, CONNECTIONS};
 use crate::stream::{Content, Direction, Ending, Role, Segment, Stamp};
 
+pub use open::OpenConnections;
 use stream::Stream;
 
 /// One socket.

@@ -19,7 +19,15 @@ use serde_json::Value;
 /// What `perfmon run` starts with.
 fn options() -> StartOptions {
     let budgets = Budgets { request: 2_048, response: 512, operation_head: 128 };
-    StartOptions { watch_all: true, follow: true, watch_new: false, budgets, ring_bytes: 8 << 20, tier: TierChoice::Auto, return_probes: false }
+    StartOptions {
+        watch_all: true,
+        follow: true,
+        watch_new: false,
+        budgets,
+        ring_bytes: 8 << 20,
+        tier: TierChoice::Auto,
+        return_probes: false,
+    }
 }
 
 fn start(options: &StartOptions) -> Option<Probes> {
@@ -318,15 +326,29 @@ fn children_are_watched_and_perfmon_is_not() {
     }
 }
 
+/// Two ends of a connection that said something, and wait.
+const HELD: &str = "import socket, sys
+sys.stdin.readline()
+server = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(server.getsockname())
+end, _ = server.accept()
+client.sendall(b'x'); end.recv(1)
+sys.stdin.read()";
+
 #[test]
-fn modes_are_of_one_socket_and_others_make_way() {
-    let Some(probes) = start(&options()) else { return };
-    let (sock, neighbour) = (0xffff_8881_0000_0040, 0xffff_8881_0000_0040 ^ (1 << 6) ^ (1 << 22));
-    assert_eq!(perfmon_common::map::mode_slot(sock), perfmon_common::map::mode_slot(neighbour));
-    assert!(!probes.set_mode(sock, 1, perfmon_common::map::MODE_FULL).unwrap(), "free");
-    assert!(!probes.set_mode(sock, 1, perfmon_common::map::MODE_COUNT).unwrap(), "its own");
-    assert!(probes.set_mode(neighbour, 2, perfmon_common::map::MODE_FULL).unwrap(), "another's");
-    assert!(!probes.set_mode(sock, 1, perfmon_common::map::MODE_HEAD).unwrap(), "nothing of its own to clear");
-    assert!(!probes.set_mode(neighbour, 2, perfmon_common::map::MODE_HEAD).unwrap());
-    assert!(!probes.set_mode(sock, 1, perfmon_common::map::MODE_FULL).unwrap(), "free again");
+fn a_policy_is_set_on_a_socket_that_the_kernel_knows_and_refused_for_others() {
+    use perfmon_common::map::{MODE_COUNT, MODE_FULL};
+    let Some(probes) = start(&StartOptions { watch_all: false, ..options() }) else { return };
+    let mut child = Command::new("python3").args(["-c", HELD]).stdin(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    probes.watch(pid).unwrap();
+    child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    let observed = Observed::drain(&probes, |observed| observed.opens().any(|open| open.pid == pid));
+    let key = observed.opens().find(|open| open.pid == pid).unwrap().key;
+    assert!(probes.set_mode(key.sock, key.inode, MODE_FULL).unwrap(), "its socket");
+    assert!(probes.set_mode(key.sock, key.inode, MODE_COUNT).unwrap(), "again");
+    assert!(!probes.set_mode(key.sock, key.inode + 1, MODE_FULL).unwrap(), "another tenant of the address");
+    assert!(!probes.set_mode(key.sock ^ 0x40, key.inode, MODE_FULL).unwrap(), "an address without a socket");
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
 }

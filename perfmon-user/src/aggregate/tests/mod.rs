@@ -178,14 +178,18 @@ fn a_stream_is_no_latency() {
     (upgrade.streaming, upgrade.status_code) = (true, Some(101));
     add(&mut aggregate, upgrade);
     let mut end = request(Side::Server, "/ws");
-    (end.protocol, end.status_code, end.response_time_ms) = ("websocket", None, Some(Millis(60_000 * MS)));
+    (end.protocol, end.status_code, end.response_time_ms) = ("websocket", Some(101), Some(Millis(60_000 * MS)));
+    (end.streaming, end.error) = (true, Some(Failure::Reset));
+    add(&mut aggregate, Request { side: Side::Client, destination: Some("chat".into()), ..end.clone() });
     add(&mut aggregate, end);
     let view = minute(&mut aggregate, 1);
     let events = row(&view, "/events");
     assert_eq!((events.latency.max_ms, events.stream_max_ms, events.categories.slow), (Some(9.0), Some(90_000.0), 0));
     let socket = row(&view, "/ws");
     assert_eq!((socket.count, socket.latency.max_ms, socket.stream_max_ms), (1, Some(9.0), Some(60_000.0)));
-    assert_eq!(view.totals.requests, 2);
+    assert_eq!((socket.stream_p50_ms.map(f64::round), socket.stream_p95_ms.map(f64::round)), (Some(60_000.0), Some(60_000.0)));
+    assert_eq!((socket.errors, socket.error_rate, socket.error_classes.reset), (0, Some(0.0), 0));
+    assert_eq!((view.totals.requests, view.totals.error_rate, view.destinations.len()), (2, Some(0.0), 0));
 }
 
 #[test]

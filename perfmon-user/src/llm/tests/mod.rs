@@ -112,7 +112,8 @@ impl Talk {
     pub(crate) fn play(&self, tracker: &mut LlmTracker, calls: &mut Calls, piece: usize, mut each: impl FnMut(&Calls)) -> Option<Finished> {
         let origin = Arc::new(Origin::unknown(77));
         let (peer, destination): (Arc<str>, Arc<str>) = ("192.0.2.7:443".into(), self.host.into());
-        let context = CallContext { origin: &origin, tls: true, peer: &peer, destination: Some(&destination), request_bytes: 0, response_bytes: 0 };
+        let context =
+            CallContext { origin: &origin, tls: true, peer: &peer, destination: Some(&destination), request_bytes: 0, response_bytes: 0 };
         let headers: Vec<Header<'_>> = [("Host", self.host)]
             .iter()
             .chain(&self.request_headers)

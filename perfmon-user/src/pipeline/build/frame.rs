@@ -30,6 +30,8 @@ pub(in crate::pipeline) fn session(connection: &mut Connection<Session>, session
         messages_sent: Some(session.sent.messages),
         messages_received: Some(session.received.messages),
         close_code: session.close_code,
+        // What does not count as a request has no latency to judge.
+        performance_category: None,
         ..record
     }
 }

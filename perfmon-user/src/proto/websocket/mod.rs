@@ -120,6 +120,8 @@ impl Parser for WebSocket {
             self.seen_ns = self.seen_ns.max(stamp.time_ns);
             self.streams[direction.index()].push(stamp, content, sink);
         }
+        // Also inside a long payload everything is asked for: a change of mode takes up to 5 ms, in which a loopback connection moves
+        // megabytes, more than what is left of most payloads, and a header beyond the default capture would be lost.
         if self.streams.iter().all(FrameStream::is_violated) { Demand::Count } else { Demand::Full }
     }
 

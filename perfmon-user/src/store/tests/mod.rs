@@ -10,7 +10,7 @@ use super::series::SeriesKey;
 use super::*;
 use crate::aggregate::Histogram;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
-use crate::record::{Category, Llm, Millis, Origin, Quality, Record, Request, Side, SpanId, System};
+use crate::record::{Category, Failure, Llm, Millis, Origin, Quality, Record, Request, Side, SpanId, System};
 
 mod failures;
 mod killed;
@@ -321,6 +321,18 @@ fn a_flood_of_failed_requests_is_kept_in_part_and_counted_in_full() {
     assert_eq!((pending.kept.len(), pending.skipped), (limits::STORE_REQUESTS, 1_000 - limits::STORE_REQUESTS as u64));
     file.rollup().write(&pending).unwrap();
     assert_eq!(values(&file.reader().history(&query("request.errors", DAY, DAY + 10, 10)).unwrap()), [Some(1_000.0)]);
+}
+
+#[test]
+fn the_end_of_a_websocket_is_no_request_and_is_kept_when_it_failed() {
+    let end = |error| {
+        let Record::Request(opening) = request(10, "shop", "/ws", 900_000_000, 101) else { unreachable!() };
+        Record::Request(Box::new(Request { protocol: "websocket", streaming: true, performance_category: None, error, ..*opening }))
+    };
+    assert!(SeriesKey::of(&end(Some(Failure::Reset))).is_none());
+    let mut pending = PendingWrites::default();
+    pending.add(&[end(None), end(Some(Failure::Reset))]);
+    assert_eq!((pending.cells.len(), pending.kept.len()), (0, 1));
 }
 
 #[test]

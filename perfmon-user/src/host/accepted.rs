@@ -1,0 +1,116 @@
+//! Open connections that processes accepted: those at the ports that they listen on, silent ones and those older than perfmon too. In:
+//! process ids; out: an inode number a connection. Reads descriptors of other processes and the kernel's socket table: not for the capture
+//! thread. Of processes in another network namespace the table is net/tcp below /proc.
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::PathBuf;
+
+use super::diag::{self, TcpSocket};
+
+/// Descriptors of one process whose links are read: listeners come first, long before this many.
+const DESCRIPTORS: usize = 65_536;
+
+// include/net/tcp_states.h
+const ESTABLISHED: u8 = 1;
+const FIN_WAIT1: u8 = 4;
+const FIN_WAIT2: u8 = 5;
+const CLOSE_WAIT: u8 = 8;
+const LAST_ACK: u8 = 9;
+const LISTEN: u8 = 10;
+const WANTED: [u8; 6] = [ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, LISTEN];
+
+/// The open connections that `pids` accepted, each once. `None` when a table or the descriptors of a process that runs cannot be read.
+pub fn accepted(pids: &[u32]) -> Option<HashSet<u32>> {
+    let mut tables: HashMap<PathBuf, (Vec<TcpSocket>, HashSet<u16>)> = HashMap::new();
+    for pid in pids {
+        let Ok(namespace) = fs::read_link(format!("/proc/{pid}/ns/net")) else { continue };
+        let Some(inodes) = inodes(*pid) else {
+            // A process that ended has no connections.
+            if fs::exists(format!("/proc/{pid}/fd")).unwrap_or(false) {
+                return None;
+            }
+            continue;
+        };
+        if !tables.contains_key(&namespace) {
+            let table = table(*pid, &namespace)?;
+            tables.insert(namespace.clone(), (table, HashSet::new()));
+        }
+        if let Some((table, ports)) = tables.get_mut(&namespace) {
+            ports.extend(table.iter().filter(|socket| socket.state == LISTEN && inodes.contains(&socket.inode)).map(|socket| socket.port));
+        }
+    }
+    let open = |(table, ports): &(Vec<TcpSocket>, HashSet<u16>)| {
+        let is_open = |socket: &&TcpSocket| socket.state != LISTEN && socket.inode != 0 && ports.contains(&socket.port);
+        table.iter().filter(is_open).map(|socket| socket.inode).collect::<Vec<_>>()
+    };
+    Some(tables.values().flat_map(open).collect())
+}
+
+/// Inode numbers of the sockets among a process's descriptors.
+fn inodes(pid: u32) -> Option<HashSet<u32>> {
+    let mut inodes = HashSet::new();
+    for (place, entry) in fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten().enumerate() {
+        if place >= DESCRIPTORS {
+            return None;
+        }
+        let link = fs::read_link(entry.path()).ok();
+        inodes.extend(link.and_then(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u32>().ok()));
+    }
+    Some(inodes)
+}
+
+/// The TCP sockets of a process's network namespace.
+fn table(pid: u32, namespace: &PathBuf) -> Option<Vec<TcpSocket>> {
+    if fs::read_link("/proc/self/ns/net").is_ok_and(|own| own == *namespace) {
+        return diag::tcp_sockets(WANTED.iter().fold(0, |bits, state| bits | 1 << state)).ok();
+    }
+    let mut sockets = parse(&fs::read_to_string(format!("/proc/{pid}/net/tcp")).ok()?);
+    // A kernel without IPv6 has no second table.
+    sockets.extend(parse(&fs::read_to_string(format!("/proc/{pid}/net/tcp6")).unwrap_or_default()));
+    Some(sockets)
+}
+
+/// Lines of net/tcp: sl, local address, remote address, state, queues, timer, retransmits, uid, timeout, inode; numbers of the first are hex.
+fn parse(table: &str) -> Vec<TcpSocket> {
+    let socket = |line: &str| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let port = u16::from_str_radix(fields.next()?.rsplit_once(':')?.1, 16).ok()?;
+        let state = u8::from_str_radix(fields.nth(1)?, 16).ok()?;
+        Some(TcpSocket { port, state, inode: fields.nth(5)?.parse().ok()? })
+    };
+    table.lines().skip(1).filter_map(socket).filter(|socket| WANTED.contains(&socket.state)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn accepted_connections_are_counted_and_calls_are_not() {
+        let own = std::process::id();
+        let count = || accepted(&[own]).unwrap().len();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let before = count();
+        let clients: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(listener.local_addr().unwrap()).unwrap()).collect();
+        let servers: Vec<TcpStream> = (0..20).map(|_| listener.accept().unwrap().0).collect();
+        // Other tests of this process open a few of their own meanwhile; the callers' ends would be 20 more.
+        let grown = count().abs_diff(before);
+        assert!((15..=25).contains(&grown), "{grown}");
+        drop((clients, servers));
+        assert_eq!(accepted(&[u32::MAX]), Some(HashSet::new()));
+    }
+
+    #[test]
+    fn tables_of_other_namespaces_are_read_as_text() {
+        let table = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100 0 0 10 0
+   1: 0100007F:1F90 0100007F:A000 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0000000000000000 20 4 30 10 -1
+   2: 0100007F:1F90 0100007F:A001 06 00000000:00000000 03:000017A0 00000000     0        0 0 3 0000000000000000
+";
+        let expected = [TcpSocket { port: 8080, state: 10, inode: 4711 }, TcpSocket { port: 8080, state: 1, inode: 4712 }];
+        assert_eq!(parse(table), expected);
+    }
+}
