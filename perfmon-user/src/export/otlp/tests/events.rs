@@ -72,7 +72,7 @@ fn slow_and_failed_requests_are_always_sent_and_the_rest_at_its_rate() {
     }
     let mut end = request(&origin("shop", 7), Side::Server, "/ws", 101, 1_001);
     (end.protocol, end.error) = ("websocket", Some(Failure::Reset));
-    let (spans, left_out) = sent(&[], vec![vec![Record::Request(Box::new(end))]]);
+    let (spans, left_out) = sent(&[], vec![vec![Record::Request(end)]]);
     assert_eq!((spans.len(), left_out), (0, 0), "the end of a WebSocket is no request");
     let (spans, left_out) = sent(&[("PERFMON_EXPORT__METRICS_ONLY", "true")], vec![always]);
     assert_eq!((spans.len(), left_out), (0, 0));
