@@ -141,7 +141,7 @@ fn processes(pids: &[u32], mut describer: Describer, probes: Option<&Probes>) ->
         let description = describer.describe(*pid)?;
         // Threads of the kernel have no program.
         description.exe.as_ref()?;
-        let sight = probes.and_then(|probes| probes.watch_tls(*pid));
+        let sight = probes.and_then(|probes| probes.watch_tls(*pid, &describer.maps(*pid).ok()?));
         Some(TargetProcess {
             pid: *pid,
             comm: description.origin.comm.to_string(),

@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender};
 use std::time::Duration;
 
 use crate::clock;
-use crate::probe::{Probes, TlsSight};
+use crate::inspect::Refusal;
+use crate::probe::Probes;
 use crate::process::{Described, ExecFacts, Inspected, KnownProcess, ProgramId, Question};
 use crate::target::{Action, Describer, Description, Executed, Selector};
 
@@ -102,11 +103,19 @@ impl Inspector {
                 self.described(program, description)
             }
             Question::FindTls { pid, program } => {
-                let sight = if self.tls && self.selector.is_watched(pid) { self.probes.watch_tls(pid) } else { None };
-                let probed = sight.as_ref().map(|sight| TlsSight::as_result(sight).map_err(Arc::from));
+                let probed = if self.tls && self.selector.is_watched(pid) { self.find_tls(pid) } else { None };
                 Ok(self.answers.send(Inspected::Tls { pid, program, probed })?)
             }
             Question::Check(known) => known.into_iter().try_for_each(|known| self.check(&known)),
+        }
+    }
+
+    /// Whether the TLS library that a process has mapped is probed, or why not.
+    fn find_tls(&self, pid: u32) -> Option<Result<(), Arc<str>>> {
+        match self.describer.maps(pid) {
+            Ok(maps) => self.probes.watch_tls(pid, &maps).map(|sight| sight.as_result().map_err(Arc::from)),
+            Err(Refusal::Absent) => None,
+            Err(refusal) => Some(Err(format!("what it has mapped is not known: {refusal}").into())),
         }
     }
 

@@ -111,7 +111,9 @@ impl Prepared {
         if config.capture.tls {
             probes.watch_usual_tls();
             for pid in &self.first {
-                probes.watch_tls(*pid);
+                if let Ok(maps) = self.describer.maps(*pid) {
+                    probes.watch_tls(*pid, &maps);
+                }
             }
         }
         let ring = probes.take_ring().context("the kernel's ring is in use already")?;

@@ -1,5 +1,4 @@
 //! Handles to what runs in the kernel: the ring, capture modes, watched processes, losses, costs. Shared between threads.
-use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +13,7 @@ use super::library::mapped::{self, Mapped};
 use super::plan::Tier;
 use super::policy::{Budgets, PolicySetter};
 use super::tls::{self, LibraryFile, TlsLibraries, TlsOptions, TlsSight};
-use crate::limits::{MAPS_BYTES, TLS_LIBRARIES_A_PROCESS};
+use crate::limits::TLS_LIBRARIES_A_PROCESS;
 use crate::source::Ring;
 
 /// What a program cost since it was loaded.
@@ -124,13 +123,11 @@ impl Probes {
         }
     }
 
-    /// Probes the TLS libraries that a process has mapped by now, once each; `None` when it has none that is known. Reads the process's
-    /// files: the caller must be able to wait.
-    pub fn watch_tls(&self, pid: u32) -> Option<TlsSight> {
-        let mut maps = Vec::new();
-        std::fs::File::open(format!("/proc/{pid}/maps")).ok()?.take(MAPS_BYTES).read_to_end(&mut maps).ok()?;
+    /// Probes the TLS libraries that a process has mapped by the text of its maps, once each; `None` when it has none that is known.
+    /// Opens the libraries: the caller must be able to wait.
+    pub fn watch_tls(&self, pid: u32, maps: &str) -> Option<TlsSight> {
         let mut sight = None;
-        for mapped in Self::tls_libraries(&String::from_utf8_lossy(&maps)) {
+        for mapped in Self::tls_libraries(maps) {
             let this = match tls::open(&mapped, pid) {
                 Ok(file) => self.probe_library(&file, Some(pid)),
                 Err(reason) => TlsSight::Refused(reason),

@@ -194,7 +194,8 @@ impl ProcessTable {
         let entry = self.by_pid.get_mut(&exit.pid)?;
         entry.left_ns = Some(exit.time_ns);
         let began_ns = entry.began_ns;
-        if self.scope != WatchScope::All {
+        // With all watched the inspector keeps nothing of a process but the probes in its TLS library.
+        if self.scope != WatchScope::All || entry.tls_search.asked_ns.is_some() {
             self.ask(Question::Ended { pid: exit.pid });
         }
         began_ns

@@ -371,7 +371,19 @@ fn an_exit_tells_when_the_program_began() {
     room.exec(10, b"curl", b"curl\0");
     room.now_ns += SECOND;
     assert_eq!((room.exit(10), room.exit(11)), (Some(SECOND), None));
-    assert_eq!(room.table.running().count(), 0);
+    assert_eq!((room.table.running().count(), room.questions()), (0, vec![]));
+}
+
+#[test]
+fn the_inspector_is_told_of_ends_that_concern_it() {
+    let mut room = HostTable::all();
+    room.exec(10, b"curl", b"curl\0");
+    room.table.find_tls(10, room.now_ns);
+    room.exit(10);
+    assert_eq!(room.questions().last(), Some(&Question::Ended { pid: 10 }));
+    let mut room = HostTable::chosen(&[10], true);
+    room.exit(10);
+    assert_eq!(room.questions().last(), Some(&Question::Ended { pid: 10 }));
 }
 
 #[test]

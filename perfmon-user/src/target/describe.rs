@@ -109,6 +109,14 @@ impl Describer {
         self.proc.life(pid).filter(|life| !life.zombie).map(|life| (life.start_time, life.comm))
     }
 
+    /// What a process has mapped, as the text of /proc/PID/maps.
+    ///
+    /// # Errors
+    /// Why it cannot be read; it is counted.
+    pub fn maps(&self, pid: u32) -> Result<String, Refusal> {
+        self.proc.maps(pid).map(|maps| String::from_utf8_lossy(&maps).into_owned())
+    }
+
     /// Runtime and TLS library as they are now.
     pub fn look_inside(&self, pid: u32) -> (Option<Arc<str>>, Option<Tls>) {
         let candidate = Candidate::new(&self.proc, pid, None);

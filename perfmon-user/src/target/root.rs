@@ -10,13 +10,12 @@ use procfs::FromRead;
 use procfs::process::Stat;
 
 use crate::inspect::{FileUser, ForeignReader, Refusal};
+use crate::limits::MAPS_BYTES;
 
 /// Bytes of `cmdline` that are read.
 const CMDLINE_BYTES: u64 = 64 * 1024;
 /// Bytes of `environ`; the kernel's limit for one string is 128 KiB.
 const ENVIRON_BYTES: u64 = 1024 * 1024;
-/// Bytes of `maps`; a line has about 100.
-const MAPS_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of `status`; with 65,536 groups it is longer, and then it has no owner that could be taken.
 const STATUS_BYTES: u64 = 64 * 1024;
 /// Bytes of a file of the process's own that a name is looked for in.
@@ -130,12 +129,18 @@ impl ProcRoot {
         self.reader.range(pid, self.uid(pid), self.path(pid, "exe"), offset, length).ok()
     }
 
-    /// Paths of the mapped files, each once, in order.
-    pub(super) fn mapped_files(&self, pid: u32) -> Vec<PathBuf> {
-        let Some((maps, cut)) = self.read_memory(pid, "maps", MAPS_BYTES) else { return Vec::new() };
+    /// The text of `maps`, the beginning of one that is too long.
+    pub(super) fn maps(&self, pid: u32) -> Result<Vec<u8>, Refusal> {
+        let (maps, cut) = self.reader.beginning(pid, self.uid(pid), self.path(pid, "maps"), MAPS_BYTES)?;
         if cut {
             self.reader.refused(pid, &self.path(pid, "maps"), Refusal::TooLarge);
         }
+        Ok(maps)
+    }
+
+    /// Paths of the mapped files, each once, in order.
+    pub(super) fn mapped_files(&self, pid: u32) -> Vec<PathBuf> {
+        let maps = self.maps(pid).unwrap_or_default();
         let mut files: Vec<&[u8]> = Vec::new();
         for line in maps.split(|byte| *byte == b'\n') {
             // address perms offset dev inode path: the path begins at the first slash.
