@@ -52,7 +52,7 @@ fn matrix(library: WsLibrary) -> Result<()> {
             }
         }
     }
-    assert_eq!(perfmon.lost()?, 0, "events were lost");
+    assert_eq!(perfmon.lost()?, 0, "events were lost: {}", perfmon.api("/api/v1/self")?["events_lost"]);
     Ok(())
 }
 
