@@ -48,7 +48,7 @@ use HookPoint::{RawTracepoint, TestRun, Uprobe};
 use Job::{Always, Capture, Instead};
 
 /// All hooks, in the order in which they are attached: a program comes before what stands in for it.
-pub const HOOKS: [Hook; 19] = [
+pub const HOOKS: [Hook; 18] = [
     hook(
         "sock_recv",
         RawTracepoint("sock_recv_length"),
@@ -93,11 +93,10 @@ pub const HOOKS: [Hook; 19] = [
     hook("data_ready", RawTracepoint("sk_data_ready"), Always, "6.3", "arrival times on unix sockets"),
     hook("segment_received", RawTracepoint("tcp_probe"), Instead("data_ready"), "4.16", "how long a request waited before it was read"),
     hook("set_policy", TestRun, Always, "5.10", "bodies beyond the default budgets; every socket keeps the default capture policy"),
-    hook("tls_read", Uprobe, Always, "4.17", TLS),
-    hook("tls_write", Uprobe, Always, "4.17", TLS),
-    hook("tls_read_ex", Uprobe, Always, "4.17", TLS),
-    hook("tls_write_ex", Uprobe, Always, "4.17", TLS),
-    hook("tls_done", Uprobe, Always, "4.17", TLS),
+    hook("tls_entry", Uprobe, Always, "5.15", TLS),
+    hook("tls_result", Uprobe, Always, "5.15", TLS),
+    hook("tls_return", Uprobe, Always, "5.15", "plaintext of TLS libraries that only return probes reach, with `tls.return_probes`"),
+    hook("tls_free", Uprobe, Always, "5.15", "that a TLS library freed a connection object: the next one at its address may be cut once"),
 ];
 
 const TLS: &str = "plaintext of TLS libraries";

@@ -187,7 +187,9 @@ fn a_stream_is_no_latency() {
     assert_eq!((events.latency.max_ms, events.stream_max_ms, events.categories.slow), (Some(9.0), Some(90_000.0), 0));
     let socket = row(&view, "/ws");
     assert_eq!((socket.count, socket.latency.max_ms, socket.stream_max_ms), (1, Some(9.0), Some(60_000.0)));
-    assert_eq!((socket.stream_p50_ms.map(f64::round), socket.stream_p95_ms.map(f64::round)), (Some(60_000.0), Some(60_000.0)));
+    // Percentiles are within 1 %.
+    let is_a_minute = |ms: Option<f64>| ms.is_some_and(|ms| (59_400.0..=60_600.0).contains(&ms));
+    assert!(is_a_minute(socket.stream_p50_ms) && is_a_minute(socket.stream_p95_ms), "{socket:?}");
     assert_eq!((socket.errors, socket.error_rate, socket.error_classes.reset), (0, Some(0.0), 0));
     assert_eq!((view.totals.requests, view.totals.error_rate, view.destinations.len()), (2, Some(0.0), 0));
 }
