@@ -2,7 +2,7 @@
 //! conversation it names, else by having the same messages at its beginning.
 use std::sync::Arc;
 
-use crate::llm::{CallDetail, Role};
+use crate::llm::{CallDetail, MessageRole};
 
 use super::run::Run;
 
@@ -76,7 +76,7 @@ impl Conversation {
     pub(super) fn goes_on(&self, detail: &CallDetail) -> bool {
         let Some(run) = &self.run else { return false };
         let tries_again = run.has_failed() && detail.messages == self.messages;
-        tries_again || run.awaits(&detail.tool_results) || matches!(detail.last_role, Some(Role::Tool | Role::Assistant))
+        tries_again || run.awaits(&detail.tool_results) || matches!(detail.last_role, Some(MessageRole::Tool | MessageRole::Assistant))
     }
 
     /// Remembers the call as the last one.

@@ -24,7 +24,7 @@ pub use serving::{Inbound, InboundKey, kind};
 
 /// Caps, from `limits`, and times.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct AgentOptions {
     /// Processes that call models.
     pub processes: usize,
     /// Conversations of a process.
@@ -39,7 +39,7 @@ pub struct Options {
 
 /// What is lost here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct AgentCounts {
     /// Conversations forgotten because there were too many.
     pub conversations_evicted: u64,
     /// Processes forgotten because there were too many.
@@ -61,7 +61,7 @@ pub struct ProcessEnd {
     pub has_failed: bool,
 }
 
-struct Process {
+struct AgentProcess {
     origin: Arc<Origin>,
     conversations: Vec<Conversation>,
     /// Work that is not an inbound request's.
@@ -74,20 +74,20 @@ struct Process {
 
 /// The state of all processes.
 pub struct AgentTracker {
-    options: Options,
-    processes: FxHashMap<u32, Process>,
+    options: AgentOptions,
+    processes: FxHashMap<u32, AgentProcess>,
     serving: FxHashMap<u32, Serving>,
-    counts: Counts,
+    counts: AgentCounts,
 }
 
 impl AgentTracker {
     /// Nothing seen yet.
-    pub fn new(options: Options) -> Self {
-        Self { options, processes: FxHashMap::default(), serving: FxHashMap::default(), counts: Counts::default() }
+    pub fn new(options: AgentOptions) -> Self {
+        Self { options, processes: FxHashMap::default(), serving: FxHashMap::default(), counts: AgentCounts::default() }
     }
 
     /// What was lost so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> AgentCounts {
         self.counts
     }
 
@@ -117,7 +117,7 @@ impl AgentTracker {
         }
         self.make_room(record.origin.pid, &mut records);
         let pid = record.origin.pid;
-        let process = self.processes.entry(pid).or_insert_with(|| Process::new(record, detail));
+        let process = self.processes.entry(pid).or_insert_with(|| AgentProcess::new(record, detail));
         process.last_ns = process.last_ns.max(detail.end_ns);
         let serving = self.serving.entry(pid).or_default();
         if record.api == "embeddings" {
@@ -196,13 +196,13 @@ impl AgentTracker {
 }
 
 /// What a call did to its run.
-struct Step {
+struct RunStep {
     is_open: bool,
     began: bool,
     tools: u64,
 }
 
-impl Process {
+impl AgentProcess {
     fn new(record: &Llm, detail: &CallDetail) -> Self {
         Self {
             origin: Arc::clone(&record.origin),
@@ -219,8 +219,8 @@ impl Process {
         &mut self,
         record: &Llm,
         detail: &CallDetail,
-        options: &Options,
-        counts: &mut Counts,
+        options: &AgentOptions,
+        counts: &mut AgentCounts,
         records: &mut Vec<Record>,
     ) -> usize {
         let matches = self.conversations.iter().enumerate().filter_map(|(at, c)| Some((c.matches(detail)?, at)));
@@ -249,7 +249,7 @@ impl Process {
         detail: &CallDetail,
         wall: impl Fn(u64) -> WallTime,
         records: &mut Vec<Record>,
-    ) -> Step {
+    ) -> RunStep {
         let conversation = &mut self.conversations[at];
         record.conversation_id = Some(Arc::clone(&conversation.id));
         if !conversation.goes_on(detail)
@@ -264,10 +264,10 @@ impl Process {
             conversation.run = Some(Run::new(made_id("run", record), agent_type, record, detail));
         }
         conversation.update(detail, record.error_type.is_some());
-        let Some(run) = &mut conversation.run else { return Step { is_open: false, began, tools: 0 } };
+        let Some(run) = &mut conversation.run else { return RunStep { is_open: false, began, tools: 0 } };
         (record.agent_type, record.agent_run_id) = (run.agent_type.clone(), Some(Arc::clone(&run.id)));
         let tools = run.tool_results(detail, wall(run.end_ns()));
-        let mut step = Step { is_open: true, began, tools: tools.len() as u64 };
+        let mut step = RunStep { is_open: true, began, tools: tools.len() as u64 };
         records.extend(tools.into_iter().map(|tool| Record::Tool(Box::new(tool))));
         if let Some(end) = run.call(record, detail)
             && let Some(run) = conversation.run.take()

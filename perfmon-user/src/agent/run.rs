@@ -17,20 +17,20 @@ pub(super) enum End {
 }
 
 /// A tool that was asked for and not answered yet.
-struct Pending {
+struct AwaitedTool {
     id: Option<Arc<str>>,
     name: Arc<str>,
 }
 
 /// Optional figures that add up as long as any is known.
 #[derive(Default)]
-pub(super) struct Sums {
+pub(super) struct RunTotals {
     pub(super) input_tokens: Option<u64>,
     pub(super) output_tokens: Option<u64>,
     pub(super) cost_usd: Option<f64>,
 }
 
-impl Sums {
+impl RunTotals {
     pub(super) fn add(&mut self, record: &Llm) {
         let Llm { input_tokens, output_tokens, cost_usd, .. } = *record;
         self.add_sums(&Self { input_tokens, output_tokens, cost_usd });
@@ -63,8 +63,8 @@ pub(super) struct Run {
     tools: u64,
     model_ns: u64,
     tool_ns: u64,
-    sums: Sums,
-    pending: Vec<Pending>,
+    sums: RunTotals,
+    pending: Vec<AwaitedTool>,
     /// Why the last call failed.
     failure: Option<Arc<str>>,
     /// Whether such a failure is worth another attempt.
@@ -84,7 +84,7 @@ impl Run {
             tools: 0,
             model_ns: 0,
             tool_ns: 0,
-            sums: Sums::default(),
+            sums: RunTotals::default(),
             pending: Vec::new(),
             failure: None,
             is_retryable: false,
@@ -152,7 +152,7 @@ impl Run {
             self.is_retryable = record.status_code.is_none_or(|status| status < 400 || matches!(status, 408 | 409 | 429 | 500..));
             return self.is_lost().then(|| End::Error(Arc::clone(failure)));
         }
-        self.pending = record.tool_calls.iter().map(|tool| Pending { id: tool.id.clone(), name: Arc::clone(&tool.name) }).collect();
+        self.pending = record.tool_calls.iter().map(|tool| AwaitedTool { id: tool.id.clone(), name: Arc::clone(&tool.name) }).collect();
         // Anthropic's word for "send this again to let me go on".
         let is_paused = record.finish_reason.as_deref() == Some("pause_turn");
         (self.pending.is_empty() && !is_paused).then_some(End::Success)
@@ -196,7 +196,7 @@ impl Run {
     }
 }
 
-fn answers(result: &ToolResult, pending: &Pending) -> bool {
+fn answers(result: &ToolResult, pending: &AwaitedTool) -> bool {
     match (&result.tool_call_id, &pending.id) {
         (Some(result), Some(pending)) => result == pending,
         _ => result.tool_name.as_ref().is_none_or(|name| *name == pending.name),

@@ -15,8 +15,8 @@ struct World {
     workflows: Vec<Workflow>,
 }
 
-fn options() -> Options {
-    Options { processes: 4, conversations: 300, inbound: 100, idle_ns: 600 * SECOND, retry_ns: 60 * SECOND }
+fn options() -> AgentOptions {
+    AgentOptions { processes: 4, conversations: 300, inbound: 100, idle_ns: 600 * SECOND, retry_ns: 60 * SECOND }
 }
 
 fn wall(at: u64) -> WallTime {

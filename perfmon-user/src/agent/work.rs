@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::record::{Llm, Millis, Origin, Request, WallTime, Workflow};
 
-use super::run::Sums;
+use super::run::RunTotals;
 
 /// What a piece of work contains.
 #[derive(Default)]
@@ -11,7 +11,7 @@ pub(super) struct Work {
     pub(super) agents: u64,
     pub(super) llm_calls: u64,
     pub(super) tools: u64,
-    sums: Sums,
+    sums: RunTotals,
 }
 
 impl Work {

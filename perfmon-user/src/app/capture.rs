@@ -15,7 +15,7 @@ use crate::decode::decode;
 use crate::host::Subject;
 use crate::pipeline::{Capture, Out, Pipeline, Wish};
 use crate::probe::Probes;
-use crate::process::{Inspected, Question};
+use crate::process::{Inquiry, Inspected};
 use crate::record::{Gauges, SpareBatches};
 use crate::source::Ring;
 
@@ -48,7 +48,7 @@ pub struct Capturing {
     /// Targets that nothing running matches, in words.
     pub missing: Vec<String>,
     /// To the inspector.
-    pub questions: SyncSender<Question>,
+    pub questions: SyncSender<Inquiry>,
     /// From the inspector.
     pub answers: Receiver<Inspected>,
     /// Bodies of model calls are read.
@@ -56,7 +56,7 @@ pub struct Capturing {
     /// Where raw events are written, for `perfmon record`.
     pub recorder: Option<Recorder>,
     /// Who is watched now, for the sampler of resources and for readiness.
-    pub watched: watch::Sender<Watched>,
+    pub watched: watch::Sender<WatchedTargets>,
     /// To the hub.
     pub batches: mpsc::Sender<Batch>,
     /// Batches to fill.
@@ -77,7 +77,7 @@ pub struct Chosen {
 
 /// Who is watched.
 #[derive(Clone, Debug, Default)]
-pub struct Watched {
+pub struct WatchedTargets {
     /// Capture runs.
     pub begun: bool,
     /// Described processes: with `--all` those that used a socket.
@@ -125,9 +125,9 @@ pub fn run(capturing: Capturing) {
 
 struct Worker {
     probes: Arc<Probes>,
-    questions: SyncSender<Question>,
+    questions: SyncSender<Inquiry>,
     recorder: Option<Recorder>,
-    watched: watch::Sender<Watched>,
+    watched: watch::Sender<WatchedTargets>,
     missing: Vec<String>,
     batches: mpsc::Sender<Batch>,
     spare: Arc<SpareBatches>,
@@ -242,7 +242,7 @@ impl Worker {
     fn tell_who_is_watched(&mut self) {
         let running = self.pipeline.processes().running();
         let subjects = running.map(|(origin, runtime)| Subject { origin: origin.clone(), runtime: runtime.cloned() }).collect();
-        self.watched.send_replace(Watched { begun: true, subjects, missing: self.missing.clone() });
+        self.watched.send_replace(WatchedTargets { begun: true, subjects, missing: self.missing.clone() });
     }
 
     /// Adds what the pipeline cannot know: events that the full ring refused.

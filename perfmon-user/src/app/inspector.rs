@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::inspect::Refusal;
 use crate::probe::Probes;
-use crate::process::{Described, ExecFacts, Inspected, KnownProcess, ProgramId, Question};
+use crate::process::{Described, ExecFacts, Inquiry, Inspected, ProcessIdentity, ProgramId};
 use crate::target::{Action, Describer, Description, Executed, Selector};
 
 /// How often all processes are looked at for targets whose beginning was not told.
@@ -27,7 +27,7 @@ pub struct Inspector {
     /// Plaintext of TLS libraries is read.
     pub tls: bool,
     /// From the capture thread.
-    pub questions: Receiver<Question>,
+    pub questions: Receiver<Inquiry>,
     /// To the capture thread; waits when it is behind.
     pub answers: SyncSender<Inspected>,
 }
@@ -67,14 +67,14 @@ impl Inspector {
         }
     }
 
-    fn take(&mut self, question: Question) -> Result<(), Over> {
+    fn take(&mut self, question: Inquiry) -> Result<(), Over> {
         match question {
-            Question::Executed(program, facts) => self.executed(program, &facts),
-            Question::Forked { pid, program, parent } => {
+            Inquiry::Executed(program, facts) => self.executed(program, &facts),
+            Inquiry::Forked { pid, program, parent } => {
                 let actions = self.selector.on_fork(pid, parent);
                 self.judged(pid, program, actions)
             }
-            Question::Listens { pid, program, port } => {
+            Inquiry::Listens { pid, program, port } => {
                 let actions = self.selector.on_listen(pid, port);
                 self.judged(pid, program, actions)?;
                 if self.describer.names_ports() && self.selector.is_watched(pid) {
@@ -82,31 +82,31 @@ impl Inspector {
                 }
                 Ok(())
             }
-            Question::Judge { pid, program } => {
+            Inquiry::Judge { pid, program } => {
                 let actions = self.selector.judge(pid);
                 self.judged(pid, program, actions)
             }
-            Question::Ended { pid } => {
+            Inquiry::Ended { pid } => {
                 self.selector.on_exit(pid);
                 self.probes.release_tls(pid);
                 Ok(())
             }
-            Question::Describe(program, facts) => {
+            Inquiry::Describe(program, facts) => {
                 if self.selector.is_watched(facts.pid) {
                     let description = self.describer.describe_exec(&executed(&facts));
                     self.described(program, description)?;
                 }
                 Ok(())
             }
-            Question::Recall(program, facts) => {
+            Inquiry::Recall(program, facts) => {
                 let description = self.describer.recall(&executed(&facts));
                 self.described(program, description)
             }
-            Question::FindTls { pid, program } => {
+            Inquiry::FindTls { pid, program } => {
                 let probed = if self.tls && self.selector.is_watched(pid) { self.find_tls(pid) } else { None };
                 Ok(self.answers.send(Inspected::Tls { pid, program, probed })?)
             }
-            Question::Check(known) => known.into_iter().try_for_each(|known| self.check(&known)),
+            Inquiry::Check(known) => known.into_iter().try_for_each(|known| self.check(&known)),
         }
     }
 
@@ -159,8 +159,8 @@ impl Inspector {
     }
 
     /// The process may be gone, run another program, or have loaded its libraries by now.
-    fn check(&mut self, known: &KnownProcess) -> Result<(), Over> {
-        let KnownProcess { pid, program, .. } = *known;
+    fn check(&mut self, known: &ProcessIdentity) -> Result<(), Over> {
+        let ProcessIdentity { pid, program, .. } = *known;
         match self.describer.identity(pid) {
             Some((start_time, comm)) if known.start_time.is_none_or(|known| known == start_time) => {
                 if *comm != *known.comm {

@@ -31,7 +31,7 @@ use crate::target::{Describer, Selector, ServiceRule, Target};
 use crate::ui::Messages;
 
 use super::alerts::AlertStage;
-use super::capture::{self, Capturing, Chosen, Watched};
+use super::capture::{self, Capturing, Chosen, WatchedTargets};
 use super::display::{self, RunningDisplay};
 use super::hub::{Consumer, Hub};
 use super::inspector::Inspector;
@@ -119,7 +119,7 @@ impl Prepared {
         let ring = probes.take_ring().context("the kernel's ring is in use already")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
         let spare = Arc::new(SpareBatches::default());
-        let (watched_tx, watched) = watch::channel(Watched::default());
+        let (watched_tx, watched) = watch::channel(WatchedTargets::default());
         let stop = Arc::new(AtomicBool::new(false));
         let (questions, to_inspector) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
         let (to_capture, answers) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
@@ -184,7 +184,7 @@ impl Prepared {
 /// Probes are attached and threads run.
 struct Running {
     probes: Arc<Probes>,
-    watched: watch::Receiver<Watched>,
+    watched: watch::Receiver<WatchedTargets>,
     to_hub: mpsc::Receiver<super::hub::Batch>,
     stop: Arc<AtomicBool>,
     capture: JoinHandle<()>,

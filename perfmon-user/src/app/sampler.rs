@@ -9,14 +9,14 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::host::Sampler;
 
-use super::capture::Watched;
+use super::capture::WatchedTargets;
 use super::hub::Batch;
 
 /// Length of an interval.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Samples until the sender of `stop` is dropped.
-pub fn run(watched: &watch::Receiver<Watched>, batches: &mpsc::Sender<Batch>, counters: &Arc<Counters>, stop: &Receiver<()>) {
+pub fn run(watched: &watch::Receiver<WatchedTargets>, batches: &mpsc::Sender<Batch>, counters: &Arc<Counters>, stop: &Receiver<()>) {
     let mut sampler = Sampler::new();
     while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
         let subjects = watched.borrow().subjects.clone();

@@ -10,7 +10,7 @@ use crate::http::{EventsLost, ProbeStatus, ProgramStats, Readiness, SelfReport};
 use crate::inspect::ForeignReader;
 use crate::probe::Probes;
 
-use super::capture::Watched;
+use super::capture::WatchedTargets;
 use super::telemetry;
 
 /// CPU shares are means over at least this long.
@@ -99,7 +99,7 @@ fn probe_state(report: &crate::probe::ProbeReport) -> ProbeStatus {
 }
 
 /// For `/readyz`: capture runs, and no configured target is missing.
-pub fn readiness(watched: &watch::Receiver<Watched>) -> Readiness {
+pub fn readiness(watched: &watch::Receiver<WatchedTargets>) -> Readiness {
     let known = watched.borrow();
     let mut reasons = known.missing.clone();
     if !known.begun {

@@ -12,11 +12,11 @@ use super::examples;
 #[command(name = "perfmon", version, max_term_width = 100, after_help = examples::PERFMON)]
 pub(super) struct Args {
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 #[derive(Subcommand, Debug)]
-pub(super) enum Command {
+pub(super) enum CliCommand {
     /// Watch processes and show, serve and write what they do
     Run(RunArgs),
     /// Show the live screen of a perfmon that is running

@@ -17,7 +17,7 @@ use clap::CommandFactory;
 
 use crate::config::{self, Config, ConfigProblem, Sources};
 pub use alerts::AlertsAction;
-use args::{Args, Command, ConfigAction, GeneralArgs};
+use args::{Args, CliCommand, ConfigAction, GeneralArgs};
 use flags::Flags;
 use parse::ParsedArgs;
 pub use report::{Period, ReportFormat};
@@ -150,44 +150,44 @@ struct Reading {
 }
 
 impl Reading {
-    fn command(&mut self, command: Command) -> Option<Invocation> {
+    fn command(&mut self, command: CliCommand) -> Option<Invocation> {
         match command {
-            Command::Run(args) => {
+            CliCommand::Run(args) => {
                 let config = self.config(&args.general, |flags| flags.run(&args))?;
                 Some(Invocation::Run { config, command: args.command })
             }
-            Command::Top(args) => self.top(&args),
-            Command::Check(args) => {
+            CliCommand::Top(args) => self.top(&args),
+            CliCommand::Check(args) => {
                 let config = self.config(&args.general, |flags| {
                     flags.targets(&args.targets);
                     flags.value("capture.tier", "--capture-tier", args.capture_tier.as_ref());
                 })?;
                 Some(Invocation::Check { config, json: args.json })
             }
-            Command::Record(args) => {
+            CliCommand::Record(args) => {
                 let config = self.config(&args.general, |flags| {
                     flags.targets(&args.targets);
                     flags.capture(&args.capture);
                 })?;
                 Some(Invocation::Record { config, output: args.output })
             }
-            Command::Replay(args) => {
+            CliCommand::Replay(args) => {
                 if let Err(error) = std::fs::File::open(&args.file) {
                     self.problems.push(ConfigProblem::new(args.file.display().to_string(), format!("cannot be read: {error}")));
                 }
                 let config = self.config(&args.general, |flags| flags.value("jsonl", "--jsonl", args.jsonl.as_ref()))?;
                 Some(Invocation::Replay { config, file: args.file })
             }
-            Command::Alerts { action } => self.alerts(action),
-            Command::Report(args) => {
+            CliCommand::Alerts { action } => self.alerts(action),
+            CliCommand::Report(args) => {
                 let asked = report::read(&args, &jiff::tz::TimeZone::system(), &mut self.problems);
                 let config = self.config(&args.general, |flags| flags.value("db", "--db", args.db.as_ref()))?;
                 let (period, format) = asked?;
                 Some(Invocation::Report { config, period, format, output: args.output })
             }
-            Command::Config { action } => self.configuration(action),
-            Command::Completions { shell } => Some(Invocation::Print(completions(shell))),
-            Command::Man { command } => self.manual(command.as_deref()),
+            CliCommand::Config { action } => self.configuration(action),
+            CliCommand::Completions { shell } => Some(Invocation::Print(completions(shell))),
+            CliCommand::Man { command } => self.manual(command.as_deref()),
         }
     }
 

@@ -45,7 +45,7 @@ pub enum Event<'a> {
     /// Bytes moved on a socket.
     Data(Data<'a>),
     /// A TCP socket changed its state.
-    State(State),
+    State(SocketStateChange),
     /// A process executed a program.
     Exec(Exec<'a>),
     /// A process ended.
@@ -53,7 +53,7 @@ pub enum Event<'a> {
     /// A process was created.
     Fork(Fork),
     /// Plaintext went through a TLS library.
-    Tls(Tls<'a>),
+    Tls(TlsCall<'a>),
 }
 
 impl Event<'_> {
@@ -118,7 +118,7 @@ pub struct Data<'a> {
 
 /// A TCP socket changed its state.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct State {
+pub struct SocketStateChange {
     /// Which socket.
     pub key: SocketKey,
     /// When.
@@ -204,7 +204,7 @@ pub struct Fork {
 
 /// Plaintext that went through a TLS library.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tls<'a> {
+pub struct TlsCall<'a> {
     /// Process.
     pub pid: u32,
     /// When the call ended, and on which thread.
@@ -368,7 +368,7 @@ fn state(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         other => return Err(DecodeError::Value { field: "new_state", value: other.into() }),
     };
     let key = SocketKey { sock: h.sock, inode: h.inode };
-    Ok(Event::State(State { key, time_ns: h.time_ns, pid: h.tgid, change, in_bytes: h.in_bytes, out_bytes: h.out_bytes }))
+    Ok(Event::State(SocketStateChange { key, time_ns: h.time_ns, pid: h.tgid, change, in_bytes: h.in_bytes, out_bytes: h.out_bytes }))
 }
 
 fn exec(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
@@ -394,7 +394,7 @@ fn tls(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     if u64::from(h.piece_offset) + u64::from(h.captured_len) > u64::from(h.total_len) {
         return Err(DecodeError::Value { field: "captured_len", value: h.captured_len });
     }
-    Ok(Event::Tls(Tls {
+    Ok(Event::Tls(TlsCall {
         pid: h.tgid,
         stamp: Stamp { time_ns: h.time_ns, arrival_ns: None, thread: h.thread },
         ssl: h.ssl,

@@ -5,8 +5,8 @@ use crate::record::ToolCall;
 
 use super::body::Documents;
 use super::detail::identifier;
-use super::json::{Handler, Scalar, Value};
-use super::usage::{Count, Usage};
+use super::json::{Handler, JsonValue, Scalar};
+use super::usage::{Usage, UsageField};
 
 /// Tools asked for in one answer; more are dropped.
 const TOOLS: usize = 128;
@@ -25,7 +25,7 @@ pub enum AnswerField {
     /// State of the answer; its final ones say why generation ended, unless `Finish` does.
     Status,
     /// A count of the usage.
-    Usage(Count),
+    Usage(UsageField),
     /// Cost in dollars.
     Cost,
     /// Cost in units of 10⁻¹⁰ dollars.
@@ -94,7 +94,7 @@ pub(super) struct Answer {
     pub(super) engine: Option<&'static str>,
     pub(super) content: ContentTimes,
     document: Document,
-    tool: Tool,
+    tool: AnswerTool,
 }
 
 /// An error in the body.
@@ -144,7 +144,7 @@ struct Document {
 }
 
 #[derive(Default)]
-struct Tool {
+struct AnswerTool {
     id: Option<Arc<str>>,
     name: Option<Arc<str>>,
     is_foreign: bool,
@@ -182,7 +182,7 @@ impl Answer {
         }
     }
 
-    fn number(&mut self, field: AnswerField, value: Value<'_>, text: &str) {
+    fn number(&mut self, field: AnswerField, value: JsonValue<'_>, text: &str) {
         match field {
             AnswerField::Usage(count) => {
                 if let Some(number) = value.as_u64() {
@@ -198,7 +198,7 @@ impl Answer {
     }
 
     fn end_tool(&mut self) {
-        let Tool { id, name, is_foreign } = std::mem::take(&mut self.tool);
+        let AnswerTool { id, name, is_foreign } = std::mem::take(&mut self.tool);
         let Some(name) = name else { return };
         let is_known = id.is_some() && self.tools.iter().any(|tool| tool.id == id);
         if !is_foreign && !is_known && self.tools.len() < TOOLS {
@@ -208,18 +208,18 @@ impl Answer {
 }
 
 impl Handler<AnswerField> for Answer {
-    fn found(&mut self, field: AnswerField, value: Value<'_>) {
+    fn found(&mut self, field: AnswerField, value: JsonValue<'_>) {
         self.fits |= matches!(field, AnswerField::Shape | AnswerField::Done);
         match (field, value) {
             (AnswerField::Vllm, _) => self.engine = Some("vllm"),
             (AnswerField::LlamaCpp, _) => self.engine = Some("llama_cpp"),
-            (_, Value::Text(text, length)) => self.text(field, text, length),
-            (_, Value::Scalar(Scalar::Number(text))) => self.number(field, value, text),
-            (AnswerField::Tool, Value::Begin(_)) => self.tool = Tool::default(),
-            (AnswerField::Tool, Value::End) => self.end_tool(),
-            (AnswerField::Error, Value::Begin(_)) => self.error.seen = true,
-            (AnswerField::Delta, Value::Begin(_)) => self.document.has_content = true,
-            (AnswerField::Done, Value::Scalar(Scalar::Bool(done))) => self.ended |= done,
+            (_, JsonValue::Text(text, length)) => self.text(field, text, length),
+            (_, JsonValue::Scalar(Scalar::Number(text))) => self.number(field, value, text),
+            (AnswerField::Tool, JsonValue::Begin(_)) => self.tool = AnswerTool::default(),
+            (AnswerField::Tool, JsonValue::End) => self.end_tool(),
+            (AnswerField::Error, JsonValue::Begin(_)) => self.error.seen = true,
+            (AnswerField::Delta, JsonValue::Begin(_)) => self.document.has_content = true,
+            (AnswerField::Done, JsonValue::Scalar(Scalar::Bool(done))) => self.ended |= done,
             _ => {}
         }
     }

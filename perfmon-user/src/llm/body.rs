@@ -37,7 +37,7 @@ impl MediaType {
     }
 }
 
-enum Framing {
+enum DocumentFraming {
     Unknown,
     Documents,
     Events(Sse),
@@ -47,7 +47,7 @@ enum Framing {
 
 /// Where in a document the bytes are.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum DocumentPosition {
     Before,
     Inside,
     /// After the document of this event, or in something that is none.
@@ -78,13 +78,13 @@ pub(super) struct Body<F: 'static> {
     media: MediaType,
     decoder: Option<Decoder>,
     documents: DocumentReader<F>,
-    framing: Framing,
+    framing: DocumentFraming,
 }
 
 /// Reads documents wherever they stand.
 struct DocumentReader<F: 'static> {
     scanner: Scanner<F>,
-    place: Place,
+    place: DocumentPosition,
     /// Bytes up to the end of the line belong to nothing.
     skip_line: bool,
     outcome: Outcome,
@@ -95,8 +95,8 @@ impl<F: Copy> Body<F> {
     pub(super) fn new(paths: &'static Paths<F>, coding: &[u8], media: MediaType) -> Self {
         let decoder = Decoder::new(coding).ok();
         let outcome = Outcome { undecodable: decoder.is_none(), ..Outcome::default() };
-        let documents = DocumentReader { scanner: Scanner::new(paths), place: Place::Before, skip_line: false, outcome };
-        let framing = if decoder.is_none() { Framing::Lost } else { Framing::Unknown };
+        let documents = DocumentReader { scanner: Scanner::new(paths), place: DocumentPosition::Before, skip_line: false, outcome };
+        let framing = if decoder.is_none() { DocumentFraming::Lost } else { DocumentFraming::Unknown };
         Self { media, decoder, documents, framing }
     }
 
@@ -115,19 +115,19 @@ impl<F: Copy> Body<F> {
     /// Bytes did not pass here.
     pub(super) fn gap(&mut self) {
         self.documents.outcome.has_gap = true;
-        self.documents.place = Place::Before;
+        self.documents.place = DocumentPosition::Before;
         match (&mut self.framing, self.media) {
             _ if !self.decoder.as_ref().is_some_and(Decoder::is_plain) => self.lose(),
-            (Framing::Events(sse), _) => sse.gap(),
-            (Framing::Unknown, MediaType::Events) => {
+            (DocumentFraming::Events(sse), _) => sse.gap(),
+            (DocumentFraming::Unknown, MediaType::Events) => {
                 let mut sse = Sse::default();
                 sse.gap();
                 self.documents.outcome.is_events = true;
-                self.framing = Framing::Events(sse);
+                self.framing = DocumentFraming::Events(sse);
             }
-            (Framing::Unknown | Framing::Documents, MediaType::Lines) => {
+            (DocumentFraming::Unknown | DocumentFraming::Documents, MediaType::Lines) => {
                 self.documents.skip_line = true;
-                self.framing = Framing::Documents;
+                self.framing = DocumentFraming::Documents;
             }
             _ => self.lose(),
         }
@@ -136,8 +136,8 @@ impl<F: Copy> Body<F> {
     /// No more bytes come.
     pub(super) fn finish(&mut self, handler: &mut impl Documents<F>) {
         match &mut self.framing {
-            Framing::Events(sse) => sse.push(b"\n\n", &mut EventReader { documents: &mut self.documents, handler }),
-            _ if self.documents.place == Place::Inside => self.documents.end(handler, ""),
+            DocumentFraming::Events(sse) => sse.push(b"\n\n", &mut EventReader { documents: &mut self.documents, handler }),
+            _ if self.documents.place == DocumentPosition::Inside => self.documents.end(handler, ""),
             _ => {}
         }
     }
@@ -154,36 +154,36 @@ impl<F: Copy> Body<F> {
 
     /// Bytes on the heap, see [`Decoder::heap_bytes`].
     pub(super) fn heap_bytes(&self) -> usize {
-        let framing = if let Framing::Events(sse) = &self.framing { sse.heap_bytes() } else { 0 };
+        let framing = if let DocumentFraming::Events(sse) = &self.framing { sse.heap_bytes() } else { 0 };
         self.documents.scanner.heap_bytes() + self.decoder.as_ref().map_or(0, Decoder::heap_bytes) + framing
     }
 
     fn lose(&mut self) {
-        self.framing = Framing::Lost;
-        self.documents.place = Place::Past;
+        self.framing = DocumentFraming::Lost;
+        self.documents.place = DocumentPosition::Past;
     }
 }
 
-fn read<F: Copy>(framing: &mut Framing, documents: &mut DocumentReader<F>, bytes: &[u8], handler: &mut impl Documents<F>) {
-    if matches!(framing, Framing::Unknown) {
+fn read<F: Copy>(framing: &mut DocumentFraming, documents: &mut DocumentReader<F>, bytes: &[u8], handler: &mut impl Documents<F>) {
+    if matches!(framing, DocumentFraming::Unknown) {
         let Some(&first) = bytes.trim_ascii_start().first() else { return };
         *framing = match first {
-            b'{' | b'[' => Framing::Documents,
-            b':' | b'a'..=b'z' => Framing::Events(Sse::default()),
+            b'{' | b'[' => DocumentFraming::Documents,
+            b':' | b'a'..=b'z' => DocumentFraming::Events(Sse::default()),
             _ => {
                 documents.outcome.broken += 1;
-                Framing::Lost
+                DocumentFraming::Lost
             }
         };
-        documents.outcome.is_events = matches!(framing, Framing::Events(_));
+        documents.outcome.is_events = matches!(framing, DocumentFraming::Events(_));
     }
     match framing {
-        Framing::Documents => documents.read_lines(bytes, handler),
-        Framing::Events(sse) => sse.push(bytes, &mut EventReader { documents, handler }),
-        Framing::Unknown | Framing::Lost => {}
+        DocumentFraming::Documents => documents.read_lines(bytes, handler),
+        DocumentFraming::Events(sse) => sse.push(bytes, &mut EventReader { documents, handler }),
+        DocumentFraming::Unknown | DocumentFraming::Lost => {}
     }
     if documents.outcome.broken > BROKEN {
-        *framing = Framing::Lost;
+        *framing = DocumentFraming::Lost;
     }
 }
 
@@ -198,33 +198,33 @@ impl<F: Copy> DocumentReader<F> {
             }
             bytes = self.read_one(bytes, handler);
             match self.place {
-                Place::Past if self.scanner.is_done() => self.end(handler, ""),
-                Place::Past => {
+                DocumentPosition::Past if self.scanner.is_done() => self.end(handler, ""),
+                DocumentPosition::Past => {
                     self.end(handler, "");
                     self.skip_line = true;
                 }
-                Place::Before | Place::Inside | Place::Sentinel => {}
+                DocumentPosition::Before | DocumentPosition::Inside | DocumentPosition::Sentinel => {}
             }
         }
     }
 
     /// Reads up to the end of a document; returns what is left.
     fn read_one<'a>(&mut self, mut bytes: &'a [u8], handler: &mut impl Documents<F>) -> &'a [u8] {
-        if self.place == Place::Before {
+        if self.place == DocumentPosition::Before {
             bytes = bytes.trim_ascii_start();
             let Some(&first) = bytes.first() else { return bytes };
             self.scanner.reset();
-            self.place = Place::Inside;
+            self.place = DocumentPosition::Inside;
             // Every document of these APIs is an object; a lone number or word would not show its end.
             if first != b'{' && first != b'[' {
                 self.scanner.finish(handler);
-                self.place = Place::Past;
+                self.place = DocumentPosition::Past;
             }
         }
-        if self.place == Place::Inside {
+        if self.place == DocumentPosition::Inside {
             bytes = &bytes[self.scanner.push(bytes, handler)..];
             if self.scanner.is_done() || self.scanner.is_broken() {
-                self.place = Place::Past;
+                self.place = DocumentPosition::Past;
             }
         }
         bytes
@@ -233,15 +233,15 @@ impl<F: Copy> DocumentReader<F> {
     /// The document must be complete now.
     fn end(&mut self, handler: &mut impl Documents<F>, event: &str) {
         match self.place {
-            Place::Before => return,
-            Place::Sentinel => handler.end_of_stream(),
-            Place::Inside | Place::Past if self.scanner.is_done() => {
+            DocumentPosition::Before => return,
+            DocumentPosition::Sentinel => handler.end_of_stream(),
+            DocumentPosition::Inside | DocumentPosition::Past if self.scanner.is_done() => {
                 self.outcome.documents += 1;
                 handler.document(event);
             }
-            Place::Inside | Place::Past => self.outcome.broken += 1,
+            DocumentPosition::Inside | DocumentPosition::Past => self.outcome.broken += 1,
         }
-        self.place = Place::Before;
+        self.place = DocumentPosition::Before;
     }
 }
 
@@ -252,9 +252,9 @@ struct EventReader<'a, F: 'static, H> {
 
 impl<F: Copy, H: Documents<F>> Events for EventReader<'_, F, H> {
     fn data(&mut self, bytes: &[u8]) {
-        let starts = self.documents.place == Place::Before;
+        let starts = self.documents.place == DocumentPosition::Before;
         if starts && bytes.trim_ascii_start().first() == Some(&b'[') {
-            self.documents.place = Place::Sentinel;
+            self.documents.place = DocumentPosition::Sentinel;
         }
         self.documents.read_one(bytes, self.handler);
     }

@@ -14,8 +14,8 @@ use super::body::{Body, MediaType, Outcome};
 use super::detail::identifier;
 use super::price::{Priced, cost};
 use super::provider::{COMPATIBLE, OLLAMA_PORT, of_host, split_authority};
-use super::request::{Request, RequestField};
-use super::usage::{Convention, Count};
+use super::request::{ModelRequest, RequestField};
+use super::usage::{Convention, UsageField};
 use super::{CallContext, Finished, Ids};
 
 /// Headers in which agents put the id of their session.
@@ -53,13 +53,13 @@ enum Fit {
 }
 
 /// A call, or what may turn out to be one.
-pub(super) struct Call {
+pub(super) struct ModelCall {
     pub(super) exchange: ExchangeId,
     api: &'static Api,
     /// Provider by the host's name.
     known: Option<&'static str>,
     is_ollama_port: bool,
-    request: Request,
+    request: ModelRequest,
     request_body: Body<RequestField>,
     answer: Answer,
     answer_body: Option<Body<AnswerField>>,
@@ -78,9 +78,9 @@ pub(super) fn candidate(head: &RequestHead<'_>, destination: Option<&str>) -> Op
     Some((api, of_host(split_authority(authority).0)))
 }
 
-impl Call {
+impl ModelCall {
     pub(super) fn new(head: &RequestHead<'_>, api: &'static Api, known: Option<&'static str>, permit: Permit) -> Self {
-        let mut request = Request::default();
+        let mut request = ModelRequest::default();
         request.detail.user_agent = header(head.headers, "user-agent").and_then(product);
         request.detail.conversation = SESSIONS.iter().find_map(|name| header(head.headers, name).and_then(identifier));
         let coding = raw_header(head.headers, "content-encoding").unwrap_or_default();
@@ -272,18 +272,18 @@ impl Call {
         // xAI's reasoning tokens come on top of its completion tokens, in its chat API only.
         let is_xai_chat = &*record.provider == "x-ai" && self.api.name == "chat";
         let usage = self.answer.usage.unified(Convention { output_excludes_reasoning: is_xai_chat, ..self.api.convention });
-        record.input_tokens = usage.get(Count::Input);
-        record.output_tokens = usage.get(Count::Output);
-        record.cache_read_tokens = usage.get(Count::CacheRead);
-        record.cache_write_tokens = usage.get(Count::CacheWrite);
-        record.reasoning_tokens = usage.get(Count::Reasoning);
+        record.input_tokens = usage.get(UsageField::Input);
+        record.output_tokens = usage.get(UsageField::Output);
+        record.cache_read_tokens = usage.get(UsageField::CacheRead);
+        record.cache_write_tokens = usage.get(UsageField::CacheWrite);
+        record.reasoning_tokens = usage.get(UsageField::Reasoning);
         record.token_source = usage.is_reported().then_some("reported");
         record.output_tokens_per_second = tokens_per_second(record);
         if self.answer.cost.is_some() {
             (record.cost_usd, record.cost_source) = (self.answer.cost, Some("provider"));
             return;
         }
-        let is_priced = usage.get(Count::Input).is_some() && (usage.get(Count::Output).is_some() || self.api.is_input_only);
+        let is_priced = usage.get(UsageField::Input).is_some() && (usage.get(UsageField::Output).is_some() || self.api.is_input_only);
         let Some(model) = record.response_model.as_deref().or(record.request_model.as_deref()).filter(|_| is_priced) else { return };
         let call = Priced { provider: &record.provider, model, usage: &usage, tier: self.answer.tier.as_deref(), time: record.time };
         record.cost_usd = cost(prices, &call);

@@ -9,7 +9,7 @@ pub const TOOL_RESULTS: usize = 128;
 
 /// Who speaks in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum MessageRole {
     /// The user, or a program in the user's name.
     User,
     /// The model.
@@ -43,7 +43,7 @@ pub struct CallDetail {
     /// Hash of the system prompt, where it stands apart from the messages.
     pub system: Option<u64>,
     /// Who spoke last.
-    pub last_role: Option<Role>,
+    pub last_role: Option<MessageRole>,
     /// Results after the last message of the model.
     pub tool_results: Vec<ToolResult>,
     /// Whether the model was offered tools.

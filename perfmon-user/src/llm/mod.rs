@@ -24,16 +24,16 @@ use genai_prices::Calculator;
 use crate::proto::exchange::{Exchange, ExchangeId, Part};
 use crate::record::{Llm, Origin, SpanId, WallTime};
 
-use call::{Call, Permit, candidate};
+use call::{ModelCall, Permit, candidate};
 
-pub use detail::{CallDetail, PREFIXES, Role, TOOL_RESULTS, ToolResult};
+pub use detail::{CallDetail, MessageRole, PREFIXES, TOOL_RESULTS, ToolResult};
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 /// Caps, from `limits`.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct LlmOptions {
     /// Calls under way at once; a call's state is below 64 KiB, and usually 3.
     pub calls: usize,
     /// Of those, on one connection.
@@ -42,7 +42,7 @@ pub struct Options {
 
 /// What is lost or cut here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct LlmCounts {
     /// Bodies of calls whose JSON was broken, or whose coding could not be undone.
     pub bodies_broken: u64,
     /// Calls not followed because too many were under way.
@@ -88,7 +88,7 @@ pub struct Finished {
 /// Calls under way on one connection; costs nothing until there is one.
 #[derive(Default)]
 pub struct Calls {
-    open: Vec<Call>,
+    open: Vec<ModelCall>,
     /// A call ended here.
     had: bool,
 }
@@ -112,14 +112,14 @@ impl Calls {
 
     /// Bytes on the heap, about.
     pub fn heap_bytes(&self) -> usize {
-        self.open.iter().map(Call::heap_bytes).sum()
+        self.open.iter().map(ModelCall::heap_bytes).sum()
     }
 
-    fn get(&mut self, exchange: ExchangeId) -> Option<&mut Call> {
+    fn get(&mut self, exchange: ExchangeId) -> Option<&mut ModelCall> {
         self.open.iter_mut().find(|call| call.exchange == exchange)
     }
 
-    fn take(&mut self, exchange: ExchangeId) -> Option<Call> {
+    fn take(&mut self, exchange: ExchangeId) -> Option<ModelCall> {
         let at = self.open.iter().position(|call| call.exchange == exchange)?;
         Some(self.open.swap_remove(at))
     }
@@ -133,19 +133,19 @@ pub fn prepare() {
 
 /// What all calls share.
 pub struct LlmTracker {
-    options: Options,
+    options: LlmOptions,
     open: Arc<AtomicUsize>,
-    counts: Counts,
+    counts: LlmCounts,
 }
 
 impl LlmTracker {
     /// No call is open.
-    pub fn new(options: Options) -> Self {
-        Self { options, open: Arc::default(), counts: Counts::default() }
+    pub fn new(options: LlmOptions) -> Self {
+        Self { options, open: Arc::default(), counts: LlmCounts::default() }
     }
 
     /// What was lost or cut so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> LlmCounts {
         self.counts
     }
 
@@ -155,7 +155,7 @@ impl LlmTracker {
             Part::Request(head) => {
                 if let Some((api, known)) = candidate(head, destination) {
                     match self.permit(calls) {
-                        Some(permit) => calls.open.push(Call::new(head, api, known, permit)),
+                        Some(permit) => calls.open.push(ModelCall::new(head, api, known, permit)),
                         None => self.counts.calls_refused += 1,
                     }
                 }

@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use super::body::Documents;
-use super::detail::{CallDetail, Hash, PREFIXES, Role, TOOL_RESULTS, ToolResult, identifier};
-use super::json::{Handler, Scalar, Value};
+use super::detail::{CallDetail, Hash, MessageRole, PREFIXES, TOOL_RESULTS, ToolResult, identifier};
+use super::json::{Handler, JsonValue, Scalar};
 
 /// What stands at a place of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ const GOOD_TEXTS: [&str; 2] = ["{\"error\":null", "{\"error\":false"];
 
 /// Reads a request's body.
 #[derive(Default)]
-pub(super) struct Request {
+pub(super) struct ModelRequest {
     pub(super) detail: CallDetail,
     pub(super) model: Option<Arc<str>>,
     pub(super) stream: Option<bool>,
@@ -80,7 +80,7 @@ pub(super) struct Request {
 /// The message that is passing.
 #[derive(Default)]
 struct Item {
-    role: Option<Role>,
+    role: Option<MessageRole>,
     is_output: bool,
     block_is_result: bool,
     has_results: bool,
@@ -95,7 +95,7 @@ struct PassingResult {
     reads_as_error: bool,
 }
 
-impl Request {
+impl ModelRequest {
     fn end_result(&mut self) {
         let result = std::mem::take(&mut self.item.result);
         let is_error = result.flag.unwrap_or(result.reads_as_error);
@@ -108,23 +108,23 @@ impl Request {
     }
 
     fn end_message(&mut self) {
-        if self.item.role == Some(Role::Tool) || self.item.is_output {
+        if self.item.role == Some(MessageRole::Tool) || self.item.is_output {
             self.end_result();
         }
         let item = std::mem::take(&mut self.item);
-        if item.role == Some(Role::Assistant) {
+        if item.role == Some(MessageRole::Assistant) {
             self.detail.tool_results.clear();
         }
         let role = match item.role {
-            _ if item.has_results => Role::Tool,
+            _ if item.has_results => MessageRole::Tool,
             // Items without a role are the model's own: its reasoning, its calls.
-            None => Role::Assistant,
+            None => MessageRole::Assistant,
             Some(role) => role,
         };
         self.add_message(role);
     }
 
-    fn add_message(&mut self, role: Role) {
+    fn add_message(&mut self, role: MessageRole) {
         let message = self.hash.take();
         self.prefix.add(&message.to_le_bytes());
         if self.detail.prefixes.len() < PREFIXES {
@@ -156,7 +156,7 @@ impl Request {
             RequestField::System => self.detail.system = Some(self.hash.take()),
             RequestField::Prompt => {
                 self.parts |= part::PROMPT;
-                self.add_message(Role::User);
+                self.add_message(MessageRole::User);
             }
             RequestField::User => self.detail.user = (length > 0).then(|| Hash::of(text.as_bytes())),
             RequestField::Session => match session(text).and_then(identifier) {
@@ -173,19 +173,19 @@ impl Request {
     }
 }
 
-impl Handler<RequestField> for Request {
-    fn found(&mut self, field: RequestField, value: Value<'_>) {
+impl Handler<RequestField> for ModelRequest {
+    fn found(&mut self, field: RequestField, value: JsonValue<'_>) {
         match (field, value) {
-            (_, Value::Text(text, length)) => self.text(field, text, length),
-            (RequestField::Message, Value::Begin(_)) => self.item = Item::default(),
-            (RequestField::Message, Value::End) => self.end_message(),
-            (RequestField::Block, Value::Begin(_)) => self.item.block_is_result = false,
-            (RequestField::Block, Value::End) if self.item.block_is_result => self.end_result(),
-            (RequestField::Tool, Value::Begin(_)) => self.detail.tools_offered = true,
-            (RequestField::System, Value::End) => self.detail.system = Some(self.hash.take()),
-            (RequestField::Prompt, Value::Begin(_)) => self.parts |= part::PROMPT,
-            (RequestField::Stream, Value::Scalar(Scalar::Bool(stream))) => self.stream = Some(stream),
-            (RequestField::ResultError, Value::Scalar(Scalar::Bool(error))) => self.item.result.flag = Some(error),
+            (_, JsonValue::Text(text, length)) => self.text(field, text, length),
+            (RequestField::Message, JsonValue::Begin(_)) => self.item = Item::default(),
+            (RequestField::Message, JsonValue::End) => self.end_message(),
+            (RequestField::Block, JsonValue::Begin(_)) => self.item.block_is_result = false,
+            (RequestField::Block, JsonValue::End) if self.item.block_is_result => self.end_result(),
+            (RequestField::Tool, JsonValue::Begin(_)) => self.detail.tools_offered = true,
+            (RequestField::System, JsonValue::End) => self.detail.system = Some(self.hash.take()),
+            (RequestField::Prompt, JsonValue::Begin(_)) => self.parts |= part::PROMPT,
+            (RequestField::Stream, JsonValue::Scalar(Scalar::Bool(stream))) => self.stream = Some(stream),
+            (RequestField::ResultError, JsonValue::Scalar(Scalar::Bool(error))) => self.item.result.flag = Some(error),
             _ => {}
         }
     }
@@ -195,18 +195,18 @@ impl Handler<RequestField> for Request {
     }
 }
 
-impl Documents<RequestField> for Request {
+impl Documents<RequestField> for ModelRequest {
     fn document(&mut self, _: &str) {}
     fn end_of_stream(&mut self) {}
 }
 
-fn role(text: &str) -> Role {
+fn role(text: &str) -> MessageRole {
     match text {
-        "user" => Role::User,
-        "assistant" | "model" => Role::Assistant,
-        "system" | "developer" => Role::System,
-        "tool" | "function" => Role::Tool,
-        _ => Role::Other,
+        "user" => MessageRole::User,
+        "assistant" | "model" => MessageRole::Assistant,
+        "system" | "developer" => MessageRole::System,
+        "tool" | "function" => MessageRole::Tool,
+        _ => MessageRole::Other,
     }
 }
 

@@ -16,7 +16,7 @@ pub trait Events {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum SseState {
     /// At the beginning of a line; `true`: the last byte was a CR, a LF after it belongs to it.
     LineStart(bool),
     /// In a field's name.
@@ -34,7 +34,7 @@ enum State {
 /// The framing of one stream.
 #[derive(Debug)]
 pub struct Sse {
-    state: State,
+    state: SseState,
     field: Vec<u8>,
     name: Vec<u8>,
     /// Data lines of this event so far.
@@ -43,7 +43,7 @@ pub struct Sse {
 
 impl Default for Sse {
     fn default() -> Self {
-        Self { state: State::LineStart(false), field: Vec::new(), name: Vec::new(), lines: 0 }
+        Self { state: SseState::LineStart(false), field: Vec::new(), name: Vec::new(), lines: 0 }
     }
 }
 
@@ -53,7 +53,7 @@ impl Sse {
         let mut at = 0;
         while at < bytes.len() {
             at += match self.state {
-                State::Data | State::Name | State::Skip => self.value(&bytes[at..], events),
+                SseState::Data | SseState::Name | SseState::Skip => self.value(&bytes[at..], events),
                 _ => self.step(bytes[at], events),
             };
         }
@@ -61,7 +61,7 @@ impl Sse {
 
     /// Bytes were lost: the event they were part of is gone, the next line is read again.
     pub fn gap(&mut self) {
-        *self = Self { state: State::Skip, ..Self::default() };
+        *self = Self { state: SseState::Skip, ..Self::default() };
     }
 
     /// Bytes on the heap.
@@ -72,8 +72,8 @@ impl Sse {
     fn value(&mut self, bytes: &[u8], events: &mut impl Events) -> usize {
         let len = memchr::memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len());
         match self.state {
-            State::Data => events.data(&bytes[..len]),
-            State::Name => {
+            SseState::Data => events.data(&bytes[..len]),
+            SseState::Name => {
                 let room = NAME - self.name.len();
                 self.name.extend_from_slice(&bytes[..len.min(room)]);
             }
@@ -82,35 +82,35 @@ impl Sse {
         if len == bytes.len() {
             return len;
         }
-        self.state = State::LineStart(bytes[len] == b'\r');
+        self.state = SseState::LineStart(bytes[len] == b'\r');
         len + 1
     }
 
     /// A byte outside values; returns 0 when it must be looked at again.
     fn step(&mut self, byte: u8, events: &mut impl Events) -> usize {
         match (self.state, byte) {
-            (State::LineStart(true), b'\n') => self.state = State::LineStart(false),
-            (State::LineStart(_), b'\n' | b'\r') => {
+            (SseState::LineStart(true), b'\n') => self.state = SseState::LineStart(false),
+            (SseState::LineStart(_), b'\n' | b'\r') => {
                 self.dispatch(events);
-                self.state = State::LineStart(byte == b'\r');
+                self.state = SseState::LineStart(byte == b'\r');
             }
-            (State::LineStart(_), _) => {
+            (SseState::LineStart(_), _) => {
                 self.field.clear();
-                self.state = State::Field;
+                self.state = SseState::Field;
                 return 0;
             }
-            (State::Field, b':') => self.state = State::Colon,
-            (State::Field, b'\n' | b'\r') => {
+            (SseState::Field, b':') => self.state = SseState::Colon,
+            (SseState::Field, b'\n' | b'\r') => {
                 self.begin_value(events);
-                self.state = State::LineStart(byte == b'\r');
+                self.state = SseState::LineStart(byte == b'\r');
             }
-            (State::Field, _) if self.field.len() == FIELD => self.state = State::Skip,
-            (State::Field, _) => self.field.push(byte),
-            (State::Colon, _) => {
+            (SseState::Field, _) if self.field.len() == FIELD => self.state = SseState::Skip,
+            (SseState::Field, _) => self.field.push(byte),
+            (SseState::Colon, _) => {
                 self.begin_value(events);
                 return usize::from(byte == b' ');
             }
-            (State::Data | State::Name | State::Skip, _) => {}
+            (SseState::Data | SseState::Name | SseState::Skip, _) => {}
         }
         1
     }
@@ -122,13 +122,13 @@ impl Sse {
                     events.data(b"\n");
                 }
                 self.lines += 1;
-                State::Data
+                SseState::Data
             }
             b"event" => {
                 self.name.clear();
-                State::Name
+                SseState::Name
             }
-            _ => State::Skip,
+            _ => SseState::Skip,
         };
     }
 

@@ -3,7 +3,7 @@
 
 /// A count that a provider reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Count {
+pub enum UsageField {
     /// Prompt tokens; whether cached ones are among them depends on the API.
     Input,
     /// Generated tokens.
@@ -26,7 +26,7 @@ pub enum Count {
     WebSearches,
 }
 
-const COUNTS: usize = Count::WebSearches as usize + 1;
+const COUNTS: usize = UsageField::WebSearches as usize + 1;
 
 /// How a provider counts where it differs from the one convention.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +43,12 @@ pub struct Usage([Option<u64>; COUNTS]);
 
 impl Usage {
     /// Takes a count; it replaces an earlier one.
-    pub fn set(&mut self, count: Count, value: u64) {
+    pub fn set(&mut self, count: UsageField, value: u64) {
         self.0[count as usize] = Some(value);
     }
 
     /// The count; `None`: not on the wire.
-    pub fn get(&self, count: Count) -> Option<u64> {
+    pub fn get(&self, count: UsageField) -> Option<u64> {
         self.0[count as usize]
     }
 
@@ -61,12 +61,12 @@ impl Usage {
     pub fn unified(&self, convention: Convention) -> Self {
         let mut usage = self.clone();
         let or_0 = |count| self.get(count).unwrap_or(0);
-        if let (true, Some(input)) = (convention.input_excludes_cache, self.get(Count::Input)) {
-            let cached = or_0(Count::CacheRead).saturating_add(or_0(Count::CacheWrite));
-            usage.set(Count::Input, input.saturating_add(cached));
+        if let (true, Some(input)) = (convention.input_excludes_cache, self.get(UsageField::Input)) {
+            let cached = or_0(UsageField::CacheRead).saturating_add(or_0(UsageField::CacheWrite));
+            usage.set(UsageField::Input, input.saturating_add(cached));
         }
-        if let (true, Some(output)) = (convention.output_excludes_reasoning, self.get(Count::Output)) {
-            usage.set(Count::Output, output.saturating_add(or_0(Count::Reasoning)));
+        if let (true, Some(output)) = (convention.output_excludes_reasoning, self.get(UsageField::Output)) {
+            usage.set(UsageField::Output, output.saturating_add(or_0(UsageField::Reasoning)));
         }
         usage
     }

@@ -25,7 +25,7 @@ pub(super) struct Minds {
     callers: FxHashSet<u32>,
     /// Those of them whose requests under way are not known yet.
     new_callers: Vec<u32>,
-    told: (llm::Counts, agent::Counts),
+    told: (llm::LlmCounts, agent::AgentCounts),
     counters: Arc<Counters>,
 }
 
@@ -45,8 +45,8 @@ pub(super) struct Wire {
 
 impl Minds {
     pub(super) fn new(counters: Arc<Counters>) -> Self {
-        let llm = llm::Options { calls: limits::LLM_CALLS, calls_per_connection: limits::LLM_CALLS_PER_CONNECTION };
-        let agents = agent::Options {
+        let llm = llm::LlmOptions { calls: limits::LLM_CALLS, calls_per_connection: limits::LLM_CALLS_PER_CONNECTION };
+        let agents = agent::AgentOptions {
             processes: limits::AGENT_PROCESSES,
             conversations: limits::AGENT_CONVERSATIONS,
             inbound: limits::AGENT_INBOUND,

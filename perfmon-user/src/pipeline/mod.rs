@@ -13,16 +13,16 @@ use std::sync::Arc;
 
 use crate::agent::ProcessEnd;
 use crate::counters::Counters;
-use crate::decode::{Event, Exit, SocketKey, State, StateChange, decode};
+use crate::decode::{Event, Exit, SocketKey, SocketStateChange, StateChange, decode};
 use crate::limits::IN_FLIGHT;
-use crate::process::{Inspected, ProcessTable, Question};
-use crate::proto::Pending;
+use crate::process::{Inquiry, Inspected, ProcessTable};
+use crate::proto::PendingExchange;
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
 use crate::stream::Role;
 use crate::tls::{Binder, TlsObject};
-use crate::track::{Connection, Step, Tracker};
+use crate::track::{Connection, ConnectionEvent, Tracker};
 
-use build::Context;
+use build::BuildContext;
 use intern::Interner;
 use minds::Minds;
 use session::{Session, advance};
@@ -108,7 +108,7 @@ impl Pipeline {
         let known = out.records.len();
         self.follow(event, now_ns);
         let (tracker, context) = &mut self.parts();
-        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, context, out);
+        let visit = &mut |connection: &mut Connection<Session>, step: ConnectionEvent<'_>| advance(connection, step, context, out);
         match event {
             Event::Open(open) => tracker.open(open.clone(), visit),
             Event::Data(data) => {
@@ -137,7 +137,7 @@ impl Pipeline {
             Event::Data(data) => self.processes.on_use(data.pid),
             Event::Exec(exec) => self.processes.on_exec(exec),
             Event::Fork(fork) => self.processes.on_fork(fork),
-            Event::State(State { change: StateChange::Listen(port), pid, .. }) => self.processes.on_listen(*pid, *port, now_ns),
+            Event::State(SocketStateChange { change: StateChange::Listen(port), pid, .. }) => self.processes.on_listen(*pid, *port, now_ns),
             _ => {}
         }
     }
@@ -163,12 +163,12 @@ impl Pipeline {
     }
 
     /// The next question to the inspector.
-    pub fn next_question(&mut self) -> Option<Question> {
+    pub fn next_question(&mut self) -> Option<Inquiry> {
         self.processes.next_question()
     }
 
     /// The inspector has no room for it now.
-    pub fn put_back(&mut self, question: Question) {
+    pub fn put_back(&mut self, question: Inquiry) {
         self.processes.put_back(question);
     }
 
@@ -216,9 +216,9 @@ impl Pipeline {
     }
 
     /// The table of connections, and what the making of records needs beside it.
-    fn parts(&mut self) -> (&mut Tracker<Session>, Context<'_>) {
+    fn parts(&mut self) -> (&mut Tracker<Session>, BuildContext<'_>) {
         let Self { tracker, binder, processes, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
-        (tracker, Context { processes, names, minds, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
+        (tracker, BuildContext { processes, names, minds, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
     }
 
     /// Requests that were under way before their process was known to call models may be what it calls them for.
@@ -241,7 +241,7 @@ impl Pipeline {
         self.processes.expire(now_ns);
         self.binder.expire(now_ns);
         let (tracker, context) = &mut self.parts();
-        let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, context, out);
+        let visit = &mut |connection: &mut Connection<Session>, step: ConnectionEvent<'_>| advance(connection, step, context, out);
         tracker.expire(now_ns, |connection| connection.state.is_busy(), visit);
     }
 
@@ -251,7 +251,7 @@ impl Pipeline {
             if connection.role == Role::Server || connection.state.serves() {
                 gauges.active_connections += 1;
             }
-            connection.state.pending(&mut |pending: Pending<'_>| {
+            connection.state.pending(&mut |pending: PendingExchange<'_>| {
                 if pending.server {
                     gauges.in_flight.push(InFlight {
                         origin: self.processes.guessed_origin(connection.pid),

@@ -9,13 +9,13 @@ use crate::proto::exchange::{Exchange, Part};
 use crate::proto::frame::{FramePart, FrameSession};
 use crate::proto::kept::Kept;
 use crate::proto::websocket::WebSocket;
-use crate::proto::{Demand, HandOver, Message, Parser, Pending, Sink, Stats, Successor};
+use crate::proto::{Demand, HandOver, Message, Parser, PendingExchange, Sink, Stats, Successor};
 use crate::record::Record;
 use crate::stream::{Content, Direction, Ending, RequestedCapture, Role, Segment};
 use crate::tls::EncryptedSide;
-use crate::track::{Connection, Step};
+use crate::track::{Connection, ConnectionEvent};
 
-use super::build::{self, Context};
+use super::build::{self, BuildContext};
 use super::minds::Wire;
 use super::{Capture, Out, Wish, tls};
 
@@ -127,7 +127,7 @@ impl Session {
     }
 
     /// Exchanges under way.
-    pub(super) fn pending(&self, visit: &mut dyn FnMut(Pending<'_>)) {
+    pub(super) fn pending(&self, visit: &mut dyn FnMut(PendingExchange<'_>)) {
         if let Phase::Parsed(parser) = &self.phase {
             parser.pending(visit);
         }
@@ -135,21 +135,21 @@ impl Session {
 }
 
 /// Takes a connection's next step.
-pub(super) fn advance(connection: &mut Connection<Session>, step: Step<'_>, context: &mut Context<'_>, out: &mut Out) {
+pub(super) fn advance(connection: &mut Connection<Session>, step: ConnectionEvent<'_>, context: &mut BuildContext<'_>, out: &mut Out) {
     match step {
-        Step::Segment(segment) => {
+        ConnectionEvent::Segment(segment) => {
             if connection.state.cipher.is_some() {
                 return tls::ciphertext(connection, &segment, context, out);
             }
             let demand = read(connection, segment, context, out);
             wish(connection, demand, out);
         }
-        Step::Ended { ending, time_ns } => end(connection, ending, time_ns, context, out),
+        ConnectionEvent::Ended { ending, time_ns } => end(connection, ending, time_ns, context, out),
     }
 }
 
 /// Takes the next bytes that mean something; says how much of what follows is needed.
-pub(super) fn read(connection: &mut Connection<Session>, segment: Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> Capture {
+pub(super) fn read(connection: &mut Connection<Session>, segment: Segment<'_>, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
     match &mut connection.state.phase {
         Phase::Parsed(_) => parse(connection, segment, 0, context, out),
         Phase::Opening(_) => open(connection, segment, 0, context, out),
@@ -158,7 +158,7 @@ pub(super) fn read(connection: &mut Connection<Session>, segment: Segment<'_>, c
 }
 
 /// Lets the parser read a segment.
-fn parse(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Capture {
+fn parse(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
     let told = with_parser(connection, context, out, |parser, sink| parser.push(segment, sink));
     let Some((demand, records)) = told else { return Capture::Off };
     match demand {
@@ -179,7 +179,7 @@ fn parse(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32,
 /// parser.
 fn with_parser<R>(
     connection: &mut Connection<Session>,
-    context: &mut Context<'_>,
+    context: &mut BuildContext<'_>,
     out: &mut Out,
     work: impl FnOnce(&mut dyn Parser, &mut dyn Sink) -> R,
 ) -> Option<(R, usize)> {
@@ -198,7 +198,7 @@ fn with_parser<R>(
 }
 
 /// Gives the connection to its next protocol, which first reads what the one before left.
-fn hand_over(connection: &mut Connection<Session>, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Capture {
+fn hand_over(connection: &mut Connection<Session>, depth: u32, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
     let Phase::Parsed(parser) = &mut connection.state.phase else { return Capture::Off };
     let Some(HandOver { successor, unread }) = parser.hand_over().filter(|_| depth < HAND_OVERS) else {
         connection.state.phase = Phase::Opaque;
@@ -214,7 +214,7 @@ fn hand_over(connection: &mut Connection<Session>, depth: u32, context: &mut Con
 }
 
 /// Reads what was kept; the demand after the last segment.
-fn reread(connection: &mut Connection<Session>, kept: Kept, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Option<Capture> {
+fn reread(connection: &mut Connection<Session>, kept: Kept, depth: u32, context: &mut BuildContext<'_>, out: &mut Out) -> Option<Capture> {
     let mut demand = None;
     kept.release(|segment| {
         demand = Some(match &connection.state.phase {
@@ -227,7 +227,7 @@ fn reread(connection: &mut Connection<Session>, kept: Kept, depth: u32, context:
 }
 
 /// Takes a segment of a connection whose protocol is not known.
-fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut Context<'_>, out: &mut Out) -> Capture {
+fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
     let Content::Bytes(bytes) = segment.content else {
         connection.late = true;
         if let Phase::Opening(Undecided { kept: Some(kept), .. }) = &mut connection.state.phase {
@@ -236,8 +236,8 @@ fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, 
         return Capture::Head;
     };
     let detected = match decide(connection, segment.direction, bytes) {
-        Decision::Encrypted => return encrypted(connection, &segment, context, out),
-        Decision::Protocol(detected) => detected,
+        OpeningVerdict::Encrypted => return encrypted(connection, &segment, context, out),
+        OpeningVerdict::Protocol(detected) => detected,
     };
     match detected {
         Detected::Is(protocol) => begin(connection, protocol, segment, depth, context, out),
@@ -252,7 +252,7 @@ fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, 
 }
 
 /// What an opening shows.
-enum Decision {
+enum OpeningVerdict {
     /// TLS: its plaintext will show the protocol.
     Encrypted,
     /// What detection of protocols says.
@@ -260,7 +260,7 @@ enum Decision {
 }
 
 /// The connection is TLS: what was kept of it is its ciphertext.
-fn encrypted(connection: &mut Connection<Session>, segment: &Segment<'_>, context: &mut Context<'_>, out: &mut Out) -> Capture {
+fn encrypted(connection: &mut Connection<Session>, segment: &Segment<'_>, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
     let Phase::Opening(opening) = std::mem::take(&mut connection.state.phase) else { return Capture::Off };
     if let Some(kept) = opening.kept {
         kept.release(|earlier| tls::ciphertext(connection, &earlier, context, out));
@@ -270,11 +270,11 @@ fn encrypted(connection: &mut Connection<Session>, segment: &Segment<'_>, contex
 }
 
 /// What the opening, with these bytes, shows.
-fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u8]) -> Decision {
+fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u8]) -> OpeningVerdict {
     let may_be_tls = connection.state.cipher.is_none() && !connection.datagram;
     let (role, datagram, late) = (connection.role, connection.datagram, connection.late);
     let ports = [&connection.local, &connection.peer].map(|address| address.as_deref().and_then(port));
-    let Phase::Opening(opening) = &mut connection.state.phase else { return Decision::Protocol(Detected::Unknown) };
+    let Phase::Opening(opening) = &mut connection.state.phase else { return OpeningVerdict::Protocol(Detected::Unknown) };
     let first = *opening.first.get_or_insert(direction);
     let is_first = opening.heads.iter().all(Vec::is_empty);
     let mut streams: [&[u8]; 2] = [&[]; 2];
@@ -287,7 +287,7 @@ fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u
     }
     let seen = Opening { streams, first, role, local_port: ports[0], peer_port: ports[1], datagram, late };
     let detected = match if may_be_tls { seen.any(tls::verdict) } else { Verdict::No } {
-        Verdict::Yes => return Decision::Encrypted,
+        Verdict::Yes => return OpeningVerdict::Encrypted,
         Verdict::NeedMore => Detected::NeedMore,
         Verdict::No => detect(&seen),
     };
@@ -295,7 +295,7 @@ fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u
         opening.heads[direction.index()].extend_from_slice(&bytes[..bytes.len().min(BUDGET)]);
     }
     let is_full = opening.kept.as_ref().is_some_and(|kept| kept.len() >= OPENING_SEGMENTS);
-    Decision::Protocol(if detected == Detected::NeedMore && is_full { Detected::Unknown } else { detected })
+    OpeningVerdict::Protocol(if detected == Detected::NeedMore && is_full { Detected::Unknown } else { detected })
 }
 
 /// The port of `ip:port`.
@@ -309,7 +309,7 @@ fn begin(
     protocol: Protocol,
     segment: Segment<'_>,
     depth: u32,
-    context: &mut Context<'_>,
+    context: &mut BuildContext<'_>,
     out: &mut Out,
 ) -> Capture {
     let kept = match &mut connection.state.phase {
@@ -330,7 +330,7 @@ fn begin(
 }
 
 /// The opening is of no protocol that is known. What is seen from the middle on may show one later.
-fn unknown(connection: &mut Connection<Session>, context: &mut Context<'_>) -> Capture {
+fn unknown(connection: &mut Connection<Session>, context: &mut BuildContext<'_>) -> Capture {
     let misses = match &connection.state.phase {
         Phase::Opening(opening) => opening.misses,
         _ => LATE_PATIENCE,
@@ -344,7 +344,7 @@ fn unknown(connection: &mut Connection<Session>, context: &mut Context<'_>) -> C
     Capture::Off
 }
 
-fn end(connection: &mut Connection<Session>, ending: Ending, time_ns: u64, context: &mut Context<'_>, out: &mut Out) {
+fn end(connection: &mut Connection<Session>, ending: Ending, time_ns: u64, context: &mut BuildContext<'_>, out: &mut Out) {
     tls::ends(connection, ending, context, out);
     if matches!(connection.state.phase, Phase::Parsed(_)) {
         with_parser(connection, context, out, |parser, sink| parser.end(ending, time_ns, sink));
@@ -354,7 +354,7 @@ fn end(connection: &mut Connection<Session>, ending: Ending, time_ns: u64, conte
 /// Turns a parser's messages into records.
 struct RecordSink<'a, 'c> {
     connection: &'a mut Connection<Session>,
-    context: &'a mut Context<'c>,
+    context: &'a mut BuildContext<'c>,
     out: &'a mut Out,
     /// How many were made.
     records: usize,
@@ -412,7 +412,7 @@ impl RecordSink<'_, '_> {
     }
 }
 
-fn count(stats: Stats, context: &Context<'_>) {
+fn count(stats: Stats, context: &BuildContext<'_>) {
     if stats == Stats::default() {
         return;
     }

@@ -185,7 +185,7 @@ fn an_unknown_process_is_asked_for_once_with_what_its_exec_said() {
     host.sent(64, b"GET / HTTP/1.1\r\n\r\n");
     host.sent(64, b"GET / HTTP/1.1\r\n\r\n");
     let mut questions = std::iter::from_fn(|| host.pipeline.next_question());
-    let Some(Question::Describe(_, facts)) = questions.next() else { panic!("it is not asked who it is") };
+    let Some(Inquiry::Describe(_, facts)) = questions.next() else { panic!("it is not asked who it is") };
     assert_eq!((facts.pid, facts.parent, &*facts.comm, &*facts.argv), (SERVER, 1, "curl", &b"curl\0"[..]));
     assert_eq!(questions.next(), None);
 }
@@ -228,7 +228,7 @@ impl crate::proto::Parser for MadeUp {
 
     fn end(&mut self, _: crate::stream::Ending, _: u64, _: &mut dyn crate::proto::Sink) {}
 
-    fn pending(&self, _: &mut dyn FnMut(crate::proto::Pending<'_>)) {}
+    fn pending(&self, _: &mut dyn FnMut(crate::proto::PendingExchange<'_>)) {}
 
     fn serves(&self) -> Option<bool> {
         Some(true)

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::record::{Origin, TargetCoverage};
 
-use super::inquiry::{ExecFacts, KnownProcess, ProgramId};
+use super::inquiry::{ExecFacts, ProcessIdentity, ProgramId};
 
 /// Variable of the environment that names the service (OpenTelemetry, "Environment Variable Specification").
 const SERVICE_NAME: &[u8] = b"OTEL_SERVICE_NAME=";
@@ -135,10 +135,10 @@ impl Entry {
     }
 
     /// For a comparison with /proc; `None` when there is nothing to compare.
-    pub(super) fn known(&self) -> Option<KnownProcess> {
+    pub(super) fn known(&self) -> Option<ProcessIdentity> {
         let origin = self.program.origin.as_ref().filter(|_| self.left_ns.is_none())?;
         let (program, comm) = (self.program.id, origin.comm.clone());
-        Some(KnownProcess { pid: origin.pid, program, comm, start_time: self.start_time, young: self.young })
+        Some(ProcessIdentity { pid: origin.pid, program, comm, start_time: self.start_time, young: self.young })
     }
 
     /// In words: what is seen of its encrypted traffic.

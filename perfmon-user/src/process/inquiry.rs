@@ -28,7 +28,7 @@ pub struct ExecFacts {
 
 /// A described process, to be compared with /proc in case that events were lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownProcess {
+pub struct ProcessIdentity {
     /// Process id.
     pub pid: u32,
     /// Its program.
@@ -43,7 +43,7 @@ pub struct KnownProcess {
 
 /// A question to the inspector.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question {
+pub enum Inquiry {
     /// It executed a program: is it a target, and if so, who is it?
     Executed(ProgramId, ExecFacts),
     /// It was created: is it a target?
@@ -88,7 +88,7 @@ pub enum Question {
         program: ProgramId,
     },
     /// Do they still run what they ran?
-    Check(Vec<KnownProcess>),
+    Check(Vec<ProcessIdentity>),
 }
 
 /// What the inspector found out: an answer, or something that it noticed itself.

@@ -22,7 +22,7 @@ use crate::record::{Origin, Record, TargetCoverage};
 use entry::{Entry, ProgramIdentity, WatchVerdict};
 use parked::Parked;
 
-pub use inquiry::{Described, ExecFacts, Inspected, KnownProcess, ProgramId, Question};
+pub use inquiry::{Described, ExecFacts, Inquiry, Inspected, ProcessIdentity, ProgramId};
 
 /// How long an ended process is remembered: its last exchanges may be told after its exit.
 const REMEMBER_NS: u64 = 60 * 1_000_000_000;
@@ -51,7 +51,7 @@ pub struct ProcessTable {
     parked: Parked,
     /// Records that need wait no longer.
     released: Vec<Record>,
-    questions: VecDeque<Question>,
+    questions: VecDeque<Inquiry>,
     /// A question found no room: some entry must ask again.
     is_deferred: bool,
     /// Whose turn it is to be compared with /proc.
@@ -181,7 +181,7 @@ impl ProcessTable {
             entry.program.id
         });
         if let Some(program) = program
-            && !self.ask(Question::Listens { pid, program, port })
+            && !self.ask(Inquiry::Listens { pid, program, port })
             && let Some(entry) = self.by_pid.get_mut(&pid)
         {
             entry.is_judging = false;
@@ -196,7 +196,7 @@ impl ProcessTable {
         let began_ns = entry.began_ns;
         // With all watched the inspector keeps nothing of a process but the probes in its TLS library.
         if self.scope != WatchScope::All || entry.tls_search.asked_ns.is_some() {
-            self.ask(Question::Ended { pid: exit.pid });
+            self.ask(Inquiry::Ended { pid: exit.pid });
         }
         began_ns
     }
@@ -211,7 +211,7 @@ impl ProcessTable {
         }
         let program = entry.program.id;
         (search.asked_ns, search.is_running) = (Some(now_ns), true);
-        if !self.ask(Question::FindTls { pid, program })
+        if !self.ask(Inquiry::FindTls { pid, program })
             && let Some(entry) = self.by_pid.get_mut(&pid)
         {
             entry.tls_search.is_running = false;
@@ -263,12 +263,12 @@ impl ProcessTable {
     }
 
     /// The next question to the inspector.
-    pub fn next_question(&mut self) -> Option<Question> {
+    pub fn next_question(&mut self) -> Option<Inquiry> {
         self.questions.pop_front()
     }
 
     /// The inspector has no room for a question: it comes first the next time.
-    pub fn put_back(&mut self, question: Question) {
+    pub fn put_back(&mut self, question: Inquiry) {
         self.questions.push_front(question);
     }
 
@@ -293,7 +293,7 @@ impl ProcessTable {
             known.extend(entry.known().filter(|_| entry.verdict == WatchVerdict::Watched));
         }
         if !known.is_empty() {
-            self.ask(Question::Check(known));
+            self.ask(Inquiry::Check(known));
         }
     }
 
@@ -328,7 +328,7 @@ impl ProcessTable {
     }
 
     /// Whether there was room.
-    fn ask(&mut self, question: Question) -> bool {
+    fn ask(&mut self, question: Inquiry) -> bool {
         if self.questions.len() >= QUESTIONS {
             self.counters.inspections_deferred.inc();
             self.is_deferred = true;
@@ -345,8 +345,8 @@ impl ProcessTable {
         }
         let program = entry.program.id;
         let question = match &entry.program.facts {
-            Some(facts) => Question::Executed(program, (**facts).clone()),
-            None => Question::Judge { pid, program },
+            Some(facts) => Inquiry::Executed(program, (**facts).clone()),
+            None => Inquiry::Judge { pid, program },
         };
         let is_judging = self.ask(question);
         if let Some(entry) = self.by_pid.get_mut(&pid) {
@@ -356,7 +356,7 @@ impl ProcessTable {
 
     fn ask_fork(&mut self, fork: &Fork) {
         let Some(program) = self.by_pid.get(&fork.pid).map(|entry| entry.program.id) else { return };
-        let is_judging = self.ask(Question::Forked { pid: fork.pid, program, parent: fork.parent });
+        let is_judging = self.ask(Inquiry::Forked { pid: fork.pid, program, parent: fork.parent });
         if let Some(entry) = self.by_pid.get_mut(&fork.pid) {
             entry.is_judging = is_judging;
         }
@@ -364,7 +364,7 @@ impl ProcessTable {
 
     fn ask_who(&mut self, pid: u32) {
         let Some(entry) = self.by_pid.get(&pid).filter(|entry| !entry.is_asked) else { return };
-        let is_asked = self.ask(Question::Describe(entry.program.id, entry.program.facts()));
+        let is_asked = self.ask(Inquiry::Describe(entry.program.id, entry.program.facts()));
         if let Some(entry) = self.by_pid.get_mut(&pid) {
             entry.is_asked = is_asked;
         }
@@ -397,7 +397,7 @@ impl ProcessTable {
         if program.origin.is_none()
             && let Some(facts) = &program.facts
         {
-            self.ask(Question::Recall(program.id, (**facts).clone()));
+            self.ask(Inquiry::Recall(program.id, (**facts).clone()));
         }
         self.former.push_back(program);
     }

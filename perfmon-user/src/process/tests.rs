@@ -46,7 +46,7 @@ impl HostTable {
         self.table.settle(&mut self.told, from, self.now_ns);
     }
 
-    fn questions(&mut self) -> Vec<Question> {
+    fn questions(&mut self) -> Vec<Inquiry> {
         std::iter::from_fn(|| self.table.next_question()).collect()
     }
 
@@ -110,16 +110,16 @@ fn told(service: &str, comm: &str, numbers: &[u64]) -> Vec<(String, String, u64)
 }
 
 /// The program of a question to describe it.
-fn describe_asked(questions: &[Question], pid: u32) -> Option<ProgramId> {
+fn describe_asked(questions: &[Inquiry], pid: u32) -> Option<ProgramId> {
     questions.iter().find_map(|question| match question {
-        Question::Describe(program, facts) if facts.pid == pid => Some(*program),
+        Inquiry::Describe(program, facts) if facts.pid == pid => Some(*program),
         _ => None,
     })
 }
 
-fn executed_asked(questions: &[Question], pid: u32) -> Option<ProgramId> {
+fn executed_asked(questions: &[Inquiry], pid: u32) -> Option<ProgramId> {
     questions.iter().find_map(|question| match question {
-        Question::Executed(program, facts) if facts.pid == pid => Some(*program),
+        Inquiry::Executed(program, facts) if facts.pid == pid => Some(*program),
         _ => None,
     })
 }
@@ -193,7 +193,7 @@ fn what_came_before_an_exec_keeps_its_name() {
     room.exec(10, b"curl", b"curl\0");
     room.record(10, 2);
     let questions = room.questions();
-    assert!(matches!(&questions[0], Question::Recall(program, facts) if *program == before && &*facts.comm == "sh"), "{questions:?}");
+    assert!(matches!(&questions[0], Inquiry::Recall(program, facts) if *program == before && &*facts.comm == "sh"), "{questions:?}");
     let after = describe_asked(&questions, 10).unwrap();
     // A look at the process shows curl, whoever was asked for.
     room.answer(Inspected::Described(before, described(10, "curl", "curl")));
@@ -221,7 +221,7 @@ fn a_child_is_what_its_parent_is() {
     room.record(21, 2);
     let questions = room.questions();
     let asked = questions.iter().find_map(|question| match question {
-        Question::Describe(_, facts) => Some((facts.pid, facts.comm.to_string())),
+        Inquiry::Describe(_, facts) => Some((facts.pid, facts.comm.to_string())),
         _ => None,
     });
     assert_eq!(asked, Some((21, "curl".to_owned())));
@@ -263,7 +263,7 @@ fn what_is_no_target_is_never_told() {
 fn without_a_verdict_nothing_is_told() {
     let mut room = HostTable::chosen(&[], true);
     room.record(10, 1);
-    assert!(matches!(room.questions()[..], [Question::Judge { pid: 10, .. }, Question::Describe(..)]));
+    assert!(matches!(room.questions()[..], [Inquiry::Judge { pid: 10, .. }, Inquiry::Describe(..)]));
     room.pass(PARKED_NS);
     assert_eq!((room.told(), room.counters.records_unjudged.get()), (vec![], 1));
     let mut records = Vec::new();
@@ -293,8 +293,8 @@ fn a_process_that_listens_is_judged_anew() {
     room.table.on_listen(10, 80, room.now_ns);
     assert!(room.table.admits(10));
     let questions = room.questions();
-    assert_eq!(questions[0], Question::Listens { pid: 10, program, port: 80 });
-    assert_eq!(questions[1], Question::FindTls { pid: 10, program });
+    assert_eq!(questions[0], Inquiry::Listens { pid: 10, program, port: 80 });
+    assert_eq!(questions[1], Inquiry::FindTls { pid: 10, program });
 }
 
 #[test]
@@ -313,7 +313,7 @@ fn a_question_without_room_is_asked_again() {
     }
     assert_eq!(room.questions().len(), QUESTIONS);
     room.table.tick();
-    assert_eq!(room.questions().iter().filter(|question| matches!(question, Question::Executed(..))).count(), 10);
+    assert_eq!(room.questions().iter().filter(|question| matches!(question, Inquiry::Executed(..))).count(), 10);
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn a_tls_library_is_looked_for_until_it_is_found() {
     let find = |room: &mut HostTable| {
         room.table.find_tls(10, room.now_ns);
         room.questions().into_iter().find_map(|question| match question {
-            Question::FindTls { program, .. } => Some(program),
+            Inquiry::FindTls { program, .. } => Some(program),
             _ => None,
         })
     };
@@ -350,7 +350,7 @@ fn processes_are_compared_with_proc_in_turns() {
     for _ in 0..CHECK_ROUND {
         room.table.tick();
         for question in room.questions() {
-            if let Question::Check(known) = question {
+            if let Inquiry::Check(known) = question {
                 seen.extend(known.into_iter().map(|known| known.pid));
             }
         }
@@ -380,10 +380,10 @@ fn the_inspector_is_told_of_ends_that_concern_it() {
     room.exec(10, b"curl", b"curl\0");
     room.table.find_tls(10, room.now_ns);
     room.exit(10);
-    assert_eq!(room.questions().last(), Some(&Question::Ended { pid: 10 }));
+    assert_eq!(room.questions().last(), Some(&Inquiry::Ended { pid: 10 }));
     let mut room = HostTable::chosen(&[10], true);
     room.exit(10);
-    assert_eq!(room.questions().last(), Some(&Question::Ended { pid: 10 }));
+    assert_eq!(room.questions().last(), Some(&Inquiry::Ended { pid: 10 }));
 }
 
 #[test]

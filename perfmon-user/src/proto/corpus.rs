@@ -8,7 +8,7 @@ use crate::stream::{Content, Direction, Ending, Segment, Stamp};
 
 /// What happens on a connection.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Step {
+pub(crate) enum CorpusStep {
     Bytes(Direction, Vec<u8>),
     Gap(Direction, u64),
     Lost(Direction, u64),
@@ -18,9 +18,9 @@ pub(crate) enum Step {
 
 /// A connection of the corpus: its steps with their times, and arrival times where they are known.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Session {
+pub(crate) struct CorpusSession {
     pub(crate) name: String,
-    pub(crate) steps: Vec<(u64, Option<u64>, Step)>,
+    pub(crate) steps: Vec<(u64, Option<u64>, CorpusStep)>,
 }
 
 fn folder(protocol: &str) -> PathBuf {
@@ -28,7 +28,7 @@ fn folder(protocol: &str) -> PathBuf {
 }
 
 /// All connections of a protocol: the files `tests/corpus/PROTOCOL/*.PROTOCOL`.
-pub(crate) fn sessions(protocol: &str) -> Vec<Session> {
+pub(crate) fn sessions(protocol: &str) -> Vec<CorpusSession> {
     let mut paths: Vec<_> = std::fs::read_dir(folder(protocol)).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == protocol));
     paths.sort();
@@ -36,14 +36,14 @@ pub(crate) fn sessions(protocol: &str) -> Vec<Session> {
     paths.iter().map(|path| parse(path.file_stem().unwrap().to_str().unwrap(), &std::fs::read_to_string(path).unwrap())).collect()
 }
 
-fn parse(name: &str, text: &str) -> Session {
-    let mut session = Session { name: name.to_owned(), steps: Vec::new() };
+fn parse(name: &str, text: &str) -> CorpusSession {
+    let mut session = CorpusSession { name: name.to_owned(), steps: Vec::new() };
     for (number, line) in text.lines().enumerate() {
         let place = format!("{name}:{}: {line}", number + 1);
         match line.chars().next() {
             None | Some('#') => {}
             Some('|') => match &mut session.steps.last_mut().expect(&place).2 {
-                Step::Bytes(_, bytes) => bytes.extend(unescape(&line[1..])),
+                CorpusStep::Bytes(_, bytes) => bytes.extend(unescape(&line[1..])),
                 _ => panic!("{place}: bytes outside a chunk"),
             },
             Some(_) => session.steps.push(parse_step(line).unwrap_or_else(|| panic!("{place}: not understood"))),
@@ -53,21 +53,21 @@ fn parse(name: &str, text: &str) -> Session {
 }
 
 /// `> 1000`, `> 1000 arrival 900`, `< 2000 gap 500`, `< 2000 unknown`, `! 3000 peer-closed`; times in microseconds.
-fn parse_step(line: &str) -> Option<(u64, Option<u64>, Step)> {
+fn parse_step(line: &str) -> Option<(u64, Option<u64>, CorpusStep)> {
     let words: Vec<_> = line.split_whitespace().collect();
     let time_ns = words.get(1)?.parse::<u64>().ok()? * 1_000;
     let direction = match *words.first()? {
         ">" => Direction::In,
         "<" => Direction::Out,
-        "!" => return Some((time_ns, None, Step::End(parse_end(words.get(2)?)?))),
+        "!" => return Some((time_ns, None, CorpusStep::End(parse_end(words.get(2)?)?))),
         _ => return None,
     };
     Some(match words[2..] {
-        [] => (time_ns, None, Step::Bytes(direction, Vec::new())),
-        ["arrival", time] => (time_ns, Some(time.parse::<u64>().ok()? * 1_000), Step::Bytes(direction, Vec::new())),
-        ["gap", n] => (time_ns, None, Step::Gap(direction, n.parse().ok()?)),
-        ["lost", n] => (time_ns, None, Step::Lost(direction, n.parse().ok()?)),
-        ["unknown"] => (time_ns, None, Step::Unknown(direction)),
+        [] => (time_ns, None, CorpusStep::Bytes(direction, Vec::new())),
+        ["arrival", time] => (time_ns, Some(time.parse::<u64>().ok()? * 1_000), CorpusStep::Bytes(direction, Vec::new())),
+        ["gap", n] => (time_ns, None, CorpusStep::Gap(direction, n.parse().ok()?)),
+        ["lost", n] => (time_ns, None, CorpusStep::Lost(direction, n.parse().ok()?)),
+        ["unknown"] => (time_ns, None, CorpusStep::Unknown(direction)),
         _ => return None,
     })
 }
@@ -105,23 +105,23 @@ fn unescape(text: &str) -> Vec<u8> {
     bytes
 }
 
-impl Session {
+impl CorpusSession {
     /// Nothing of it was lost.
     pub(crate) fn is_whole(&self) -> bool {
-        self.steps.iter().all(|(_, _, step)| matches!(step, Step::Bytes(..) | Step::End(_)))
+        self.steps.iter().all(|(_, _, step)| matches!(step, CorpusStep::Bytes(..) | CorpusStep::End(_)))
     }
 
     /// The session with each step of bytes cut into pieces by `places`, which says where; pieces keep the time of their step.
     pub(crate) fn cut(&self, places: impl Fn(usize, &[u8]) -> Vec<usize>) -> Self {
         let mut steps = Vec::new();
         for (index, (time_ns, arrival_ns, step)) in self.steps.iter().enumerate() {
-            let Step::Bytes(direction, bytes) = step else {
+            let CorpusStep::Bytes(direction, bytes) = step else {
                 steps.push((*time_ns, *arrival_ns, step.clone()));
                 continue;
             };
             let mut from = 0;
             for to in places(index, bytes).into_iter().chain([bytes.len()]) {
-                steps.push((*time_ns, *arrival_ns, Step::Bytes(*direction, bytes[from..to].to_vec())));
+                steps.push((*time_ns, *arrival_ns, CorpusStep::Bytes(*direction, bytes[from..to].to_vec())));
                 from = to;
             }
         }
@@ -140,7 +140,7 @@ impl Session {
     }
 }
 
-impl Step {
+impl CorpusStep {
     /// The segment at a time, or the end that it is.
     pub(crate) fn segment(&self, time_ns: u64, arrival_ns: Option<u64>) -> Result<Segment<'_>, Ending> {
         let (direction, content) = match self {

@@ -197,7 +197,7 @@ mod tests {
             let (own, handshake) = of_folder(&folder);
             for session in corpus::sessions(&folder) {
                 let operations = session.steps.iter().filter_map(|(_, _, step)| match step {
-                    corpus::Step::Bytes(_, bytes) => Some(bytes),
+                    corpus::CorpusStep::Bytes(_, bytes) => Some(bytes),
                     _ => None,
                 });
                 for (number, bytes) in operations.enumerate() {

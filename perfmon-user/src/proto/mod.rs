@@ -84,7 +84,7 @@ pub struct HandOver {
 
 /// A request under way, for `in_flight`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pending<'a> {
+pub struct PendingExchange<'a> {
     /// The process is the server.
     pub server: bool,
     /// Method.
@@ -137,7 +137,7 @@ pub trait Parser: Send {
     /// The stream or connection ended at `time_ns`; open exchanges are ended as that says.
     fn end(&mut self, ending: Ending, time_ns: u64, sink: &mut dyn Sink);
     /// Calls `visit` for each exchange under way.
-    fn pending(&self, visit: &mut dyn FnMut(Pending<'_>));
+    fn pending(&self, visit: &mut dyn FnMut(PendingExchange<'_>));
     /// Whether a session is open that is told at the connection's end, though no exchange is under way.
     fn is_open(&self) -> bool {
         false

@@ -15,7 +15,7 @@ use super::listen::Listeners;
 use super::matcher::{Candidate, Matcher, World};
 use super::name::{self, Name};
 use super::root::ProcRoot;
-use super::{Executed, Problem, ServiceRule, Target, Tls, runtime, tls};
+use super::{Executed, Problem, ServiceRule, SharedTlsLibrary, Target, runtime, tls};
 
 /// How many parents a worker's name is looked for in.
 const PARENTS: usize = 4;
@@ -33,7 +33,7 @@ pub struct Description {
     /// `python` `node` `go` `jvm` `ruby` `php` `dotnet` `deno` `bun` `native`; `None` when the process was gone.
     pub runtime: Option<Arc<str>>,
     /// The shared TLS library that was mapped when it was looked at; libraries come later than the exec.
-    pub tls: Option<Tls>,
+    pub tls: Option<SharedTlsLibrary>,
     /// Its control group, v2 before v1; `None` in the root group.
     pub cgroup: Option<Arc<str>>,
     /// Clock ticks between boot and its start: with the pid, its identity. `None` when the process was gone.
@@ -118,7 +118,7 @@ impl Describer {
     }
 
     /// Runtime and TLS library as they are now.
-    pub fn look_inside(&self, pid: u32) -> (Option<Arc<str>>, Option<Tls>) {
+    pub fn look_inside(&self, pid: u32) -> (Option<Arc<str>>, Option<SharedTlsLibrary>) {
         let candidate = Candidate::new(&self.proc, pid, None);
         if candidate.exe().is_none() {
             return (None, None);

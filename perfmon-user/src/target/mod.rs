@@ -22,7 +22,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 pub use describe::{Describer, Description};
 pub use select::{Action, Selector};
-pub use tls::Tls;
+pub use tls::SharedTlsLibrary;
 
 /// One thing that the user asked to watch; several are combined with "or".
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -36,12 +36,12 @@ pub struct Selector {
     follow: bool,
     wait: bool,
     all: bool,
-    watched: HashMap<u32, Watched>,
+    watched: HashMap<u32, WatchedProcess>,
 }
 
 /// Why a process is watched.
 #[derive(Clone, Debug)]
-struct Watched {
+struct WatchedProcess {
     /// Positions of the targets that match it or an ancestor; never empty.
     targets: Vec<usize>,
     /// With the pid, its identity; `None` when it was gone already.
@@ -226,13 +226,13 @@ impl Selector {
         self.targets.iter().enumerate().filter(|(_, (target, _))| which(target)).map(|(at, _)| at).collect()
     }
 
-    fn inherited(&self, watched: &Watched, which: impl Fn(&Target) -> bool) -> Vec<usize> {
+    fn inherited(&self, watched: &WatchedProcess, which: impl Fn(&Target) -> bool) -> Vec<usize> {
         watched.targets.iter().copied().filter(|at| which(&self.targets[*at].0)).collect()
     }
 
     fn watch(&mut self, pid: u32, targets: Vec<usize>) {
         let start_time = self.proc.life(pid).map(|life| life.start_time);
-        self.watched.insert(pid, Watched { targets, start_time });
+        self.watched.insert(pid, WatchedProcess { targets, start_time });
     }
 
     /// Positions of the targets that match a process by itself.
@@ -243,7 +243,7 @@ impl Selector {
     }
 
     /// All processes that are to be watched now.
-    fn scan(&mut self) -> HashMap<u32, Watched> {
+    fn scan(&mut self) -> HashMap<u32, WatchedProcess> {
         let mut world = World { containers: &mut self.containers, listeners: Listeners::new(&self.proc, &self.ports) };
         let (mut found, mut parents) = (HashMap::new(), Vec::new());
         for pid in self.proc.pids().into_iter().filter(|pid| *pid != self.own) {
@@ -251,7 +251,7 @@ impl Selector {
             parents.push((pid, life.parent, life.start_time));
             let targets = matching(&self.targets, &Candidate::new(&self.proc, pid, None), &mut world);
             if !targets.is_empty() {
-                found.insert(pid, Watched { targets, start_time: Some(life.start_time) });
+                found.insert(pid, WatchedProcess { targets, start_time: Some(life.start_time) });
             }
         }
         if self.follow && !self.all {
@@ -284,7 +284,7 @@ fn matching(targets: &[(Target, Matcher)], candidate: &Candidate<'_>, world: &mu
 }
 
 /// Gives each watched process's targets to its descendants. `parents`: (pid, parent, start time).
-fn spread(watched: &mut HashMap<u32, Watched>, parents: &[(u32, u32, u64)]) {
+fn spread(watched: &mut HashMap<u32, WatchedProcess>, parents: &[(u32, u32, u64)]) {
     let mut children: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
     for (pid, parent, start_time) in parents {
         children.entry(*parent).or_default().push((*pid, *start_time));
@@ -293,7 +293,7 @@ fn spread(watched: &mut HashMap<u32, Watched>, parents: &[(u32, u32, u64)]) {
     while let Some(pid) = open.pop() {
         let Some(targets) = watched.get(&pid).map(|watched| watched.targets.clone()) else { continue };
         for (child, start_time) in children.get(&pid).into_iter().flatten() {
-            let entry = watched.entry(*child).or_insert(Watched { targets: Vec::new(), start_time: Some(*start_time) });
+            let entry = watched.entry(*child).or_insert(WatchedProcess { targets: Vec::new(), start_time: Some(*start_time) });
             let known = entry.targets.len();
             entry.targets = merged(std::mem::take(&mut entry.targets), targets.clone());
             if entry.targets.len() > known {

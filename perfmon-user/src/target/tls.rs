@@ -6,23 +6,23 @@ use std::sync::Arc;
 
 /// A shared TLS library.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
+pub struct SharedTlsLibrary {
     /// Its name with the version that its file name tells: `OpenSSL 3`.
     pub library: Arc<str>,
     /// Its file, as the process's mount namespace names it.
     pub path: PathBuf,
 }
 
-impl std::fmt::Display for Tls {
+impl std::fmt::Display for SharedTlsLibrary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.library, self.path.display())
     }
 }
 
 /// The library that matters most among the mapped files: OpenSSL before others.
-pub(super) fn find(mapped: &[PathBuf]) -> Option<Tls> {
+pub(super) fn find(mapped: &[PathBuf]) -> Option<SharedTlsLibrary> {
     let libraries = mapped.iter().filter_map(|path| Some((library(path)?, path)));
-    libraries.min_by_key(|((rank, _), _)| *rank).map(|((_, name), path)| Tls { library: name.into(), path: path.clone() })
+    libraries.min_by_key(|((rank, _), _)| *rank).map(|((_, name), path)| SharedTlsLibrary { library: name.into(), path: path.clone() })
 }
 
 /// Rank and name. Python wheels bundle `libssl-1a2b3c4d.so.1.1`.
@@ -48,7 +48,7 @@ fn library(path: &Path) -> Option<(u8, String)> {
 
 /// What can be seen of a process's encrypted traffic. `probed`: whether its shared OpenSSL took the probes, or why not; `None` when it
 /// has none, or nobody tried.
-pub(super) fn outlook(runtime: Option<&str>, tls: Option<&Tls>, probed: Option<Result<(), &str>>) -> Cow<'static, str> {
+pub(super) fn outlook(runtime: Option<&str>, tls: Option<&SharedTlsLibrary>, probed: Option<Result<(), &str>>) -> Cow<'static, str> {
     match probed {
         Some(Ok(())) => "shared OpenSSL: plaintext".into(),
         Some(Err(reason)) => format!("shared OpenSSL without plaintext, because {reason}: destination, times and sizes").into(),
@@ -56,7 +56,7 @@ pub(super) fn outlook(runtime: Option<&str>, tls: Option<&Tls>, probed: Option<R
     }
 }
 
-fn unprobed(runtime: Option<&str>, tls: Option<&Tls>) -> &'static str {
+fn unprobed(runtime: Option<&str>, tls: Option<&SharedTlsLibrary>) -> &'static str {
     match (tls, runtime) {
         (Some(tls), _) if tls.library.contains("OpenSSL") || &*tls.library == "LibreSSL" => "shared OpenSSL: plaintext while perfmon runs",
         (Some(_), _) => "shared library that is not OpenSSL: destination, times and sizes; no plaintext",

@@ -2,7 +2,7 @@
 //! can be kept, cut and given to a parser. Bytes that are known to be missing stay counted.
 use std::borrow::Cow;
 
-use crate::decode::Tls;
+use crate::decode::TlsCall;
 use crate::limits::TLS_CALL_BYTES;
 use crate::stream::{Direction, Stamp};
 
@@ -34,7 +34,7 @@ pub struct Plain<'a> {
 
 impl<'a> Plain<'a> {
     /// The plaintext of an event.
-    pub fn of(tls: &Tls<'a>) -> Self {
+    pub fn of(tls: &TlsCall<'a>) -> Self {
         let end = u64::from(tls.piece_offset) + tls.payload.len() as u64;
         let missing = if tls.last_piece { u64::from(tls.total_len).saturating_sub(end) } else { 0 };
         Self {

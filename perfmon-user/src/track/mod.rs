@@ -14,12 +14,12 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::counters::Counters;
-use crate::decode::{Address, Data, Open, SocketKey, State, StateChange};
+use crate::decode::{Address, Data, Open, SocketKey, SocketStateChange, StateChange};
 use crate::limits::{CONNECTION_IDLE_NS, CONNECTIONS};
 use crate::stream::{Content, Direction, Ending, Role, Segment, Stamp};
 
 pub use open::OpenConnections;
-use stream::Stream;
+use stream::StreamPosition;
 
 /// One socket.
 #[derive(Debug)]
@@ -44,13 +44,13 @@ pub struct Connection<S> {
     pub last_ns: u64,
     /// The pipeline's own.
     pub state: S,
-    incoming: Stream,
-    outgoing: Stream,
+    incoming: StreamPosition,
+    outgoing: StreamPosition,
 }
 
 /// The next thing that happened on a connection, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step<'a> {
+pub enum ConnectionEvent<'a> {
     /// Bytes, or a hole in them.
     Segment(Segment<'a>),
     /// A direction or the whole connection ended.
@@ -78,7 +78,7 @@ impl<S: Default> Tracker<S> {
     }
 
     /// A socket was seen for the first time. `visit` is told when that ends an earlier tenant of its address.
-    pub fn open(&mut self, open: Open, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+    pub fn open(&mut self, open: Open, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         self.make_room(visit);
         let connection = Connection {
             key: open.key,
@@ -91,19 +91,19 @@ impl<S: Default> Tracker<S> {
             peer: Some(open.peer.to_string().into()),
             last_ns: open.time_ns,
             state: S::default(),
-            incoming: Stream::default(),
-            outgoing: Stream::default(),
+            incoming: StreamPosition::default(),
+            outgoing: StreamPosition::default(),
         };
         if connection.unix {
             self.unix_of_process.entry(open.pid).or_default().insert(open.key.sock);
         }
         if let Some(mut former) = self.connections.insert(open.key.sock, connection) {
-            visit(&mut former, Step::Ended { ending: Ending::Forgotten, time_ns: open.time_ns });
+            visit(&mut former, ConnectionEvent::Ended { ending: Ending::Forgotten, time_ns: open.time_ns });
         }
     }
 
     /// Bytes moved. Tells the segments, and the end of the stream when the operation was one.
-    pub fn data(&mut self, data: &Data<'_>, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+    pub fn data(&mut self, data: &Data<'_>, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         if self.connections.len() >= self.capacity && !self.connections.contains_key(&data.key.sock) {
             self.make_room(visit);
         }
@@ -120,7 +120,7 @@ impl<S: Default> Tracker<S> {
         connection.pid = data.pid;
         connection.last_ns = data.stamp.time_ns;
         if data.eof {
-            return visit(connection, Step::Ended { ending: Ending::PeerClosed, time_ns: data.stamp.time_ns });
+            return visit(connection, ConnectionEvent::Ended { ending: Ending::PeerClosed, time_ns: data.stamp.time_ns });
         }
         let stream = match data.direction {
             Direction::In => &mut connection.incoming,
@@ -128,7 +128,7 @@ impl<S: Default> Tracker<S> {
         };
         let placed = stream.place(data);
         self.counters.stream_bytes_lost.add(placed.lost);
-        let segment = |content| Step::Segment(Segment { direction: data.direction, stamp: data.stamp, content });
+        let segment = |content| ConnectionEvent::Segment(Segment { direction: data.direction, stamp: data.stamp, content });
         if let Some(before) = placed.before {
             visit(connection, segment(before));
         }
@@ -141,7 +141,7 @@ impl<S: Default> Tracker<S> {
     }
 
     /// A TCP socket changed its state.
-    pub fn state(&mut self, state: &State, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+    pub fn state(&mut self, state: &SocketStateChange, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         let (ending, gone) = match state.change {
             StateChange::Listen(_) => return,
             StateChange::PeerClosed => (Ending::PeerClosed, false),
@@ -164,22 +164,22 @@ impl<S: Default> Tracker<S> {
             if lost > 0 {
                 let stamp = Stamp { time_ns: state.time_ns, ..Stamp::default() };
                 let segment = Segment { direction, stamp, content: Content::Lost(lost) };
-                visit(connection, Step::Segment(segment));
+                visit(connection, ConnectionEvent::Segment(segment));
             }
         }
-        visit(connection, Step::Ended { ending, time_ns: state.time_ns });
+        visit(connection, ConnectionEvent::Ended { ending, time_ns: state.time_ns });
         if gone {
             self.connections.remove(&state.key.sock);
         }
     }
 
     /// A process ended: its unix sockets closed with it.
-    pub fn exit(&mut self, pid: u32, time_ns: u64, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+    pub fn exit(&mut self, pid: u32, time_ns: u64, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         for sock in self.unix_of_process.remove(&pid).unwrap_or_default() {
             if let Some(mut connection) = self.connections.remove(&sock) {
                 if connection.unix && connection.pid == pid {
-                    visit(&mut connection, Step::Ended { ending: Ending::LocalClosed, time_ns });
-                    visit(&mut connection, Step::Ended { ending: Ending::Closed, time_ns });
+                    visit(&mut connection, ConnectionEvent::Ended { ending: Ending::LocalClosed, time_ns });
+                    visit(&mut connection, ConnectionEvent::Ended { ending: Ending::Closed, time_ns });
                 } else {
                     self.connections.insert(sock, connection);
                 }
@@ -188,12 +188,17 @@ impl<S: Default> Tracker<S> {
     }
 
     /// Forgets connections without any event for long. `busy` says which to keep because an exchange is under way.
-    pub fn expire(&mut self, now_ns: u64, busy: impl Fn(&Connection<S>) -> bool, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+    pub fn expire(
+        &mut self,
+        now_ns: u64,
+        busy: impl Fn(&Connection<S>) -> bool,
+        visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>),
+    ) {
         let before = self.connections.len();
         self.connections.retain(|_, connection| {
             let idle = now_ns.saturating_sub(connection.last_ns) > CONNECTION_IDLE_NS && !busy(connection);
             if idle {
-                visit(connection, Step::Ended { ending: Ending::Forgotten, time_ns: now_ns });
+                visit(connection, ConnectionEvent::Ended { ending: Ending::Forgotten, time_ns: now_ns });
             }
             !idle
         });
@@ -216,15 +221,15 @@ impl<S: Default> Tracker<S> {
     }
 
     /// Ends all connections as forgotten (shutdown, end of a recording).
-    pub fn clear(&mut self, time_ns: u64, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+    pub fn clear(&mut self, time_ns: u64, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         for (_, mut connection) in self.connections.drain() {
-            visit(&mut connection, Step::Ended { ending: Ending::Forgotten, time_ns });
+            visit(&mut connection, ConnectionEvent::Ended { ending: Ending::Forgotten, time_ns });
         }
         self.unix_of_process.clear();
     }
 
     /// When the table is full, the sixteenth of it that was idle longest goes at once, so that the search for it is paid rarely.
-    fn make_room(&mut self, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+    fn make_room(&mut self, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         if self.connections.len() < self.capacity {
             return;
         }
@@ -235,7 +240,7 @@ impl<S: Default> Tracker<S> {
         self.connections.retain(|_, connection| {
             let keep = connection.last_ns > oldest_kept;
             if !keep {
-                visit(connection, Step::Ended { ending: Ending::Forgotten, time_ns: connection.last_ns });
+                visit(connection, ConnectionEvent::Ended { ending: Ending::Forgotten, time_ns: connection.last_ns });
             }
             keep
         });
@@ -245,12 +250,12 @@ impl<S: Default> Tracker<S> {
 
 /// Data came for an address whose known tenant has another inode number: the file was not known yet (0 before accept), or the close of
 /// the former tenant was lost.
-fn adopt<S: Default>(connection: &mut Connection<S>, data: &Data<'_>, visit: &mut impl FnMut(&mut Connection<S>, Step<'_>)) {
+fn adopt<S: Default>(connection: &mut Connection<S>, data: &Data<'_>, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
     if connection.key.inode == 0 {
         connection.key.inode = data.key.inode;
         return;
     }
-    visit(connection, Step::Ended { ending: Ending::Forgotten, time_ns: connection.last_ns });
+    visit(connection, ConnectionEvent::Ended { ending: Ending::Forgotten, time_ns: connection.last_ns });
     *connection = unannounced(data);
 }
 
@@ -267,7 +272,7 @@ fn unannounced<S: Default>(data: &Data<'_>) -> Connection<S> {
         unix: false,
         last_ns: data.stamp.time_ns,
         state: S::default(),
-        incoming: Stream::default(),
-        outgoing: Stream::default(),
+        incoming: StreamPosition::default(),
+        outgoing: StreamPosition::default(),
     }
 }

@@ -4,7 +4,7 @@ use crate::stream::Content;
 
 /// Position in one direction.
 #[derive(Debug, Default)]
-pub(super) struct Stream {
+pub(super) struct StreamPosition {
     /// Stream position of the next byte.
     next: u64,
 }
@@ -22,7 +22,7 @@ pub(super) struct Placed<'a> {
     pub(super) lost: u64,
 }
 
-impl Stream {
+impl StreamPosition {
     /// Puts an event in its place and moves on behind it.
     pub(super) fn place<'a>(&mut self, data: &Data<'a>) -> Placed<'a> {
         let start = data.offset + u64::from(data.piece_offset);

@@ -29,16 +29,18 @@ fn data(key: SocketKey, offset: u64, total_len: u32, payload: &[u8]) -> Data<'_>
 struct Log(Vec<String>);
 
 impl Log {
-    fn visit(&mut self) -> impl FnMut(&mut Connection<()>, Step<'_>) {
+    fn visit(&mut self) -> impl FnMut(&mut Connection<()>, ConnectionEvent<'_>) {
         |connection, step| {
             let inode = connection.key.inode;
             self.0.push(match step {
-                Step::Segment(Segment { content: Content::Bytes(bytes), .. }) => format!("{inode}:{}", String::from_utf8_lossy(bytes)),
-                Step::Segment(Segment { content: Content::Gap(n), .. }) => format!("{inode}:gap {n}"),
-                Step::Segment(Segment { content: Content::Lost(n), .. }) => format!("{inode}:lost {n}"),
-                Step::Segment(Segment { content: Content::Datagram(_), .. }) => panic!("a stream has no datagrams"),
-                Step::Segment(Segment { content: Content::Unknown, .. }) => format!("{inode}:unknown"),
-                Step::Ended { ending, .. } => format!("{inode}:{ending:?}"),
+                ConnectionEvent::Segment(Segment { content: Content::Bytes(bytes), .. }) => {
+                    format!("{inode}:{}", String::from_utf8_lossy(bytes))
+                }
+                ConnectionEvent::Segment(Segment { content: Content::Gap(n), .. }) => format!("{inode}:gap {n}"),
+                ConnectionEvent::Segment(Segment { content: Content::Lost(n), .. }) => format!("{inode}:lost {n}"),
+                ConnectionEvent::Segment(Segment { content: Content::Datagram(_), .. }) => panic!("a stream has no datagrams"),
+                ConnectionEvent::Segment(Segment { content: Content::Unknown, .. }) => format!("{inode}:unknown"),
+                ConnectionEvent::Ended { ending, .. } => format!("{inode}:{ending:?}"),
             });
         }
     }
@@ -67,7 +69,7 @@ fn what_was_lost_last_shows_at_the_close() {
     let mut log = Log::default();
     tracker.open(open(KEY, 1), &mut log.visit());
     tracker.data(&data(KEY, 0, 4, b"abcd"), &mut log.visit());
-    let state = |change| State { key: KEY, time_ns: 9, pid: 1, change, in_bytes: 10, out_bytes: 20 };
+    let state = |change| SocketStateChange { key: KEY, time_ns: 9, pid: 1, change, in_bytes: 10, out_bytes: 20 };
     for change in [StateChange::PeerClosed, StateChange::LocalClosed, StateChange::Closed { peer_reset: false, local_reset: false }] {
         tracker.state(&state(change), &mut log.visit());
     }
@@ -114,7 +116,8 @@ fn a_close_without_inode_ends_the_tenant_and_a_foreign_one_does_not() {
     let mut log = Log::default();
     tracker.open(open(KEY, 1), &mut log.visit());
     let closed = StateChange::Closed { peer_reset: true, local_reset: false };
-    let mut state = State { key: SocketKey { inode: 99, ..KEY }, time_ns: 3, pid: 0, change: closed, in_bytes: 4, out_bytes: 0 };
+    let mut state =
+        SocketStateChange { key: SocketKey { inode: 99, ..KEY }, time_ns: 3, pid: 0, change: closed, in_bytes: 4, out_bytes: 0 };
     tracker.state(&state, &mut log.visit());
     state.key.inode = 0;
     tracker.state(&state, &mut log.visit());

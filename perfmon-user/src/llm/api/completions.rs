@@ -2,20 +2,20 @@
 use std::sync::LazyLock;
 
 use super::super::answer::AnswerField as A;
-use super::super::json::{Paths, Place, keep};
+use super::super::json::{JsonPath, Paths, keep};
 use super::super::provider::COMPATIBLE;
 use super::super::request::{RequestField as R, part};
 use super::super::usage::Convention;
 use super::{Api, chat};
 
-const REQUEST: &[Place<R>] = &[
-    Place::new("model", R::Model, keep::WORD),
-    Place::new("stream", R::Stream, keep::LENGTH),
-    Place::digested("prompt", R::Prompt),
-    Place::new("user", R::User, keep::LONG),
+const REQUEST: &[JsonPath<R>] = &[
+    JsonPath::new("model", R::Model, keep::WORD),
+    JsonPath::new("stream", R::Stream, keep::LENGTH),
+    JsonPath::digested("prompt", R::Prompt),
+    JsonPath::new("user", R::User, keep::LONG),
 ];
 
-const CHOICES: &[Place<A>] = &[Place::new("choices[*].text", A::Content, keep::LENGTH)];
+const CHOICES: &[JsonPath<A>] = &[JsonPath::new("choices[*].text", A::Content, keep::LENGTH)];
 
 pub(super) static API: Api = Api {
     name: "completions",

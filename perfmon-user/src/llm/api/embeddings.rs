@@ -2,30 +2,30 @@
 use std::sync::LazyLock;
 
 use super::super::answer::AnswerField as A;
-use super::super::json::{Paths, Place, keep};
+use super::super::json::{JsonPath, Paths, keep};
 use super::super::provider::COMPATIBLE;
 use super::super::request::{RequestField as R, part};
-use super::super::usage::{Convention, Count};
+use super::super::usage::{Convention, UsageField};
 use super::Api;
 
-const REQUEST: &[Place<R>] = &[
-    Place::new("model", R::Model, keep::WORD),
-    Place::new("input", R::Prompt, keep::LENGTH),
-    Place::new("prompt", R::Prompt, keep::LENGTH),
-    Place::new("user", R::User, keep::LONG),
+const REQUEST: &[JsonPath<R>] = &[
+    JsonPath::new("model", R::Model, keep::WORD),
+    JsonPath::new("input", R::Prompt, keep::LENGTH),
+    JsonPath::new("prompt", R::Prompt, keep::LENGTH),
+    JsonPath::new("user", R::User, keep::LONG),
 ];
 
-const ANSWER: &[Place<A>] = &[
-    Place::new("model", A::Model, keep::WORD),
-    Place::new("data", A::Shape, keep::LENGTH),
-    Place::new("embeddings", A::Shape, keep::LENGTH),
-    Place::new("embedding", A::Shape, keep::LENGTH),
-    Place::new("usage.prompt_tokens", A::Usage(Count::Input), keep::LENGTH),
-    Place::new("usage.total_tokens", A::Usage(Count::Input), keep::LENGTH),
-    Place::new("prompt_eval_count", A::Usage(Count::Input), keep::LENGTH),
-    Place::new("error", A::Error, keep::LENGTH),
-    Place::new("error.type", A::ErrorType, keep::WORD),
-    Place::new("error.code", A::ErrorCode, keep::WORD),
+const ANSWER: &[JsonPath<A>] = &[
+    JsonPath::new("model", A::Model, keep::WORD),
+    JsonPath::new("data", A::Shape, keep::LENGTH),
+    JsonPath::new("embeddings", A::Shape, keep::LENGTH),
+    JsonPath::new("embedding", A::Shape, keep::LENGTH),
+    JsonPath::new("usage.prompt_tokens", A::Usage(UsageField::Input), keep::LENGTH),
+    JsonPath::new("usage.total_tokens", A::Usage(UsageField::Input), keep::LENGTH),
+    JsonPath::new("prompt_eval_count", A::Usage(UsageField::Input), keep::LENGTH),
+    JsonPath::new("error", A::Error, keep::LENGTH),
+    JsonPath::new("error.type", A::ErrorType, keep::WORD),
+    JsonPath::new("error.code", A::ErrorCode, keep::WORD),
 ];
 
 pub(super) static API: Api = Api {

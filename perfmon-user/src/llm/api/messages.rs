@@ -3,70 +3,70 @@
 use std::sync::LazyLock;
 
 use super::super::answer::AnswerField as A;
-use super::super::json::{Paths, Place, keep};
+use super::super::json::{JsonPath, Paths, keep};
 use super::super::request::{RequestField as R, part};
-use super::super::usage::{Convention, Count};
+use super::super::usage::{Convention, UsageField};
 use super::Api;
 
-const REQUEST: &[Place<R>] = &[
-    Place::new("model", R::Model, keep::WORD),
-    Place::new("stream", R::Stream, keep::LENGTH),
-    Place::new("tools[*]", R::Tool, keep::LENGTH),
-    Place::digested("system", R::System),
-    Place::undigested("system[*].type"),
-    Place::undigested("system[*].cache_control"),
-    Place::digested("messages[*]", R::Message),
-    Place::new("messages[*].role", R::Role, keep::WORD),
-    Place::new("messages[*].content[*]", R::Block, keep::LENGTH),
-    Place::new("messages[*].content[*].type", R::BlockType, keep::WORD).not_digested(),
-    Place::undigested("messages[*].content[*].cache_control"),
-    Place::new("messages[*].content[*].tool_use_id", R::ResultId, keep::WORD),
-    Place::new("messages[*].content[*].is_error", R::ResultError, keep::LENGTH),
-    Place::new("metadata.user_id", R::Session, keep::LONG),
+const REQUEST: &[JsonPath<R>] = &[
+    JsonPath::new("model", R::Model, keep::WORD),
+    JsonPath::new("stream", R::Stream, keep::LENGTH),
+    JsonPath::new("tools[*]", R::Tool, keep::LENGTH),
+    JsonPath::digested("system", R::System),
+    JsonPath::undigested("system[*].type"),
+    JsonPath::undigested("system[*].cache_control"),
+    JsonPath::digested("messages[*]", R::Message),
+    JsonPath::new("messages[*].role", R::Role, keep::WORD),
+    JsonPath::new("messages[*].content[*]", R::Block, keep::LENGTH),
+    JsonPath::new("messages[*].content[*].type", R::BlockType, keep::WORD).not_digested(),
+    JsonPath::undigested("messages[*].content[*].cache_control"),
+    JsonPath::new("messages[*].content[*].tool_use_id", R::ResultId, keep::WORD),
+    JsonPath::new("messages[*].content[*].is_error", R::ResultError, keep::LENGTH),
+    JsonPath::new("metadata.user_id", R::Session, keep::LONG),
 ];
 
 /// Usage of an answer, which stands at several places.
 macro_rules! usage {
     ($at:literal) => {
         [
-            Place::new(concat!($at, "usage.input_tokens"), A::Usage(Count::Input), keep::LENGTH),
-            Place::new(concat!($at, "usage.output_tokens"), A::Usage(Count::Output), keep::LENGTH),
-            Place::new(concat!($at, "usage.cache_read_input_tokens"), A::Usage(Count::CacheRead), keep::LENGTH),
-            Place::new(concat!($at, "usage.cache_creation_input_tokens"), A::Usage(Count::CacheWrite), keep::LENGTH),
-            Place::new(concat!($at, "usage.cache_creation.ephemeral_5m_input_tokens"), A::Usage(Count::CacheWrite5m), keep::LENGTH),
-            Place::new(concat!($at, "usage.cache_creation.ephemeral_1h_input_tokens"), A::Usage(Count::CacheWrite1h), keep::LENGTH),
-            Place::new(concat!($at, "usage.output_tokens_details.thinking_tokens"), A::Usage(Count::Reasoning), keep::LENGTH),
-            Place::new(concat!($at, "usage.server_tool_use.web_search_requests"), A::Usage(Count::WebSearches), keep::LENGTH),
-            Place::new(concat!($at, "usage.service_tier"), A::Tier, keep::WORD),
+            JsonPath::new(concat!($at, "usage.input_tokens"), A::Usage(UsageField::Input), keep::LENGTH),
+            JsonPath::new(concat!($at, "usage.output_tokens"), A::Usage(UsageField::Output), keep::LENGTH),
+            JsonPath::new(concat!($at, "usage.cache_read_input_tokens"), A::Usage(UsageField::CacheRead), keep::LENGTH),
+            JsonPath::new(concat!($at, "usage.cache_creation_input_tokens"), A::Usage(UsageField::CacheWrite), keep::LENGTH),
+            JsonPath::new(concat!($at, "usage.cache_creation.ephemeral_5m_input_tokens"), A::Usage(UsageField::CacheWrite5m), keep::LENGTH),
+            JsonPath::new(concat!($at, "usage.cache_creation.ephemeral_1h_input_tokens"), A::Usage(UsageField::CacheWrite1h), keep::LENGTH),
+            JsonPath::new(concat!($at, "usage.output_tokens_details.thinking_tokens"), A::Usage(UsageField::Reasoning), keep::LENGTH),
+            JsonPath::new(concat!($at, "usage.server_tool_use.web_search_requests"), A::Usage(UsageField::WebSearches), keep::LENGTH),
+            JsonPath::new(concat!($at, "usage.service_tier"), A::Tier, keep::WORD),
         ]
     };
 }
 
-const USAGE: [Place<A>; 9] = usage!("");
-const START_USAGE: [Place<A>; 9] = usage!("message.");
-const ANSWER: &[Place<A>] = &[
-    Place::new("type", A::Type, keep::WORD),
-    Place::new("model", A::Model, keep::WORD),
-    Place::new("id", A::Id, keep::WORD),
-    Place::new("stop_reason", A::Finish, keep::WORD),
-    Place::new("content", A::Shape, keep::LENGTH),
-    Place::new("content[*]", A::Tool, keep::LENGTH),
-    Place::new("content[*].type", A::ToolType, keep::WORD),
-    Place::new("content[*].id", A::ToolId, keep::WORD),
-    Place::new("content[*].name", A::ToolName, keep::WORD),
-    Place::new("error", A::Error, keep::LENGTH),
-    Place::new("error.type", A::ErrorType, keep::WORD),
-    Place::new("message", A::Shape, keep::LENGTH),
-    Place::new("message.model", A::Model, keep::WORD),
-    Place::new("message.id", A::Id, keep::WORD),
-    Place::new("content_block", A::Tool, keep::LENGTH),
-    Place::new("content_block.type", A::ToolType, keep::WORD),
-    Place::new("content_block.id", A::ToolId, keep::WORD),
-    Place::new("content_block.name", A::ToolName, keep::WORD),
-    Place::new("delta.text", A::Content, keep::LENGTH),
-    Place::new("delta.thinking", A::Content, keep::LENGTH),
-    Place::new("delta.partial_json", A::Delta, keep::LENGTH),
-    Place::new("delta.stop_reason", A::Finish, keep::WORD),
+const USAGE: [JsonPath<A>; 9] = usage!("");
+const START_USAGE: [JsonPath<A>; 9] = usage!("message.");
+const ANSWER: &[JsonPath<A>] = &[
+    JsonPath::new("type", A::Type, keep::WORD),
+    JsonPath::new("model", A::Model, keep::WORD),
+    JsonPath::new("id", A::Id, keep::WORD),
+    JsonPath::new("stop_reason", A::Finish, keep::WORD),
+    JsonPath::new("content", A::Shape, keep::LENGTH),
+    JsonPath::new("content[*]", A::Tool, keep::LENGTH),
+    JsonPath::new("content[*].type", A::ToolType, keep::WORD),
+    JsonPath::new("content[*].id", A::ToolId, keep::WORD),
+    JsonPath::new("content[*].name", A::ToolName, keep::WORD),
+    JsonPath::new("error", A::Error, keep::LENGTH),
+    JsonPath::new("error.type", A::ErrorType, keep::WORD),
+    JsonPath::new("message", A::Shape, keep::LENGTH),
+    JsonPath::new("message.model", A::Model, keep::WORD),
+    JsonPath::new("message.id", A::Id, keep::WORD),
+    JsonPath::new("content_block", A::Tool, keep::LENGTH),
+    JsonPath::new("content_block.type", A::ToolType, keep::WORD),
+    JsonPath::new("content_block.id", A::ToolId, keep::WORD),
+    JsonPath::new("content_block.name", A::ToolName, keep::WORD),
+    JsonPath::new("delta.text", A::Content, keep::LENGTH),
+    JsonPath::new("delta.thinking", A::Content, keep::LENGTH),
+    JsonPath::new("delta.partial_json", A::Delta, keep::LENGTH),
+    JsonPath::new("delta.stop_reason", A::Finish, keep::WORD),
 ];
 
 pub(super) static API: Api = Api {

@@ -15,7 +15,7 @@ use super::request::RequestField;
 use super::usage::Convention;
 
 /// Places of a body, as a tree built at first use.
-pub type Places<F> = LazyLock<Paths<F>>;
+pub type ApiPaths<F> = LazyLock<Paths<F>>;
 
 /// One API.
 pub struct Api {
@@ -28,9 +28,9 @@ pub struct Api {
     /// Sets of [`super::request::part`]; a request of this API has all parts of one of them.
     pub request_parts: &'static [u8],
     /// Where things stand in a request.
-    pub request: Places<RequestField>,
+    pub request: ApiPaths<RequestField>,
     /// Where things stand in an answer.
-    pub answer: Places<AnswerField>,
+    pub answer: ApiPaths<AnswerField>,
     /// How tokens are counted.
     pub convention: Convention,
     /// Answers have no generated tokens.

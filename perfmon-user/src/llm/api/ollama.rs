@@ -3,38 +3,38 @@
 use std::sync::LazyLock;
 
 use super::super::answer::AnswerField as A;
-use super::super::json::{Paths, Place, keep};
+use super::super::json::{JsonPath, Paths, keep};
 use super::super::request::{RequestField as R, part};
-use super::super::usage::{Convention, Count};
+use super::super::usage::{Convention, UsageField};
 use super::{Api, chat};
 
-const PROMPT: &[Place<R>] = &[
-    Place::new("model", R::Model, keep::WORD),
-    Place::new("stream", R::Stream, keep::LENGTH),
-    Place::digested("system", R::System),
-    Place::digested("prompt", R::Prompt),
+const PROMPT: &[JsonPath<R>] = &[
+    JsonPath::new("model", R::Model, keep::WORD),
+    JsonPath::new("stream", R::Stream, keep::LENGTH),
+    JsonPath::digested("system", R::System),
+    JsonPath::digested("prompt", R::Prompt),
 ];
 
-const ANSWER: &[Place<A>] = &[
-    Place::new("model", A::Model, keep::WORD),
-    Place::new("done", A::Done, keep::LENGTH),
-    Place::new("done_reason", A::Finish, keep::WORD),
-    Place::new("prompt_eval_count", A::Usage(Count::Input), keep::LENGTH),
-    Place::new("eval_count", A::Usage(Count::Output), keep::LENGTH),
-    Place::new("thinking", A::Content, keep::LENGTH),
-    Place::new("error", A::Error, keep::LENGTH),
+const ANSWER: &[JsonPath<A>] = &[
+    JsonPath::new("model", A::Model, keep::WORD),
+    JsonPath::new("done", A::Done, keep::LENGTH),
+    JsonPath::new("done_reason", A::Finish, keep::WORD),
+    JsonPath::new("prompt_eval_count", A::Usage(UsageField::Input), keep::LENGTH),
+    JsonPath::new("eval_count", A::Usage(UsageField::Output), keep::LENGTH),
+    JsonPath::new("thinking", A::Content, keep::LENGTH),
+    JsonPath::new("error", A::Error, keep::LENGTH),
 ];
 
-const CHAT_ANSWER: &[Place<A>] = &[
-    Place::new("message.content", A::Content, keep::LENGTH),
-    Place::new("message.thinking", A::Content, keep::LENGTH),
-    Place::new("message.tool_calls[*]", A::Tool, keep::LENGTH),
-    Place::new("message.tool_calls[*].id", A::ToolId, keep::WORD),
-    Place::new("message.tool_calls[*].function", A::Delta, keep::LENGTH),
-    Place::new("message.tool_calls[*].function.name", A::ToolName, keep::WORD),
+const CHAT_ANSWER: &[JsonPath<A>] = &[
+    JsonPath::new("message.content", A::Content, keep::LENGTH),
+    JsonPath::new("message.thinking", A::Content, keep::LENGTH),
+    JsonPath::new("message.tool_calls[*]", A::Tool, keep::LENGTH),
+    JsonPath::new("message.tool_calls[*].id", A::ToolId, keep::WORD),
+    JsonPath::new("message.tool_calls[*].function", A::Delta, keep::LENGTH),
+    JsonPath::new("message.tool_calls[*].function.name", A::ToolName, keep::WORD),
 ];
 
-const GENERATE_ANSWER: &[Place<A>] = &[Place::new("response", A::Content, keep::LENGTH)];
+const GENERATE_ANSWER: &[JsonPath<A>] = &[JsonPath::new("response", A::Content, keep::LENGTH)];
 
 pub(super) static CHAT: Api = Api {
     name: "ollama_chat",

@@ -13,17 +13,17 @@ const FLAG_EXTRA: u8 = 1 << 2;
 const FLAG_NAME: u8 = 1 << 3;
 const FLAG_COMMENT: u8 = 1 << 4;
 
-enum State {
+enum GzipState {
     Head(Vec<u8>),
     Body(Box<Decompress>),
     Trailer(usize),
 }
 
-pub(super) struct Gzip(State);
+pub(super) struct Gzip(GzipState);
 
 impl Default for Gzip {
     fn default() -> Self {
-        Self(State::Head(Vec::new()))
+        Self(GzipState::Head(Vec::new()))
     }
 }
 
@@ -31,28 +31,28 @@ impl Gzip {
     pub(super) fn push(&mut self, mut bytes: &[u8], emit: &mut impl FnMut(&[u8]) -> Result<(), Undecodable>) -> Result<(), Undecodable> {
         while let Some(&byte) = bytes.first() {
             match &mut self.0 {
-                State::Head(head) => {
+                GzipState::Head(head) => {
                     head.push(byte);
                     bytes = &bytes[1..];
                     if head_len(head)? == Some(head.len()) {
-                        self.0 = State::Body(Box::new(Decompress::new(false)));
+                        self.0 = GzipState::Body(Box::new(Decompress::new(false)));
                     }
                 }
-                State::Body(state) => {
+                GzipState::Body(state) => {
                     let (used, ended) = inflate(state, bytes, emit)?;
                     bytes = &bytes[used..];
                     if ended {
-                        self.0 = State::Trailer(TRAILER);
+                        self.0 = GzipState::Trailer(TRAILER);
                     } else {
                         return Ok(());
                     }
                 }
-                State::Trailer(left) => {
+                GzipState::Trailer(left) => {
                     let skipped = bytes.len().min(*left);
                     *left -= skipped;
                     bytes = &bytes[skipped..];
                     if *left == 0 {
-                        self.0 = State::Head(Vec::new());
+                        self.0 = GzipState::Head(Vec::new());
                     }
                 }
             }

@@ -17,7 +17,7 @@ const BLOCK: usize = 128 * 1024;
 const CHECK_SUM: [u8; 4] = [0; 4];
 
 #[derive(PartialEq)]
-enum State {
+enum ZstdState {
     Head,
     Blocks,
     Done,
@@ -25,7 +25,7 @@ enum State {
 
 pub(super) struct Zstd {
     decoder: FrameDecoder,
-    state: State,
+    state: ZstdState,
     held: Vec<u8>,
 }
 
@@ -33,25 +33,25 @@ impl Default for Zstd {
     fn default() -> Self {
         let mut decoder = FrameDecoder::new();
         decoder.set_max_window_size(WINDOW);
-        Self { decoder, state: State::Head, held: Vec::new() }
+        Self { decoder, state: ZstdState::Head, held: Vec::new() }
     }
 }
 
 impl Zstd {
     pub(super) fn push(&mut self, bytes: &[u8], emit: &mut impl FnMut(&[u8]) -> Result<(), Undecodable>) -> Result<(), Undecodable> {
         for piece in bytes.chunks(BLOCK) {
-            if self.state == State::Done {
+            if self.state == ZstdState::Done {
                 break;
             }
             self.held.extend_from_slice(piece);
-            if self.state == State::Head && self.held.len() >= HEAD {
+            if self.state == ZstdState::Head && self.held.len() >= HEAD {
                 let mut rest = self.held.as_slice();
                 self.decoder.reset(&mut rest).map_err(|_| Undecodable)?;
                 let used = self.held.len() - rest.len();
                 self.held.drain(..used);
-                self.state = State::Blocks;
+                self.state = ZstdState::Blocks;
             }
-            while self.state == State::Blocks && self.block(emit)? {}
+            while self.state == ZstdState::Blocks && self.block(emit)? {}
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl Zstd {
         self.decoder.decode_blocks(source, BlockDecodingStrategy::UptoBlocks(1)).map_err(|_| Undecodable)?;
         self.held.drain(..len);
         if is_last {
-            self.state = State::Done;
+            self.state = ZstdState::Done;
         }
         self.emit(emit)?;
         Ok(true)

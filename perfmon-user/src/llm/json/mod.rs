@@ -6,9 +6,9 @@ mod scanner;
 mod text;
 mod token;
 
-pub use paths::{Paths, Place, keep};
-pub use scanner::{Handler, Scanner, Value};
-pub use token::{Container, Scalar, Tokenizer, Visitor};
+pub use paths::{JsonPath, Paths, keep};
+pub use scanner::{Handler, JsonValue, Scanner};
+pub use token::{JsonContainer, Scalar, Tokenizer, Visitor};
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ pub mod keep {
 
 /// A wanted place.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<F: 'static> {
+pub struct JsonPath<F: 'static> {
     /// `a.b[*].c`; `""` is the document itself.
     pub path: &'static str,
     /// What stands there; `None` when only `digest` matters.
@@ -26,7 +26,7 @@ pub struct Place<F: 'static> {
     pub digest: Option<bool>,
 }
 
-impl<F> Place<F> {
+impl<F> JsonPath<F> {
     /// A place whose strings are kept up to `keep` bytes.
     pub const fn new(path: &'static str, field: F, keep: usize) -> Self {
         Self { path, field: Some(field), keep, digest: None }
@@ -72,7 +72,7 @@ pub struct Paths<F> {
 
 impl<F: Copy> Paths<F> {
     /// The tree of these places; of two equal paths the later wins.
-    pub fn new<'a>(places: impl IntoIterator<Item = &'a Place<F>>) -> Self
+    pub fn new<'a>(places: impl IntoIterator<Item = &'a JsonPath<F>>) -> Self
     where
         F: 'static,
     {

@@ -1,13 +1,13 @@
 //! Follows the tokens of a document through the tree of wanted places and tells a [`Handler`] what stands there.
 use super::paths::{KEY, Paths};
 use super::text::unescape;
-use super::token::{Container, Scalar, Tokenizer, Visitor};
+use super::token::{JsonContainer, Scalar, Tokenizer, Visitor};
 
 /// What stands at a wanted place.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value<'a> {
+pub enum JsonValue<'a> {
     /// An object or array begins.
-    Begin(Container),
+    Begin(JsonContainer),
     /// It ends.
     End,
     /// A string, as far as it is kept, and its length on the wire.
@@ -16,10 +16,10 @@ pub enum Value<'a> {
     Scalar(Scalar<'a>),
 }
 
-impl Value<'_> {
+impl JsonValue<'_> {
     /// A whole number ≥ 0; JSON may write one as `12.0`.
     pub fn as_u64(&self) -> Option<u64> {
-        let Value::Scalar(Scalar::Number(text)) = self else { return None };
+        let JsonValue::Scalar(Scalar::Number(text)) = self else { return None };
         text.parse().ok().or_else(|| {
             let number: f64 = text.parse().ok()?;
             (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64)
@@ -28,7 +28,7 @@ impl Value<'_> {
 
     /// A number.
     pub fn as_f64(&self) -> Option<f64> {
-        let Value::Scalar(Scalar::Number(text)) = self else { return None };
+        let JsonValue::Scalar(Scalar::Number(text)) = self else { return None };
         text.parse().ok()
     }
 }
@@ -36,7 +36,7 @@ impl Value<'_> {
 /// Takes what was found.
 pub trait Handler<F> {
     /// A value at a wanted place.
-    fn found(&mut self, field: F, value: Value<'_>);
+    fn found(&mut self, field: F, value: JsonValue<'_>);
     /// Bytes of a digested place: raw strings and other scalars in order, keys not, 0xff after each scalar.
     fn digest(&mut self, bytes: &[u8]);
 }
@@ -138,7 +138,7 @@ impl<F: Copy, H: Handler<F>> Walk<'_, F, H> {
         Level { node, digest, array: false }
     }
 
-    fn tell(&mut self, node: Option<u16>, value: Value<'_>) {
+    fn tell(&mut self, node: Option<u16>, value: JsonValue<'_>) {
         if let Some(field) = node.and_then(|node| self.paths.node(node).field) {
             self.handler.found(field, value);
         }
@@ -146,16 +146,16 @@ impl<F: Copy, H: Handler<F>> Walk<'_, F, H> {
 }
 
 impl<F: Copy, H: Handler<F>> Visitor for Walk<'_, F, H> {
-    fn begin(&mut self, container: Container) {
+    fn begin(&mut self, container: JsonContainer) {
         let mut level = self.level();
-        level.array = container == Container::Array;
+        level.array = container == JsonContainer::Array;
         self.follow.open.push(level);
-        self.tell(level.node, Value::Begin(container));
+        self.tell(level.node, JsonValue::Begin(container));
     }
 
     fn end(&mut self) {
         let node = self.follow.open.pop().and_then(|level| level.node);
-        self.tell(node, Value::End);
+        self.tell(node, JsonValue::End);
     }
 
     fn key(&mut self, raw: &[u8], last: bool) {
@@ -184,7 +184,7 @@ impl<F: Copy, H: Handler<F>> Visitor for Walk<'_, F, H> {
                 self.handler.digest(&[0xff]);
             }
             let kept = std::mem::take(&mut self.follow.kept);
-            self.tell(level.node, Value::Text(&unescape(&kept), self.follow.length));
+            self.tell(level.node, JsonValue::Text(&unescape(&kept), self.follow.length));
             self.follow.kept = kept;
             self.follow.clear();
         }
@@ -202,6 +202,6 @@ impl<F: Copy, H: Handler<F>> Visitor for Walk<'_, F, H> {
             self.handler.digest(text.as_bytes());
             self.handler.digest(&[0xff]);
         }
-        self.tell(level.node, Value::Scalar(scalar));
+        self.tell(level.node, JsonValue::Scalar(scalar));
     }
 }

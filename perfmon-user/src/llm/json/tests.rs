@@ -33,8 +33,8 @@ impl Builder {
 }
 
 impl Visitor for Builder {
-    fn begin(&mut self, container: Container) {
-        let empty = if container == Container::Array { Json::Array(vec![]) } else { Json::Object(Map::new()) };
+    fn begin(&mut self, container: JsonContainer) {
+        let empty = if container == JsonContainer::Array { Json::Array(vec![]) } else { Json::Object(Map::new()) };
         self.open.push((empty, String::from_utf8(std::mem::take(&mut self.key)).unwrap()));
     }
     fn end(&mut self) {
@@ -181,10 +181,10 @@ fn push(into: &mut Vec<(String, String)>, path: &str, value: Option<&Json>) {
 
 static PLACES: LazyLock<Paths<&'static str>> = LazyLock::new(|| {
     Paths::new(&[
-        Place::new("usage.n", "usage.n", 1 << 20),
-        Place::new("usage.a[*].n", "usage.a[*].n", 1 << 20),
-        Place::new("list[*][*]", "list[*][*]", 1 << 20),
-        Place::digested("list", "list"),
+        JsonPath::new("usage.n", "usage.n", 1 << 20),
+        JsonPath::new("usage.a[*].n", "usage.a[*].n", 1 << 20),
+        JsonPath::new("list[*][*]", "list[*][*]", 1 << 20),
+        JsonPath::digested("list", "list"),
     ])
 });
 
@@ -196,16 +196,16 @@ struct Found {
 }
 
 impl Handler<&'static str> for Found {
-    fn found(&mut self, field: &'static str, value: Value<'_>) {
+    fn found(&mut self, field: &'static str, value: JsonValue<'_>) {
         let text = match value {
-            Value::Begin(_) | Value::End => {
+            JsonValue::Begin(_) | JsonValue::End => {
                 self.containers += 1;
                 return;
             }
-            Value::Text(text, _) => text.to_owned(),
-            Value::Scalar(Scalar::Null) => "null".to_owned(),
-            Value::Scalar(Scalar::Bool(value)) => value.to_string(),
-            Value::Scalar(Scalar::Number(text)) => text.to_owned(),
+            JsonValue::Text(text, _) => text.to_owned(),
+            JsonValue::Scalar(Scalar::Null) => "null".to_owned(),
+            JsonValue::Scalar(Scalar::Bool(value)) => value.to_string(),
+            JsonValue::Scalar(Scalar::Number(text)) => text.to_owned(),
         };
         self.scalars.push((field.to_owned(), text));
     }
@@ -265,11 +265,11 @@ fn a_document_ends_where_it_ends() {
 
 #[test]
 fn a_long_string_costs_no_memory_and_its_beginning_is_kept() {
-    static LONG: LazyLock<Paths<()>> = LazyLock::new(|| Paths::new(&[Place::new("kept", (), 8)]));
+    static LONG: LazyLock<Paths<()>> = LazyLock::new(|| Paths::new(&[JsonPath::new("kept", (), 8)]));
     struct Text(String, u64);
     impl Handler<()> for Text {
-        fn found(&mut self, (): (), value: Value<'_>) {
-            if let Value::Text(text, length) = value {
+        fn found(&mut self, (): (), value: JsonValue<'_>) {
+            if let JsonValue::Text(text, length) = value {
                 (self.0, self.1) = (text.to_owned(), length);
             }
         }
@@ -293,11 +293,11 @@ fn a_long_string_costs_no_memory_and_its_beginning_is_kept() {
 #[test]
 fn the_digest_leaves_out_what_is_named() {
     static DIGEST: LazyLock<Paths<()>> = LazyLock::new(|| {
-        Paths::new(&[Place::digested("m[*]", ()), Place::undigested("m[*].c[*].cache"), Place::undigested("m[*].c[*].type")])
+        Paths::new(&[JsonPath::digested("m[*]", ()), JsonPath::undigested("m[*].c[*].cache"), JsonPath::undigested("m[*].c[*].type")])
     });
     struct Digest(Vec<u8>);
     impl Handler<()> for Digest {
-        fn found(&mut self, (): (), _: Value<'_>) {}
+        fn found(&mut self, (): (), _: JsonValue<'_>) {}
         fn digest(&mut self, bytes: &[u8]) {
             self.0.extend_from_slice(bytes);
         }

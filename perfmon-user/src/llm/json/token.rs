@@ -8,7 +8,7 @@ const WORD: usize = 40;
 
 /// What holds values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Container {
+pub enum JsonContainer {
     /// `{}`
     Object,
     /// `[]`
@@ -29,7 +29,7 @@ pub enum Scalar<'a> {
 /// Takes tokens. Strings come raw (escapes not undone) and in pieces; the last piece, which may be empty, says so.
 pub trait Visitor {
     /// An object or array begins.
-    fn begin(&mut self, container: Container);
+    fn begin(&mut self, container: JsonContainer);
     /// The innermost one ends.
     fn end(&mut self);
     /// A piece of a key.
@@ -41,7 +41,7 @@ pub trait Visitor {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum TokenState {
     /// A value must come.
     Value,
     /// A value or `]`.
@@ -69,34 +69,34 @@ enum State {
 /// One document's state.
 #[derive(Debug)]
 pub struct Tokenizer {
-    state: State,
-    open: Vec<Container>,
+    state: TokenState,
+    open: Vec<JsonContainer>,
     word: [u8; WORD],
     word_len: usize,
 }
 
 impl Default for Tokenizer {
     fn default() -> Self {
-        Self { state: State::Value, open: Vec::new(), word: [0; WORD], word_len: 0 }
+        Self { state: TokenState::Value, open: Vec::new(), word: [0; WORD], word_len: 0 }
     }
 }
 
 impl Tokenizer {
     /// Ready for the next document.
     pub fn reset(&mut self) {
-        self.state = State::Value;
+        self.state = TokenState::Value;
         self.open.clear();
         self.word_len = 0;
     }
 
     /// Whether the document is complete.
     pub fn is_done(&self) -> bool {
-        self.state == State::Done
+        self.state == TokenState::Done
     }
 
     /// Whether it was no JSON.
     pub fn is_broken(&self) -> bool {
-        self.state == State::Broken
+        self.state == TokenState::Broken
     }
 
     /// Bytes on the heap.
@@ -107,15 +107,15 @@ impl Tokenizer {
     /// Takes bytes up to the end of the document, or up to where it breaks; returns how many.
     pub fn push(&mut self, bytes: &[u8], visitor: &mut impl Visitor) -> usize {
         let mut at = 0;
-        while at < bytes.len() && !matches!(self.state, State::Done | State::Broken) {
+        while at < bytes.len() && !matches!(self.state, TokenState::Done | TokenState::Broken) {
             at += match self.state {
-                State::Text { key } => self.text(&bytes[at..], key, visitor),
-                State::Escape { key } => {
+                TokenState::Text { key } => self.text(&bytes[at..], key, visitor),
+                TokenState::Escape { key } => {
                     self.piece(&bytes[at..=at], key, false, visitor);
-                    self.state = State::Text { key };
+                    self.state = TokenState::Text { key };
                     1
                 }
-                State::Word => self.word(&bytes[at..], visitor),
+                TokenState::Word => self.word(&bytes[at..], visitor),
                 _ => {
                     self.structure(bytes[at], visitor);
                     1
@@ -127,11 +127,11 @@ impl Tokenizer {
 
     /// No more bytes come: ends a number at the top level; anything else unfinished is broken.
     pub fn finish(&mut self, visitor: &mut impl Visitor) {
-        if self.state == State::Word && self.open.is_empty() {
+        if self.state == TokenState::Word && self.open.is_empty() {
             self.end_word(visitor);
         }
-        if self.state != State::Done {
-            self.state = State::Broken;
+        if self.state != TokenState::Done {
+            self.state = TokenState::Broken;
         }
     }
 
@@ -142,10 +142,10 @@ impl Tokenizer {
         };
         if bytes[at] == b'\\' {
             self.piece(&bytes[..=at], key, false, visitor);
-            self.state = State::Escape { key };
+            self.state = TokenState::Escape { key };
         } else {
             self.piece(&bytes[..at], key, true, visitor);
-            self.state = if key { State::Colon } else { self.after_value() };
+            self.state = if key { TokenState::Colon } else { self.after_value() };
         }
         at + 1
     }
@@ -182,7 +182,7 @@ impl Tokenizer {
                 }
             }
             _ => {
-                self.state = State::Broken;
+                self.state = TokenState::Broken;
                 return;
             }
         };
@@ -190,8 +190,8 @@ impl Tokenizer {
         self.state = self.after_value();
     }
 
-    fn after_value(&self) -> State {
-        if self.open.is_empty() { State::Done } else { State::After }
+    fn after_value(&self) -> TokenState {
+        if self.open.is_empty() { TokenState::Done } else { TokenState::After }
     }
 
     /// A byte outside strings and words.
@@ -200,34 +200,34 @@ impl Tokenizer {
             return;
         }
         self.state = match (self.state, byte) {
-            (State::Value | State::FirstValue, b'{') => self.begin(Container::Object, visitor),
-            (State::Value | State::FirstValue, b'[') => self.begin(Container::Array, visitor),
-            (State::Value | State::FirstValue, b'"') => State::Text { key: false },
-            (State::Value | State::FirstValue, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+            (TokenState::Value | TokenState::FirstValue, b'{') => self.begin(JsonContainer::Object, visitor),
+            (TokenState::Value | TokenState::FirstValue, b'[') => self.begin(JsonContainer::Array, visitor),
+            (TokenState::Value | TokenState::FirstValue, b'"') => TokenState::Text { key: false },
+            (TokenState::Value | TokenState::FirstValue, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
                 (self.word[0], self.word_len) = (byte, 1);
-                State::Word
+                TokenState::Word
             }
-            (State::Key | State::FirstKey, b'"') => State::Text { key: true },
-            (State::Colon, b':') => State::Value,
-            (State::FirstKey, b'}') | (State::FirstValue, b']') => self.end(visitor),
-            (State::After, b',') if self.open.last() == Some(&Container::Object) => State::Key,
-            (State::After, b',') => State::Value,
-            (State::After, b'}') if self.open.last() == Some(&Container::Object) => self.end(visitor),
-            (State::After, b']') if self.open.last() == Some(&Container::Array) => self.end(visitor),
-            _ => State::Broken,
+            (TokenState::Key | TokenState::FirstKey, b'"') => TokenState::Text { key: true },
+            (TokenState::Colon, b':') => TokenState::Value,
+            (TokenState::FirstKey, b'}') | (TokenState::FirstValue, b']') => self.end(visitor),
+            (TokenState::After, b',') if self.open.last() == Some(&JsonContainer::Object) => TokenState::Key,
+            (TokenState::After, b',') => TokenState::Value,
+            (TokenState::After, b'}') if self.open.last() == Some(&JsonContainer::Object) => self.end(visitor),
+            (TokenState::After, b']') if self.open.last() == Some(&JsonContainer::Array) => self.end(visitor),
+            _ => TokenState::Broken,
         };
     }
 
-    fn begin(&mut self, container: Container, visitor: &mut impl Visitor) -> State {
+    fn begin(&mut self, container: JsonContainer, visitor: &mut impl Visitor) -> TokenState {
         if self.open.len() == DEPTH {
-            return State::Broken;
+            return TokenState::Broken;
         }
         self.open.push(container);
         visitor.begin(container);
-        if container == Container::Object { State::FirstKey } else { State::FirstValue }
+        if container == JsonContainer::Object { TokenState::FirstKey } else { TokenState::FirstValue }
     }
 
-    fn end(&mut self, visitor: &mut impl Visitor) -> State {
+    fn end(&mut self, visitor: &mut impl Visitor) -> TokenState {
         self.open.pop();
         visitor.end();
         self.after_value()

@@ -35,7 +35,7 @@ fn a_stream() {
     assert_eq!((record.output_tokens_per_second, text(&record.finish_reason)), (Some(100.0), Some("end_turn")));
     assert_eq!((text(&record.request_id), text(&record.error_type), record.stream), (Some("req_011"), None, true));
     assert_eq!(text(&record.conversation_id), Some("5e55-10"));
-    assert_eq!((detail.messages, detail.last_role, detail.tools_offered), (3, Some(Role::Tool), true));
+    assert_eq!((detail.messages, detail.last_role, detail.tools_offered), (3, Some(MessageRole::Tool), true));
     let results: Vec<_> = detail.tool_results.iter().map(|r| (r.tool_call_id.as_deref().unwrap(), r.is_error)).collect();
     assert_eq!(results, [("toolu_0", true), ("toolu_00", false)]);
     assert!(detail.system.is_some());

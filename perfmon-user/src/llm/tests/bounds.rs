@@ -20,7 +20,7 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 }
 
 /// Plays it and returns the record and the largest state on the way.
-fn measured(talk: &Talk, piece: usize) -> (Option<Finished>, usize, Counts) {
+fn measured(talk: &Talk, piece: usize) -> (Option<Finished>, usize, LlmCounts) {
     let (mut tracker, mut calls, mut most) = (tracker(), Calls::default(), 0);
     let finished = talk.play(&mut tracker, &mut calls, piece, |calls| most = most.max(calls.heap_bytes()));
     assert_eq!(calls.heap_bytes(), 0, "nothing stays");
@@ -143,7 +143,7 @@ fn every_prefix_of_a_stream_is_a_call_cut_short() {
 
 #[test]
 fn calls_are_bounded() {
-    let mut tracker = LlmTracker::new(Options { calls: 3, calls_per_connection: 2 });
+    let mut tracker = LlmTracker::new(LlmOptions { calls: 3, calls_per_connection: 2 });
     let origin = Arc::new(Origin::unknown(1));
     let peer: Arc<str> = "192.0.2.1:5".into();
     let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None, request_bytes: 0, response_bytes: 0 };

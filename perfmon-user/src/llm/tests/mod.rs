@@ -179,7 +179,7 @@ fn content(bytes: &[u8]) -> Content<'_> {
 }
 
 pub(crate) fn tracker() -> LlmTracker {
-    LlmTracker::new(Options { calls: 4_096, calls_per_connection: 128 })
+    LlmTracker::new(LlmOptions { calls: 4_096, calls_per_connection: 128 })
 }
 
 /// A request of the chat API.

@@ -39,7 +39,7 @@ fn a_chat_completion() {
     assert_eq!((ms(record.response_time_ms), ms(record.time_to_first_byte_ms)), (Some(800.0), Some(800.0)));
     assert_eq!((record.stream, record.chunks, record.time_to_first_token_ms, record.chunk_gap_max_ms), (false, 0, None, None));
     assert_eq!(record.output_tokens_per_second, Some(25.0));
-    assert_eq!((detail.messages, detail.prefixes.len(), detail.last_role, detail.tools_offered), (2, 2, Some(Role::User), false));
+    assert_eq!((detail.messages, detail.prefixes.len(), detail.last_role, detail.tools_offered), (2, 2, Some(MessageRole::User), false));
     assert_eq!(text(&detail.response), Some("chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT"));
 }
 
@@ -111,7 +111,7 @@ fn histories_with_tool_results() {
         "tools":[{"type":"function","function":{"name":"get_weather","parameters":{}}}],"user":"u-1","model":"gpt-5"}"#;
     let (_, detail) = Talk { request: request.into(), ..talk() }.at(1, ANSWER).call();
     assert!(detail.tools_offered);
-    assert_eq!((detail.messages, detail.last_role, detail.prefixes.len()), (6, Some(Role::Tool), 6));
+    assert_eq!((detail.messages, detail.last_role, detail.prefixes.len()), (6, Some(MessageRole::Tool), 6));
     let results: Vec<_> = detail.tool_results.iter().map(|r| (r.tool_call_id.as_deref(), r.is_error)).collect();
     assert_eq!(results, [(Some("call_1"), true), (Some("call_2"), false)]);
     assert!(detail.user.is_some());
@@ -192,7 +192,7 @@ fn responses_streamed_and_not() {
     assert_cost(&record, reference_cost(answer, "openai", "responses"));
     assert_eq!((tools(&record), text(&record.finish_reason)), (vec![(Some("call_9"), "lookup")], Some("completed")));
     assert_eq!((text(&detail.previous_response), text(&detail.response)), (Some("resp_0"), Some("resp_1")));
-    assert_eq!((detail.tool_results.len(), detail.tool_results[0].is_error, detail.last_role), (1, true, Some(Role::Tool)));
+    assert_eq!((detail.tool_results.len(), detail.tool_results[0].is_error, detail.last_role), (1, true, Some(MessageRole::Tool)));
     let streamed = talk.events(&[
         (10, "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"status\":\"in_progress\",\"model\":\"gpt-5-2025-08-07\",\"output\":[],\"usage\":null,\"error\":null}}"),
         (20, "event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"item\":{\"type\":\"function_call\",\"id\":\"fc_1\",\"call_id\":\"call_9\",\"name\":\"lookup\",\"arguments\":\"\"}}"),

@@ -5,10 +5,10 @@ use crate::track::Connection;
 
 use super::super::session::Session;
 use super::super::tls;
-use super::{Context, address};
+use super::{BuildContext, address};
 
 /// Makes the record.
-pub(in crate::pipeline) fn command(connection: &mut Connection<Session>, command: &Command, context: &mut Context<'_>) -> Db {
+pub(in crate::pipeline) fn command(connection: &mut Connection<Session>, command: &Command, context: &mut BuildContext<'_>) -> Db {
     let missing_bytes = command.missing_bytes + tls::take_cut(connection);
     let complete = !command.inferred && missing_bytes == 0;
     let origin = context.processes.on_exchange(connection.pid, complete, missing_bytes);

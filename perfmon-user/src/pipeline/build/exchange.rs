@@ -5,10 +5,10 @@ use crate::track::Connection;
 
 use super::super::session::Session;
 use super::super::tls;
-use super::{Context, address};
+use super::{BuildContext, address};
 
 /// Makes the record.
-pub(in crate::pipeline) fn request(connection: &mut Connection<Session>, exchange: &Exchange, context: &mut Context<'_>) -> Request {
+pub(in crate::pipeline) fn request(connection: &mut Connection<Session>, exchange: &Exchange, context: &mut BuildContext<'_>) -> Request {
     let (request_bytes, response_bytes) = tls::wire_sizes(connection, exchange.server, exchange.request_wire, exchange.response_wire);
     let missing_bytes = exchange.missing_bytes + tls::take_cut(connection);
     let complete = !exchange.inferred && missing_bytes == 0;

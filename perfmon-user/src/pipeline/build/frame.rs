@@ -6,11 +6,15 @@ use crate::record::{Quality, Request};
 use crate::track::Connection;
 
 use super::super::session::Session;
-use super::Context;
+use super::BuildContext;
 use super::exchange::{request, span_id};
 
 /// Makes the record of a session's end.
-pub(in crate::pipeline) fn session(connection: &mut Connection<Session>, session: &FrameSession, context: &mut Context<'_>) -> Request {
+pub(in crate::pipeline) fn session(
+    connection: &mut Connection<Session>,
+    session: &FrameSession,
+    context: &mut BuildContext<'_>,
+) -> Request {
     let mut opening = session.opening.clone();
     let (requests, answers) = if opening.server { (session.received, session.sent) } else { (session.sent, session.received) };
     opening.protocol = session.protocol;

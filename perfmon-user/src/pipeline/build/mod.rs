@@ -19,7 +19,7 @@ pub(super) use frame::session;
 pub(super) use question::question;
 
 /// What the making of records needs beside the connection.
-pub(in crate::pipeline) struct Context<'a> {
+pub(in crate::pipeline) struct BuildContext<'a> {
     pub(in crate::pipeline) processes: &'a mut ProcessTable,
     pub(in crate::pipeline) names: &'a mut Interner,
     pub(in crate::pipeline) minds: &'a mut Minds,

@@ -4,10 +4,10 @@ use crate::record::{Dns, Millis, Quality, WallTime};
 use crate::track::Connection;
 
 use super::super::session::Session;
-use super::{Context, address};
+use super::{BuildContext, address};
 
 /// Makes the record.
-pub(in crate::pipeline) fn question(connection: &mut Connection<Session>, question: &Question, context: &mut Context<'_>) -> Dns {
+pub(in crate::pipeline) fn question(connection: &mut Connection<Session>, question: &Question, context: &mut BuildContext<'_>) -> Dns {
     let origin = context.processes.on_exchange(connection.pid, !question.inferred, 0);
     let server = match question.server {
         Some(server) => context.names.get(&server.to_string()),

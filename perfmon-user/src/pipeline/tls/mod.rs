@@ -2,7 +2,7 @@
 //! goes through the same parsers as that of other connections.
 use std::sync::Arc;
 
-use crate::decode::{Data, Tls};
+use crate::decode::{Data, TlsCall};
 use crate::proto::detect::{Detected, Opening, Verdict, detect};
 use crate::stream::{Capture, Content, Direction, Ending, Role, Segment, Stamp};
 use crate::tls::cursor::Shortfall;
@@ -10,7 +10,7 @@ use crate::tls::record::RecordHeader;
 use crate::tls::{EncryptedSide, Placement, Plain, TlsObject};
 use crate::track::{Connection, Tracker};
 
-use super::build::Context;
+use super::build::BuildContext;
 use super::session::{self, Session};
 use super::{Out, Wish};
 
@@ -18,7 +18,7 @@ use super::{Out, Wish};
 const PATIENCE: u32 = 1_000;
 
 /// A library moved plaintext.
-pub(super) fn call(tls: &Tls<'_>, tracker: &mut Tracker<Session>, context: &mut Context<'_>, out: &mut Out) {
+pub(super) fn call(tls: &TlsCall<'_>, tracker: &mut Tracker<Session>, context: &mut BuildContext<'_>, out: &mut Out) {
     let object = TlsObject { pid: tls.pid, ssl: tls.ssl };
     let placement = context.binder.call(tls);
     forget_stale(context, out);
@@ -43,7 +43,7 @@ pub(super) fn call(tls: &Tls<'_>, tracker: &mut Tracker<Session>, context: &mut 
 }
 
 /// A socket moved bytes, which `tracker` was told: they may show whose it is.
-pub(super) fn sent(data: &Data<'_>, tracker: &mut Tracker<Session>, context: &mut Context<'_>, out: &mut Out) {
+pub(super) fn sent(data: &Data<'_>, tracker: &mut Tracker<Session>, context: &mut BuildContext<'_>, out: &mut Out) {
     if data.direction != Direction::Out {
         return;
     }
@@ -70,7 +70,13 @@ pub(super) fn sent(data: &Data<'_>, tracker: &mut Tracker<Session>, context: &mu
 }
 
 /// The object is this connection's; what was held for it belongs here, writes having been sent by now.
-fn adopt(connection: &mut Connection<Session>, object: TlsObject, held: Vec<Plain<'static>>, context: &mut Context<'_>, out: &mut Out) {
+fn adopt(
+    connection: &mut Connection<Session>,
+    object: TlsObject,
+    held: Vec<Plain<'static>>,
+    context: &mut BuildContext<'_>,
+    out: &mut Out,
+) {
     let cipher = begin(connection, context, out);
     if cipher.object != Some(object) {
         cipher.object = Some(object);
@@ -93,7 +99,7 @@ fn adopt(connection: &mut Connection<Session>, object: TlsObject, held: Vec<Plai
 }
 
 /// The connection is encrypted: whatever its bytes were taken for before.
-fn begin<'a>(connection: &'a mut Connection<Session>, context: &Context<'_>, out: &mut Out) -> &'a mut EncryptedSide {
+fn begin<'a>(connection: &'a mut Connection<Session>, context: &BuildContext<'_>, out: &mut Out) -> &'a mut EncryptedSide {
     if connection.state.cipher.is_none() {
         connection.state.begin_anew();
         context.counters.tls_connections.inc();
@@ -112,7 +118,7 @@ pub(super) fn verdict(bytes: &[u8]) -> Verdict {
 }
 
 /// Takes a segment of an encrypted connection.
-pub(super) fn ciphertext(connection: &mut Connection<Session>, segment: &Segment<'_>, context: &mut Context<'_>, out: &mut Out) {
+pub(super) fn ciphertext(connection: &mut Connection<Session>, segment: &Segment<'_>, context: &mut BuildContext<'_>, out: &mut Out) {
     let cipher = begin(connection, context, out);
     let moves = cipher.moved(segment);
     let is_hopeless = cipher.object.is_none() && moves > PATIENCE;
@@ -129,7 +135,7 @@ pub(super) fn ciphertext(connection: &mut Connection<Session>, segment: &Segment
 
 /// A direction or the connection ends: what was written and not seen sent is told before that. A socket that sends no more has no object
 /// any more: the address may be another's by now, and a write that waits there for its send be the first of that one.
-pub(super) fn ends(connection: &mut Connection<Session>, ending: Ending, context: &mut Context<'_>, out: &mut Out) {
+pub(super) fn ends(connection: &mut Connection<Session>, ending: Ending, context: &mut BuildContext<'_>, out: &mut Out) {
     let is_busy = connection.state.is_busy();
     let Some(cipher) = &mut connection.state.cipher else { return };
     let object = cipher.object;
@@ -163,12 +169,12 @@ fn until_an_opening(mut writes: Vec<Plain<'static>>) -> (Vec<Plain<'static>>, Ve
 }
 
 /// Asks the kernel to begin anew with objects whose socket is gone, before anything is asked for what is at their addresses next.
-fn forget_stale(context: &mut Context<'_>, out: &mut Out) {
+fn forget_stale(context: &mut BuildContext<'_>, out: &mut Out) {
     out.wishes.extend(context.binder.take_stale().into_iter().map(|object| Wish::CaptureTls(object, Capture::Head)));
 }
 
 /// Hands plaintext to the parser.
-fn deliver(connection: &mut Connection<Session>, plain: &Plain<'_>, context: &mut Context<'_>, out: &mut Out) {
+fn deliver(connection: &mut Connection<Session>, plain: &Plain<'_>, context: &mut BuildContext<'_>, out: &mut Out) {
     let Some(cipher) = &mut connection.state.cipher else { return };
     cipher.begin(plain.direction, std::iter::once(plain.call_len));
     let (time_ns, arrival_ns) = cipher.times(plain);
@@ -196,7 +202,7 @@ fn deliver(connection: &mut Connection<Session>, plain: &Plain<'_>, context: &mu
 }
 
 /// Tells the kernel once when the connection's object needs another capture mode than it has.
-fn demand(connection: &Connection<Session>, wanted: Capture, context: &mut Context<'_>, out: &mut Out) {
+fn demand(connection: &Connection<Session>, wanted: Capture, context: &mut BuildContext<'_>, out: &mut Out) {
     let Some(object) = connection.state.cipher.as_ref().and_then(|cipher| cipher.object) else { return };
     let change = context.binder.demand(object, connection.key, wanted);
     out.wishes.extend(change.map(|capture| Wish::CaptureTls(object, capture)));

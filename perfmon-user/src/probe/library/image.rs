@@ -8,12 +8,12 @@ use super::NoPoints;
 
 /// A library's file.
 pub struct Image<'a> {
-    segments: Vec<Segment<'a>>,
+    segments: Vec<ImageSegment<'a>>,
     functions: Vec<Function<'a>>,
 }
 
 /// An executable segment.
-struct Segment<'a> {
+struct ImageSegment<'a> {
     address: u64,
     offset: u64,
     bytes: &'a [u8],
@@ -52,7 +52,7 @@ impl<'a> Image<'a> {
                     && segment.p_flags(endian) & PF_X != 0
                     && let Ok(bytes) = segment.data(endian, file)
                 {
-                    image.segments.push(Segment { address: segment.p_vaddr(endian), offset: segment.p_offset(endian), bytes });
+                    image.segments.push(ImageSegment { address: segment.p_vaddr(endian), offset: segment.p_offset(endian), bytes });
                 }
             }
             let symbols = header.sections(endian, file)?.symbols(endian, file, object::elf::SHT_DYNSYM)?;
@@ -97,7 +97,7 @@ impl<'a> Image<'a> {
         segment.offset.checked_add(start as u64)
     }
 
-    fn place(&self, address: u64) -> Option<(&Segment<'a>, usize)> {
+    fn place(&self, address: u64) -> Option<(&ImageSegment<'a>, usize)> {
         self.segments.iter().find_map(|segment| {
             let start = usize::try_from(address.checked_sub(segment.address)?).ok()?;
             (start < segment.bytes.len()).then_some((segment, start))

@@ -25,7 +25,7 @@ const VOLATILE: [Register; 9] =
 
 /// Where a call's number of bytes is left, seen from the exported function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Count {
+pub enum CountLocation {
     /// In a variable of the exported function, which returns the number.
     Local,
     /// Where the argument with this index points to.
@@ -34,7 +34,7 @@ pub enum Count {
 
 /// Where a function's calls can be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct CallPoints {
     /// Address of the instruction in the internal function where object, buffer and the address of the count are in their registers.
     pub entry: u64,
     /// Argument of the internal function that points to the count.
@@ -46,16 +46,16 @@ pub struct Places {
 }
 
 /// Where calls of `function(object, buffer, length, …)` can be seen.
-pub fn places(image: &Image<'_>, function: Function<'_>, count: Count) -> Option<Places> {
+pub fn places(image: &Image<'_>, function: Function<'_>, count: CountLocation) -> Option<CallPoints> {
     let (mut function, mut count) = (function, count);
     for _ in 0..FORWARDS {
         match find_call(image, function, count)? {
-            Found::Forward(next, argument) => (function, count) = (next, Count::Argument(argument)),
-            Found::Call(call) => {
+            FoundCall::Forward(next, argument) => (function, count) = (next, CountLocation::Argument(argument)),
+            FoundCall::Call(call) => {
                 let (entry, depth) = entry_point(image, call.target, &[0, 1, call.count_argument])?;
                 let frame_bytes = u16::try_from(depth + 8).ok()?;
                 let result = result_point(image, function, call.next)?;
-                return Some(Places { entry, count_argument: call.count_argument, frame_bytes, result });
+                return Some(CallPoints { entry, count_argument: call.count_argument, frame_bytes, result });
             }
         }
     }
@@ -68,15 +68,15 @@ pub fn beginning(image: &Image<'_>, function: Function<'_>) -> Option<u64> {
 }
 
 /// What a function does with its arguments.
-enum Found<'a> {
+enum FoundCall<'a> {
     /// It gives them to an internal function.
-    Call(Call),
+    Call(CallSite),
     /// It gives them to an exported function; which argument points to the count there.
     Forward(Function<'a>, u8),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Call {
+struct CallSite {
     next: u64,
     target: u64,
     count_argument: u8,
@@ -84,7 +84,7 @@ struct Call {
 
 /// What a register holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Value {
+enum RegisterValue {
     /// An argument of the function, as it came or with its sign extended.
     Argument(u8),
     /// An address in the function's own part of the stack.
@@ -94,34 +94,34 @@ enum Value {
 
 /// What is known at an instruction.
 #[derive(Clone)]
-struct Known {
-    registers: [Value; 16],
+struct RegisterState {
+    registers: [RegisterValue; 16],
     /// Bytes by which the stack pointer is below its place at the function's beginning.
     depth: i64,
 }
 
-impl Known {
+impl RegisterState {
     fn at_beginning() -> Self {
-        let mut registers = [Value::Other; 16];
+        let mut registers = [RegisterValue::Other; 16];
         for (index, register) in (0u8..).zip(ARGUMENTS) {
-            registers[register.number()] = Value::Argument(index);
+            registers[register.number()] = RegisterValue::Argument(index);
         }
-        registers[Register::RSP.number()] = Value::Local;
+        registers[Register::RSP.number()] = RegisterValue::Local;
         Self { registers, depth: 0 }
     }
 
-    fn holds(&self, register: Register, value: Value) -> bool {
+    fn holds(&self, register: Register, value: RegisterValue) -> bool {
         self.registers[register.number()] == value
     }
 
-    fn set(&mut self, register: Register, value: Value) {
+    fn set(&mut self, register: Register, value: RegisterValue) {
         self.registers[register.full_register().number()] = value;
     }
 
     /// A called function may have used these.
     fn forget_volatile(&mut self) {
         for register in VOLATILE {
-            self.set(register, Value::Other);
+            self.set(register, RegisterValue::Other);
         }
     }
 
@@ -136,7 +136,7 @@ impl Known {
             if register == Register::RSP {
                 self.depth += stack_change(instruction)?;
             } else {
-                self.set(register, Value::Other);
+                self.set(register, RegisterValue::Other);
             }
         }
         if let Some((register, value)) = moved {
@@ -146,7 +146,7 @@ impl Known {
     }
 
     /// The register that takes a value that is known.
-    fn moved(&self, instruction: &Instruction) -> Option<(Register, Value)> {
+    fn moved(&self, instruction: &Instruction) -> Option<(Register, RegisterValue)> {
         let into = instruction.op0_register();
         if instruction.op0_kind() != OpKind::Register || !into.is_gpr() || into.full_register() == Register::RSP {
             return None;
@@ -156,10 +156,10 @@ impl Known {
                 let from = instruction.op1_register();
                 let value = self.registers[from.full_register().number()];
                 // Half a register is the whole value only of the length, an int.
-                if from.is_gpr64() || value == Value::Argument(2) { value } else { Value::Other }
+                if from.is_gpr64() || value == RegisterValue::Argument(2) { value } else { RegisterValue::Other }
             }
             Mnemonic::Lea if instruction.memory_index() == Register::None && instruction.memory_base().is_gpr64() => {
-                if self.holds(instruction.memory_base(), Value::Local) { Value::Local } else { Value::Other }
+                if self.holds(instruction.memory_base(), RegisterValue::Local) { RegisterValue::Local } else { RegisterValue::Other }
             }
             _ => return None,
         };
@@ -167,11 +167,11 @@ impl Known {
     }
 
     /// The argument that points to the count, when a call with these registers is the one that does the work.
-    fn is_call_of_work(&self, count: Count) -> Option<u8> {
-        let in_place = (0u8..3).zip(ARGUMENTS).all(|(index, register)| self.holds(register, Value::Argument(index)));
+    fn is_call_of_work(&self, count: CountLocation) -> Option<u8> {
+        let in_place = (0u8..3).zip(ARGUMENTS).all(|(index, register)| self.holds(register, RegisterValue::Argument(index)));
         let wanted = match count {
-            Count::Local => Value::Local,
-            Count::Argument(index) => Value::Argument(index),
+            CountLocation::Local => RegisterValue::Local,
+            CountLocation::Argument(index) => RegisterValue::Argument(index),
         };
         let place = (3u8..).zip(&ARGUMENTS[3..]).find(|(_, register)| self.holds(**register, wanted));
         place.filter(|_| in_place).map(|(index, _)| index)
@@ -179,12 +179,12 @@ impl Known {
 }
 
 /// The only call on any path that gets object, buffer, length and the count's address.
-fn find_call<'a>(image: &Image<'a>, function: Function<'a>, count: Count) -> Option<Found<'a>> {
+fn find_call<'a>(image: &Image<'a>, function: Function<'a>, count: CountLocation) -> Option<FoundCall<'a>> {
     let inside = function.address..function.address.checked_add(function.size)?;
     let mut factory = InstructionInfoFactory::new();
     let mut seen = HashSet::new();
-    let mut paths = vec![(function.address, Known::at_beginning())];
-    let mut found: Option<Call> = None;
+    let mut paths = vec![(function.address, RegisterState::at_beginning())];
+    let mut found: Option<CallSite> = None;
     while let Some((start, mut known)) = paths.pop() {
         for instruction in decode(image, start)? {
             if !inside.contains(&instruction.ip()) || !seen.insert(instruction.ip()) {
@@ -202,15 +202,15 @@ fn find_call<'a>(image: &Image<'a>, function: Function<'a>, count: Count) -> Opt
                     break;
                 }
                 FlowControl::UnconditionalBranch if known.depth == 0 && found.is_none() => match known.is_call_of_work(count) {
-                    Some(argument) => return Some(Found::Forward(image.function_at(target)?, argument)),
+                    Some(argument) => return Some(FoundCall::Forward(image.function_at(target)?, argument)),
                     None => break,
                 },
                 FlowControl::Call if instruction.is_call_near() => {
                     if let Some(count_argument) = known.is_call_of_work(count) {
                         if let Some(next) = image.function_at(target) {
-                            return Some(Found::Forward(next, count_argument));
+                            return Some(FoundCall::Forward(next, count_argument));
                         }
-                        let call = Call { next: instruction.next_ip(), target, count_argument };
+                        let call = CallSite { next: instruction.next_ip(), target, count_argument };
                         if found.replace(call).is_some_and(|other| other != call) {
                             return None;
                         }
@@ -230,17 +230,17 @@ fn find_call<'a>(image: &Image<'a>, function: Function<'a>, count: Count) -> Opt
             }
         }
     }
-    found.map(Found::Call)
+    found.map(FoundCall::Call)
 }
 
 /// The first emulated instruction of a function where these arguments are in their registers, else the first instruction; with the bytes by
 /// which the stack has grown there.
 fn entry_point(image: &Image<'_>, function: u64, arguments: &[u8]) -> Option<(u64, i64)> {
     let mut factory = InstructionInfoFactory::new();
-    let mut known = Known::at_beginning();
+    let mut known = RegisterState::at_beginning();
     let mut first = None;
     for instruction in decode(image, function)?.take(NEAR) {
-        if !arguments.iter().all(|index| known.holds(ARGUMENTS[usize::from(*index)], Value::Argument(*index))) {
+        if !arguments.iter().all(|index| known.holds(ARGUMENTS[usize::from(*index)], RegisterValue::Argument(*index))) {
             break;
         }
         if is_emulated(&instruction) {
@@ -260,12 +260,12 @@ fn entry_point(image: &Image<'_>, function: u64, arguments: &[u8]) -> Option<(u6
 /// The first emulated instruction after a call that has its result in its register and the stack as it was, else the first instruction.
 fn result_point(image: &Image<'_>, function: Function<'_>, next: u64) -> Option<u64> {
     let mut factory = InstructionInfoFactory::new();
-    let mut known = Known::at_beginning();
-    known.set(Register::RAX, Value::Argument(0));
+    let mut known = RegisterState::at_beginning();
+    known.set(Register::RAX, RegisterValue::Argument(0));
     let end = function.address.checked_add(function.size)?;
     let mut first = None;
     for instruction in decode(image, next)?.take(NEAR) {
-        let in_place = known.holds(Register::RAX, Value::Argument(0)) && known.depth == 0 && instruction.ip() < end;
+        let in_place = known.holds(Register::RAX, RegisterValue::Argument(0)) && known.depth == 0 && instruction.ip() < end;
         if !in_place {
             break;
         }

@@ -17,14 +17,14 @@ const OWN_NUMBERS: [i64; 2] = [0x794c_7630, 0x9123_683e];
 pub struct LibraryFile {
     file: File,
     id: FileId,
-    stamp: Stamp,
+    stamp: FileStamp,
     owner: u32,
     library: &'static dyn Library,
 }
 
 /// Tells a changed file, or another one with the inode number of a deleted one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileStamp {
     bytes: u64,
     modified: (i64, i64),
 }
@@ -63,7 +63,7 @@ impl LibraryFile {
         if meta.len() > TLS_LIBRARY_BYTES {
             return Err("its file is too large".into());
         }
-        let stamp = Stamp { bytes: meta.len(), modified: (meta.mtime(), meta.mtime_nsec()) };
+        let stamp = FileStamp { bytes: meta.len(), modified: (meta.mtime(), meta.mtime_nsec()) };
         Ok(Self { id: FileId { device: meta.dev(), inode: meta.ino() }, stamp, owner: meta.uid(), file, library })
     }
 
@@ -72,7 +72,7 @@ impl LibraryFile {
         self.id
     }
 
-    pub(super) fn stamp(&self) -> Stamp {
+    pub(super) fn stamp(&self) -> FileStamp {
         self.stamp
     }
 

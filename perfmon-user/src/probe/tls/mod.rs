@@ -22,7 +22,7 @@ use super::handles::lock;
 use super::library::mapped::{FileId, Mapped};
 use super::library::{self, ENTRY, FREE, Point, RESULT, RETURN, Ways};
 use crate::limits::{TLS_LIBRARIES, TLS_LIBRARIES_AN_OWNER};
-use file::Stamp;
+use file::FileStamp;
 use links::Closing;
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ pub(super) struct TlsLibraries {
 
 /// A library that was looked at.
 struct Known {
-    stamp: Stamp,
+    stamp: FileStamp,
     owner: u32,
     last_use: u64,
     outcome: Result<Probed, Arc<str>>,

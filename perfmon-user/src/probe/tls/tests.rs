@@ -39,7 +39,7 @@ fn many_files_of_one_owner_leave_those_of_others_alone() {
         libraries.make_room(owner);
         libraries.uses += 1;
         let outcome = Err("no library".into());
-        let stamp = Stamp::default();
+        let stamp = FileStamp::default();
         libraries.known.insert(FileId { device: 1, inode }, Known { stamp, owner, last_use: libraries.uses, outcome });
     };
     (0..5).for_each(|inode| add(inode, 0));

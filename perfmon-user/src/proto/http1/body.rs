@@ -4,7 +4,7 @@ use super::head::{ContentLength, Fields};
 
 /// What follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(super) enum BodyFraming {
     /// An interim answer ends here; the final one follows.
     Interim,
     /// So many bytes, maybe none.
@@ -22,28 +22,28 @@ pub(super) enum Framing {
 }
 
 /// What follows a request's head.
-pub(super) fn of_request(fields: &Fields<'_>) -> Framing {
+pub(super) fn of_request(fields: &Fields<'_>) -> BodyFraming {
     match (fields.transfer_coded, fields.chunked, fields.content_length) {
-        (true, true, _) => Framing::Chunked,
-        (true, false, _) => Framing::Unknown,
-        (false, _, ContentLength::Is(length)) => Framing::Length(length),
-        (false, _, ContentLength::Absent) => Framing::Length(0),
-        (false, _, ContentLength::Invalid) => Framing::Invalid,
+        (true, true, _) => BodyFraming::Chunked,
+        (true, false, _) => BodyFraming::Unknown,
+        (false, _, ContentLength::Is(length)) => BodyFraming::Length(length),
+        (false, _, ContentLength::Absent) => BodyFraming::Length(0),
+        (false, _, ContentLength::Invalid) => BodyFraming::Invalid,
     }
 }
 
 /// What follows the head of an answer to a request with this method (`None`: not seen).
-pub(super) fn of_response(method: Option<&str>, status: u16, fields: &Fields<'_>) -> Framing {
+pub(super) fn of_response(method: Option<&str>, status: u16, fields: &Fields<'_>) -> BodyFraming {
     match (method, status) {
-        (_, 101) => Framing::Tunnel,
-        (_, 100..=199) => Framing::Interim,
-        (Some("CONNECT"), 200..=299) => Framing::Tunnel,
-        (Some("HEAD"), _) | (_, 204 | 304) => Framing::Length(0),
+        (_, 101) => BodyFraming::Tunnel,
+        (_, 100..=199) => BodyFraming::Interim,
+        (Some("CONNECT"), 200..=299) => BodyFraming::Tunnel,
+        (Some("HEAD"), _) | (_, 204 | 304) => BodyFraming::Length(0),
         _ => match (fields.transfer_coded, fields.chunked, fields.content_length) {
-            (true, true, _) => Framing::Chunked,
-            (true, false, _) | (false, _, ContentLength::Absent) => Framing::UntilClose,
-            (false, _, ContentLength::Is(length)) => Framing::Length(length),
-            (false, _, ContentLength::Invalid) => Framing::Invalid,
+            (true, true, _) => BodyFraming::Chunked,
+            (true, false, _) | (false, _, ContentLength::Absent) => BodyFraming::UntilClose,
+            (false, _, ContentLength::Is(length)) => BodyFraming::Length(length),
+            (false, _, ContentLength::Invalid) => BodyFraming::Invalid,
         },
     }
 }
@@ -70,7 +70,7 @@ pub(super) enum Chunked {
 
 /// A step of the chunked coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step<'b> {
+pub(super) enum ChunkStep<'b> {
     /// A piece of the body.
     Data(&'b [u8]),
     /// The bytes are used up.
@@ -102,22 +102,22 @@ impl Chunked {
     pub(super) const START: Self = Self::Size { value: 0, digits: 0 };
 
     /// Takes bytes off the front of `bytes` up to the next piece of data, or the end.
-    pub(super) fn step<'b>(&mut self, bytes: &mut &'b [u8]) -> Step<'b> {
+    pub(super) fn step<'b>(&mut self, bytes: &mut &'b [u8]) -> ChunkStep<'b> {
         loop {
             if let Self::Data(left) = *self {
                 let (data, rest) = bytes.split_at(bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
                 *bytes = rest;
                 let left = left - data.len() as u64;
                 *self = if left == 0 { Self::DataEnd } else { Self::Data(left) };
-                return if data.is_empty() { Step::More } else { Step::Data(data) };
+                return if data.is_empty() { ChunkStep::More } else { ChunkStep::Data(data) };
             }
-            let Some((byte, rest)) = bytes.split_first() else { return Step::More };
+            let Some((byte, rest)) = bytes.split_first() else { return ChunkStep::More };
             *bytes = rest;
             *self = match (*self, byte) {
-                (Self::Trailer(true), b'\n') => return Step::End,
+                (Self::Trailer(true), b'\n') => return ChunkStep::End,
                 (state, byte) => match state.after(*byte) {
                     Some(next) => next,
-                    None => return Step::Malformed,
+                    None => return ChunkStep::Malformed,
                 },
             };
         }
@@ -194,9 +194,9 @@ mod tests {
         let (mut state, mut body) = (Chunked::START, Vec::new());
         loop {
             match state.step(&mut bytes) {
-                Step::Data(data) => body.extend_from_slice(data),
-                Step::End => return (body, Some(bytes)),
-                Step::More | Step::Malformed => return (body, None),
+                ChunkStep::Data(data) => body.extend_from_slice(data),
+                ChunkStep::End => return (body, Some(bytes)),
+                ChunkStep::More | ChunkStep::Malformed => return (body, None),
             }
         }
     }
@@ -212,8 +212,8 @@ mod tests {
     fn what_is_no_chunk_is_malformed() {
         for bytes in [&b"\r\n"[..], b"xyz\r\n", b"5\r\nhelloX", b"11111111111111111\r\n", b"-1\r\n"] {
             let (mut state, mut rest) = (Chunked::START, bytes);
-            let last = std::iter::repeat_with(|| state.step(&mut rest)).find(|step| !matches!(step, Step::Data(_)));
-            assert_eq!(last, Some(Step::Malformed), "{}", bytes.escape_ascii());
+            let last = std::iter::repeat_with(|| state.step(&mut rest)).find(|step| !matches!(step, ChunkStep::Data(_)));
+            assert_eq!(last, Some(ChunkStep::Malformed), "{}", bytes.escape_ascii());
         }
     }
 

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::{Error, ParserConfig, Status};
 
 use super::line::METHOD_BYTES;
-use super::{HEAD_BYTES, HEADERS, Side};
+use super::{HEAD_BYTES, HEADERS, MessageSide};
 use crate::proto::exchange::Header;
 
 /// Fields for which no heap is needed.
@@ -87,7 +87,7 @@ pub(super) enum Parsed<R> {
 }
 
 /// Parses the head at the front of `bytes` and hands it to `then`.
-pub(super) fn parse<R>(side: Side, bytes: &[u8], then: impl FnOnce(&Head<'_>) -> R) -> Parsed<R> {
+pub(super) fn parse<R>(side: MessageSide, bytes: &[u8], then: impl FnOnce(&Head<'_>) -> R) -> Parsed<R> {
     let mut config = ParserConfig::default();
     config.allow_multiple_spaces_in_request_line_delimiters(true).allow_multiple_spaces_in_response_status_delimiters(true);
     let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
@@ -111,7 +111,7 @@ pub(super) fn parse<R>(side: Side, bytes: &[u8], then: impl FnOnce(&Head<'_>) ->
 
 /// Makes a whole head of one that is not, keeping what can be understood: all lines that are complete, else the first one, else what
 /// that begins with. `None` when not even that is known.
-pub(super) fn salvage(side: Side, bytes: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn salvage(side: MessageSide, bytes: &[u8]) -> Option<Vec<u8>> {
     let bytes = &bytes[..bytes.len().min(HEAD_BYTES)];
     let until = |position: Option<usize>| position.map(|position| [&bytes[..=position], b"\r\n"].concat());
     let is_line_end = |byte: &u8| *byte == b'\n';
@@ -122,15 +122,15 @@ pub(super) fn salvage(side: Side, bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A first line that was cut or has too many words, made whole as far as that is possible.
-fn complete_line(side: Side, bytes: &[u8]) -> Option<Vec<u8>> {
+fn complete_line(side: MessageSide, bytes: &[u8]) -> Option<Vec<u8>> {
     let bytes = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
     match side {
-        Side::Request => {
+        MessageSide::Request => {
             let mut words = bytes.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
             let (method, target) = (words.next()?, words.next()?);
             Some([method, b" ", target, b" HTTP/1.1\r\n\r\n"].concat())
         }
-        Side::Response => Some([bytes.get(..b"HTTP/1.1 200".len())?, b"\r\n\r\n"].concat()),
+        MessageSide::Response => Some([bytes.get(..b"HTTP/1.1 200".len())?, b"\r\n\r\n"].concat()),
     }
 }
 
@@ -180,19 +180,19 @@ struct Raw<'h, 'b> {
 
 impl<'h, 'b> Raw<'h, 'b> {
     fn parse(
-        side: Side,
+        side: MessageSide,
         config: &ParserConfig,
         bytes: &'b [u8],
         headers: &'h mut [MaybeUninit<httparse::Header<'b>>],
     ) -> Result<Status<Self>, Error> {
         let (status, line, minor, headers): (_, _, _, &'h [httparse::Header<'b>]) = match side {
-            Side::Request => {
+            MessageSide::Request => {
                 let mut request = httparse::Request::new(&mut []);
                 let status = config.parse_request_with_uninit_headers(&mut request, bytes, headers)?;
                 let line = request.method.zip(request.path).map(|(method, target)| FirstLine::Request { method, target });
                 (status, line, request.version, request.headers)
             }
-            Side::Response => {
+            MessageSide::Response => {
                 let mut response = httparse::Response::new(&mut []);
                 let status = config.parse_response_with_uninit_headers(&mut response, bytes, headers)?;
                 let line = response.code.map(|status| FirstLine::Response { status });

@@ -15,11 +15,11 @@ mod wait;
 
 pub use line::detect;
 
-use super::{Demand, HandOver, Parser, Pending, Sink, Stats, Successor};
+use super::{Demand, HandOver, Parser, PendingExchange, Sink, Stats, Successor};
 use crate::stream::{Direction, Ending, Segment};
 use open::ConnectionEnd;
 use pairing::{Orphans, Pairing};
-use stream::{Context, Stream};
+use stream::{MessageStream, StreamContext};
 
 /// Bytes of a head that are buffered at most; a longer head is a protocol error of its exchange.
 pub const HEAD_BYTES: usize = 64 * 1024 + 4_096;
@@ -34,7 +34,7 @@ const MISSES: u8 = 8;
 
 /// Which of an exchange's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+enum MessageSide {
     Request,
     Response,
 }
@@ -42,8 +42,8 @@ enum Side {
 /// A connection's state.
 #[derive(Debug)]
 pub struct Http1 {
-    inbound: Stream,
-    outbound: Stream,
+    inbound: MessageStream,
+    outbound: MessageStream,
     pairing: Pairing,
     /// Stream of the last segment that began no message where one was looked for.
     missed: Option<Direction>,
@@ -62,8 +62,8 @@ impl Http1 {
     /// Of a new connection, or one that was open before.
     pub fn new() -> Self {
         Self {
-            inbound: Stream::new(Direction::In),
-            outbound: Stream::new(Direction::Out),
+            inbound: MessageStream::new(Direction::In),
+            outbound: MessageStream::new(Direction::Out),
             pairing: Pairing::default(),
             missed: None,
             misses: 0,
@@ -72,7 +72,7 @@ impl Http1 {
     }
 
     /// The stream of this direction, the other one, and what both share.
-    fn parts(&mut self, direction: Direction) -> (&mut Stream, &mut Stream, &mut Pairing) {
+    fn parts(&mut self, direction: Direction) -> (&mut MessageStream, &mut MessageStream, &mut Pairing) {
         match direction {
             Direction::In => (&mut self.inbound, &mut self.outbound, &mut self.pairing),
             Direction::Out => (&mut self.outbound, &mut self.inbound, &mut self.pairing),
@@ -84,7 +84,7 @@ impl Http1 {
         for direction in [Direction::In, Direction::Out] {
             let (stream, _, pairing) = self.parts(direction);
             if stream.waits_since().is_some() && pairing.is_awaiting() {
-                stream.resume(&mut Context { pairing, sink });
+                stream.resume(&mut StreamContext { pairing, sink });
             }
         }
     }
@@ -100,7 +100,7 @@ impl Http1 {
                 if !stream.holds_too_much() && now_ns.is_some_and(|now_ns| now_ns <= since_ns + patience_ns) {
                     break;
                 }
-                let mut context = Context { pairing, sink };
+                let mut context = StreamContext { pairing, sink };
                 if requests.promote(&mut context) {
                     context.pairing.doubt_newest();
                 } else {
@@ -128,7 +128,7 @@ impl Http1 {
         if tunnel || foreign || self.misses >= MISSES {
             self.opaque = true;
             self.pairing.end(ConnectionEnd::Forgotten, false, now_ns, sink);
-            (self.inbound, self.outbound) = (Stream::new(Direction::In), Stream::new(Direction::Out));
+            (self.inbound, self.outbound) = (MessageStream::new(Direction::In), MessageStream::new(Direction::Out));
         }
     }
 
@@ -151,7 +151,7 @@ impl Parser for Http1 {
         self.expire(Some(stamp.time_ns), sink);
         let heads_before = self.pairing.heads;
         let (stream, _, pairing) = self.parts(direction);
-        stream.push(stamp, content, &mut Context { pairing, sink });
+        stream.push(stamp, content, &mut StreamContext { pairing, sink });
         self.release(sink);
         self.judge(direction, heads_before, stamp.time_ns, sink);
         match (self.pairing.tunnel, self.opaque, self.pairing.wants_full) {
@@ -194,15 +194,15 @@ impl Parser for Http1 {
         for direction in [Direction::In, Direction::Out] {
             let (stream, _, pairing) = self.parts(direction);
             if ended != ConnectionEnd::Forgotten {
-                stream.promote(&mut Context { pairing, sink });
+                stream.promote(&mut StreamContext { pairing, sink });
             }
         }
         let answers = if server { &self.outbound } else { &self.inbound };
         self.pairing.end(ended, answers.lost_at().is_some(), time_ns, sink);
-        (self.inbound, self.outbound) = (Stream::new(Direction::In), Stream::new(Direction::Out));
+        (self.inbound, self.outbound) = (MessageStream::new(Direction::In), MessageStream::new(Direction::Out));
     }
 
-    fn pending(&self, visit: &mut dyn FnMut(Pending<'_>)) {
+    fn pending(&self, visit: &mut dyn FnMut(PendingExchange<'_>)) {
         self.pairing.pending(visit);
     }
 

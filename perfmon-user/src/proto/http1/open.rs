@@ -2,11 +2,11 @@
 use crate::proto::exchange::Exchange;
 use crate::stream::Failure;
 
-use super::Side;
+use super::MessageSide;
 
 /// When the ends of a connection were seen to close.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Closing {
+pub(super) struct CloseTimes {
     pub(super) client_ns: Option<u64>,
     pub(super) server_ns: Option<u64>,
 }
@@ -69,7 +69,7 @@ impl Half {
 
 /// An exchange under way.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenExchange {
     pub(super) exchange: Box<Exchange>,
     pub(super) request: Half,
     pub(super) answer: Half,
@@ -81,25 +81,25 @@ pub(super) struct Open {
     pub(super) start_unknown: bool,
 }
 
-impl Open {
+impl OpenExchange {
     /// With nothing of the answer.
     pub(super) fn new(exchange: Box<Exchange>, stage: Stage, first_ns: u64, last_ns: u64) -> Self {
         let request = Half { stage, body: 0, unsized_body: stage == Stage::Lost, first_ns, last_ns };
         Self { exchange, request, answer: Half::default(), until_close: false, after_loss: false, start_unknown: false }
     }
 
-    pub(super) fn half(&mut self, side: Side) -> &mut Half {
+    pub(super) fn half(&mut self, side: MessageSide) -> &mut Half {
         match side {
-            Side::Request => &mut self.request,
-            Side::Response => &mut self.answer,
+            MessageSide::Request => &mut self.request,
+            MessageSide::Response => &mut self.answer,
         }
     }
 
     /// Bytes on the wire.
-    pub(super) fn wire(&mut self, side: Side) -> &mut u64 {
+    pub(super) fn wire(&mut self, side: MessageSide) -> &mut u64 {
         match side {
-            Side::Request => &mut self.exchange.request_wire,
-            Side::Response => &mut self.exchange.response_wire,
+            MessageSide::Request => &mut self.exchange.request_wire,
+            MessageSide::Response => &mut self.exchange.response_wire,
         }
     }
 
@@ -109,7 +109,7 @@ impl Open {
     }
 
     /// The connection ended.
-    pub(super) fn end(&mut self, ending: ConnectionEnd, closing: Closing, answers_lost: bool, time_ns: u64) {
+    pub(super) fn end(&mut self, ending: ConnectionEnd, closing: CloseTimes, answers_lost: bool, time_ns: u64) {
         let unknown = ending == ConnectionEnd::Forgotten && closing.client_ns.is_none() && closing.server_ns.is_none();
         if unknown {
             self.exchange.inferred = true;
@@ -129,13 +129,13 @@ impl Open {
     }
 
     /// Whether the end of the connection is what the server wanted.
-    fn is_ended_in_order(&self, ending: ConnectionEnd, closing: Closing) -> bool {
+    fn is_ended_in_order(&self, ending: ConnectionEnd, closing: CloseTimes) -> bool {
         let orderly = matches!(ending, ConnectionEnd::Closed | ConnectionEnd::Forgotten);
         orderly && (self.exchange.server || closing.server_ns.is_some() || closing.client_ns.is_none())
     }
 
     /// The answer is not complete and never will be.
-    fn fail(&mut self, ending: ConnectionEnd, closing: Closing, time_ns: u64) {
+    fn fail(&mut self, ending: ConnectionEnd, closing: CloseTimes, time_ns: u64) {
         let by_client = match (closing.client_ns, closing.server_ns) {
             (Some(client), Some(server)) => client <= server,
             (client, _) => client.is_some() || ending == ConnectionEnd::ClientReset,

@@ -8,7 +8,7 @@ mod tests;
 
 use super::exchange::{Exchange, Header};
 use super::frame::{FramePart, FrameSession};
-use super::{Demand, Parser, Pending, Sink, Stats};
+use super::{Demand, Parser, PendingExchange, Sink, Stats};
 use crate::stream::{Direction, Ending, Failure, Segment};
 use header::FrameRules;
 use stream::FrameStream;
@@ -145,7 +145,7 @@ impl Parser for WebSocket {
         self.finish(ending, time_ns, sink);
     }
 
-    fn pending(&self, _visit: &mut dyn FnMut(Pending<'_>)) {}
+    fn pending(&self, _visit: &mut dyn FnMut(PendingExchange<'_>)) {}
 
     fn is_open(&self) -> bool {
         !self.done

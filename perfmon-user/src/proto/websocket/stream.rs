@@ -19,7 +19,7 @@ pub(super) struct FrameStream {
     place: FramePlace,
     message: MessageState,
     /// The frame at which the place was found has not been confirmed by the one behind it.
-    trial: Option<Trial>,
+    trial: Option<ResyncTrial>,
     /// What passed.
     pub(super) totals: FrameTotals,
     /// The place was lost at least once.
@@ -89,7 +89,7 @@ struct OpenMessage {
 
 /// What to go back to when the place proves wrong, and the message to tell when it proves right.
 #[derive(Clone, Copy, Debug)]
-struct Trial {
+struct ResyncTrial {
     totals: FrameTotals,
     message: MessageState,
     told: Option<FrameMessage>,
@@ -272,7 +272,7 @@ impl FrameStream {
         if !header.minimal || header.length > FOUND_BYTES || is_empty_fragment || !self.fits(header.opcode) {
             return &[];
         }
-        self.trial = Some(Trial { totals: self.totals, message: self.message, told: None, close: self.close });
+        self.trial = Some(ResyncTrial { totals: self.totals, message: self.message, told: None, close: self.close });
         self.begin(stamp, header, stamp.time_ns, sink);
         &bytes[header.size..]
     }
@@ -310,7 +310,7 @@ impl FrameStream {
         self.lost = true;
         self.missing_bytes += missing;
         match self.trial.take() {
-            Some(Trial { totals, message, close, .. }) => {
+            Some(ResyncTrial { totals, message, close, .. }) => {
                 self.totals = FrameTotals { wire_bytes: self.totals.wire_bytes, ..totals };
                 (self.message, self.close) = (message, close);
             }

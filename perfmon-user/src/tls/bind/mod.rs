@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use super::plain::{Plain, TlsObject};
 use super::record::{RECORD_PLAINTEXT, RecordType, headers};
 use crate::counters::Counters;
-use crate::decode::{Data, SocketKey, Tls};
+use crate::decode::{Data, SocketKey, TlsCall};
 use crate::limits::{TLS_HELD_BYTES, TLS_HELD_BYTES_IN_ALL, TLS_OBJECTS, TLS_WRITES_UNSENT, TLS_WRITES_WAITING};
 use crate::stream::{Capture, Direction, RequestedCapture};
 
@@ -91,7 +91,7 @@ impl Binder {
     }
 
     /// A call moved plaintext.
-    pub fn call<'a>(&mut self, tls: &Tls<'a>) -> Placement<'a> {
+    pub fn call<'a>(&mut self, tls: &TlsCall<'a>) -> Placement<'a> {
         let object = TlsObject { pid: tls.pid, ssl: tls.ssl };
         self.make_room(object);
         if let Some(socket) = tls.socket {

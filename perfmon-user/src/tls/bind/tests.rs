@@ -13,8 +13,8 @@ fn object(ssl: u64) -> TlsObject {
     TlsObject { pid: PID, ssl }
 }
 
-fn call(ssl: u64, direction: Direction, bytes: &[u8], socket: Option<SocketKey>) -> Tls<'_> {
-    Tls {
+fn call(ssl: u64, direction: Direction, bytes: &[u8], socket: Option<SocketKey>) -> TlsCall<'_> {
+    TlsCall {
         pid: PID,
         stamp: Stamp { time_ns: 2, arrival_ns: None, thread: THREAD },
         ssl,
@@ -146,7 +146,7 @@ fn versions_lengths_and_padding() {
         [(100, 117, true), (100, 124, true), (100, 116, true), (20_000, 16_384 + 17, true), (100, 160, true), (100, 90, true)]
     {
         let (mut binder, _) = binder();
-        binder.call(&Tls { total_len: write, ..call(1, Direction::Out, b"", None) });
+        binder.call(&TlsCall { total_len: write, ..call(1, Direction::Out, b"", None) });
         let [high, low] = u16::try_from(record).unwrap().to_be_bytes();
         // A single candidate is enough, whatever the length; among several the length decides.
         assert_eq!(binder.sent(&send(4, &[23, 3, 3, high, low], 30_000), None).is_some(), bound, "{write} in {record}");

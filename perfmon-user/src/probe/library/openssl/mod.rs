@@ -60,9 +60,9 @@ impl Library for OpenSsl {
 
 #[cfg(target_arch = "x86_64")]
 fn at_instructions(image: &Image<'_>, pair: &Pair, plain: Function<'_>, ex: Option<Function<'_>>) -> Result<Vec<Point>, NoPoints> {
-    use super::walk::{Count, places};
+    use super::walk::{CountLocation, places};
     let mut points = Vec::new();
-    let forms = [(pair.plain, Some(plain), Count::Local), (pair.ex, ex, Count::Argument(EX_COUNT))];
+    let forms = [(pair.plain, Some(plain), CountLocation::Local), (pair.ex, ex, CountLocation::Argument(EX_COUNT))];
     for (name, function, count) in forms.into_iter().filter_map(|(name, function, count)| Some((name, function?, count))) {
         let found = places(image, function, count).ok_or(NoPoints::NoInstruction(name))?;
         let convention = TlsConvention { direction: pair.direction, count_argument: found.count_argument, frame_bytes: found.frame_bytes };

@@ -5,15 +5,15 @@ mod outcome;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::body::{self, Framing};
+use super::body::{self, BodyFraming};
 use super::head::{FirstLine, Head};
-use super::open::{Closing, ConnectionEnd, Open, Stage};
+use super::open::{CloseTimes, ConnectionEnd, OpenExchange, Stage};
 use super::target::{self, LastTexts};
-use super::{PIPELINE, SWAP_NS, Side};
+use super::{MessageSide, PIPELINE, SWAP_NS};
 use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, Part, RequestHead, ResponseHead};
 use crate::proto::kept::Kept;
 use crate::proto::websocket::Handshake;
-use crate::proto::{Pending, Sink, Stats};
+use crate::proto::{PendingExchange, Sink, Stats};
 use crate::stream::{Content, Direction, Failure, Stamp};
 
 /// The exchanges of a connection.
@@ -39,7 +39,7 @@ pub(super) struct Pairing {
     /// Losses, counted.
     pub(super) stats: Stats,
     /// Oldest first; ids without holes. Only the first one can have a part of its answer.
-    open: VecDeque<Open>,
+    open: VecDeque<OpenExchange>,
     next_id: ExchangeId,
     /// Answers that belong to evicted exchanges.
     answers_to_skip: u64,
@@ -48,7 +48,7 @@ pub(super) struct Pairing {
     /// Bytes were lost since an answer was last seen to follow its request.
     pub(super) doubt: bool,
     /// When the connection's ends closed.
-    pub(super) closing: Closing,
+    pub(super) closing: CloseTimes,
     texts: LastTexts,
     /// An exchange that ended, to be used again: one allocation a connection instead of one a request.
     spare: Option<Box<Exchange>>,
@@ -65,7 +65,7 @@ pub(super) enum Orphans {
 
 /// Where and when a head stood.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct HeadPosition {
     pub(super) direction: Direction,
     /// Segment of the first byte.
     pub(super) start: Stamp,
@@ -84,7 +84,7 @@ pub(super) struct Place {
 pub(super) struct Accepted {
     /// Exchange that it belongs to; `None`: to none that is recorded.
     pub(super) id: Option<ExchangeId>,
-    pub(super) framing: Framing,
+    pub(super) framing: BodyFraming,
     /// A body is announced, yet may not come.
     pub(super) may_lack_body: bool,
     /// Another protocol may follow the message.
@@ -93,7 +93,7 @@ pub(super) struct Accepted {
 
 impl Pairing {
     /// Takes a head. `None`: it is an answer, and there is no request that it could belong to.
-    pub(super) fn head(&mut self, head: &Head<'_>, place: &Place, sink: &mut dyn Sink) -> Option<Accepted> {
+    pub(super) fn head(&mut self, head: &Head<'_>, place: &HeadPosition, sink: &mut dyn Sink) -> Option<Accepted> {
         self.heads += 1;
         match head.line {
             FirstLine::Request { method, target } => {
@@ -109,7 +109,7 @@ impl Pairing {
         }
     }
 
-    fn request(&mut self, method: &str, target: &str, head: &Head<'_>, place: &Place, sink: &mut dyn Sink) -> Accepted {
+    fn request(&mut self, method: &str, target: &str, head: &Head<'_>, place: &HeadPosition, sink: &mut dyn Sink) -> Accepted {
         self.before_request(place, sink);
         let fields = &head.fields;
         let (path, authority) = target::split(target);
@@ -133,12 +133,15 @@ impl Pairing {
             headers: head.headers,
         };
         sink.message(Part::Request(request).into());
-        self.open.push_back(Open { after_loss: place.lost.is_some(), ..Open::new(exchange, Stage::Going, place.start.time_ns, time_ns) });
-        let framing = if place.whole { body::of_request(fields) } else { Framing::Unknown };
+        self.open.push_back(OpenExchange {
+            after_loss: place.lost.is_some(),
+            ..OpenExchange::new(exchange, Stage::Going, place.start.time_ns, time_ns)
+        });
+        let framing = if place.whole { body::of_request(fields) } else { BodyFraming::Unknown };
         Accepted { id: Some(id), framing, may_lack_body: fields.expects_continue, may_switch: method == "CONNECT" || fields.upgrade }
     }
 
-    fn new_exchange(&mut self, place: &Place, minor: u8) -> Box<Exchange> {
+    fn new_exchange(&mut self, place: &HeadPosition, minor: u8) -> Box<Exchange> {
         let server = self.server == Some(true);
         let start = place.start;
         let id = self.next_id;
@@ -164,7 +167,7 @@ impl Pairing {
     }
 
     /// What the begin of a request tells of the exchanges before it.
-    fn before_request(&mut self, place: &Place, sink: &mut dyn Sink) {
+    fn before_request(&mut self, place: &HeadPosition, sink: &mut dyn Sink) {
         if let Some(last) = self.open.back_mut() {
             // Complete in the segment that this one begins in.
             let same_chunk = last.exchange.request_end_ns == Some(place.start.time_ns);
@@ -190,24 +193,24 @@ impl Pairing {
     }
 
     /// A request that is not HTTP: an exchange of which only the failure is known.
-    pub(super) fn broken_request(&mut self, place: &Place, sink: &mut dyn Sink) -> ExchangeId {
+    pub(super) fn broken_request(&mut self, place: &HeadPosition, sink: &mut dyn Sink) -> ExchangeId {
         self.before_request(place, sink);
         let mut exchange = self.new_exchange(place, 1);
         exchange.failure = Some(Failure::Protocol);
         let id = exchange.id;
-        self.open.push_back(Open::new(exchange, Stage::Lost, place.start.time_ns, place.now.time_ns));
+        self.open.push_back(OpenExchange::new(exchange, Stage::Lost, place.start.time_ns, place.now.time_ns));
         id
     }
 
-    fn answer(&mut self, status: u16, head: &Head<'_>, place: &Place, sink: &mut dyn Sink) -> Option<Accepted> {
+    fn answer(&mut self, status: u16, head: &Head<'_>, place: &HeadPosition, sink: &mut dyn Sink) -> Option<Accepted> {
         let interim = is_interim(status);
         let id = self.answered(status, head.minor, place, sink)?;
         let time_ns = place.now.time_ns;
-        self.wire(Side::Response, id, place.wire, time_ns);
+        self.wire(MessageSide::Response, id, place.wire, time_ns);
         let framing = |method| match (interim, place.whole) {
-            (true, _) => Framing::Interim,
+            (true, _) => BodyFraming::Interim,
             (false, true) => body::of_response(method, status, &head.fields),
-            (false, false) => Framing::Unknown,
+            (false, false) => BodyFraming::Unknown,
         };
         let Some(open) = self.get(id) else {
             return Some(Accepted { id: None, framing: framing(None), may_lack_body: true, may_switch: false });
@@ -222,7 +225,7 @@ impl Pairing {
         // What was lost since the request began may have been its answer, and this one another's.
         exchange.inferred |= place.lost.is_some_and(|lost| lost.time_ns >= open.request.first_ns);
         open.answer.stage = Stage::Going;
-        open.until_close = framing == Framing::UntilClose;
+        open.until_close = framing == BodyFraming::UntilClose;
         exchange.status = Some(status);
         exchange.first_byte_ns = Some(place.start.time_ns);
         exchange.streaming = head.fields.streaming || status == 101;
@@ -236,7 +239,7 @@ impl Pairing {
     }
 
     /// The exchange that an answer now belongs to: `Some(None)` if to none that is recorded, `None` if that is open.
-    fn answered(&mut self, status: u16, minor: u8, place: &Place, sink: &mut dyn Sink) -> Option<Option<ExchangeId>> {
+    fn answered(&mut self, status: u16, minor: u8, place: &HeadPosition, sink: &mut dyn Sink) -> Option<Option<ExchangeId>> {
         if self.answers_to_skip > 0 {
             self.answers_to_skip -= u64::from(!is_interim(status));
             return Some(None);
@@ -263,10 +266,11 @@ impl Pairing {
         // Of a loss that showed only after the answer, the time is not known.
         let start = start.filter(|start| start.time_ns <= place.start.time_ns);
         let at = start.unwrap_or(place.start);
-        let mut exchange = self.new_exchange(&Place { start: at, wire: 0, ..*place }, minor);
+        let mut exchange = self.new_exchange(&HeadPosition { start: at, wire: 0, ..*place }, minor);
         exchange.inferred = true;
         let id = exchange.id;
-        self.open.push_back(Open { start_unknown: start.is_none(), ..Open::new(exchange, Stage::Lost, at.time_ns, at.time_ns) });
+        self.open
+            .push_back(OpenExchange { start_unknown: start.is_none(), ..OpenExchange::new(exchange, Stage::Lost, at.time_ns, at.time_ns) });
         Some(Some(id))
     }
 
@@ -277,7 +281,7 @@ impl Pairing {
     }
 
     /// Whether an answer began after the request that waits for one, up to what events may be swapped by.
-    fn follows_request(&self, place: &Place) -> bool {
+    fn follows_request(&self, place: &HeadPosition) -> bool {
         self.open.front().is_some_and(|front| front.request.first_ns <= place.start.time_ns + SWAP_NS)
     }
 
@@ -297,34 +301,34 @@ impl Pairing {
     }
 
     /// Counts bytes on the wire.
-    pub(super) fn wire(&mut self, side: Side, id: Option<ExchangeId>, n: u64, time_ns: u64) {
+    pub(super) fn wire(&mut self, side: MessageSide, id: Option<ExchangeId>, n: u64, time_ns: u64) {
         let Some(open) = self.get(id) else { return };
         *open.wire(side) += n;
         open.half(side).last_ns = time_ns;
     }
 
     /// Takes a piece of a body.
-    pub(super) fn body(&mut self, side: Side, id: Option<ExchangeId>, content: Content<'_>, time_ns: u64, sink: &mut dyn Sink) {
+    pub(super) fn body(&mut self, side: MessageSide, id: Option<ExchangeId>, content: Content<'_>, time_ns: u64, sink: &mut dyn Sink) {
         let Some(open) = self.get(id) else { return };
         open.half(side).body += content.len();
         let piece = BodyPiece { exchange: open.exchange.id, time_ns, content };
         let part = match side {
-            Side::Request => Part::RequestBody(piece),
-            Side::Response => Part::ResponseBody(piece),
+            MessageSide::Request => Part::RequestBody(piece),
+            MessageSide::Response => Part::ResponseBody(piece),
         };
         sink.message(part.into());
     }
 
-    fn get(&mut self, id: Option<ExchangeId>) -> Option<&mut Open> {
+    fn get(&mut self, id: Option<ExchangeId>) -> Option<&mut OpenExchange> {
         let first = self.open.front()?.exchange.id;
         self.open.get_mut(usize::try_from(id?.checked_sub(first)?).ok()?)
     }
 
     /// Calls `visit` for each exchange whose request is known.
-    pub(super) fn pending(&self, visit: &mut dyn FnMut(Pending<'_>)) {
-        for Open { exchange, .. } in &self.open {
+    pub(super) fn pending(&self, visit: &mut dyn FnMut(PendingExchange<'_>)) {
+        for OpenExchange { exchange, .. } in &self.open {
             if let (Some(method), Some(path)) = (&exchange.method, &exchange.path) {
-                visit(Pending {
+                visit(PendingExchange {
                     server: exchange.server,
                     method,
                     path,
@@ -340,10 +344,10 @@ impl Pairing {
     /// Heap bytes, about.
     pub(super) fn heap_bytes(&self) -> usize {
         let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
-        let of = |Open { exchange: e, .. }: &Open| {
+        let of = |OpenExchange { exchange: e, .. }: &OpenExchange| {
             size_of::<Exchange>() + text(&e.method) + text(&e.path) + text(&e.host) + text(&e.user_agent) + text(&e.traceparent)
         };
-        self.open.capacity() * size_of::<Open>() + self.open.iter().map(of).sum::<usize>()
+        self.open.capacity() * size_of::<OpenExchange>() + self.open.iter().map(of).sum::<usize>()
     }
 }
 

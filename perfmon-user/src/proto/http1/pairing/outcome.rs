@@ -1,13 +1,13 @@
 //! How messages and exchanges end: complete, lost, broken, pushed out, or with the connection.
-use super::{ConnectionEnd, ExchangeId, Open, Pairing, Part, Side, Sink, Stage};
+use super::{ConnectionEnd, ExchangeId, MessageSide, OpenExchange, Pairing, Part, Sink, Stage};
 use crate::stream::{Content, Failure};
 
 impl Pairing {
     /// A message is complete.
-    pub(in crate::proto::http1) fn finish(&mut self, side: Side, id: Option<ExchangeId>, time_ns: u64, sink: &mut dyn Sink) {
+    pub(in crate::proto::http1) fn finish(&mut self, side: MessageSide, id: Option<ExchangeId>, time_ns: u64, sink: &mut dyn Sink) {
         let Some(open) = self.get(id) else { return };
         open.half(side).stage = Stage::Done;
-        if side == Side::Request {
+        if side == MessageSide::Request {
             open.exchange.request_end_ns = Some(time_ns);
         } else {
             open.exchange.end_ns = Some(time_ns);
@@ -30,7 +30,7 @@ impl Pairing {
     /// A message's end cannot be recognised any more, since `missing` of its bytes were not captured (`None`: nobody knows how many).
     pub(in crate::proto::http1) fn lose(
         &mut self,
-        side: Side,
+        side: MessageSide,
         id: Option<ExchangeId>,
         missing: Option<u64>,
         time_ns: u64,
@@ -40,25 +40,25 @@ impl Pairing {
         let Some(open) = self.get(id) else { return };
         open.exchange.inferred = true;
         open.exchange.missing_bytes += missing.unwrap_or(0);
-        if side == Side::Request || open.exchange.status.is_some() {
+        if side == MessageSide::Request || open.exchange.status.is_some() {
             self.body(side, id, Content::Unknown, time_ns, sink);
         }
         self.open_end(side, id, sink);
     }
 
     /// A message is not HTTP.
-    pub(in crate::proto::http1) fn fail(&mut self, side: Side, id: Option<ExchangeId>, sink: &mut dyn Sink) {
+    pub(in crate::proto::http1) fn fail(&mut self, side: MessageSide, id: Option<ExchangeId>, sink: &mut dyn Sink) {
         let Some(open) = self.get(id) else { return };
         open.exchange.failure = Some(Failure::Protocol);
         self.open_end(side, id, sink);
     }
 
     /// A message's end will not be recognised.
-    pub(in crate::proto::http1) fn open_end(&mut self, side: Side, id: Option<ExchangeId>, sink: &mut dyn Sink) {
+    pub(in crate::proto::http1) fn open_end(&mut self, side: MessageSide, id: Option<ExchangeId>, sink: &mut dyn Sink) {
         let Some(open) = self.get(id) else { return };
         open.half(side).lose();
-        open.until_close &= side == Side::Request;
-        if side == Side::Response && self.open.len() > 1 {
+        open.until_close &= side == MessageSide::Request;
+        if side == MessageSide::Response && self.open.len() > 1 {
             self.close_answered(sink);
         }
         self.close_over(sink);
@@ -73,8 +73,8 @@ impl Pairing {
             // They may be the answer to a request that was lost too.
             1 if self.open[0].after_loss => return None,
             1 => {
-                self.lose(Side::Response, Some(awaited), Some(missing), time_ns, sink);
-                self.wire(Side::Response, Some(awaited), missing, time_ns);
+                self.lose(MessageSide::Response, Some(awaited), Some(missing), time_ns, sink);
+                self.wire(MessageSide::Response, Some(awaited), missing, time_ns);
                 return Some(awaited);
             }
             _ => {}
@@ -117,7 +117,7 @@ impl Pairing {
     }
 
     /// A message's framing was found again.
-    pub(in crate::proto::http1) fn regain(&mut self, side: Side, id: Option<ExchangeId>) {
+    pub(in crate::proto::http1) fn regain(&mut self, side: MessageSide, id: Option<ExchangeId>) {
         if let Some(open) = self.get(id) {
             open.half(side).stage = Stage::Going;
         }
@@ -134,7 +134,7 @@ impl Pairing {
         if let Some(open) = self.get(id) {
             open.request.stage = Stage::Done;
         }
-        self.finish(Side::Response, id, time_ns, sink);
+        self.finish(MessageSide::Response, id, time_ns, sink);
     }
 
     /// The connection ended: so do all exchanges.
@@ -147,7 +147,7 @@ impl Pairing {
 
     /// Removes the first exchange and tells it.
     pub(in crate::proto::http1) fn close_front(&mut self, sink: &mut dyn Sink) {
-        if let Some(exchange) = self.open.pop_front().and_then(Open::into_exchange) {
+        if let Some(exchange) = self.open.pop_front().and_then(OpenExchange::into_exchange) {
             sink.message(Part::Done(&exchange).into());
             self.spare = Some(exchange);
         }

@@ -1,21 +1,21 @@
 //! Heads: in one piece, in many, not valid, too long, or cut by a loss.
-use super::{Context, State, Stream};
+use super::{MessageStream, StreamContext, StreamState};
 use crate::proto::http1::head::{self, Parsed};
 use crate::proto::http1::line::{self, Line};
-use crate::proto::http1::pairing::Place;
-use crate::proto::http1::{HEAD_BYTES, Side};
+use crate::proto::http1::pairing::HeadPosition;
+use crate::proto::http1::{HEAD_BYTES, MessageSide};
 use crate::stream::Stamp;
 
-impl Stream {
+impl MessageStream {
     /// At the beginning of a message, or looking for one.
-    pub(super) fn begin<'b>(&mut self, now: Stamp, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+    pub(super) fn begin<'b>(&mut self, now: Stamp, bytes: &'b [u8], cx: &mut StreamContext<'_>) -> &'b [u8] {
         let (blank, bytes) = bytes.split_at(line::blank(bytes));
         self.blank += blank.len() as u64;
         if bytes.is_empty() {
             return bytes;
         }
         self.start = now;
-        let sure = self.state == State::Start;
+        let sure = self.state == StreamState::Start;
         let Some(side) = self.side_by(bytes, cx) else {
             return self.keep(now, sure, None, bytes, cx);
         };
@@ -31,25 +31,25 @@ impl Stream {
     }
 
     /// Keeps what may be the beginning of a head.
-    fn keep<'b>(&mut self, now: Stamp, sure: bool, side: Option<Side>, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+    fn keep<'b>(&mut self, now: Stamp, sure: bool, side: Option<MessageSide>, bytes: &'b [u8], cx: &mut StreamContext<'_>) -> &'b [u8] {
         if !may_be(side, bytes) {
             return match side.filter(|_| sure) {
                 Some(side) => {
                     self.broken(side, bytes, now, cx);
-                    self.state = State::Skip { empty_line: is_at_line_start(bytes) };
+                    self.state = StreamState::Skip { empty_line: is_at_line_start(bytes) };
                     &[]
                 }
                 None => self.discard(now, bytes, cx),
             };
         }
-        self.state = State::Head { sure };
+        self.state = StreamState::Head { sure };
         self.head.clear();
         self.scanned = 0;
         self.continue_head(now, sure, bytes, cx)
     }
 
     /// In a head that did not come in one piece.
-    pub(super) fn continue_head<'b>(&mut self, now: Stamp, sure: bool, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
+    pub(super) fn continue_head<'b>(&mut self, now: Stamp, sure: bool, bytes: &'b [u8], cx: &mut StreamContext<'_>) -> &'b [u8] {
         let had = self.head.len();
         let (taken, rest) = bytes.split_at(bytes.len().min(HEAD_BYTES - had));
         self.head.extend_from_slice(taken);
@@ -60,14 +60,14 @@ impl Stream {
         }
         if !may_be(side, &self.head) {
             let head = std::mem::take(&mut self.head);
-            self.state = if sure { State::Start } else { State::Search };
+            self.state = if sure { StreamState::Start } else { StreamState::Search };
             let Some(side) = side.filter(|_| sure) else {
                 // Where a message is only looked for, the new segment may begin one.
                 self.discard(now, &head[..had], cx);
                 return bytes;
             };
             self.broken(side, &head, now, cx);
-            self.state = State::Skip { empty_line: is_at_line_start(&head) };
+            self.state = StreamState::Skip { empty_line: is_at_line_start(&head) };
             return rest;
         }
         if self.head.len() == HEAD_BYTES {
@@ -75,16 +75,16 @@ impl Stream {
             if let Some(side) = side {
                 self.broken(side, &head, now, cx);
             }
-            self.state = State::Skip { empty_line: is_at_line_start(&head) };
+            self.state = StreamState::Skip { empty_line: is_at_line_start(&head) };
         }
         rest
     }
 
     /// The head that was kept ends at `end`.
-    fn complete_head(&mut self, now: Stamp, sure: bool, side: Option<Side>, end: usize, cx: &mut Context<'_>) {
+    fn complete_head(&mut self, now: Stamp, sure: bool, side: Option<MessageSide>, end: usize, cx: &mut StreamContext<'_>) {
         let mut head = std::mem::take(&mut self.head);
         head.truncate(end);
-        self.state = if sure { State::Start } else { State::Search };
+        self.state = if sure { StreamState::Start } else { StreamState::Search };
         let Some(side) = side else { return };
         match self.deliver(side, &head, now, cx) {
             Parsed::Whole(_) => {}
@@ -96,10 +96,10 @@ impl Stream {
     }
 
     /// Parses a head and hands it on. An answer without a request waits.
-    pub(super) fn deliver(&mut self, side: Side, bytes: &[u8], now: Stamp, cx: &mut Context<'_>) -> Parsed<usize> {
+    pub(super) fn deliver(&mut self, side: MessageSide, bytes: &[u8], now: Stamp, cx: &mut StreamContext<'_>) -> Parsed<usize> {
         let (direction, start, blank, lost) = (self.direction, self.start, self.blank, self.lost);
         let parsed = head::parse(side, bytes, |head| {
-            let place = Place { direction, start, now, wire: blank + head.len as u64, whole: true, lost };
+            let place = HeadPosition { direction, start, now, wire: blank + head.len as u64, whole: true, lost };
             (head.len, cx.pairing.head(head, &place, cx.sink))
         });
         match parsed {
@@ -118,8 +118,8 @@ impl Stream {
     }
 
     /// Bytes where a message should begin or was looked for, and that are none.
-    fn discard<'b>(&mut self, now: Stamp, bytes: &'b [u8], cx: &mut Context<'_>) -> &'b [u8] {
-        self.state = State::Search;
+    fn discard<'b>(&mut self, now: Stamp, bytes: &'b [u8], cx: &mut StreamContext<'_>) -> &'b [u8] {
+        self.state = StreamState::Search;
         self.missed = true;
         let wire = std::mem::take(&mut self.blank) + bytes.len() as u64;
         self.pass_unread(now, wire, Some(0), cx);
@@ -127,32 +127,32 @@ impl Stream {
     }
 
     /// A head that is not valid: its exchange fails.
-    fn broken(&mut self, side: Side, bytes: &[u8], now: Stamp, cx: &mut Context<'_>) {
+    fn broken(&mut self, side: MessageSide, bytes: &[u8], now: Stamp, cx: &mut StreamContext<'_>) {
         cx.pairing.stats.desyncs += 1;
         cx.pairing.stats.heads_too_long += u64::from(bytes.len() >= HEAD_BYTES);
         let wire = self.blank + bytes.len() as u64;
         if !self.salvage(side, bytes, wire, now, cx) {
             self.exchange = match side {
-                Side::Request => {
-                    let place = Place { direction: self.direction, start: self.start, now, wire, whole: false, lost: self.lost };
+                MessageSide::Request => {
+                    let place = HeadPosition { direction: self.direction, start: self.start, now, wire, whole: false, lost: self.lost };
                     Some(cx.pairing.broken_request(&place, cx.sink))
                 }
-                Side::Response => cx.pairing.awaited(),
+                MessageSide::Response => cx.pairing.awaited(),
             };
-            if side == Side::Response {
+            if side == MessageSide::Response {
                 cx.pairing.wire(side, self.exchange, wire, now.time_ns);
             }
         }
         cx.pairing.fail(side, self.exchange, cx.sink);
         self.blank = 0;
-        self.state = State::Search;
+        self.state = StreamState::Search;
         self.missed = true;
     }
 
     /// Makes the most of a head that is not whole or not valid. Whether there is an exchange that it belongs to.
-    pub(super) fn salvage(&mut self, side: Side, bytes: &[u8], wire: u64, now: Stamp, cx: &mut Context<'_>) -> bool {
+    pub(super) fn salvage(&mut self, side: MessageSide, bytes: &[u8], wire: u64, now: Stamp, cx: &mut StreamContext<'_>) -> bool {
         let Some(head) = head::salvage(side, bytes) else { return false };
-        let place = Place { direction: self.direction, start: self.start, now, wire, whole: false, lost: self.lost };
+        let place = HeadPosition { direction: self.direction, start: self.start, now, wire, whole: false, lost: self.lost };
         let Parsed::Whole(Some(accepted)) = head::parse(side, &head, |head| cx.pairing.head(head, &place, cx.sink)) else { return false };
         self.exchange = accepted.id;
         self.blank = 0;
@@ -162,19 +162,19 @@ impl Stream {
 
     /// Takes a head as far as it came for one that does not go on, since its answer is there or the connection ended. Whether a request
     /// came of it; of an answer only the bytes are counted.
-    pub(in crate::proto::http1) fn promote(&mut self, cx: &mut Context<'_>) -> bool {
-        let State::Head { .. } = self.state else { return false };
+    pub(in crate::proto::http1) fn promote(&mut self, cx: &mut StreamContext<'_>) -> bool {
+        let StreamState::Head { .. } = self.state else { return false };
         let wire = self.blank + self.head.len() as u64;
         let side = match self.side_by(&self.head, cx) {
-            Some(side @ Side::Request) if self.head.contains(&b'\n') => side,
-            Some(side @ Side::Response) => {
+            Some(side @ MessageSide::Request) if self.head.contains(&b'\n') => side,
+            Some(side @ MessageSide::Response) => {
                 cx.pairing.wire(side, cx.pairing.awaited(), wire, self.start.time_ns);
                 return false;
             }
             _ => return false,
         };
         let head = std::mem::take(&mut self.head);
-        self.state = State::Skip { empty_line: is_at_line_start(&head) };
+        self.state = StreamState::Skip { empty_line: is_at_line_start(&head) };
         let known = self.salvage(side, &head, wire, self.start, cx);
         cx.pairing.open_end(side, self.exchange.filter(|_| known), cx.sink);
         known
@@ -182,7 +182,7 @@ impl Stream {
 }
 
 /// Whether `bytes` may be the beginning of a head, by their first line.
-fn may_be(side: Option<Side>, bytes: &[u8]) -> bool {
+fn may_be(side: Option<MessageSide>, bytes: &[u8]) -> bool {
     match line::classify(bytes) {
         Line::NeedMore => true,
         Line::No => false,
@@ -191,12 +191,12 @@ fn may_be(side: Option<Side>, bytes: &[u8]) -> bool {
 }
 
 /// Whether `bytes` begin with the first line of such a message.
-fn is_line(side: Side, bytes: &[u8]) -> bool {
+fn is_line(side: MessageSide, bytes: &[u8]) -> bool {
     is_line_of(Some(side), line::classify(bytes))
 }
 
-fn is_line_of(side: Option<Side>, line: Line) -> bool {
-    matches!((side, line), (Some(Side::Request), Line::Request) | (Some(Side::Response), Line::Response))
+fn is_line_of(side: Option<MessageSide>, line: Line) -> bool {
+    matches!((side, line), (Some(MessageSide::Request), Line::Request) | (Some(MessageSide::Response), Line::Response))
 }
 
 /// Whether nothing but a CR follows the last line end.

@@ -1,47 +1,47 @@
 //! Losses: what a gap does in each state. A gap in a body of known length costs nothing; elsewhere the place may be lost, and then the
 //! exchange is inferred and its message ends by what comes after.
-use super::{Context, State, Stream};
-use crate::proto::http1::Side;
+use super::{MessageStream, StreamContext, StreamState};
+use crate::proto::http1::MessageSide;
 use crate::proto::http1::body::Gapped;
 use crate::proto::http1::line::{self, Line};
 use crate::stream::{Content, Stamp};
 
-impl Stream {
+impl MessageStream {
     /// `n` bytes passed that were not captured: the rest of an operation, or a whole one.
-    pub(super) fn gap(&mut self, now: Stamp, n: u64, cx: &mut Context<'_>) {
+    pub(super) fn gap(&mut self, now: Stamp, n: u64, cx: &mut StreamContext<'_>) {
         match self.state {
             _ if n == 0 => {}
-            State::Start | State::Search => {
+            StreamState::Start | StreamState::Search => {
                 // The rest of an operation whose beginning was captured: more would have been there to capture.
                 cx.pairing.wants_full |= now.time_ns == self.seen_ns;
                 self.lose_place(now, Some(n), cx);
             }
-            State::Head { sure } => {
+            StreamState::Head { sure } => {
                 cx.pairing.wants_full = true;
                 self.lose_head(now, sure, Some(n), cx);
             }
-            State::Skip { .. } => {
+            StreamState::Skip { .. } => {
                 self.wire(now, n, cx);
-                self.state = State::Search;
+                self.state = StreamState::Search;
                 self.lost = Some(now);
                 cx.pairing.doubt = true;
             }
-            State::Length(left) => {
+            StreamState::Length(left) => {
                 let taken = left.min(n);
                 self.gap_in_length(now, left, taken, cx);
                 self.gap(now, n - taken, cx);
             }
-            State::Chunked(mut chunked) => {
+            StreamState::Chunked(mut chunked) => {
                 let gapped = chunked.gap(n);
                 cx.pairing.wants_full |= matches!(gapped, Gapped::Lost(_));
-                self.state = State::Chunked(chunked);
+                self.state = StreamState::Chunked(chunked);
                 self.gap_in_chunks(now, n, gapped, cx);
             }
-            State::LostChunks => {
+            StreamState::LostChunks => {
                 self.wire(now, n, cx);
                 cx.pairing.miss(self.exchange, n);
             }
-            State::UntilClose => {
+            StreamState::UntilClose => {
                 self.piece(now, Content::Gap(n), cx);
                 self.wire(now, n, cx);
             }
@@ -50,55 +50,55 @@ impl Stream {
 
     /// `n` bytes passed before `at`, nobody knows when: so the message under way has its last known byte as its end, and what was lost
     /// between messages may have been whole ones.
-    pub(super) fn lose_operations(&mut self, at: Stamp, n: u64, cx: &mut Context<'_>) {
+    pub(super) fn lose_operations(&mut self, at: Stamp, n: u64, cx: &mut StreamContext<'_>) {
         let now = Stamp { time_ns: self.seen_ns.min(at.time_ns), ..at };
         cx.pairing.doubt = true;
         match self.state {
-            State::Start | State::Search if self.side(cx) == Some(Side::Response) && self.exchange.is_none() => {
-                self.state = State::Search;
+            StreamState::Start | StreamState::Search if self.side(cx) == Some(MessageSide::Response) && self.exchange.is_none() => {
+                self.state = StreamState::Search;
                 self.lost = Some(at);
                 self.exchange = cx.pairing.lose_between(n, at.time_ns, cx.sink);
             }
-            State::Start | State::Search => self.lose_place(at, Some(n), cx),
-            State::Head { sure } => {
+            StreamState::Start | StreamState::Search => self.lose_place(at, Some(n), cx),
+            StreamState::Head { sure } => {
                 self.lose_head(now, sure, Some(n), cx);
                 self.lost = Some(at);
             }
-            State::Length(left) if n >= left => {
+            StreamState::Length(left) if n >= left => {
                 cx.pairing.infer_end(self.exchange);
                 self.gap_in_length(now, left, left, cx);
                 if n > left {
                     self.lose_operations(at, n - left, cx);
                 }
             }
-            State::Chunked(mut chunked) => {
+            StreamState::Chunked(mut chunked) => {
                 let gapped = chunked.gap(n);
                 match gapped {
                     Gapped::Inside(_) => {}
                     Gapped::Ended(_) => cx.pairing.infer_end(self.exchange),
                     Gapped::Lost(_) => self.lost = Some(at),
                 }
-                self.state = State::Chunked(chunked);
+                self.state = StreamState::Chunked(chunked);
                 self.gap_in_chunks(now, n, gapped, cx);
             }
-            State::Skip { .. } | State::LostChunks => {
+            StreamState::Skip { .. } | StreamState::LostChunks => {
                 self.gap(now, n, cx);
                 self.lost = Some(at);
             }
-            State::Length(_) | State::UntilClose => self.gap(now, n, cx),
+            StreamState::Length(_) | StreamState::UntilClose => self.gap(now, n, cx),
         }
     }
 
-    fn gap_in_length(&mut self, now: Stamp, left: u64, taken: u64, cx: &mut Context<'_>) {
+    fn gap_in_length(&mut self, now: Stamp, left: u64, taken: u64, cx: &mut StreamContext<'_>) {
         self.piece(now, Content::Gap(taken), cx);
         self.wire(now, taken, cx);
-        self.state = State::Length(left - taken);
+        self.state = StreamState::Length(left - taken);
         if taken == left {
             self.finish(now.time_ns, cx);
         }
     }
 
-    fn gap_in_chunks(&mut self, now: Stamp, n: u64, gapped: Gapped, cx: &mut Context<'_>) {
+    fn gap_in_chunks(&mut self, now: Stamp, n: u64, gapped: Gapped, cx: &mut StreamContext<'_>) {
         let (Gapped::Inside(data) | Gapped::Ended(data) | Gapped::Lost(data)) = gapped;
         if data > 0 {
             self.piece(now, Content::Gap(data), cx);
@@ -107,25 +107,25 @@ impl Stream {
         match gapped {
             Gapped::Inside(_) => {}
             Gapped::Ended(_) => self.finish(now.time_ns, cx),
-            Gapped::Lost(_) => self.lose_message(now, State::LostChunks, Some(n - data), cx),
+            Gapped::Lost(_) => self.lose_message(now, StreamState::LostChunks, Some(n - data), cx),
         }
     }
 
     /// Bytes were lost, nobody knows how many.
-    pub(super) fn unknown(&mut self, now: Stamp, cx: &mut Context<'_>) {
+    pub(super) fn unknown(&mut self, now: Stamp, cx: &mut StreamContext<'_>) {
         match self.state {
-            State::Start | State::Search => self.lose_place(now, None, cx),
-            State::Head { sure } => self.lose_head(now, sure, None, cx),
-            State::Skip { .. } => self.state = State::Search,
-            State::Chunked(_) | State::LostChunks => self.lose_message(now, State::LostChunks, None, cx),
-            State::Length(_) | State::UntilClose => self.lose_message(now, State::Search, None, cx),
+            StreamState::Start | StreamState::Search => self.lose_place(now, None, cx),
+            StreamState::Head { sure } => self.lose_head(now, sure, None, cx),
+            StreamState::Skip { .. } => self.state = StreamState::Search,
+            StreamState::Chunked(_) | StreamState::LostChunks => self.lose_message(now, StreamState::LostChunks, None, cx),
+            StreamState::Length(_) | StreamState::UntilClose => self.lose_message(now, StreamState::Search, None, cx),
         }
         self.lost = Some(now);
         cx.pairing.doubt = true;
     }
 
     /// The message under way goes on, but where in it the stream is cannot be told.
-    fn lose_message(&mut self, now: Stamp, state: State, missing: Option<u64>, cx: &mut Context<'_>) {
+    fn lose_message(&mut self, now: Stamp, state: StreamState, missing: Option<u64>, cx: &mut StreamContext<'_>) {
         self.state = state;
         self.may_lack_body = false;
         if let Some(side) = self.side(cx) {
@@ -134,13 +134,13 @@ impl Stream {
     }
 
     /// Bytes of a head were lost. What came of it is kept, if it surely was one.
-    fn lose_head(&mut self, now: Stamp, sure: bool, missing: Option<u64>, cx: &mut Context<'_>) {
+    fn lose_head(&mut self, now: Stamp, sure: bool, missing: Option<u64>, cx: &mut StreamContext<'_>) {
         let head = std::mem::take(&mut self.head);
         let wire = self.blank + head.len() as u64 + missing.unwrap_or(0);
-        self.state = State::Search;
+        self.state = StreamState::Search;
         let side = match line::is_start(&head) {
-            Some(Line::Request) => self.side(cx).or(Some(Side::Request)),
-            Some(_) => self.side(cx).or(Some(Side::Response)),
+            Some(Line::Request) => self.side(cx).or(Some(MessageSide::Request)),
+            Some(_) => self.side(cx).or(Some(MessageSide::Response)),
             None => self.side(cx).filter(|_| sure),
         };
         match side.filter(|side| self.salvage(*side, &head, wire, now, cx)) {
@@ -150,18 +150,18 @@ impl Stream {
     }
 
     /// Bytes were lost where a message begins or was looked for.
-    fn lose_place(&mut self, now: Stamp, missing: Option<u64>, cx: &mut Context<'_>) {
+    fn lose_place(&mut self, now: Stamp, missing: Option<u64>, cx: &mut StreamContext<'_>) {
         cx.pairing.doubt = true;
-        self.state = State::Search;
+        self.state = StreamState::Search;
         self.lost = Some(now);
         self.pass_unread(now, missing.unwrap_or(0), missing, cx);
     }
 
     /// Counts bytes that nobody understands: to the message whose end was lost, or to the answer that should have come.
-    pub(super) fn pass_unread(&mut self, now: Stamp, wire: u64, missing: Option<u64>, cx: &mut Context<'_>) {
-        if let (Some(Side::Response), Some(id)) = (self.side(cx), cx.pairing.awaited()) {
+    pub(super) fn pass_unread(&mut self, now: Stamp, wire: u64, missing: Option<u64>, cx: &mut StreamContext<'_>) {
+        if let (Some(MessageSide::Response), Some(id)) = (self.side(cx), cx.pairing.awaited()) {
             self.exchange = Some(id);
-            cx.pairing.lose(Side::Response, self.exchange, missing, now.time_ns, cx.sink);
+            cx.pairing.lose(MessageSide::Response, self.exchange, missing, now.time_ns, cx.sink);
         } else {
             cx.pairing.miss(self.exchange, missing.unwrap_or(0));
         }

@@ -4,8 +4,8 @@ mod bodies;
 mod heads;
 mod losses;
 
-use super::Side;
-use super::body::{Chunked, Framing};
+use super::MessageSide;
+use super::body::{BodyFraming, Chunked};
 use super::line::{self, Line};
 use super::pairing::{Accepted, Pairing};
 use super::wait::Waiting;
@@ -14,16 +14,16 @@ use crate::proto::exchange::ExchangeId;
 use crate::stream::{Content, Direction, Segment, Stamp};
 
 /// What both streams share, and where messages go.
-pub(super) struct Context<'a> {
+pub(super) struct StreamContext<'a> {
     pub(super) pairing: &'a mut Pairing,
     pub(super) sink: &'a mut dyn Sink,
 }
 
 /// One direction.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct MessageStream {
     direction: Direction,
-    state: State,
+    state: StreamState,
     /// Exchange of the message under way.
     exchange: Option<ExchangeId>,
     /// Segment of that message's first byte.
@@ -52,7 +52,7 @@ pub(super) struct Stream {
 
 /// Where in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum StreamState {
     /// At the beginning of one.
     Start,
     /// Somewhere: the next one is looked for.
@@ -71,12 +71,12 @@ enum State {
     UntilClose,
 }
 
-impl Stream {
+impl MessageStream {
     /// Of a connection of which nothing is known.
     pub(super) fn new(direction: Direction) -> Self {
         Self {
             direction,
-            state: State::Search,
+            state: StreamState::Search,
             exchange: None,
             start: Stamp::default(),
             blank: 0,
@@ -93,7 +93,7 @@ impl Stream {
     }
 
     /// Takes the next segment.
-    pub(super) fn push(&mut self, now: Stamp, content: Content<'_>, cx: &mut Context<'_>) {
+    pub(super) fn push(&mut self, now: Stamp, content: Content<'_>, cx: &mut StreamContext<'_>) {
         let segment = Segment { direction: self.direction, stamp: now, content };
         if cx.pairing.tunnel {
             return cx.pairing.unread.push(segment);
@@ -121,10 +121,10 @@ impl Stream {
     }
 
     /// Goes on with the head that waited.
-    pub(super) fn resume(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn resume(&mut self, cx: &mut StreamContext<'_>) {
         let (head, waiting) = (std::mem::take(&mut self.head), std::mem::take(&mut self.waiting));
         let now = waiting.since.unwrap_or_default();
-        self.deliver(Side::Response, &head, now, cx);
+        self.deliver(MessageSide::Response, &head, now, cx);
         waiting.release(|segment| self.push(segment.stamp, segment.content, cx));
     }
 
@@ -148,8 +148,8 @@ impl Stream {
         self.head.capacity() + self.waiting.heap_bytes()
     }
 
-    fn bytes(&mut self, now: Stamp, bytes: &[u8], cx: &mut Context<'_>) {
-        if self.state == State::Search && cx.pairing.server.is_none() && line::is_foreign(bytes) {
+    fn bytes(&mut self, now: Stamp, bytes: &[u8], cx: &mut StreamContext<'_>) {
+        if self.state == StreamState::Search && cx.pairing.server.is_none() && line::is_foreign(bytes) {
             self.foreign = true;
             return;
         }
@@ -157,13 +157,13 @@ impl Stream {
         let mut rest = bytes;
         while !rest.is_empty() && self.waiting.since.is_none() && !cx.pairing.tunnel {
             rest = match self.state {
-                State::Start | State::Search => self.begin(now, rest, cx),
-                State::Head { sure } => self.continue_head(now, sure, rest, cx),
-                State::Skip { empty_line } => self.skip(now, empty_line, rest, cx),
-                State::Length(left) => self.length(now, left, rest, cx),
-                State::Chunked(chunked) => self.chunked(now, chunked, rest, cx),
-                State::LostChunks => self.lost_chunks(now, rest, cx),
-                State::UntilClose => {
+                StreamState::Start | StreamState::Search => self.begin(now, rest, cx),
+                StreamState::Head { sure } => self.continue_head(now, sure, rest, cx),
+                StreamState::Skip { empty_line } => self.skip(now, empty_line, rest, cx),
+                StreamState::Length(left) => self.length(now, left, rest, cx),
+                StreamState::Chunked(chunked) => self.chunked(now, chunked, rest, cx),
+                StreamState::LostChunks => self.lost_chunks(now, rest, cx),
+                StreamState::UntilClose => {
                     self.body(now, rest, cx);
                     &[]
                 }
@@ -181,64 +181,64 @@ impl Stream {
     }
 
     /// Which messages this stream carries, once that is known.
-    fn side(&self, cx: &Context<'_>) -> Option<Side> {
+    fn side(&self, cx: &StreamContext<'_>) -> Option<MessageSide> {
         let server = cx.pairing.server?;
-        Some(if server == (self.direction == Direction::In) { Side::Request } else { Side::Response })
+        Some(if server == (self.direction == Direction::In) { MessageSide::Request } else { MessageSide::Response })
     }
 
     /// Which messages this stream carries; while nobody knows, what `bytes` begin.
-    fn side_by(&self, bytes: &[u8], cx: &Context<'_>) -> Option<Side> {
+    fn side_by(&self, bytes: &[u8], cx: &StreamContext<'_>) -> Option<MessageSide> {
         self.side(cx).or_else(|| match line::classify(bytes) {
-            Line::Request => Some(Side::Request),
-            Line::Response => Some(Side::Response),
+            Line::Request => Some(MessageSide::Request),
+            Line::Response => Some(MessageSide::Response),
             Line::NeedMore | Line::No => None,
         })
     }
 
     /// Leaves a message whose end was lost, or whose body does not come, when the next one begins with `bytes`.
-    fn begin_anew(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
+    fn begin_anew(&mut self, bytes: &[u8], cx: &mut StreamContext<'_>) {
         let side = self.side(cx);
         let begins = || match line::is_start(bytes) {
-            Some(Line::Request) => side != Some(Side::Response),
-            Some(Line::Response) => side != Some(Side::Request),
+            Some(Line::Request) => side != Some(MessageSide::Response),
+            Some(Line::Response) => side != Some(MessageSide::Request),
             _ => false,
         };
         match self.state {
-            State::Head { sure: false } if begins() && !self.head.contains(&b'\n') => {}
-            State::Skip { .. } | State::LostChunks if begins() => {}
-            State::Length(_) | State::Chunked(_) | State::UntilClose if self.may_lack_body && begins() => {
-                if side == Some(Side::Request) && !cx.pairing.is_answered(self.exchange) {
+            StreamState::Head { sure: false } if begins() && !self.head.contains(&b'\n') => {}
+            StreamState::Skip { .. } | StreamState::LostChunks if begins() => {}
+            StreamState::Length(_) | StreamState::Chunked(_) | StreamState::UntilClose if self.may_lack_body && begins() => {
+                if side == Some(MessageSide::Request) && !cx.pairing.is_answered(self.exchange) {
                     return;
                 }
                 self.finish(self.seen_ns, cx);
             }
             _ => return,
         }
-        self.state = State::Search;
+        self.state = StreamState::Search;
         self.exchange = None;
         self.head.clear();
         self.blank = 0;
     }
 
-    fn accept(&mut self, side: Side, accepted: Accepted, now: Stamp, cx: &mut Context<'_>) {
+    fn accept(&mut self, side: MessageSide, accepted: Accepted, now: Stamp, cx: &mut StreamContext<'_>) {
         self.exchange = accepted.id;
         self.may_lack_body = accepted.may_lack_body;
         self.may_switch = accepted.may_switch;
         self.blank = 0;
         self.lost = None;
         match accepted.framing {
-            Framing::Interim => self.state = State::Start,
-            Framing::Length(0) => self.finish(now.time_ns, cx),
-            Framing::Length(length) => self.state = State::Length(length),
-            Framing::Chunked => self.state = State::Chunked(Chunked::START),
-            Framing::UntilClose => self.state = State::UntilClose,
-            Framing::Tunnel => cx.pairing.switch(self.exchange, now.time_ns, cx.sink),
-            Framing::Unknown => {
-                self.state = State::Search;
+            BodyFraming::Interim => self.state = StreamState::Start,
+            BodyFraming::Length(0) => self.finish(now.time_ns, cx),
+            BodyFraming::Length(length) => self.state = StreamState::Length(length),
+            BodyFraming::Chunked => self.state = StreamState::Chunked(Chunked::START),
+            BodyFraming::UntilClose => self.state = StreamState::UntilClose,
+            BodyFraming::Tunnel => cx.pairing.switch(self.exchange, now.time_ns, cx.sink),
+            BodyFraming::Unknown => {
+                self.state = StreamState::Search;
                 cx.pairing.lose(side, self.exchange, None, now.time_ns, cx.sink);
             }
-            Framing::Invalid => {
-                self.state = State::Search;
+            BodyFraming::Invalid => {
+                self.state = StreamState::Search;
                 cx.pairing.fail(side, self.exchange, cx.sink);
             }
         }

@@ -4,15 +4,15 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::proto::corpus;
-pub(super) use crate::proto::corpus::{Session, Step};
+pub(super) use crate::proto::corpus::{CorpusSession, CorpusStep};
 use crate::stream::Failure;
 
 /// All connections of the corpus.
-pub(super) fn sessions() -> Vec<Session> {
+pub(super) fn sessions() -> Vec<CorpusSession> {
     corpus::sessions("http1")
 }
 
-impl Session {
+impl CorpusSession {
     /// Runs it and returns the connection.
     pub(super) fn run(&self) -> Connection {
         let mut connection = Connection::new();
@@ -24,7 +24,7 @@ impl Session {
 }
 
 impl Connection {
-    pub(super) fn step(&mut self, time_ns: u64, arrival_ns: Option<u64>, step: &Step) {
+    pub(super) fn step(&mut self, time_ns: u64, arrival_ns: Option<u64>, step: &CorpusStep) {
         match step.segment(time_ns, arrival_ns) {
             Ok(segment) => {
                 self.chunk_at(time_ns, arrival_ns, segment.direction, segment.content);

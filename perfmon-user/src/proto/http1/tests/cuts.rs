@@ -1,5 +1,5 @@
 //! However the bytes of the corpus are cut, the exchanges are the same; and what is told of a beginning is the beginning of what is told.
-use super::corpus::{Session, Step, sessions};
+use super::corpus::{CorpusSession, CorpusStep, sessions};
 use super::*;
 use crate::stream::Failure;
 
@@ -15,7 +15,7 @@ fn every_split() {
     for session in sessions().iter().filter(|session| session.is_whole()) {
         let whole = session.run();
         for (at, (_, _, step)) in session.steps.iter().enumerate() {
-            let Step::Bytes(_, bytes) = step else { continue };
+            let CorpusStep::Bytes(_, bytes) = step else { continue };
             for place in 1..bytes.len() {
                 let split = session.cut(|index, _| if index == at { vec![place] } else { vec![] });
                 assert_same(&whole, &split.run(), &format!("{} step {at} byte {place}", session.name));
@@ -40,11 +40,11 @@ fn every_prefix() {
     for session in sessions() {
         let whole = session.run();
         for (at, (time_ns, arrival_ns, step)) in session.steps.iter().enumerate() {
-            let Step::Bytes(direction, bytes) = step else { continue };
+            let CorpusStep::Bytes(direction, bytes) = step else { continue };
             for place in 0..bytes.len() {
                 let mut steps = session.steps[..at].to_vec();
-                steps.push((*time_ns, *arrival_ns, Step::Bytes(*direction, bytes[..place].to_vec())));
-                let prefix = Session { name: session.name.clone(), steps };
+                steps.push((*time_ns, *arrival_ns, CorpusStep::Bytes(*direction, bytes[..place].to_vec())));
+                let prefix = CorpusSession { name: session.name.clone(), steps };
                 let what = format!("{} step {at} byte {place}", session.name);
                 let mut connection = prefix.run();
                 if session.is_whole() {
@@ -68,7 +68,7 @@ fn a_late_attach_at_every_chunk_makes_no_error_and_loses_no_later_exchange() {
         let whole = session.run();
         for skipped in 1..session.steps.len() {
             let (time_ns, ..) = session.steps[skipped];
-            let late = Session { name: session.name.clone(), steps: session.steps[skipped..].to_vec() }.run();
+            let late = CorpusSession { name: session.name.clone(), steps: session.steps[skipped..].to_vec() }.run();
             let seen = |exchange: &&Exchange| exchange.first_read_ns.unwrap_or(exchange.start_ns) >= time_ns;
             // What is not HTTP is not told from the rest of something when it comes first.
             let sound = |exchange: &&Exchange| exchange.failure != Some(Failure::Protocol);

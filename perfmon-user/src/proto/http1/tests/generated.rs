@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::corpus::Step;
+use super::corpus::CorpusStep;
 use super::*;
 
 /// How a generated body is framed.
@@ -155,7 +155,7 @@ fn cut(operations: Vec<(bool, Vec<u8>)>, cuts: &[prop::sample::Index]) -> Vec<(b
     pieces
 }
 
-fn pieces_of_anything() -> impl Strategy<Value = Vec<Step>> {
+fn pieces_of_anything() -> impl Strategy<Value = Vec<CorpusStep>> {
     let words = prop::sample::select(vec![
         "GET ",
         "/a",
@@ -188,12 +188,12 @@ fn pieces_of_anything() -> impl Strategy<Value = Vec<Step>> {
         Ending::Forgotten,
     ]);
     let step = prop_oneof![
-        8 => (direction(), text).prop_map(|(direction, bytes)| Step::Bytes(direction, bytes)),
-        2 => (direction(), vec(any::<u8>(), 0..300)).prop_map(|(direction, bytes)| Step::Bytes(direction, bytes)),
-        2 => (direction(), prop_oneof![1..20u64, 1..1u64 << 40]).prop_map(|(direction, n)| Step::Gap(direction, n)),
-        1 => (direction(), 1..200u64).prop_map(|(direction, n)| Step::Lost(direction, n)),
-        1 => direction().prop_map(Step::Unknown),
-        1 => end.prop_map(Step::End),
+        8 => (direction(), text).prop_map(|(direction, bytes)| CorpusStep::Bytes(direction, bytes)),
+        2 => (direction(), vec(any::<u8>(), 0..300)).prop_map(|(direction, bytes)| CorpusStep::Bytes(direction, bytes)),
+        2 => (direction(), prop_oneof![1..20u64, 1..1u64 << 40]).prop_map(|(direction, n)| CorpusStep::Gap(direction, n)),
+        1 => (direction(), 1..200u64).prop_map(|(direction, n)| CorpusStep::Lost(direction, n)),
+        1 => direction().prop_map(CorpusStep::Unknown),
+        1 => end.prop_map(CorpusStep::End),
     ];
     vec(step, 0..60)
 }

@@ -2,13 +2,13 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::proto::corpus::{self, Session};
+use crate::proto::corpus::{self, CorpusSession};
 use crate::proto::http1::Http1;
 use crate::proto::{HandOver, Successor};
 use crate::stream::Failure;
 
 /// Runs a whole connection; `None` while its handshake is not over.
-fn run(session: &Session) -> Option<Messages> {
+fn run(session: &CorpusSession) -> Option<Messages> {
     let (mut http, mut messages) = (Http1::new(), None::<Messages>);
     for (time_ns, arrival_ns, step) in &session.steps {
         match (step.segment(*time_ns, *arrival_ns), &mut messages) {
@@ -33,7 +33,7 @@ fn run(session: &Session) -> Option<Messages> {
     messages
 }
 
-fn whole(session: &Session) -> Messages {
+fn whole(session: &CorpusSession) -> Messages {
     run(session).unwrap_or_else(|| panic!("{}: no handshake", session.name))
 }
 
@@ -94,7 +94,7 @@ fn every_split() {
     for session in corpus::sessions("websocket").iter().filter(|session| session.is_whole()) {
         let expected = whole(session);
         for (at, (_, _, step)) in session.steps.iter().enumerate() {
-            let corpus::Step::Bytes(_, bytes) = step else { continue };
+            let corpus::CorpusStep::Bytes(_, bytes) = step else { continue };
             for place in 1..bytes.len() {
                 let split = session.cut(|index, _| if index == at { vec![place] } else { vec![] });
                 assert_same(&expected, &whole(&split), &format!("{} step {at} byte {place}", session.name));
@@ -112,11 +112,11 @@ fn every_prefix() {
     for session in corpus::sessions("websocket").iter().filter(|session| session.is_whole()) {
         let expected = whole(session);
         for (at, (time_ns, arrival_ns, step)) in session.steps.iter().enumerate() {
-            let corpus::Step::Bytes(direction, bytes) = step else { continue };
+            let corpus::CorpusStep::Bytes(direction, bytes) = step else { continue };
             for place in 0..bytes.len() {
                 let mut steps = session.steps[..at].to_vec();
-                steps.push((*time_ns, *arrival_ns, corpus::Step::Bytes(*direction, bytes[..place].to_vec())));
-                let Some(mut messages) = run(&Session { name: session.name.clone(), steps }) else { continue };
+                steps.push((*time_ns, *arrival_ns, corpus::CorpusStep::Bytes(*direction, bytes[..place].to_vec())));
+                let Some(mut messages) = run(&CorpusSession { name: session.name.clone(), steps }) else { continue };
                 let what = format!("{} step {at} byte {place}", session.name);
                 assert_eq!(messages.told, expected.told[..messages.told.len()], "{what}");
                 messages.end(Ending::PeerClosed);
