@@ -1,5 +1,5 @@
 //! Agent runs, tools and workflows out of model calls: finished calls (client side) in order of their ends in, `agent`, `tool` and
-//! `workflow` records out (CONTRACT.md); sets the run's ids on the call's record. A run goes from the user's message to the answer that
+//! `workflow` records out (docs/records.md); sets the run's ids on the call's record. A run goes from the user's message to the answer that
 //! asks for no more tools, and is known by its growing history, process by process. It exists where tools are offered, asked for or
 //! answered, or the caller is a known agent. What is not executed in a history (MCP, child processes) is not seen here.
 mod conversation;

@@ -1,4 +1,4 @@
-//! Model calls seen in HTTP exchanges: [`Part`]s of a connection in, one `llm` record for each call out (CONTRACT.md), and beside it
+//! Model calls seen in HTTP exchanges: [`Part`]s of a connection in, one `llm` record for each call out (docs/records.md), and beside it
 //! the shape of its history for `agent`. Recognised by host and by path with body shape; bodies are scanned as they pass, in bounded
 //! memory. No text of a prompt or an answer and no header beyond the named ones is kept; nothing here reads a clock.
 //!

@@ -1,4 +1,4 @@
-//! Token counts as the wire has them, and brought to one convention (CONTRACT.md, `llm`): input includes cached tokens, output includes
+//! Token counts as the wire has them, and brought to one convention (docs/records.md, `llm`): input includes cached tokens, output includes
 //! reasoning. Of each count the last one present wins; counts are never added up over a stream, as providers repeat them cumulatively.
 
 /// A count that a provider reports.

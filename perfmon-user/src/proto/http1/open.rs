@@ -1,4 +1,4 @@
-//! One exchange under way: how far its two messages are, and what its end says of it (CONTRACT.md, `request`, `error`).
+//! One exchange under way: how far its two messages are, and what its end says of it (docs/records.md, `request`, `error`).
 use crate::proto::exchange::Exchange;
 use crate::stream::Failure;
 

@@ -1,4 +1,4 @@
-//! How a connection ends and what that makes of the exchanges under way (CONTRACT.md, `request`, `error`).
+//! How a connection ends and what that makes of the exchanges under way (docs/records.md, `request`, `error`).
 use super::*;
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
