@@ -1,4 +1,4 @@
-//! The capture thread: polls the ring, runs the pipeline, grants its wishes, and sends batches to the hub. It never waits for anybody
+//! The capture thread: polls the ring, runs the pipeline, carries out its commands, and sends batches to the hub. It never waits for anybody
 //! and touches no file: when the hub is behind, a batch is dropped and counted; what has to be looked up in files is asked of the
 //! inspector, and what depends on the answer waits inside the pipeline.
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::clock::{self, ClockOffset};
 use crate::counters::Counters;
 use crate::decode::decode;
 use crate::host::Subject;
-use crate::pipeline::{Capture, Out, Pipeline, Wish};
+use crate::pipeline::{Capture, Out, Pipeline, PipelineCommand};
 use crate::probe::Probes;
 use crate::process::{Inquiry, Inspected};
 use crate::record::{Gauges, SpareBatches};
@@ -171,8 +171,8 @@ impl Worker {
             recorder.event(now_ns, bytes);
         }
         self.pipeline.event(&event, now_ns, &mut self.out);
-        if !self.out.wishes.is_empty() {
-            self.grant(event.time_ns().unwrap_or(now_ns), now_ns);
+        if !self.out.commands.is_empty() {
+            self.carry_out(event.time_ns().unwrap_or(now_ns), now_ns);
         }
     }
 
@@ -201,20 +201,20 @@ impl Worker {
     }
 
     /// Carries out what the pipeline asked for after an event of time `as_of_ns`.
-    fn grant(&mut self, as_of_ns: u64, now_ns: u64) {
-        for wish in self.out.wishes.drain(..) {
-            match wish {
-                Wish::Capture(key, capture) => match self.probes.set_mode(key.sock, key.inode, mode(capture)) {
+    fn carry_out(&mut self, as_of_ns: u64, now_ns: u64) {
+        for command in self.out.commands.drain(..) {
+            match command {
+                PipelineCommand::Capture(key, capture) => match self.probes.set_mode(key.sock, key.inode, mode(capture)) {
                     Ok(true) => {}
                     Ok(false) => self.counters.capture_policies_refused.inc(),
                     Err(error) => tracing::warn!(%error, "A capture mode could not be set."),
                 },
-                Wish::CaptureTls(object, capture) => {
+                PipelineCommand::CaptureTls(object, capture) => {
                     if let Err(error) = self.probes.set_tls_mode(object.pid, object.ssl, mode(capture), as_of_ns) {
                         tracing::warn!(%error, "A capture mode could not be set.");
                     }
                 }
-                Wish::WatchTls(pid) => self.pipeline.find_tls(pid, now_ns),
+                PipelineCommand::WatchTls(pid) => self.pipeline.find_tls(pid, now_ns),
             }
         }
     }
@@ -233,7 +233,7 @@ impl Worker {
             }
             let mut gauges = self.pipeline.tick(now_ns, &mut self.out);
             self.count_lost(&mut gauges);
-            self.grant(now_ns, now_ns);
+            self.carry_out(now_ns, now_ns);
             self.hand_over(Some(gauges));
             self.tell_who_is_watched();
         }

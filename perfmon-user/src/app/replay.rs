@@ -71,7 +71,7 @@ impl Replay {
                 self.publish(findings.into_iter().map(|finding| Record::Finding(Box::new(finding))).collect());
             }
         }
-        self.out.wishes.clear();
+        self.out.commands.clear();
         while self.pipeline.next_question().is_some() {}
         if !self.out.records.is_empty() {
             let mut records = std::mem::take(&mut self.out.records);

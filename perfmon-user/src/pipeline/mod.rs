@@ -1,9 +1,8 @@
-//! The front half as one synchronous, pure function: events in, records and wishes out. No tokio, no aya, no clock, no file, so that it
-//! runs the same under unit tests, replay, fuzzing, benchmarks and on the ring. Times are an argument; `wall_at_boot_ns` maps them to
-//! wall time.
+//! The front half as one synchronous, pure function: events in, records and commands out. No tokio, no aya, no clock and no file: it runs
+//! the same in unit tests, replay, fuzzing, benchmarks and on the ring. Time is an argument; `wall_at_boot_ns` maps it to wall time.
 mod build;
 mod intern;
-mod minds;
+mod model_calls;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -24,25 +23,25 @@ use crate::track::{Connection, ConnectionEvent, Tracker};
 
 use build::BuildContext;
 use intern::Interner;
-use minds::Minds;
+use model_calls::ModelCalls;
 use session::{Session, advance};
 
 pub use crate::stream::Capture;
 
-/// What a push leaves.
+/// The output of the pipeline, which the caller drains.
 #[derive(Debug, Default)]
 pub struct Out {
     /// Finished records.
     pub records: Vec<Record>,
-    /// What the pipeline wants of its surroundings.
-    pub wishes: Vec<Wish>,
-    /// Records of model calls that follow from the one under construction; empty outside it.
+    /// Commands for the caller to carry out.
+    pub commands: Vec<PipelineCommand>,
+    /// Records of model calls that follow from the request record under construction. Empty between requests.
     model_records: Vec<Record>,
 }
 
-/// What the pipeline wants of its surroundings; granting a wish is not required for being right, only for being complete.
+/// A command to the caller. A command that is not carried out makes records incomplete, never wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum PipelineCommand {
     /// Change the capture mode of a socket.
     Capture(SocketKey, Capture),
     /// Change the capture mode of a TLS library's object.
@@ -58,7 +57,7 @@ pub struct Pipeline {
     binder: Binder,
     processes: ProcessTable,
     names: Interner,
-    minds: Minds,
+    model_calls: ModelCalls,
     connections: u64,
     counters: Arc<Counters>,
     wall_at_boot_ns: u64,
@@ -69,14 +68,14 @@ pub struct Pipeline {
 const EXPIRE_EVERY_NS: u64 = 10 * 1_000_000_000;
 
 impl Pipeline {
-    /// An empty one. `wall_at_boot_ns` is the wall time of boot.
+    /// An empty pipeline. `wall_at_boot_ns` is the wall time of boot.
     pub fn new(counters: Arc<Counters>, wall_at_boot_ns: u64) -> Self {
         Self {
             tracker: Tracker::new(counters.clone()),
             binder: Binder::new(counters.clone()),
             processes: ProcessTable::new(counters.clone()),
             names: Interner::default(),
-            minds: Minds::new(counters.clone()),
+            model_calls: ModelCalls::new(counters.clone()),
             connections: 0,
             counters,
             wall_at_boot_ns,
@@ -84,14 +83,14 @@ impl Pipeline {
         }
     }
 
-    /// One that does not look for model calls and agents.
+    /// The same pipeline without detection of model calls and agents.
     #[must_use]
     pub fn without_models(mut self) -> Self {
-        self.minds.off = true;
+        self.model_calls.off = true;
         self
     }
 
-    /// Takes one event as the kernel wrote it. Bytes that are no event are counted and skipped.
+    /// Handles one event as the kernel wrote it. Undecodable bytes are counted and skipped.
     pub fn push(&mut self, bytes: &[u8], now_ns: u64, out: &mut Out) {
         match decode(bytes) {
             Ok(event) => self.event(&event, now_ns, out),
@@ -102,7 +101,7 @@ impl Pipeline {
         }
     }
 
-    /// Takes one event.
+    /// Handles one decoded event.
     pub fn event(&mut self, event: &Event<'_>, now_ns: u64, out: &mut Out) {
         self.counters.events_seen.inc();
         let known = out.records.len();
@@ -123,7 +122,7 @@ impl Pipeline {
             Event::Exec(_) | Event::Fork(_) => {}
             Event::Tls(call) => tls::call(call, tracker, context, out),
         }
-        if self.minds.has_new_callers() {
+        if self.model_calls.has_new_callers() {
             self.follow_new_callers();
         }
         if out.records.len() > known {
@@ -131,7 +130,7 @@ impl Pipeline {
         }
     }
 
-    /// Tells the table of processes what happened to one, the end aside.
+    /// Updates the process table with the event. Exits are handled by [`Pipeline::left`].
     fn follow(&mut self, event: &Event<'_>, now_ns: u64) {
         match event {
             Event::Data(data) => self.processes.on_use(data.pid),
@@ -142,7 +141,7 @@ impl Pipeline {
         }
     }
 
-    /// Whether an event is wanted: not of a process that is known to be no target.
+    /// Whether the event is to be handled: events of processes that are known not to be targets are skipped.
     pub fn admits(&self, event: &Event<'_>) -> bool {
         match event {
             Event::Data(data) => self.processes.admits(data.pid),
@@ -152,12 +151,12 @@ impl Pipeline {
         }
     }
 
-    /// Only these processes are watched, and others as the inspector says; with `follow` their children too.
+    /// Restricts watching to these processes and those that the inspector selects later. `follow` adds their children.
     pub fn choose(&mut self, first: &[u32], follow: bool) {
         self.processes.choose(first, follow);
     }
 
-    /// The processes.
+    /// The process table.
     pub fn processes(&self) -> &ProcessTable {
         &self.processes
     }
@@ -167,47 +166,47 @@ impl Pipeline {
         self.processes.next_question()
     }
 
-    /// The inspector has no room for it now.
+    /// Puts a question back because the inspector's queue is full.
     pub fn put_back(&mut self, question: Inquiry) {
         self.processes.put_back(question);
     }
 
-    /// A process uses TLS: its library is looked for.
+    /// Asks the inspector for the TLS library of a process that uses TLS.
     pub fn find_tls(&mut self, pid: u32, now_ns: u64) {
         self.processes.find_tls(pid, now_ns);
     }
 
-    /// Takes an answer of the inspector; records that waited for it come out.
+    /// Handles an answer of the inspector and releases the records that waited for it.
     pub fn answer(&mut self, answer: &Inspected, now_ns: u64, out: &mut Out) {
         self.processes.answer(answer, now_ns);
         let known = out.records.len();
         self.processes.settle(&mut out.records, known, now_ns);
     }
 
-    /// Says who a process is, as a recording tells; records that waited for it come with the next event or tick.
+    /// Sets the identity of a process from a recording. Records that waited for it are released with the next event or tick.
     pub fn describe(&mut self, origin: Arc<Origin>) {
         self.processes.describe(origin);
     }
 
-    /// Wall time of boot, read anew now and then because the wall clock is adjusted.
+    /// Sets the wall time of boot, which changes when the wall clock is adjusted.
     pub fn set_wall_at_boot(&mut self, wall_at_boot_ns: u64) {
         self.wall_at_boot_ns = wall_at_boot_ns;
     }
 
-    /// Once a second: expiry, and what is under way.
+    /// Runs once a second: expires idle state and returns the gauges.
     pub fn tick(&mut self, now_ns: u64, out: &mut Out) -> Gauges {
         let known = out.records.len();
         if now_ns.saturating_sub(self.expired_ns) >= EXPIRE_EVERY_NS {
             self.expired_ns = now_ns;
             self.expire(now_ns, out);
         }
-        out.records.extend(self.minds.tick(now_ns, self.wall_at_boot_ns));
+        out.records.extend(self.model_calls.tick(now_ns, self.wall_at_boot_ns));
         self.processes.settle(&mut out.records, known, now_ns);
         self.processes.tick();
         self.gauges(now_ns)
     }
 
-    /// The end of a recording or of capture: what is open is given up.
+    /// Ends all open connections, at the end of a recording or of capture.
     pub fn finish(&mut self, now_ns: u64, out: &mut Out) {
         let known = out.records.len();
         let (tracker, context) = &mut self.parts();
@@ -215,26 +214,26 @@ impl Pipeline {
         self.processes.settle_all(&mut out.records, known, now_ns);
     }
 
-    /// The table of connections, and what the making of records needs beside it.
+    /// The connection table and the context for building records.
     fn parts(&mut self) -> (&mut Tracker<Session>, BuildContext<'_>) {
-        let Self { tracker, binder, processes, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
-        (tracker, BuildContext { processes, names, minds, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
+        let Self { tracker, binder, processes, names, model_calls, connections, counters, wall_at_boot_ns, .. } = self;
+        (tracker, BuildContext { processes, names, model_calls, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
     }
 
     /// Requests that were under way before their process was known to call models may be what it calls them for.
     fn follow_new_callers(&mut self) {
-        for pid in self.minds.take_new_callers() {
+        for pid in self.model_calls.take_new_callers() {
             let mut inbound = Vec::new();
             for connection in self.tracker.iter().filter(|connection| connection.pid == pid) {
                 connection.state.inbound(&mut inbound);
             }
-            self.minds.under_way(pid, inbound);
+            self.model_calls.under_way(pid, inbound);
         }
     }
 
     fn left(&mut self, exit: &Exit) {
         let start_ns = self.processes.on_exit(exit);
-        self.minds.left(ProcessEnd { pid: exit.pid, start_ns, end_ns: exit.time_ns, has_failed: exit.exit_code != 0 });
+        self.model_calls.left(ProcessEnd { pid: exit.pid, start_ns, end_ns: exit.time_ns, has_failed: exit.exit_code != 0 });
     }
 
     fn expire(&mut self, now_ns: u64, out: &mut Out) {

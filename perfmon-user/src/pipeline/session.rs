@@ -1,5 +1,5 @@
-//! What a connection speaks: its opening is kept until detection knows the protocol, then its parser's messages go to the builders of
-//! records and its demands to the capture. A parser that is done hands the connection over to the next one.
+//! The protocol session of a connection. In: its segments; out: records and capture commands. The opening is kept until detection knows
+//! the protocol, then a parser reads the segments. A parser that is done hands the connection over to the next one.
 use std::sync::Arc;
 
 use crate::agent::{self, Inbound};
@@ -16,21 +16,21 @@ use crate::tls::EncryptedSide;
 use crate::track::{Connection, ConnectionEvent};
 
 use super::build::{self, BuildContext};
-use super::minds::Wire;
-use super::{Capture, Out, Wish, tls};
+use super::model_calls::WireId;
+use super::{Capture, Out, PipelineCommand, tls};
 
-/// Segments of a connection, seen from its middle on, that may look like nothing known before it is given up.
+/// Segments without a known protocol after which a connection that was joined midway is given up.
 const LATE_PATIENCE: u32 = 64;
-/// Segments that an undecided opening keeps at most.
+/// Most segments that an undecided opening keeps.
 const OPENING_SEGMENTS: usize = 16;
-/// Parsers that one segment may pass through: more hand-overs are not believed.
+/// Most hand-overs between parsers within one segment.
 const HAND_OVERS: u32 = 4;
 
 /// A connection's protocol state.
 #[derive(Default)]
 pub(super) struct Session {
     phase: Phase,
-    wished: RequestedCapture,
+    requested: RequestedCapture,
     calls: Calls,
     /// The encrypted side of a TLS connection.
     pub(super) cipher: Option<Box<EncryptedSide>>,
@@ -40,30 +40,30 @@ pub(super) struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("phase", &self.phase).field("wished", &self.wished).finish_non_exhaustive()
+        f.debug_struct("Session").field("phase", &self.phase).field("requested", &self.requested).finish_non_exhaustive()
     }
 }
 
 enum Phase {
-    /// Nothing is recognised yet.
+    /// The protocol is not detected yet.
     Opening(Undecided),
     /// A parser reads it.
     Parsed(Box<dyn Parser>),
-    /// A protocol that is recognised and not read.
+    /// A detected protocol without a parser.
     Unread,
-    /// Nothing that perfmon understands.
+    /// An unknown protocol.
     Opaque,
 }
 
 /// An opening that detection has not decided on.
 #[derive(Debug, Default)]
 struct Undecided {
-    /// What came so far, which the parser will read first.
+    /// The segments so far, which the parser will read first.
     kept: Option<Box<Kept>>,
     /// The first bytes of both streams.
     heads: [Vec<u8>; 2],
     first: Option<Direction>,
-    /// Segments that looked like nothing known.
+    /// Segments in which no protocol was detected.
     misses: u32,
 }
 
@@ -85,13 +85,13 @@ impl std::fmt::Debug for Phase {
 }
 
 impl Session {
-    /// A parser reads it, whatever it says.
+    /// Sets the parser without detection.
     #[cfg(test)]
     pub(super) fn be_parsed_by(&mut self, parser: Box<dyn Parser>) {
         self.phase = Phase::Parsed(parser);
     }
 
-    /// What came so far was ciphertext.
+    /// Starts detection again: the bytes so far were ciphertext.
     pub(super) fn begin_anew(&mut self) {
         self.phase = Phase::default();
     }
@@ -103,7 +103,7 @@ impl Session {
         busy
     }
 
-    /// Whether the process was seen to answer on it.
+    /// Whether the process answers requests on this connection.
     pub(super) fn serves(&self) -> bool {
         match &self.phase {
             Phase::Parsed(parser) => parser.serves() == Some(true),
@@ -111,7 +111,7 @@ impl Session {
         }
     }
 
-    /// Requests under way that the process serves, as agents know them.
+    /// Adds the requests under way that the process serves, in the form that agent runs use.
     pub(super) fn inbound(&self, into: &mut Vec<Inbound>) {
         self.pending(&mut |pending| {
             if pending.server {
@@ -134,7 +134,7 @@ impl Session {
     }
 }
 
-/// Takes a connection's next step.
+/// Handles the next event of a connection.
 pub(super) fn advance(connection: &mut Connection<Session>, step: ConnectionEvent<'_>, context: &mut BuildContext<'_>, out: &mut Out) {
     match step {
         ConnectionEvent::Segment(segment) => {
@@ -142,13 +142,13 @@ pub(super) fn advance(connection: &mut Connection<Session>, step: ConnectionEven
                 return tls::ciphertext(connection, &segment, context, out);
             }
             let demand = read(connection, segment, context, out);
-            wish(connection, demand, out);
+            request_capture(connection, demand, out);
         }
         ConnectionEvent::Ended { ending, time_ns } => end(connection, ending, time_ns, context, out),
     }
 }
 
-/// Takes the next bytes that mean something; says how much of what follows is needed.
+/// Reads the next segment of cleartext; returns the capture mode that is needed for what follows.
 pub(super) fn read(connection: &mut Connection<Session>, segment: Segment<'_>, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
     match &mut connection.state.phase {
         Phase::Parsed(_) => parse(connection, segment, 0, context, out),
@@ -157,10 +157,10 @@ pub(super) fn read(connection: &mut Connection<Session>, segment: Segment<'_>, c
     }
 }
 
-/// Lets the parser read a segment.
+/// Passes a segment to the parser.
 fn parse(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
-    let told = with_parser(connection, context, out, |parser, sink| parser.push(segment, sink));
-    let Some((demand, records)) = told else { return Capture::Off };
+    let result = with_parser(connection, context, out, |parser, sink| parser.push(segment, sink));
+    let Some((demand, records)) = result else { return Capture::Off };
     match demand {
         Demand::HandOver => hand_over(connection, depth, context, out),
         Demand::Count if records == 0 && !connection.state.is_busy() => {
@@ -175,7 +175,7 @@ fn parse(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32,
     }
 }
 
-/// Runs `work` on the connection's parser, whose messages become records; gives its answer and the number of records. `None` without a
+/// Runs `work` on the connection's parser, whose messages become records. Returns its result and the number of records, `None` without a
 /// parser.
 fn with_parser<R>(
     connection: &mut Connection<Session>,
@@ -187,7 +187,7 @@ fn with_parser<R>(
         *context.connections += 1;
         connection.state.id = *context.connections;
     }
-    // The parser stands aside while its sink has the connection.
+    // The sink borrows the connection, so the parser is moved out of it.
     let Phase::Parsed(mut parser) = std::mem::replace(&mut connection.state.phase, Phase::Opaque) else { return None };
     let mut sink = RecordSink { connection, context, out, records: 0 };
     let answer = work(&mut *parser, &mut sink);
@@ -197,7 +197,7 @@ fn with_parser<R>(
     Some((answer, records))
 }
 
-/// Gives the connection to its next protocol, which first reads what the one before left.
+/// Hands the connection over to its next protocol, whose parser first reads what the former one left unread.
 fn hand_over(connection: &mut Connection<Session>, depth: u32, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
     let Phase::Parsed(parser) = &mut connection.state.phase else { return Capture::Off };
     let Some(HandOver { successor, unread }) = parser.hand_over().filter(|_| depth < HAND_OVERS) else {
@@ -213,7 +213,7 @@ fn hand_over(connection: &mut Connection<Session>, depth: u32, context: &mut Bui
     reread(connection, unread, depth + 1, context, out).unwrap_or(demand)
 }
 
-/// Reads what was kept; the demand after the last segment.
+/// Reads the kept segments; returns the capture mode after the last one.
 fn reread(connection: &mut Connection<Session>, kept: Kept, depth: u32, context: &mut BuildContext<'_>, out: &mut Out) -> Option<Capture> {
     let mut demand = None;
     kept.release(|segment| {
@@ -226,7 +226,7 @@ fn reread(connection: &mut Connection<Session>, kept: Kept, depth: u32, context:
     demand
 }
 
-/// Takes a segment of a connection whose protocol is not known.
+/// Handles a segment of a connection whose protocol is not detected yet.
 fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
     let Content::Bytes(bytes) = segment.content else {
         connection.late = true;
@@ -251,11 +251,11 @@ fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, 
     }
 }
 
-/// What an opening shows.
+/// The result of inspecting an opening.
 enum OpeningVerdict {
-    /// TLS: its plaintext will show the protocol.
+    /// TLS: detection will run on its plaintext.
     Encrypted,
-    /// What detection of protocols says.
+    /// The result of protocol detection.
     Protocol(Detected),
 }
 
@@ -269,7 +269,7 @@ fn encrypted(connection: &mut Connection<Session>, segment: &Segment<'_>, contex
     Capture::Head
 }
 
-/// What the opening, with these bytes, shows.
+/// Inspects the opening together with these bytes.
 fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u8]) -> OpeningVerdict {
     let may_be_tls = connection.state.cipher.is_none() && !connection.datagram;
     let (role, datagram, late) = (connection.role, connection.datagram, connection.late);
@@ -303,7 +303,7 @@ fn port(address: &str) -> Option<u16> {
     address.rsplit_once(':')?.1.parse().ok()
 }
 
-/// The protocol is known.
+/// Starts reading with the detected protocol.
 fn begin(
     connection: &mut Connection<Session>,
     protocol: Protocol,
@@ -329,7 +329,7 @@ fn begin(
     parse(connection, segment, depth, context, out)
 }
 
-/// The opening is of no protocol that is known. What is seen from the middle on may show one later.
+/// Handles an opening of unknown protocol. A connection that was joined midway is tried again with later segments.
 fn unknown(connection: &mut Connection<Session>, context: &mut BuildContext<'_>) -> Capture {
     let misses = match &connection.state.phase {
         Phase::Opening(opening) => opening.misses,
@@ -351,12 +351,12 @@ fn end(connection: &mut Connection<Session>, ending: Ending, time_ns: u64, conte
     }
 }
 
-/// Turns a parser's messages into records.
+/// The sink that turns a parser's messages into records.
 struct RecordSink<'a, 'c> {
     connection: &'a mut Connection<Session>,
     context: &'a mut BuildContext<'c>,
     out: &'a mut Out,
-    /// How many were made.
+    /// Records made so far.
     records: usize,
 }
 
@@ -365,8 +365,8 @@ impl Sink for RecordSink<'_, '_> {
         match message {
             Message::Exchange(Part::Done(exchange)) => self.exchange(exchange),
             Message::Exchange(part) => {
-                let wire = Wire { pid: self.connection.pid, id: self.connection.state.id };
-                self.context.minds.part(&mut self.connection.state.calls, &part, wire);
+                let wire = WireId { pid: self.connection.pid, id: self.connection.state.id };
+                self.context.model_calls.part(&mut self.connection.state.calls, &part, wire);
             }
             Message::Command(command) => {
                 let record = build::command(self.connection, command, self.context);
@@ -393,9 +393,9 @@ impl RecordSink<'_, '_> {
             connection.role = if exchange.server { Role::Server } else { Role::Client };
         }
         let record = build::request(connection, exchange, context);
-        let wire = Wire { pid: connection.pid, id: connection.state.id };
+        let wire = WireId { pid: connection.pid, id: connection.state.id };
         let calls = &mut connection.state.calls;
-        context.minds.done(calls, exchange, &record, wire, context.wall_at_boot_ns, &mut out.model_records);
+        context.model_calls.done(calls, exchange, &record, wire, context.wall_at_boot_ns, &mut out.model_records);
         out.records.push(Record::Request(record));
         out.records.append(&mut out.model_records);
         *records += 1;
@@ -422,8 +422,8 @@ fn count(stats: Stats, context: &BuildContext<'_>) {
     context.counters.orphan_responses.add(stats.orphans);
 }
 
-/// Tells the kernel once when a connection needs another capture mode than it has.
-pub(super) fn wish(connection: &mut Connection<Session>, wanted: Capture, out: &mut Out) {
-    let change = connection.state.wished.demand(wanted);
-    out.wishes.extend(change.map(|capture| Wish::Capture(connection.key, capture)));
+/// Commands another capture mode when the connection needs one.
+pub(super) fn request_capture(connection: &mut Connection<Session>, wanted: Capture, out: &mut Out) {
+    let change = connection.state.requested.demand(wanted);
+    out.commands.extend(change.map(|capture| PipelineCommand::Capture(connection.key, capture)));
 }

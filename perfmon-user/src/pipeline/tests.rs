@@ -133,8 +133,8 @@ fn what_nobody_understands_is_switched_off_once() {
     host.open(64, ROLE_SERVER, 0);
     host.received(64, b"\x05\x01\x00garbage");
     host.sent(64, b"\x05\x00garbage");
-    let captures: Vec<_> = host.out.wishes.iter().filter(|wish| matches!(wish, Wish::Capture(..))).collect();
-    assert_eq!(captures, [&Wish::Capture(SocketKey { sock: 64, inode: 64 }, Capture::Off)]);
+    let captures: Vec<_> = host.out.commands.iter().filter(|command| matches!(command, PipelineCommand::Capture(..))).collect();
+    assert_eq!(captures, [&PipelineCommand::Capture(SocketKey { sock: 64, inode: 64 }, Capture::Off)]);
     assert_eq!(host.requests(), []);
 }
 
@@ -277,7 +277,10 @@ fn a_websocket_is_a_handshake_and_the_record_of_its_end() {
     // The server may write its first message with the handshake's answer.
     let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     host.sent(64, &[&answer[..], &frame(0x81, false, b"welcome")].concat());
-    assert!(host.out.wishes.iter().any(|wish| matches!(wish, Wish::Capture(_, Capture::Full))), "frames need every byte");
+    assert!(
+        host.out.commands.iter().any(|command| matches!(command, PipelineCommand::Capture(_, Capture::Full))),
+        "frames need every byte"
+    );
     for payload in [&b"one"[..], b"three"] {
         host.received(64, &frame(0x82, true, payload));
     }

@@ -11,7 +11,7 @@ use crate::process::ProcessTable;
 use crate::tls::Binder;
 
 use super::intern::Interner;
-use super::minds::Minds;
+use super::model_calls::ModelCalls;
 
 pub(super) use command::command;
 pub(super) use exchange::request;
@@ -22,7 +22,7 @@ pub(super) use question::question;
 pub(in crate::pipeline) struct BuildContext<'a> {
     pub(in crate::pipeline) processes: &'a mut ProcessTable,
     pub(in crate::pipeline) names: &'a mut Interner,
-    pub(in crate::pipeline) minds: &'a mut Minds,
+    pub(in crate::pipeline) model_calls: &'a mut ModelCalls,
     /// Connections that spoke so far.
     pub(in crate::pipeline) connections: &'a mut u64,
     /// TLS objects and their sockets.

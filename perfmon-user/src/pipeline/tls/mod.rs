@@ -12,7 +12,7 @@ use crate::track::{Connection, Tracker};
 
 use super::build::BuildContext;
 use super::session::{self, Session};
-use super::{Out, Wish};
+use super::{Out, PipelineCommand};
 
 /// Segments of a connection whose object does not show before it is given up: its library is none that is probed.
 const PATIENCE: u32 = 1_000;
@@ -81,7 +81,7 @@ fn adopt(
     if cipher.object != Some(object) {
         cipher.object = Some(object);
         // It may have been given up before.
-        session::wish(connection, Capture::Head, out);
+        session::request_capture(connection, Capture::Head, out);
     }
     if held.is_empty() {
         return;
@@ -103,7 +103,7 @@ fn begin<'a>(connection: &'a mut Connection<Session>, context: &BuildContext<'_>
     if connection.state.cipher.is_none() {
         connection.state.begin_anew();
         context.counters.tls_connections.inc();
-        out.wishes.push(Wish::WatchTls(connection.pid));
+        out.commands.push(PipelineCommand::WatchTls(connection.pid));
     }
     connection.state.cipher.get_or_insert_default()
 }
@@ -129,7 +129,7 @@ pub(super) fn ciphertext(connection: &mut Connection<Session>, segment: &Segment
         }
     }
     if is_hopeless {
-        session::wish(connection, Capture::Off, out);
+        session::request_capture(connection, Capture::Off, out);
     }
 }
 
@@ -170,7 +170,7 @@ fn until_an_opening(mut writes: Vec<Plain<'static>>) -> (Vec<Plain<'static>>, Ve
 
 /// Asks the kernel to begin anew with objects whose socket is gone, before anything is asked for what is at their addresses next.
 fn forget_stale(context: &mut BuildContext<'_>, out: &mut Out) {
-    out.wishes.extend(context.binder.take_stale().into_iter().map(|object| Wish::CaptureTls(object, Capture::Head)));
+    out.commands.extend(context.binder.take_stale().into_iter().map(|object| PipelineCommand::CaptureTls(object, Capture::Head)));
 }
 
 /// Hands plaintext to the parser.
@@ -182,7 +182,7 @@ fn deliver(connection: &mut Connection<Session>, plain: &Plain<'_>, context: &mu
         cipher.cut += plain.missing;
     }
     if cipher.is_settled() {
-        session::wish(connection, Capture::Count, out);
+        session::request_capture(connection, Capture::Count, out);
     }
     let stamp = Stamp { time_ns, arrival_ns, thread: plain.stamp.thread };
     let segment = |content| Segment { direction: plain.direction, stamp, content };
@@ -205,7 +205,7 @@ fn deliver(connection: &mut Connection<Session>, plain: &Plain<'_>, context: &mu
 fn demand(connection: &Connection<Session>, wanted: Capture, context: &mut BuildContext<'_>, out: &mut Out) {
     let Some(object) = connection.state.cipher.as_ref().and_then(|cipher| cipher.object) else { return };
     let change = context.binder.demand(object, connection.key, wanted);
-    out.wishes.extend(change.map(|capture| Wish::CaptureTls(object, capture)));
+    out.commands.extend(change.map(|capture| PipelineCommand::CaptureTls(object, capture)));
 }
 
 /// Bytes of a request and its answer on the connection: the encrypted ones where it is encrypted.

@@ -93,14 +93,14 @@ fn an_opening_in_pieces_is_recognised_wherever_it_is_cut() {
     let mut host = Host::new();
     host.open(64, ROLE_SERVER, 0);
     hello.iter().for_each(|byte| host.received(64, &[*byte]));
-    assert!(host.out.wishes.contains(&Wish::WatchTls(SERVER)), "byte by byte");
+    assert!(host.out.commands.contains(&PipelineCommand::WatchTls(SERVER)), "byte by byte");
     // What only begins like TLS is of no protocol.
     let mut host = Host::new();
     host.open(64, ROLE_SERVER, 0);
     host.received(64, &hello[..2]);
     host.received(64, b"garbage");
-    assert!(!host.out.wishes.contains(&Wish::WatchTls(SERVER)));
-    assert!(host.out.wishes.iter().any(|wish| matches!(wish, Wish::Capture(_, Capture::Off))));
+    assert!(!host.out.commands.contains(&PipelineCommand::WatchTls(SERVER)));
+    assert!(host.out.commands.iter().any(|command| matches!(command, PipelineCommand::Capture(_, Capture::Off))));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn ciphertext_is_never_parsed() {
     host.sent(64, ANSWER);
     host.state(64, 7, 0);
     assert_eq!(host.requests(), []);
-    assert!(host.out.wishes.contains(&Wish::WatchTls(SERVER)));
+    assert!(host.out.commands.contains(&PipelineCommand::WatchTls(SERVER)));
 }
 
 #[test]

@@ -17,9 +17,9 @@ struct Kernel {
 
 impl Kernel {
     /// Grants what was asked for.
-    fn grant(&mut self, host: &mut Host) {
-        for wish in host.out.wishes.drain(..) {
-            if let Wish::CaptureTls(object, capture) = wish {
+    fn carry_out(&mut self, host: &mut Host) {
+        for command in host.out.commands.drain(..) {
+            if let PipelineCommand::CaptureTls(object, capture) = command {
                 assert_eq!(object, TlsObject { pid: SERVER, ssl: SSL });
                 self.capture = capture;
             }
@@ -42,7 +42,7 @@ impl Kernel {
         };
         self.captured += captured;
         call_partly(host, SSL, direction, plain, captured, if within { sock } else { 0 });
-        self.grant(host);
+        self.carry_out(host);
     }
 }
 
@@ -75,7 +75,7 @@ enum CloseSeen {
 fn exchange(host: &mut Host, kernel: &mut Kernel, sock: u64, within: bool, between: impl FnOnce(&mut Host)) {
     host.open(sock, ROLE_CLIENT, 0);
     handshake(host, sock, true);
-    kernel.grant(host);
+    kernel.carry_out(host);
     let (post, answer) = (post(2_700), answer());
     if within {
         host.sent(sock, &record(&post));
@@ -86,7 +86,7 @@ fn exchange(host: &mut Host, kernel: &mut Kernel, sock: u64, within: bool, betwe
         between(host);
         host.sent(sock, &record(&post));
     }
-    kernel.grant(host);
+    kernel.carry_out(host);
     host.received(sock, &record(&answer));
     kernel.call(host, DIRECTION_IN, &answer, sock, within);
 }
@@ -129,7 +129,7 @@ fn sixty_fresh_connections_at_one_address_are_all_whole() {
                     CloseSeen::OfThePeer => host.state(sock, 8, 0),
                     CloseSeen::Never | CloseSeen::AfterTheNextWrite => {}
                 }
-                kernel.grant(&mut host);
+                kernel.carry_out(&mut host);
             }
         }
     }
@@ -151,7 +151,7 @@ fn what_a_former_connection_had_switched_off_is_asked_for_again() {
             } else {
                 kernel.call(&mut host, DIRECTION_OUT, preface, sock, false);
                 host.sent(sock, &record(preface));
-                kernel.grant(&mut host);
+                kernel.carry_out(&mut host);
             }
             assert_eq!(kernel.capture, Capture::Count, "within: {within}, connection {n}");
             exchange(&mut host, &mut kernel, sock + 64, within, |_| {});

@@ -1,4 +1,5 @@
-//! Model calls and agent runs of all connections: `llm` and `agent` beside the pipeline's own knowledge of processes and records.
+//! Model calls and agent runs of all connections. In: parts and ends of exchanges, exits of processes; out: `llm`, `agent` and `workflow`
+//! records. Joins the trackers of `llm` and `agent`; parses nothing itself.
 use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
@@ -11,39 +12,39 @@ use crate::proto::exchange::{Exchange, Part};
 use crate::record::{Record, Request, Side, WallTime};
 use crate::stream::Direction;
 
-/// Sockets of a process close after its exit is told: its work is ended this much later.
+/// The exit event precedes the close of the sockets: agent runs of an exited process end this much later.
 const AFTER_EXIT_NS: u64 = 500_000_000;
 
-/// What calls and runs share.
-pub(super) struct Minds {
-    /// Nobody wants to know of model calls: messages are not looked at, and nothing follows from the rest.
+/// The trackers of model calls and agent runs.
+pub(super) struct ModelCalls {
+    /// Detection is switched off: messages are not inspected and no records are made.
     pub(super) off: bool,
     llm: LlmTracker,
     agents: AgentTracker,
     exits: Vec<ProcessEnd>,
-    /// Processes that were seen to call models: only their inbound requests are followed.
+    /// Processes that called models. Inbound requests are followed for these only.
     callers: FxHashSet<u32>,
-    /// Those of them whose requests under way are not known yet.
+    /// New callers whose requests under way have not been reported yet.
     new_callers: Vec<u32>,
-    told: (llm::LlmCounts, agent::AgentCounts),
+    reported: (llm::LlmCounts, agent::AgentCounts),
     counters: Arc<Counters>,
 }
 
-impl std::fmt::Debug for Minds {
+impl std::fmt::Debug for ModelCalls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Minds").field("exits", &self.exits.len()).finish_non_exhaustive()
+        f.debug_struct("ModelCalls").field("exits", &self.exits.len()).finish_non_exhaustive()
     }
 }
 
-/// The connection that a message stands on.
+/// The connection that carries a message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wire {
+pub(super) struct WireId {
     pub(super) pid: u32,
     /// Unique among the connections.
     pub(super) id: u64,
 }
 
-impl Minds {
+impl ModelCalls {
     pub(super) fn new(counters: Arc<Counters>) -> Self {
         let llm = llm::LlmOptions { calls: limits::LLM_CALLS, calls_per_connection: limits::LLM_CALLS_PER_CONNECTION };
         let agents = agent::AgentOptions {
@@ -60,13 +61,13 @@ impl Minds {
             exits: Vec::new(),
             callers: FxHashSet::default(),
             new_callers: Vec::new(),
-            told: Default::default(),
+            reported: Default::default(),
             counters,
         }
     }
 
-    /// Takes a part of an exchange before its end.
-    pub(super) fn part(&mut self, calls: &mut Calls, part: &Part<'_>, wire: Wire) {
+    /// Handles a part of an exchange before its end.
+    pub(super) fn part(&mut self, calls: &mut Calls, part: &Part<'_>, wire: WireId) {
         if self.off {
             return;
         }
@@ -90,17 +91,18 @@ impl Minds {
         }
     }
 
-    /// Processes that began to call models since the last look: their inbound requests under way are to be told by [`Minds::under_way`].
+    /// Takes the processes that began to call models since the last call; the caller reports their inbound requests with
+    /// [`ModelCalls::under_way`].
     pub(super) fn take_new_callers(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.new_callers)
     }
 
-    /// Whether there are such processes.
+    /// Whether [`ModelCalls::take_new_callers`] would return any.
     pub(super) fn has_new_callers(&self) -> bool {
         !self.new_callers.is_empty()
     }
 
-    /// A process that calls models serves these requests now.
+    /// Reports the requests that a new caller is serving now.
     pub(super) fn under_way(&mut self, pid: u32, mut inbound: Vec<Inbound>) {
         inbound.sort_unstable_by_key(|inbound| inbound.read_ns);
         for inbound in inbound {
@@ -108,13 +110,13 @@ impl Minds {
         }
     }
 
-    /// The exchange ended with this record: adds what calls and runs follow from it.
+    /// Handles the end of an exchange and its record; pushes the records of the model call and the runs that end with it.
     pub(super) fn done(
         &mut self,
         calls: &mut Calls,
         exchange: &Exchange,
         request: &Request,
-        wire: Wire,
+        wire: WireId,
         wall_at_boot_ns: u64,
         records: &mut Vec<Record>,
     ) {
@@ -137,12 +139,12 @@ impl Minds {
         }
     }
 
-    /// A process ended.
+    /// Notes the exit of a process.
     pub(super) fn left(&mut self, end: ProcessEnd) {
         self.exits.push(end);
     }
 
-    /// Once a second: runs and processes that are over.
+    /// Runs once a second: ends the runs of exited processes and idle runs.
     pub(super) fn tick(&mut self, now_ns: u64, wall_at_boot_ns: u64) -> Vec<Record> {
         let mut records = self.agents.tick(now_ns);
         let wall = |ns: u64| WallTime(wall_at_boot_ns + ns);
@@ -157,16 +159,16 @@ impl Minds {
 
     fn count(&mut self) {
         let (llm, agents) = (self.llm.counts(), self.agents.counts());
-        let (llm_told, agents_told) = &self.told;
-        self.counters.llm_bodies_broken.add(llm.bodies_broken - llm_told.bodies_broken);
-        self.counters.llm_calls_refused.add(llm.calls_refused - llm_told.calls_refused);
-        self.counters.agent_conversations_evicted.add(agents.conversations_evicted - agents_told.conversations_evicted);
-        self.counters.agent_processes_evicted.add(agents.processes_evicted - agents_told.processes_evicted);
-        self.counters.agent_inbound_evicted.add(agents.inbound_evicted - agents_told.inbound_evicted);
-        self.told = (llm, agents);
+        let (llm_before, agents_before) = &self.reported;
+        self.counters.llm_bodies_broken.add(llm.bodies_broken - llm_before.bodies_broken);
+        self.counters.llm_calls_refused.add(llm.calls_refused - llm_before.calls_refused);
+        self.counters.agent_conversations_evicted.add(agents.conversations_evicted - agents_before.conversations_evicted);
+        self.counters.agent_processes_evicted.add(agents.processes_evicted - agents_before.processes_evicted);
+        self.counters.agent_inbound_evicted.add(agents.inbound_evicted - agents_before.inbound_evicted);
+        self.reported = (llm, agents);
     }
 }
 
-fn key(wire: Wire, exchange: u64) -> InboundKey {
+fn key(wire: WireId, exchange: u64) -> InboundKey {
     (wire.id, exchange)
 }
