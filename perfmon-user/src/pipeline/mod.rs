@@ -1,6 +1,7 @@
 //! The front half as one synchronous, pure function: events in, records and wishes out. No tokio, no aya, no clock, no file, so that it
 //! runs the same under unit tests, replay, fuzzing, benchmarks and on the ring. Times are an argument; `wall_at_boot_ns` maps them to
 //! wall time.
+mod accepted;
 mod build;
 mod intern;
 mod minds;
@@ -20,7 +21,7 @@ use crate::proto::Pending;
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
 use crate::stream::Role;
 use crate::tls::{Binder, TlsObject};
-use crate::track::{Connection, Step, Tracker};
+use crate::track::{Connection, OpenConnections, Step, Tracker};
 
 use build::Context;
 use intern::Interner;
@@ -55,6 +56,7 @@ pub enum Wish {
 #[derive(Debug)]
 pub struct Pipeline {
     tracker: Tracker<Session>,
+    open: OpenConnections,
     binder: Binder,
     processes: ProcessTable,
     names: Interner,
@@ -73,6 +75,7 @@ impl Pipeline {
     pub fn new(counters: Arc<Counters>, wall_at_boot_ns: u64) -> Self {
         Self {
             tracker: Tracker::new(counters.clone()),
+            open: OpenConnections::default(),
             binder: Binder::new(counters.clone()),
             processes: ProcessTable::new(counters.clone()),
             names: Interner::default(),
@@ -110,12 +113,21 @@ impl Pipeline {
         let (tracker, context) = &mut self.parts();
         let visit = &mut |connection: &mut Connection<Session>, step: Step<'_>| advance(connection, step, context, out);
         match event {
-            Event::Open(open) => tracker.open(open.clone(), visit),
+            Event::Open(open) => {
+                tracker.open(open.clone(), visit);
+                context.opened(open);
+            }
             Event::Data(data) => {
                 tracker.data(data, visit);
                 tls::sent(data, tracker, context, out);
             }
-            Event::State(state) => tracker.state(state, visit),
+            Event::State(state) => {
+                tracker.state(state, visit);
+                if let StateChange::Closed { .. } = state.change {
+                    // The tracker does not know it when it was silent.
+                    context.open.ended(state.key.inode, state.time_ns);
+                }
+            }
             Event::Exit(exit) => {
                 tracker.exit(exit.pid, exit.time_ns, visit);
                 self.left(exit);
@@ -179,6 +191,9 @@ impl Pipeline {
 
     /// Takes an answer of the inspector; records that waited for it come out.
     pub fn answer(&mut self, answer: &Inspected, now_ns: u64, out: &mut Out) {
+        if let Inspected::Connections { inodes, taken_ns } = answer {
+            self.open.taken(inodes.as_ref().map(|inodes| inodes.iter().copied()), *taken_ns);
+        }
         self.processes.answer(answer, now_ns);
         let known = out.records.len();
         self.processes.settle(&mut out.records, known, now_ns);
@@ -217,8 +232,8 @@ impl Pipeline {
 
     /// The table of connections, and what the making of records needs beside it.
     fn parts(&mut self) -> (&mut Tracker<Session>, Context<'_>) {
-        let Self { tracker, binder, processes, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
-        (tracker, Context { processes, names, minds, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
+        let Self { tracker, open, binder, processes, names, minds, connections, counters, wall_at_boot_ns, .. } = self;
+        (tracker, Context { open, processes, names, minds, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
     }
 
     /// Requests that were under way before their process was known to call models may be what it calls them for.
@@ -246,10 +261,12 @@ impl Pipeline {
     }
 
     fn gauges(&self, now_ns: u64) -> Gauges {
+        let mut unix = 0;
         let mut gauges = Gauges { time: WallTime(self.wall_at_boot_ns + now_ns), targets: self.processes.coverage(), ..Gauges::default() };
         for connection in self.tracker.iter().filter(|connection| connection.pid == 0 || self.processes.is_watched(connection.pid)) {
-            if connection.role == Role::Server || connection.state.serves() {
-                gauges.active_connections += 1;
+            // The socket table that is read has no unix sockets.
+            if connection.unix && (connection.role == Role::Server || connection.state.serves()) {
+                unix += 1;
             }
             connection.state.pending(&mut |pending: Pending<'_>| {
                 if pending.server {
@@ -262,6 +279,7 @@ impl Pipeline {
                 }
             });
         }
+        gauges.active_connections = self.open.count().map(|count| count + unix);
         gauges.in_flight.sort_by_key(|in_flight| in_flight.since);
         gauges.in_flight.truncate(IN_FLIGHT);
         gauges
