@@ -1,4 +1,6 @@
 //! The API under live traffic: the same numbers as the clients', in every view.
+use std::net::TcpStream;
+
 use anyhow::{Context, Result};
 use perfmon_tests::client::{Call, Client};
 use perfmon_tests::need::{Need, missing};
@@ -59,5 +61,27 @@ fn every_view_shows_what_the_client_did() -> Result<()> {
             && number(&health, "/performance_metrics/requests_per_minute")? > 0.0
     );
     assert_eq!(health.get("status").and_then(Value::as_str), Some("unhealthy"), "a quarter of the requests failed: {health}");
+    Ok(())
+}
+
+#[test]
+fn silent_connections_count_from_before_the_start_until_they_end() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Program("nginx")]) {
+        return Ok(());
+    }
+    let server = Server::start(server::NGINX)?;
+    let connect = |count: usize| (0..count).map(|_| TcpStream::connect(("127.0.0.1", server.port))).collect::<std::io::Result<Vec<_>>>();
+    let mut clients = connect(5)?;
+    let perfmon = Perfmon::start(&["--port", &server.port.to_string()])?;
+    let shows = |wanted: f64| {
+        let health = perfmon.api("/health/performance")?;
+        Ok((number(&health, "/performance_metrics/active_connections").ok() == Some(wanted)).then_some(()))
+    };
+    // The kernel's socket table is read every 5 s, the state is told every second.
+    assert!(wait_until(8, || shows(5.0))?.is_some(), "{}", perfmon.api("/health/performance")?);
+    clients.extend(connect(3)?);
+    assert!(wait_until(8, || shows(8.0))?.is_some(), "{}", perfmon.api("/health/performance")?);
+    clients.truncate(4);
+    assert!(wait_until(8, || shows(4.0))?.is_some(), "{}", perfmon.api("/health/performance")?);
     Ok(())
 }

@@ -64,8 +64,9 @@ describe("tiles", () => {
     const { cost_usd: _, agent_runs: __, ...without } = summary;
     expect(tiles(without, health).map(({ key }) => key)).not.toContain("cost_usd");
     expect(tiles(without, health).map(({ key }) => key)).not.toContain("avg_agent_time");
-    const unknown = tiles({ ...summary, cost_usd: null, p95_ms: null }, health);
-    expect(unknown.filter(({ value }) => value === "–").map(({ key }) => key)).toEqual(["p95_ms", "cost_usd"]);
+    const silent = { ...health, performance_metrics: { ...health.performance_metrics, active_connections: null } };
+    const unknown = tiles({ ...summary, cost_usd: null, p95_ms: null, active_connections: null }, silent);
+    expect(unknown.filter(({ value }) => value === "–").map(({ key }) => key)).toEqual(["p95_ms", "active_connections", "cost_usd"]);
   });
 });
 

@@ -234,7 +234,9 @@ impl AlertMetric {
                 })
                 .collect()
             }
-            (MetricSource::Now, _) => vec![sampled("all services".into(), None, Some(snapshot.gauges.active_connections as f64))],
+            (MetricSource::Now, _) => {
+                vec![sampled("all services".into(), None, snapshot.gauges.active_connections.map(|count| count as f64))]
+            }
             (MetricSource::Host | MetricSource::Processes, _) => Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender};
 use std::time::Duration;
 
 use crate::clock;
+use crate::host::{accepted, accepted_by_all};
 use crate::inspect::Refusal;
 use crate::probe::Probes;
 use crate::process::{Described, ExecFacts, Inquiry, Inspected, ProcessIdentity, ProgramId};
@@ -13,6 +14,8 @@ use crate::target::{Action, Describer, Description, Executed, Selector};
 
 /// How often all processes are looked at for targets whose beginning was not told.
 const RESCAN_NS: u64 = 5 * 1_000_000_000;
+/// The table of connections is taken with a rescan, but seldom enough that it costs at most one part in this many of one core.
+const TABLE_SHARE: u64 = 50;
 /// How long it waits for a question before it looks whether a rescan is due.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -44,7 +47,10 @@ impl From<SendError<Inspected>> for Over {
 impl Inspector {
     /// Runs until the capture thread has ended.
     pub fn run(mut self) {
-        let (mut rescanned_ns, mut missing) = (0, Vec::new());
+        let (mut rescanned_ns, mut missing, mut table_due_ns) = (0, Vec::new(), 0);
+        if let Err(Over) = self.tell_connections(&mut table_due_ns) {
+            return;
+        }
         loop {
             let now_ns = clock::boot_now_ns();
             let result = match self.questions.recv_timeout(PATIENCE) {
@@ -58,6 +64,9 @@ impl Inspector {
                     let actions = self.selector.rescan();
                     self.act(actions)?;
                     self.tell_missing(&mut missing)?;
+                    if now_ns >= table_due_ns {
+                        self.tell_connections(&mut table_due_ns)?;
+                    }
                 }
                 Ok(())
             });
@@ -174,6 +183,15 @@ impl Inspector {
             }
             _ => Ok(self.answers.send(Inspected::Gone { pid, program })?),
         }
+    }
+
+    /// Reads which connections the targets accepted.
+    fn tell_connections(&self, due_ns: &mut u64) -> Result<(), Over> {
+        let taken_ns = clock::boot_now_ns();
+        let inodes = if self.selector.watches_all() { accepted_by_all() } else { accepted(&self.selector.pids()) };
+        let now_ns = clock::boot_now_ns();
+        *due_ns = now_ns + (now_ns - taken_ns) * TABLE_SHARE;
+        Ok(self.answers.send(Inspected::Connections { inodes, taken_ns })?)
     }
 
     fn tell_missing(&self, before: &mut Vec<String>) -> Result<(), Over> {

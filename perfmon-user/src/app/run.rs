@@ -232,6 +232,8 @@ impl Running {
         let status = wait(config.duration, self.launched.as_mut(), showing.asked()).await?;
         self.stop.store(true, Ordering::Relaxed);
         drop(self.sampling);
+        let probes = self.probes.clone();
+        let closed = tokio::task::spawn_blocking(move || probes.end_tls());
         let (capture, sampler) =
             tokio::task::spawn_blocking(move || (self.capture.join(), self.sampler.map_or(Ok(()), JoinHandle::join))).await?;
         anyhow::ensure!(capture.is_ok(), "the capture thread panicked; what it said stands above");
@@ -243,6 +245,7 @@ impl Running {
         ending.send_replace(true);
         showing.end().await?;
         server.await??;
+        closed.await?;
         let is_bounded = config.duration.is_some() || self.launched.is_some();
         if is_bounded && config.ui != Ui::None && config.jsonl != Some(Jsonl::Stdout) {
             display::summary(&snapshot.borrow())?;

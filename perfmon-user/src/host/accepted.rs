@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use super::diag::{self, TcpSocket};
 
+/// Network namespaces that are read; of each but the own one it is a text with a line a socket.
+const NAMESPACES: usize = 64;
 /// Descriptors of one process whose links are read: listeners come first, long before this many.
 const DESCRIPTORS: usize = 65_536;
 
@@ -39,11 +41,41 @@ pub fn accepted(pids: &[u32]) -> Option<HashSet<u32>> {
             ports.extend(table.iter().filter(|socket| socket.state == LISTEN && inodes.contains(&socket.inode)).map(|socket| socket.port));
         }
     }
-    let open = |(table, ports): &(Vec<TcpSocket>, HashSet<u16>)| {
-        let is_open = |socket: &&TcpSocket| socket.state != LISTEN && socket.inode != 0 && ports.contains(&socket.port);
-        table.iter().filter(is_open).map(|socket| socket.inode).collect::<Vec<_>>()
-    };
-    Some(tables.values().flat_map(open).collect())
+    Some(tables.values().flat_map(|(table, ports)| at_ports(table, ports)).collect())
+}
+
+/// The open connections that any process of the host but perfmon itself accepted. Reads no descriptors of others. `None` when a table
+/// cannot be read.
+pub fn accepted_by_all() -> Option<HashSet<u32>> {
+    let own = inodes(std::process::id())?;
+    let mut namespaces = HashMap::new();
+    for entry in fs::read_dir("/proc").ok()?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        if let Ok(namespace) = fs::read_link(format!("/proc/{pid}/ns/net")) {
+            namespaces.entry(namespace).or_insert(pid);
+        }
+    }
+    if namespaces.len() > NAMESPACES {
+        return None;
+    }
+    let mut open = HashSet::new();
+    for (namespace, pid) in &namespaces {
+        let table = match table(*pid, namespace) {
+            Some(table) => table,
+            // It may have been the last process there.
+            None if fs::exists(format!("/proc/{pid}")).unwrap_or(true) => return None,
+            None => continue,
+        };
+        let ports: HashSet<u16> = table.iter().filter(|socket| socket.state == LISTEN).map(|socket| socket.port).collect();
+        open.extend(at_ports(&table, &ports).filter(|inode| !own.contains(inode)));
+    }
+    Some(open)
+}
+
+/// Inode numbers of the connections at these local ports.
+fn at_ports<'a>(table: &'a [TcpSocket], ports: &'a HashSet<u16>) -> impl Iterator<Item = u32> + 'a {
+    let is_open = |socket: &&TcpSocket| socket.state != LISTEN && socket.inode != 0 && ports.contains(&socket.port);
+    table.iter().filter(is_open).map(|socket| socket.inode)
 }
 
 /// Inode numbers of the sockets among a process's descriptors.
@@ -100,6 +132,20 @@ mod tests {
         assert!((15..=25).contains(&grown), "{grown}");
         drop((clients, servers));
         assert_eq!(accepted(&[u32::MAX]), Some(HashSet::new()));
+    }
+
+    #[test]
+    fn of_all_processes_this_one_is_left_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let _server = listener.accept().unwrap().0;
+        let own = inodes(std::process::id()).unwrap();
+        let open = accepted_by_all().unwrap();
+        assert!(open.is_disjoint(&own), "{open:?} {own:?}");
+        // The same rule with the own ones: the connection is seen, so that it was left out above.
+        let port = listener.local_addr().unwrap().port();
+        let table = table(std::process::id(), &fs::read_link("/proc/self/ns/net").unwrap()).unwrap();
+        assert_eq!(at_ports(&table, &HashSet::from([port])).count(), 1);
     }
 
     #[test]

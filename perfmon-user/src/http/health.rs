@@ -54,7 +54,7 @@ pub struct HealthFigures {
     /// Mean duration of agent runs, ms.
     pub avg_agent_time: Option<f64>,
     /// Open connections that the targets accepted.
-    pub active_connections: u64,
+    pub active_connections: Option<u64>,
     /// Requests to the targets.
     pub requests_per_minute: f64,
 }
@@ -226,7 +226,7 @@ mod tests {
         let json = serde_json::to_string(&report).unwrap();
         let want = concat!(
             r#"{"status":"healthy","timestamp":"2026-11-22T09:59:59.123Z","performance_metrics":{"avg_response_time":null,"error_rate":null,"#,
-            r#""memory_percent":null,"cpu_percent":null,"avg_agent_time":null,"active_connections":0,"requests_per_minute":0.0},"#,
+            r#""memory_percent":null,"cpu_percent":null,"avg_agent_time":null,"active_connections":null,"requests_per_minute":0.0},"#,
             r#""health_indicators":{"response_time":"green","error_rate":"green","resource_usage":"green","agent_performance":"green"},"#,
             r#""recommendations":[]}"#
         );

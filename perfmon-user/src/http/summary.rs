@@ -20,7 +20,7 @@ pub(super) struct Summary {
     covered_s: f64,
     #[serde(flatten)]
     totals: Arc<Totals>,
-    active_connections: u64,
+    active_connections: Option<u64>,
     in_flight: usize,
     findings_open: usize,
     #[serde(flatten)]

@@ -1,5 +1,6 @@
 //! The front half as one synchronous, pure function: events in, records and commands out. No tokio, no aya, no clock and no file: it runs
 //! the same in unit tests, replay, fuzzing, benchmarks and on the ring. Time is an argument; `wall_at_boot_ns` maps it to wall time.
+mod accepted;
 mod build;
 mod intern;
 mod model_calls;
@@ -19,7 +20,7 @@ use crate::proto::PendingExchange;
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
 use crate::stream::Role;
 use crate::tls::{Binder, TlsObject};
-use crate::track::{Connection, ConnectionEvent, Tracker};
+use crate::track::{Connection, ConnectionEvent, OpenConnections, Tracker};
 
 use build::BuildContext;
 use intern::Interner;
@@ -54,6 +55,7 @@ pub enum PipelineCommand {
 #[derive(Debug)]
 pub struct Pipeline {
     tracker: Tracker<Session>,
+    open: OpenConnections,
     binder: Binder,
     processes: ProcessTable,
     names: Interner,
@@ -72,6 +74,7 @@ impl Pipeline {
     pub fn new(counters: Arc<Counters>, wall_at_boot_ns: u64) -> Self {
         Self {
             tracker: Tracker::new(counters.clone()),
+            open: OpenConnections::default(),
             binder: Binder::new(counters.clone()),
             processes: ProcessTable::new(counters.clone()),
             names: Interner::default(),
@@ -109,12 +112,21 @@ impl Pipeline {
         let (tracker, context) = &mut self.parts();
         let visit = &mut |connection: &mut Connection<Session>, step: ConnectionEvent<'_>| advance(connection, step, context, out);
         match event {
-            Event::Open(open) => tracker.open(open.clone(), visit),
+            Event::Open(open) => {
+                tracker.open(open.clone(), visit);
+                context.opened(open);
+            }
             Event::Data(data) => {
                 tracker.data(data, visit);
                 tls::sent(data, tracker, context, out);
             }
-            Event::State(state) => tracker.state(state, visit),
+            Event::State(state) => {
+                tracker.state(state, visit);
+                if let StateChange::Closed { .. } = state.change {
+                    // The tracker does not know it when it was silent.
+                    context.open.ended(state.key.inode, state.time_ns);
+                }
+            }
             Event::Exit(exit) => {
                 tracker.exit(exit.pid, exit.time_ns, visit);
                 self.left(exit);
@@ -178,6 +190,9 @@ impl Pipeline {
 
     /// Handles an answer of the inspector and releases the records that waited for it.
     pub fn answer(&mut self, answer: &Inspected, now_ns: u64, out: &mut Out) {
+        if let Inspected::Connections { inodes, taken_ns } = answer {
+            self.open.taken(inodes.as_ref().map(|inodes| inodes.iter().copied()), *taken_ns);
+        }
         self.processes.answer(answer, now_ns);
         let known = out.records.len();
         self.processes.settle(&mut out.records, known, now_ns);
@@ -216,8 +231,8 @@ impl Pipeline {
 
     /// The connection table and the context for building records.
     fn parts(&mut self) -> (&mut Tracker<Session>, BuildContext<'_>) {
-        let Self { tracker, binder, processes, names, model_calls, connections, counters, wall_at_boot_ns, .. } = self;
-        (tracker, BuildContext { processes, names, model_calls, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
+        let Self { tracker, open, binder, processes, names, model_calls, connections, counters, wall_at_boot_ns, .. } = self;
+        (tracker, BuildContext { open, processes, names, model_calls, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
     }
 
     /// Requests that were under way before their process was known to call models may be what it calls them for.
@@ -245,10 +260,12 @@ impl Pipeline {
     }
 
     fn gauges(&self, now_ns: u64) -> Gauges {
+        let mut unix = 0;
         let mut gauges = Gauges { time: WallTime(self.wall_at_boot_ns + now_ns), targets: self.processes.coverage(), ..Gauges::default() };
         for connection in self.tracker.iter().filter(|connection| connection.pid == 0 || self.processes.is_watched(connection.pid)) {
-            if connection.role == Role::Server || connection.state.serves() {
-                gauges.active_connections += 1;
+            // The socket table that is read has no unix sockets.
+            if connection.unix && (connection.role == Role::Server || connection.state.serves()) {
+                unix += 1;
             }
             connection.state.pending(&mut |pending: PendingExchange<'_>| {
                 if pending.server {
@@ -261,6 +278,7 @@ impl Pipeline {
                 }
             });
         }
+        gauges.active_connections = self.open.count().map(|count| count + unix);
         gauges.in_flight.sort_by_key(|in_flight| in_flight.since);
         gauges.in_flight.truncate(IN_FLIGHT);
         gauges

@@ -36,6 +36,8 @@ pub(super) struct Session {
     pub(super) cipher: Option<Box<EncryptedSide>>,
     /// Unique among the connections.
     id: u64,
+    /// It is among the open connections that the process accepted.
+    is_counted: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -138,11 +140,16 @@ impl Session {
 pub(super) fn advance(connection: &mut Connection<Session>, step: ConnectionEvent<'_>, context: &mut BuildContext<'_>, out: &mut Out) {
     match step {
         ConnectionEvent::Segment(segment) => {
+            let time_ns = segment.stamp.time_ns;
             if connection.state.cipher.is_some() {
-                return tls::ciphertext(connection, &segment, context, out);
+                tls::ciphertext(connection, &segment, context, out);
+            } else {
+                let demand = read(connection, segment, context, out);
+                request_capture(connection, demand, out);
             }
-            let demand = read(connection, segment, context, out);
-            request_capture(connection, demand, out);
+            if !connection.state.is_counted {
+                connection.state.is_counted = context.used(connection, time_ns);
+            }
         }
         ConnectionEvent::Ended { ending, time_ns } => end(connection, ending, time_ns, context, out),
     }
@@ -346,6 +353,9 @@ fn unknown(connection: &mut Connection<Session>, context: &mut BuildContext<'_>)
 
 fn end(connection: &mut Connection<Session>, ending: Ending, time_ns: u64, context: &mut BuildContext<'_>, out: &mut Out) {
     tls::ends(connection, ending, context, out);
+    if matches!(ending, Ending::Closed | Ending::PeerReset | Ending::LocalReset) {
+        context.open.ended(connection.key.inode, time_ns);
+    }
     if matches!(connection.state.phase, Phase::Parsed(_)) {
         with_parser(connection, context, out, |parser, sink| parser.end(ending, time_ns, sink));
     }

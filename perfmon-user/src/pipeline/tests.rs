@@ -30,6 +30,7 @@ impl Host {
     pub(super) fn open(&mut self, sock: u64, role: u8, flags: u8) {
         let mut header: OpenHeader = bytemuck::Zeroable::zeroed();
         (header.kind, header.tgid, header.sock, header.inode) = (KIND_OPEN, SERVER, sock, sock as u32);
+        header.time_ns = self.now;
         (header.family, header.protocol, header.role, header.flags) = (2, 6, role, flags);
         (header.local_addr[0], header.local_port, header.peer_addr[0], header.peer_port) = (127, 80, 10, 4_000);
         self.push(bytes_of(&header));
@@ -66,6 +67,20 @@ impl Host {
 
     pub(super) fn sent(&mut self, sock: u64, payload: &[u8]) {
         self.moved_partly(sock, DIRECTION_OUT, payload, payload.len(), 0);
+    }
+
+    /// The inspector's answer: open connections by inode number, as they are now.
+    fn table(&mut self, inodes: Option<&[u32]>) {
+        self.now += 1_000_000;
+        let inodes = inodes.map(|inodes| inodes.iter().copied().collect());
+        self.pipeline.answer(&Inspected::Connections { inodes, taken_ns: self.now }, self.now, &mut self.out);
+    }
+
+    /// A change of state with the inode number that the kernel still knows.
+    fn state_of(&mut self, sock: u64, new_state: u8, inode: u32) {
+        let mut header: StateHeader = bytemuck::Zeroable::zeroed();
+        (header.kind, header.sock, header.inode, header.time_ns, header.new_state) = (KIND_STATE, sock, inode, self.now, new_state);
+        self.push(bytes_of(&header));
     }
 
     pub(super) fn state(&mut self, sock: u64, new_state: u8, flags: u8) {
@@ -165,14 +180,39 @@ fn requests_under_way_and_connections_are_told_each_tick() {
     host.open(64, ROLE_SERVER, 0);
     host.received(64, b"GET /hangs HTTP/1.1\r\nHost: a\r\n\r\n");
     let gauges = host.pipeline.tick(host.now, &mut host.out);
-    assert_eq!(gauges.active_connections, 1);
+    assert_eq!(gauges.active_connections, None, "the socket table was not read yet");
+    host.table(Some(&[64]));
+    assert_eq!(host.pipeline.gauges(host.now).active_connections, Some(1));
     assert_eq!(gauges.in_flight.iter().map(|f| (f.method.as_ref(), f.path.as_ref())).collect::<Vec<_>>(), [("GET", "/hangs")]);
     host.sent(64, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     host.state(64, 7, 0);
     let gauges = host.pipeline.tick(host.now, &mut host.out);
-    assert_eq!((gauges.active_connections, gauges.in_flight.len()), (0, 0));
+    assert_eq!((gauges.active_connections, gauges.in_flight.len()), (Some(0), 0));
     let coverage: Vec<_> = gauges.targets.iter().map(|t| (t.pid, t.exchanges, t.completeness)).collect();
     assert_eq!(coverage, [(SERVER, 1, Some(1.0))]);
+}
+
+#[test]
+fn open_connections_are_those_of_the_table_and_of_events_since() {
+    let mut host = Host::new();
+    host.open(3, ROLE_SERVER, 0);
+    host.table(Some(&[1, 2]));
+    host.open(64, ROLE_SERVER, 0);
+    host.open(65, ROLE_CLIENT, 0);
+    let count = |host: &Host| host.pipeline.gauges(host.now).active_connections;
+    assert_eq!(count(&host), Some(3), "two silent ones, the one accepted since; the table no longer had the first");
+    // Whoever answers a request has accepted the connection.
+    host.open(66, ROLE_UNKNOWN, OPEN_LATE);
+    host.received(66, b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+    host.sent(66, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_eq!(count(&host), Some(4));
+    // After close() the kernel no longer knows the inode number: the tracker does, unless the connection was silent.
+    host.state(66, 7, 0);
+    assert_eq!(count(&host), Some(3));
+    host.state_of(1, 7, 1);
+    assert_eq!(count(&host), Some(2));
+    host.table(None);
+    assert_eq!(count(&host), None);
 }
 
 #[test]

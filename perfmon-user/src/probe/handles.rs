@@ -166,6 +166,12 @@ impl Probes {
         }
     }
 
+    /// Closes the probes on TLS libraries and waits for it; none is probed any more. The kernel takes a grace period for each probe that it
+    /// has to close itself at the end of the process, one after the other.
+    pub fn end_tls(&self) {
+        lock(&self.libraries).end();
+    }
+
     /// From the first probed library on, socket programs look for the TLS call that they are in.
     fn tell_tls_probed(&self) {
         if lock(&self.libraries).any()

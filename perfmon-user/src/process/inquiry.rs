@@ -1,4 +1,5 @@
 //! What the table asks of the inspector, and what it is answered. Both cross between two threads, so that they own what they hold.
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::record::Origin;
@@ -131,6 +132,13 @@ pub enum Inspected {
         pid: u32,
         /// Its program.
         program: ProgramId,
+    },
+    /// The connections that targets accepted and that are open.
+    Connections {
+        /// Inode number of each; `None` when the kernel's table could not be read.
+        inodes: Option<HashSet<u32>>,
+        /// When: what came later is not among them.
+        taken_ns: u64,
     },
     /// Targets that nothing running matches, in words.
     Missing(Vec<String>),

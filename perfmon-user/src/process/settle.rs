@@ -67,7 +67,7 @@ impl ProcessTable {
                     entry.left_ns.get_or_insert(now_ns);
                 }
             }
-            Inspected::Missing(_) => {}
+            Inspected::Connections { .. } | Inspected::Missing(_) => {}
         }
     }
 

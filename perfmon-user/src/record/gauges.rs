@@ -10,8 +10,8 @@ use super::{Origin, WallTime};
 pub struct Gauges {
     /// When.
     pub time: WallTime,
-    /// Open connections that the targets accepted.
-    pub active_connections: u64,
+    /// Open connections that the targets accepted, silent ones and those older than perfmon too; `None` while not known.
+    pub active_connections: Option<u64>,
     /// Requests under way on the server side, oldest first, at most `limits::IN_FLIGHT`.
     pub in_flight: Vec<InFlight>,
     /// How much of each target was seen.

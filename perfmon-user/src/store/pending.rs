@@ -49,11 +49,13 @@ impl PendingWrites {
         }
     }
 
-    /// Takes the requests in flight.
+    /// Takes the number of open connections; while it is not known there is no value.
     pub fn gauges(&mut self, gauges: &Gauges) {
-        let Some(field) = Field::named(RecordKind::System, "active_connections") else { return };
+        let (Some(field), Some(count)) = (Field::named(RecordKind::System, "active_connections"), gauges.active_connections) else {
+            return;
+        };
         let start = Resolution::Finest.floor(gauges.time.0 / 1_000_000_000);
-        self.cells.entry((start, SeriesKey::system())).or_default().add_value(field, gauges.active_connections as f64);
+        self.cells.entry((start, SeriesKey::system())).or_default().add_value(field, count as f64);
     }
 
     fn keep(&mut self, record: &Record) {

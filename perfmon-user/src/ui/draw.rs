@@ -60,7 +60,8 @@ fn head_lines(view: &ViewState, model: &ScreenModel) -> Vec<Line<'static>> {
     if model.events_lost > 0 {
         first.push(tinted(view, Tone::Bad, format!(" | lost {} events", count(model.events_lost))));
     }
-    first.push(plain(format!(" | conns {} under way {}", count(totals.active_connections), count(totals.in_flight))));
+    let connections = totals.active_connections.map_or("-".to_string(), count);
+    first.push(plain(format!(" | conns {connections} under way {}", count(totals.in_flight))));
     let second = vec![
         plain(format!("{}: {} req {}/s ", span(totals.window_s as f64), count(totals.requests), figure(totals.rate_now_per_second))),
         tinted(view, error_tone(totals.error_rate), format!("err {}% ", percent(totals.error_rate))),

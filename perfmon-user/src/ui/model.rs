@@ -33,7 +33,7 @@ pub(super) struct ShownTotals {
     pub p95_ms: Option<f64>,
     pub p99_ms: Option<f64>,
     pub completeness: Option<f64>,
-    pub active_connections: u64,
+    pub active_connections: Option<u64>,
     pub in_flight: u64,
 }
 

@@ -39,7 +39,7 @@ fn model() -> ScreenModel {
             rate_now_per_second: 20.5,
             p95_ms: Some(1_234.0),
             completeness: Some(0.981),
-            active_connections: 12,
+            active_connections: Some(12),
             in_flight: 3,
             ..ShownTotals::default()
         },

@@ -228,7 +228,7 @@ fn a_hanging_request_shows_before_it_ends() {
         since: at(since),
     };
     let in_flight = vec![under_way("/hang/5", 1), under_way("/users/7", 8), under_way("/hang/6", 9), under_way("/new", 10)];
-    aggregate.gauges(Gauges { time: at(10), active_connections: 4, in_flight, targets: Vec::new() });
+    aggregate.gauges(Gauges { time: at(10), active_connections: Some(4), in_flight, targets: Vec::new() });
     let view = minute(&mut aggregate, 10);
     let users = row(&view, "/users/{id}");
     assert_eq!((users.in_flight, users.oldest_in_flight_ms, users.count, users.concurrency_peak), (1, Some(2_000.0), 1, 1));

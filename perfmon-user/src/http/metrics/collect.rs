@@ -69,7 +69,9 @@ fn gauges(out: &mut Exposition, snapshot: &Snapshot) {
         out.sample(&ACTIVE, &[("service_name", &service)], count);
     }
     out.family(&CONNECTIONS);
-    out.sample(&CONNECTIONS, &[], gauges.active_connections);
+    if let Some(count) = gauges.active_connections {
+        out.sample(&CONNECTIONS, &[], count);
+    }
     let mut open: BTreeMap<(&str, String), u64> = BTreeMap::new();
     for finding in &snapshot.findings {
         *open.entry((finding.kind_name, word(&finding.severity))).or_default() += 1;

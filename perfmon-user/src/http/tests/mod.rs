@@ -162,7 +162,7 @@ fn snapshot() -> Snapshot {
         windows: Window::ALL.map(view).to_vec(),
         system: Some(Arc::new(system(999, 90.0))),
         findings: vec![Arc::new(finding(998, "shop"))],
-        gauges: Arc::new(Gauges { active_connections: 12, in_flight, targets, ..Gauges::default() }),
+        gauges: Arc::new(Gauges { active_connections: Some(12), in_flight, targets, ..Gauges::default() }),
         ..Snapshot::default()
     }
 }
@@ -272,7 +272,7 @@ async fn summary_has_totals_of_the_window() {
     assert_eq!((&body["llm_calls"], &body["cost_usd"], &body["alerts_firing"]), (&4.into(), &Value::Null, &0.into()));
     assert_eq!(ok(&server(), "/api/v1/summary").await["window_s"], 300);
     let empty = ok(&server_with(Snapshot::default(), "127.0.0.1:9911", None, true), "/api/v1/summary").await;
-    assert_eq!((&empty["requests"], &empty["error_rate"]), (&0.into(), &Value::Null));
+    assert_eq!((&empty["requests"], &empty["error_rate"], &empty["active_connections"]), (&0.into(), &Value::Null, &Value::Null));
 }
 
 #[tokio::test]
@@ -420,11 +420,15 @@ async fn metrics_count_requests_by_side() {
         r#"http_server_active_requests{service_name="shop"} 1"#,
         r#"perfmon_findings_open{type="event_loop_blocked",severity="warning"} 1"#,
         r#"perfmon_events_lost_total{reason="ring_full"} 3"#,
+        "perfmon_active_connections 12",
         "system_memory_utilization_ratio 0.9",
         "perfmon_batches_dropped_total 0",
     ] {
         assert!(body.lines().any(|found| found == line), "{line} is not in\n{body}");
     }
+    let empty = server_with(Snapshot::default(), "127.0.0.1:9911", None, true);
+    let unknown = text(ask(&empty, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
+    assert!(!unknown.lines().any(|line| line.starts_with("perfmon_active_connections ")), "{unknown}");
     let open =
         ask(&server, HttpRequest::get("/metrics").header("host", "localhost").header("accept", "application/openmetrics-text")).await;
     assert_eq!(open.headers()[header::CONTENT_TYPE], "application/openmetrics-text; version=1.0.0; charset=utf-8");

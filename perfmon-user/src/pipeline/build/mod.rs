@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::counters::Counters;
 use crate::process::ProcessTable;
 use crate::tls::Binder;
+use crate::track::OpenConnections;
 
 use super::intern::Interner;
 use super::model_calls::ModelCalls;
@@ -25,6 +26,8 @@ pub(in crate::pipeline) struct BuildContext<'a> {
     pub(in crate::pipeline) model_calls: &'a mut ModelCalls,
     /// Connections that spoke so far.
     pub(in crate::pipeline) connections: &'a mut u64,
+    /// Connections that the targets accepted.
+    pub(in crate::pipeline) open: &'a mut OpenConnections,
     /// TLS objects and their sockets.
     pub(in crate::pipeline) binder: &'a mut Binder,
     pub(in crate::pipeline) counters: &'a Counters,

@@ -76,6 +76,8 @@ pub(super) struct TlsLibraries {
     /// Counts uses, to tell which library was used longest ago.
     uses: u64,
     closing: Closing,
+    /// perfmon ends: no library is probed any more.
+    is_over: bool,
 }
 
 /// A library that was looked at.
@@ -136,7 +138,7 @@ pub(super) fn open(mapped: &Mapped, pid: u32) -> Result<LibraryFile, Arc<str>> {
 
 impl TlsLibraries {
     pub(super) fn new(options: TlsOptions) -> Self {
-        Self { options, known: HashMap::new(), uses: 0, closing: Closing::default() }
+        Self { options, known: HashMap::new(), uses: 0, closing: Closing::default(), is_over: false }
     }
 
     /// Whether any library is probed.
@@ -146,6 +148,9 @@ impl TlsLibraries {
 
     /// Probes a library for process `pid`, or for all. The second look at a file costs nothing.
     pub(super) fn probe(&mut self, ebpf: &Mutex<Ebpf>, file: &LibraryFile, pid: Option<u32>) -> TlsSight {
+        if self.is_over {
+            return TlsSight::Refused("perfmon is ending".into());
+        }
         self.uses += 1;
         let uses = self.uses;
         let (id, options) = (file.id(), self.options);
@@ -222,6 +227,14 @@ impl TlsLibraries {
 
 impl Drop for TlsLibraries {
     fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl TlsLibraries {
+    /// Closes all probes, and waits until they are closed; no library is probed any more.
+    pub(super) fn end(&mut self) {
+        self.is_over = true;
         let links = self.known.drain().filter_map(|(_, known)| known.outcome.ok()).flat_map(|probed| probed.links.into_values().flatten());
         self.closing.begin(links.collect());
         self.closing.wait();
