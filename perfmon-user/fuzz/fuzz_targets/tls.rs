@@ -14,7 +14,7 @@ mod tls {
 
 use libfuzzer_sys::fuzz_target;
 use stream::Content;
-use tls::hello::{Hello, Said};
+use tls::hello::{Hello, HelloInfo};
 use tls::record::{HEADER, RecordHeader, RecordWalk, Walked, headers};
 
 fuzz_target!(|data: &[u8]| {
@@ -39,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
             }
         });
         assert!(content_bytes <= total, "nothing is told twice");
-        if let Some(Said::Client { server_name: Some(name) }) = hello.take() {
+        if let Some(HelloInfo::Client { server_name: Some(name) }) = hello.take() {
             assert!(!name.is_empty() && name.len() <= 253, "a host name");
         }
         assert!(headers(bytes).count() <= bytes.len() / HEADER, "each header has its bytes");

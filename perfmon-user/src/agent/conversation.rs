@@ -1,17 +1,17 @@
-//! A history that grows from call to call, and how a call is found to go on with it: by the tool results it brings, by the answer or
-//! conversation it names, else by having the same messages at its beginning.
+//! A conversation: a message history that grows from call to call. Decides whether a call continues it: by its tool results, by the answer
+//! or conversation id that it names, else by equal messages at its beginning.
 use std::sync::Arc;
 
 use crate::llm::{CallDetail, MessageRole};
 
 use super::run::Run;
 
-/// What a process and a model have said to each other.
+/// The message history between a process and a model.
 pub(super) struct Conversation {
-    /// The caller's own id, else one of ours.
+    /// The caller's id, else a generated one.
     pub(super) id: Arc<str>,
     pub(super) run: Option<Run>,
-    /// The caller's own id.
+    /// The caller's id.
     named: Option<Arc<str>>,
     user: Option<u64>,
     system: Option<u64>,
@@ -24,7 +24,7 @@ pub(super) struct Conversation {
     pub(super) end_ns: u64,
 }
 
-/// How well a call goes on with a conversation; the greatest wins.
+/// How well a call continues a conversation; the greatest wins.
 type Match = (u8, usize, bool, bool, std::cmp::Reverse<u64>);
 
 impl Conversation {
@@ -43,7 +43,7 @@ impl Conversation {
         }
     }
 
-    /// Whether this call goes on with it, and how sure that is. A call that began before the last answer ended cannot.
+    /// Whether, and how surely, this call continues the conversation. A call that began before the last answer ended does not.
     pub(super) fn matches(&self, detail: &CallDetail) -> Option<Match> {
         let differs = |a: &Option<Arc<str>>, b: &Option<Arc<str>>| matches!((a, b), (Some(a), Some(b)) if a != b);
         if self.end_ns > detail.start_ns || differs(&self.named, &detail.conversation) || self.user != detail.user {
@@ -71,8 +71,8 @@ impl Conversation {
         theirs.is_some() && theirs == self.prefix.as_ref()
     }
 
-    /// Whether the call belongs to the run under way: it brings results, tries again, or lets the model go on. A user's message begins
-    /// a new run.
+    /// Whether the call belongs to the run under way: it brings tool results, retries, or lets the model continue. A user message starts a
+    /// new run.
     pub(super) fn goes_on(&self, detail: &CallDetail) -> bool {
         let Some(run) = &self.run else { return false };
         let tries_again = run.has_failed() && detail.messages == self.messages;

@@ -1,7 +1,7 @@
-//! Agent runs, tools and workflows out of model calls: finished calls (client side) in order of their ends in, `agent`, `tool` and
-//! `workflow` records out (docs/records.md); sets the run's ids on the call's record. A run goes from the user's message to the answer that
-//! asks for no more tools, and is known by its growing history, process by process. It exists where tools are offered, asked for or
-//! answered, or the caller is a known agent. What is not executed in a history (MCP, child processes) is not seen here.
+//! Agent runs, tools and workflows. In: finished model calls (client side) in order of their ends; out: `agent`, `tool` and `workflow`
+//! records (docs/records.md), and the run's ids on the call's record. A run lasts from the user's message to the answer that requests no
+//! more tools, and is recognised per process by its growing history. A call is part of a run when tools are offered, requested or
+//! answered, or the caller is a known agent. Tools outside the history (MCP, child processes) are not seen.
 mod conversation;
 mod name;
 mod run;
@@ -22,7 +22,7 @@ use work::Work;
 
 pub use serving::{Inbound, InboundKey, kind};
 
-/// Caps, from `limits`, and times.
+/// Caps and times, from `limits`.
 #[derive(Clone, Copy, Debug)]
 pub struct AgentOptions {
     /// Processes that call models.
@@ -31,13 +31,13 @@ pub struct AgentOptions {
     pub conversations: usize,
     /// Inbound requests under way in a process.
     pub inbound: usize,
-    /// A run that nobody goes on with for so long is abandoned.
+    /// Idle time after which a run is abandoned.
     pub idle_ns: u64,
-    /// A run whose last call failed and is not tried again for so long has failed.
+    /// Time without a retry after which a run whose last call failed has failed.
     pub retry_ns: u64,
 }
 
-/// What is lost here.
+/// Losses, by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AgentCounts {
     /// Conversations forgotten because there were too many.
@@ -51,13 +51,13 @@ pub struct AgentCounts {
 /// A process that ended.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessEnd {
-    /// Which.
+    /// Its pid.
     pub pid: u32,
     /// When it began, if known.
     pub start_ns: Option<u64>,
     /// When it ended.
     pub end_ns: u64,
-    /// Whether its status tells of a failure.
+    /// Whether it exited with a failure.
     pub has_failed: bool,
 }
 
@@ -81,23 +81,23 @@ pub struct AgentTracker {
 }
 
 impl AgentTracker {
-    /// Nothing seen yet.
+    /// An empty tracker.
     pub fn new(options: AgentOptions) -> Self {
         Self { options, processes: FxHashMap::default(), serving: FxHashMap::default(), counts: AgentCounts::default() }
     }
 
-    /// What was lost so far.
+    /// Losses so far.
     pub fn counts(&self) -> AgentCounts {
         self.counts
     }
 
-    /// A process began to read a request.
+    /// Handles a request that a process began to read.
     pub fn on_inbound(&mut self, pid: u32, inbound: Inbound) {
         let has_room = self.serving.entry(pid).or_default().begin(inbound, self.options.inbound);
         self.counts.inbound_evicted += u64::from(!has_room);
     }
 
-    /// A request that a process served ended, with this record. What it led to is told by [`Self::tick`] a moment later.
+    /// Handles the end of a served request, with its record. Its model work is reported by a later [`Self::tick`].
     pub fn on_inbound_end(&mut self, key: InboundKey, request: &Request, end_ns: u64) {
         let pid = request.origin.pid;
         let Some(serving) = self.serving.get_mut(&pid) else { return };
@@ -108,7 +108,7 @@ impl AgentTracker {
         }
     }
 
-    /// A model call ended. Sets conversation, run and agent on its record, which is to be published after the records returned here.
+    /// Handles the end of a model call. Sets conversation, run and agent on its record, which is to be published after the records returned here.
     /// `wall` maps times of the exchange to wall-clock time.
     pub fn on_call(&mut self, record: &mut Llm, detail: &CallDetail, wall: impl Fn(u64) -> WallTime) -> Vec<Record> {
         let mut records = Vec::new();
@@ -135,7 +135,7 @@ impl AgentTracker {
         records
     }
 
-    /// Ends runs that nobody went on with. To be called about every second.
+    /// Ends idle runs. Call it about once a second.
     pub fn tick(&mut self, now_ns: u64) -> Vec<Record> {
         let mut records = Vec::new();
         let options = self.options;
@@ -154,7 +154,7 @@ impl AgentTracker {
         records
     }
 
-    /// A process ended, after its exchanges: its runs end with it, and its work is a workflow when no inbound request's was.
+    /// Handles an exit, after the exchanges of the process: ends its runs. Work that no inbound request claimed becomes a workflow.
     pub fn on_exit(&mut self, exit: &ProcessEnd, wall: impl Fn(u64) -> WallTime) -> Vec<Record> {
         let mut records = Vec::new();
         let serving = self.serving.remove(&exit.pid);
@@ -179,7 +179,7 @@ impl AgentTracker {
         records
     }
 
-    /// The longest idle process goes when a new one comes and the table is full.
+    /// Evicts the longest idle process when the table is full.
     fn make_room(&mut self, pid: u32, records: &mut Vec<Record>) {
         if self.processes.contains_key(&pid) || self.processes.len() < self.options.processes {
             return;
@@ -195,7 +195,7 @@ impl AgentTracker {
     }
 }
 
-/// What a call did to its run.
+/// The effect of a call on its run.
 struct RunStep {
     is_open: bool,
     began: bool,
@@ -214,7 +214,7 @@ impl AgentProcess {
         }
     }
 
-    /// The conversation that the call goes on with, else a new one.
+    /// The conversation that the call continues, else a new one.
     fn conversation(
         &mut self,
         record: &Llm,
@@ -241,7 +241,7 @@ impl AgentProcess {
         self.conversations.len() - 1
     }
 
-    /// Takes the call into its conversation and run; begins and ends runs.
+    /// Adds the call to its conversation and run; starts and ends runs.
     fn step(
         &mut self,
         at: usize,
@@ -278,7 +278,7 @@ impl AgentProcess {
         step
     }
 
-    /// Tells of requests with their work. A run that waits for something when its request has failed is over too.
+    /// Reports settled requests with their work. A run that still waits when its request has failed ends too.
     fn settled(&mut self, settled: Vec<Settled>, records: &mut Vec<Record>) {
         for Settled { request, start_ns, end_ns, work, open_runs } in settled {
             self.serves = true;
@@ -308,7 +308,7 @@ fn is_agents(record: &Llm, detail: &CallDetail) -> bool {
     uses_tools || name::known(detail.user_agent.as_deref()).is_some()
 }
 
-/// An id of ours: 16 hexadecimal digits out of what begins here, so that a replay makes the same.
+/// A generated id: 16 hexadecimal digits derived from the first call, so that a replay gives the same.
 fn made_id(what: &str, record: &Llm) -> Arc<str> {
     let text = format!("{what} {} {} {}", record.origin.pid, record.time.0, record.span_id);
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));

@@ -1,4 +1,4 @@
-//! What kind of agent it is: command-line agents name themselves in `User-Agent`; any other is called by its service.
+//! The type of an agent: command-line agents name themselves in `User-Agent`; others take the name of their service.
 use std::sync::Arc;
 
 use crate::record::Origin;
@@ -32,7 +32,7 @@ pub(super) fn known(user_agent: Option<&str>) -> Option<&'static str> {
     AGENTS.iter().find(|(name, _)| is(name)).map(|&(_, agent)| agent)
 }
 
-/// What to call the agent of a process.
+/// The agent name of a process.
 pub(super) fn agent_type(user_agent: Option<&str>, origin: &Origin) -> Option<Arc<str>> {
     match known(user_agent) {
         Some(name) => Some(name.into()),

@@ -5,24 +5,24 @@ use crate::llm::price::round;
 use crate::llm::{CallDetail, ToolResult};
 use crate::record::{Agent, Llm, Millis, Origin, Tool, WallTime};
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The answer asked for no more tools.
+    /// The last answer requested no more tools.
     Success,
     /// It failed, with this kind of failure.
     Error(Arc<str>),
-    /// Nobody went on with it; the failure of its last call, if it had one.
+    /// It was not continued; the failure of its last call, if any.
     Abandoned(Option<Arc<str>>),
 }
 
-/// A tool that was asked for and not answered yet.
+/// A requested tool without a result so far.
 struct AwaitedTool {
     id: Option<Arc<str>>,
     name: Arc<str>,
 }
 
-/// Optional figures that add up as long as any is known.
+/// Sums of optional figures; unknown until one is known.
 #[derive(Default)]
 pub(super) struct RunTotals {
     pub(super) input_tokens: Option<u64>,
@@ -91,7 +91,7 @@ impl Run {
         }
     }
 
-    /// Whether one of these results answers a tool that it waits for; by id, where there is none by name.
+    /// Whether one of these results answers an awaited tool, by id, or by name where there is no id.
     pub(super) fn awaits(&self, results: &[ToolResult]) -> bool {
         results.iter().any(|result| self.pending.iter().any(|pending| answers(result, pending)))
     }
@@ -100,7 +100,7 @@ impl Run {
         self.failure.is_some()
     }
 
-    /// Whether its last call failed in a way that another attempt will not mend.
+    /// Whether its last call failed for good: a retry cannot succeed.
     pub(super) fn is_lost(&self) -> bool {
         self.failure.is_some() && !self.is_retryable
     }
@@ -109,7 +109,7 @@ impl Run {
         self.end_ns
     }
 
-    /// Takes the tool results that a call of this run brings: one record each. Tools without a result were not executed.
+    /// Makes a record for each tool result in a call of this run. Tools without a result were not executed.
     pub(super) fn tool_results(&mut self, detail: &CallDetail, asked: WallTime) -> Vec<Tool> {
         if self.pending.is_empty() {
             return Vec::new();
@@ -153,12 +153,12 @@ impl Run {
             return self.is_lost().then(|| End::Error(Arc::clone(failure)));
         }
         self.pending = record.tool_calls.iter().map(|tool| AwaitedTool { id: tool.id.clone(), name: Arc::clone(&tool.name) }).collect();
-        // Anthropic's word for "send this again to let me go on".
+        // Anthropic's `pause_turn`: the client sends the answer back and the model continues.
         let is_paused = record.finish_reason.as_deref() == Some("pause_turn");
         (self.pending.is_empty() && !is_paused).then_some(End::Success)
     }
 
-    /// How it ends when nobody goes on with it.
+    /// The outcome when the run is not continued.
     pub(super) fn left(&self) -> End {
         match &self.failure {
             Some(failure) if &**failure != "client_closed" => End::Error(Arc::clone(failure)),

@@ -1,10 +1,10 @@
-//! Which inbound request a piece of model work was done for. In: requests that a process began to read and finished, and its work as it
-//! grows; out: requests that are settled, with their work. A request is settled a moment after its end, when what was told late (the
-//! first request of an encrypted connection may be) is known too.
+//! Assigns model work to inbound requests. In: starts and ends of the requests that a process serves, and its model work; out: settled
+//! requests with their work. A request is settled half a second after its end, because some starts are reported late (such as the first
+//! request of an encrypted connection).
 //!
-//! Work lies inside its request in time and is usually done by its thread. Where several requests fit, as on an event loop, those whose
-//! kind was never seen to lead to model calls are left out, and of what ended at about the same time the request that ends first takes
-//! what ended first. What no request takes is the process's own.
+//! Work lies within the time of its request and usually on its thread. When several requests fit, as on an event loop, kinds of requests
+//! that never led to model calls are excluded. Among overlapping requests, the first to finish claims the work that finished first. Work
+//! that no request claims belongs to the process.
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -19,21 +19,21 @@ pub type InboundKey = (u64, u64);
 
 /// Time after its end until a request is settled.
 const SETTLE_NS: u64 = 500_000_000;
-/// Pieces that ended so long before another are steps on the way of some request, not what it answers with.
+/// Work that ended this long before other work of the request is an intermediate step, not its last one.
 const FRESH_NS: u64 = 50_000_000;
 /// Kinds of requests remembered.
 const KINDS: usize = 512;
-/// Counts of a habit go no further, so that it can change.
+/// Cap of the counts of a kind, so that a changed behaviour shows.
 const HABIT_MOST: u32 = 1_000;
-/// A kind of which not one in so many requests called a model is one that calls none.
+/// A kind with fewer than one model call in this many requests counts as one that makes none.
 const RARELY: u32 = 16;
-/// So many requests of a kind must have ended without work before it is trusted that it has none.
+/// Requests of a kind that must have ended without work before it counts as one that makes none.
 const TRUSTED: u32 = 8;
 
 /// An inbound request under way.
 #[derive(Clone, Copy, Debug)]
 pub struct Inbound {
-    /// Which.
+    /// Its key.
     pub key: InboundKey,
     /// Thread that read it.
     pub thread: u32,
@@ -52,7 +52,7 @@ struct Ended {
     end_ns: u64,
 }
 
-/// A run, or a call outside runs, as far as no request has taken it.
+/// A run, or a call outside runs, that no request has claimed yet.
 pub(super) struct Piece {
     /// The run's id.
     run: Option<Arc<str>>,
@@ -63,12 +63,12 @@ pub(super) struct Piece {
     pub(super) work: Work,
 }
 
-/// What is known of a kind of requests.
+/// Statistics of a kind of requests.
 #[derive(Clone, Copy, Default)]
 struct Habit {
     with: u32,
     without: u32,
-    /// Times that work fitted which another kind was likelier to have done.
+    /// How often work fitted this kind and another kind was likelier.
     refused: u32,
 }
 
@@ -77,7 +77,7 @@ impl Habit {
         (self.with > 0 || self.refused > 1) && !self.is_other()
     }
 
-    /// Whether such requests do not call models, as far as was seen.
+    /// Whether requests of this kind were seen to make no model calls.
     fn is_other(self) -> bool {
         self.without > (self.with + self.refused) * RARELY
     }
@@ -89,7 +89,7 @@ pub(super) struct Settled {
     pub(super) start_ns: u64,
     pub(super) end_ns: u64,
     pub(super) work: Work,
-    /// Runs that were taken while they went on.
+    /// Runs that were claimed while under way.
     pub(super) open_runs: Vec<Arc<str>>,
 }
 
@@ -108,7 +108,7 @@ impl Serving {
         self.open.len() + self.ended.len()
     }
 
-    /// A request began; false when the oldest had to go for it.
+    /// Adds a request; false when the oldest was evicted for it.
     pub(super) fn begin(&mut self, inbound: Inbound, most: usize) -> bool {
         let has_room = self.open.len() < most;
         if !has_room {
@@ -118,7 +118,7 @@ impl Serving {
         has_room
     }
 
-    /// A request ended. It waits to be settled when any work lies inside it; false when the oldest that waits had to go for it.
+    /// Ends a request. It waits to be settled when any work lies within its time; false when the oldest waiting one was evicted for it.
     pub(super) fn end(&mut self, key: InboundKey, request: &Request, end_ns: u64, most: usize) -> bool {
         let Some(at) = self.open.iter().position(|inbound| inbound.key == key) else { return true };
         let has_room = self.ended.len() < most;
@@ -134,7 +134,7 @@ impl Serving {
         has_room
     }
 
-    /// A call ended; `is_open`: its run goes on.
+    /// Adds a finished call; `is_open`: its run continues.
     pub(super) fn call(&mut self, record: &Llm, detail: &CallDetail, is_open: bool) -> &mut Work {
         let known = self.pieces.iter().position(|piece| record.agent_run_id.is_some() && piece.run == record.agent_run_id);
         let at = known.unwrap_or_else(|| {
@@ -163,7 +163,7 @@ impl Serving {
         settled
     }
 
-    /// Work that no request can take any more (`None`: all of it).
+    /// Takes the work that no request can claim any more (`None`: all of it).
     pub(super) fn left(&mut self, now_ns: Option<u64>, idle_ns: u64) -> Work {
         let mut all = Work::default();
         let is_over = |piece: &mut Piece| now_ns.is_none_or(|now_ns| now_ns.saturating_sub(piece.end_ns) > idle_ns);
@@ -199,7 +199,7 @@ impl Serving {
         (!taken.is_empty()).then_some(settled)
     }
 
-    /// The pieces that this request takes, in their order.
+    /// The pieces that this request claims, in order.
     fn taken(&mut self, inbound: &Inbound, end_ns: u64, has_failed: bool) -> Vec<usize> {
         let fits = |piece: &Piece| piece.start_ns >= inbound.read_ns && piece.end_ns <= end_ns && self.is_thread(piece, inbound);
         let fitting: Vec<usize> = (0..self.pieces.len()).filter(|&at| fits(&self.pieces[at])).collect();
@@ -208,7 +208,7 @@ impl Serving {
         let is_rival_likelier = contested.iter().any(|&at| self.rivals(at).any(|rival| self.habit(rival.kind).is_caller()));
         let may_take_contested = habit.is_caller() || (!habit.is_other() && !is_rival_likelier);
         let mut taken = if habit.is_caller() || habit.without < TRUSTED { sole } else { Vec::new() };
-        // What it answers with is over, unless it failed. Of several that ended at about the same time it is the first.
+        // The last step of a request is over when it ends, unless it failed. Among pieces that ended at about the same time the first counts.
         let is_over = |at: &&usize| !self.pieces[**at].is_open || has_failed;
         let last_ns = fitting.iter().filter(is_over).map(|&at| self.pieces[at].end_ns).max();
         let is_fresh = |at: &&usize| last_ns.is_some_and(|last_ns| self.pieces[**at].end_ns + FRESH_NS >= last_ns);
@@ -229,13 +229,13 @@ impl Serving {
         piece.thread == inbound.thread || !self.others(piece).any(|other| other.thread == piece.thread)
     }
 
-    /// Other requests in whose time the piece lies.
+    /// Other requests whose time contains the piece.
     fn others<'a>(&'a self, piece: &'a Piece) -> impl Iterator<Item = &'a Inbound> {
         let ended = self.ended.iter().filter(|ended| ended.end_ns >= piece.end_ns).map(|ended| &ended.inbound);
         self.open.iter().chain(ended).filter(|other| other.read_ns <= piece.start_ns)
     }
 
-    /// Those of them that may have led to it.
+    /// Those among them that may have caused it.
     fn rivals(&self, at: usize) -> impl Iterator<Item = &Inbound> {
         let piece = &self.pieces[at];
         self.others(piece).filter(move |other| self.is_thread(piece, other) && !self.habit(other.kind).is_other())

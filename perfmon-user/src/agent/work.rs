@@ -1,11 +1,11 @@
-//! End-to-end work added up, and its record: that of an inbound request, else of the process as a whole.
+//! Sums of end-to-end work and its `workflow` record, for an inbound request or for the process as a whole.
 use std::sync::Arc;
 
 use crate::record::{Llm, Millis, Origin, Request, WallTime, Workflow};
 
 use super::run::RunTotals;
 
-/// What a piece of work contains.
+/// Sums of a piece of work.
 #[derive(Default)]
 pub(super) struct Work {
     pub(super) agents: u64,

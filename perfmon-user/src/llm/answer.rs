@@ -1,4 +1,4 @@
-//! What an answer's body tells, streamed or not: models, usage, end, tools asked for, errors, and when content was generated.
+//! Reads the body of an answer, streamed or not. Out: model, usage, finish reason, requested tools, errors, and times of content.
 use std::sync::Arc;
 
 use crate::record::ToolCall;
@@ -8,10 +8,10 @@ use super::detail::identifier;
 use super::json::{Handler, JsonValue, Scalar};
 use super::usage::{Usage, UsageField};
 
-/// Tools asked for in one answer; more are dropped.
+/// Most tool calls kept of one answer.
 const TOOLS: usize = 128;
 
-/// What stands at a place of an answer.
+/// A field of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerField {
     /// Something that only this API's answers have, whatever its value.
@@ -74,7 +74,7 @@ const TOOL_TYPES: [&str; 5] = ["function", "custom", "tool_use", "function_call"
 const NAMED_BY_TYPE: [(&str, &str); 4] =
     [("local_shell_call", "local_shell"), ("shell_call", "shell"), ("apply_patch_call", "apply_patch"), ("computer_call", "computer")];
 
-/// Reads an answer's body.
+/// Reads the body of an answer.
 #[derive(Default)]
 pub(super) struct Answer {
     /// Time of the bytes that are passing; set before they are.
@@ -89,7 +89,7 @@ pub(super) struct Answer {
     pub(super) tier: Option<Arc<str>>,
     pub(super) tools: Vec<ToolCall>,
     pub(super) error: ErrorSeen,
-    /// The API's own end of the answer was seen.
+    /// The end marker of the API was seen.
     pub(super) ended: bool,
     pub(super) engine: Option<&'static str>,
     pub(super) content: ContentTimes,
@@ -106,13 +106,13 @@ pub(super) struct ErrorSeen {
 }
 
 impl ErrorSeen {
-    /// The provider's word for it.
+    /// The provider's name for the error.
     pub(super) fn word(&self) -> Option<Arc<str>> {
         self.kind.clone().or_else(|| self.code.clone())
     }
 }
 
-/// When content passed.
+/// Times of content.
 #[derive(Default)]
 pub(super) struct ContentTimes {
     pub(super) events: u64,
@@ -134,7 +134,7 @@ impl ContentTimes {
     }
 }
 
-/// The document that is passing.
+/// The document that is being read.
 #[derive(Default)]
 struct Document {
     has_content: bool,

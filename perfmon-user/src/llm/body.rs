@@ -1,13 +1,13 @@
-//! One body: pieces as they pass in, wanted values out. Undoes the content coding, finds the framing (one JSON document, documents in
-//! lines, server-sent events) by its first byte, and goes on after gaps where a new document can be found.
+//! One body. In: its pieces; out: the wanted values. Decodes the content coding, detects the framing (one JSON document, one per line,
+//! server-sent events) by the first byte, and resumes after a gap at the next document.
 use super::coding::{Decoder, Undecodable};
 use super::json::{Handler, Paths, Scanner};
 use super::sse::{Events, Sse};
 
-/// A body with more broken documents than this is not looked at any more.
+/// Broken documents after which a body is no longer read.
 const BROKEN: u32 = 16;
 
-/// Takes what stands in the documents of a body.
+/// Receives the values of a body's documents.
 pub(super) trait Documents<F>: Handler<F> {
     /// A document is complete; `event` is the name of its server-sent event, else empty.
     fn document(&mut self, event: &str);
@@ -15,7 +15,7 @@ pub(super) trait Documents<F>: Handler<F> {
     fn end_of_stream(&mut self);
 }
 
-/// What a media type says.
+/// The framing that a media type implies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MediaType {
     /// `text/event-stream`
@@ -50,24 +50,24 @@ enum DocumentFraming {
 enum DocumentPosition {
     Before,
     Inside,
-    /// After the document of this event, or in something that is none.
+    /// After the document of this event, or in text that is no document.
     Past,
     /// In the sentinel.
     Sentinel,
 }
 
-/// How a body went.
+/// The result of reading a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// Documents that were complete.
     pub(super) documents: u32,
-    /// Documents that were no JSON, or cut.
+    /// Documents that were not JSON, or cut.
     pub(super) broken: u32,
     /// The coding could not be undone.
     pub(super) undecodable: bool,
-    /// A part did not pass here.
+    /// A part was not captured.
     pub(super) has_gap: bool,
-    /// Any byte passed.
+    /// At least one byte was read.
     pub(super) has_bytes: bool,
     /// It is a stream of events.
     pub(super) is_events: bool,
@@ -85,13 +85,13 @@ pub(super) struct Body<F: 'static> {
 struct DocumentReader<F: 'static> {
     scanner: Scanner<F>,
     place: DocumentPosition,
-    /// Bytes up to the end of the line belong to nothing.
+    /// The rest of the line is skipped.
     skip_line: bool,
     outcome: Outcome,
 }
 
 impl<F: Copy> Body<F> {
-    /// A body with these wanted places and head fields.
+    /// A body with these wanted paths and head fields.
     pub(super) fn new(paths: &'static Paths<F>, coding: &[u8], media: MediaType) -> Self {
         let decoder = Decoder::new(coding).ok();
         let outcome = Outcome { undecodable: decoder.is_none(), ..Outcome::default() };
@@ -112,7 +112,7 @@ impl<F: Copy> Body<F> {
         }
     }
 
-    /// Bytes did not pass here.
+    /// Handles bytes that were not captured.
     pub(super) fn gap(&mut self) {
         self.documents.outcome.has_gap = true;
         self.documents.place = DocumentPosition::Before;
@@ -133,7 +133,7 @@ impl<F: Copy> Body<F> {
         }
     }
 
-    /// No more bytes come.
+    /// Handles the end of the body.
     pub(super) fn finish(&mut self, handler: &mut impl Documents<F>) {
         match &mut self.framing {
             DocumentFraming::Events(sse) => sse.push(b"\n\n", &mut EventReader { documents: &mut self.documents, handler }),
@@ -142,7 +142,7 @@ impl<F: Copy> Body<F> {
         }
     }
 
-    /// How it went so far.
+    /// The result so far.
     pub(super) fn outcome(&self) -> Outcome {
         self.documents.outcome
     }
@@ -230,7 +230,7 @@ impl<F: Copy> DocumentReader<F> {
         bytes
     }
 
-    /// The document must be complete now.
+    /// Ends the document, which must be complete now.
     fn end(&mut self, handler: &mut impl Documents<F>, event: &str) {
         match self.place {
             DocumentPosition::Before => return,

@@ -1,4 +1,4 @@
-//! One model call under way: what its head and bodies told so far, whether it is one at all, and at its end its record.
+//! One model call under way. In: heads and body pieces of an exchange; out: whether the exchange is a model call, and its record.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,7 +23,7 @@ const SESSIONS: [&str; 5] = ["x-claude-code-session-id", "x-session-id", "sessio
 /// Headers in which providers put the id of the request.
 const REQUEST_IDS: [&str; 2] = ["x-request-id", "request-id"];
 
-/// Counts calls that are open; one goes when its call does.
+/// A slot in the limit of open calls, released when the call is dropped.
 pub(super) struct Permit(Arc<AtomicUsize>);
 
 impl Permit {
@@ -48,11 +48,11 @@ impl Drop for Permit {
 enum Fit {
     Yes,
     No,
-    /// Not enough of it was seen.
+    /// Not enough of the body was seen.
     Unknown,
 }
 
-/// A call, or what may turn out to be one.
+/// A call, or an exchange that may be one.
 pub(super) struct ModelCall {
     pub(super) exchange: ExchangeId,
     api: &'static Api,
@@ -99,7 +99,7 @@ impl ModelCall {
         }
     }
 
-    /// Takes a piece of the request's body; false when it turned out to be no model call.
+    /// Reads a piece of the request's body; false when it is no model call.
     pub(super) fn request_piece(&mut self, piece: &BodyPiece<'_>) -> bool {
         match piece.content {
             Content::Bytes(bytes) => self.request_body.push(bytes, &mut self.request),
@@ -147,7 +147,7 @@ impl ModelCall {
         }
     }
 
-    /// Whether it was a model call: by its host, or by what request and answer have in them.
+    /// Whether it was a model call, by its host or by the fields of request and answer.
     fn is_call(&self, exchange: &Exchange, answer: Outcome) -> bool {
         let is_error = exchange.status.is_some_and(|status| status >= 400) || self.answer.error.seen;
         let is_other = answer.documents > 0 && !answer.has_gap && !self.answer.fits && !is_error;
@@ -245,7 +245,7 @@ impl ModelCall {
         self.known.or(self.answer.engine).or_else(by_port).unwrap_or(self.api.provider)
     }
 
-    /// The provider's word, else the status, else how the exchange failed; `None` on success.
+    /// The provider's error type, else the status, else the failure of the exchange; `None` on success.
     fn error_type(&self, exchange: &Exchange, outcome: Outcome, is_streamed: bool) -> Option<Arc<str>> {
         let status = exchange.status.filter(|&status| status >= 400);
         if self.answer.error.seen || status.is_some() {
@@ -262,7 +262,7 @@ impl ModelCall {
             Some(Failure::Timeout) => Some("timeout".into()),
             Some(Failure::Truncated) => Some("truncated".into()),
             Some(Failure::Protocol) => Some("protocol".into()),
-            // A stream that HTTP saw end, but that never came to its own end.
+            // HTTP ended the stream before the end marker of the API.
             None if is_streamed && !has_end && exchange.end_ns.is_some() => Some("truncated".into()),
             None => None,
         }

@@ -1,5 +1,5 @@
-//! What is known of a model call beside its record: the shape of its history, so that agent runs can be told apart and put together.
-//! It holds hashes, counts and identifiers, never text of a prompt or an answer.
+//! Details of a model call beside its record: the shape of its history, by which agent runs are told apart and joined. Holds hashes,
+//! counts and identifiers, never text of a prompt or an answer.
 use std::sync::Arc;
 
 /// Prefix hashes kept of one history; a longer one is still counted.
@@ -7,7 +7,7 @@ pub const PREFIXES: usize = 2_048;
 /// Tool results kept of one history, the last ones.
 pub const TOOL_RESULTS: usize = 128;
 
-/// Who speaks in a message.
+/// The role of a message's author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageRole {
     /// The user, or a program in the user's name.
@@ -18,7 +18,7 @@ pub enum MessageRole {
     System,
     /// Results of tools, whatever role the API gives them.
     Tool,
-    /// None that is known.
+    /// An unknown role.
     Other,
 }
 
@@ -29,11 +29,11 @@ pub struct ToolResult {
     pub tool_call_id: Option<Arc<str>>,
     /// Name of the tool, where the result has it.
     pub tool_name: Option<Arc<str>>,
-    /// What the result says; where the API has no flag, a text that begins as errors do is one.
+    /// Whether it is an error; without a flag in the API, whether its text begins like one.
     pub is_error: bool,
 }
 
-/// Beside the record of a call.
+/// Details of a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallDetail {
     /// Messages (or input items) of the request.
@@ -42,7 +42,7 @@ pub struct CallDetail {
     pub prefixes: Vec<u64>,
     /// Hash of the system prompt, where it stands apart from the messages.
     pub system: Option<u64>,
-    /// Who spoke last.
+    /// Role of the last message.
     pub last_role: Option<MessageRole>,
     /// Results after the last message of the model.
     pub tool_results: Vec<ToolResult>,

@@ -2,7 +2,7 @@
 //! the shape of its history for `agent`. Recognised by host and by path with body shape; bodies are scanned as they pass, in bounded
 //! memory. No text of a prompt or an answer and no header beyond the named ones is kept; nothing here reads a clock.
 //!
-//! [`api`] is the table of APIs. [`LlmTracker`] is what calls share; each connection has its own [`Calls`].
+//! [`api`] is the table of APIs. [`LlmTracker`] holds the state shared by all calls; each connection has its own [`Calls`].
 mod answer;
 pub mod api;
 mod body;
@@ -40,7 +40,7 @@ pub struct LlmOptions {
     pub calls_per_connection: usize,
 }
 
-/// What is lost or cut here.
+/// Losses, by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LlmCounts {
     /// Bodies of calls whose JSON was broken, or whose coding could not be undone.
@@ -49,7 +49,7 @@ pub struct LlmCounts {
     pub calls_refused: u64,
 }
 
-/// What is known of the connection.
+/// Facts of the connection and the request record.
 #[derive(Clone, Copy, Debug)]
 pub struct CallContext<'a> {
     /// The process.
@@ -58,7 +58,7 @@ pub struct CallContext<'a> {
     pub tls: bool,
     /// The other end's address.
     pub peer: &'a Arc<str>,
-    /// Who was asked.
+    /// The called service.
     pub destination: Option<&'a Arc<str>>,
     /// All bytes of the request on the connection, encrypted ones where it is.
     pub request_bytes: u64,
@@ -94,8 +94,8 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Whether the connection must be captured in full: a call is under way, or there was one, as the next one's request would be cut
-    /// before anybody could see it come.
+    /// Whether the connection must be captured in full: a call is or was under way. Without full capture the request of the next call
+    /// would be cut before it is recognised.
     pub fn need_all(&self) -> bool {
         self.had || !self.open.is_empty()
     }
@@ -131,7 +131,7 @@ pub fn prepare() {
     api::prepare();
 }
 
-/// What all calls share.
+/// State shared by all calls.
 pub struct LlmTracker {
     options: LlmOptions,
     open: Arc<AtomicUsize>,
@@ -144,12 +144,12 @@ impl LlmTracker {
         Self { options, open: Arc::default(), counts: LlmCounts::default() }
     }
 
-    /// What was lost or cut so far.
+    /// Losses so far.
     pub fn counts(&self) -> LlmCounts {
         self.counts
     }
 
-    /// Takes a part of an exchange before its end; `Done` goes to [`Self::on_done`]. `destination`: who was asked, where no `Host` says so.
+    /// Takes a part of an exchange before its end; `Done` goes to [`Self::on_done`]. `destination`: the called service, for requests without `Host`.
     pub fn on_part(&mut self, calls: &mut Calls, part: &Part<'_>, destination: Option<&str>) {
         match part {
             Part::Request(head) => {

@@ -1,4 +1,4 @@
-//! Whose host it is. Ids are those of the price table, and a few for servers that people run themselves.
+//! The provider of a model API, by host. Ids are those of the price table, and a few for self-hosted servers.
 
 /// Hosts known for their model APIs: exact names, or suffixes that begin with a dot.
 const HOSTS: [(&str, &str); 42] = [
@@ -46,9 +46,9 @@ const HOSTS: [(&str, &str); 42] = [
     ("api.doubleword.ai", "doubleword"),
 ];
 
-/// Servers that people run themselves: no price is known.
+/// Self-hosted servers: their models have no price.
 pub const LOCAL: [&str; 3] = ["ollama", "vllm", "llama_cpp"];
-/// A host nobody knows that speaks the API that OpenAI made common.
+/// An unknown host with an OpenAI-compatible API.
 pub const COMPATIBLE: &str = "openai_compatible";
 /// Ollama's own port.
 pub const OLLAMA_PORT: u16 = 11_434;

@@ -1,11 +1,11 @@
-//! What a request's body tells: model, whether a stream is wanted, whether tools are offered, and the shape of the history.
+//! Reads the body of a request. Out: model, whether a stream is requested, whether tools are offered, and the shape of the history.
 use std::sync::Arc;
 
 use super::body::Documents;
 use super::detail::{CallDetail, Hash, MessageRole, PREFIXES, TOOL_RESULTS, ToolResult, identifier};
 use super::json::{Handler, JsonValue, Scalar};
 
-/// What stands at a place of a request.
+/// A field of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestField {
     /// Model asked for.
@@ -56,12 +56,12 @@ pub mod part {
     pub const PROMPT: u8 = 4;
 }
 
-/// Bytes of a result's text that are looked at.
+/// Bytes of a result's text that are inspected.
 pub const RESULT_TEXT: usize = 24;
 
-/// How results begin that tell of an error where the API has no flag for it; lower case.
+/// Beginnings of results that are errors, for APIs without an error flag; lower case.
 const ERROR_TEXTS: [&str; 6] = ["error", "exception", "traceback", "an error occurred", "{\"error\":", "{\"is_error\":true"];
-/// And how some begin that only look so.
+/// Exceptions: beginnings that match the above and are no errors.
 const GOOD_TEXTS: [&str; 2] = ["{\"error\":null", "{\"error\":false"];
 
 /// Reads a request's body.
@@ -77,7 +77,7 @@ pub(super) struct ModelRequest {
     item: Item,
 }
 
-/// The message that is passing.
+/// The message that is being read.
 #[derive(Default)]
 struct Item {
     role: Option<MessageRole>,

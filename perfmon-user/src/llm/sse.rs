@@ -7,7 +7,7 @@ const NAME: usize = 64;
 /// `data` and `event` are the longest names of interest.
 const FIELD: usize = 5;
 
-/// Takes what a stream tells.
+/// Receives the events of a stream.
 pub trait Events {
     /// A piece of the event's data.
     fn data(&mut self, bytes: &[u8]);
@@ -27,7 +27,7 @@ enum SseState {
     Data,
     /// In the value of `event`.
     Name,
-    /// In a line that nobody wants.
+    /// In a line that is skipped.
     Skip,
 }
 

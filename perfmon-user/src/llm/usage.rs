@@ -1,4 +1,4 @@
-//! Token counts as the wire has them, and brought to one convention (docs/records.md, `llm`): input includes cached tokens, output includes
+//! Token counts as reported by providers, normalised to one convention (docs/records.md, `llm`): input includes cached tokens, output includes
 //! reasoning. Of each count the last one present wins; counts are never added up over a stream, as providers repeat them cumulatively.
 
 /// A count that a provider reports.
@@ -28,7 +28,7 @@ pub enum UsageField {
 
 const COUNTS: usize = UsageField::WebSearches as usize + 1;
 
-/// How a provider counts where it differs from the one convention.
+/// How a provider's counts differ from the convention.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Convention {
     /// Input leaves cached tokens out.

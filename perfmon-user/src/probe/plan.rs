@@ -21,7 +21,7 @@ impl Tier {
         }
     }
 
-    /// What it means, for people.
+    /// What it means, for the user.
     pub fn about(self) -> &'static str {
         match self {
             Self::Socket => "socket tracepoints, so that system calls that are no socket I/O pay nothing",

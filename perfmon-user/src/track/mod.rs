@@ -1,8 +1,8 @@
-//! Events of sockets in, ordered segments with gaps out: one [`Connection`] a socket, told apart from earlier tenants of the same
-//! kernel address, with room for the protocol state `S` that the pipeline keeps beside it. Knows nothing of protocols.
+//! The connection table. In: socket events; out: ordered segments and ends of each [`Connection`]. Sockets that reuse a kernel address are
+//! told apart by inode number. Holds the protocol state `S` of the pipeline; knows no protocol itself.
 //!
-//! The kernel numbers the bytes of each direction ([`Data::offset`]), so that whatever is missing between two events (payload that was
-//! not captured, events that the full ring refused) is known to the byte and told as a gap.
+//! The kernel numbers the bytes of each direction ([`Data::offset`]). Missing bytes (not captured, or lost with an event that the full ring
+//! refused) are therefore known exactly and reported as gaps.
 mod open;
 mod stream;
 #[cfg(test)]
@@ -24,7 +24,7 @@ use stream::StreamPosition;
 /// One socket.
 #[derive(Debug)]
 pub struct Connection<S> {
-    /// Which.
+    /// Its key.
     pub key: SocketKey,
     /// Process that last used it.
     pub pid: u32,
@@ -34,24 +34,24 @@ pub struct Connection<S> {
     pub late: bool,
     /// UDP rather than a byte stream.
     pub datagram: bool,
-    /// Own end, `None` when the kernel's word of it was lost.
+    /// Local address; `None` when the open event was lost.
     pub local: Option<Arc<str>>,
-    /// Other end.
+    /// Peer address.
     pub peer: Option<Arc<str>>,
-    /// Unix sockets tell nobody when they close; their process's exit does.
+    /// A unix socket: it has no close event and ends with its process.
     pub unix: bool,
-    /// Last event.
+    /// Time of the last event.
     pub last_ns: u64,
-    /// The pipeline's own.
+    /// Protocol state of the pipeline.
     pub state: S,
     incoming: StreamPosition,
     outgoing: StreamPosition,
 }
 
-/// The next thing that happened on a connection, in order.
+/// What happened on a connection, reported in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionEvent<'a> {
-    /// Bytes, or a hole in them.
+    /// Bytes, or a gap.
     Segment(Segment<'a>),
     /// A direction or the whole connection ended.
     Ended {
@@ -77,7 +77,7 @@ impl<S: Default> Tracker<S> {
         Self { connections: FxHashMap::default(), unix_of_process: FxHashMap::default(), counters, capacity: CONNECTIONS }
     }
 
-    /// A socket was seen for the first time. `visit` is told when that ends an earlier tenant of its address.
+    /// Inserts a new socket. Calls `visit` with the end of an earlier connection at the same address.
     pub fn open(&mut self, open: Open, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         self.make_room(visit);
         let connection = Connection {
@@ -102,7 +102,7 @@ impl<S: Default> Tracker<S> {
         }
     }
 
-    /// Bytes moved. Tells the segments, and the end of the stream when the operation was one.
+    /// Handles a socket operation: calls `visit` with its segments, or with the end of the stream.
     pub fn data(&mut self, data: &Data<'_>, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         if self.connections.len() >= self.capacity && !self.connections.contains_key(&data.key.sock) {
             self.make_room(visit);
@@ -151,12 +151,12 @@ impl<S: Default> Tracker<S> {
             StateChange::Closed { .. } => (Ending::Closed, true),
         };
         let Some(connection) = self.connections.get_mut(&state.key.sock) else { return };
-        // After close() the socket file is gone and its inode number with it: 0 then means "the tenant that was there".
+        // After close() the inode number is gone: 0 means the connection that is in the table.
         if state.key.inode != 0 && connection.key.inode != 0 && state.key.inode != connection.key.inode {
             return;
         }
         connection.last_ns = state.time_ns;
-        // What the process sent before it closed, and all it received before the end, was told; else it was lost.
+        // All bytes sent before the close and received before the end should have been reported by events; the rest was lost.
         let incoming = if gone { connection.incoming.skip_to(state.in_bytes) } else { 0 };
         let outgoing = if gone || ending == Ending::LocalClosed { connection.outgoing.skip_to(state.out_bytes) } else { 0 };
         self.counters.stream_bytes_lost.add(incoming + outgoing);
@@ -173,7 +173,7 @@ impl<S: Default> Tracker<S> {
         }
     }
 
-    /// A process ended: its unix sockets closed with it.
+    /// Ends the unix sockets of a process that exited.
     pub fn exit(&mut self, pid: u32, time_ns: u64, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         for sock in self.unix_of_process.remove(&pid).unwrap_or_default() {
             if let Some(mut connection) = self.connections.remove(&sock) {
@@ -187,7 +187,7 @@ impl<S: Default> Tracker<S> {
         }
     }
 
-    /// Forgets connections without any event for long. `busy` says which to keep because an exchange is under way.
+    /// Removes idle connections, except those that `busy` keeps because an exchange is under way.
     pub fn expire(
         &mut self,
         now_ns: u64,
@@ -228,7 +228,7 @@ impl<S: Default> Tracker<S> {
         self.unix_of_process.clear();
     }
 
-    /// When the table is full, the sixteenth of it that was idle longest goes at once, so that the search for it is paid rarely.
+    /// Removes the longest idle sixteenth of a full table at once, which makes the search for it rare.
     fn make_room(&mut self, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         if self.connections.len() < self.capacity {
             return;

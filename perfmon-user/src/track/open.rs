@@ -89,7 +89,7 @@ mod tests {
         let mut open = OpenConnections::default();
         open.taken(Some([1]), 100);
         open.ended(1, 210);
-        // Taken at 200, heard of after the end.
+        // The table was read at 200 and arrives after the end.
         open.taken(Some([1, 2]), 200);
         assert_eq!(open.count(), Some(1));
         open.taken(Some([2]), 300);

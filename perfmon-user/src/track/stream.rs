@@ -1,4 +1,4 @@
-//! One direction of a connection: where its next byte is expected, and what an event means in that light.
+//! The position of one direction of a connection. In: operations with their offsets; out: their bytes and the gaps before and after them.
 use crate::decode::Data;
 use crate::stream::Content;
 
@@ -9,27 +9,27 @@ pub(super) struct StreamPosition {
     next: u64,
 }
 
-/// An event put in its place.
+/// An operation relative to the stream position.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Placed<'a> {
-    /// A hole before the event's bytes.
+    /// The gap before the event's bytes.
     pub(super) before: Option<Content<'a>>,
     /// The event's bytes.
     pub(super) bytes: &'a [u8],
     /// Bytes of the operation behind them that were not captured.
     pub(super) not_captured: u64,
-    /// Bytes that no event told of.
+    /// Bytes lost with their events.
     pub(super) lost: u64,
 }
 
 impl StreamPosition {
-    /// Puts an event in its place and moves on behind it.
+    /// Compares an operation with the position and advances the position to its end.
     pub(super) fn place<'a>(&mut self, data: &Data<'a>) -> Placed<'a> {
         let start = data.offset + u64::from(data.piece_offset);
         let (before, lost) = match start.checked_sub(self.next) {
             Some(0) => (None, 0),
             Some(missing) => (Some(Content::Lost(missing)), missing),
-            // The kernel's table dropped the socket and began to count anew.
+            // The kernel evicted the socket from its table and restarted the count.
             None => (Some(Content::Unknown), 0),
         };
         let captured_to = start + data.payload.len() as u64;
@@ -39,7 +39,7 @@ impl StreamPosition {
         Placed { before, bytes: data.payload, not_captured, lost }
     }
 
-    /// Moves on to the end of the first `total` bytes of the stream; how many of them no event told of since the last one.
+    /// Advances to byte `total` of the stream; returns how many bytes no event covered.
     pub(super) fn skip_to(&mut self, total: u64) -> u64 {
         let unseen = total.saturating_sub(self.next);
         self.next += unseen;

@@ -1,4 +1,4 @@
-//! OpenAI's chat completions, and everybody's who speaks it: Azure, Mistral, Groq, DeepSeek, xAI, OpenRouter, Together, vLLM, llama.cpp,
+//! OpenAI's chat completions API and its other providers: Azure, Mistral, Groq, DeepSeek, xAI, OpenRouter, Together, vLLM, llama.cpp,
 //! Ollama, LiteLLM, … Usage stands in the answer, or in a chunk of the stream with or without choices; DeepSeek, Moonshot, Groq and xAI
 //! have fields of their own. <https://platform.openai.com/docs/api-reference/chat>
 use std::sync::LazyLock;

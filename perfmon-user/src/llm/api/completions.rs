@@ -1,4 +1,4 @@
-//! OpenAI's legacy completions: a text goes on. Still what many local servers are benchmarked with.
+//! OpenAI's legacy completions API: continues a text. Many benchmarks of local servers still use it.
 use std::sync::LazyLock;
 
 use super::super::answer::AnswerField as A;

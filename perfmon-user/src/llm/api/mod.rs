@@ -1,5 +1,5 @@
 //! The table of model APIs. To add one: a file with its [`Api`], and its name in [`APIS`].
-//! A file says at which paths the API stands, what a request and an answer of it must have, and where in their bodies what is found.
+//! A file lists the URL paths of the API, the required parts of its requests and answers, and the JSON paths of the wanted fields.
 mod chat;
 mod completions;
 mod embeddings;
@@ -14,7 +14,7 @@ use super::json::Paths;
 use super::request::RequestField;
 use super::usage::Convention;
 
-/// Places of a body, as a tree built at first use.
+/// Wanted paths of a body, as a tree built at first use.
 pub type ApiPaths<F> = LazyLock<Paths<F>>;
 
 /// One API.
@@ -27,9 +27,9 @@ pub struct Api {
     pub provider: &'static str,
     /// Sets of [`super::request::part`]; a request of this API has all parts of one of them.
     pub request_parts: &'static [u8],
-    /// Where things stand in a request.
+    /// Wanted fields of a request.
     pub request: ApiPaths<RequestField>,
-    /// Where things stand in an answer.
+    /// Wanted fields of an answer.
     pub answer: ApiPaths<AnswerField>,
     /// How tokens are counted.
     pub convention: Convention,

@@ -1,4 +1,4 @@
-//! Content codings undone as the bytes pass (RFC 9110, section 8.4): gzip (RFC 1952), deflate (RFC 1950 and, as some servers send it,
+//! Streaming decoders of content codings (RFC 9110, section 8.4): gzip (RFC 1952), deflate (RFC 1950 and, as some servers send it,
 //! bare RFC 1951), br (RFC 7932), zstd (RFC 8878). Any cut of the body in, plain pieces out. Output is bounded by a ratio to the input,
 //! so a bomb costs little; window memory is 32 KiB for gzip and deflate, and grows with the body to 16 MiB (br) or 8 MiB (zstd).
 //! Check sums are not verified.
@@ -13,12 +13,12 @@ use zstd::Zstd;
 
 /// Plain bytes handed on at once.
 const OUT: usize = 8 * 1024;
-/// So much may come out of any body; beyond it the ratio holds.
+/// Output allowed for any body; beyond it the ratio applies.
 const FREE_BYTES: u64 = 4 * 1024 * 1024;
 /// Most plain bytes for one coded byte; texts stay below 50.
 const RATIO: u64 = 100;
 
-/// The body is not what its coding says, or a bomb, or in a coding that is not known.
+/// The body does not match its coding, is a bomb, or has an unknown coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the body cannot be decoded")]
 pub struct Undecodable;

@@ -1,6 +1,6 @@
 //! JSON scanned as it passes: any cut of the bytes in, the few wanted scalars out, in memory that does not grow with the document
-//! (RFC 8259). [`Tokenizer`] knows the grammar, [`Paths`] the wanted places, [`Scanner`] joins both. Strings nobody wants are skipped
-//! without being stored. It is lenient where that costs no safety: number grammar, escapes and UTF-8 of skipped strings are not checked.
+//! (RFC 8259). [`Tokenizer`] knows the grammar, [`Paths`] the wanted paths, [`Scanner`] joins both. Other strings are skipped
+//! without being stored. It is lenient where that is safe: number grammar, escapes and UTF-8 of skipped strings are not checked.
 mod paths;
 mod scanner;
 mod text;

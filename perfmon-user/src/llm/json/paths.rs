@@ -1,6 +1,6 @@
-//! The wanted places of a kind of document as a tree: `choices[*].delta.content` → field. Built once for each API.
+//! The wanted paths of a kind of document as a tree: `choices[*].delta.content` → field. Built once for each API.
 
-/// Longest key that is compared; longer ones are nobody's.
+/// Longest key that is compared; longer keys match no path.
 pub const KEY: usize = 64;
 
 /// Bytes of a string that a field keeps.
@@ -13,12 +13,12 @@ pub mod keep {
     pub const LONG: usize = 512;
 }
 
-/// A wanted place.
+/// A wanted path.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonPath<F: 'static> {
     /// `a.b[*].c`; `""` is the document itself.
     pub path: &'static str,
-    /// What stands there; `None` when only `digest` matters.
+    /// The field there; `None` when only `digest` matters.
     pub field: Option<F>,
     /// Bytes of a string that are kept.
     pub keep: usize,
@@ -27,22 +27,22 @@ pub struct JsonPath<F: 'static> {
 }
 
 impl<F> JsonPath<F> {
-    /// A place whose strings are kept up to `keep` bytes.
+    /// A path whose strings are kept up to `keep` bytes.
     pub const fn new(path: &'static str, field: F, keep: usize) -> Self {
         Self { path, field: Some(field), keep, digest: None }
     }
 
-    /// A place whose content is digested, and of which only begin, end and length are told.
+    /// A path whose content is digested; the handler gets its begin, end and length only.
     pub const fn digested(path: &'static str, field: F) -> Self {
         Self { path, field: Some(field), keep: keep::LENGTH, digest: Some(true) }
     }
 
-    /// A place that a digest leaves out.
+    /// A path that is excluded from the digest.
     pub const fn undigested(path: &'static str) -> Self {
         Self { path, field: None, keep: keep::LENGTH, digest: Some(false) }
     }
 
-    /// This place, left out of the digest.
+    /// The same path, excluded from the digest.
     pub const fn not_digested(mut self) -> Self {
         self.digest = Some(false);
         self
@@ -71,7 +71,7 @@ pub struct Paths<F> {
 }
 
 impl<F: Copy> Paths<F> {
-    /// The tree of these places; of two equal paths the later wins.
+    /// The tree of these paths; of two equal paths the later wins.
     pub fn new<'a>(places: impl IntoIterator<Item = &'a JsonPath<F>>) -> Self
     where
         F: 'static,

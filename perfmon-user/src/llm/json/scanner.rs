@@ -1,9 +1,9 @@
-//! Follows the tokens of a document through the tree of wanted places and tells a [`Handler`] what stands there.
+//! Follows the tokens of a document through the tree of wanted paths and passes the values found to a [`Handler`].
 use super::paths::{KEY, Paths};
 use super::text::unescape;
 use super::token::{JsonContainer, Scalar, Tokenizer, Visitor};
 
-/// What stands at a wanted place.
+/// A value at a wanted path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum JsonValue<'a> {
     /// An object or array begins.
@@ -33,7 +33,7 @@ impl JsonValue<'_> {
     }
 }
 
-/// Takes what was found.
+/// Receives the values found.
 pub trait Handler<F> {
     /// A value at a wanted place.
     fn found(&mut self, field: F, value: JsonValue<'_>);
@@ -62,14 +62,14 @@ struct Follow {
     open: Vec<Level>,
     /// Node that the key just read leads to.
     keyed: Option<u16>,
-    /// Beginning of the key or string that is passing.
+    /// Beginning of the key or string that is being read.
     kept: Vec<u8>,
     /// Its length so far.
     length: u64,
 }
 
 impl<F: Copy> Scanner<F> {
-    /// Looks for these places.
+    /// A scanner for these paths.
     pub fn new(paths: &'static Paths<F>) -> Self {
         Self { paths, tokens: Tokenizer::default(), follow: Follow::default() }
     }
@@ -86,7 +86,7 @@ impl<F: Copy> Scanner<F> {
         self.tokens.push(bytes, &mut Walk { paths: self.paths, follow: &mut self.follow, handler })
     }
 
-    /// No more bytes come.
+    /// Handles the end of the input.
     pub fn finish(&mut self, handler: &mut impl Handler<F>) {
         self.tokens.finish(&mut Walk { paths: self.paths, follow: &mut self.follow, handler });
     }
@@ -96,7 +96,7 @@ impl<F: Copy> Scanner<F> {
         self.tokens.is_done()
     }
 
-    /// Whether it was no JSON.
+    /// Whether the document is not JSON.
     pub fn is_broken(&self) -> bool {
         self.tokens.is_broken()
     }

@@ -3,10 +3,10 @@ use memchr::memchr2;
 
 /// Containers open at once; a deeper document is broken (serde_json's own limit is 128).
 pub const DEPTH: usize = 256;
-/// Longest number or word that is understood; a longer number is told as null.
+/// Longest number or word that is understood; a longer number is reported as null.
 const WORD: usize = 40;
 
-/// What holds values.
+/// A kind of container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonContainer {
     /// `{}`
@@ -62,7 +62,7 @@ enum TokenState {
     Word,
     /// The document is complete.
     Done,
-    /// It is no JSON.
+    /// The document is not JSON.
     Broken,
 }
 
@@ -94,7 +94,7 @@ impl Tokenizer {
         self.state == TokenState::Done
     }
 
-    /// Whether it was no JSON.
+    /// Whether the document is not JSON.
     pub fn is_broken(&self) -> bool {
         self.state == TokenState::Broken
     }
@@ -125,7 +125,7 @@ impl Tokenizer {
         at
     }
 
-    /// No more bytes come: ends a number at the top level; anything else unfinished is broken.
+    /// Handles the end of the input: ends a number at the top level; anything else unfinished is broken.
     pub fn finish(&mut self, visitor: &mut impl Visitor) {
         if self.state == TokenState::Word && self.open.is_empty() {
             self.end_word(visitor);

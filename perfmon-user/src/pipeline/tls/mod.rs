@@ -1,5 +1,5 @@
-//! TLS connections: joins what the TLS room knows with the table of connections. Their sockets' bytes are only counted, their plaintext
-//! goes through the same parsers as that of other connections.
+//! TLS connections. In: plaintext calls of TLS libraries, and segments of encrypted connections; out: plaintext segments for the session of
+//! the right connection, and capture commands. Wire bytes are only measured; plaintext goes through the same parsers as any connection.
 use std::sync::Arc;
 
 use crate::decode::{Data, TlsCall};
@@ -14,10 +14,10 @@ use super::build::BuildContext;
 use super::session::{self, Session};
 use super::{Out, PipelineCommand};
 
-/// Segments of a connection whose object does not show before it is given up: its library is none that is probed.
+/// Segments without a known TLS object after which capture stops: the library of such a connection is not probed.
 const PATIENCE: u32 = 1_000;
 
-/// A library moved plaintext.
+/// Handles a plaintext call of a TLS library.
 pub(super) fn call(tls: &TlsCall<'_>, tracker: &mut Tracker<Session>, context: &mut BuildContext<'_>, out: &mut Out) {
     let object = TlsObject { pid: tls.pid, ssl: tls.ssl };
     let placement = context.binder.call(tls);
@@ -42,7 +42,7 @@ pub(super) fn call(tls: &TlsCall<'_>, tracker: &mut Tracker<Session>, context: &
     }
 }
 
-/// A socket moved bytes, which `tracker` was told: they may show whose it is.
+/// Handles a send, after `tracker` did: its records may show which TLS object the socket belongs to.
 pub(super) fn sent(data: &Data<'_>, tracker: &mut Tracker<Session>, context: &mut BuildContext<'_>, out: &mut Out) {
     if data.direction != Direction::Out {
         return;
@@ -52,7 +52,7 @@ pub(super) fn sent(data: &Data<'_>, tracker: &mut Tracker<Session>, context: &mu
     let Some(carried) = context.binder.sent(data, expansion) else { return };
     forget_stale(context, out);
     let mut held: Vec<_> = context.binder.take_held(carried.object).into();
-    // The object's address was another connection's, whose end was not seen: what waits there for its send was this connection's.
+    // The object was bound to another connection whose end was not seen. Its unsent writes belong to this connection.
     if let Some(former) = carried.former.filter(|former| *former != data.key).and_then(|former| tracker.get_mut(former))
         && !former.state.is_busy()
         && let Some(cipher) = &mut former.state.cipher
@@ -69,7 +69,7 @@ pub(super) fn sent(data: &Data<'_>, tracker: &mut Tracker<Session>, context: &mu
     }
 }
 
-/// The object is this connection's; what was held for it belongs here, writes having been sent by now.
+/// Binds the object to the connection and delivers the plaintext held for it. Held writes have been sent by now.
 fn adopt(
     connection: &mut Connection<Session>,
     object: TlsObject,
@@ -80,7 +80,7 @@ fn adopt(
     let cipher = begin(connection, context, out);
     if cipher.object != Some(object) {
         cipher.object = Some(object);
-        // It may have been given up before.
+        // Capture may have been stopped before.
         session::request_capture(connection, Capture::Head, out);
     }
     if held.is_empty() {
@@ -98,7 +98,7 @@ fn adopt(
     }
 }
 
-/// The connection is encrypted: whatever its bytes were taken for before.
+/// Marks the connection as encrypted and discards an earlier detection result.
 fn begin<'a>(connection: &'a mut Connection<Session>, context: &BuildContext<'_>, out: &mut Out) -> &'a mut EncryptedSide {
     if connection.state.cipher.is_none() {
         connection.state.begin_anew();
@@ -108,7 +108,7 @@ fn begin<'a>(connection: &'a mut Connection<Session>, context: &BuildContext<'_>
     connection.state.cipher.get_or_insert_default()
 }
 
-/// Whether a stream is TLS: it begins with a record.
+/// Whether a stream is TLS: TLS streams begin with a record header.
 pub(super) fn verdict(bytes: &[u8]) -> Verdict {
     match RecordHeader::of(bytes) {
         Ok(_) => Verdict::Yes,
@@ -117,7 +117,7 @@ pub(super) fn verdict(bytes: &[u8]) -> Verdict {
     }
 }
 
-/// Takes a segment of an encrypted connection.
+/// Handles a segment of an encrypted connection.
 pub(super) fn ciphertext(connection: &mut Connection<Session>, segment: &Segment<'_>, context: &mut BuildContext<'_>, out: &mut Out) {
     let cipher = begin(connection, context, out);
     let moves = cipher.moved(segment);
@@ -133,8 +133,8 @@ pub(super) fn ciphertext(connection: &mut Connection<Session>, segment: &Segment
     }
 }
 
-/// A direction or the connection ends: what was written and not seen sent is told before that. A socket that sends no more has no object
-/// any more: the address may be another's by now, and a write that waits there for its send be the first of that one.
+/// Handles the end of a direction or of the connection. Writes that were not seen sent are delivered first. A socket that sends no more
+/// loses its object: the library may have reused the address, and a waiting write may be the first of the next connection.
 pub(super) fn ends(connection: &mut Connection<Session>, ending: Ending, context: &mut BuildContext<'_>, out: &mut Out) {
     let is_busy = connection.state.is_busy();
     let Some(cipher) = &mut connection.state.cipher else { return };
@@ -159,7 +159,7 @@ pub(super) fn ends(connection: &mut Connection<Session>, ending: Ending, context
     }
 }
 
-/// Parts writes where one begins like a connection: a new object's first write does. Without such a write all are the former's.
+/// Splits writes before the first one that looks like the opening of a connection. Without such a write all belong to the former connection.
 fn until_an_opening(mut writes: Vec<Plain<'static>>) -> (Vec<Plain<'static>>, Vec<Plain<'static>>) {
     let is_opening =
         |plain: &Plain<'_>| plain.call_len > 0 && matches!(detect(&Opening::of_stream(Direction::Out, &plain.bytes)), Detected::Is(_));
@@ -168,12 +168,12 @@ fn until_an_opening(mut writes: Vec<Plain<'static>>) -> (Vec<Plain<'static>>, Ve
     (writes, next)
 }
 
-/// Asks the kernel to begin anew with objects whose socket is gone, before anything is asked for what is at their addresses next.
+/// Resets the capture mode of objects whose socket is gone, before a mode is set for the next object at the same address.
 fn forget_stale(context: &mut BuildContext<'_>, out: &mut Out) {
     out.commands.extend(context.binder.take_stale().into_iter().map(|object| PipelineCommand::CaptureTls(object, Capture::Head)));
 }
 
-/// Hands plaintext to the parser.
+/// Delivers plaintext to the session.
 fn deliver(connection: &mut Connection<Session>, plain: &Plain<'_>, context: &mut BuildContext<'_>, out: &mut Out) {
     let Some(cipher) = &mut connection.state.cipher else { return };
     cipher.begin(plain.direction, std::iter::once(plain.call_len));
@@ -194,33 +194,33 @@ fn deliver(connection: &mut Connection<Session>, plain: &Plain<'_>, context: &mu
         wanted = Some(session::read(connection, segment(Content::Gap(plain.missing)), context, out));
     }
     match wanted {
-        // An object that is not looked at any more would hide the next one at its address.
+        // Never switch an object off: the next object at the same address would be off too.
         Some(Capture::Off) => demand(connection, Capture::Count, context, out),
         Some(wanted) => demand(connection, wanted, context, out),
         None => {}
     }
 }
 
-/// Tells the kernel once when the connection's object needs another capture mode than it has.
+/// Commands another capture mode when the connection's object needs one.
 fn demand(connection: &Connection<Session>, wanted: Capture, context: &mut BuildContext<'_>, out: &mut Out) {
     let Some(object) = connection.state.cipher.as_ref().and_then(|cipher| cipher.object) else { return };
     let change = context.binder.demand(object, connection.key, wanted);
     out.commands.extend(change.map(|capture| PipelineCommand::CaptureTls(object, capture)));
 }
 
-/// Bytes of a request and its answer on the connection: the encrypted ones where it is encrypted.
+/// Wire bytes of a request and its answer, encrypted ones on an encrypted connection.
 pub(super) fn wire_sizes(connection: &mut Connection<Session>, server: bool, request_plain: u64, response_plain: u64) -> (u64, u64) {
     let Some(cipher) = &mut connection.state.cipher else { return (request_plain, response_plain) };
     let (request, response) = if server { (Direction::In, Direction::Out) } else { (Direction::Out, Direction::In) };
     (cipher.tell(request, request_plain), cipher.tell(response, response_plain))
 }
 
-/// Plaintext that was wanted and cut since the last record.
+/// Takes the number of plaintext bytes that were needed and cut since the last record.
 pub(super) fn take_cut(connection: &mut Connection<Session>) -> u64 {
     connection.state.cipher.as_mut().map_or(0, |cipher| std::mem::take(&mut cipher.cut))
 }
 
-/// The name that a client asked for.
+/// The server name in the ClientHello, on the client side.
 pub(super) fn server_name(connection: &Connection<Session>) -> Option<Arc<str>> {
     let name = connection.state.cipher.as_ref()?.server_name.clone()?;
     (connection.role != Role::Server).then_some(name)

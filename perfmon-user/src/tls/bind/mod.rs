@@ -19,10 +19,10 @@ use crate::stream::{Capture, Direction, RequestedCapture};
 #[cfg(test)]
 mod tests;
 
-/// An object whose socket is not known is forgotten after so long.
+/// Time after which an object without a known socket is forgotten.
 const HOLD_NS: u64 = 60 * 1_000_000_000;
 
-/// Where plaintext belongs.
+/// The socket that plaintext belongs to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Placement<'a> {
     /// To this socket, whose operations the call contained.
@@ -33,12 +33,12 @@ pub enum Placement<'a> {
     Held,
 }
 
-/// What a send showed.
+/// A binding that a send revealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Carried {
-    /// The object that the socket turns out to belong to.
+    /// The TLS object of the socket.
     pub object: TlsObject,
-    /// The socket that was taken for the object's before.
+    /// The socket that the object was bound to before.
     pub former: Option<SocketKey>,
     /// Writes of the object that waited for this send.
     pub writes: usize,
@@ -52,16 +52,16 @@ pub struct Binder {
     /// Thread → writes that no send has carried yet, oldest first.
     waiting: FxHashMap<u32, VecDeque<WaitingWrite>>,
     held_bytes: usize,
-    /// Objects whose socket is gone while the kernel was last asked for something else than heads.
+    /// Objects whose socket is gone and whose capture mode in the kernel is not the default (heads).
     stale: Vec<TlsObject>,
     counters: Arc<Counters>,
 }
 
-/// What is known of an object.
+/// The state of an object.
 #[derive(Debug, Default)]
 struct Binding {
     socket: Option<SocketKey>,
-    /// What was asked of the kernel for that socket.
+    /// Capture mode requested for that socket.
     requested: RequestedCapture,
     /// Calls contain the socket's operations.
     within: bool,
@@ -78,7 +78,7 @@ struct WaitingWrite {
 }
 
 impl Binder {
-    /// Without any object.
+    /// An empty binder.
     pub fn new(counters: Arc<Counters>) -> Self {
         Self {
             objects: FxHashMap::default(),
@@ -90,7 +90,7 @@ impl Binder {
         }
     }
 
-    /// A call moved plaintext.
+    /// Places the plaintext of a call.
     pub fn call<'a>(&mut self, tls: &TlsCall<'a>) -> Placement<'a> {
         let object = TlsObject { pid: tls.pid, ssl: tls.ssl };
         self.make_room(object);
@@ -145,12 +145,12 @@ impl Binder {
         bound.socket.is_some_and(|own| is_same(own, socket)).then(|| bound.requested.demand(wanted)).flatten()
     }
 
-    /// Objects for which the kernel must be told to capture heads again, once: what is at their addresses next is something new.
+    /// Takes the objects whose capture mode must be reset because the next object at their address is a new one.
     pub fn take_stale(&mut self) -> Vec<TlsObject> {
         std::mem::take(&mut self.stale)
     }
 
-    /// What waited for the object's socket, in order.
+    /// Takes the plaintext held for the object, in order.
     pub fn take_held(&mut self, object: TlsObject) -> VecDeque<Plain<'static>> {
         let Some(bound) = self.objects.get_mut(&object) else { return VecDeque::new() };
         self.held_bytes -= std::mem::take(&mut bound.held_bytes);
@@ -162,7 +162,7 @@ impl Binder {
         self.waiting.values().flatten().filter(|write| write.object == object).count()
     }
 
-    /// Holds writes that were taken for the object's former socket until the next send shows whose they are.
+    /// Holds writes of the object again until the next send shows their socket.
     pub fn hold_again(&mut self, object: TlsObject, writes: Vec<Plain<'static>>) {
         for plain in writes {
             let bound = self.objects.entry(object).or_default();
@@ -171,14 +171,14 @@ impl Binder {
         }
     }
 
-    /// The socket sends no more, or is gone.
+    /// Ends the binding of a socket that sends no more or is gone.
     pub fn closed(&mut self, sock: u64) {
         if let Some(object) = self.by_socket.remove(&sock) {
             self.forget(object);
         }
     }
 
-    /// Forgets what waited in vain, and threads without a write under way.
+    /// Forgets objects whose socket was not found in time, and threads without waiting writes.
     pub fn expire(&mut self, now_ns: u64) {
         let old = |bound: &Binding| bound.socket.is_none() && now_ns.saturating_sub(bound.last_ns) > HOLD_NS;
         let gone: Vec<TlsObject> = self.objects.iter().filter(|(_, bound)| old(bound)).map(|(object, _)| *object).collect();
@@ -207,7 +207,7 @@ impl Binder {
         {
             self.by_socket.remove(&before.sock);
         }
-        // Another object's socket until now: that object is gone, or it will say so.
+        // The socket was bound to another object. If that object still exists, its next call binds it again.
         if let Some(former) = self.by_socket.insert(socket.sock, object)
             && former != object
         {
@@ -246,9 +246,9 @@ impl Binder {
         }
     }
 
-    /// A full table forgets objects without a socket first.
-    fn make_room(&mut self, newcomer: TlsObject) {
-        if self.objects.len() < TLS_OBJECTS || self.objects.contains_key(&newcomer) {
+    /// Evicts from a full table: first all objects without a socket, else all objects.
+    fn make_room(&mut self, new_object: TlsObject) {
+        if self.objects.len() < TLS_OBJECTS || self.objects.contains_key(&new_object) {
             return;
         }
         let mut gone: Vec<TlsObject> = self.objects.iter().filter(|(_, bound)| bound.socket.is_none()).map(|(object, _)| *object).collect();

@@ -1,9 +1,9 @@
-//! A direction's first handshake message → the server name that the client asks for (RFC 6066, section 3), or what the server's choice of
-//! version and cipher adds to each record. In: the content of its records, in any pieces; out: [`Said`], once. Bounded; garbage is silence.
+//! The first handshake message of a direction. In: the content of its records, in any pieces; out: [`HelloInfo`], once: the server name that
+//! the client asks for (RFC 6066, section 3), or the record overhead of the server's version and cipher. Bounded; garbage yields nothing.
 use super::cursor::{Cursor, Read, Shortfall};
 use super::record::{RecordType, Walked};
 
-/// Bytes of a hello that are looked at: post-quantum key shares make it 1,700 bytes, and none is longer than a few thousand.
+/// Most bytes of a hello that are kept. With post-quantum key shares a hello has 1,700 bytes.
 const LONGEST: usize = 4_096;
 /// Handshake messages and extensions (RFC 8446, sections 4 and 4.2).
 const CLIENT_HELLO: u8 = 1;
@@ -11,23 +11,23 @@ const SERVER_HELLO: u8 = 2;
 const SERVER_NAME: u16 = 0;
 const SUPPORTED_VERSIONS: u16 = 43;
 
-/// Collects the beginning of one direction.
+/// Collects the first handshake message of one direction.
 #[derive(Debug, Default)]
 pub struct Hello {
     bytes: Vec<u8>,
     over: bool,
-    said: Option<Said>,
+    said: Option<HelloInfo>,
 }
 
-/// What a hello says.
+/// The facts taken from a hello.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// The client's.
+pub enum HelloInfo {
+    /// From a ClientHello.
     Client {
-        /// Host name that it wants.
+        /// Requested host name.
         server_name: Option<String>,
     },
-    /// The server's.
+    /// From a ServerHello.
     Server {
         /// Bytes that each record adds to its plaintext.
         overhead: u32,
@@ -35,7 +35,7 @@ pub enum Said {
 }
 
 impl Hello {
-    /// What the walk along the direction came by next: a hello may be spread over several records, and nothing else stands between them.
+    /// Handles the next item of the record walk. A hello may span several records; nothing else may stand between them.
     pub fn push(&mut self, walked: Walked<'_>) {
         if self.over {
             return;
@@ -47,12 +47,12 @@ impl Hello {
         }
     }
 
-    /// What was said, once.
-    pub fn take(&mut self) -> Option<Said> {
+    /// Takes the facts, once.
+    pub fn take(&mut self) -> Option<HelloInfo> {
         self.said.take()
     }
 
-    /// Nothing more is to come.
+    /// Whether the hello is complete or given up.
     pub fn is_over(&self) -> bool {
         self.over
     }
@@ -75,8 +75,8 @@ impl Hello {
     }
 }
 
-/// A ClientHello or ServerHello (RFC 8446, sections 4.1.2 and 4.1.3), as soon as it tells what is wanted of it.
-fn said(bytes: &[u8]) -> Read<Said> {
+/// Parses a ClientHello or ServerHello (RFC 8446, sections 4.1.2 and 4.1.3) as soon as the needed fields are there.
+fn said(bytes: &[u8]) -> Read<HelloInfo> {
     let mut cursor = Cursor::of_stream(bytes);
     let kind = cursor.u8()?;
     if kind != CLIENT_HELLO && kind != SERVER_HELLO {
@@ -93,10 +93,10 @@ fn said(bytes: &[u8]) -> Read<Said> {
     body.vector(2)?;
     body.vector(1)?;
     let server_name = extension(body, SERVER_NAME)?.map(name).transpose()?.flatten();
-    Ok(Said::Client { server_name })
+    Ok(HelloInfo::Client { server_name })
 }
 
-fn server(mut body: Cursor<'_>) -> Read<Said> {
+fn server(mut body: Cursor<'_>) -> Read<HelloInfo> {
     let cipher = body.u16()?;
     // Compression.
     body.u8()?;
@@ -104,10 +104,10 @@ fn server(mut body: Cursor<'_>) -> Read<Said> {
         Some(mut version) => version.u16()? == 0x0304,
         None => false,
     };
-    Ok(Said::Server { overhead: overhead(is_13, cipher) })
+    Ok(HelloInfo::Server { overhead: overhead(is_13, cipher) })
 }
 
-/// The content of an extension; `None` when the hello is whole and has none of that number.
+/// The content of an extension; `None` when a complete hello lacks it.
 fn extension(mut body: Cursor<'_>, wanted: u16) -> Read<Option<Cursor<'_>>> {
     if body.is_at_end() {
         return Ok(None);
@@ -123,7 +123,7 @@ fn extension(mut body: Cursor<'_>, wanted: u16) -> Read<Option<Cursor<'_>>> {
     Ok(None)
 }
 
-/// The host name of a list of names; `None` where it is none that a host can have.
+/// The host name in a server name list; `None` when it is not a valid host name.
 fn name(mut content: Cursor<'_>) -> Read<Option<String>> {
     let mut names = content.vector(2)?;
     if names.u8()? != 0 {

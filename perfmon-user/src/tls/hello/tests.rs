@@ -43,14 +43,14 @@ fn read(hello: &mut Hello, pieces: &[Content<'_>]) {
     }
 }
 
-fn said(pieces: &[&[u8]]) -> Option<Said> {
+fn said(pieces: &[&[u8]]) -> Option<HelloInfo> {
     let mut hello = Hello::default();
     read(&mut hello, &pieces.iter().map(|piece| Content::Bytes(piece)).collect::<Vec<_>>());
     hello.take()
 }
 
-fn named(name: &str) -> Option<Said> {
-    Some(Said::Client { server_name: Some(name.to_owned()) })
+fn named(name: &str) -> Option<HelloInfo> {
+    Some(HelloInfo::Client { server_name: Some(name.to_owned()) })
 }
 
 #[test]
@@ -70,7 +70,10 @@ fn a_cut_hello_tells_the_name_or_nothing() {
     let hello = client(Some("api.example.test"), 100);
     for len in 0..hello.len() {
         let said = said(&[&hello[..len]]);
-        assert!(said == named("api.example.test") || matches!(said, None | Some(Said::Client { server_name: None })), "{len}: {said:?}");
+        assert!(
+            said == named("api.example.test") || matches!(said, None | Some(HelloInfo::Client { server_name: None })),
+            "{len}: {said:?}"
+        );
     }
     // The name alone is enough.
     assert_eq!(said(&[&hello[..hello.len() - 10]]), named("api.example.test"));
@@ -78,16 +81,16 @@ fn a_cut_hello_tells_the_name_or_nothing() {
 
 #[test]
 fn no_name_and_wrong_names() {
-    assert_eq!(said(&[&client(None, 10)]), Some(Said::Client { server_name: None }));
+    assert_eq!(said(&[&client(None, 10)]), Some(HelloInfo::Client { server_name: None }));
     for wrong in ["", "a b", "ü.test", "x\"y"] {
-        assert_eq!(said(&[&client(Some(wrong), 10)]), Some(Said::Client { server_name: None }), "{wrong}");
+        assert_eq!(said(&[&client(Some(wrong), 10)]), Some(HelloInfo::Client { server_name: None }), "{wrong}");
     }
 }
 
 #[test]
 fn what_versions_and_ciphers_add_to_a_record() {
     for (cipher, is_13, overhead) in [(0x1302, true, 22), (0xc030, false, 29), (0xcca8, false, 21)] {
-        assert_eq!(said(&[&server(cipher, is_13)]), Some(Said::Server { overhead }), "{cipher:x}");
+        assert_eq!(said(&[&server(cipher, is_13)]), Some(HelloInfo::Server { overhead }), "{cipher:x}");
     }
 }
 
@@ -137,7 +140,7 @@ fn lengths_that_contradict_one_another_say_nothing() {
     whole[HEADER + 4 + 34] = 255;
     assert_eq!(said(&[&whole]), None);
     let server_without_extensions = [&[3, 3][..], &[9; 32], &vector(1, &[]), &[0xc0, 0x30, 0]].concat();
-    assert_eq!(said(&[&record(2, &server_without_extensions)]), Some(Said::Server { overhead: 29 }));
+    assert_eq!(said(&[&record(2, &server_without_extensions)]), Some(HelloInfo::Server { overhead: 29 }));
 }
 
 proptest::proptest! {

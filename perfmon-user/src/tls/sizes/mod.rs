@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::hello::Said;
+use super::hello::HelloInfo;
 use super::plain::{Plain, TlsObject};
 use super::record::{HEADER, RECORD_PLAINTEXT};
 use crate::stream::{Content, Direction, Segment};
@@ -76,8 +76,8 @@ impl EncryptedSide {
         let direction = self.direction(segment.direction);
         direction.wire += len as i64;
         match direction.start.as_mut().and_then(|start| start.push(segment.content)) {
-            Some(Said::Client { server_name }) => self.server_name = server_name.map(Arc::from),
-            Some(Said::Server { overhead }) => self.overhead = Some(overhead.into()),
+            Some(HelloInfo::Client { server_name }) => self.server_name = server_name.map(Arc::from),
+            Some(HelloInfo::Server { overhead }) => self.overhead = Some(overhead.into()),
             None => {}
         }
         if segment.direction == Direction::Out {

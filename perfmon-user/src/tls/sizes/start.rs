@@ -2,7 +2,7 @@
 //! carries the first plaintext were the handshake's. A hole that hides a header ends the search at the next operation.
 use std::collections::VecDeque;
 
-use super::super::hello::{Hello, Said};
+use super::super::hello::{Hello, HelloInfo};
 use super::super::record::{HEADER, RecordType, RecordWalk, Walked};
 use crate::stream::Content;
 
@@ -32,7 +32,7 @@ struct WireRecord {
 
 impl DirectionStart {
     /// The next bytes of the direction; what its hello says, once.
-    pub(super) fn push(&mut self, content: Content<'_>) -> Option<Said> {
+    pub(super) fn push(&mut self, content: Content<'_>) -> Option<HelloInfo> {
         let Self { walk, hello, seen, hidden } = self;
         walk.push(content, &mut |walked| {
             hello.push(walked);
