@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-/// Which way bytes went, seen from the observed process; also names the stream that carries them.
+/// Direction of bytes, seen from the observed process; also names the stream that carries them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
     /// Received.
@@ -34,7 +34,7 @@ impl Direction {
     }
 }
 
-/// Who began a connection.
+/// The role of the observed process on a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Not seen.
@@ -46,7 +46,7 @@ pub enum Role {
     Server,
 }
 
-/// When and by whom bytes were moved. Times are nanoseconds since boot.
+/// Time and thread of a socket operation. Times are nanoseconds since boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     /// When the operation that moved them ended.
@@ -57,7 +57,7 @@ pub struct Stamp {
     pub thread: u32,
 }
 
-/// What passed, or what is missing.
+/// Bytes that passed, or a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content<'a> {
     /// Captured bytes.
@@ -114,30 +114,30 @@ pub struct Segment<'a> {
 /// How much of a stream the kernel captures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Capture {
-    /// Nothing more is wanted of it.
+    /// Nothing.
     Off,
     /// Sizes.
     Count,
-    /// The beginning of each message: what the kernel does unasked.
+    /// The beginning of each message: the kernel's default.
     #[default]
     Head,
     /// Everything.
     Full,
 }
 
-/// The capture that was asked for something new, a socket or a TLS library's object: each change is told once.
+/// The capture mode requested for a socket or a TLS library's object, so that each change is commanded once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestedCapture(Capture);
 
 impl RequestedCapture {
-    /// `wanted`, when that is not what was asked for last.
+    /// `wanted`, when it differs from the last requested mode.
     pub fn demand(&mut self, wanted: Capture) -> Option<Capture> {
         let changes = self.0 != wanted;
         self.0 = wanted;
         changes.then_some(wanted)
     }
 
-    /// What was asked for last.
+    /// The last requested mode.
     pub fn get(self) -> Capture {
         self.0
     }

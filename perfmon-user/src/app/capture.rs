@@ -1,6 +1,6 @@
-//! The capture thread: polls the ring, runs the pipeline, carries out its commands, and sends batches to the hub. It never waits for anybody
-//! and touches no file: when the hub is behind, a batch is dropped and counted; what has to be looked up in files is asked of the
-//! inspector, and what depends on the answer waits inside the pipeline.
+//! The capture thread: polls the ring, runs the pipeline, carries out its commands, and sends batches to the hub. It never blocks and reads
+//! no file: when the hub is behind, a batch is dropped and counted; the inspector reads files, and records that depend on its answer wait
+//! inside the pipeline.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
@@ -22,28 +22,28 @@ use crate::source::Ring;
 use super::hub::Batch;
 use super::recorder::Recorder;
 
-/// How long the thread sleeps between two looks at the ring: many events at once cost less than each on its own.
+/// Sleep between two polls of the ring: events cost less in batches.
 const POLL: Duration = Duration::from_millis(5);
-/// After so many events at once the ring is looked at again without sleeping.
+/// Events in one poll after which the ring is polled again without sleeping.
 const BUSY: usize = 8_192;
-/// Records wait so long for others at most: each batch wakes the hub and is looked through by all consumers.
+/// Longest wait of a record for its batch: each batch wakes the hub and all consumers.
 const HAND_OVER_NS: u64 = 20_000_000;
-/// So many do not wait.
+/// Records that make a full batch.
 const FULL_BATCH: usize = 512;
-/// How often the pipeline is told the time.
+/// Interval of the pipeline's tick.
 const TICK_NS: u64 = 1_000_000_000;
 /// How often the wall clock is compared with the boot clock.
 const CLOCK_NS: u64 = 60 * 1_000_000_000;
-/// When it shall end, it takes what comes for no longer than this: under load there is always more.
+/// Longest drain of the ring at the end: under load there are always more events.
 const ENDING_NS: u64 = 500_000_000;
 
-/// What the thread works with.
+/// Inputs and outputs of the thread.
 pub struct Capturing {
     /// The kernel side.
     pub probes: Arc<Probes>,
     /// Its ring.
     pub ring: Ring,
-    /// Which processes are watched; `None`: all.
+    /// Processes to watch; `None`: all.
     pub chosen: Option<Chosen>,
     /// Targets that nothing running matches, in words.
     pub missing: Vec<String>,
@@ -55,7 +55,7 @@ pub struct Capturing {
     pub models: bool,
     /// Where raw events are written, for `perfmon record`.
     pub recorder: Option<Recorder>,
-    /// Who is watched now, for the sampler of resources and for readiness.
+    /// The watched processes, for the resource sampler and for readiness.
     pub watched: watch::Sender<WatchedTargets>,
     /// To the hub.
     pub batches: mpsc::Sender<Batch>,
@@ -75,7 +75,7 @@ pub struct Chosen {
     pub follow: bool,
 }
 
-/// Who is watched.
+/// The watched processes.
 #[derive(Clone, Debug, Default)]
 pub struct WatchedTargets {
     /// Capture runs.
@@ -86,7 +86,7 @@ pub struct WatchedTargets {
     pub missing: Vec<String>,
 }
 
-/// Runs until told to stop; what the ring still holds then is taken too.
+/// Runs until stopped, then drains the ring.
 pub fn run(capturing: Capturing) {
     let clock = ClockOffset::now();
     let Capturing { probes, mut ring, chosen, missing, questions, answers, models, recorder, watched, batches, spare, counters, stop } =
@@ -105,7 +105,7 @@ pub fn run(capturing: Capturing) {
         }
         let now_ns = clock::boot_now_ns();
         worker.keep_time(now_ns);
-        // Answers first, taken up last: an exec that came before the inspector looked stands in the ring by now.
+        // Answers are received before the poll and handled after it: an exec that preceded an answer is in the ring by now.
         let answered: Vec<Inspected> = answers.try_iter().collect();
         let taken = ring.drain(|bytes| worker.take(bytes, now_ns));
         answered.iter().for_each(|answer| worker.take_answer(answer, now_ns));
@@ -137,7 +137,7 @@ struct Worker {
     times: Times,
 }
 
-/// When what is done now and then was last done.
+/// Times of the last periodic actions.
 #[derive(Default)]
 struct Times {
     tick_ns: u64,
@@ -145,7 +145,7 @@ struct Times {
     handed_over_ns: u64,
 }
 
-/// Whether `every_ns` have passed; then it begins anew.
+/// Whether the interval has passed; then it restarts.
 fn is_due(last_ns: &mut u64, every_ns: u64, now_ns: u64) -> bool {
     let due = now_ns.saturating_sub(*last_ns) >= every_ns;
     if due {
@@ -190,7 +190,7 @@ impl Worker {
         self.pipeline.answer(answer, now_ns, &mut self.out);
     }
 
-    /// Hands the table's questions to the inspector, as far as it has room.
+    /// Sends the inquiries of the process table to the inspector, as far as its queue has room.
     fn ask(&mut self) {
         while let Some(question) = self.pipeline.next_question() {
             if let Err(TrySendError::Full(question)) = self.questions.try_send(question) {
@@ -200,7 +200,7 @@ impl Worker {
         }
     }
 
-    /// Carries out what the pipeline asked for after an event of time `as_of_ns`.
+    /// Carries out the commands of the pipeline after an event of time `as_of_ns`.
     fn carry_out(&mut self, as_of_ns: u64, now_ns: u64) {
         for command in self.out.commands.drain(..) {
             match command {
@@ -245,7 +245,7 @@ impl Worker {
         self.watched.send_replace(WatchedTargets { begun: true, subjects, missing: self.missing.clone() });
     }
 
-    /// Adds what the pipeline cannot know: events that the full ring refused.
+    /// Adds a loss that the pipeline cannot see: events that the full ring refused.
     fn count_lost(&mut self, gauges: &mut Gauges) {
         let lost = self.probes.lost_by_pid();
         for target in &mut gauges.targets {
@@ -253,7 +253,7 @@ impl Worker {
         }
     }
 
-    /// Hands records over when they waited long enough or are many. After a pause the first ones do not wait.
+    /// Sends the batch when it is full or has waited long enough. After a pause the first records do not wait.
     fn hand_over_due(&mut self, now_ns: u64) {
         let waiting = self.out.records.len();
         if waiting > 0 && (is_due(&mut self.times.handed_over_ns, HAND_OVER_NS, now_ns) || waiting >= FULL_BATCH) {

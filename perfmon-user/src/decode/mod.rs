@@ -1,4 +1,4 @@
-//! Bytes of the ring (or of a recording) → [`Event`]. Every number is checked; what does not fit is an error that the caller counts.
+//! Bytes of the ring (or of a recording) → [`Event`]. Every number is checked; invalid input is an error that the caller counts.
 //! Formats: `perfmon_common::event`.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -71,21 +71,21 @@ impl Event<'_> {
 /// A socket was seen for the first time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Open {
-    /// Which.
+    /// Its key.
     pub key: SocketKey,
     /// When it was established, or first seen.
     pub time_ns: u64,
     /// Process, 0 = none yet.
     pub pid: u32,
-    /// Who began it.
+    /// Client or server, if known.
     pub role: Role,
     /// It was open before perfmon saw it.
     pub late: bool,
     /// UDP rather than a byte stream.
     pub datagram: bool,
-    /// Own end.
+    /// Local address.
     pub local: Address,
-    /// Other end.
+    /// Peer address.
     pub peer: Address,
 }
 
@@ -98,7 +98,7 @@ pub struct Data<'a> {
     pub stamp: Stamp,
     /// Process.
     pub pid: u32,
-    /// Which way.
+    /// Direction of the bytes.
     pub direction: Direction,
     /// Stream position of the operation's first byte, since the kernel knows the socket.
     pub offset: u64,
@@ -198,7 +198,7 @@ pub struct Fork {
     pub time_ns: u64,
     /// The new process.
     pub pid: u32,
-    /// Who created it.
+    /// Its parent.
     pub parent: u32,
 }
 
@@ -215,7 +215,7 @@ pub struct TlsCall<'a> {
     pub start_ns: u64,
     /// Socket used inside the call.
     pub socket: Option<SocketKey>,
-    /// Which way.
+    /// Direction of the bytes.
     pub direction: Direction,
     /// Bytes of plaintext that the call moved.
     pub total_len: u32,
@@ -227,7 +227,7 @@ pub struct TlsCall<'a> {
     pub last_piece: bool,
 }
 
-/// Bytes that are no event.
+/// Why bytes could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Shorter than its header or than its header says.

@@ -18,7 +18,7 @@ use crate::limits::{STUCK_WORKERS, STUCK_WORKERS_PER_USER};
 /// How long an answer may take to begin, and to go on. Bytes come in pieces of a pipe's size, so that a long file has more time.
 const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Who made a read hang waits for as many reads of others, also when that read came back: nobody can slow all down by one after another.
+/// Reads of others that a process waits for after it made a read hang, even when that read came back: no process can slow down all reads.
 const FORGIVEN: u64 = 1_000;
 
 /// Reads files of other processes; a clone is the same reader.

@@ -1,6 +1,6 @@
 //! The worker: a process (in tests a thread) that reads one file after another for [`super::ForeignReader`]. It may hang in a read for as
 //! long as the observed process likes: a page of its arguments can stand in a file system that never answers, and such a wait does
-//! not even end by SIGKILL. As a process of its own it keeps nobody from ending.
+//! not even end by SIGKILL. A process of its own does not keep perfmon from ending.
 use std::ffi::OsString;
 use std::io::{BufReader, Read, Write};
 

@@ -1,4 +1,4 @@
-//! One process of the table: its program, the verdict, what is known of its insides, and how much of its traffic was seen.
+//! An entry of the process table: program, watch verdict, runtime and TLS library, and coverage of its traffic.
 use std::sync::Arc;
 
 use crate::record::{Origin, TargetCoverage};
@@ -11,22 +11,22 @@ const SERVICE_NAME: &[u8] = b"OTEL_SERVICE_NAME=";
 /// Whether a process is a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WatchVerdict {
-    /// The inspector was asked, or must be.
+    /// Not known: the inspector is to judge.
     Pending,
     /// It is watched.
     Watched,
-    /// It is none: its events are dropped.
+    /// It is no target: its events are dropped.
     Ignored,
 }
 
-/// A program and who it is.
+/// A program and its origin.
 #[derive(Debug)]
 pub(super) struct ProgramIdentity {
     pub(super) id: ProgramId,
-    /// What records carry until the program is described: its service is empty, as that of no described one is.
+    /// Provisional origin of records until the program is described. Only a provisional origin has an empty service.
     pub(super) provisional: Arc<Origin>,
     pub(super) origin: Option<Arc<Origin>>,
-    /// What its exec event said.
+    /// Facts of its exec event.
     pub(super) facts: Option<Box<ExecFacts>>,
 }
 
@@ -36,7 +36,7 @@ impl ProgramIdentity {
         Self { id, provisional: Arc::new(provisional(pid, comm)), origin: None, facts }
     }
 
-    /// What records carry now.
+    /// The current origin of records.
     pub(super) fn origin(&self) -> &Arc<Origin> {
         self.origin.as_ref().unwrap_or(&self.provisional)
     }
@@ -46,7 +46,7 @@ impl ProgramIdentity {
         Arc::strong_count(&self.provisional) > 1
     }
 
-    /// Who it is as far as its exec event tells, for records that cannot wait longer.
+    /// The origin by the exec event alone, for records that cannot wait longer.
     pub(super) fn guessed(&self) -> Arc<Origin> {
         self.origin.clone().unwrap_or_else(|| Arc::new(guess(&self.provisional, self.facts.as_deref())))
     }
@@ -141,7 +141,7 @@ impl Entry {
         Some(ProcessIdentity { pid: origin.pid, program, comm, start_time: self.start_time, young: self.young })
     }
 
-    /// In words: what is seen of its encrypted traffic.
+    /// Coverage of its encrypted traffic, in words.
     fn tls_outlook(&self) -> Option<Arc<str>> {
         self.tls.as_ref().map(|tls| match &self.tls_search.probed {
             Some(Ok(())) => format!("{tls}: plaintext").into(),
@@ -150,7 +150,7 @@ impl Entry {
         })
     }
 
-    /// How much of it was seen; `None` without exchanges and without connections that are not read.
+    /// Coverage of its traffic; `None` without exchanges and without unread connections.
     pub(super) fn coverage(&self) -> Option<TargetCoverage> {
         if (self.exchanges == 0 && self.unread.is_empty()) || self.left_ns.is_some() || self.verdict != WatchVerdict::Watched {
             return None;

@@ -1,4 +1,4 @@
-//! What the table asks of the inspector, and what it is answered. Both cross between two threads, so that they own what they hold.
+//! Inquiries of the process table to the inspector, and its answers. Both cross between two threads and therefore own their data.
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::record::Origin;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProgramId(pub(super) u64);
 
-/// What the kernel told of a program at its exec; empty when no exec was seen. The process may be gone already.
+/// Facts of a program from its exec event; empty when no exec was seen. The process may be gone already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExecFacts {
     /// Process id.
@@ -27,7 +27,7 @@ pub struct ExecFacts {
     pub env: Box<[u8]>,
 }
 
-/// A described process, to be compared with /proc in case that events were lost.
+/// Identity of a described process, compared with /proc because events may be lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessIdentity {
     /// Process id.
@@ -42,21 +42,21 @@ pub struct ProcessIdentity {
     pub young: bool,
 }
 
-/// A question to the inspector.
+/// An inquiry to the inspector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inquiry {
-    /// It executed a program: is it a target, and if so, who is it?
+    /// The process executed a program: whether it is a target, and its description.
     Executed(ProgramId, ExecFacts),
-    /// It was created: is it a target?
+    /// The process was created: whether it is a target.
     Forked {
         /// The new process.
         pid: u32,
         /// Its program.
         program: ProgramId,
-        /// Who created it.
+        /// Its parent.
         parent: u32,
     },
-    /// It listens on a port: is it a target, and is it called otherwise now?
+    /// The process listens on a port: whether it is a target, and whether its service name changed.
     Listens {
         /// Process id.
         pid: u32,
@@ -65,34 +65,34 @@ pub enum Inquiry {
         /// TCP port.
         port: u16,
     },
-    /// It was seen without a beginning: is it a target?
+    /// The process was seen without its exec or fork: whether it is a target.
     Judge {
         /// Process id.
         pid: u32,
         /// Its program.
         program: ProgramId,
     },
-    /// It ended.
+    /// The process exited.
     Ended {
         /// Process id.
         pid: u32,
     },
-    /// Who is it?
+    /// Describe the program of a running process.
     Describe(ProgramId, ExecFacts),
-    /// Who was it? Its process runs another program by now, so that only the exec event can tell.
+    /// Describe a program by its exec event alone: its process runs another program by now.
     Recall(ProgramId, ExecFacts),
-    /// It uses TLS: find its library.
+    /// Find the TLS library of a process.
     FindTls {
         /// Process id.
         pid: u32,
         /// Its program.
         program: ProgramId,
     },
-    /// Do they still run what they ran?
+    /// Whether these processes still run the same programs.
     Check(Vec<ProcessIdentity>),
 }
 
-/// What the inspector found out: an answer, or something that it noticed itself.
+/// A result of the inspector: an answer, or a change that it noticed itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inspected {
     /// Whether a process is a target; `program`: it holds for this one only.
@@ -104,7 +104,7 @@ pub enum Inspected {
         /// It is watched.
         watched: bool,
     },
-    /// Who a program is.
+    /// Description of a program.
     Described(ProgramId, Described),
     /// Runtime and TLS library, found later than the rest.
     Inside {
@@ -126,7 +126,7 @@ pub enum Inspected {
         /// `None` without a shared library.
         probed: Option<Result<(), Arc<str>>>,
     },
-    /// The process is gone, though its end was not told.
+    /// The process is gone without an exit event.
     Gone {
         /// Process id.
         pid: u32,
@@ -144,7 +144,7 @@ pub enum Inspected {
     Missing(Vec<String>),
 }
 
-/// Who a program is.
+/// Description of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
     /// What its records carry.

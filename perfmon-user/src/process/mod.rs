@@ -1,7 +1,6 @@
-//! The one table of processes: who they are, whether they are watched, what is known of their insides, how much of their traffic was
-//! seen. In: exec, fork, listen, exit and use of a socket, as the kernel tells them, and the inspector's answers. Out: questions to the
-//! inspector, and records that carry the right origin. Identity belongs to a program, not to a pid: what was recorded before an exec
-//! keeps its name. What cannot be settled yet waits (`parked`). It reads no file and no clock.
+//! The process table: identity, watch verdict, runtime and traffic coverage of each process. In: exec, fork, listen, exit and socket events,
+//! and answers of the inspector; out: inquiries to the inspector, and records with their origin. Identity belongs to a program, not to a
+//! pid: records from before an exec keep the former name. Records of unknown origin wait (`parked`). It reads no file and no clock.
 mod entry;
 mod inquiry;
 mod parked;
@@ -24,19 +23,19 @@ use parked::Parked;
 
 pub use inquiry::{Described, ExecFacts, Inquiry, Inspected, ProcessIdentity, ProgramId};
 
-/// How long an ended process is remembered: its last exchanges may be told after its exit.
+/// Time that an exited process stays in the table: its last exchanges may be reported after its exit.
 const REMEMBER_NS: u64 = 60 * 1_000_000_000;
-/// A process without a TLS library is looked at again after this time at the earliest.
+/// Least time between two searches for the TLS library of a process.
 const TLS_AGAIN_NS: u64 = 200_000_000;
 /// Seconds in which every process is compared with /proc once.
 const CHECK_ROUND: usize = 5;
-/// Processes that are compared at once at most.
+/// Most processes compared at once.
 const CHECKS: usize = 1_024;
 
 /// Which processes are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WatchScope {
-    /// All; also in a replay, since a recording has nothing else.
+    /// All processes; also in a replay, since a recording contains watched processes only.
     All,
     /// Those that the inspector accepts; with `follow` children of accepted ones too.
     Chosen { follow: bool },
@@ -49,12 +48,12 @@ pub struct ProcessTable {
     /// Programs that were replaced by an exec while records with their provisional origin were under way.
     former: VecDeque<ProgramIdentity>,
     parked: Parked,
-    /// Records that need wait no longer.
+    /// Records whose wait is over.
     released: Vec<Record>,
     questions: VecDeque<Inquiry>,
-    /// A question found no room: some entry must ask again.
+    /// The queue of inquiries was full: an entry must ask again.
     is_deferred: bool,
-    /// Whose turn it is to be compared with /proc.
+    /// The next process to compare with /proc.
     turns: VecDeque<u32>,
     scope: WatchScope,
     programs: u64,
@@ -64,7 +63,7 @@ pub struct ProcessTable {
 }
 
 impl ProcessTable {
-    /// An empty one, in which all processes are watched.
+    /// An empty table that watches all processes.
     pub fn new(counters: Arc<Counters>) -> Self {
         Self {
             by_pid: FxHashMap::default(),
@@ -82,7 +81,7 @@ impl ProcessTable {
         }
     }
 
-    /// Only chosen processes are watched: these from the beginning, others as the inspector says; with `follow` children too.
+    /// Restricts watching to these processes and those that the inspector selects later. `follow` adds their children.
     pub fn choose(&mut self, first: &[u32], follow: bool) {
         self.scope = WatchScope::Chosen { follow };
         for pid in first {
@@ -92,12 +91,12 @@ impl ProcessTable {
         }
     }
 
-    /// Whether events of a process are wanted: it is watched, or may be.
+    /// Whether events of the process are handled: it is watched, or not judged yet.
     pub fn admits(&self, pid: u32) -> bool {
         self.scope == WatchScope::All || self.by_pid.get(&pid).is_none_or(|entry| entry.verdict != WatchVerdict::Ignored)
     }
 
-    /// A process moved bytes: who it is is asked once.
+    /// Handles socket use by a process: requests its description once.
     pub fn on_use(&mut self, pid: u32) {
         self.uses += 1;
         if let Some(entry) = self.by_pid.get_mut(&pid) {
@@ -113,7 +112,7 @@ impl ProcessTable {
         self.ask_who(pid);
     }
 
-    /// The process became another program: it is judged, and described when it next uses a socket.
+    /// Handles an exec: the program is judged, and described when it next uses a socket.
     pub fn on_exec(&mut self, exec: &Exec<'_>) {
         let facts = ExecFacts {
             pid: exec.pid,
@@ -130,7 +129,7 @@ impl ProcessTable {
         self.ask_verdict(exec.pid);
     }
 
-    /// A child is what its parent is until it executes another program.
+    /// Handles a fork: the child has the identity of its parent until it executes a program.
     pub fn on_fork(&mut self, fork: &Fork) {
         let Some(parent) = self.by_pid.get(&fork.parent) else {
             if self.scope == WatchScope::All {
@@ -163,7 +162,7 @@ impl ProcessTable {
         }
     }
 
-    /// A process began to listen on a TCP port.
+    /// Handles a process that began to listen on a TCP port.
     pub fn on_listen(&mut self, pid: u32, port: u16, now_ns: u64) {
         if pid == 0 {
             return;
@@ -173,7 +172,7 @@ impl ProcessTable {
             self.insert(Entry::new(program, self.first_verdict()));
         }
         let program = self.by_pid.get_mut(&pid).map(|entry| {
-            // The kernel watches whoever listens: what was no target is judged anew.
+            // The kernel watches every process that listens: one that was no target is judged again.
             if entry.verdict == WatchVerdict::Ignored {
                 entry.verdict = WatchVerdict::Pending;
             }
@@ -189,19 +188,19 @@ impl ProcessTable {
         self.find_tls(pid, now_ns);
     }
 
-    /// A process ended; gives the time when it began its program, if that was seen.
+    /// Handles an exit; returns the start time of the program, if known.
     pub fn on_exit(&mut self, exit: &Exit) -> Option<u64> {
         let entry = self.by_pid.get_mut(&exit.pid)?;
         entry.left_ns = Some(exit.time_ns);
         let began_ns = entry.began_ns;
-        // With all watched the inspector keeps nothing of a process but the probes in its TLS library.
+        // When all processes are watched, the inspector holds nothing of a process but the probes in its TLS library.
         if self.scope != WatchScope::All || entry.tls_search.asked_ns.is_some() {
             self.ask(Inquiry::Ended { pid: exit.pid });
         }
         began_ns
     }
 
-    /// A process uses TLS: its library is looked for, unless that was done a moment ago.
+    /// Requests a search for the TLS library of a process, unless one was made recently.
     pub fn find_tls(&mut self, pid: u32, now_ns: u64) {
         let Some(entry) = self.by_pid.get_mut(&pid).filter(|entry| entry.verdict != WatchVerdict::Ignored) else { return };
         let search = &mut entry.tls_search;
@@ -218,12 +217,12 @@ impl ProcessTable {
         }
     }
 
-    /// Who a process is, as far as is known; provisional until it is described.
+    /// The origin of a process; provisional until it is described.
     pub fn origin(&self, pid: u32) -> Arc<Origin> {
         self.by_pid.get(&pid).map_or_else(|| Arc::new(Origin::unknown(pid)), |entry| entry.program.origin().clone())
     }
 
-    /// Who a process is for something that is shown before it is settled.
+    /// The best known origin of a process, for gauges that cannot wait.
     pub fn guessed_origin(&self, pid: u32) -> Arc<Origin> {
         self.by_pid.get(&pid).map_or_else(|| Arc::new(Origin::unknown(pid)), |entry| entry.program.guessed())
     }
@@ -233,7 +232,7 @@ impl ProcessTable {
         self.scope == WatchScope::All || self.by_pid.get(&pid).is_some_and(|entry| entry.verdict == WatchVerdict::Watched)
     }
 
-    /// Counts an exchange of a process; gives whose it is, provisionally until the process is described.
+    /// Counts an exchange of a process; returns its origin, provisional until the process is described.
     pub fn on_exchange(&mut self, pid: u32, complete: bool, missing_bytes: u64) -> Arc<Origin> {
         let Some(entry) = self.by_pid.get_mut(&pid) else { return Arc::new(Origin::unknown(pid)) };
         entry.exchanges += 1;
@@ -242,7 +241,7 @@ impl ProcessTable {
         entry.program.origin().clone()
     }
 
-    /// A connection of a process speaks a protocol that is recognised and not read.
+    /// Notes a connection with a detected protocol that has no parser.
     pub fn on_unread(&mut self, pid: u32, protocol: &'static str) {
         if let Some(entry) = self.by_pid.get_mut(&pid)
             && !entry.unread.contains(&protocol)
@@ -251,7 +250,7 @@ impl ProcessTable {
         }
     }
 
-    /// How much of each watched process with exchanges was seen.
+    /// Coverage of each watched process with exchanges.
     pub fn coverage(&self) -> Vec<TargetCoverage> {
         self.by_pid.values().filter_map(Entry::coverage).collect()
     }
@@ -262,17 +261,17 @@ impl ProcessTable {
         self.by_pid.values().filter(described).filter_map(|entry| Some((entry.program.origin.as_ref()?, entry.runtime.as_ref())))
     }
 
-    /// The next question to the inspector.
+    /// Takes the next inquiry to the inspector.
     pub fn next_question(&mut self) -> Option<Inquiry> {
         self.questions.pop_front()
     }
 
-    /// The inspector has no room for a question: it comes first the next time.
+    /// Puts an inquiry back at the front, because the inspector's queue is full.
     pub fn put_back(&mut self, question: Inquiry) {
         self.questions.push_front(question);
     }
 
-    /// Once a second: asks again what found no room, and has some processes compared with /proc.
+    /// Runs once a second: repeats inquiries that found no room, and has some processes compared with /proc.
     pub fn tick(&mut self) {
         if std::mem::take(&mut self.is_deferred) {
             let open = |entry: &&Entry| entry.left_ns.is_none() && entry.verdict != WatchVerdict::Ignored;
@@ -305,7 +304,7 @@ impl ProcessTable {
         self.former.retain(ProgramIdentity::is_awaited);
     }
 
-    /// What is known under this pid is an earlier process.
+    /// Discards the entry of an earlier process with this pid.
     fn forget(&mut self, pid: u32) {
         if let Some(entry) = self.by_pid.remove(&pid) {
             self.turns.retain(|turn| *turn != pid);
@@ -327,7 +326,7 @@ impl ProcessTable {
         ProgramIdentity::new(ProgramId(self.programs), pid, facts)
     }
 
-    /// Whether there was room.
+    /// Queues an inquiry; false when the queue is full.
     fn ask(&mut self, question: Inquiry) -> bool {
         if self.questions.len() >= QUESTIONS {
             self.counters.inspections_deferred.inc();
@@ -370,7 +369,7 @@ impl ProcessTable {
         }
     }
 
-    /// Puts a process in; what stood there was an earlier program or an earlier process.
+    /// Inserts a process; an existing entry is an earlier program or an earlier process.
     fn insert(&mut self, mut entry: Entry) {
         let pid = entry.pid();
         self.uses += 1;
@@ -384,7 +383,7 @@ impl ProcessTable {
         }
     }
 
-    /// A program is no longer its process's: its records may still come, or wait.
+    /// Retires a program that its process replaced: its records may still come, or wait.
     fn retire(&mut self, program: ProgramIdentity, verdict: WatchVerdict) {
         if verdict == WatchVerdict::Ignored || !program.is_awaited() {
             return;
@@ -402,7 +401,7 @@ impl ProcessTable {
         self.former.push_back(program);
     }
 
-    /// A sixteenth goes at once, so that a flood of processes does not cost a search each: ended ones, then the longest unused.
+    /// Evicts a sixteenth at once, so that a flood of processes does not cost a search each: exited ones first, then the longest unused.
     fn evict(&mut self) {
         let order = |entry: &Entry| (entry.left_ns.is_none(), entry.used);
         let mut orders: Vec<(bool, u64)> = self.by_pid.values().map(order).collect();

@@ -1,5 +1,4 @@
-//! Records that wait until it is known whose they are, or whether anybody wants them: by program, in order, limited in number, bytes
-//! and time.
+//! Records that wait for the verdict on their process or for its description: by program, in order, limited in number, bytes and time.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -34,7 +33,7 @@ impl Parked {
         self.records == 0
     }
 
-    /// Takes a record in; gives it back when there is no room.
+    /// Parks a record; returns it when there is no room.
     #[expect(clippy::result_large_err, reason = "the record comes back whole, and seldom")]
     pub(super) fn add(&mut self, program: ProgramId, record: Record, now_ns: u64) -> Result<(), Record> {
         let bytes = record.heap_bytes() + size_of::<Record>();
@@ -56,7 +55,7 @@ impl Parked {
         Ok(())
     }
 
-    /// Whether records of this program wait, behind which others of it must wait too.
+    /// Whether records of this program wait; later ones must then wait behind them.
     pub(super) fn has(&self, program: ProgramId) -> bool {
         !self.is_empty() && self.by_program.contains_key(&program)
     }
@@ -72,7 +71,7 @@ impl Parked {
         waiting.records
     }
 
-    /// The next program whose time is over.
+    /// The next program whose deadline has passed.
     pub(super) fn overdue(&mut self, now_ns: u64) -> Option<(ProgramId, u32)> {
         while let Some(&(until_ns, program)) = self.deadlines.front()
             && until_ns <= now_ns
@@ -86,7 +85,7 @@ impl Parked {
     }
 }
 
-/// Gives a record the origin that was found out, unless it has one.
+/// Sets the final origin of a record that has a provisional one.
 pub(super) fn settle(record: &mut Record, origin: &Arc<Origin>) {
     if super::entry::is_provisional(record.origin()) {
         record.set_origin(origin.clone());

@@ -1,4 +1,4 @@
-//! The end of the pipeline: records that can be told go on, others wait for the inspector's answer, those of no target are dropped.
+//! Settles records at the end of the pipeline: passes them on, parks them until the inspector answers, or drops those of no target.
 use std::sync::Arc;
 
 use crate::record::{Origin, Record};
@@ -8,18 +8,18 @@ use super::inquiry::{Described, Inspected, ProgramId};
 use super::parked::settle;
 use super::{ProcessTable, WatchScope};
 
-/// What becomes of a record.
+/// The fate of a record.
 enum Fate {
-    /// It can be told.
+    /// It is passed on.
     Tell(Option<Arc<Origin>>),
     /// It waits with the others of its program.
     Wait(ProgramId),
-    /// Nobody wants it.
+    /// It is dropped: its process is no target.
     Drop,
 }
 
 impl ProcessTable {
-    /// Takes the records from position `from` on: what cannot be told yet is taken out, what need wait no longer is put in.
+    /// Settles the records from position `from` on: takes out those that must wait, and puts in those whose wait is over.
     pub fn settle(&mut self, records: &mut Vec<Record>, from: usize, now_ns: u64) {
         if records.len() == from && self.released.is_empty() && self.parked.is_empty() {
             return;
@@ -71,7 +71,7 @@ impl ProcessTable {
         }
     }
 
-    /// Who a process is, where no program is named: a recording.
+    /// Sets the origin of a process from a recording, which names no program.
     pub fn describe(&mut self, origin: Arc<Origin>) {
         let pid = origin.pid;
         let id = match self.by_pid.get(&pid) {
@@ -91,14 +91,14 @@ impl ProcessTable {
         self.parked.is_empty()
     }
 
-    /// The end: what waits is told with what is known, if it is a target's.
+    /// Settles everything at the end: passes on the waiting records of targets with the best known origin.
     pub fn settle_all(&mut self, records: &mut Vec<Record>, from: usize, now_ns: u64) {
         self.settle(records, from, now_ns);
         self.release_overdue(u64::MAX);
         records.append(&mut self.released);
     }
 
-    /// Whether a record can be told as it is: most can.
+    /// Whether a record can be passed on unchanged, the usual case.
     fn is_ready(&self, record: &Record) -> bool {
         let origin = record.origin();
         !is_provisional(origin)
@@ -213,7 +213,7 @@ impl ProcessTable {
         }
     }
 
-    /// What is known of a program must do.
+    /// Settles the records of a program with what is known of it.
     pub(super) fn release_guessed(&mut self, program: &ProgramIdentity) {
         let before = self.released.len();
         self.release(program.id, &program.guessed());
@@ -224,7 +224,7 @@ impl ProcessTable {
         while let Some((id, pid)) = self.parked.overdue(now_ns) {
             let entry = self.by_pid.get(&pid).filter(|entry| entry.program.id == id);
             if entry.is_some_and(|entry| entry.verdict == WatchVerdict::Pending) {
-                // The inspector is too far behind to say; what is no target must not be shown.
+                // The inspector is too late. Records of processes that may not be targets are not shown.
                 self.counters.records_unjudged.add(self.parked.take(id).len() as u64);
                 continue;
             }

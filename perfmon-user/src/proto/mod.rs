@@ -58,7 +58,7 @@ pub enum Demand {
     Head,
     /// Heads or framing did not fit the captured part: capture everything from now on.
     Full,
-    /// Only sizes matter from here on (not a protocol that anybody understands).
+    /// Only sizes matter from here on: the protocol is unknown.
     Count,
     /// The parser is done: [`Parser::hand_over`] says who goes on, and with what.
     HandOver,

@@ -1,5 +1,5 @@
-//! Which TLS library a process has mapped, and in words what can be seen of its encrypted traffic. By file name only; where the
-//! functions are is `probe`'s business. All wording about TLS for users stands here.
+//! The TLS library that a process has mapped, by file name, and the coverage of its encrypted traffic, in words. `probe` finds the functions
+//! in the library. All wording about TLS for users stands here.
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ fn library(path: &Path) -> Option<(u8, String)> {
 }
 
 /// What can be seen of a process's encrypted traffic. `probed`: whether its shared OpenSSL took the probes, or why not; `None` when it
-/// has none, or nobody tried.
+/// has none, or no attempt was made.
 pub(super) fn outlook(runtime: Option<&str>, tls: Option<&SharedTlsLibrary>, probed: Option<Result<(), &str>>) -> Cow<'static, str> {
     match probed {
         Some(Ok(())) => "shared OpenSSL: plaintext".into(),

@@ -20,7 +20,7 @@ pub(super) enum ConnectionEnd {
     ClientReset,
     /// The server reset.
     ServerReset,
-    /// Nobody knows.
+    /// perfmon gave the connection up.
     Forgotten,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Half {
     pub(super) stage: Stage,
     /// Bytes of the body so far.
     pub(super) body: u64,
-    /// The size of the body cannot be told.
+    /// The size of the body is unknown.
     pub(super) unsized_body: bool,
     /// When its first byte passed.
     pub(super) first_ns: u64,
@@ -77,7 +77,7 @@ pub(super) struct OpenExchange {
     pub(super) until_close: bool,
     /// Bytes were lost before the request.
     pub(super) after_loss: bool,
-    /// The request was lost, and nobody knows when.
+    /// The request was lost at an unknown time.
     pub(super) start_unknown: bool,
 }
 
@@ -116,7 +116,7 @@ impl OpenExchange {
             self.answer.unsized_body |= self.answer.stage != Stage::Done;
             self.request.unsized_body |= self.request.stage != Stage::Done;
         } else if self.answer.stage == Stage::Awaited && (answers_lost || self.exchange.inferred) {
-            // What was not seen is no error.
+            // An answer that was not seen is no error.
             self.exchange.inferred = true;
         } else if self.answer.stage == Stage::Lost {
             self.exchange.end_ns = Some(self.answer.last_ns);
@@ -151,7 +151,7 @@ impl OpenExchange {
         }
     }
 
-    /// What is to be told of it; `None` when nothing is known but that bytes were lost.
+    /// The exchange to report; `None` when only lost bytes are known of it.
     pub(super) fn into_exchange(self) -> Option<Box<Exchange>> {
         let Self { mut exchange, request, answer, start_unknown, .. } = self;
         if exchange.method.is_none() && exchange.status.is_none() && exchange.failure.is_none() {

@@ -39,7 +39,7 @@ enum FramePlace {
     Header(HeldHeader),
     /// In a payload.
     Payload(OpenFrame),
-    /// Nobody knows.
+    /// Unknown.
     Lost,
     /// Behind the close: bytes are only counted.
     Closed,

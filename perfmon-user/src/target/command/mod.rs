@@ -102,7 +102,7 @@ impl Launched {
     /// # Errors
     /// When it may not be signalled. One that has ended is none.
     pub fn terminate(&mut self) -> io::Result<()> {
-        // An ended child that was not waited for keeps its pid, so this reaches nobody else.
+        // An ended child that was not waited for keeps its pid, so this reaches no other process.
         if self.status()?.is_none() {
             kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         }

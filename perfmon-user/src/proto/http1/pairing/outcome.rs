@@ -27,7 +27,7 @@ impl Pairing {
         self.open.front().filter(|front| front.answer.stage == Stage::Awaited).map(|front| front.exchange.id)
     }
 
-    /// A message's end cannot be recognised any more, since `missing` of its bytes were not captured (`None`: nobody knows how many).
+    /// A message's end cannot be recognised any more, since `missing` of its bytes were not captured (`None`: an unknown number).
     pub(in crate::proto::http1) fn lose(
         &mut self,
         side: MessageSide,
@@ -85,7 +85,7 @@ impl Pairing {
         None
     }
 
-    /// After a loss: a client that waits for answers has all but the newest; of one that does not, nobody knows which it has.
+    /// After a loss: a client that waits for answers has all but the newest; for a pipelining client it is unknown which it has.
     fn close_answered(&mut self, sink: &mut dyn Sink) {
         let kept = usize::from(!self.pipelines);
         self.in_step &= kept > 0;
@@ -95,7 +95,7 @@ impl Pairing {
         }
     }
 
-    /// The end of the answer under way passed, nobody knows when.
+    /// Ends the answer under way at an unknown time.
     pub(in crate::proto::http1) fn infer_end(&mut self, id: Option<ExchangeId>) {
         if let Some(open) = self.get(id).filter(|open| open.answer.stage == Stage::Going) {
             open.exchange.inferred = true;
@@ -153,7 +153,7 @@ impl Pairing {
         }
     }
 
-    /// Makes room by the oldest exchange; its answer, when it comes, is nobody's.
+    /// Evicts the oldest exchange; its answer will belong to no exchange.
     pub(in crate::proto::http1) fn evict(&mut self, sink: &mut dyn Sink) {
         let Some(front) = self.open.front_mut() else { return };
         front.exchange.inferred = true;

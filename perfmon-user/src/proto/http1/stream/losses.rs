@@ -48,8 +48,8 @@ impl MessageStream {
         }
     }
 
-    /// `n` bytes passed before `at`, nobody knows when: so the message under way has its last known byte as its end, and what was lost
-    /// between messages may have been whole ones.
+    /// Handles `n` bytes that passed at an unknown time before `at`. The message under way ends at its last known byte; bytes lost between
+    /// messages may have been whole messages.
     pub(super) fn lose_operations(&mut self, at: Stamp, n: u64, cx: &mut StreamContext<'_>) {
         let now = Stamp { time_ns: self.seen_ns.min(at.time_ns), ..at };
         cx.pairing.doubt = true;
@@ -111,7 +111,7 @@ impl MessageStream {
         }
     }
 
-    /// Bytes were lost, nobody knows how many.
+    /// Handles the loss of an unknown number of bytes.
     pub(super) fn unknown(&mut self, now: Stamp, cx: &mut StreamContext<'_>) {
         match self.state {
             StreamState::Start | StreamState::Search => self.lose_place(now, None, cx),
@@ -157,7 +157,7 @@ impl MessageStream {
         self.pass_unread(now, missing.unwrap_or(0), missing, cx);
     }
 
-    /// Counts bytes that nobody understands: to the message whose end was lost, or to the answer that should have come.
+    /// Counts unparsed bytes to the message whose end was lost, or to the awaited answer.
     pub(super) fn pass_unread(&mut self, now: Stamp, wire: u64, missing: Option<u64>, cx: &mut StreamContext<'_>) {
         if let (Some(MessageSide::Response), Some(id)) = (self.side(cx), cx.pairing.awaited()) {
             self.exchange = Some(id);

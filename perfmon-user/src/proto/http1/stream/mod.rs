@@ -186,7 +186,7 @@ impl MessageStream {
         Some(if server == (self.direction == Direction::In) { MessageSide::Request } else { MessageSide::Response })
     }
 
-    /// Which messages this stream carries; while nobody knows, what `bytes` begin.
+    /// The messages that this stream carries; while unknown, the kind that `bytes` begin.
     fn side_by(&self, bytes: &[u8], cx: &StreamContext<'_>) -> Option<MessageSide> {
         self.side(cx).or_else(|| match line::classify(bytes) {
             Line::Request => Some(MessageSide::Request),
