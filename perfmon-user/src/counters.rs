@@ -77,7 +77,7 @@ counters! {
     records_undescribed,
     /// Records dropped because too many waited for the decision whether their process is a target.
     records_unjudged,
-    /// Wishes for a capture mode that took a slot of another connection.
+    /// Requests for a capture mode that took a slot of another connection.
     capture_slots_taken,
     /// Capture policies that came too late: the kernel did not have the socket any more.
     capture_policies_refused,

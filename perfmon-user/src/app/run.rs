@@ -52,7 +52,7 @@ pub fn run(config: &Config, command: &[OsString], record_to: Option<&Path>) -> R
     result
 }
 
-/// Everything that can be wrong with the user's wishes has been found right.
+/// The user's settings, checked.
 struct Prepared {
     launched: Option<Launched>,
     selector: Selector,

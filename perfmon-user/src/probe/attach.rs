@@ -5,7 +5,7 @@ use aya::programs::{ProgramError, RawTracePoint};
 use super::hooks::{Hook, HookPoint, Job};
 use super::plan::Planned;
 
-/// What became of a program.
+/// The state of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeState {
     /// It runs.
@@ -27,12 +27,12 @@ impl ProbeState {
     }
 }
 
-/// A program and what became of it.
+/// A program and its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeReport {
     /// Name of the program.
     pub name: &'static str,
-    /// What became of it.
+    /// Its state.
     pub state: ProbeState,
     /// Why, when it does not run.
     pub reason: Option<String>,

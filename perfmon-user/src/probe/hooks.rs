@@ -1,5 +1,5 @@
-//! The table of hooks: each kernel program, where it is attached, what it is for, since when kernels have its hook, what stands in for it,
-//! and what is missed without it. Looking for hooks, planning, attaching and `perfmon check` read this table and no other.
+//! The table of hooks: each kernel program, its hook, its job, the first kernel with the hook, its substitute, and the loss without it.
+//! Detection of hooks, planning, attaching and `perfmon check` all use this table.
 use super::attach::{ProbeReport, ProbeState};
 use super::plan::Tier;
 
@@ -10,14 +10,14 @@ pub enum HookPoint {
     RawTracepoint(&'static str),
     /// A place in a TLS library, which is found when a process maps it.
     Uprobe,
-    /// None: user space runs it.
+    /// No hook: user space runs the program.
     TestRun,
 }
 
 /// What a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Job {
-    /// It learns of socket operations: one such tier is used.
+    /// It reports socket operations. One tier of such programs is used.
     Capture(Tier),
     /// It is part of every tier.
     Always,

@@ -12,7 +12,7 @@ use super::library::CALL_REGISTERS;
 #[cfg(any(test, not(feature = "kernel-log")))]
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../ebpf/perfmon.bpf.o");
 
-/// What the programs are told before they are loaded.
+/// Globals that are set before the programs are loaded.
 pub struct Globals {
     /// User space's decisions.
     pub settings: Settings,

@@ -1,4 +1,4 @@
-//! The kernel side: what this host allows, loading, attaching, and the handles to what runs. In: options; out: a ring of events
+//! The kernel side: support checks, loading, attaching, and handles to the running programs. In: options; out: a ring of events
 //! (`source::ring`) and [`Probes`], through which modes and watched processes are set and losses are read. Dropping `Probes` detaches all.
 mod attach;
 mod handles;
@@ -26,7 +26,7 @@ pub use tls::{LibraryFile, TlsSight};
 
 use perfmon_common::map::{Settings, WATCH_ALL, WATCH_LISTED};
 
-/// What is observed, and how much of it.
+/// What to observe.
 #[derive(Clone, Debug)]
 pub struct StartOptions {
     /// Every process of the host but perfmon; else those given to [`Probes::watch`].
@@ -77,7 +77,7 @@ pub enum ProbeError {
     /// The programs that every tier needs were refused.
     #[error("the kernel refused the programs that capture needs: {}", describe(reports))]
     Refused {
-        /// What became of each.
+        /// Result of each.
         reports: Vec<ProbeReport>,
     },
 }

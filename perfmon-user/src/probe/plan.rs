@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use super::hooks::{HOOKS, Hook, HookPoint, Job};
 
-/// How sends and receives are learned of.
+/// How sends and receives are observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// Tier 1: tracepoints of the socket layer (Linux 6.3 and later). Other system calls pay nothing.
@@ -53,7 +53,7 @@ impl std::str::FromStr for TierChoice {
     }
 }
 
-/// A program and what becomes of it.
+/// A program and the decision on it.
 #[derive(Clone, Debug)]
 pub struct Planned {
     /// Its row in the table.
@@ -87,7 +87,7 @@ pub fn programs(tracepoints: &BTreeSet<&'static str>, tier: Tier) -> Vec<Planned
     HOOKS.iter().filter(|hook| hook.point != HookPoint::Uprobe).map(plan).collect()
 }
 
-/// Why this kernel cannot have the hook.
+/// Why this kernel lacks the hook.
 fn absent(hook: &Hook, tracepoints: &BTreeSet<&'static str>) -> Option<String> {
     match hook.point {
         HookPoint::RawTracepoint(name) if !tracepoints.contains(name) => {

@@ -1,4 +1,4 @@
-//! Recordings: the kernel's events as they came, with who the processes were, in a file that the same pipeline can be run over.
+//! Recordings: kernel events in order, with the identities of processes, in a file that the same pipeline can replay.
 //!
 //! Format: `MAGIC`, then frames of `u32` length (of what follows), `u8` kind, `u64` time in nanoseconds since boot, payload; integers
 //! little endian. Kinds: the clock (`u64` wall nanoseconds at boot), an event (`perfmon_common::event`), a process (JSON), a
@@ -32,11 +32,11 @@ pub enum Frame {
     Clock(u64),
     /// An event, as the kernel wrote it.
     Event(Vec<u8>),
-    /// Who a process is.
+    /// Identity of a process.
     Process(Arc<Origin>),
-    /// The pipeline was told the time.
+    /// A tick of the pipeline.
     Tick,
-    /// This process is no target: what was recorded of it does not count.
+    /// A process that is no target: its recorded events are ignored.
     Ignored(u32),
 }
 
@@ -104,14 +104,14 @@ impl<W: Write> Writer<W> {
         self.frame(KIND_EVENT, now_ns, bytes)
     }
 
-    /// Writes who a process is.
+    /// Writes the identity of a process.
     pub fn process(&mut self, now_ns: u64, origin: &Origin) -> io::Result<()> {
         let (comm, service) = ((*origin.comm).into(), (*origin.service).into());
         let frame = ProcessFrame { pid: origin.pid, comm, service, container: origin.container.as_deref().map(Into::into) };
         self.frame(KIND_PROCESS, now_ns, &serde_json::to_vec(&frame)?)
     }
 
-    /// Writes that the pipeline was told the time.
+    /// Writes a tick of the pipeline.
     pub fn tick(&mut self, now_ns: u64) -> io::Result<()> {
         self.frame(KIND_TICK, now_ns, &[])
     }

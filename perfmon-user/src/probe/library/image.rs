@@ -1,5 +1,5 @@
-//! Bytes of an ELF file → its functions, their code, and offsets in the file. 64-bit files of this machine only: a probe placed with wrong
-//! assumptions kills its process. Functions count only as symbols of function type with their code within one executable segment.
+//! Reads an ELF file. In: its bytes; out: exported functions, their code, and file offsets. Accepts 64-bit files of this machine only, because
+//! a misplaced probe kills its process. A function is a symbol of function type with its code within one executable segment.
 use object::elf::{FileHeader64, PF_X, PT_LOAD, STT_FUNC};
 use object::read::elf::{FileHeader, ProgramHeader, Sym};
 use object::{Endianness, SymbolIndex};
@@ -31,7 +31,7 @@ pub struct Function<'a> {
 
 /// ELF's number of this machine.
 const MACHINE: u16 = if cfg!(target_arch = "x86_64") { object::elf::EM_X86_64 } else { object::elf::EM_AARCH64 };
-/// Functions of other sizes are none of a TLS library's.
+/// Plausible code size of a TLS library's function.
 const FUNCTION_BYTES: std::ops::RangeInclusive<u64> = 1..=64 * 1024;
 
 impl<'a> Image<'a> {
@@ -91,7 +91,7 @@ impl<'a> Image<'a> {
         segment.bytes.get(start..)
     }
 
-    /// Where in the file the code at `address` stands.
+    /// File offset of the code at `address`.
     pub fn offset(&self, address: u64) -> Option<u64> {
         let (segment, start) = self.place(address)?;
         segment.offset.checked_add(start as u64)

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Library, by_name};
 
-/// A file, as maps name it: device and inode.
+/// Identity of a file in maps: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId {
     /// Device, as `st_dev`.
@@ -15,18 +15,18 @@ pub struct FileId {
 /// A library in a process's maps.
 #[derive(Clone)]
 pub struct Mapped {
-    /// Which file.
+    /// The file.
     pub id: FileId,
     /// `START-END`, the name in `/proc/PID/map_files`.
     pub range: String,
     /// Its path, as the process sees it.
     pub path: PathBuf,
-    /// What it is, to judge by its name.
+    /// The library, by its file name.
     pub library: &'static dyn Library,
 }
 
 impl Mapped {
-    /// Where process `pid` has it: what is mapped, also when the file was replaced, then what stands under its name.
+    /// Paths to open it by: the mapped file, even when it was replaced, then the file of that name.
     pub fn places(&self, pid: u32) -> [PathBuf; 2] {
         let inside = self.path.strip_prefix("/").unwrap_or(&self.path);
         [format!("/proc/{pid}/map_files/{}", self.range).into(), Path::new(&format!("/proc/{pid}/root")).join(inside)]

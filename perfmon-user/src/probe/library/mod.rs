@@ -1,5 +1,5 @@
-//! TLS libraries in other programs' files: how each is recognised, where it is probed, and how its functions are called there. In: lines of
-//! maps and the bytes of a file; out: probe points, or why there are none. Reads only; attaching is the caller's (`probe::tls`).
+//! TLS libraries: how each is recognised, and where it is probed. In: lines of maps and the bytes of a file; out: probe points, or why there
+//! are none. Reads only; `probe::tls` attaches.
 //!
 //! To add a library: a file beside `openssl` with a type that implements [`Library`], and its place in [`LIBRARIES`].
 pub mod image;
@@ -20,33 +20,32 @@ pub const RETURN: &str = "tls_return";
 /// See [`ENTRY`].
 pub const FREE: &str = "tls_free";
 
-/// Where `struct pt_regs` holds what a function call needs: System V ABI for x86-64, AAPCS64 (arch/*/include/asm/ptrace.h).
+/// Offsets in `struct pt_regs` of arguments and result of a function call: System V ABI for x86-64, AAPCS64 (arch/*/include/asm/ptrace.h).
 pub const CALL_REGISTERS: CallRegisters = if cfg!(target_arch = "x86_64") {
     CallRegisters { arguments: [112, 104, 96, 88, 72, 64], result: 80, stack: 152 }
 } else {
     CallRegisters { arguments: [0, 8, 16, 24, 32, 40], result: 0, stack: 248 }
 };
 
-/// All that are known.
+/// All supported libraries.
 pub const LIBRARIES: [&dyn Library; 1] = [&openssl::OpenSsl];
 
 /// A TLS library.
 pub trait Library: Sync {
-    /// Whether a mapped file of this name is one, to judge by the name.
+    /// Whether a mapped file is this library, by its name.
     fn is_named(&self, file_name: &str) -> bool;
 
-    /// With what the names of the functions begin that [`Library::points`] asks for.
+    /// Prefix of the names of all functions that [`Library::points`] looks up.
     fn function_prefix(&self) -> &'static str;
 
-    /// Where it is probed. Points come in the order in which they are attached: results before entries, so that no call is left without
-    /// its end.
+    /// The probe points, in the order of attaching: results before entries, so that no call lacks its end.
     ///
     /// # Errors
     /// [`NoPoints`].
     fn points(&self, image: &Image<'_>, ways: Ways) -> Result<Vec<Point>, NoPoints>;
 }
 
-/// How the end of a call may be learned.
+/// How the end of a call is probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ways {
     /// By probes at instructions only.
@@ -58,11 +57,11 @@ pub enum Ways {
 /// A probe point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
-    /// The kernel program that goes there.
+    /// The kernel program to attach.
     pub program: &'static str,
     /// Offset in the file, bytes.
     pub offset: u64,
-    /// What the program is told of the function.
+    /// Description of the function for the kernel program.
     pub convention: TlsConvention,
 }
 
@@ -80,12 +79,12 @@ pub enum NoPoints {
     NoInstruction(&'static str),
 }
 
-/// The library that a mapped file is by its name.
+/// The library of a mapped file, by its name.
 pub fn by_name(file_name: &str) -> Option<&'static dyn Library> {
     LIBRARIES.into_iter().find(|library| library.is_named(file_name))
 }
 
-/// Where a library's file is probed.
+/// The probe points in a library's file.
 ///
 /// # Errors
 /// [`NoPoints`].

@@ -1,21 +1,21 @@
-//! x86-64 code of an exported function → the call of the internal function that does its work, and instructions before and after it that
-//! are safe to probe. Follows the code as the processor would: what stands in the argument registers, how far the stack pointer has moved.
-//! A point is only given when the registers that the kernel program reads there are unwritten on the way to it, and only at an
-//! instruction's beginning, since every address comes from decoding or is a call's target.
+//! Finds probe points in x86-64 code. In: an exported function; out: the call of the internal function that does its work, and instructions
+//! before and after that call that are safe to probe. Tracks the argument registers and the stack pointer along each path. A point is given
+//! only when the registers that the kernel program reads there are unwritten on the way to it. Points are always instruction starts: every
+//! address comes from decoding or is the target of a call.
 //!
-//! Points stand on instructions that the kernel emulates where there are some (`push`, conditional jumps: arch/x86/kernel/uprobes.c); it
-//! executes others out of line, at ten times the cost. Calls, jumps without condition and returns are never probed.
+//! Prefers instructions that the kernel emulates (`push`, conditional jumps: arch/x86/kernel/uprobes.c): it executes others out of line, at
+//! ten times the cost. Calls, unconditional jumps and returns are never probed.
 use std::collections::HashSet;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
 
 use super::image::{Function, Image};
 
-/// Instructions of a function that are followed, all paths together.
+/// Most instructions of a function that are followed, on all paths together.
 const INSTRUCTIONS: usize = 400;
 /// Instructions between a call and the place where its result is known, and from a function's beginning to its entry point.
 const NEAR: usize = 16;
-/// Exported functions that call one another are followed so far.
+/// Most exported functions followed when one forwards to the next.
 const FORWARDS: usize = 2;
 /// Registers of the first six arguments (System V ABI).
 const ARGUMENTS: [Register; 6] = [Register::RDI, Register::RSI, Register::RDX, Register::RCX, Register::R8, Register::R9];
@@ -23,7 +23,7 @@ const ARGUMENTS: [Register; 6] = [Register::RDI, Register::RSI, Register::RDX, R
 const VOLATILE: [Register; 9] =
     [Register::RAX, Register::RCX, Register::RDX, Register::RSI, Register::RDI, Register::R8, Register::R9, Register::R10, Register::R11];
 
-/// Where a call's number of bytes is left, seen from the exported function.
+/// Where a call stores its number of bytes, seen from the exported function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountLocation {
     /// In a variable of the exported function, which returns the number.
@@ -32,20 +32,20 @@ pub enum CountLocation {
     Argument(u8),
 }
 
-/// Where a function's calls can be seen.
+/// The probe points of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallPoints {
     /// Address of the instruction in the internal function where object, buffer and the address of the count are in their registers.
     pub entry: u64,
     /// Argument of the internal function that points to the count.
     pub count_argument: u8,
-    /// From the stack pointer at the entry point up to that at the result point.
+    /// Distance of the stack pointer between entry point and result point.
     pub frame_bytes: u16,
     /// Address of the instruction where the result is in its register.
     pub result: u64,
 }
 
-/// Where calls of `function(object, buffer, length, …)` can be seen.
+/// The probe points of `function(object, buffer, length, …)`.
 pub fn places(image: &Image<'_>, function: Function<'_>, count: CountLocation) -> Option<CallPoints> {
     let (mut function, mut count) = (function, count);
     for _ in 0..FORWARDS {
@@ -69,9 +69,9 @@ pub fn beginning(image: &Image<'_>, function: Function<'_>) -> Option<u64> {
 
 /// What a function does with its arguments.
 enum FoundCall<'a> {
-    /// It gives them to an internal function.
+    /// It passes them to an internal function.
     Call(CallSite),
-    /// It gives them to an exported function; which argument points to the count there.
+    /// It passes them to an exported function; the index of the argument there that points to the count.
     Forward(Function<'a>, u8),
 }
 
@@ -85,14 +85,14 @@ struct CallSite {
 /// What a register holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RegisterValue {
-    /// An argument of the function, as it came or with its sign extended.
+    /// An argument of the function, unchanged or sign-extended.
     Argument(u8),
-    /// An address in the function's own part of the stack.
+    /// An address in the function's stack frame.
     Local,
     Other,
 }
 
-/// What is known at an instruction.
+/// Known state at an instruction.
 #[derive(Clone)]
 struct RegisterState {
     registers: [RegisterValue; 16],
@@ -118,14 +118,14 @@ impl RegisterState {
         self.registers[register.full_register().number()] = value;
     }
 
-    /// A called function may have used these.
+    /// Forgets the registers that a called function may overwrite.
     fn forget_volatile(&mut self) {
         for register in VOLATILE {
             self.set(register, RegisterValue::Other);
         }
     }
 
-    /// What is known after the instruction; `None` when the stack pointer is not.
+    /// Advances the state over the instruction; `None` when the stack pointer becomes unknown.
     fn after(&mut self, instruction: &Instruction, factory: &mut InstructionInfoFactory) -> Option<()> {
         let moved = self.moved(instruction);
         for used in factory.info(instruction).used_registers() {
@@ -145,7 +145,7 @@ impl RegisterState {
         Some(())
     }
 
-    /// The register that takes a value that is known.
+    /// The register that the instruction sets to a known value.
     fn moved(&self, instruction: &Instruction) -> Option<(Register, RegisterValue)> {
         let into = instruction.op0_register();
         if instruction.op0_kind() != OpKind::Register || !into.is_gpr() || into.full_register() == Register::RSP {
@@ -155,7 +155,7 @@ impl RegisterState {
             Mnemonic::Mov | Mnemonic::Movsxd if instruction.op1_kind() == OpKind::Register && instruction.op1_register().is_gpr() => {
                 let from = instruction.op1_register();
                 let value = self.registers[from.full_register().number()];
-                // Half a register is the whole value only of the length, an int.
+                // A 32-bit move keeps the whole value only of the length, an int.
                 if from.is_gpr64() || value == RegisterValue::Argument(2) { value } else { RegisterValue::Other }
             }
             Mnemonic::Lea if instruction.memory_index() == Register::None && instruction.memory_base().is_gpr64() => {
@@ -166,7 +166,7 @@ impl RegisterState {
         Some((into, value))
     }
 
-    /// The argument that points to the count, when a call with these registers is the one that does the work.
+    /// The index of the argument that points to the count, when a call with these registers is the one that does the work.
     fn is_call_of_work(&self, count: CountLocation) -> Option<u8> {
         let in_place = (0u8..3).zip(ARGUMENTS).all(|(index, register)| self.holds(register, RegisterValue::Argument(index)));
         let wanted = match count {
