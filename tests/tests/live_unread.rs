@@ -1,10 +1,11 @@
 //! Protocols that are recognised and not read: perfmon says who speaks them, makes no record of them and takes nothing for an error.
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use perfmon_tests::need::{Need, missing};
 use perfmon_tests::perfmon::{Perfmon, perfmon};
 use perfmon_tests::server::{self, Server};
+use perfmon_tests::wait_until;
 use serde_json::Value;
 
 #[test]
@@ -27,10 +28,14 @@ fn http2_is_said_to_be_unread() -> Result<()> {
     perfmon.wait_for(2, |r| r.served_by(plain.port) || r.sent_to(plain.port))?;
 
     assert!(perfmon.matching(|r| r.served_by(server.port) || r.sent_to(server.port))?.is_empty(), "an exchange of what is not read");
-    let own = perfmon.api("/api/v1/self")?;
-    let speaks = |target: &&Value| target["unread"].as_array().is_some_and(|protocols| protocols.contains(&"h2".into()));
-    let unread: Vec<&Value> = own["targets"].as_array().into_iter().flatten().filter(speaks).collect();
-    assert!(unread.iter().any(|target| target["service"] == "nginx"), "{own:#}");
+    let speaks = |target: &Value| target["unread"].as_array().is_some_and(|protocols| protocols.contains(&"h2".into()));
+    // What is known of targets is published once a second.
+    let own = wait_until(5, || {
+        let own = perfmon.api("/api/v1/self")?;
+        let is_said = own["targets"].as_array().into_iter().flatten().any(|target| target["service"] == "nginx" && speaks(target));
+        Ok(is_said.then_some(own))
+    })?;
+    let own = own.context("nginx is not said to speak h2")?;
     assert_eq!(own["counters"]["connections_unread"], 2, "both ends of one connection");
     Ok(())
 }

@@ -18,8 +18,7 @@ use stream::{Content, Direction, Ending, Segment, Stamp};
 const ENDS: [Ending; 6] = [Ending::PeerClosed, Ending::LocalClosed, Ending::Closed, Ending::PeerReset, Ending::LocalReset, Ending::Forgotten];
 
 fuzz_target!(|data: &[u8]| {
-    let [options, operations @ ..] = data else { return };
-    let mut rest = operations;
+    let Some((options, mut rest)) = data.split_first() else { return };
     let exchange = Exchange { server: options & 1 == 0, ..Exchange::default() };
     let mut parser = WebSocket::new(Box::new(Handshake { exchange, deflate: options & 2 == 0 }));
     let (mut time_ns, mut bytes_passed, mut sessions) = (0, 0, 0);

@@ -326,7 +326,7 @@ fn a_flood_of_failed_requests_is_kept_in_part_and_counted_in_full() {
 #[test]
 fn the_end_of_a_websocket_is_no_request_and_is_kept_when_it_failed() {
     let end = |error| {
-        let Record::Request(opening) = request(DAY + 10, "shop", "/ws", 900_000_000, 101) else { unreachable!() };
+        let Record::Request(opening) = request(DAY, "shop", "/ws", 900_000_000, 101) else { unreachable!() };
         Record::Request(Request { protocol: "websocket", streaming: true, performance_category: None, error, ..opening })
     };
     assert!(SeriesKey::of(&end(Some(Failure::Reset))).is_none());
