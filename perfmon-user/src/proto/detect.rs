@@ -1,4 +1,4 @@
-//! Which protocol a connection speaks: what is known of its opening in, three-way out. Detectors look at no more than [`BUDGET`] bytes of
+//! Protocol detection. In: the opening of a connection; out: a three-way answer. Detectors look at no more than [`BUDGET`] bytes of
 //! each stream, allocate nothing, and answer `Yes` only where no other protocol can begin like this; two that say `Yes` are a defect
 //! that a test finds (each corpus through each detector). A new protocol adds a variant of [`Protocol`] and an arm in its methods.
 use super::{Parser, http1, http2};
@@ -14,18 +14,18 @@ pub enum Verdict {
     Yes,
     /// They are not.
     No,
-    /// Too few to say.
+    /// More bytes are needed.
     NeedMore,
 }
 
-/// What is known of a connection before its protocol is.
+/// The opening of a connection whose protocol is unknown.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening<'a> {
     /// The first bytes of each stream, or, seen from the middle on, of the latest segment; by [`Direction::index`].
     pub streams: [&'a [u8]; 2],
-    /// Who spoke first.
+    /// Direction of the first bytes.
     pub first: Direction,
-    /// Who began the connection.
+    /// Client or server, if known.
     pub role: Role,
     /// Own port, if there is one.
     pub local_port: Option<u16>,
@@ -38,7 +38,7 @@ pub struct Opening<'a> {
 }
 
 impl<'a> Opening<'a> {
-    /// What is known of bytes alone.
+    /// An opening of which only bytes are known.
     pub fn of_stream(direction: Direction, bytes: &'a [u8]) -> Self {
         let mut streams: [&[u8]; 2] = [&[]; 2];
         streams[direction.index()] = bytes;
@@ -111,18 +111,18 @@ impl Protocol {
     }
 }
 
-/// What is known of a connection's protocol.
+/// The result of detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detected {
-    /// It is this one.
+    /// A known protocol.
     Is(Protocol),
-    /// It is none that is known here.
+    /// No known protocol.
     Unknown,
-    /// Too few bytes to say.
+    /// More bytes are needed.
     NeedMore,
 }
 
-/// Which protocol a connection speaks.
+/// Detects the protocol of a connection.
 pub fn detect(opening: &Opening<'_>) -> Detected {
     let (mut found, mut undecided) = (None, false);
     for protocol in Protocol::ALL {

@@ -1,5 +1,5 @@
-//! The exchange family: a request with head and body, an answer with status, head and body (HTTP of any version). Parsers tell parts as
-//! the bytes pass and the whole exchange at its end; one builder makes `request` records of them, and `llm` looks for model calls in them.
+//! The exchange family: a request with head and body, an answer with status, head and body (HTTP of any version). Parsers report
+//! parts as the bytes pass and the whole exchange at its end; one builder makes `request` records, and `llm` detects model calls.
 use std::sync::Arc;
 
 use crate::stream::{Content, Direction, Failure};
@@ -10,7 +10,7 @@ pub type ExchangeId = u64;
 /// A name and value of a head, as they stand on the wire (value trimmed, not necessarily UTF-8).
 pub type Header<'a> = httparse::Header<'a>;
 
-/// What a parser tells of exchanges while bytes pass. Per exchange: `Request`, `RequestBody`*, `Response`*, `ResponseBody`*, `Done`; parts
+/// A part of an exchange, reported while bytes pass. Per exchange: `Request`, `RequestBody`*, `Response`*, `ResponseBody`*, `Done`; parts
 /// of different exchanges may interleave, request and response of one exchange may overlap.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part<'a> {

@@ -1,5 +1,5 @@
-//! Segments that are kept until somebody can read them: by detection until the protocol is known, by a parser that hands its connection
-//! over, by an answer that waits for its request. Order and stamps stay; the caller bounds how much is kept.
+//! Segments that are kept to be read later: until the protocol is detected, until the next parser takes over, or until an early answer finds
+//! its request. Order and stamps are preserved; the caller bounds the size.
 use crate::stream::{Content, Direction, Segment, Stamp};
 
 /// Segments in the order in which they came.
@@ -41,7 +41,7 @@ impl Kept {
         KeptContent::Bytes(bytes.into())
     }
 
-    /// Hands the segments to `take`, oldest first.
+    /// Passes the segments to `take`, oldest first.
     pub fn release(self, mut take: impl FnMut(Segment<'_>)) {
         for (direction, stamp, kept) in &self.segments {
             let content = match kept {

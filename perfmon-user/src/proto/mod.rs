@@ -2,8 +2,8 @@
 //! they know nothing of where bytes come from (socket, TLS library, file). A parser never assumes that a message begins at the
 //! beginning of a capture, that one capture holds one message, or that requests and answers alternate.
 //!
-//! Protocols are equals: each tells messages of one family ([`exchange`], [`command`], [`question`], [`frame`]), is found by [`detect`]
-//! or named by the protocol before it ([`HandOver`]), and says how much of the traffic it needs captured ([`Demand`]).
+//! Protocols are equals: each reports messages of one family ([`exchange`], [`command`], [`question`], [`frame`]), is found by [`detect`]
+//! or named by the protocol before it ([`HandOver`]), and requests the capture mode that it needs ([`Demand`]).
 pub mod command;
 #[cfg(test)]
 mod corpus;
@@ -25,16 +25,16 @@ use frame::FramePart;
 use kept::Kept;
 use question::Question;
 
-/// What a parser tells, by family.
+/// A message of a parser, by family.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message<'a> {
-    /// Of a request and its answer.
+    /// Part of a request and its answer.
     Exchange(Part<'a>),
     /// A command and its answer ended.
     Command(&'a Command),
     /// A question was answered, or given up.
     Question(&'a Question),
-    /// Of whole messages that either side sends at any time.
+    /// Part of a session in which either side sends whole messages at any time.
     Frame(FramePart),
 }
 
@@ -50,24 +50,24 @@ impl From<FramePart> for Message<'_> {
     }
 }
 
-/// What a parser wants of the capture after a push.
+/// The capture that a parser needs after a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Demand {
-    /// The default capture serves.
+    /// The default capture is enough.
     #[default]
     Head,
     /// Heads or framing did not fit the captured part: capture everything from now on.
     Full,
     /// Only sizes matter from here on: the protocol is unknown.
     Count,
-    /// The parser is done: [`Parser::hand_over`] says who goes on, and with what.
+    /// The parser is done: [`Parser::hand_over`] gives the next protocol and the unread segments.
     HandOver,
 }
 
-/// Who goes on with a connection whose parser is done.
+/// The next protocol of a connection whose parser is done.
 #[derive(Debug)]
 pub enum Successor {
-    /// Whatever it turns out to be: it is detected as if the connection began here (a tunnel behind CONNECT, STARTTLS).
+    /// Unknown: detection runs as if the connection began here (a tunnel after CONNECT, STARTTLS).
     Detected,
     /// WebSocket, which began with this handshake.
     WebSocket(Box<websocket::Handshake>),
@@ -76,9 +76,9 @@ pub enum Successor {
 /// A connection that changes its protocol.
 #[derive(Debug)]
 pub struct HandOver {
-    /// Who goes on.
+    /// The next protocol.
     pub successor: Successor,
-    /// What came and was not read, in order.
+    /// Unread segments, in order.
     pub unread: Kept,
 }
 
@@ -101,11 +101,11 @@ pub struct PendingExchange<'a> {
     pub exchange: exchange::ExchangeId,
 }
 
-/// Takes messages from a parser.
+/// Receives the messages of a parser.
 pub trait Sink {
-    /// Takes one.
+    /// Handles one message.
     fn message(&mut self, message: Message<'_>);
-    /// A text to keep: the shared copy of one that comes again and again (method, host, path), where the sink has it.
+    /// The shared copy of a text that repeats (method, host, path), if the sink has one.
     fn text(&mut self, text: &str) -> Arc<str> {
         text.into()
     }
@@ -117,7 +117,7 @@ impl<F: FnMut(Message<'_>)> Sink for F {
     }
 }
 
-/// What a parser lost or gave up since it was last asked.
+/// Losses of a parser since the last call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Times it lost its place and looked for the next message.
@@ -126,19 +126,19 @@ pub struct Stats {
     pub orphans: u64,
     /// Heads longer than the limit.
     pub heads_too_long: u64,
-    /// Exchanges that more than the allowed number of pipelined requests pushed out.
+    /// Exchanges evicted because too many requests were pipelined.
     pub evicted: u64,
 }
 
-/// A protocol's state of one connection.
+/// The parser of one connection.
 pub trait Parser: Send {
-    /// Takes the next segment.
+    /// Reads the next segment.
     fn push(&mut self, segment: Segment<'_>, sink: &mut dyn Sink) -> Demand;
-    /// The stream or connection ended at `time_ns`; open exchanges are ended as that says.
+    /// Handles the end of a stream or the connection at `time_ns`; ends open exchanges accordingly.
     fn end(&mut self, ending: Ending, time_ns: u64, sink: &mut dyn Sink);
     /// Calls `visit` for each exchange under way.
     fn pending(&self, visit: &mut dyn FnMut(PendingExchange<'_>));
-    /// Whether a session is open that is told at the connection's end, though no exchange is under way.
+    /// Whether a session is open that will be reported at the connection's end, without an exchange under way.
     fn is_open(&self) -> bool {
         false
     }
@@ -146,7 +146,7 @@ pub trait Parser: Send {
     fn serves(&self) -> Option<bool>;
     /// Bytes that this state holds on the heap, about.
     fn heap_bytes(&self) -> usize;
-    /// What was lost since the last call.
+    /// Takes the losses since the last call.
     fn take_stats(&mut self) -> Stats;
     /// The connection's next protocol, once, after a push that demanded it.
     fn hand_over(&mut self) -> Option<HandOver> {

@@ -1,6 +1,5 @@
-//! Which processes are watched and who they are. In: what the user asked for ([`Target`]), /proc, and the facts that a process
-//! executed, forked, began to listen or ended. Out: which process ids to watch ([`Selector`]), and a [`Description`] of each
-//! ([`Describer`]). Also starts the program behind `--` ([`command`]). It loads nothing into the kernel and reads no clock.
+//! Selects and describes the watched processes. In: targets of the user ([`Target`]), /proc, and exec, fork, listen and exit events. Out:
+//! process ids to watch ([`Selector`]), and a [`Description`] of each ([`Describer`]). Also starts the program behind `--` ([`command`]). It loads nothing into the kernel and reads no clock.
 mod cgroup;
 pub mod command;
 mod container;
@@ -126,7 +125,7 @@ fn compile_glob(text: &str) -> Result<GlobMatcher, String> {
     }
 }
 
-/// Why a target cannot be watched, and what mends it.
+/// Why a target cannot be watched, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The target as typed.
@@ -152,7 +151,7 @@ pub struct ServiceRule {
     pub service: Arc<str>,
 }
 
-/// What the kernel told of a process that executed a program; it may have ended since.
+/// Facts of an exec event; the process may have ended since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Executed<'a> {
     /// Process.

@@ -1,7 +1,7 @@
-//! Who a process is: /proc and the configured names → [`Description`]. Service name, in this order: a configured rule ·
+//! Describes processes. In: /proc and the configured names; out: [`Description`]. Service name, in this order: a configured rule ·
 //! `OTEL_SERVICE_NAME`, else `service.name` in `OTEL_RESOURCE_ATTRIBUTES`, of its environment · the container's name or the systemd
-//! unit · the program's name (`name`). A process that ended before it was looked at is described by what its exec event told and by
-//! its parent's container, unit and environment, which it had inherited.
+//! unit · the program's name (`name`). A process that ended early is described by its exec event and by the container, unit
+//! and environment of its parent, which it had inherited.
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use super::name::{self, Name};
 use super::root::ProcRoot;
 use super::{Executed, Problem, ServiceRule, SharedTlsLibrary, Target, runtime, tls};
 
-/// How many parents a worker's name is looked for in.
+/// Most ancestors that are searched for a worker's name.
 const PARENTS: usize = 4;
 
 /// Bytes of a service name.
 const SERVICE_BYTES: usize = 128;
 
-/// What is known of a process.
+/// The description of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// Pid, comm, service and container: what its records carry.
@@ -41,7 +41,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// In words: what can be seen of its encrypted traffic. `probed`: whether its shared OpenSSL took the probes, or why not.
+    /// Coverage of its encrypted traffic, in words. `probed`: whether its shared OpenSSL took the probes, or why not.
     pub fn tls_outlook(&self, probed: Option<Result<(), &str>>) -> Cow<'static, str> {
         tls::outlook(self.runtime.as_deref(), self.tls.as_ref(), probed)
     }

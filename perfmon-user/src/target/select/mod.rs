@@ -1,6 +1,6 @@
 //! Which processes are watched. In: targets, /proc at the start, then exec, fork, listen and exit as the kernel tells them. Out: process
-//! ids to watch and to unwatch. The kernel watches whatever executes a program or begins to listen until it is told otherwise here, so
-//! that the first byte of a process that matches is seen. perfmon itself is never watched.
+//! ids to watch and to unwatch. The kernel watches each process that executes a program or begins to listen until this module unwatches it,
+//! so that the first byte of a matching process is seen. perfmon itself is never watched.
 //!
 //! A process is watched when a target matches it, and with `follow` also when its parent is watched. With `--all` the kernel needs no
 //! list: then there are no actions. Without `follow` a child that executes nothing still matches what its parent matched (same
@@ -15,7 +15,7 @@ use super::root::ProcRoot;
 use super::{Executed, Problem, Target};
 use crate::inspect::ForeignReader;
 
-/// What to tell the kernel.
+/// An action for the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     /// Report this process's events.
@@ -39,7 +39,7 @@ pub struct Selector {
     watched: HashMap<u32, WatchedProcess>,
 }
 
-/// Why a process is watched.
+/// A watched process and the targets that it matches.
 #[derive(Clone, Debug)]
 struct WatchedProcess {
     /// Positions of the targets that match it or an ancestor; never empty.

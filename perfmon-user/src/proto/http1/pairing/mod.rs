@@ -1,5 +1,5 @@
-//! Which answer belongs to which request: the queue of a connection's exchanges under way. Heads, pieces of bodies and losses of both
-//! streams come in, [`Message`]s go out. It does not look at bytes. RFC 9112, 9.3: answers come in the order of the requests.
+//! Pairs answers with requests in the queue of a connection's exchanges under way. In: heads, body pieces and losses of both streams; out:
+//! [`Message`]s. It never inspects bytes. RFC 9112, 9.3: answers come in the order of the requests.
 mod outcome;
 
 use std::collections::VecDeque;
@@ -54,7 +54,7 @@ pub(super) struct Pairing {
     spare: Option<Box<Exchange>>,
 }
 
-/// What to make of an answer whose request did not come.
+/// Handling of an answer without its request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Orphans {
     /// Its request was before this parser's time, or there is none.
@@ -63,7 +63,7 @@ pub(super) enum Orphans {
     Infer(Option<Stamp>),
 }
 
-/// Where and when a head stood.
+/// Position and times of a head.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeadPosition {
     pub(super) direction: Direction,
@@ -79,7 +79,7 @@ pub(super) struct HeadPosition {
     pub(super) lost: Option<Stamp>,
 }
 
-/// What a stream needs to know of a head that it delivered.
+/// The consequences of a head for its stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Accepted {
     /// Exchange that it belongs to; `None`: to none that is recorded.
