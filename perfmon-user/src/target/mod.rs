@@ -1,5 +1,6 @@
 //! Selects and describes the watched processes. In: targets of the user ([`Target`]), /proc, and exec, fork, listen and exit events. Out:
-//! process ids to watch ([`Selector`]), and a [`Description`] of each ([`Describer`]). Also starts the program behind `--` ([`command`]). It loads nothing into the kernel and reads no clock.
+//! process ids to watch ([`Selector`]), and a [`Description`] of each ([`Describer`]). Also starts the
+//! program behind `--` ([`command`]). It loads nothing into the kernel and reads no clock.
 mod cgroup;
 pub mod command;
 mod container;

@@ -1,5 +1,5 @@
-//! Reads an ELF file. In: its bytes; out: exported functions, their code, and file offsets. Accepts 64-bit files of this machine only, because
-//! a misplaced probe kills its process. A function is a symbol of function type with its code within one executable segment.
+//! Reads an ELF file. In: its bytes; out: exported functions, their code, and file offsets. Accepts 64-bit files of this machine only,
+//! because a misplaced probe kills its process. A function is a symbol of function type with its code within one executable segment.
 use object::elf::{FileHeader64, PF_X, PT_LOAD, STT_FUNC};
 use object::read::elf::{FileHeader, ProgramHeader, Sym};
 use object::{Endianness, SymbolIndex};

@@ -1,5 +1,5 @@
-//! TLS libraries: how each is recognised, and where it is probed. In: lines of maps and the bytes of a file; out: probe points, or why there
-//! are none. Reads only; `probe::tls` attaches.
+//! TLS libraries: how each is recognised, and where it is probed. In: lines of maps and the bytes of a file; out: probe points, or why
+//! there are none. Reads only; `probe::tls` attaches.
 //!
 //! To add a library: a file beside `openssl` with a type that implements [`Library`], and its place in [`LIBRARIES`].
 pub mod image;
