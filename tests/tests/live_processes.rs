@@ -192,7 +192,7 @@ fn the_capture_thread_touches_no_file() -> Result<()> {
         return Ok(());
     }
     let (server, encrypted) = (Server::start(server::NGINX)?, Server::start(server::NGINX_TLS)?);
-    for options in [&[][..], &["--exe", "curl", "--exe", "nginx"]] {
+    for options in [&[][..], &["--exe", "{curl,nginx}"]] {
         let perfmon = Perfmon::start(&[&["--wait"], options].concat())?;
         let thread = thread_called(perfmon.pid(), "capture")?;
         let folder = folder()?;

@@ -139,6 +139,13 @@ impl Probes {
         sight
     }
 
+    /// Probes the TLS libraries in their usual places for a process that is named: before it maps one, so that it is seen from its first byte.
+    pub fn watch_usual_tls_of(&self, pid: u32) {
+        if !self.tls_everywhere {
+            tls::usual().for_each(|file| drop(self.probe_library(&file, Some(pid))));
+        }
+    }
+
     /// The TLS libraries in the text of a process's maps.
     pub fn tls_libraries(maps: &str) -> Vec<Mapped> {
         mapped::libraries(maps, TLS_LIBRARIES_A_PROCESS)
