@@ -34,6 +34,22 @@ pub fn wanted(state: &SocketState, direction: u8, len: u32) -> u32 {
     }
 }
 
+/// Bytes that [`is_switch`] looks at.
+pub const SWITCH_BYTES: u32 = 12;
+
+/// Whether bytes begin an answer that switches protocols (RFC 9110, 15.2.2). What follows it is framed anew, and comes before user space
+/// can ask for it: full capture begins here, until user space says otherwise.
+///
+/// # Safety
+/// At least `SWITCH_BYTES` can be read.
+#[inline(always)]
+pub unsafe fn is_switch(bytes: *const u8) -> bool {
+    const VERSION: u64 = u64::from_le_bytes(*b"HTTP/1.1");
+    const STATUS: u32 = u32::from_le_bytes(*b" 101");
+    // SAFETY: as the caller says.
+    unsafe { bytes.cast::<u64>().read_unaligned() == VERSION && bytes.add(8).cast::<u32>().read_unaligned() == STATUS }
+}
+
 /// Emits a record without payload.
 #[inline(always)]
 pub fn header_only(scratch: *mut Scratch, flags: u8) {

@@ -67,6 +67,13 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
         capture::header_only(scratch, 0);
     } else {
         state.run_captured = state.run_captured.saturating_add(capture::payload(scratch, want));
+        // SAFETY: this CPU's scratch, which holds what was captured last.
+        if state.mode == MODE_HEAD
+            && op.len >= capture::SWITCH_BYTES
+            && unsafe { capture::is_switch((&raw const (*scratch).payload).cast()) }
+        {
+            state.mode = MODE_FULL;
+        }
     }
 }
 

@@ -233,7 +233,13 @@ impl Running {
         self.stop.store(true, Ordering::Relaxed);
         drop(self.sampling);
         let probes = self.probes.clone();
-        let closed = tokio::task::spawn_blocking(move || probes.end_tls());
+        let closed = tokio::task::spawn_blocking(move || {
+            probes.stop_tls();
+            match probe::hand_over() {
+                Ok(closer) => closer.leave(),
+                Err(error) => tracing::debug!(%error, "Probes are closed here, which may take some seconds."),
+            }
+        });
         let (capture, sampler) =
             tokio::task::spawn_blocking(move || (self.capture.join(), self.sampler.map_or(Ok(()), JoinHandle::join))).await?;
         anyhow::ensure!(capture.is_ok(), "the capture thread panicked; what it said stands above");

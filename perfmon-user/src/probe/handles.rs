@@ -173,10 +173,9 @@ impl Probes {
         }
     }
 
-    /// Closes the probes on TLS libraries and waits for it; none is probed any more. The kernel takes a grace period for each probe that it
-    /// has to close itself at the end of the process, one after the other.
-    pub fn end_tls(&self) {
-        lock(&self.libraries).end();
+    /// No TLS library is probed any more: perfmon ends.
+    pub fn stop_tls(&self) {
+        lock(&self.libraries).stop();
     }
 
     /// From the first probed library on, socket programs look for the TLS call that they are in.

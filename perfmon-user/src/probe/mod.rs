@@ -1,6 +1,7 @@
 //! The kernel side: support checks, loading, attaching, and handles to the running programs. In: options; out: a ring of events
 //! (`source::ring`) and [`Probes`], through which modes and watched processes are set and losses are read. Dropping `Probes` detaches all.
 mod attach;
+mod closer;
 mod handles;
 mod hooks;
 #[cfg(feature = "kernel-log")]
@@ -15,6 +16,7 @@ mod syscalls;
 mod tls;
 
 pub use attach::{ProbeReport, ProbeState};
+pub use closer::{Closer, closer, hand_over};
 pub use handles::{KernelCost, Probes};
 pub use hooks::missed;
 pub use library::mapped::{FileId, Mapped};

@@ -9,8 +9,9 @@ use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use perfmon_common::event::*;
 use perfmon_common::map::*;
-use perfmon_common::tls::{TlsConvention, TlsObjectKey};
+use perfmon_common::tls::{TlsConvention, TlsMode, TlsObjectKey};
 
+use crate::capture::SWITCH_BYTES;
 use crate::filter::Caller;
 use crate::maps::setting;
 use crate::maps::tls::*;
@@ -214,7 +215,11 @@ fn report(call: TlsCall, caller: Caller, total: u32) -> bool {
         pad: [0; 2],
     });
     claim.pieces(call.buffer, wanted(run, call.direction, mode, total));
+    let is_switch = mode == MODE_HEAD && total >= SWITCH_BYTES && claim.is_switch();
     claim.release();
+    if is_switch && TLS_MODES.insert(object, TlsMode { as_of_ns: time_ns, mode: MODE_FULL, pad: [0; 7] }, u64::from(BPF_ANY)).is_err() {
+        emit::lost(LOST_TLS_TABLE);
+    }
     true
 }
 

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use perfmon_common::event::*;
 use perfmon_common::map::LOST_USER_COPY;
 
-use crate::capture::bounded;
+use crate::capture::{bounded, is_switch};
 use crate::emit;
 use crate::maps::tls::{TLS_PIECE, TLS_RECORDS, TLS_SCRATCH, TlsRecord};
 
@@ -54,6 +54,13 @@ impl Claim {
                 return;
             }
         }
+    }
+
+    /// Whether what was captured last begins an answer that switches protocols.
+    #[inline(always)]
+    pub fn is_switch(self) -> bool {
+        // SAFETY: the claimed record.
+        unsafe { is_switch((&raw const (*self.0).payload).cast()) }
     }
 
     /// How far the copy is: bytes that were emitted, bytes in all. Kept in the record, not in registers, so that to the verifier each round

@@ -4,8 +4,8 @@ use std::thread::{Builder, JoinHandle};
 
 use aya::programs::uprobe::UProbeLink;
 
-/// Threads that close links at the same time: as many as links, since each only waits.
-const THREADS: usize = 512;
+/// Threads that close links at the same time.
+const THREADS: usize = 64;
 const STACK_BYTES: usize = 64 * 1024;
 
 /// Links on their way out.

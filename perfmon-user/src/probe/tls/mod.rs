@@ -141,6 +141,11 @@ impl TlsLibraries {
         Self { options, known: HashMap::new(), uses: 0, closing: Closing::default(), is_over: false }
     }
 
+    /// No library is probed any more.
+    pub(super) fn stop(&mut self) {
+        self.is_over = true;
+    }
+
     /// Whether any library is probed.
     pub(super) fn any(&self) -> bool {
         self.known.values().any(|known| known.outcome.is_ok())
@@ -227,14 +232,6 @@ impl TlsLibraries {
 
 impl Drop for TlsLibraries {
     fn drop(&mut self) {
-        self.end();
-    }
-}
-
-impl TlsLibraries {
-    /// Closes all probes, and waits until they are closed; no library is probed any more.
-    pub(super) fn end(&mut self) {
-        self.is_over = true;
         let links = self.known.drain().filter_map(|(_, known)| known.outcome.ok()).flat_map(|probed| probed.links.into_values().flatten());
         self.closing.begin(links.collect());
         self.closing.wait();

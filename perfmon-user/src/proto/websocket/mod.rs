@@ -36,6 +36,10 @@ impl Handshake {
     }
 }
 
+/// While more of a payload is still to come, its length tells all and its bytes are not captured: 10 MB messages would fill the ring. Full
+/// capture is asked for again in time: a change takes up to 5 ms, in which a connection moves about a megabyte.
+const LONG_PAYLOAD: u64 = 1 << 20;
+
 /// A session's state: constant in size, whatever passes.
 #[derive(Debug)]
 pub struct WebSocket {
@@ -120,9 +124,13 @@ impl Parser for WebSocket {
             self.seen_ns = self.seen_ns.max(stamp.time_ns);
             self.streams[direction.index()].push(stamp, content, sink);
         }
-        // Also inside a long payload everything is asked for: a change of mode takes up to 5 ms, in which a loopback connection moves
-        // megabytes, more than what is left of most payloads, and a header beyond the default capture would be lost.
-        if self.streams.iter().all(FrameStream::is_violated) { Demand::Count } else { Demand::Full }
+        if self.streams.iter().all(FrameStream::is_violated) {
+            Demand::Count
+        } else if self.streams.iter().any(|stream| stream.payload_left() > LONG_PAYLOAD) {
+            Demand::Head
+        } else {
+            Demand::Full
+        }
     }
 
     fn end(&mut self, ending: Ending, time_ns: u64, sink: &mut dyn Sink) {

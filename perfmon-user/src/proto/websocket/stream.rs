@@ -113,6 +113,14 @@ impl FrameStream {
         }
     }
 
+    /// Bytes of the payload under way that are still to come.
+    pub(super) fn payload_left(&self) -> u64 {
+        match &self.place {
+            FramePlace::Payload(frame) => frame.left,
+            _ => 0,
+        }
+    }
+
     /// What came was not the protocol.
     pub(super) fn is_violated(&self) -> bool {
         self.place == FramePlace::Violated
