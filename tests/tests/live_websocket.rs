@@ -60,7 +60,8 @@ fn matrix(library: WsLibrary) -> Result<()> {
 }
 
 fn watch() -> Result<Perfmon> {
-    Perfmon::start(&own_children().each_ref().map(String::as_str))
+    // Server, client and proxy are all watched here, and move each 10 MB message within some milliseconds.
+    Perfmon::start_in(&[("PERFMON_CAPTURE__RING_MIB", "64")], &own_children().each_ref().map(String::as_str))
 }
 
 fn peers(passed: &[Passed]) -> Vec<u16> {

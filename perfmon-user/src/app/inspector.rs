@@ -137,9 +137,6 @@ impl Inspector {
     fn judged(&mut self, pid: u32, program: ProgramId, actions: Vec<Action>) -> Result<(), Over> {
         self.act(actions)?;
         let watched = self.selector.is_watched(pid);
-        if watched && self.tls {
-            self.probes.watch_usual_tls_of(pid);
-        }
         Ok(self.answers.send(Inspected::Judged { pid, program: Some(program), watched })?)
     }
 

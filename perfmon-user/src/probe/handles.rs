@@ -116,11 +116,15 @@ impl Probes {
         modes.insert(object, TlsMode { as_of_ns, mode, pad: [0; 7] }, 0)
     }
 
-    /// Probes the TLS libraries in their usual places, for programs that start later; when processes are named, none is.
+    /// Probes the TLS libraries in their usual places, for programs that start later: for all processes, since a named one would be past its
+    /// first call by the time that it was found. The kernel programs dismiss processes that are not watched.
     pub fn watch_usual_tls(&self) {
-        if self.tls_everywhere {
-            tls::usual().for_each(|file| drop(self.probe_library(&file, None)));
-        }
+        tls::usual().for_each(|file| drop(self.probe_usual(&file)));
+    }
+
+    fn probe_usual(&self, file: &LibraryFile) -> TlsSight {
+        lock(&self.libraries).add_usual(file);
+        self.probe_library(file, None)
     }
 
     /// Probes the TLS libraries that a process has mapped by the text of its maps, once each; `None` when it has none that is known.
@@ -137,13 +141,6 @@ impl Probes {
             }
         }
         sight
-    }
-
-    /// Probes the TLS libraries in their usual places for a process that is named: before it maps one, so that it is seen from its first byte.
-    pub fn watch_usual_tls_of(&self, pid: u32) {
-        if !self.tls_everywhere {
-            tls::usual().for_each(|file| drop(self.probe_library(&file, Some(pid))));
-        }
     }
 
     /// The TLS libraries in the text of a process's maps.

@@ -6,7 +6,7 @@
 mod file;
 mod links;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -76,6 +76,8 @@ pub(super) struct TlsLibraries {
     /// Counts uses, to tell which library was used longest ago.
     uses: u64,
     closing: Closing,
+    /// Libraries in their usual places: they are probed for all processes.
+    usual: HashSet<FileId>,
     /// perfmon ends: no library is probed any more.
     is_over: bool,
 }
@@ -115,10 +117,10 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut UProbe, Program
     ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
-/// Libraries in their usual places.
+/// Libraries in their usual places, as far as they are root's: they are probed for all processes.
 pub(super) fn usual() -> impl Iterator<Item = LibraryFile> {
     let paths = USUAL.iter().flat_map(|folder| NAMES.map(|name| Path::new(folder).join(name)));
-    paths.filter_map(|path| LibraryFile::open(&path).ok())
+    paths.filter_map(|path| LibraryFile::open(&path).ok()).filter(|file| file.owner() == 0)
 }
 
 /// Opens a mapped library where the process has it.
@@ -138,7 +140,12 @@ pub(super) fn open(mapped: &Mapped, pid: u32) -> Result<LibraryFile, Arc<str>> {
 
 impl TlsLibraries {
     pub(super) fn new(options: TlsOptions) -> Self {
-        Self { options, known: HashMap::new(), uses: 0, closing: Closing::default(), is_over: false }
+        Self { options, known: HashMap::new(), uses: 0, closing: Closing::default(), usual: HashSet::new(), is_over: false }
+    }
+
+    /// A library in its usual place.
+    pub(super) fn add_usual(&mut self, file: &LibraryFile) {
+        self.usual.insert(file.id());
     }
 
     /// No library is probed any more.
@@ -179,7 +186,7 @@ impl TlsLibraries {
             Ok(probed) => probed,
             Err(reason) => return TlsSight::Refused(reason.clone()),
         };
-        let scope = if options.everywhere { None } else { pid };
+        let scope = if options.everywhere || self.usual.contains(&id) { None } else { pid };
         if probed.links.contains_key(&scope) {
             return TlsSight::Plaintext;
         }
