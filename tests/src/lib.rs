@@ -35,9 +35,9 @@ pub fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// How many rounds a test of repetition makes: `PERFMON_TEST_ROUNDS`, else what CI has time for.
+/// How many rounds a test of repetition makes: `TESTED_ROUNDS`, else what CI has time for.
 pub fn rounds(in_ci: usize) -> usize {
-    std::env::var("PERFMON_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(in_ci)
+    std::env::var("TESTED_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(in_ci)
 }
 
 /// Asks `done` every 20 ms until it gives a value, at most for `seconds`.

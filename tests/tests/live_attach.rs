@@ -1,5 +1,5 @@
 //! perfmon attaches and detaches again and again while programs make TLS requests, programs that switch stacks among them: none dies, no
-//! request of theirs fails. `PERFMON_TEST_ROUNDS` sets how many times; the proof of a release is 1,000.
+//! request of theirs fails. `TESTED_ROUNDS` sets how many times; the proof of a release is 1,000.
 use std::process::Command;
 use std::time::Duration;
 

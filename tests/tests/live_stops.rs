@@ -1,4 +1,4 @@
-//! perfmon under load ends within two seconds of SIGINT, each time. `PERFMON_TEST_ROUNDS` sets how many times; the proof of a release is 200.
+//! perfmon under load ends within two seconds of SIGINT, each time. `TESTED_ROUNDS` sets how many times; the proof of a release is 200.
 use std::process::Command;
 use std::time::Duration;
 
