@@ -24,7 +24,7 @@ pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
 pub use request::{Category, Quality, Request, Side};
 pub use spare::SpareBatches;
-pub use unit::{Millis, SpanId, WallTime};
+pub use unit::{Millis, SpanId, WallTime, mixed};
 
 /// The process of a record; shared by all records of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -35,6 +35,14 @@ impl Serialize for SpanId {
     }
 }
 
+/// Mixes a number into an id: one round of SplitMix64 (Steele, Lea, Flood 2014).
+pub fn mixed(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
 /// Wall-clock time, nanoseconds since 1970-01-01 UTC; JSON: RFC 3339 with nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub u64);

@@ -1,7 +1,7 @@
 //! Trace and span ids: those of the record if it has any, else derived from what the span describes, so that a record has the same ids
 //! whenever and wherever it is sent.
 
-use crate::record::SpanId;
+use crate::record::{SpanId, mixed};
 
 /// The 16 bytes of 32 hex digits.
 pub fn trace_id(text: &str) -> Option<[u8; 16]> {
@@ -52,14 +52,6 @@ fn hash(parts: &[&str], seed: u64) -> u64 {
         }
     }
     mixed(state).max(1)
-}
-
-/// One round of SplitMix64 (Steele, Lea, Flood 2014).
-fn mixed(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The exchange family's builder: an exchange and what is known of its connection and process → the `request` record.
 use crate::proto::exchange::Exchange;
-use crate::record::{Category, Millis, Quality, Request, Side, SpanId, WallTime};
+use crate::record::{Category, Millis, Quality, Request, Side, SpanId, WallTime, mixed};
 use crate::track::Connection;
 
 use super::super::session::Session;
@@ -74,17 +74,9 @@ fn trace_context(header: &str) -> Option<(&str, &str)> {
 pub(super) fn span_id(connection: &Connection<Session>, id: u64, start_ns: u64, wall_at_boot_ns: u64) -> SpanId {
     let mut span = wall_at_boot_ns;
     for part in [connection.key.sock, u64::from(connection.key.inode), id, start_ns] {
-        span = mix(span ^ part);
+        span = mixed(span ^ part);
     }
     SpanId(span)
-}
-
-/// One round of SplitMix64 (Steele, Lea, Flood 2014).
-fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]
