@@ -105,7 +105,8 @@ fn both_rules_fire_are_told_once_and_go_on_after_a_kill() -> Result<()> {
     let firing = in_state(&perfmon, &rules, "firing", 30)?;
     println!("{} ms from the tenth request to both alerts", (boot_now_ns() - allowed) / 1_000_000);
     let id = |rule: &str| text(&firing[rule], "alert_id");
-    for (rule, at_least) in STANDING.into_iter().zip([1_100.0, 0.2]) {
+    // A percentile is that of its bucket, within 1 % of the slept 1.1 s on either side.
+    for (rule, at_least) in STANDING.into_iter().zip([1_100.0 * 0.99, 0.2]) {
         let value = firing[rule].get("value").and_then(Value::as_f64).context("no value")?;
         assert!((at_least..at_least * 2.0).contains(&value), "{rule}: {value}");
     }
