@@ -130,7 +130,7 @@ pub const INSPECTOR_QUEUE: usize = 1_024;
 /// Records that wait until their process is described or judged.
 pub const PARKED_RECORDS: usize = 65_536;
 /// Of these, of one process.
-pub const PARKED_RECORDS_PER_PROCESS: usize = 8_192;
+pub const PARKED_RECORDS_PER_PROCESS: usize = 16_384;
 /// Bytes of all of them, about.
 pub const PARKED_BYTES: usize = 32 << 20;
 /// A record waits no longer than this.

@@ -147,6 +147,18 @@ pub struct Correlation {
     pub fast_error_rate: Option<f64>,
 }
 
+/// Exchanges that perfmon could not see, because its ring was full, and what follows for the figures beside them. Counts, errors and
+/// latencies are of the exchanges that were seen; rates are of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Losses {
+    /// Exchanges that passed unseen. For an endpoint or a destination: its share of those of its service.
+    pub lost: u64,
+    /// Exchanges seen and unseen.
+    pub estimated_count: u64,
+    /// More than 1 % were lost: the rates are estimates.
+    pub rates_estimated: bool,
+}
+
 /// Server-side totals of a window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Totals {
@@ -173,8 +185,11 @@ pub struct Totals {
     pub categories: Categories,
     /// Errors and slowness.
     pub correlation: Correlation,
-    /// Exchanges fully seen ÷ exchanges, 0..1.
+    /// Exchanges fully seen ÷ exchanges, those that were lost too, 0..1.
     pub completeness: Option<f64>,
+    /// What was lost.
+    #[serde(flatten)]
+    pub losses: Losses,
 }
 
 /// One endpoint of one service.
@@ -236,8 +251,11 @@ pub struct EndpointRow {
     pub in_flight: u64,
     /// Age of the oldest of them.
     pub oldest_in_flight_ms: Option<f64>,
-    /// Exchanges fully seen ÷ exchanges, 0..1.
+    /// Exchanges fully seen ÷ exchanges, those that were lost too, 0..1.
     pub completeness: Option<f64>,
+    /// What was lost.
+    #[serde(flatten)]
+    pub losses: Losses,
     /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
     pub slowest_span_ids: Arc<[SpanId]>,
 }
@@ -289,8 +307,11 @@ pub struct ServiceRow {
     pub in_flight: u64,
     /// Age of the oldest of them.
     pub oldest_in_flight_ms: Option<f64>,
-    /// Exchanges fully seen ÷ exchanges, 0..1.
+    /// Exchanges fully seen ÷ exchanges, those that were lost too, 0..1.
     pub completeness: Option<f64>,
+    /// What was lost.
+    #[serde(flatten)]
+    pub losses: Losses,
     /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
     pub slowest_span_ids: Arc<[SpanId]>,
 }
@@ -315,6 +336,9 @@ pub struct DestinationRow {
     /// Latency.
     #[serde(flatten)]
     pub latency: Latency,
-    /// Exchanges fully seen ÷ exchanges, 0..1.
+    /// Exchanges fully seen ÷ exchanges, those that were lost too, 0..1.
     pub completeness: Option<f64>,
+    /// What was lost.
+    #[serde(flatten)]
+    pub losses: Losses,
 }
