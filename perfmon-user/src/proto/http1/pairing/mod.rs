@@ -115,7 +115,7 @@ impl Pairing {
 
     fn request(&mut self, method: &str, target: &str, head: &Head<'_>, place: &HeadPosition, sink: &mut dyn Sink) -> Accepted {
         self.before_request(place, sink);
-        let fields = &head.fields;
+        let fields = head.fields;
         let (path, authority) = target::split(target);
         let mut exchange = self.new_exchange(place, head.minor);
         let texts = &mut self.texts;
@@ -213,7 +213,7 @@ impl Pairing {
         self.wire(MessageSide::Response, id, place.wire, time_ns);
         let framing = |method| match (interim, place.whole) {
             (true, _) => BodyFraming::Interim,
-            (false, true) => body::of_response(method, status, &head.fields),
+            (false, true) => body::of_response(method, status, head.fields),
             (false, false) => BodyFraming::Unknown,
         };
         let Some(open) = self.get(id) else {

@@ -158,8 +158,8 @@ impl Pairing {
 
     /// Removes the first exchange and tells it.
     pub(in crate::proto::http1) fn close_front(&mut self, sink: &mut dyn Sink) {
-        if let Some(exchange) = self.open.pop_front().and_then(OpenExchange::into_exchange) {
-            sink.message(Part::Done(&exchange).into());
+        if let Some(mut exchange) = self.open.pop_front().and_then(OpenExchange::into_exchange) {
+            sink.message(Part::Done(&mut exchange).into());
             self.spare = Some(exchange);
         }
     }
