@@ -11,7 +11,7 @@ use super::head::{draw_graphs, head_lines};
 use super::look::Tone;
 use super::model::ScreenModel;
 use super::pane::{draw_pane, pane_height};
-use super::samples::Samples;
+use super::samples::GraphHistory;
 use super::segments::{LineSegment, line};
 use super::tables::{AGENTS, ALERTS, DESTINATION_TABLE, ENDPOINT_TABLE, FINDINGS, MODELS, PROCESSES, RowTable, severity_tone};
 use super::view::{Tab, ViewState};
@@ -51,7 +51,7 @@ pub(super) fn draw(
     frame: &mut Frame<'_>,
     view: &mut ViewState,
     model: &ScreenModel,
-    samples: &Samples,
+    samples: &GraphHistory,
     message: Option<ScreenMessage<'_>>,
 ) {
     let area = frame.area();
@@ -172,7 +172,7 @@ fn draw_grid<R>(frame: &mut Frame<'_>, area: Rect, view: &mut ViewState, rows: &
         lines.push(Line::raw(match read {
             true if filtered => "Nothing matches the filter; Esc clears it.",
             true => table.empty,
-            false => "Reading ...",
+            false => "Loading ...",
         }));
     }
     frame.render_widget(Paragraph::new(lines), area);
@@ -222,7 +222,7 @@ fn key_line(view: &ViewState, width: u16) -> Line<'static> {
         return Line::raw(format!("filter: {}_", view.filter));
     }
     let keys: &[(u8, &str)] = match view.opened {
-        true => &[(0, "q quit"), (1, "Esc close"), (3, "arrows other row"), (4, "PgDn scroll"), (5, "w window"), (2, "? help")],
+        true => &[(0, "q quit"), (1, "Esc close"), (3, "up/down next row"), (4, "PgDn scroll"), (5, "w window"), (2, "? help")],
         false => &[
             (0, "q quit"),
             (3, "Tab table"),

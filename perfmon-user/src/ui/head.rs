@@ -9,7 +9,7 @@ use super::column::{count, figure, millis, money, percent, span};
 use super::graph::{columns_per_character, graph};
 use super::look::{Look, Tone};
 use super::model::ScreenModel;
-use super::samples::{Graphed, Samples};
+use super::samples::{GraphHistory, Graphed};
 use super::segments::{LineSegment, line};
 use super::tables::{error_tone, latency_tone, severity_tone};
 use crate::aggregate::snapshot::Window;
@@ -70,7 +70,7 @@ fn state(look: Look, model: &ScreenModel) -> Vec<LineSegment> {
     let tokens = totals.input_tokens.map(|input| input + totals.output_tokens.unwrap_or(0));
     let mut segments = vec![
         LineSegment::new(0, [firing(look, model)]),
-        plain(1, format!("cost {}", money(totals.cost_usd))),
+        plain(1, format!("cost {} in {}", money(totals.cost_usd), window_name(totals.window_s))),
         plain(2, format!("model calls {}", count(totals.llm_calls))),
         plain(4, format!("tokens {}", super::column::known(tokens))),
         plain(3, format!("agent runs {}", count(totals.agent_runs))),
@@ -83,7 +83,7 @@ fn state(look: Look, model: &ScreenModel) -> Vec<LineSegment> {
 
 fn firing(look: Look, model: &ScreenModel) -> Span<'static> {
     match model.firing.iter().map(|alert| alert.severity).max() {
-        None => Span::raw("no alert firing"),
+        None => Span::raw("no alerts firing"),
         Some(worst) => {
             let number = model.firing.len();
             let text = format!(" {number} {} FIRING ", if number == 1 { "ALERT" } else { "ALERTS" });
@@ -101,7 +101,7 @@ fn window_name(seconds: u64) -> String {
 }
 
 /// Draws the three graphs side by side: a title above each.
-pub(super) fn draw_graphs(frame: &mut Frame<'_>, area: Rect, look: Look, window: Window, samples: &Samples, model: &ScreenModel) {
+pub(super) fn draw_graphs(frame: &mut Frame<'_>, area: Rect, look: Look, window: Window, samples: &GraphHistory, model: &ScreenModel) {
     let most = if window == Window::Hour { 3_600 } else { 300 };
     let panels = Layout::horizontal([Constraint::Fill(1); 3]).spacing(2).areas::<3>(area);
     let totals = &model.totals;

@@ -26,7 +26,7 @@ pub(super) fn draw_pane(frame: &mut Frame<'_>, area: Rect, look: Look, name: &st
     let width = usize::from(area.width.saturating_sub(4));
     let lines = match detail {
         Some(detail) => detail.blocks.iter().flat_map(|block| block_lines(look, block, width)).collect(),
-        None => vec![Line::raw("This row is no longer in the window or hidden by the filter.")],
+        None => vec![Line::raw("This row is no longer in the window, or the filter hides it.")],
     };
     let height = usize::from(area.height.saturating_sub(2));
     let offset = offset.min(lines.len().saturating_sub(height));

@@ -24,7 +24,7 @@ const HISTORY_STEP_S: u64 = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// Nothing answers there.
-    #[error("no perfmon answers at {url} ({source}); start one with `perfmon run`, or name another with --url")]
+    #[error("no perfmon answers at {url} ({source}); start one with `perfmon run`, or give its address with --url")]
     Unreachable {
         /// Requested URL.
         url: String,
@@ -33,13 +33,13 @@ pub enum RemoteError {
         source: Box<ureq::Error>,
     },
     /// The server requires a token.
-    #[error("the perfmon at {url} wants its token: set PERFMON_HTTP__TOKEN")]
+    #[error("the perfmon at {url} requires a token: set PERFMON_HTTP__TOKEN")]
     Unauthorized {
         /// Requested URL.
         url: String,
     },
     /// The thread could not be started.
-    #[error("the thread that asks could not be started")]
+    #[error("cannot start the polling thread")]
     Thread(#[from] std::io::Error),
 }
 
@@ -99,10 +99,11 @@ impl ScreenSource for RemoteSource {
     }
 }
 
-/// Reads until nobody wants models any more.
+/// Polls until the source is dropped.
 fn follow(mut client: ApiClient, mut wanted: WantedView, wished: &Receiver<WantedView>, models: &Sender<Result<ScreenModel, String>>) {
     loop {
-        let model = client.model(wanted).map_err(|error| format!("{} does not answer: {error}", client.url));
+        let model = client.model(wanted);
+        let model = model.map_err(|error| format!("{} does not answer ({error}); the figures are the last ones it sent", client.url));
         if models.send(model).is_err() {
             return;
         }

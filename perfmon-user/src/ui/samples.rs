@@ -1,8 +1,11 @@
 //! Rate, p95 and CPU over the last hour, one sample a second, for the graphs. In: a sample with each new model, and the history of another
-//! perfmon; out: columns of a graph. Seconds without a sample are unknown, not zero.
+//! perfmon; out: columns of a graph. Seconds without a sample are unknown, not zero; only a pause as short as the jitter of a poll is bridged.
 use std::collections::VecDeque;
 
 use crate::limits;
+
+/// Seconds between two samples that still belong together.
+const BRIDGED_S: u64 = 3;
 
 /// The figures of one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -37,15 +40,17 @@ impl GraphSample {
 
 /// The samples, oldest first, at most one a second.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Samples(VecDeque<GraphSample>);
+pub(super) struct GraphHistory(VecDeque<GraphSample>);
 
-impl Samples {
+impl GraphHistory {
     /// Adds a sample that is newer than all others, and replaces one of the same second.
     pub fn push(&mut self, sample: GraphSample) {
         while self.0.back().is_some_and(|last| last.second >= sample.second) {
             self.0.pop_back();
         }
-        self.0.push_back(sample);
+        let next = self.0.back().map_or(sample.second, |last| last.second + 1);
+        let first = if sample.second - next < BRIDGED_S { next } else { sample.second };
+        self.0.extend((first..=sample.second).map(|second| GraphSample { second, ..sample }));
         while self.0.len() > limits::SCREEN_SAMPLES {
             self.0.pop_front();
         }
@@ -95,17 +100,23 @@ mod tests {
 
     #[test]
     fn columns_hold_the_largest_value_and_gaps_stay_unknown() {
-        let mut samples = Samples::default();
-        [(100, 1.0), (101, 5.0), (104, 2.0), (105, 3.0)].into_iter().for_each(|(second, rate)| samples.push(sample(second, rate)));
-        assert_eq!(samples.columns(Graphed::Rate, 1, 6), [Some(1.0), Some(5.0), None, None, Some(2.0), Some(3.0)]);
-        assert_eq!(samples.columns(Graphed::Rate, 2, 3), [Some(5.0), None, Some(3.0)]);
+        let mut samples = GraphHistory::default();
+        [(100, 1.0), (101, 5.0), (106, 2.0), (107, 3.0), (109, 4.0)]
+            .into_iter()
+            .for_each(|(second, rate)| samples.push(sample(second, rate)));
+        let each_second = [Some(1.0), Some(5.0), None, None, None, None, Some(2.0), Some(3.0), Some(4.0), Some(4.0)];
+        assert_eq!(samples.columns(Graphed::Rate, 1, 10), each_second);
+        assert_eq!(samples.columns(Graphed::Rate, 2, 5), [Some(5.0), None, None, Some(3.0), Some(4.0)]);
         assert_eq!(samples.columns(Graphed::Cpu, 3, 2), [None, None]);
-        assert_eq!((samples.columns(Graphed::Rate, 1, 0).len(), Samples::default().columns(Graphed::Rate, 1, 2)), (0, vec![None, None]));
+        assert_eq!(
+            (samples.columns(Graphed::Rate, 1, 0).len(), GraphHistory::default().columns(Graphed::Rate, 1, 2)),
+            (0, vec![None, None])
+        );
     }
 
     #[test]
     fn the_past_goes_before_and_the_number_is_bounded() {
-        let mut samples = Samples::default();
+        let mut samples = GraphHistory::default();
         samples.push(sample(1_000, 1.0));
         samples.precede(&[
             GraphSample { second: 9, ..GraphSample::default() },
@@ -123,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_span_grows_with_the_data() {
-        let mut samples = Samples::default();
+        let mut samples = GraphHistory::default();
         assert_eq!((samples.step_s(300, 50), samples.step_s(300, 0)), (1, 1));
         samples.push(sample(0, 1.0));
         samples.push(sample(90, 1.0));

@@ -17,7 +17,7 @@ use super::look::Look;
 use super::messages::Messages;
 use super::model::ScreenModel;
 use super::plain::{FINAL_ROWS, tables};
-use super::samples::Samples;
+use super::samples::GraphHistory;
 use super::view::{KeyAction, Tab, ViewState};
 use crate::aggregate::snapshot::{Snapshot, Window};
 use crate::record::Alert;
@@ -78,7 +78,7 @@ impl ScreenSource for LocalSource {
 pub fn screen(mut source: impl ScreenSource, shutdown: &watch::Sender<bool>, messages: &Messages, look: Look) -> io::Result<()> {
     let mut terminal = TerminalSession::begin()?;
     let mut view = ViewState::new(look);
-    let (mut model, mut samples, mut trouble) = (ScreenModel::default(), Samples::default(), None);
+    let (mut model, mut samples, mut trouble) = (ScreenModel::default(), GraphHistory::default(), None);
     let mut stale = true;
     while OURS.load(Ordering::SeqCst) {
         if *shutdown.borrow() {

@@ -30,7 +30,7 @@ pub(in super::super) fn process_detail(row: &ProcessRow, _: &ScreenModel) -> Row
         .values(
             "CPU and threads",
             [
-                ("CPU of one core", percentage(row.cpu_percent)),
+                ("CPU (100% = one core)", percentage(row.cpu_percent)),
                 ("waiting for a core, ms", millis(row.run_queue_wait_ms)),
                 ("waiting for disk, ms", millis(row.blocked_io_ms)),
                 ("threads", known(Some(row.threads))),
@@ -43,7 +43,7 @@ pub(in super::super) fn process_detail(row: &ProcessRow, _: &ScreenModel) -> Row
             [
                 ("resident", bytes_or_dash(Some(row.memory_rss_bytes))),
                 ("of the host's memory", percentage(row.memory_percent)),
-                ("growth an hour", growth),
+                ("growth per hour", growth),
                 ("heap", bytes_or_dash(row.heap_bytes)),
                 ("leak", text_or_dash(row.leak.as_ref())),
                 ("page faults/s", rate(row.page_faults)),

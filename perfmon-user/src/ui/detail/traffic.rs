@@ -20,7 +20,7 @@ pub(in super::super) fn endpoint_detail(row: &Arc<EndpointRow>, _: &ScreenModel)
                 ("share of all time", share(Some(row.share_of_time)), Tone::Plain),
                 ("in flight", count(row.in_flight), Tone::Plain),
                 ("oldest in flight, ms", millis(row.oldest_in_flight_ms), super::super::tables::latency_tone(row.oldest_in_flight_ms)),
-                ("most at once", count(row.concurrency_peak), Tone::Plain),
+                ("peak concurrency", count(row.concurrency_peak), Tone::Plain),
                 ("fully seen", share(row.completeness), Tone::Plain),
             ],
         )
@@ -72,7 +72,7 @@ impl RowDetail {
         let tone = error_tone(rate);
         let classes = [
             ("status 5xx", classes.status_5xx),
-            ("status 4xx (no error)", classes.status_4xx),
+            ("4xx (not an error)", classes.status_4xx),
             ("client closed", classes.client_closed),
             ("reset", classes.reset),
             ("timeout", classes.timeout),
@@ -94,8 +94,8 @@ impl RowDetail {
             [
                 ("mean without error, ms", millis(correlation.ok_mean_ms)),
                 ("mean with error, ms", millis(correlation.error_mean_ms)),
-                ("errors of the fast", rate(correlation.fast_error_rate)),
-                ("errors of the slow", rate(correlation.slow_error_rate)),
+                ("error rate, fast", rate(correlation.fast_error_rate)),
+                ("error rate, slow", rate(correlation.slow_error_rate)),
             ],
         )
     }

@@ -28,10 +28,10 @@ pub(in super::super) fn model_detail(row: &Arc<LlmRow>, _: &ScreenModel) -> RowD
             "Cost and tokens",
             [
                 ("cost", money(row.cost_usd)),
-                ("cost of a call", money(each(row.cost_usd, row.calls - row.unpriced_calls.min(row.calls)))),
+                ("cost per call", money(each(row.cost_usd, row.calls - row.unpriced_calls.min(row.calls)))),
                 ("calls without a price", count(row.unpriced_calls)),
                 ("input tokens", known(row.input_tokens)),
-                ("of these from a cache", known(row.cache_read_tokens)),
+                ("from a cache", known(row.cache_read_tokens)),
                 ("output tokens", known(row.output_tokens)),
             ],
         )
@@ -74,12 +74,12 @@ pub(in super::super) fn agent_detail(row: &Arc<AgentRow>, model: &ScreenModel) -
             "Model calls, tools, tokens, cost",
             [
                 ("model calls", count(row.llm_calls)),
-                ("model calls a run", per_run(row.llm_calls)),
+                ("model calls per run", per_run(row.llm_calls)),
                 ("tools called", count(row.tools_called)),
-                ("tools a run", per_run(row.tools_called)),
+                ("tools per run", per_run(row.tools_called)),
                 ("tokens", known(row.tokens_used)),
                 ("cost", money(row.cost_usd)),
-                ("cost of a run", money(each(row.cost_usd, row.count))),
+                ("cost per run", money(each(row.cost_usd, row.count))),
             ],
         )
         .lines(

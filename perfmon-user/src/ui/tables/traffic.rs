@@ -72,5 +72,5 @@ pub(in super::super) static DESTINATION_TABLE: RowTable<Arc<DestinationRow>> = R
     columns: &DESTINATIONS,
     name: |row| format!("{} called by {}", row.destination, row.service),
     detail: destination_detail,
-    empty: "No outgoing requests in this window. Calls of the watched services to other services appear here.",
+    empty: "No outgoing requests in this window. Calls from the watched services to others appear here.",
 };

@@ -43,7 +43,7 @@ fn a_tall_terminal_has_the_detail_of_the_selected_row_below() {
     let lines = screen(160, 50, &mut view, &model());
     let at = lines.iter().position(|line| line.contains("┌ claude-haiku-4-5 called by shop at api.anthropic.com ─")).unwrap();
     assert!(lines[..at].iter().any(|line| line.contains("unheard-of")));
-    assert_eq!(value(&lines[at..], "cost of a call"), "$0.0011");
+    assert_eq!(value(&lines[at..], "cost per call"), "$0.0011");
     press(&mut view, &[KeyCode::Down]);
     assert!(screen(160, 50, &mut view, &model()).iter().any(|line| line.contains("┌ unheard-of called by shop")));
     let lines = screen(160, 50, &mut on(Tab::Endpoints), &model());
@@ -59,7 +59,7 @@ fn each_kind_of_row_tells_what_is_known() {
     );
     let (_, lines) = opened(80, 40, Tab::Agents);
     assert_eq!(
-        (value(&lines, "model calls a run"), value(&lines, "order_status"), value(&lines, "POST /ask")),
+        (value(&lines, "model calls per run"), value(&lines, "order_status"), value(&lines, "POST /ask")),
         ("2.41".into(), "98".into(), "77".into())
     );
     let (_, lines) = opened(80, 40, Tab::Processes);
