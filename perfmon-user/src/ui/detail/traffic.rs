@@ -7,6 +7,8 @@ use super::{RowDetail, Tone, bytes_or_dash, count, figure, millis, percent, shar
 use crate::aggregate::snapshot::{Correlation, DestinationRow, EndpointRow, ErrorClasses};
 
 pub(in super::super) fn endpoint_detail(row: &Arc<EndpointRow>, _: &ScreenModel) -> RowDetail {
+    let slowest: Vec<String> = row.slowest_span_ids.iter().map(ToString::to_string).collect();
+    let slowest = (!slowest.is_empty()).then(|| slowest.join(" "));
     let size = |mean: Option<f64>| bytes_or_dash(mean.map(|mean| mean.round() as u64));
     RowDetail::default()
         .latency("Response time, ms", &row.latency)
@@ -50,7 +52,7 @@ pub(in super::super) fn endpoint_detail(row: &Arc<EndpointRow>, _: &ScreenModel)
             ],
         )
         .correlation(&row.correlation)
-        .lines("Slowest requests of the last 5 minutes (span_id)", row.slowest_span_ids.iter().map(ToString::to_string))
+        .lines("Slowest requests of the last 5 minutes (span_id)", slowest)
 }
 
 pub(in super::super) fn destination_detail(row: &Arc<DestinationRow>, _: &ScreenModel) -> RowDetail {
@@ -85,7 +87,7 @@ impl RowDetail {
     }
 
     fn correlation(self, correlation: &Correlation) -> Self {
-        if correlation.error_mean_ms.is_none() && correlation.slow_error_rate.is_none() {
+        if correlation.error_mean_ms.is_none() {
             return self;
         }
         let rate = |rate: Option<f64>| rate.map_or("-".into(), |rate| format!("{}%", percent(Some(rate))));

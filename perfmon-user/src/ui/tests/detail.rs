@@ -99,6 +99,24 @@ fn a_long_detail_is_scrolled_to_its_end_and_no_further() {
 }
 
 #[test]
+fn errors_by_class_and_the_slowest_requests_are_listed() {
+    let row = EndpointRow {
+        errors: 4,
+        error_classes: crate::aggregate::snapshot::ErrorClasses { status_5xx: 3, timeout: 1, ..Default::default() },
+        slowest_span_ids: [crate::record::SpanId(0xabc), crate::record::SpanId(0xdef)].into(),
+        ..(*endpoint(1)).clone()
+    };
+    let model = ScreenModel { endpoints: vec![Arc::new(row)], ..model() };
+    let mut view = view();
+    screen(80, 40, &mut view, &model);
+    press(&mut view, &[KeyCode::Enter]);
+    let lines = screen(80, 40, &mut view, &model);
+    assert_eq!((value(&lines, "status 5xx"), value(&lines, "timeout")), ("3".into(), "1".into()));
+    assert!(lines.iter().all(|line| !line.contains("client closed")), "classes that did not happen are left out: {lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("0000000000000abc 0000000000000def")), "{lines:#?}");
+}
+
+#[test]
 fn nothing_opens_without_a_row() {
     let mut view = view();
     screen(80, 24, &mut view, &ScreenModel::default());
