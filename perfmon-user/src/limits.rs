@@ -40,6 +40,8 @@ pub const HTTP_SEND_BUFFER: usize = 64 * 1024;
 pub const HTTP_CONNECTIONS: usize = 256;
 /// Messages of the log that the live screen keeps.
 pub const SCREEN_MESSAGES: usize = 100;
+/// Seconds of which the live screen keeps the graphs' figures.
+pub const SCREEN_SAMPLES: usize = 3_600;
 /// Model calls in flight whose bodies are scanned, each below 64 KiB; further ones are recorded as requests only.
 pub const LLM_CALLS: usize = 4_096;
 /// Of those, on one connection.

@@ -1,10 +1,10 @@
 //! What `aggregate` publishes once a second: immutable, shared by HTTP, the live table, alerts, export and reports. The field names of
-//! serialised rows are those of docs/records.md and the HTTP API.
+//! serialised rows are those of docs/records.md and the HTTP API; `perfmon top` reads them back from the API of another perfmon.
 mod work;
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::work::{AgentRow, LlmRow, ToolRow, WorkTotals, WorkflowRow};
 use crate::record::{Finding, Gauges, Origin, Process, SpanId, System, WallTime};
@@ -88,7 +88,8 @@ pub struct WindowView {
 }
 
 /// Latency figures of a set of exchanges; all null when there are none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Latency {
     /// Mean.
     pub mean_ms: Option<f64>,
@@ -103,7 +104,8 @@ pub struct Latency {
 }
 
 /// How many exchanges were fast, moderate, slow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Categories {
     /// Up to 500 ms.
     pub fast: u64,
@@ -114,7 +116,8 @@ pub struct Categories {
 }
 
 /// Errors by class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ErrorClasses {
     /// Status 400–499. Not errors of the service; listed separately.
     pub status_4xx: u64,
@@ -135,7 +138,8 @@ pub struct ErrorClasses {
 }
 
 /// Do errors and slowness go together?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Correlation {
     /// Mean latency of exchanges without error.
     pub ok_mean_ms: Option<f64>,
@@ -193,7 +197,8 @@ pub struct Totals {
 }
 
 /// One endpoint of one service.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EndpointRow {
     /// Service name.
     pub service: Arc<str>,
@@ -317,7 +322,8 @@ pub struct ServiceRow {
 }
 
 /// One external service, seen from the clients on this host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DestinationRow {
     /// Who asks.
     pub service: Arc<str>,
