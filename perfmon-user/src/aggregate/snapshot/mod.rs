@@ -153,7 +153,8 @@ pub struct Correlation {
 
 /// Exchanges that perfmon could not see, because its ring was full, and what follows for the figures beside them. Counts, errors and
 /// latencies are of the exchanges that were seen; rates are of all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Losses {
     /// Exchanges that passed unseen. For an endpoint or a destination: its share of those of its service.
     pub lost: u64,
