@@ -164,6 +164,6 @@ fn table(alerts: &[Alert]) -> String {
 }
 
 /// Without control characters: messages carry names that others chose.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -56,7 +56,7 @@ pub(super) enum CliCommand {
 }
 
 #[derive(Group, Debug, Default)]
-#[command(next_help_heading = "Targets (several are combined with \"or\"; none means all)")]
+#[command(next_help_heading = "Targets (any of several; none means everything)")]
 pub(super) struct TargetArgs {
     /// Watch this process, with its children
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -153,6 +153,9 @@ pub(super) struct CheckArgs {
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
+    /// List every process and every kernel program
+    #[arg(long)]
+    pub all_processes: bool,
     /// Capture tier to check: auto, 1, 3 [default: auto]
     #[arg(long, value_name = "TIER")]
     pub capture_tier: Option<String>,
@@ -166,6 +169,9 @@ pub(super) struct RecordArgs {
     /// File to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Serve HTTP at this address while recording; port 0 takes a free one [default: no HTTP]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
     #[command(flatten)]
     pub targets: TargetArgs,
     #[command(flatten)]
@@ -259,7 +265,7 @@ pub(super) struct SilenceArgs {
 #[derive(Subcommand, Debug)]
 pub(super) enum AlertsCommand {
     /// List open alerts and the last ones that are over
-    #[command(after_help = examples::ALERTS)]
+    #[command(after_help = examples::ALERTS_LIST)]
     List {
         /// Answer in JSON
         #[arg(long)]
@@ -268,16 +274,16 @@ pub(super) enum AlertsCommand {
         server: ServerArgs,
     },
     /// Acknowledge a firing alert, which stops its escalation
-    #[command(after_help = examples::ALERTS)]
+    #[command(after_help = examples::ALERTS_ACK)]
     Ack(DecisionArgs),
     /// Resolve an alert; it stays quiet until its condition is false
-    #[command(after_help = examples::ALERTS)]
+    #[command(after_help = examples::ALERTS_RESOLVE)]
     Resolve(DecisionArgs),
     /// Silence the alerts of a rule or scope for a time
-    #[command(after_help = examples::ALERTS)]
+    #[command(after_help = examples::ALERTS_SILENCE)]
     Silence(SilenceArgs),
     /// Send a test alert to a channel, or to all
-    #[command(after_help = examples::ALERTS)]
+    #[command(after_help = examples::ALERTS_TEST)]
     Test {
         /// Name of the channel
         channel: Option<String>,
@@ -289,11 +295,19 @@ pub(super) enum AlertsCommand {
 #[derive(Subcommand, Debug)]
 pub(super) enum ConfigAction {
     /// Print the effective configuration and where each value came from
+    #[command(after_help = examples::CONFIG_PRINT)]
     Print {
         #[command(flatten)]
         general: GeneralArgs,
     },
+    /// List the keys of the configuration: what each takes, its default, its environment variable
+    #[command(after_help = examples::CONFIG_KEYS)]
+    Keys {
+        /// Only this key and those below it, like alerts or capture.tier
+        name: Option<String>,
+    },
     /// Find all problems of a configuration file and the environment
+    #[command(after_help = examples::CONFIG_CHECK)]
     Check {
         /// File to check [default: /etc/perfmon/perfmon.toml when it exists]
         file: Option<PathBuf>,

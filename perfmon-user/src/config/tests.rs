@@ -388,3 +388,38 @@ fn variables_of_others_that_cannot_be_used_are_all_told() {
     let both = env(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1"), ("PERFMON_EXPORT__OTLP__ENDPOINT", "http://b:1")]);
     assert_eq!(load(&both).unwrap().config.export.otlp.endpoint.as_deref(), Some("http://b:1"));
 }
+
+#[test]
+fn problems_come_in_the_order_of_the_file_with_what_is_probably_meant() {
+    let text = "lisen = \"x\"\nduration = \"soon\"\n[http]\ntoken = 5\ntokn = \"x\"\n[captur]\nmodels = true\n[capture]\nrng_mib = 8\nzzz = 1\n\
+        [alerts.threshold]\nmemory_usage = 0.9\n[[alerts.channel]]\nname = \"a\"\n[[alerts.channels]]\nname = \"b\"\nulr = \"http://x\"\n";
+    let sources = Sources { file: Some(File { path: "f".into(), text: text.into() }), ..Sources::default() };
+    let problems: Vec<String> = load(&sources).unwrap_err().iter().map(ToString::to_string).collect();
+    let line = |problem: &String| problem.split(':').nth(1).unwrap().parse::<usize>().unwrap();
+    assert!(problems.iter().map(line).is_sorted() && problems.len() >= 9, "{problems:#?}");
+    for part in [
+        "lisen: unknown; did you mean listen?",
+        "http.tokn: unknown; did you mean http.token?",
+        "captur: unknown; did you mean capture?",
+        "capture.rng_mib: unknown; did you mean capture.ring_mib?",
+        "capture.zzz: unknown; there are ",
+        "alerts.threshold: unknown; did you mean alerts.thresholds?",
+        "alerts.channel: unknown; did you mean alerts.channels?",
+        "ulr: unknown; did you mean url?",
+    ] {
+        assert!(problems.iter().any(|problem| problem.contains(part)), "{part} is not in {problems:#?}");
+    }
+}
+
+#[test]
+fn contradictions_come_in_the_order_of_the_file() {
+    let text = "[[services]]\nname = \"a\"\n";
+    let (first, last) =
+        (format!("listen = \"0.0.0.0:1\"\n{text}"), format!("ui = \"table\"\njsonl = \"-\"\nlisten = \"0.0.0.0:1\"\n{text}"));
+    for (text, order) in [(first, &["listen", "services"][..]), (last, &["jsonl", "listen", "services"])] {
+        let sources = Sources { file: Some(File { path: "f".into(), text }), ..Sources::default() };
+        let problems: Vec<String> =
+            load(&sources).unwrap_err().iter().map(|problem| problem.place.split(' ').next().unwrap().into()).collect();
+        assert_eq!(problems, order);
+    }
+}

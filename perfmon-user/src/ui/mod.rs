@@ -13,6 +13,6 @@ mod tests;
 mod view;
 
 pub use messages::Messages;
-pub use plain::{lines, summary};
+pub use plain::{UNCUT, lines, summary};
 pub use remote::{RemoteError, RemoteSource};
 pub use screen::{LocalSource, ScreenSource, Shown, colours, screen};

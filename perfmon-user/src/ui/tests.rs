@@ -8,7 +8,7 @@ use ratatui::style::Color;
 
 use super::draw::draw;
 use super::model::{FindingRow, ProcessRow, ScreenModel, ShownDestination, ShownEndpoint, ShownHost, ShownSeverity, ShownTotals};
-use super::plain::summary;
+use super::plain::{UNCUT, summary, tables};
 use super::view::{KeyAction, Tab, ViewState};
 use crate::aggregate::snapshot::{EndpointRow, Snapshot, Window, WindowView};
 
@@ -236,6 +236,17 @@ fn the_summary_is_plain_text() {
     assert!(lines[0].starts_with("0 requests in 30s, - % errors"), "{}", lines[0]);
     assert!(lines[1].starts_with("SERVICE") && lines[2].contains("GET /a"), "{text}");
     assert!(!text.contains('\u{1b}'));
+}
+
+#[test]
+fn a_table_without_a_width_cuts_no_name() {
+    let service = "a-service-with-a-name-that-no-terminal-of-eighty-columns-would-show".repeat(3);
+    let rows = vec![ShownEndpoint { service: service.as_str().into(), endpoint: format!("/{service}").into(), ..endpoint(1) }];
+    let model = ScreenModel { endpoints: rows, ..ScreenModel::default() };
+    let text = tables(&model, UNCUT, 10);
+    assert!(text.contains(&format!("{service} GET /{service} ")), "{text}");
+    assert_eq!(text.lines().nth(1).unwrap().split_whitespace().count(), 11, "{text}");
+    assert!(!tables(&model, 160, 10).contains(&service));
 }
 
 #[test]
