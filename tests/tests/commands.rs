@@ -336,3 +336,74 @@ fn ctrl_c_waits_for_nobody() -> Result<()> {
     assert!(took_ms < 2_000, "it ended after {took_ms} ms:\n{}", complaints(&mut child)?);
     Ok(())
 }
+
+#[test]
+fn check_groups_processes_of_the_same_coverage() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let sleeper = || Command::new("sleep").arg("60").spawn();
+    let mut sleepers: Vec<Child> = (0..20).map(|_| sleeper()).collect::<std::io::Result<_>>()?;
+    let output = |arguments: &[&str]| -> Result<String> {
+        let output = perfmon(arguments).output()?;
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", said(&output));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (short, long) = (output(&["check"])?, output(&["check", "--all-processes"])?);
+    let json: serde_json::Value = serde_json::from_str(&output(&["check", "--json"])?)?;
+    for child in &mut sleepers {
+        child.kill()?;
+        child.wait()?;
+    }
+    assert!(short.starts_with("perfmon can run on Linux "), "{short}");
+    let lines: Vec<&str> = short.lines().map(str::trim).collect();
+    let repeated =
+        lines.iter().find(|line| line.contains("no shared TLS library") && lines.iter().filter(|other| other == line).count() > 1);
+    assert_eq!(repeated, None, "{short}");
+    assert_eq!(short.matches("no shared TLS library").count(), 1, "{short}");
+    assert!(short.contains("sleep (2") && short.contains("--all-processes"), "{short}");
+    let of_sleepers = long.lines().filter(|line| line.contains(" sleep ")).count();
+    assert!(of_sleepers >= 20 && long.contains("sock_recv"), "{long}");
+    let of_sleepers = json["targets"].as_array().context("no targets")?.iter().filter(|target| target["service"] == "sleep").count();
+    assert!(of_sleepers >= 20, "{json:#}");
+    Ok(())
+}
+
+#[test]
+fn wrong_usage_says_what_is_right() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let (config, no_history) = (folder.path().join("perfmon.toml"), folder.path().join("README"));
+    std::fs::write(&config, "lisen = \"127.0.0.1:1\"\nduration = \"soon\"\n[captur]\ntier = 1\n")?;
+    std::fs::write(&no_history, "text")?;
+    let (config, no_history) = (config.to_string_lossy(), no_history.to_string_lossy());
+    for (arguments, code, parts) in [
+        (&["foo"][..], 2, &["\n    check ", "\n    replay "][..]),
+        (
+            &["config", "check", &config],
+            2,
+            &[":1: lisen: unknown; did you mean listen?", ":2: duration", ":3: captur: unknown; did you mean capture?"],
+        ),
+        (&["report", "--db", "/nonexistent/history"], 2, &["/nonexistent/history", "--db"]),
+        (&["report", "--db", "/"], 2, &["is a folder"]),
+        (&["report", "--db", &no_history], 1, &["not a database"]),
+    ] {
+        let output = perfmon(arguments).output()?;
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        let places: Vec<_> = parts.iter().map(|part| text.find(part)).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{arguments:?}: {places:?} in {text}");
+        assert!(!text.contains("docs/"), "{text}");
+        assert!(text.matches("not a database").count() < 2, "{text}");
+    }
+    let help = perfmon(&["alerts", "ack", "--help"]).output()?;
+    assert!(!String::from_utf8_lossy(&help.stdout).contains("alerts silence"));
+    let manual = perfmon(&["man"]).output()?;
+    let manual = String::from_utf8_lossy(&manual.stdout).into_owned();
+    for heading in ["FILES", "ENVIRONMENT", "EXIT STATUS"] {
+        assert!(manual.contains(&format!(".SH \"{heading}\"")), "{heading}");
+    }
+    Ok(())
+}

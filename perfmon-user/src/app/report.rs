@@ -56,6 +56,7 @@ fn unreadable(config: &Config, error: StoreError) -> CommandFailure {
         StoreError::File { source, .. } if source.kind() == ErrorKind::PermissionDenied => CommandFailure::Impossible(vec![format!(
             "the history at {path} is private to its owner; run this as that user, with sudo for root's"
         )]),
-        _ => CommandFailure::Failed(anyhow::Error::from(error).context(format!("the history at {path} cannot be read"))),
+        // The error's text repeats its causes.
+        error => CommandFailure::Failed(anyhow::anyhow!("the history at {path} cannot be read: {error}")),
     }
 }

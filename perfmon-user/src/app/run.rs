@@ -122,7 +122,7 @@ impl Prepared {
     fn start(mut self, config: &Config) -> Result<Running, CommandFailure> {
         let probes = Arc::new(probe::start(&start_options(config, &self.selector))?);
         for pid in &self.first {
-            probes.watch(*pid).context("a process could not be put on the kernel's list")?;
+            probes.watch(*pid).context("a process could not be added to the kernel's list of targets")?;
         }
         if config.capture.tls {
             probes.watch_usual_tls();
@@ -132,7 +132,7 @@ impl Prepared {
                 }
             }
         }
-        let ring = probes.take_ring().context("the kernel's ring is in use already")?;
+        let ring = probes.take_ring().context("the kernel's ring is already in use")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
         let spare = Arc::new(SpareBatches::default());
         let (watched_tx, watched) = watch::channel(WatchedTargets::default());
@@ -318,7 +318,7 @@ fn start_store(config: &Config, counters: &Arc<Counters>) -> anyhow::Result<Opti
         retention: retention(config),
         now: clock::wall_now,
     };
-    Store::start(options, counters.clone()).map(Some).context("the thread of the history could not be started")
+    Store::start(options, counters.clone()).map(Some).context("the thread that writes the history could not be started")
 }
 
 /// What earlier runs left of alerts, so that nothing is told twice; an unreadable history leaves none.
@@ -393,8 +393,11 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<Jo
 
 fn listen_mend(error: &std::io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => "another program listens there, maybe another perfmon; give another address with --listen".into(),
-        std::io::ErrorKind::AddrNotAvailable => "this host has no such address; give one of its own with --listen".into(),
+        std::io::ErrorKind::AddrInUse => {
+            "another program is listening there, perhaps another perfmon; choose another address with --listen (port 0 takes a free one)"
+                .into()
+        }
+        std::io::ErrorKind::AddrNotAvailable => "this host does not have that address; choose one of its own with --listen".into(),
         _ => error.to_string(),
     }
 }

@@ -64,5 +64,5 @@ fn once(mut remote: RemoteSource) -> Result<u8, CommandFailure> {
         std::thread::sleep(pause);
         waited += pause;
     }
-    Err(CommandFailure::Failed(anyhow::anyhow!("no figures came within {} s", FIRST_ANSWER.as_secs())))
+    Err(CommandFailure::Failed(anyhow::anyhow!("no data arrived within {} s", FIRST_ANSWER.as_secs())))
 }

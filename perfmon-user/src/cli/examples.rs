@@ -2,9 +2,9 @@
 
 pub(super) const PERFMON: &str = "Examples:
   perfmon run                            watch everything on this host
-  perfmon run --port 8000                watch whoever listens on port 8000
-  perfmon check                          say what this host allows
-  curl localhost:9911/health/performance ask the running perfmon";
+  perfmon run --port 8000                watch the process that listens on port 8000
+  perfmon check                          show what this host allows
+  curl localhost:9911/health/performance ask the running perfmon whether all is well";
 
 pub(super) const RUN: &str = "Examples:
   perfmon run
@@ -15,7 +15,7 @@ pub(super) const RUN: &str = "Examples:
   perfmon run --listen 127.0.0.1:9000 -- python3 -m http.server 8000
 
 While it runs: http://127.0.0.1:9911/health/performance, /metrics, /api/v1/endpoints and more.
-Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 this host or user cannot do it; with CMD, its own.";
+Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 not possible on this host or for this user; with CMD, its own.";
 
 pub(super) const TOP: &str = "Examples:
   perfmon top
@@ -67,7 +67,7 @@ pub(super) const REPORT: &str = "Examples:
   perfmon report --period week --format html -o week.html
   perfmon report --from 2026-01-31 --to 2026-02-01 --format json
 
-A date without a zone is one of this host; reports in JSON tell UTC.";
+Dates without a zone are in the time zone of this host; times in JSON are UTC.";
 
 pub(super) const CONFIG: &str = "Examples:
   perfmon config print

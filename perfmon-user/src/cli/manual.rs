@@ -13,7 +13,7 @@ pub(super) fn page(name: Option<&str>) -> Result<String, String> {
         None => &root,
         Some(name) => root.find_subcommand(name).ok_or_else(|| {
             let names: Vec<_> = root.get_subcommands().map(|command| command.get_name()).collect();
-            format!("there is no command {name:?}; there are {}", names.join(", "))
+            format!("{name:?} is not a command; the commands are {}", names.join(", "))
         })?,
     };
     let mut text = Vec::new();
@@ -58,7 +58,7 @@ const FILES: &[(&str, &str)] = &[
 const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "PERFMON_*",
-        "Every key of the configuration: its path in upper case, __ between levels, like PERFMON_CAPTURE__TIER. Flags win over it, it wins over the file.",
+        "Every key of the configuration: its path in upper case, __ between levels, like PERFMON_CAPTURE__TIER. Flags override it; it overrides the file.",
     ),
     ("PERFMON_ALERT_*", "Alert thresholds, like PERFMON_ALERT_RESPONSE_TIME_P95_MS."),
     ("LOGFIRE_TOKEN, LOGFIRE_BASE_URL, LOGFIRE_ENVIRONMENT, LOGFIRE_SEND_TO_LOGFIRE", "Telemetry to Logfire, with their usual meaning."),

@@ -72,7 +72,7 @@ fn unknown_command(argv: &[OsString], error: &clap::Error) -> String {
         format!("\n    {:<12} {}", command.get_name(), command.get_about().map(ToString::to_string).unwrap_or_default())
     };
     let lines: String = group.get_subcommands().map(line).collect();
-    format!("there is no command {unknown:?}{of_group}{meant}\n  Commands{of_group}:{lines}")
+    format!("{unknown:?} is not a command{of_group}{meant}\n  Commands{of_group}:{lines}")
 }
 
 /// clap's message without its frame: problem and tip.

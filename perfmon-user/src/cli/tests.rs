@@ -219,7 +219,7 @@ fn completions_manual_and_configuration_are_text() {
         let Ok(Invocation::Print(text)) = read_line(line) else { panic!("{line}") };
         assert!(text.contains(part), "{line}: {text}");
     }
-    assert!(problems("perfmon man nonsense")[0].contains("there are run, top"));
+    assert!(problems("perfmon man nonsense")[0].contains("the commands are run, top"));
 }
 
 #[test]

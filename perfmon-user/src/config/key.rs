@@ -60,7 +60,10 @@ pub fn flatten<'k, 'n, T>(
         } else if keys.iter().any(|key| key.about.path.starts_with(&level)) {
             match &node.value {
                 RawValue::Table(inner) => found.extend(flatten(keys, inner, &path, faults)),
-                _ => faults.push(Fault { line: node.line, key: path, message: "this is a table; its keys stand below it".into() }),
+                _ => {
+                    let message = format!("this is a table; write its keys below [{path}]");
+                    faults.push(Fault { line: node.line, key: path, message });
+                }
             }
         } else {
             let message = unknown(&path, keys.iter().map(|key| key.about.path));
@@ -131,7 +134,7 @@ pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     match nearest {
         Some((likeness, candidate)) if likeness >= LIKELY => format!("unknown; did you mean {candidate}?"),
         _ if !level.is_empty() && level.len() <= LISTED_NAMES => {
-            format!("unknown; there are {}", level.into_iter().collect::<Vec<_>>().join(", "))
+            format!("unknown; the names here are {}", level.into_iter().collect::<Vec<_>>().join(", "))
         }
         _ => "unknown; `perfmon config keys` lists every name".into(),
     }

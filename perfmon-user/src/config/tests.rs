@@ -295,7 +295,7 @@ url = "ftp://x"
         "p.toml:5: alerts.thresholds.memory_usage: \"much\" is not a number",
         "p.toml:6: alerts.thresholds.cpu_usage: NaN is out of range",
         "p.toml:7: alerts.thresholds.disk_use: unknown; did you mean",
-        "p.toml:10: alerts.rules.metric: \"db.rows.sum\" cannot be judged",
+        "p.toml:10: alerts.rules.metric: \"db.rows.sum\" cannot be evaluated",
         "p.toml:11: alerts.rules.spike: rules on spikes are not supported yet",
         "p.toml:14: alerts.channels.type: email is not supported yet",
         "p.toml:18: alerts.channels.url: is not a URL",
@@ -326,13 +326,13 @@ fn rules_and_channels_must_fit_together() {
         [[alerts.escalation]]\nafter='5m'\nchannel='y'\n[[alerts.escalation]]\nafter='1m'\nchannel='h'\n";
     let found = problems(&file(text));
     for want in [
-        "entry 2 has the name b",
-        "no channel x",
-        "no channel y",
-        "the step after 1m stands behind",
-        "h: its fallbacks go round",
-        "i: its fallbacks go round",
-        "no channel k",
+        "entry 2 uses the name b again",
+        "no channel is named x",
+        "no channel is named y",
+        "the step after 1m comes later",
+        "h: its fallbacks form a loop",
+        "i: its fallbacks form a loop",
+        "j: its fallback k is not the name of a channel",
     ] {
         assert!(found.iter().any(|line| line.contains(want)), "{want} is not in {found:#?}");
     }
@@ -402,7 +402,7 @@ fn problems_come_in_the_order_of_the_file_with_what_is_probably_meant() {
         "http.tokn: unknown; did you mean http.token?",
         "captur: unknown; did you mean capture?",
         "capture.rng_mib: unknown; did you mean capture.ring_mib?",
-        "capture.zzz: unknown; there are ",
+        "capture.zzz: unknown; the names here are ",
         "alerts.threshold: unknown; did you mean alerts.thresholds?",
         "alerts.channel: unknown; did you mean alerts.channels?",
         "ulr: unknown; did you mean url?",
