@@ -131,7 +131,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "HOW", help_heading = "Output")]
     pub ui: Option<String>,
     /// Start this command, watch it, and exit with its status when it ends
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD", help_heading = "Command")]
     pub command: Vec<OsString>,
 }
 
