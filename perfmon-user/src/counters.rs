@@ -47,7 +47,7 @@ counters! {
     stream_bytes_lost,
     /// Connections forgotten because the table was full.
     connections_evicted,
-    /// Connections forgotten because nothing happened for long.
+    /// Connections forgotten because they were idle for too long.
     connections_expired,
     /// Connections with an unknown protocol.
     connections_unparsed,
@@ -57,37 +57,37 @@ counters! {
     parser_desyncs,
     /// Heads longer than the limit.
     heads_too_long,
-    /// Exchanges that more than the allowed number of pipelined requests pushed out.
+    /// Exchanges dropped because a connection had too many pipelined requests.
     exchanges_evicted,
     /// Answers without a request.
     orphan_responses,
-    /// Batches of records dropped because aggregate was behind.
+    /// Batches of records dropped because the aggregation was behind.
     batches_dropped,
     /// Records dropped because a consumer was behind.
     records_dropped,
-    /// Requests of services beyond the limit on endpoints, counted in the overflow row.
+    /// Requests counted in the overflow row because their service has too many endpoints.
     endpoints_overflowed,
     /// Records that went to rows `(other)` because there were too many rows, and findings refused because too many were open.
     rows_overflowed,
     /// Processes forgotten because the table was full.
     processes_evicted,
-    /// Questions about processes that had to be asked again later because too many waited.
+    /// Lookups of processes that were postponed because too many were queued.
     inspections_deferred,
-    /// Records told before it was known whose they are: their process was described too late or not at all.
+    /// Records published before their process was identified: its description came too late or not at all.
     records_undescribed,
-    /// Records dropped because too many waited for the decision whether their process is a target.
+    /// Records dropped because too many were waiting to learn whether their process is a target.
     records_unjudged,
-    /// Requests for a capture mode that took a slot of another connection.
+    /// Capture modes that took the slot of another connection.
     capture_slots_taken,
-    /// Capture policies that came too late: the kernel did not have the socket any more.
+    /// Capture policies that came too late: the socket was already closed.
     capture_policies_refused,
-    /// Requests in the overflow series of `/metrics`, because there were too many different ones.
+    /// Requests counted in the overflow series of `/metrics` because there were too many series.
     metric_series_overflowed,
     /// Clients of the live stream disconnected because they were behind.
     stream_clients_dropped,
     /// Connections to the HTTP server ended because the client did not read its answers.
     http_clients_stalled,
-    /// Records not written to the `--jsonl` file, because it could not be written.
+    /// Records that could not be written to the `--jsonl` destination.
     jsonl_records_lost,
     /// Model-call bodies with invalid JSON or an undecodable content coding.
     llm_bodies_broken,
@@ -109,7 +109,7 @@ counters! {
     store_dropped,
     /// Cells and records removed from the history on disk before their time because the file was full.
     store_pruned,
-    /// Slow and failed requests not kept one by one because there were too many; they are in the figures.
+    /// Slow and failed requests not stored individually because there were too many; the totals include them.
     store_requests_skipped,
     /// Cells of the history on disk that could not be read and were replaced.
     store_cells_damaged,
@@ -119,16 +119,16 @@ counters! {
     tls_objects_evicted,
     /// Bytes of plaintext that could not be assigned to a connection.
     tls_bytes_unplaced,
-    /// Bytes of plaintext that were captured and not kept, because too much waited for its connection or its send.
+    /// Bytes of captured plaintext that were discarded because too much was waiting to be matched to its connection.
     tls_bytes_cut,
-    /// Records missing in telemetry because the exporter was behind.
+    /// Records missing from telemetry because the exporter was behind.
     export_records_lost,
     /// Requests not sent as spans: ordinary ones beyond `export.span_rate`, and any beyond the limit.
     export_spans_left_out,
-    /// Records that went to overflow series of telemetry, because there were too many different ones.
+    /// Records counted in the overflow series of telemetry because there were too many series.
     export_series_overflowed,
-    /// Spans, points and log records dropped because too many waited for delivery.
+    /// Spans, points and log records dropped because too many were queued for delivery.
     export_items_dropped,
-    /// Spans, points and log records that a receiver refused for good.
+    /// Spans, points and log records that a receiver rejected permanently.
     export_items_refused,
 }

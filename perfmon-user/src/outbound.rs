@@ -26,7 +26,7 @@ fn trusted() -> RootCerts {
         rustls::crypto::ring::default_provider().install_default().ok();
         let found = rustls_native_certs::load_native_certs();
         if found.certs.is_empty() {
-            tracing::error!("This host has no trusted certificates, so nothing can be sent over https; install ca-certificates.");
+            tracing::error!("This host has no trusted certificates, so nothing can be sent over HTTPS; install ca-certificates.");
         }
         found.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
     };

@@ -218,7 +218,7 @@ fn address(wanted: Option<SocketAddr>) -> Result<SocketAddr> {
 
 /// `60s`, `5m`, `1h`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no time; write it like 60s, 5m or 1h");
+    let wrong = || format!("`{text}` is not a time; write it like 60s, 5m or 1h");
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let factor = match unit {
         "s" => 1,

@@ -53,7 +53,7 @@ impl Channel {
 pub struct Escalation {
     /// How long the alert has been firing without anybody taking it.
     pub after: Duration,
-    /// Only for alerts at least as bad.
+    /// Only for alerts of at least this severity.
     pub severity: Option<Severity>,
     /// Channel to notify.
     pub channel: Arc<str>,

@@ -76,7 +76,7 @@ pub(super) fn test_alert(now: WallTime) -> Alert {
         kind_name: "performance".into(),
         severity: Severity::Info,
         state: AlertState::Firing,
-        message: "This is a test: nothing is wrong.".into(),
+        message: "This is a test alert; nothing is wrong.".into(),
         metric: "test".into(),
         scope: "test".into(),
         value: None,
@@ -107,9 +107,9 @@ pub(super) fn sentence(rule: &Rule, reading: &MetricReading) -> String {
 /// Why an alert is over.
 pub(super) fn ended(read: Option<(&Rule, &MetricReading)>, alert: &Alert) -> String {
     match read {
-        None => format!("Over: there is no rule {} any more.", alert.rule),
+        None => format!("Resolved: the rule {} no longer exists.", alert.rule),
         Some((rule, reading)) if reading.value.is_none() => {
-            format!("{} of {}: over, nothing is left to judge.", capital(&rule.metric.words()), alert.scope)
+            format!("{} of {}: resolved, there is no more data.", capital(&rule.metric.words()), alert.scope)
         }
         Some((rule, reading)) => {
             let value = shown(rule, reading.value);

@@ -43,13 +43,13 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is nothing of that id or name.
-    #[error("there is no such one")]
+    #[error("no alert or silence has this id")]
     Unknown,
     /// Not in this state.
-    #[error("not possible in its state")]
+    #[error("not possible in its present state")]
     State(AlertState),
     /// Too many of them.
-    #[error("there are too many already")]
+    #[error("the limit is reached")]
     TooMany,
 }
 

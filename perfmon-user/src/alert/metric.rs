@@ -126,7 +126,7 @@ impl AlertMetric {
             let mut names: Vec<String> = all.map(|metric| metric.name()).collect();
             names.sort();
             names.dedup();
-            format!("{name:?} cannot be judged; there are {}", names.join(", "))
+            format!("{name:?} cannot be evaluated by a rule; the metrics are {}", names.join(", "))
         })
     }
 

@@ -94,10 +94,10 @@ fn scattered(pause: Duration) -> Duration {
 fn log(alert: &Alert) {
     let Alert { alert_id, rule, state, message, scope, .. } = alert;
     match (alert.severity, state) {
-        (_, AlertState::Resolved) => tracing::info!(%alert_id, %rule, %scope, "Alert is over. {message}"),
-        (Severity::Info, _) => tracing::info!(%alert_id, %rule, %scope, "Alert fires. {message}"),
-        (Severity::Warning, _) => tracing::warn!(%alert_id, %rule, %scope, "Alert fires. {message}"),
-        (Severity::Critical, _) => tracing::error!(%alert_id, %rule, %scope, "Alert fires. {message}"),
+        (_, AlertState::Resolved) => tracing::info!(%alert_id, %rule, %scope, "Alert resolved. {message}"),
+        (Severity::Info, _) => tracing::info!(%alert_id, %rule, %scope, "Alert firing. {message}"),
+        (Severity::Warning, _) => tracing::warn!(%alert_id, %rule, %scope, "Alert firing. {message}"),
+        (Severity::Critical, _) => tracing::error!(%alert_id, %rule, %scope, "Alert firing. {message}"),
     }
 }
 
@@ -128,7 +128,7 @@ impl Notifier {
         }
         queue.try_send(news.clone()).err().map(|_| {
             self.counters.notifications_dropped.inc();
-            failed(channel, news, "too much news waits for this channel")
+            failed(channel, news, "too many notifications are queued for this channel")
         })
     }
 
@@ -162,7 +162,7 @@ async fn carry(sender: ChannelSender, mut waiting: mpsc::Receiver<Alert>, delive
         let delivery = match sender.deliver(&news).await {
             Ok(()) => Delivery { news, notified: Notified { channel: sender.channel.name.clone(), ok: true, error: None } },
             Err(error) => {
-                tracing::warn!(channel = %sender.channel.name, %error, "News of an alert could not be delivered.");
+                tracing::warn!(channel = %sender.channel.name, %error, "An alert notification could not be delivered.");
                 failed(&sender.channel, &news, error)
             }
         };

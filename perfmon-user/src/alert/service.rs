@@ -82,7 +82,7 @@ impl AlertService {
             notifier.ended().await;
         };
         if tokio::time::timeout(GRACE, last).await.is_err() {
-            tracing::warn!("Some news of alerts was still on its way at the end and is lost.");
+            tracing::warn!("Some alert notifications were still being delivered at the end and are lost.");
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) enum DeliveryError {
     #[error("no answer within {} s", .0.as_secs_f64())]
     TimedOut(Duration),
     /// Not reached.
-    #[error("not reached: {0}")]
+    #[error("could not be reached: {0}")]
     Unreachable(String),
 }
 

@@ -1,5 +1,6 @@
 //! Wires the alert stage: snapshots in, its records into the hub like those of any other producer.
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
@@ -51,9 +52,18 @@ impl AlertStage {
 }
 
 impl RunningAlertStage {
-    /// Ends it; deliveries under way get a short time.
-    pub async fn end(self) -> Result<(), JoinError> {
+    /// Ends it; deliveries under way get this much time.
+    pub async fn end(mut self, grace: Duration) -> Result<(), JoinError> {
         self.stop.send_replace(true);
-        self.task.await
+        match tokio::time::timeout(grace, &mut self.task).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                self.task.abort();
+                tracing::warn!("Some alert notifications were still being delivered at the end and are lost.");
+                // Its channel to the hub is closed with it.
+                self.task.await.ok();
+                Ok(())
+            }
+        }
     }
 }

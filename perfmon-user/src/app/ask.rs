@@ -68,8 +68,8 @@ impl AlertsClient {
         let matching: Vec<&Alert> = alerts.iter().filter(|alert| alert.alert_id.starts_with(id)).collect();
         let id = match matching[..] {
             [alert] => &*alert.alert_id,
-            [] => return Err(failure(format!("there is no alert {id}; `perfmon alerts list` shows those there are"))),
-            _ => return Err(failure(format!("{} alerts begin with {id}; give more of the id", matching.len()))),
+            [] => return Err(failure(format!("no alert has the id {id}; `perfmon alerts list` shows the ids"))),
+            _ => return Err(failure(format!("{} alert ids begin with {id}; give more of it", matching.len()))),
         };
         let alert: Alert = read(self.post(&format!("alerts/{id}/{what}"), &json!({"by": by, "note": note}))?)?;
         print(&format!("{} {} is {}\n", alert.alert_id, alert.rule, state(alert.state)))
@@ -101,16 +101,17 @@ impl AlertsClient {
         let mut answer = answer.map_err(|error| {
             failure(match error {
                 Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                    format!("no perfmon answers at {url}; start one with `perfmon run`, or say where it is with --url")
+                    format!("no perfmon answers at {url}; start one with `sudo perfmon run`, or name another with --url")
                 }
-                error => format!("{url} was asked in vain: {error}"),
+                error => format!("{url} did not answer: {error}"),
             })
         })?;
         let status = answer.status();
-        let body: Value = answer.body_mut().read_json().map_err(|_| failure(format!("what answers at {url} is no perfmon ({status})")))?;
+        let body: Value =
+            answer.body_mut().read_json().map_err(|_| failure(format!("the server at {url} is not perfmon (status {status})")))?;
         match status {
             status if status.is_success() => Ok(body),
-            StatusCode::UNAUTHORIZED => Err(failure(format!("{url} wants a token: set http.token (PERFMON_HTTP__TOKEN)"))),
+            StatusCode::UNAUTHORIZED => Err(failure(format!("{url} requires a token: set http.token (PERFMON_HTTP__TOKEN)"))),
             _ => Err(failure(body["error"]["message"].as_str().map_or_else(|| format!("{url} answered {status}"), str::to_owned))),
         }
     }
@@ -121,7 +122,8 @@ fn failure(message: String) -> CommandFailure {
 }
 
 fn read<T: for<'de> Deserialize<'de>>(body: Value) -> Result<T, CommandFailure> {
-    serde_json::from_value(body).map_err(|error| failure(format!("the answer is not understood, maybe of another version: {error}")))
+    serde_json::from_value(body)
+        .map_err(|error| failure(format!("the answer could not be read, perhaps because the perfmon there is of another version: {error}")))
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -164,6 +166,6 @@ fn table(alerts: &[Alert]) -> String {
 }
 
 /// Without control characters: messages carry names that others chose.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -1,4 +1,5 @@
 //! Output of a run: starts the screen or the lines, watches for a key that requests the end, and stops them.
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -8,9 +9,6 @@ use tokio::task::JoinHandle;
 use crate::aggregate::snapshot::Snapshot;
 use crate::config::Display;
 use crate::ui::{self, AlertReader, LocalSource, Look, Messages};
-
-/// Width of plain tables without a terminal.
-const PLAIN_WIDTH: u16 = 160;
 
 /// A running display.
 pub struct RunningDisplay {
@@ -25,7 +23,17 @@ impl RunningDisplay {
         let (asked, asking) = watch::channel(false);
         let task = match display {
             Display::Nothing => None,
-            Display::Lines => Some(tokio::spawn(ui::lines(snapshots, asking, PLAIN_WIDTH))),
+            Display::Lines => {
+                let asked = asked.clone();
+                Some(tokio::spawn(async move {
+                    let ended = ui::lines(snapshots, asking).await;
+                    // A reader that is gone ends the run by itself, silently.
+                    if ended.as_ref().is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
+                        asked.send_replace(true);
+                    }
+                    ended
+                }))
+            }
             Display::Screen => {
                 let (asked, messages) = (asked.clone(), messages.clone());
                 let source = LocalSource::new(snapshots, alerts);
@@ -46,14 +54,14 @@ impl RunningDisplay {
         self.asked.send_replace(true);
         match self.task {
             None => Ok(()),
-            Some(task) => task.await?.or_else(gone).context("the display"),
+            Some(task) => task.await?.or_else(gone).context("the table cannot be written"),
         }
     }
 }
 
 /// A closed reader is not an error.
 fn gone(error: std::io::Error) -> std::io::Result<()> {
-    if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+    if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }
 
 /// What the environment says about the terminal.
@@ -65,7 +73,7 @@ pub fn look() -> Look {
 
 /// The summary of a run on standard output.
 pub fn summary(snapshot: &Snapshot) -> std::io::Result<()> {
-    use std::io::Write;
-    let width = ratatui::crossterm::terminal::size().map_or(PLAIN_WIDTH, |(width, _)| width.max(80));
+    let size = std::io::stdout().is_terminal().then(ratatui::crossterm::terminal::size);
+    let width = size.and_then(Result::ok).map_or(ui::UNCUT, |(width, _)| width.max(80));
     std::io::stdout().write_all(ui::summary(snapshot, width).as_bytes()).or_else(gone)
 }

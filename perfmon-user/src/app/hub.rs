@@ -1,8 +1,9 @@
 //! The task that owns the aggregate: takes batches of records from its bounded channel, publishes a snapshot each second, and passes the
 //! records to all consumers. It never waits for a consumer, which takes a batch at once or counts it as lost.
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -12,8 +13,15 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::export::{jsonl, otlp};
 use crate::http::HttpState;
-use crate::record::{Gauges, Record, RecordBatch, SpareBatches};
+use crate::record::{Gauges, Record, RecordBatch, Side, SpareBatches};
 use crate::store::Store;
+
+use super::ending::EndBudget;
+
+/// Grace of consumers when nobody set one.
+const UNLIMITED: Duration = Duration::from_secs(60);
+/// A consumer that keeps within its grace has ended by then.
+const MARGIN: Duration = Duration::from_millis(100);
 
 /// What producers send: capture, the host sampler.
 #[derive(Debug, Default)]
@@ -30,8 +38,8 @@ pub trait Consumer: Send {
     fn take(&mut self, records: &RecordBatch);
     /// Takes the requests in flight, once a second, without waiting.
     fn gauges(&mut self, _: &Gauges) {}
-    /// Called at the end: writes out what is queued. May block.
-    fn finish(self: Box<Self>) {}
+    /// Called at the end: writes out what is queued, within the grace as far as it can. May block.
+    fn finish(self: Box<Self>, _grace: Duration) {}
 }
 
 impl Consumer for Arc<HttpState> {
@@ -49,7 +57,7 @@ impl Consumer for Store {
         Store::gauges(self, gauges);
     }
 
-    fn finish(self: Box<Self>) {
+    fn finish(self: Box<Self>, _grace: Duration) {
         (*self).finish();
     }
 }
@@ -59,8 +67,8 @@ impl Consumer for jsonl::JsonlWriter {
         self.offer(records);
     }
 
-    fn finish(self: Box<Self>) {
-        (*self).finish();
+    fn finish(self: Box<Self>, grace: Duration) {
+        (*self).finish(grace);
     }
 }
 
@@ -69,8 +77,8 @@ impl Consumer for otlp::Exporter {
         self.offer(records);
     }
 
-    fn finish(self: Box<Self>) {
-        (*self).finish();
+    fn finish(self: Box<Self>, grace: Duration) {
+        (*self).finish(grace);
     }
 }
 
@@ -86,11 +94,38 @@ pub struct Hub {
     pub spare: Arc<SpareBatches>,
     /// Where losses are counted.
     pub counters: Arc<Counters>,
+    /// How long consumers may take at the end; set before the producers end.
+    pub budget: Arc<OnceLock<EndBudget>>,
+    /// Requests so far.
+    pub requests: RequestCount,
+}
+
+/// Requests of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestCount {
+    /// Answered by programs on this host.
+    pub served: u64,
+    /// Made by programs on this host.
+    pub made: u64,
+}
+
+impl RequestCount {
+    fn add(&mut self, records: &[Record]) {
+        for record in records {
+            match record {
+                // The whole life of a connection whose handshake counted.
+                Record::Request(request) if request.protocol == "websocket" => {}
+                Record::Request(request) if request.side == Side::Server => self.served += 1,
+                Record::Request(_) => self.made += 1,
+                _ => {}
+            }
+        }
+    }
 }
 
 impl Hub {
     /// Runs until all producers are gone and everything they sent is passed on.
-    pub async fn run(mut self, mut aggregate: Aggregate) {
+    pub async fn run(mut self, mut aggregate: Aggregate) -> RequestCount {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -103,10 +138,12 @@ impl Hub {
             }
         }
         self.tick(&mut aggregate);
-        for consumer in self.consumers {
-            // Fails only when the runtime is already shutting down.
-            tokio::task::spawn_blocking(|| consumer.finish()).await.ok();
+        let grace = self.budget.get().map_or(UNLIMITED, EndBudget::left);
+        let ends = self.consumers.into_iter().map(|consumer| tokio::task::spawn_blocking(move || consumer.finish(grace)));
+        if tokio::time::timeout(grace + MARGIN, join_all(ends)).await.is_err() {
+            tracing::error!("An output could not write everything in time; its last records are lost.");
         }
+        self.requests
     }
 
     fn take(&mut self, aggregate: &mut Aggregate, mut batch: Batch) {
@@ -117,6 +154,7 @@ impl Hub {
             self.consumers.iter_mut().for_each(|consumer| consumer.gauges(&gauges));
             aggregate.gauges(gauges);
         }
+        self.requests.add(&batch.records);
         self.publish(batch.records);
     }
 

@@ -150,7 +150,7 @@ impl Inspector {
                 Action::Unwatch(pid) => self.probes.unwatch(pid),
             };
             if let Err(error) = result {
-                tracing::warn!(?action, %error, "A process could not be put on or off the kernel's list.");
+                tracing::warn!(?action, %error, "A process could not be added to or removed from the kernel's list of targets.");
             }
         }
         Ok(())

@@ -11,6 +11,8 @@ pub fn begin(level: LogLevel, screen: bool) -> Messages {
     let messages = Messages::default();
     let colours = !screen && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt().with_max_level(filter(level)).with_ansi(colours).with_target(false);
+    // A message that cannot be written is lost; complaining about that on the same closed pipe would end the thread.
+    let builder = builder.log_internal_errors(false);
     let kept = messages.clone();
     // A second subscriber in one process is refused; the first stays.
     if screen {
@@ -24,7 +26,7 @@ pub fn begin(level: LogLevel, screen: bool) -> Messages {
 /// Prints the messages buffered by the screen to standard error.
 pub fn tell(messages: &Messages) {
     for message in messages.drain() {
-        eprintln!("{message}");
+        super::complain(&format!("{message}\n"));
     }
 }
 

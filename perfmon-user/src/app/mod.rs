@@ -4,6 +4,7 @@ mod ask;
 mod capture;
 mod check;
 mod display;
+mod ending;
 mod hub;
 mod inspector;
 mod logging;
@@ -19,8 +20,9 @@ mod top;
 use std::process::ExitCode;
 
 use crate::cli::{EXIT_USAGE, Invocation};
-use crate::config::Config;
 use crate::probe::ProbeError;
+
+use run::RunJob;
 
 /// Failed while running.
 const EXIT_FAILED: u8 = 1;
@@ -58,7 +60,7 @@ impl CommandFailure {
             Self::Failed(error) => (EXIT_FAILED, vec![format!("{error:#}")]),
         };
         for line in lines {
-            eprintln!("perfmon: {line}");
+            complain(&format!("perfmon: {line}\n"));
         }
         code
     }
@@ -67,10 +69,12 @@ impl CommandFailure {
 /// Runs the command.
 pub fn start(invocation: Invocation) -> ExitCode {
     let result = match invocation {
-        Invocation::Run { config, command } => run::run(&config, &command, None),
-        Invocation::Record { config, output } => run::run(&Config { no_store: true, ..*config }, &[], Some(&output)),
+        Invocation::Run { config, command } => run::run(&config, RunJob { command: &command, ..RunJob::default() }),
+        Invocation::Record { config, output, serves } => {
+            run::run(&config.beside_another(), RunJob { record_to: Some(&output), unserved: !serves, ..RunJob::default() })
+        }
         Invocation::Replay { config, file } => replay::replay(&config, &file),
-        Invocation::Check { config, json } => check::check(&config, json),
+        Invocation::Check { config, json, all_processes } => check::check(&config, json, all_processes),
         Invocation::Alerts { url, config, action } => ask::alerts(&url, &config, &action),
         Invocation::Report { config, period, format, output } => report::report(&config, period, format, output.as_deref()),
         Invocation::Print(text) => print(&text),
@@ -82,8 +86,17 @@ pub fn start(invocation: Invocation) -> ExitCode {
 /// Prints text to standard output; a closed reader is not an error.
 fn print(text: &str) -> Result<u8, CommandFailure> {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(anyhow::Error::from(error).into()),
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::from(error).context("standard output cannot be written").into())
+        }
         _ => Ok(0),
     }
+}
+
+/// Prints text to standard error; without a reader it is lost.
+fn complain(text: &str) {
+    use std::io::Write;
+    std::io::stderr().write_all(text.as_bytes()).ok();
 }

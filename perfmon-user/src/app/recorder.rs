@@ -1,8 +1,10 @@
-//! The writing side of `perfmon record`: the first failure (disk full) is said once, counted from then on, and ends the recording,
-//! not the capture.
+//! The writing side of `perfmon record`. The first failure (disk full) ends the recording; whoever runs it learns of it through
+//! [`Recorder::fault`].
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
+
+use tokio::sync::watch;
 
 use crate::record::Origin;
 use crate::source::recording::Writer;
@@ -11,7 +13,8 @@ use crate::source::recording::Writer;
 #[derive(Debug)]
 pub struct Recorder {
     writer: Writer<BufWriter<File>>,
-    failed: bool,
+    path: String,
+    fault: watch::Sender<Option<String>>,
 }
 
 impl Recorder {
@@ -20,7 +23,12 @@ impl Recorder {
     /// # Errors
     /// What the file system says.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { writer: Writer::create(path)?, failed: false })
+        Ok(Self { writer: Writer::create(path)?, path: path.display().to_string(), fault: watch::Sender::new(None) })
+    }
+
+    /// Why the recording has ended, once it has.
+    pub fn fault(&self) -> watch::Receiver<Option<String>> {
+        self.fault.subscribe()
     }
 
     /// As in [`Writer`], likewise below.
@@ -54,12 +62,25 @@ impl Recorder {
     }
 
     fn write(&mut self, write: impl FnOnce(&mut Writer<BufWriter<File>>) -> io::Result<()>) {
-        if self.failed {
+        if self.fault.borrow().is_some() {
             return;
         }
         if let Err(error) = write(&mut self.writer) {
-            self.failed = true;
-            tracing::error!(%error, "The recording ends here: its file cannot be written. Capture goes on.");
+            self.fault.send_replace(Some(format!("-o {}: the recording cannot be written: {error}", self.path)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_ends_the_recording_and_names_the_file() {
+        let mut recorder = Recorder::create(Path::new("/dev/full")).unwrap();
+        let fault = recorder.fault();
+        assert_eq!(*fault.borrow(), None);
+        recorder.flush();
+        assert!(fault.borrow().as_deref().is_some_and(|fault| fault.starts_with("-o /dev/full: ")), "{:?}", fault.borrow());
     }
 }

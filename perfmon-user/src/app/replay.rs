@@ -1,20 +1,24 @@
 //! `perfmon replay`: a recording through the same pipeline and aggregate, without privileges, as fast as it can be read.
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 
 use crate::aggregate::Aggregate;
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::export::jsonl;
+use crate::export::jsonl::{self, JsonlFault};
 use crate::pipeline::{Out, Pipeline};
 use crate::process::Inspected;
 use crate::record::{Record, WallTime};
 use crate::source::recording::{Frame, Reader};
 
-use super::run::{aggregate_options, destination};
+use super::run::{aggregate_options, destination, unwritten};
 use super::{CommandFailure, display, logging};
+
+/// How long a reader that does not read is waited for at the end.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Replays a file. Records go to `--jsonl`, without it a summary to standard output.
 pub fn replay(config: &Config, file: &Path) -> Result<u8, CommandFailure> {
@@ -22,21 +26,33 @@ pub fn replay(config: &Config, file: &Path) -> Result<u8, CommandFailure> {
     let counters = Arc::new(Counters::default());
     let mut reader = Reader::open(file).with_context(|| file.display().to_string())?;
     let writer = match &config.jsonl {
-        Some(to) => Some(jsonl::JsonlWriter::start(&destination(to), counters.clone()).context("--jsonl")?),
+        Some(to) => {
+            let writer = jsonl::JsonlWriter::start(&destination(to), counters.clone());
+            Some(writer.with_context(|| format!("--jsonl {}", to.name()))?)
+        }
         None => None,
     };
-    let mut replay =
-        Replay { pipeline: Pipeline::new(counters, 0), aggregate: None, out: Out::default(), writer, wall_at_boot_ns: 0, now_ns: 0 };
+    let fault = writer.as_ref().map(jsonl::JsonlWriter::fault);
+    let pipeline = Pipeline::new(counters.clone(), 0);
+    let mut replay = Replay { pipeline, aggregate: None, out: Out::default(), writer, is_unread: false, wall_at_boot_ns: 0, now_ns: 0 };
     let damage = loop {
         match reader.next_frame() {
+            Ok(Some(_)) if replay.is_unread => break None,
             Ok(Some((now_ns, frame))) => replay.frame(now_ns, frame, config),
             Ok(None) => break None,
             Err(error) => break Some(error),
         }
     };
-    replay.finish(config).context("the summary")?;
+    replay.finish(config).context("the summary cannot be written")?;
+    match fault.and_then(|fault| fault.borrow().clone()).zip(config.jsonl.as_ref()) {
+        Some((JsonlFault::Unwritable(why), to)) => return Err(unwritten(to, &why, &counters).into()),
+        Some((JsonlFault::ReaderGone, _)) => return Ok(0),
+        None => {}
+    }
     match damage {
-        Some(error) => Err(anyhow::Error::from(error).context(format!("{}: what stands before that was replayed", file.display())).into()),
+        Some(error) => {
+            Err(anyhow::Error::from(error).context(format!("{}: only the part before this was replayed", file.display())).into())
+        }
         None => Ok(0),
     }
 }
@@ -47,6 +63,8 @@ struct Replay {
     aggregate: Option<Aggregate>,
     out: Out,
     writer: Option<jsonl::JsonlWriter>,
+    /// The writer takes no more.
+    is_unread: bool,
     wall_at_boot_ns: u64,
     now_ns: u64,
 }
@@ -96,11 +114,12 @@ impl Replay {
         })
     }
 
-    fn publish(&self, records: Vec<Record>) {
+    fn publish(&mut self, records: Vec<Record>) {
         if let Some(writer) = &self.writer
             && !records.is_empty()
+            && !writer.push(&Arc::new(records))
         {
-            writer.push(&Arc::new(records));
+            self.is_unread = true;
         }
     }
 
@@ -115,7 +134,7 @@ impl Replay {
         let snapshot = aggregate.tick(now).snapshot;
         self.publish(records);
         match self.writer {
-            Some(writer) => writer.finish(),
+            Some(writer) => writer.finish(GRACE),
             None => display::summary(&snapshot)?,
         }
         Ok(())

@@ -49,12 +49,14 @@ fn render(made: &Report, format: ReportFormat) -> anyhow::Result<String> {
 fn unreadable(config: &Config, error: StoreError) -> CommandFailure {
     let path = config.db.display();
     match &error {
+        _ if config.db.is_dir() => CommandFailure::Usage(vec![format!("{path} is a folder; --db takes the file of a history")]),
         StoreError::File { source, .. } if source.kind() == ErrorKind::NotFound => {
-            CommandFailure::Impossible(vec![format!("there is no history at {path}; `perfmon run` makes one, --db names another file")])
+            CommandFailure::Usage(vec![format!("there is no history at {path}; `perfmon run` writes one, --db takes another file")])
         }
         StoreError::File { source, .. } if source.kind() == ErrorKind::PermissionDenied => CommandFailure::Impossible(vec![format!(
-            "the history at {path} is for its owner alone; run this as that user, with sudo for root's"
+            "the history at {path} is private to its owner; run this as that user, with sudo for root's"
         )]),
-        _ => CommandFailure::Failed(anyhow::Error::from(error).context(format!("the history at {path} cannot be read"))),
+        // The error's text repeats its causes.
+        error => CommandFailure::Failed(anyhow::anyhow!("the history at {path} cannot be read: {error}")),
     }
 }

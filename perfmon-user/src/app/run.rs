@@ -8,16 +8,16 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::aggregate::snapshot::Snapshot;
 use crate::aggregate::{Aggregate, AggregateOptions, EndpointRule};
 use crate::alert;
+use crate::cli::Url;
 use crate::clock;
 use crate::config::{Config, Display, Jsonl, TierSetting, Ui};
 use crate::counters::Counters;
-use crate::export::jsonl;
+use crate::export::jsonl::{self, JsonlFault};
 use crate::export::otlp::{Deliveries, Exporter};
 use crate::http::{self, Access, HttpParts, HttpState};
 use crate::inspect::ForeignReader;
@@ -33,20 +33,32 @@ use crate::ui::Messages;
 use super::alerts::AlertStage;
 use super::capture::{self, Capturing, Chosen, WatchedTargets};
 use super::display::{self, RunningDisplay};
-use super::hub::{Consumer, Hub};
+use super::ending::{self, EndBudget, RunEnd, WatchedOutputs};
+use super::hub::{Consumer, Hub, RequestCount};
 use super::inspector::Inspector;
 use super::recorder::Recorder;
-use super::self_report::{SelfReporter, readiness};
+use super::self_report::{SelfReporter, events_lost, readiness};
 use super::{CommandFailure, logging, sampler, telemetry};
 
 /// Alerts that began longer ago are not taken up again.
 const EARLIER_ALERTS: Duration = Duration::from_secs(7 * 24 * 3_600);
 
+/// What a run does beyond its configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunJob<'a> {
+    /// Program and arguments to start; empty: none.
+    pub command: &'a [OsString],
+    /// File for raw events.
+    pub record_to: Option<&'a Path>,
+    /// No HTTP server.
+    pub unserved: bool,
+}
+
 /// Runs until Ctrl-C, SIGTERM, the duration or the command's end.
-pub fn run(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<u8, CommandFailure> {
+pub fn run(config: &Config, job: RunJob<'_>) -> Result<u8, CommandFailure> {
     let display = config.display(std::io::IsTerminal::is_terminal(&std::io::stdout()));
     let messages = logging::begin(config.log, display == Display::Screen);
-    let prepared = Prepared::new(config, command, record_to)?;
+    let prepared = Prepared::new(config, job)?;
     let result = prepared.start(config)?.until_the_end(config, display, &messages);
     logging::tell(&messages);
     result
@@ -59,7 +71,7 @@ struct Prepared {
     first: Vec<u32>,
     describer: Describer,
     reader: ForeignReader,
-    listener: std::net::TcpListener,
+    listener: Option<std::net::TcpListener>,
     recorder: Option<Recorder>,
     jsonl: Option<jsonl::JsonlWriter>,
     alert_service: Arc<alert::AlertService>,
@@ -67,19 +79,23 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(config: &Config, command: &[OsString], record_to: Option<&Path>) -> Result<Self, CommandFailure> {
+    fn new(config: &Config, job: RunJob<'_>) -> Result<Self, CommandFailure> {
         let counters = Arc::new(Counters::default());
         let mut problems = Vec::new();
         let mut or_problem = |what: String, error: &dyn std::fmt::Display| problems.push(format!("{what}: {error}"));
-        let launched =
-            if command.is_empty() { None } else { Launched::start(command).map_err(|error| or_problem("-- CMD".into(), &error)).ok() };
-        let listener = std::net::TcpListener::bind(config.listen)
-            .map_err(|error| or_problem(format!("--listen {}", config.listen), &listen_mend(&error)))
-            .ok();
+        let launched = if job.command.is_empty() {
+            None
+        } else {
+            Launched::start(job.command).map_err(|error| or_problem("-- CMD".into(), &error)).ok()
+        };
+        let listener = (!job.unserved).then(|| std::net::TcpListener::bind(config.listen));
+        let listener =
+            listener.and_then(|bound| bound.map_err(|error| or_problem(format!("--listen {}", config.listen), &listen_mend(&error))).ok());
         let recorder =
-            record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
+            job.record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
         let jsonl = config.jsonl.as_ref().map(|to| {
-            jsonl::JsonlWriter::start(&destination(to), counters.clone()).map_err(|error| or_problem("--jsonl".into(), &error)).ok()
+            let named = format!("--jsonl {}", to.name());
+            jsonl::JsonlWriter::start(&destination(to), counters.clone()).map_err(|error| or_problem(named, &error)).ok()
         });
         let alert_service =
             alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::RetryPolicy::default(), counters.clone());
@@ -94,8 +110,8 @@ impl Prepared {
         if let Err(wrong) = &first {
             problems.extend(wrong.iter().map(ToString::to_string));
         }
-        match (describer, first, listener) {
-            (Ok(describer), Ok(first), Some(listener)) if problems.is_empty() => {
+        match (describer, first) {
+            (Ok(describer), Ok(first)) if problems.is_empty() => {
                 let (recorder, jsonl) = (recorder.flatten(), jsonl.flatten());
                 Ok(Self { launched, selector, first, describer, reader, listener, recorder, jsonl, alert_service, counters })
             }
@@ -106,7 +122,7 @@ impl Prepared {
     fn start(mut self, config: &Config) -> Result<Running, CommandFailure> {
         let probes = Arc::new(probe::start(&start_options(config, &self.selector))?);
         for pid in &self.first {
-            probes.watch(*pid).context("a process could not be put on the kernel's list")?;
+            probes.watch(*pid).context("a process could not be added to the kernel's list of targets")?;
         }
         if config.capture.tls {
             probes.watch_usual_tls();
@@ -116,7 +132,7 @@ impl Prepared {
                 }
             }
         }
-        let ring = probes.take_ring().context("the kernel's ring is in use already")?;
+        let ring = probes.take_ring().context("the kernel's ring is already in use")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
         let spare = Arc::new(SpareBatches::default());
         let (watched_tx, watched) = watch::channel(WatchedTargets::default());
@@ -124,6 +140,7 @@ impl Prepared {
         let (questions, to_inspector) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
         let (to_capture, answers) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
         let chosen = (!self.selector.watches_all()).then_some(Chosen { first: self.first, follow: config.targets.follow });
+        let recording = self.recorder.as_ref().map(Recorder::fault);
         let capturing = Capturing {
             probes: probes.clone(),
             ring,
@@ -161,7 +178,6 @@ impl Prepared {
         if let Some(launched) = &mut self.launched {
             launched.release().context("the command could not be started")?;
         }
-        tracing::info!(tier = probes.tier().number(), listen = %config.listen, "perfmon is watching.");
         Ok(Running {
             probes,
             watched,
@@ -174,6 +190,7 @@ impl Prepared {
             reader: self.reader,
             listener: self.listener,
             jsonl: self.jsonl,
+            recording,
             spare,
             alerting: AlertStage::new(self.alert_service, batches, self.counters.clone()),
             counters: self.counters,
@@ -192,8 +209,9 @@ struct Running {
     sampling: std::sync::mpsc::Sender<()>,
     launched: Option<Launched>,
     reader: ForeignReader,
-    listener: std::net::TcpListener,
+    listener: Option<std::net::TcpListener>,
     jsonl: Option<jsonl::JsonlWriter>,
+    recording: Option<watch::Receiver<Option<String>>>,
     spare: Arc<SpareBatches>,
     alerting: AlertStage,
     counters: Arc<Counters>,
@@ -202,7 +220,10 @@ struct Running {
 impl Running {
     fn until_the_end(self, config: &Config, display: Display, messages: &Messages) -> Result<u8, CommandFailure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no async runtime")?;
-        runtime.block_on(self.serve(config, display, messages)).map_err(CommandFailure::from)
+        let result = runtime.block_on(self.serve(config, display, messages));
+        // Answers from disk and consumers that are late are not waited for.
+        runtime.shutdown_background();
+        result.map_err(CommandFailure::from)
     }
 
     async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
@@ -213,51 +234,54 @@ impl Running {
         let exporter = telemetry::start(config, snapshot.clone(), &self.counters)?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
         let state = HttpState::new(HttpParts { history, ..self.parts(config, snapshot.clone(), deliveries, shutdown) });
+        let fault = self.jsonl.as_ref().map(jsonl::JsonlWriter::fault);
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
-        if let Some(writer) = self.jsonl.take() {
-            consumers.push(Box::new(writer));
-        }
-        if let Some(store) = store {
-            consumers.push(Box::new(store));
-        }
-        if let Some(exporter) = exporter {
-            consumers.push(Box::new(exporter));
-        }
-        let hub = Hub { batches: self.to_hub, snapshots, consumers, spare: self.spare, counters: self.counters.clone() };
+        consumers.extend(self.jsonl.take().map(|writer| Box::new(writer) as Box<dyn Consumer>));
+        consumers.extend(store.map(|store| Box::new(store) as Box<dyn Consumer>));
+        consumers.extend(exporter.map(|exporter| Box::new(exporter) as Box<dyn Consumer>));
+        let (counters, budget, requests) = (self.counters.clone(), Arc::default(), RequestCount::default());
+        let hub = Hub { batches: self.to_hub, snapshots, consumers, spare: self.spare, counters, budget: Arc::clone(&budget), requests };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alert_service = self.alerting.alert_service();
         let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone()));
-        self.listener.set_nonblocking(true)?;
-        let server = tokio::spawn(http::serve(tokio::net::TcpListener::from_std(self.listener)?, state));
+        let (url, server) = self.listener.map(|listener| listen(listener, state)).transpose()?.unzip();
+        say_when_ready(self.watched, self.probes.tier(), url);
         let showing = RunningDisplay::start(display, snapshot.clone(), Box::new(move || alert_service.alerts()), messages);
-        let status = wait(config.duration, self.launched.as_mut(), showing.asked()).await?;
-        self.stop.store(true, Ordering::Relaxed);
-        drop(self.sampling);
+        let stdout = config.jsonl == Some(Jsonl::Stdout);
+        let jsonl = fault.clone().filter(|_| stdout);
+        let outputs = WatchedOutputs { stdout: stdout || display == Display::Lines, jsonl, recording: self.recording.clone() };
+        let end = ending::wait(config.duration, self.launched.as_mut(), showing.asked(), outputs).await?;
+        ending::log_when_late(&end)?;
+        ending::obey_second_interrupt()?;
+        let budget = *budget.get_or_init(|| EndBudget::of(&end));
         let probes = self.probes.clone();
-        let closed = tokio::task::spawn_blocking(move || {
-            probes.stop_tls();
-            match probe::hand_over() {
-                Ok(closer) => closer.leave(),
-                Err(error) => tracing::debug!(%error, "Probes are closed here, which may take some seconds."),
-            }
-        });
-        let (capture, sampler) =
-            tokio::task::spawn_blocking(move || (self.capture.join(), self.sampler.map_or(Ok(()), JoinHandle::join))).await?;
-        anyhow::ensure!(capture.is_ok(), "the capture thread panicked; what it said stands above");
-        anyhow::ensure!(sampler.is_ok(), "the sampler thread panicked; what it said stands above");
+        let closed = tokio::task::spawn_blocking(move || close_probes(&probes));
+        end_producers(&self.stop, self.sampling, self.capture, self.sampler).await?;
+        // The last of it is written at the end.
+        let end = self.recording.and_then(|fault| fault.borrow().clone()).map_or(end, RunEnd::Unwritable);
         if let Some(alerting) = alerting {
-            alerting.end().await?;
+            alerting.end(budget.left()).await?;
         }
-        hub.await?;
+        let requests = hub.await?;
         ending.send_replace(true);
         showing.end().await?;
-        server.await??;
+        if let Some(server) = server
+            && let Ok(ended) = tokio::time::timeout(budget.left(), server).await
+        {
+            ended??;
+        }
         closed.await?;
         let is_bounded = config.duration.is_some() || self.launched.is_some();
-        if is_bounded && config.ui != Ui::None && config.jsonl != Some(Jsonl::Stdout) {
-            display::summary(&snapshot.borrow())?;
+        let is_wanted = is_bounded && config.ui != Ui::None && !stdout && matches!(end, RunEnd::Requested { .. });
+        if is_wanted {
+            display::summary(&snapshot.borrow()).context("the summary cannot be written")?;
         }
-        Ok(status)
+        let lost = events_lost(&self.probes, &self.counters).total;
+        let status = ending::finish(end, snapshot.borrow().uptime_s, requests, lost)?;
+        match fault.and_then(|fault| fault.borrow().clone()).zip(config.jsonl.as_ref()) {
+            Some((JsonlFault::Unwritable(why), to)) if self.launched.is_none() => Err(unwritten(to, &why, &self.counters)),
+            _ => Ok(status),
+        }
     }
 
     fn parts(
@@ -295,7 +319,7 @@ fn start_store(config: &Config, counters: &Arc<Counters>) -> anyhow::Result<Opti
         retention: retention(config),
         now: clock::wall_now,
     };
-    Store::start(options, counters.clone()).map(Some).context("the thread of the history could not be started")
+    Store::start(options, counters.clone()).map(Some).context("the thread that writes the history could not be started")
 }
 
 /// What earlier runs left of alerts, so that nothing is told twice; an unreadable history leaves none.
@@ -316,44 +340,52 @@ pub(super) fn retention(config: &Config) -> store::Retention {
     store::Retention { finest: kept.keep_seconds, minute: kept.keep_minutes, hour: kept.keep_hours, records: kept.keep_records }
 }
 
-/// Waits for the end; gives the exit status.
-async fn wait(duration: Option<Duration>, launched: Option<&mut Launched>, closed: impl Future<Output = ()>) -> anyhow::Result<u8> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let timer = async {
-        match duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
-    };
-    let Some(launched) = launched else {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            () = timer => {}
-            () = closed => {}
-        }
-        return Ok(0);
-    };
-    tokio::select! {
-        // On a terminal the command got it too: its own end is waited for.
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => launched.terminate()?,
-        () = timer => launched.terminate()?,
-        () = closed => launched.terminate()?,
-        status = ended(launched) => return status,
-    }
-    ended(launched).await
+/// The server and its URL.
+fn listen(listener: std::net::TcpListener, state: Arc<HttpState>) -> anyhow::Result<(Url, tokio::task::JoinHandle<std::io::Result<()>>)> {
+    listener.set_nonblocking(true)?;
+    let url = Url::of(listener.local_addr()?);
+    Ok((url, tokio::spawn(http::serve(tokio::net::TcpListener::from_std(listener)?, state))))
 }
 
-async fn ended(launched: &mut Launched) -> anyhow::Result<u8> {
-    loop {
-        if let Some(status) = launched.status()? {
-            // The last answers are on their way through the ring.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            return Ok(u8::try_from(status).unwrap_or(u8::MAX));
+/// Logs once that capture runs, and where the dashboard is.
+fn say_when_ready(mut watched: watch::Receiver<WatchedTargets>, tier: probe::Tier, url: Option<Url>) {
+    tokio::spawn(async move {
+        let begun = watched.wait_for(|targets| targets.begun).await.is_ok();
+        match url {
+            Some(url) if begun => tracing::info!(url = %format_args!("{url}/"), tier = tier.number(), "perfmon is watching."),
+            None if begun => tracing::info!(tier = tier.number(), "perfmon is watching."),
+            _ => {}
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    });
+}
+
+fn close_probes(probes: &Probes) {
+    probes.stop_tls();
+    match probe::hand_over() {
+        Ok(closer) => closer.leave(),
+        Err(error) => tracing::debug!(%error, "Probes are closed here, which may take some seconds."),
     }
+}
+
+/// Stops what sends records, and waits until it has sent all.
+async fn end_producers(
+    stop: &AtomicBool,
+    sampling: std::sync::mpsc::Sender<()>,
+    capture: JoinHandle<()>,
+    sampler: Option<JoinHandle<()>>,
+) -> anyhow::Result<()> {
+    stop.store(true, Ordering::Relaxed);
+    drop(sampling);
+    let joined = tokio::task::spawn_blocking(move || (capture.join(), sampler.map_or(Ok(()), JoinHandle::join)));
+    let (capture, sampler) = joined.await?;
+    anyhow::ensure!(capture.is_ok(), "the capture thread panicked; its message is above");
+    anyhow::ensure!(sampler.is_ok(), "the sampler thread panicked; its message is above");
+    Ok(())
+}
+
+/// Records that are not in their file.
+pub(super) fn unwritten(to: &Jsonl, why: &str, counters: &Counters) -> anyhow::Error {
+    anyhow::anyhow!("--jsonl {}: {} records could not be written: {why}", to.name(), counters.jsonl_records_lost.get())
 }
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
@@ -362,8 +394,11 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<Jo
 
 fn listen_mend(error: &std::io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => "another program listens there, maybe another perfmon; give another address with --listen".into(),
-        std::io::ErrorKind::AddrNotAvailable => "this host has no such address; give one of its own with --listen".into(),
+        std::io::ErrorKind::AddrInUse => {
+            "another program is listening there, perhaps another perfmon; choose another address with --listen (port 0 takes a free one)"
+                .into()
+        }
+        std::io::ErrorKind::AddrNotAvailable => "this host does not have that address; choose one of its own with --listen".into(),
         _ => error.to_string(),
     }
 }

@@ -51,7 +51,7 @@ impl SelfReporter {
             map_bytes: Some(self.probes.map_bytes()),
             kernel_ns_per_event: (runs > 0).then(|| run_ns as f64 / runs as f64),
             events_seen: self.counters.events_seen.get(),
-            events_lost: self.lost(),
+            events_lost: events_lost(&self.probes, &self.counters),
             capture_tier: Some(self.probes.tier().number()),
             probes: self.probes.reports().iter().map(probe_state).collect(),
             programs: costs
@@ -62,19 +62,6 @@ impl SelfReporter {
             export: self.deliveries.as_ref().map(telemetry::state).unwrap_or_default(),
             inspector: self.reader.report(),
         }
-    }
-
-    fn lost(&self) -> EventsLost {
-        let by_reason: std::collections::BTreeMap<String, u64> = self
-            .probes
-            .losses()
-            .into_iter()
-            .chain([("undecodable", self.counters.events_undecodable.get())])
-            .map(|(reason, count)| (reason.to_owned(), count))
-            .collect();
-        // The other reasons cost a detail, not bytes that were to be reported.
-        let total = ["ring_full", "undecodable", "capture_cut", "tls_record_busy"].iter().filter_map(|reason| by_reason.get(*reason)).sum();
-        EventsLost { total, by_reason }
     }
 
     fn cpu_percent(&self) -> Option<f64> {
@@ -92,6 +79,19 @@ impl SelfReporter {
         }
         cpu.percent
     }
+}
+
+/// Events lost so far, by reason.
+pub fn events_lost(probes: &Probes, counters: &Counters) -> EventsLost {
+    let by_reason: std::collections::BTreeMap<String, u64> = probes
+        .losses()
+        .into_iter()
+        .chain([("undecodable", counters.events_undecodable.get())])
+        .map(|(reason, count)| (reason.to_owned(), count))
+        .collect();
+    // The other reasons cost a detail, not bytes that were to be reported.
+    let total = ["ring_full", "undecodable", "capture_cut", "tls_record_busy"].iter().filter_map(|reason| by_reason.get(*reason)).sum();
+    EventsLost { total, by_reason }
 }
 
 fn probe_state(report: &crate::probe::ProbeReport) -> ProbeStatus {

@@ -19,7 +19,7 @@ pub fn start(config: &Config, snapshots: watch::Receiver<Arc<Snapshot>>, counter
         return Ok(None);
     }
     if config.export.logfire.is_region_guessed() {
-        tracing::warn!("A Logfire token names no known region; us is taken. Set LOGFIRE_BASE_URL if that is wrong.");
+        tracing::warn!("A Logfire token names no known region; the US region is assumed. Set LOGFIRE_BASE_URL if that is wrong.");
     }
     for target in &targets {
         let url = target.url.split('?').next();

@@ -1,5 +1,6 @@
 //! `perfmon top`: the screen of a running perfmon; without one, and as root, of one that it starts itself.
 use std::io::IsTerminal;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
 use tokio::sync::watch;
@@ -9,7 +10,8 @@ use crate::cli::Url;
 use crate::config::{Config, Secret, Ui};
 use crate::ui::{self, Messages, RemoteError, RemoteSource, ScreenSource};
 
-use super::{CommandFailure, display, logging, run};
+use super::run::{self, RunJob};
+use super::{CommandFailure, display, logging};
 
 /// How long plain output waits for the first figures.
 const FIRST_ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
@@ -24,13 +26,23 @@ pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, CommandFailure
             Ok(0)
         }
         Ok(remote) => once(remote),
-        Err(RemoteError::Unreachable { .. })
-            if !named && procfs::process::Process::myself().is_ok_and(|own| own.uid().is_ok_and(|uid| uid == 0)) =>
-        {
-            run::run(&Config { ui: Ui::Table, ..config.clone() }, &[], None)
+        Err(RemoteError::Unreachable { .. }) if !named && rustix::process::geteuid().is_root() => own(config, url),
+        Err(RemoteError::Unreachable { url, source }) => {
+            let hint = if named { "name another with --url" } else { "start one with `sudo perfmon run`, or name another with --url" };
+            Err(CommandFailure::Failed(anyhow::anyhow!("no perfmon answers at {url} ({source}); {hint}")))
         }
-        Err(error) => Err(CommandFailure::Failed(error.into())),
+        Err(error) => Err(CommandFailure::Failed(anyhow::Error::msg(error.to_string()))),
     }
+}
+
+/// A perfmon for this screen alone. Without a terminal it watches for a moment and prints one table.
+fn own(config: &Config, url: &Url) -> Result<u8, CommandFailure> {
+    let watching = Config { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ui: Ui::Auto, ..config.beside_another() };
+    let is_terminal = std::io::stdout().is_terminal();
+    let how = if is_terminal { "it ends with this screen" } else { "it ends after one table" };
+    super::complain(&format!("perfmon: no perfmon answers at {url}, so one is started on a free port, without history; {how}.\n"));
+    let duration = if is_terminal { config.duration } else { Some(config.duration.unwrap_or(FIRST_ANSWER)) };
+    run::run(&Config { duration, alerting: config.alerting, ..watching }, RunJob::default())
 }
 
 fn show(remote: RemoteSource, messages: &Messages) -> anyhow::Result<()> {
@@ -44,7 +56,7 @@ fn once(mut remote: RemoteSource) -> Result<u8, CommandFailure> {
     let pause = std::time::Duration::from_millis(50);
     while waited < FIRST_ANSWER {
         if let Some(shown) = remote.poll(Window::Minute) {
-            return match shown.plain(160) {
+            return match shown.plain(ui::UNCUT) {
                 Ok(text) => super::print(&text),
                 Err(why) => Err(CommandFailure::Failed(anyhow::anyhow!("{why}"))),
             };
@@ -52,5 +64,5 @@ fn once(mut remote: RemoteSource) -> Result<u8, CommandFailure> {
         std::thread::sleep(pause);
         waited += pause;
     }
-    Err(CommandFailure::Failed(anyhow::anyhow!("no figures came within {} s", FIRST_ANSWER.as_secs())))
+    Err(CommandFailure::Failed(anyhow::anyhow!("no data arrived within {} s", FIRST_ANSWER.as_secs())))
 }

@@ -17,23 +17,23 @@ pub(super) struct Args {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum CliCommand {
-    /// Watch processes and show, serve and write what they do
+    /// Watch processes: live table, HTTP API, dashboard, alerts, history
     Run(RunArgs),
-    /// Show the live screen of a perfmon that is running
+    /// Show the live screen of a running perfmon
     Top(TopArgs),
-    /// Show what this host allows and what can be seen of each target
+    /// Show what this host allows and what perfmon can see of each target
     Check(CheckArgs),
-    /// Write the raw kernel events of processes to a file
+    /// Record raw kernel events to a file
     Record(RecordArgs),
-    /// Run a file of `perfmon record` through the same pipeline; needs no privileges
+    /// Analyse a recording; needs no privileges
     Replay(ReplayArgs),
-    /// List, acknowledge, resolve and silence the alerts of a perfmon that is running
+    /// List, acknowledge, resolve and silence the alerts of a running perfmon
     #[command(after_help = examples::ALERTS)]
     Alerts {
         #[command(subcommand)]
         action: AlertsCommand,
     },
-    /// Make a performance report from the history on disk
+    /// Write a performance report from the history on disk
     Report(ReportArgs),
     /// Show or check the configuration
     #[command(after_help = examples::CONFIG)]
@@ -41,30 +41,30 @@ pub(super) enum CliCommand {
         #[command(subcommand)]
         action: ConfigAction,
     },
-    /// Print completions for a shell
+    /// Print shell completions
     #[command(after_help = examples::COMPLETIONS)]
     Completions {
-        /// Shell to complete for
+        /// The shell
         shell: Shell,
     },
-    /// Print the manual page, in roff
+    /// Print the manual page (roff; view it with `perfmon man | man -l -`)
     #[command(after_help = examples::MAN)]
     Man {
-        /// Command whose page is printed; the main page without
+        /// Print the page of this command instead of the main page
         command: Option<String>,
     },
 }
 
 #[derive(Group, Debug, Default)]
-#[command(next_help_heading = "Targets (several are combined with \"or\"; none means all)")]
+#[command(next_help_heading = "Targets (any of several; none means everything)")]
 pub(super) struct TargetArgs {
-    /// Watch this process, with its children
+    /// Watch this process and its children
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub pid: Vec<String>,
     /// Watch processes whose executable or script matches
     #[arg(long, value_name = "GLOB")]
     pub exe: Vec<String>,
-    /// Watch whoever listens on this TCP port
+    /// Watch the process that listens on this TCP port
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub port: Vec<String>,
     /// Watch the processes of a container
@@ -90,7 +90,7 @@ pub(super) struct GeneralArgs {
     /// Configuration file [default: /etc/perfmon/perfmon.toml when it exists]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Least severe message on standard error: error, warn, info, debug, trace [default: info]
+    /// Log level on standard error: error, warn, info, debug, trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
 }
@@ -98,10 +98,10 @@ pub(super) struct GeneralArgs {
 #[derive(Group, Debug, Default)]
 #[command(next_help_heading = "Capture")]
 pub(super) struct CaptureArgs {
-    /// How socket operations are seen: auto, 1 (socket tracepoints), 3 (all system calls) [default: auto]
+    /// How socket operations are captured: auto, 1 (socket tracepoints), 3 (every system call) [default: auto]
     #[arg(long, value_name = "TIER")]
     pub capture_tier: Option<String>,
-    /// End after this time, like 30s or 5m
+    /// Stop after this time, like 30s or 5m
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
 }
@@ -118,7 +118,7 @@ pub(super) struct RunArgs {
     /// Address of the HTTP server; port 0 takes a free one [default: 127.0.0.1:9911]
     #[arg(long, value_name = "ADDR", help_heading = "Output")]
     pub listen: Option<String>,
-    /// Append every record to a file, one JSON object a line; - is standard output
+    /// Append every record to a file, one JSON object per line; - is standard output
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub jsonl: Option<String>,
     /// File of the history on disk [default: /var/lib/perfmon/perfmon.db]
@@ -127,18 +127,18 @@ pub(super) struct RunArgs {
     /// Keep no history on disk
     #[arg(long, help_heading = "Output")]
     pub no_store: bool,
-    /// Live table: auto (on a terminal), table (plain lines elsewhere), none [default: auto]
+    /// Live table: auto (on a terminal only), table (plain lines elsewhere), none [default: auto]
     #[arg(long, value_name = "HOW", help_heading = "Output")]
     pub ui: Option<String>,
-    /// Start this command, watch it, and end with it and its status
-    #[arg(last = true, value_name = "CMD")]
+    /// Start this command, watch it, and exit with its status when it ends
+    #[arg(last = true, value_name = "CMD", help_heading = "Command")]
     pub command: Vec<OsString>,
 }
 
 #[derive(Group, Debug)]
 #[command(after_help = examples::TOP)]
 pub(super) struct TopArgs {
-    /// Where perfmon serves [default: the configured address]
+    /// URL of the running perfmon [default: the configured address]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     #[command(flatten)]
@@ -150,9 +150,12 @@ pub(super) struct TopArgs {
 pub(super) struct CheckArgs {
     #[command(flatten)]
     pub targets: TargetArgs,
-    /// Answer in JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// List every process and every kernel program
+    #[arg(long)]
+    pub all_processes: bool,
     /// Capture tier to check: auto, 1, 3 [default: auto]
     #[arg(long, value_name = "TIER")]
     pub capture_tier: Option<String>,
@@ -166,6 +169,9 @@ pub(super) struct RecordArgs {
     /// File to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Serve HTTP at this address while recording; port 0 takes a free one [default: no HTTP]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
     #[command(flatten)]
     pub targets: TargetArgs,
     #[command(flatten)]
@@ -179,7 +185,7 @@ pub(super) struct RecordArgs {
 pub(super) struct ReplayArgs {
     /// File written by `perfmon record`
     pub file: PathBuf,
-    /// Append every record to a file, one JSON object a line; - is standard output
+    /// Append every record to a file, one JSON object per line; - is standard output
     #[arg(long, value_name = "PATH")]
     pub jsonl: Option<String>,
     #[command(flatten)]
@@ -188,7 +194,7 @@ pub(super) struct ReplayArgs {
 
 #[derive(Group, Debug)]
 pub(super) struct ServerArgs {
-    /// Where perfmon serves [default: the configured address]
+    /// URL of the running perfmon [default: the configured address]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     #[command(flatten)]
@@ -198,7 +204,7 @@ pub(super) struct ServerArgs {
 #[derive(Group, Debug)]
 #[command(after_help = examples::REPORT)]
 pub(super) struct ReportArgs {
-    /// The last day or week: day, week [default: day]
+    /// Period: day or week, ending now [default: day]
     #[arg(long, value_name = "PERIOD")]
     pub period: Option<String>,
     /// Start of the period, like 2026-01-31 or 2026-01-31T12:00:00Z
@@ -207,7 +213,7 @@ pub(super) struct ReportArgs {
     /// End of the period [default: now]
     #[arg(long, value_name = "TIME")]
     pub to: Option<String>,
-    /// Form: html, md, json [default: md]
+    /// Format: html, md, json [default: md]
     #[arg(long, value_name = "FORM")]
     pub format: Option<String>,
     /// File to write [default: standard output]
@@ -222,13 +228,13 @@ pub(super) struct ReportArgs {
 
 #[derive(Group, Debug)]
 pub(super) struct DecisionArgs {
-    /// Id of the alert, or the beginning of it
+    /// Id of the alert, or its first characters
     #[arg(value_name = "ID")]
     pub id: String,
-    /// Who decides [default: the user's name]
+    /// Who acknowledges or resolves it [default: your user name]
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
-    /// Why, or what is being done
+    /// Reason, or what is being done about it
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
     #[command(flatten)]
@@ -237,19 +243,19 @@ pub(super) struct DecisionArgs {
 
 #[derive(Group, Debug)]
 pub(super) struct SilenceArgs {
-    /// Name of the rule; any without
+    /// Name of the rule [default: any]
     #[arg(long, value_name = "RULE")]
     pub rule: Option<String>,
-    /// Scope as the list shows it; any without
+    /// Scope, as `perfmon alerts list` shows it [default: any]
     #[arg(long, value_name = "SCOPE")]
     pub scope: Option<String>,
     /// How long, like 30m or 2h
     #[arg(long = "for", value_name = "TIME")]
     pub duration: String,
-    /// Who creates it [default: the user's name]
+    /// Who creates it [default: your user name]
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
-    /// Why
+    /// Reason
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
     #[command(flatten)]
@@ -258,26 +264,26 @@ pub(super) struct SilenceArgs {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum AlertsCommand {
-    /// List open alerts and the last ones that are over
-    #[command(after_help = examples::ALERTS)]
+    /// List open alerts and the latest resolved ones
+    #[command(after_help = examples::ALERTS_LIST)]
     List {
-        /// Answer in JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         server: ServerArgs,
     },
     /// Acknowledge a firing alert, which stops its escalation
-    #[command(after_help = examples::ALERTS)]
+    #[command(after_help = examples::ALERTS_ACK)]
     Ack(DecisionArgs),
-    /// Resolve an alert; it stays quiet until its condition is false
-    #[command(after_help = examples::ALERTS)]
+    /// Resolve an alert; it does not fire again until its condition has been false
+    #[command(after_help = examples::ALERTS_RESOLVE)]
     Resolve(DecisionArgs),
-    /// Silence the alerts of a rule or scope for a time
-    #[command(after_help = examples::ALERTS)]
+    /// Silence the alerts of a rule or scope for some time
+    #[command(after_help = examples::ALERTS_SILENCE)]
     Silence(SilenceArgs),
-    /// Send a test alert to a channel, or to all
-    #[command(after_help = examples::ALERTS)]
+    /// Send a test alert to one channel, or to all
+    #[command(after_help = examples::ALERTS_TEST)]
     Test {
         /// Name of the channel
         channel: Option<String>,
@@ -289,11 +295,19 @@ pub(super) enum AlertsCommand {
 #[derive(Subcommand, Debug)]
 pub(super) enum ConfigAction {
     /// Print the effective configuration and where each value came from
+    #[command(after_help = examples::CONFIG_PRINT)]
     Print {
         #[command(flatten)]
         general: GeneralArgs,
     },
-    /// Find all problems of a configuration file and the environment
+    /// List the keys of the configuration: what each takes, its default, its environment variable
+    #[command(after_help = examples::CONFIG_KEYS)]
+    Keys {
+        /// Only this key and those below it, like alerts or capture.tier
+        name: Option<String>,
+    },
+    /// Report every problem in a configuration file and the environment
+    #[command(after_help = examples::CONFIG_CHECK)]
     Check {
         /// File to check [default: /etc/perfmon/perfmon.toml when it exists]
         file: Option<PathBuf>,

@@ -2,9 +2,9 @@
 
 pub(super) const PERFMON: &str = "Examples:
   perfmon run                            watch everything on this host
-  perfmon run --port 8000                watch whoever listens on port 8000
-  perfmon check                          say what this host allows
-  curl localhost:9911/health/performance ask the running perfmon";
+  perfmon run --port 8000                watch the process that listens on port 8000
+  perfmon check                          show what this host allows
+  curl localhost:9911/health/performance ask the running perfmon whether all is well";
 
 pub(super) const RUN: &str = "Examples:
   perfmon run
@@ -15,7 +15,7 @@ pub(super) const RUN: &str = "Examples:
   perfmon run --listen 127.0.0.1:9000 -- python3 -m http.server 8000
 
 While it runs: http://127.0.0.1:9911/health/performance, /metrics, /api/v1/endpoints and more.
-Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 this host or user cannot do it; with CMD, its own.";
+Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 not possible on this host or for this user; with CMD, its own.";
 
 pub(super) const TOP: &str = "Examples:
   perfmon top
@@ -23,6 +23,7 @@ pub(super) const TOP: &str = "Examples:
 
 pub(super) const CHECK: &str = "Examples:
   perfmon check
+  perfmon check --all-processes
   perfmon check --port 8000 --json";
 
 pub(super) const RECORD: &str = "Examples:
@@ -40,17 +41,52 @@ pub(super) const ALERTS: &str = "Examples:
   perfmon alerts resolve 3f2a --by ops
   perfmon alerts silence --rule cpu_usage --for 2h --note 'nightly build'
   perfmon alerts test hook";
+
+pub(super) const ALERTS_LIST: &str = "Examples:
+  perfmon alerts list
+  perfmon alerts list --json --url http://127.0.0.1:9000";
+
+pub(super) const ALERTS_ACK: &str = "Examples:
+  perfmon alerts ack 3f2a
+  perfmon alerts ack 3f2a --note 'looking at the database'";
+
+pub(super) const ALERTS_RESOLVE: &str = "Examples:
+  perfmon alerts resolve 3f2a
+  perfmon alerts resolve 3f2a --by ops";
+
+pub(super) const ALERTS_SILENCE: &str = "Examples:
+  perfmon alerts silence --rule cpu_usage --for 2h --note 'nightly build'
+  perfmon alerts silence --scope shop --for 30m";
+
+pub(super) const ALERTS_TEST: &str = "Examples:
+  perfmon alerts test
+  perfmon alerts test hook";
+
 pub(super) const REPORT: &str = "Examples:
   perfmon report
   perfmon report --period week --format html -o week.html
   perfmon report --from 2026-01-31 --to 2026-02-01 --format json
 
-A date without a zone is one of this host; reports in JSON tell UTC.";
+Dates without a zone are in the time zone of this host; times in JSON are UTC.";
 
 pub(super) const CONFIG: &str = "Examples:
   perfmon config print
   perfmon config print --config perfmon.toml
+  perfmon config check perfmon.toml
+  perfmon config keys alerts";
+
+pub(super) const CONFIG_PRINT: &str = "Examples:
+  perfmon config print
+  perfmon config print --config perfmon.toml";
+
+pub(super) const CONFIG_CHECK: &str = "Examples:
+  perfmon config check
   perfmon config check perfmon.toml";
+
+pub(super) const CONFIG_KEYS: &str = "Examples:
+  perfmon config keys
+  perfmon config keys alerts
+  perfmon config keys capture.tier";
 
 pub(super) const COMPLETIONS: &str = "Examples:
   perfmon completions bash

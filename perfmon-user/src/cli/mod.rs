@@ -4,6 +4,7 @@ mod alerts;
 mod args;
 mod examples;
 mod flags;
+mod manual;
 mod parse;
 mod report;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 mod url;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
@@ -51,6 +53,8 @@ pub enum Invocation {
         config: Box<Config>,
         /// Answer in JSON.
         json: bool,
+        /// Every process and kernel program in a line of its own.
+        all_processes: bool,
     },
     /// `perfmon record`.
     Record {
@@ -58,6 +62,8 @@ pub enum Invocation {
         config: Box<Config>,
         /// File to write.
         output: PathBuf,
+        /// With an HTTP server, at the configured address.
+        serves: bool,
     },
     /// `perfmon replay`.
     Replay {
@@ -104,11 +110,12 @@ impl Stop {
     pub fn tell(&self) -> u8 {
         match self {
             Self::Help(error) => match error.print() {
-                Ok(()) => error.exit_code() as u8,
-                Err(_) => 1,
+                Err(failed) if failed.kind() != std::io::ErrorKind::BrokenPipe => 1,
+                _ => error.exit_code() as u8,
             },
             Self::Problems(problems) => {
-                eprint!("{}", report(problems));
+                // Without a reader it is lost.
+                std::io::stderr().write_all(report(problems).as_bytes()).ok();
                 EXIT_USAGE
             }
         }
@@ -125,7 +132,8 @@ impl From<ConfigProblem> for Stop {
 pub fn report(problems: &[ConfigProblem]) -> String {
     let count = if problems.len() == 1 { "1 problem".to_string() } else { format!("{} problems", problems.len()) };
     let lines: String = problems.iter().map(|problem| format!("  {problem}\n")).collect();
-    format!("perfmon: {count}, nothing was started\n{lines}`perfmon help` and docs/configuration.md say what there is.\n")
+    let help = "`perfmon COMMAND --help` lists options, `perfmon config keys` the keys of the configuration.";
+    format!("perfmon: {count}, nothing was started\n{lines}{help}\n")
 }
 
 /// Reads the command line (with the program's name first) and the environment.
@@ -162,14 +170,15 @@ impl Reading {
                     flags.targets(&args.targets);
                     flags.value("capture.tier", "--capture-tier", args.capture_tier.as_ref());
                 })?;
-                Some(Invocation::Check { config, json: args.json })
+                Some(Invocation::Check { config, json: args.json, all_processes: args.all_processes })
             }
             CliCommand::Record(args) => {
                 let config = self.config(&args.general, |flags| {
                     flags.targets(&args.targets);
                     flags.capture(&args.capture);
+                    flags.value("listen", "--listen", args.listen.as_ref());
                 })?;
-                Some(Invocation::Record { config, output: args.output })
+                Some(Invocation::Record { config, output: args.output, serves: args.listen.is_some() })
             }
             CliCommand::Replay(args) => {
                 if let Err(error) = std::fs::File::open(&args.file) {
@@ -187,7 +196,13 @@ impl Reading {
             }
             CliCommand::Config { action } => self.configuration(action),
             CliCommand::Completions { shell } => Some(Invocation::Print(completions(shell))),
-            CliCommand::Man { command } => self.manual(command.as_deref()),
+            CliCommand::Man { command } => match manual::page(command.as_deref()) {
+                Ok(text) => Some(Invocation::Print(text)),
+                Err(why) => {
+                    self.problems.push(ConfigProblem::new("man", why));
+                    None
+                }
+            },
         }
     }
 
@@ -231,34 +246,18 @@ impl Reading {
                 flags.general(&general);
                 self.load(general.config.as_deref(), flags).map(|loaded| Invocation::Print(config::print(&loaded)))
             }
+            ConfigAction::Keys { name } => match config::keys(name.as_deref()) {
+                Ok(text) => Some(Invocation::Print(text)),
+                Err(why) => {
+                    self.problems.push(ConfigProblem::new("config keys", why));
+                    None
+                }
+            },
             ConfigAction::Check { file } => {
                 let sources = self.sources(file.as_deref());
                 let name = sources.file.as_ref().map_or(format!("{} (does not exist)", config::DEFAULT_PATH), |file| file.path.clone());
                 config::load(&sources).map_err(|problems| self.problems.extend(problems)).ok()?;
                 Some(Invocation::Print(format!("{name} and the environment: no problem found\n")))
-            }
-        }
-    }
-
-    fn manual(&mut self, name: Option<&str>) -> Option<Invocation> {
-        let mut root = Args::command();
-        root.build();
-        let page = match name {
-            None => Some(&root),
-            Some(name) => root.find_subcommand(name),
-        };
-        let Some(page) = page else {
-            let names: Vec<_> = root.get_subcommands().map(|command| command.get_name().to_string()).collect();
-            self.problems
-                .push(ConfigProblem::new("man", format!("there is no command {:?}; there are {}", name.unwrap_or(""), names.join(", "))));
-            return None;
-        };
-        let mut text = Vec::new();
-        match clap_mangen::Man::new(page.clone()).render(&mut text) {
-            Ok(()) => Some(Invocation::Print(String::from_utf8_lossy(&text).into_owned())),
-            Err(error) => {
-                self.problems.push(ConfigProblem::new("man", error.to_string()));
-                None
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Command line to [`Args`]. Every unknown argument is reported, not only the first: it is noted and removed, and the rest is parsed again.
 use std::ffi::OsString;
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
 
 use super::args::Args;
 use crate::config::ConfigProblem;
@@ -30,6 +30,7 @@ pub(super) fn parse(mut argv: Vec<OsString>) -> ParsedArgs {
             {
                 return ParsedArgs::Asked(Box::new(error));
             }
+            ErrorKind::InvalidSubcommand => problems.push(ConfigProblem::new("command line", unknown_command(&argv, &error))),
             _ => problems.push(ConfigProblem::new("command line", sentence(&error))),
         }
         if error.kind() != ErrorKind::UnknownArgument || !remove(&mut argv, &error) {
@@ -50,6 +51,28 @@ fn remove(argv: &mut Vec<OsString>, error: &clap::Error) -> bool {
         argv.remove(index);
     }
     true
+}
+
+/// The unknown command, the one that is probably meant, and all that there are.
+fn unknown_command(argv: &[OsString], error: &clap::Error) -> String {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+        _ => None,
+    };
+    let unknown = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+    let root = Args::command();
+    let mut group = &root;
+    for word in argv.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| *word != unknown) {
+        group = group.find_subcommand(word.as_ref()).unwrap_or(group);
+    }
+    let of_group = if group.get_name() == root.get_name() { String::new() } else { format!(" of `perfmon {}`", group.get_name()) };
+    let meant = text(ContextKind::SuggestedSubcommand).map_or(String::new(), |name| format!("; did you mean {name}?"));
+    let line = |command: &clap::Command| {
+        format!("\n    {:<12} {}", command.get_name(), command.get_about().map(ToString::to_string).unwrap_or_default())
+    };
+    let lines: String = group.get_subcommands().map(line).collect();
+    format!("{unknown:?} is not a command{of_group}{meant}\n  Commands{of_group}:{lines}")
 }
 
 /// clap's message without its frame: problem and tip.

@@ -43,16 +43,16 @@ pub(super) fn read(args: &ReportArgs, zone: &TimeZone, problems: &mut Vec<Config
         (Some("week"), None) => Some(Period::Last(7 * DAY_S)),
         (None, Some(from)) => Some(Period::Range { from, to }),
         (Some(_), Some(_)) => {
-            fault("--period", "does not go with --from; give one of them".into());
+            fault("--period", "cannot be combined with --from".into());
             None
         }
         (Some(other), None) => {
-            fault("--period", format!("{other:?} is none of day, week; for another one give --from and --to"));
+            fault("--period", format!("{other:?} is not day or week; for any other period give --from and --to"));
             None
         }
     };
     if args.to.is_some() && args.from.is_none() {
-        fault("--to", "needs --from".into());
+        fault("--to", "requires --from".into());
     }
     if to.is_some() && to <= from && from.is_some() {
         fault("--from", "must be before --to".into());
@@ -62,7 +62,7 @@ pub(super) fn read(args: &ReportArgs, zone: &TimeZone, problems: &mut Vec<Config
         Some("html") => Some(ReportFormat::Html),
         Some("json") => Some(ReportFormat::Json),
         Some(other) => {
-            fault("--format", format!("{other:?} is none of html, md, json"));
+            fault("--format", format!("{other:?} is not one of html, md, json"));
             None
         }
     };
@@ -74,7 +74,7 @@ fn moment(text: &str, zone: &TimeZone) -> Result<u64, String> {
     let local =
         || text.parse::<jiff::civil::DateTime>().ok().and_then(|time| time.to_zoned(zone.clone()).ok()).map(|time| time.timestamp());
     let time = text.parse::<Timestamp>().ok().or_else(local).and_then(|time| u64::try_from(time.as_second()).ok());
-    time.ok_or_else(|| format!("{text:?} is no time; write it like 2026-01-31, 2026-01-31T12:00 or 2026-01-31T12:00:00Z"))
+    time.ok_or_else(|| format!("{text:?} is not a time; write it like 2026-01-31, 2026-01-31T12:00 or 2026-01-31T12:00:00Z"))
 }
 
 #[cfg(test)]
@@ -108,8 +108,8 @@ mod tests {
         let problems = asked(&args(Some("year"), Some("x"), Some("1900-01-01"), Some("pdf"))).unwrap_err();
         assert_eq!(problems.len(), 4, "{problems:?}");
         for (wrong, part) in [
-            (args(Some("day"), Some("2026-01-01"), None, None), "--period: does not go with --from"),
-            (args(None, None, Some("2026-01-01"), None), "--to: needs --from"),
+            (args(Some("day"), Some("2026-01-01"), None, None), "--period: cannot be combined with --from"),
+            (args(None, None, Some("2026-01-01"), None), "--to: requires --from"),
             (args(None, Some("2026-01-02"), Some("2026-01-02"), None), "--from: must be before --to"),
         ] {
             let problems = asked(&wrong).unwrap_err();

@@ -122,13 +122,45 @@ fn all_problems_are_listed_at_once() {
 #[test]
 fn a_near_miss_gets_a_tip() {
     assert!(problems("perfmon run --durration 3s")[0].contains("--duration"));
-    assert!(problems("perfmon chekc")[0].contains("check"));
+    assert!(problems("perfmon chekc")[0].contains("did you mean check?"));
     assert!(problems("perfmon record")[0].contains("--output"));
 }
 
 #[test]
+fn an_unknown_command_lists_the_commands() {
+    let text = &problems("perfmon foo")[0];
+    for name in ["run", "top", "check", "record", "replay", "alerts", "report", "config", "completions", "man"] {
+        assert!(text.lines().any(|line| line.starts_with(&format!("    {name} "))), "{name}: {text}");
+    }
+    let text = &problems("perfmon alerts foo")[0];
+    assert!(text.contains("of `perfmon alerts`") && text.contains("    ack ") && !text.contains("    replay "), "{text}");
+}
+
+#[test]
+fn the_help_of_a_command_shows_its_own_examples() {
+    for (group, names) in [("alerts", &["list", "ack", "resolve", "silence", "test"][..]), ("config", &["print", "check", "keys"])] {
+        for name in names {
+            let Err(Stop::Help(error)) = read_line(&format!("perfmon {group} {name} --help")) else { panic!("{name}") };
+            let help = error.render().to_string();
+            let examples: Vec<_> = help.lines().filter(|line| line.starts_with("  perfmon ")).collect();
+            let own = format!("  perfmon {group} {name}");
+            assert!(!examples.is_empty() && examples.iter().all(|line| line.starts_with(&own)), "{name}: {examples:?}");
+        }
+    }
+}
+
+#[test]
+fn errors_name_no_file_of_the_repository() {
+    for line in ["perfmon foo", "perfmon run --nonsense", "perfmon man nonsense", "perfmon config keys nonsense"] {
+        let Err(stop) = read_line(line) else { panic!("{line}") };
+        let Stop::Problems(problems) = stop else { panic!("{line}") };
+        assert!(!report(&problems).contains("docs/"), "{}", report(&problems));
+    }
+}
+
+#[test]
 fn the_environment_counts() {
-    let Ok(Invocation::Check { config, json }) = read_with("perfmon check --json", &[("PERFMON_TARGETS__PORT", "80"), ("OTHER", "x")])
+    let Ok(Invocation::Check { config, json, .. }) = read_with("perfmon check --json", &[("PERFMON_TARGETS__PORT", "80"), ("OTHER", "x")])
     else {
         panic!()
     };
@@ -177,15 +209,17 @@ fn help_and_version_are_no_errors() {
 fn completions_manual_and_configuration_are_text() {
     for (line, part) in [
         ("perfmon completions bash", "_perfmon()"),
-        ("perfmon man", ".TH perfmon"),
+        ("perfmon man", ".TH PERFMON"),
         ("perfmon man run", "capture\\-tier"),
         ("perfmon config print", "[capture]"),
         ("perfmon config check", "no problem found"),
+        ("perfmon config keys", "## `listen`"),
+        ("perfmon config keys alerts", "PERFMON_ALERT_CPU_USAGE"),
     ] {
         let Ok(Invocation::Print(text)) = read_line(line) else { panic!("{line}") };
         assert!(text.contains(part), "{line}: {text}");
     }
-    assert!(problems("perfmon man nonsense")[0].contains("there are run, top"));
+    assert!(problems("perfmon man nonsense")[0].contains("the commands are run, top"));
 }
 
 #[test]
@@ -194,7 +228,7 @@ fn a_bad_file_is_reported_by_config_check() {
     std::fs::write(file.path(), "listen = 5\n[capture]\nrng_mib = 1\n").unwrap();
     let found = problems(&format!("perfmon config check {}", file.path().display()));
     assert_eq!(found.len(), 2);
-    assert!(found[1].contains(":1: listen: ") || found[0].contains(":1: listen: "), "{found:#?}");
+    assert!(found[0].contains(":1: listen: ") && found[1].contains(":3: capture.rng_mib: "), "{found:#?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ impl Url {
         let how = "write it like http://127.0.0.1:9911";
         let Some(rest) = text.strip_prefix("http://") else {
             return Err(match text.starts_with("https://") {
-                true => format!("{text:?}: perfmon serves plain HTTP; put a tunnel between for other machines, and {how}"),
+                true => format!("{text:?}: perfmon serves plain HTTP; use a tunnel to reach another machine, and {how}"),
                 false => format!("{text:?} is not a URL; {how}"),
             });
         };
@@ -26,7 +26,7 @@ impl Url {
         let named = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).is_some_and(|host| host.parse::<Ipv6Addr>().is_ok());
         match port.map(str::parse::<u16>) {
-            _ if !named && !bracketed => Err(format!("{text:?} names no host, or a path; {how}")),
+            _ if !named && !bracketed => Err(format!("{text:?} has no host, or it has a path; {how}")),
             Some(Err(_) | Ok(0)) => Err(format!("{text:?} has no valid port; {how}")),
             Some(Ok(_)) => Ok(Self { authority: authority.into() }),
             None => Ok(Self { authority: format!("{authority}:9911") }),

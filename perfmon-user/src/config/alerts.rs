@@ -183,22 +183,25 @@ pub(super) fn contradictions(alerts: &Alerts, place: impl Fn(&str) -> String) ->
     // Without any channel there is the log, by that name.
     let known = |name: &str| names.contains(&name) || (names.is_empty() && name == "log");
     for (index, name) in names.iter().enumerate().filter(|(index, name)| names[..*index].contains(name)) {
-        say("alerts.channels", format!("entry {} has the name {name} of an earlier one", index + 1));
+        say("alerts.channels", format!("entry {} uses the name {name} again; names must be unique", index + 1));
     }
     for (index, rule) in alerts.rules.iter().enumerate() {
         if alerts.rules[..index].iter().any(|earlier| earlier.name == rule.name) {
-            say("alerts.rules", format!("entry {} has the name {} of an earlier one", index + 1, rule.name));
+            say("alerts.rules", format!("entry {} uses the name {} again; names must be unique", index + 1, rule.name));
         }
         for channel in rule.channels.iter().filter(|channel| !known(channel)) {
-            say("alerts.rules", format!("{}: there is no channel {channel}", rule.name));
+            say("alerts.rules", format!("{}: no channel is named {channel}", rule.name));
         }
     }
     for step in alerts.escalation.iter().filter(|step| !known(&step.channel)) {
-        say("alerts.escalation", format!("there is no channel {}", step.channel));
+        say("alerts.escalation", format!("no channel is named {}", step.channel));
     }
     for pair in alerts.escalation.windows(2).filter(|pair| pair[1].after < pair[0].after) {
         let (late, early) = (duration::show(pair[0].after), duration::show(pair[1].after));
-        say("alerts.escalation", format!("the step after {early} stands behind the one after {late}; put them in order"));
+        say(
+            "alerts.escalation",
+            format!("the step after {early} comes later in the list than the step after {late}; sort the steps by time"),
+        );
     }
     for channel in &alerts.channels {
         if let Some(message) = fallback_problem(alerts, channel) {
@@ -215,9 +218,11 @@ fn fallback_problem(alerts: &Alerts, channel: &ChannelEntry) -> Option<String> {
         let name = next.fallback.as_deref()?;
         match alerts.channels.iter().find(|known| known.name == name) {
             Some(found) => next = found,
-            None if std::ptr::eq(next, channel) => return Some(format!("{}: there is no channel {name} to fall back to", channel.name)),
+            None if std::ptr::eq(next, channel) => {
+                return Some(format!("{}: its fallback {name} is not the name of a channel", channel.name));
+            }
             None => return None,
         }
     }
-    Some(format!("{}: its fallbacks go round in a circle", channel.name))
+    Some(format!("{}: its fallbacks form a loop", channel.name))
 }

@@ -1,5 +1,6 @@
-//! docs/configuration.md, generated from the table of keys. A test compares the file; `UPDATE_DOCS=1` rewrites it.
-use super::key::About;
+//! docs/configuration.md and `perfmon config keys`, generated from the table of keys. A test compares the file; `UPDATE_DOCS=1` rewrites it.
+use super::Config;
+use super::key::{About, Key, unknown};
 use super::keys::KEYS;
 use super::print::default_of;
 
@@ -34,20 +35,33 @@ port = 8443
 /// The whole document.
 pub fn document() -> String {
     let mut text = HEAD.to_string();
-    for key in KEYS {
-        let about = &key.about;
-        text.push_str(&format!("\n## `{}`\n{}\n\n", about.path, about.text));
-        text.push_str(&format!("- takes: {}\n", about.takes));
-        text.push_str(&match default_of(key.show) {
-            Some(value) => format!("- default: `{value}`\n"),
-            None => "- default: not set\n".to_string(),
-        });
-        text.push_str(&format!("- environment: `{}`\n", about.env()));
-        if let Some(flag) = about.flag {
-            text.push_str(&format!("- flag: `{flag}`\n"));
-        }
-        text.push_str(&entries(&(about.inner)()));
+    KEYS.iter().for_each(|key| text.push_str(&section(key)));
+    text
+}
+
+/// The sections of a key and those below it, or of all keys: for `perfmon config keys`.
+pub fn keys(name: Option<&str>) -> Result<String, String> {
+    let is_wanted = |path: &str| name.is_none_or(|name| path == name || path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')));
+    let sections: String = KEYS.iter().filter(|key| is_wanted(key.about.path)).map(section).collect();
+    match sections.strip_prefix('\n') {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(format!("{}: {}", name.unwrap_or_default(), unknown(name.unwrap_or_default(), KEYS.iter().map(|key| key.about.path)))),
     }
+}
+
+fn section(key: &Key<Config>) -> String {
+    let about = &key.about;
+    let mut text = format!("\n## `{}`\n{}\n\n", about.path, about.text);
+    text.push_str(&format!("- takes: {}\n", about.takes));
+    text.push_str(&match default_of(key.show) {
+        Some(value) => format!("- default: `{value}`\n"),
+        None => "- default: not set\n".to_string(),
+    });
+    text.push_str(&format!("- environment: `{}`\n", about.env()));
+    if let Some(flag) = about.flag {
+        text.push_str(&format!("- flag: `{flag}`\n"));
+    }
+    text.push_str(&entries(&(about.inner)()));
     text
 }
 

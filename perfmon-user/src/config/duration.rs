@@ -19,9 +19,9 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         let (unit, after) = after.split_at(letters);
         let Some((_, length)) = UNITS.iter().find(|(name, _)| *name == unit) else {
             return Err(match unit {
-                "" if after.is_empty() => format!("its last number has no unit; write {text}s for seconds or {text}m for minutes"),
+                "" if after.is_empty() => format!("the last number has no unit; write {text}s for seconds or {text}m for minutes"),
                 "" => "write it like 90s, 5m or 2h".into(),
-                _ => format!("{unit:?} is no unit; use ms, s, m, h or d"),
+                _ => format!("{unit:?} is not a unit; use ms, s, m, h or d"),
             });
         };
         millis += number * *length as f64;

@@ -41,7 +41,7 @@ pub(super) const QUEUE: Key<Config> = Key {
         "export.queue_mib",
         None,
         "integer from 1 to 1024",
-        "Memory for what waits for one receiver of one signal, in MiB after compression. Beyond it the oldest is dropped and counted.",
+        "Memory for the queue of each receiver and signal, in MiB after compression. Beyond it, the oldest items are dropped and counted.",
     ),
     set: |config, node| node.integer(1, 1_024).map(|value| config.export.queue_bytes = (value as usize) << 20),
     show: |config| Some((config.export.queue_bytes >> 20).to_string()),
@@ -98,7 +98,7 @@ pub(super) const LOGFIRE_BASE_URL: Key<Config> = Key {
         "export.logfire.base_url",
         None,
         "URL",
-        "URL of Logfire, if other than that of the token's region. Also `LOGFIRE_BASE_URL`.",
+        "URL of Logfire, if it differs from that of the token's region. Also `LOGFIRE_BASE_URL`.",
     ),
     set: |config, node| node.text().map(|text| config.export.logfire.base_url = Some(text.into())),
     show: |config| config.export.logfire.base_url.as_deref().map(show_text),
@@ -109,7 +109,7 @@ pub(super) const LOGFIRE_SEND: Key<Config> = Key {
         "export.logfire.send",
         None,
         "`true` or `false`",
-        "`false` sends nothing to Logfire although there is a token. Also `LOGFIRE_SEND_TO_LOGFIRE`.",
+        "`false` sends nothing to Logfire even when a token is set. Also `LOGFIRE_SEND_TO_LOGFIRE`.",
     ),
     set: |config, node| node.bool().map(|value| config.export.logfire.send = Some(value)),
     show: |config| config.export.logfire.send.map(|value| value.to_string()),
@@ -143,7 +143,7 @@ pub(super) const OTLP_TIMEOUT: Key<Config> = Key {
         "export.otlp.timeout",
         None,
         "duration from `100ms` to `5m`",
-        "How long one delivery may take; `10s` without it. Also `OTEL_EXPORTER_OTLP_TIMEOUT`, in milliseconds.",
+        "How long one delivery may take; default `10s`. Also `OTEL_EXPORTER_OTLP_TIMEOUT`, in milliseconds.",
     ),
     set: |config, node| {
         node.duration(Duration::from_millis(100), Duration::from_secs(300)).map(|value| config.export.otlp.all.timeout = Some(value))
@@ -156,7 +156,7 @@ pub(super) const OTLP_COMPRESSION: Key<Config> = Key {
         "export.otlp.compression",
         None,
         "`gzip` or `none`",
-        "How deliveries are compressed; `gzip` without it. Also `OTEL_EXPORTER_OTLP_COMPRESSION`.",
+        "How deliveries are compressed; default `gzip`. Also `OTEL_EXPORTER_OTLP_COMPRESSION`.",
     ),
     set: |config, node| node.choice(&[("gzip", true), ("none", false)]).map(|value| config.export.otlp.all.gzip = Some(value)),
     show: |config| config.export.otlp.all.gzip.map(|gzip| show_text(if gzip { "gzip" } else { "none" })),
@@ -291,7 +291,7 @@ fn header(text: &str) -> Result<(String, Secret), String> {
     let (name, value) = pair(text)?;
     let token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
     if !name.bytes().all(token) {
-        return Err(format!("{name:?} is no name of a header"));
+        return Err(format!("{name:?} is not a valid header name"));
     }
     if !value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
         return Err(format!("the value of {name} has characters that no header may have"));

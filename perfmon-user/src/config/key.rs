@@ -60,7 +60,10 @@ pub fn flatten<'k, 'n, T>(
         } else if keys.iter().any(|key| key.about.path.starts_with(&level)) {
             match &node.value {
                 RawValue::Table(inner) => found.extend(flatten(keys, inner, &path, faults)),
-                _ => faults.push(Fault { line: node.line, key: path, message: "this is a table; its keys stand below it".into() }),
+                _ => {
+                    let message = format!("this is a table; write its keys below [{path}]");
+                    faults.push(Fault { line: node.line, key: path, message });
+                }
             }
         } else {
             let message = unknown(&path, keys.iter().map(|key| key.about.path));
@@ -99,12 +102,41 @@ pub fn join(a: &str, b: &str) -> String {
     if b.is_empty() { a.into() } else { format!("{a}.{b}") }
 }
 
-/// The message on an unknown name.
+/// Names of a level that are listed when none of them is meant.
+const LISTED_NAMES: usize = 12;
+/// Likeness from which a name is probably meant, 0..1.
+const LIKELY: f64 = 0.6;
+
+/// The message on an unknown name: the name that is probably meant, else those of its level.
 pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let nearest = known.map(|candidate| (strsim::jaro_winkler(name, candidate), candidate)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let parent = name.rsplit_once('.').map_or("", |(parent, _)| parent);
+    let (mut names, mut level) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    for path in known {
+        // The tables on the way to a key are names too.
+        let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
+        for prefix in ends.map(|end| &path[..end]) {
+            names.insert(prefix);
+            let (its_parent, own) = prefix.rsplit_once('.').unwrap_or(("", prefix));
+            if its_parent == parent {
+                level.insert(own);
+            }
+        }
+    }
+    let likeness = |candidate: &str| {
+        let same_level = candidate.rsplit_once('.').map_or("", |(parent, _)| parent) == parent;
+        let last = |path: &str| path.rsplit('.').next().unwrap_or_default().replace('-', "_");
+        let whole = strsim::normalized_damerau_levenshtein(name, candidate);
+        if same_level { whole.min(strsim::normalized_damerau_levenshtein(&last(name), &last(candidate))) } else { whole }
+    };
+    // The tables above it are right.
+    names.retain(|candidate| !name.strip_prefix(candidate).is_some_and(|rest| rest.starts_with('.')));
+    let nearest = names.iter().map(|candidate| (likeness(candidate), *candidate)).max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
-        Some((likeness, candidate)) if likeness > 0.8 => format!("unknown; did you mean {candidate}?"),
-        _ => "unknown; docs/configuration.md lists every name".into(),
+        Some((likeness, candidate)) if likeness >= LIKELY => format!("unknown; did you mean {candidate}?"),
+        _ if !level.is_empty() && level.len() <= LISTED_NAMES => {
+            format!("unknown; the names here are {}", level.into_iter().collect::<Vec<_>>().join(", "))
+        }
+        _ => "unknown; `perfmon config keys` lists every name".into(),
     }
 }
 

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use alerts::{AlertRule, Alerts};
-pub use document::document;
+pub use document::{document, keys};
 pub use duration::parse as parse_duration;
 pub use export::{Export, ExportTarget, Secret, Signal};
 pub use node::ConfigNode;
@@ -36,7 +36,7 @@ pub use settings::{
 
 use key::{Key, flatten, join, unknown};
 use keys::KEYS;
-use node::{Fault, RawValue};
+use node::{Checked, Fault, RawValue};
 
 /// The configuration file used when none is named.
 pub const DEFAULT_PATH: &str = "/etc/perfmon/perfmon.toml";
@@ -104,9 +104,20 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigProblem>> {
     loading.flags(&sources.flags);
     if loading.problems.is_empty() {
         let Loaded { config, origins } = &loading.loaded;
-        loading.problems.extend(settings::contradictions(config, origins));
+        let mut problems = settings::contradictions(config, origins);
+        problems.sort_by_key(|problem| line_of(problem, origins));
+        loading.problems.extend(problems);
     }
     if loading.problems.is_empty() { Ok(loading.loaded) } else { Err(loading.problems) }
+}
+
+/// The line in the file of the setting that a contradiction names.
+fn line_of(problem: &ConfigProblem, origins: &BTreeMap<&'static str, SettingOrigin>) -> Option<usize> {
+    let path = problem.place.split(' ').next()?;
+    match origins.get(path)? {
+        SettingOrigin::File { line, .. } => Some(*line),
+        _ => None,
+    }
 }
 
 struct Loading {
@@ -125,11 +136,15 @@ impl Loading {
         let RawValue::Table(table) = &root.value else { return };
         let mut faults = Vec::new();
         let found = flatten(KEYS, table, "", &mut faults);
-        self.problems.extend(faults.into_iter().map(|fault| in_file(file, "", fault)));
+        let mut problems: Vec<_> = faults.into_iter().map(|fault| (fault.line, in_file(file, "", fault))).collect();
         for (key, node) in found {
             let origin = SettingOrigin::File { path: file.path.as_str().into(), line: node.line.unwrap_or(1) };
-            self.set(key, node, origin, |fault| in_file(file, key.about.path, fault));
+            if let Err(faults) = self.set(key, node, origin) {
+                problems.extend(faults.into_iter().map(|fault| (fault.line, in_file(file, key.about.path, fault))));
+            }
         }
+        problems.sort_by_key(|(line, _)| *line);
+        self.problems.extend(problems.into_iter().map(|(_, problem)| problem));
     }
 
     fn env(&mut self, env: &[(String, String)]) {
@@ -137,7 +152,8 @@ impl Loading {
             let names: Vec<String> = KEYS.iter().map(|key| key.about.env()).collect();
             match KEYS.iter().find(|key| key.about.env() == *name) {
                 Some(key) => {
-                    self.set(key, &ConfigNode::word(value.as_str()), SettingOrigin::Env(name.as_str().into()), |fault| outside(name, fault))
+                    let set = self.set(key, &ConfigNode::word(value.as_str()), SettingOrigin::Env(name.as_str().into()));
+                    self.problems.extend(set.err().into_iter().flatten().map(|fault| outside(name, fault)));
                 }
                 None => self.problems.push(ConfigProblem::new(name, unknown(name, names.iter().map(String::as_str)))),
             }
@@ -164,18 +180,16 @@ impl Loading {
         }
         for flag in flags {
             if let Some(key) = KEYS.iter().find(|key| key.about.path == flag.path) {
-                self.set(key, &flag.node, SettingOrigin::Flag(flag.name), |fault| outside(flag.name, fault));
+                let set = self.set(key, &flag.node, SettingOrigin::Flag(flag.name));
+                self.problems.extend(set.err().into_iter().flatten().map(|fault| outside(flag.name, fault)));
             }
         }
     }
 
-    fn set(&mut self, key: &Key<Config>, node: &ConfigNode, origin: SettingOrigin, place: impl Fn(Fault) -> ConfigProblem) {
-        match (key.set)(&mut self.loaded.config, node) {
-            Ok(()) => {
-                self.loaded.origins.insert(key.about.path, origin);
-            }
-            Err(faults) => self.problems.extend(faults.into_iter().map(place)),
-        }
+    fn set(&mut self, key: &Key<Config>, node: &ConfigNode, origin: SettingOrigin) -> Checked<()> {
+        (key.set)(&mut self.loaded.config, node)?;
+        self.loaded.origins.insert(key.about.path, origin);
+        Ok(())
     }
 }
 

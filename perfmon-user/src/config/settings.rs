@@ -72,6 +72,13 @@ impl Default for Config {
 }
 
 impl Config {
+    /// For a run that may stand beside another perfmon with the same configuration: it keeps no history, writes no records, notifies nobody and
+    /// sends no telemetry a second time.
+    pub fn beside_another(&self) -> Self {
+        let alerts = Alerts { channels: Vec::new(), escalation: Vec::new(), ..self.alerts.clone() };
+        Self { no_store: true, jsonl: None, alerting: false, export: Export::default(), alerts, ..self.clone() }
+    }
+
     /// What to show, knowing whether standard output is a terminal.
     pub fn display(&self, terminal: bool) -> Display {
         match (self.ui, terminal) {
@@ -91,6 +98,16 @@ pub enum Jsonl {
     Stdout,
     /// A file, appended to.
     File(PathBuf),
+}
+
+impl Jsonl {
+    /// As the user writes it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Stdout => "-".into(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
 }
 
 /// `--ui`.

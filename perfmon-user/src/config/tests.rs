@@ -295,7 +295,7 @@ url = "ftp://x"
         "p.toml:5: alerts.thresholds.memory_usage: \"much\" is not a number",
         "p.toml:6: alerts.thresholds.cpu_usage: NaN is out of range",
         "p.toml:7: alerts.thresholds.disk_use: unknown; did you mean",
-        "p.toml:10: alerts.rules.metric: \"db.rows.sum\" cannot be judged",
+        "p.toml:10: alerts.rules.metric: \"db.rows.sum\" cannot be evaluated",
         "p.toml:11: alerts.rules.spike: rules on spikes are not supported yet",
         "p.toml:14: alerts.channels.type: email is not supported yet",
         "p.toml:18: alerts.channels.url: is not a URL",
@@ -326,13 +326,13 @@ fn rules_and_channels_must_fit_together() {
         [[alerts.escalation]]\nafter='5m'\nchannel='y'\n[[alerts.escalation]]\nafter='1m'\nchannel='h'\n";
     let found = problems(&file(text));
     for want in [
-        "entry 2 has the name b",
-        "no channel x",
-        "no channel y",
-        "the step after 1m stands behind",
-        "h: its fallbacks go round",
-        "i: its fallbacks go round",
-        "no channel k",
+        "entry 2 uses the name b again",
+        "no channel is named x",
+        "no channel is named y",
+        "the step after 1m comes later",
+        "h: its fallbacks form a loop",
+        "i: its fallbacks form a loop",
+        "j: its fallback k is not the name of a channel",
     ] {
         assert!(found.iter().any(|line| line.contains(want)), "{want} is not in {found:#?}");
     }
@@ -387,4 +387,39 @@ fn variables_of_others_that_cannot_be_used_are_all_told() {
     // perfmon's own names win.
     let both = env(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1"), ("PERFMON_EXPORT__OTLP__ENDPOINT", "http://b:1")]);
     assert_eq!(load(&both).unwrap().config.export.otlp.endpoint.as_deref(), Some("http://b:1"));
+}
+
+#[test]
+fn problems_come_in_the_order_of_the_file_with_what_is_probably_meant() {
+    let text = "lisen = \"x\"\nduration = \"soon\"\n[http]\ntoken = 5\ntokn = \"x\"\n[captur]\nmodels = true\n[capture]\nrng_mib = 8\nzzz = 1\n\
+        [alerts.threshold]\nmemory_usage = 0.9\n[[alerts.channel]]\nname = \"a\"\n[[alerts.channels]]\nname = \"b\"\nulr = \"http://x\"\n";
+    let sources = Sources { file: Some(File { path: "f".into(), text: text.into() }), ..Sources::default() };
+    let problems: Vec<String> = load(&sources).unwrap_err().iter().map(ToString::to_string).collect();
+    let line = |problem: &String| problem.split(':').nth(1).unwrap().parse::<usize>().unwrap();
+    assert!(problems.iter().map(line).is_sorted() && problems.len() >= 9, "{problems:#?}");
+    for part in [
+        "lisen: unknown; did you mean listen?",
+        "http.tokn: unknown; did you mean http.token?",
+        "captur: unknown; did you mean capture?",
+        "capture.rng_mib: unknown; did you mean capture.ring_mib?",
+        "capture.zzz: unknown; the names here are ",
+        "alerts.threshold: unknown; did you mean alerts.thresholds?",
+        "alerts.channel: unknown; did you mean alerts.channels?",
+        "ulr: unknown; did you mean url?",
+    ] {
+        assert!(problems.iter().any(|problem| problem.contains(part)), "{part} is not in {problems:#?}");
+    }
+}
+
+#[test]
+fn contradictions_come_in_the_order_of_the_file() {
+    let text = "[[services]]\nname = \"a\"\n";
+    let (first, last) =
+        (format!("listen = \"0.0.0.0:1\"\n{text}"), format!("ui = \"table\"\njsonl = \"-\"\nlisten = \"0.0.0.0:1\"\n{text}"));
+    for (text, order) in [(first, &["listen", "services"][..]), (last, &["jsonl", "listen", "services"])] {
+        let sources = Sources { file: Some(File { path: "f".into(), text }), ..Sources::default() };
+        let problems: Vec<String> =
+            load(&sources).unwrap_err().iter().map(|problem| problem.place.split(' ').next().unwrap().into()).collect();
+        assert_eq!(problems, order);
+    }
 }

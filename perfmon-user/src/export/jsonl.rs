@@ -1,5 +1,6 @@
-//! `--jsonl`: every record as one line of JSON, appended to a file (created with mode 0600) or written to standard output. A closed reader
-//! ends it with a warning. A full disk is logged once and the lost records are counted; writing resumes when there is space again.
+//! `--jsonl`: every record as one line of JSON, appended to a file (created with mode 0600) or written to standard output. Lost records are
+//! counted. A file that cannot be written (full disk) is logged once, and writing resumes when there is space again. On standard output the
+//! first failure ends the writing, a closed reader silently; whoever runs the writer learns of it through [`JsonlWriter::fault`].
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,12 +9,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::counters::Counters;
 use crate::limits;
 use crate::record::{Record, RecordBatch};
-
-/// How long the end waits for a reader that does not read.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,12 +24,22 @@ pub enum JsonlDestination {
     File(PathBuf),
 }
 
+/// Why records were not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JsonlFault {
+    /// The reader of standard output closed it.
+    ReaderGone,
+    /// The first error of the destination.
+    Unwritable(String),
+}
+
 /// The thread that writes, and the queue to it.
 #[derive(Debug)]
 pub struct JsonlWriter {
     queue: SyncSender<RecordBatch>,
     /// Closed when the thread has ended.
     ended: Receiver<()>,
+    fault: watch::Receiver<Option<JsonlFault>>,
     counters: Arc<Counters>,
 }
 
@@ -37,20 +47,27 @@ impl JsonlWriter {
     /// Opens the destination and starts the thread.
     pub fn start(to: &JsonlDestination, counters: Arc<Counters>) -> io::Result<Self> {
         match to {
-            JsonlDestination::Stdout => Self::to(io::stdout(), counters),
-            JsonlDestination::File(path) => Self::to(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?, counters),
+            JsonlDestination::Stdout => Self::to(io::stdout(), false, counters),
+            JsonlDestination::File(path) => Self::to(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?, true, counters),
         }
     }
 
-    fn to(out: impl Write + Send + 'static, counters: Arc<Counters>) -> io::Result<Self> {
+    /// `resumes`: after a failed write the next batch is tried again.
+    fn to(out: impl Write + Send + 'static, resumes: bool, counters: Arc<Counters>) -> io::Result<Self> {
         let (queue, batches) = sync_channel(limits::CONSUMER_QUEUE);
         let (running, ended) = sync_channel(0);
-        let lines = Lines { out, buffer: Vec::new(), torn: false, failing: false, counters: counters.clone() };
+        let (faults, fault) = watch::channel(None);
+        let lines = Lines { out, buffer: Vec::new(), torn: false, failing: false, resumes, faults, counters: counters.clone() };
         std::thread::Builder::new().name("jsonl".into()).spawn(move || {
             lines.write_all_of(&batches);
             drop(running);
         })?;
-        Ok(Self { queue, ended, counters })
+        Ok(Self { queue, ended, fault, counters })
+    }
+
+    /// The first fault of the destination; stays `None` while all is well.
+    pub fn fault(&self) -> watch::Receiver<Option<JsonlFault>> {
+        self.fault.clone()
     }
 
     /// Takes a batch without waiting; what does not fit into the queue is counted.
@@ -60,18 +77,20 @@ impl JsonlWriter {
         }
     }
 
-    /// Queues a batch and waits until it fits: for a replay, which has no deadline.
-    pub fn push(&self, batch: &RecordBatch) {
+    /// Queues a batch and waits until it fits: for a replay, which has no deadline. False when the writer has given up.
+    pub fn push(&self, batch: &RecordBatch) -> bool {
         if let Err(refused) = self.queue.send(batch.clone()) {
             self.counters.jsonl_records_lost.add(refused.0.len() as u64);
+            return false;
         }
+        true
     }
 
-    /// Writes what waits and ends; a reader that does not read is waited for a few seconds.
-    pub fn finish(self) {
+    /// Writes what waits and ends; a reader that does not read gets this much time.
+    pub fn finish(self, grace: Duration) {
         drop(self.queue);
-        if self.ended.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
-            tracing::error!("Nobody reads the records; the last ones are lost.");
+        if self.ended.recv_timeout(grace) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("The reader of the records does not read; the last ones are lost.");
         }
     }
 }
@@ -83,6 +102,8 @@ struct Lines<W> {
     torn: bool,
     /// The last write failed and a warning was logged.
     failing: bool,
+    resumes: bool,
+    faults: watch::Sender<Option<JsonlFault>>,
     counters: Arc<Counters>,
 }
 
@@ -91,12 +112,17 @@ impl<W: Write> Lines<W> {
         for batch in batches {
             if let Err((error, lost)) = self.write(&batch) {
                 self.counters.jsonl_records_lost.add(lost);
-                if error.kind() == ErrorKind::BrokenPipe {
-                    tracing::warn!("The reader of the records is gone; no more are written.");
+                let first = self.faults.borrow().is_none();
+                let is_gone = !self.resumes && error.kind() == ErrorKind::BrokenPipe;
+                if first {
+                    let fault = if is_gone { JsonlFault::ReaderGone } else { JsonlFault::Unwritable(error.to_string()) };
+                    self.faults.send_replace(Some(fault));
+                }
+                if !self.resumes {
                     return;
                 }
                 if !self.failing {
-                    tracing::warn!(%error, "Records cannot be written; those lost are counted, writing goes on when it can.");
+                    tracing::warn!(%error, "Records cannot be written; lost ones are counted, and writing resumes when it is possible.");
                 }
                 self.failing = true;
             } else if self.failing {
@@ -177,14 +203,21 @@ mod tests {
         }
     }
 
-    fn run(answers: &[Result<usize, ErrorKind>], batches: &[RecordBatch]) -> (Vec<String>, u64) {
+    const GRACE: Duration = Duration::from_secs(5);
+
+    /// Written lines, lost records and the fault.
+    fn run(resumes: bool, answers: &[Result<usize, ErrorKind>], batches: &[RecordBatch]) -> (Vec<String>, u64, Option<JsonlFault>) {
         let out = Scripted { answers: Arc::new(Mutex::new(answers.iter().copied().collect())), taken: Arc::default() };
         let counters = Arc::new(Counters::default());
-        let writer = JsonlWriter::to(out.clone(), counters.clone()).unwrap();
-        batches.iter().for_each(|batch| writer.push(batch));
-        writer.finish();
+        let writer = JsonlWriter::to(out.clone(), resumes, counters.clone()).unwrap();
+        let fault = writer.fault();
+        for batch in batches {
+            writer.push(batch);
+        }
+        writer.finish(GRACE);
         let text = String::from_utf8(out.taken.lock().unwrap().clone()).unwrap();
-        (text.lines().map(String::from).collect(), counters.jsonl_records_lost.get())
+        let fault = fault.borrow().clone();
+        (text.lines().map(String::from).collect(), counters.jsonl_records_lost.get(), fault)
     }
 
     fn ids(lines: &[String]) -> Vec<Option<String>> {
@@ -196,26 +229,31 @@ mod tests {
 
     #[test]
     fn each_record_is_a_line() {
-        let (lines, lost) = run(&[Ok(3), Err(ErrorKind::Interrupted), Ok(1)], &[batch(&["a", "b"]), batch(&[]), batch(&["c"])]);
+        let (lines, lost, fault) =
+            run(true, &[Ok(3), Err(ErrorKind::Interrupted), Ok(1)], &[batch(&["a", "b"]), batch(&[]), batch(&["c"])]);
         assert_eq!(ids(&lines), ["a", "b", "c"].map(|id| Some(id.into())));
-        assert_eq!(lost, 0);
+        assert_eq!((lost, fault), (0, None));
     }
 
     #[test]
     fn a_full_disk_is_counted_and_writing_goes_on_with_a_line_of_its_own() {
         let first = serde_json::to_vec(&batch(&["a"])[0]).unwrap().len() + 10;
-        let (lines, lost) = run(
+        let (lines, lost, fault) = run(
+            true,
             &[Ok(first), Err(ErrorKind::StorageFull), Err(ErrorKind::StorageFull)],
             &[batch(&["a", "b"]), batch(&["c"]), batch(&["d"])],
         );
         assert_eq!(ids(&lines), [Some("a".into()), None, Some("d".into())]);
-        assert_eq!(lost, 2);
+        assert_eq!((lost, fault), (2, Some(JsonlFault::Unwritable(io::Error::from(ErrorKind::StorageFull).to_string()))));
     }
 
     #[test]
-    fn a_reader_that_is_gone_ends_it() {
-        let (lines, lost) = run(&[Err(ErrorKind::BrokenPipe)], &[batch(&["a"])]);
-        assert_eq!((lines.len(), lost), (0, 1));
+    fn the_first_failure_of_standard_output_ends_it() {
+        let (lines, lost, fault) = run(false, &[Err(ErrorKind::BrokenPipe)], &[batch(&["a"])]);
+        assert_eq!((lines.len(), lost, fault), (0, 1, Some(JsonlFault::ReaderGone)));
+        let (lines, _, fault) = run(false, &[Err(ErrorKind::StorageFull)], &[batch(&["a"]), batch(&["b"])]);
+        assert_eq!(lines.len(), 0);
+        assert!(matches!(fault, Some(JsonlFault::Unwritable(_))), "{fault:?}");
     }
 
     #[test]
@@ -226,7 +264,7 @@ mod tests {
         for id in ["a", "b"] {
             let writer = JsonlWriter::start(&JsonlDestination::File(path.clone()), Arc::default()).unwrap();
             writer.offer(&batch(&[id]));
-            writer.finish();
+            writer.finish(GRACE);
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -23,6 +23,6 @@ pub fn check(poster: &Poster, url: &str) {
             tracing::error!(target, "Logfire does not know the token; check LOGFIRE_TOKEN.");
         }
         Ok((status, _)) => tracing::warn!(target, %status, "Logfire could not check the token."),
-        Err(error) => tracing::warn!(target, error, "Logfire was not reached; what cannot be sent now waits."),
+        Err(error) => tracing::warn!(target, error, "Logfire could not be reached; telemetry is queued until it can."),
     }
 }

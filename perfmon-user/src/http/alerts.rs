@@ -143,13 +143,13 @@ fn said(name: &str, text: Option<Arc<str>>) -> Result<Option<Arc<str>>, ApiError
 
 fn refusal(what: &str, name: &str, refused: Refused) -> ApiError {
     match refused {
-        Refused::Unknown => ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what} {name:?}")),
+        Refused::Unknown => ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("no {what} has the id {name:?}")),
         Refused::State(state) => {
             let state = STATES.iter().find(|(_, known)| *known == state).map_or("", |(name, _)| name);
             ApiError::new(StatusCode::CONFLICT, "wrong_state", format!("{what} {name:?} is {state}"))
         }
         Refused::TooMany => {
-            let message = format!("there are {} {what}s already; end one first", limits::SILENCES);
+            let message = format!("the limit of {} {what}s is reached; end one first", limits::SILENCES);
             ApiError::new(StatusCode::CONFLICT, "too_many", message)
         }
     }

@@ -69,7 +69,7 @@ pub(super) fn json_with<T: Serialize>(status: StatusCode, value: &T) -> Response
 
 /// 404 in the API's form.
 pub(super) async fn unknown_route(request: Request) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing at {}", request.uri().path()))
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("no route matches {}", request.uri().path()))
 }
 
 /// 405 in the API's form; axum adds `Allow`.

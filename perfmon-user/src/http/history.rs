@@ -55,7 +55,7 @@ fn query(params: Params, now: WallTime) -> Result<(String, HistoryQuery), ApiErr
     let metric = params.text("metric").and_then(|name| Some((name.to_string(), Metric::parse(name)?)));
     let Some((name, metric)) = metric else {
         let given = params.text("metric").map_or("is required".into(), |name| format!("{name:?} is not known"));
-        return Err(ApiError::parameter("metric", format!("{given}; there are {}", Metric::names().join(", "))));
+        return Err(ApiError::parameter("metric", format!("{given}; the metrics are {}", Metric::names().join(", "))));
     };
     let names = metric.kind.labels();
     let params = params.only(&[&["metric", "from", "to", "step"], names].concat())?;
@@ -88,6 +88,6 @@ fn step(given: Option<&str>, range_s: u64) -> Result<u64, ApiError> {
     let seconds = text[..digits].parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
     match seconds {
         Some(seconds) if seconds >= 10 && seconds % 10 == 0 && seconds <= 366 * 86_400 => Ok(seconds),
-        _ => Err(ApiError::parameter("step", format!("{text:?} is no multiple of 10 seconds; give one like 10s, 1m or 1h"))),
+        _ => Err(ApiError::parameter("step", format!("{text:?} is not a multiple of 10 seconds; give one like 10s, 1m or 1h"))),
     }
 }

@@ -84,7 +84,7 @@ impl Params {
             Some((_, value)) => Ok(Some(*value)),
             None => {
                 let known: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
-                Err(ApiError::parameter(name, format!("{given:?} is none of {}", known.join(", "))))
+                Err(ApiError::parameter(name, format!("{given:?} is not one of {}", known.join(", "))))
             }
         }
     }
@@ -96,7 +96,7 @@ impl Params {
         let time = text.replace(' ', "+").parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_nanosecond()).ok());
         match time {
             Some(nanoseconds) => Ok(Some(WallTime(nanoseconds))),
-            None => Err(ApiError::parameter(name, format!("{text:?} is no RFC 3339 time, like 2026-01-31T12:00:00Z"))),
+            None => Err(ApiError::parameter(name, format!("{text:?} is not an RFC 3339 time like 2026-01-31T12:00:00Z"))),
         }
     }
 }

@@ -12,16 +12,16 @@ const LATEST: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Refusal {
     /// There is no such file, or the process is gone. Not counted: that is the usual case.
-    #[error("there is no such file")]
+    #[error("the file does not exist")]
     Absent,
     /// A FIFO, device, socket or folder, or a file that the kernel makes up.
-    #[error("it is no regular file")]
+    #[error("it is not a regular file")]
     Irregular,
     /// Longer than the limit for its kind.
     #[error("it is too large")]
     TooLarge,
     /// The process's own user may not read it.
-    #[error("its process may not read it")]
+    #[error("its process is not allowed to read it")]
     Forbidden,
     /// A loop of symbolic links, or a link that only the kernel can follow.
     #[error("its path cannot be resolved below the process's root")]

@@ -51,7 +51,7 @@ pub struct StartOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// Not allowed.
-    #[error("perfmon may not load kernel programs: it lacks {}; run it as root or grant them (setcap, systemd AmbientCapabilities)", missing.join(", "))]
+    #[error("perfmon is not allowed to load kernel programs: it lacks {}; run it as root (sudo perfmon …) or grant them (setcap, systemd AmbientCapabilities)", missing.join(", "))]
     Permission {
         /// Capabilities that it lacks.
         missing: Vec<&'static str>,

@@ -89,15 +89,15 @@ fn section(title: &'static str, table: Table, charts: Vec<Chart>) -> Section {
 
 fn charts(report: &Report, wanted: &[(&'static str, &'static str)]) -> Vec<Chart> {
     let chart = |(metric, title): &(&str, &'static str)| {
-        let course = report.courses.iter().find(|course| course.metric == *metric)?;
-        Some(Chart { title, values: course.values.clone(), most: most(course) })
+        let trend = report.trends.iter().find(|trend| trend.metric == *metric)?;
+        Some(Chart { title, values: trend.values.clone(), most: most(trend) })
     };
     wanted.iter().filter_map(chart).collect()
 }
 
-fn most(course: &Trend) -> String {
-    let most = course.values.iter().flatten().copied().reduce(f64::max);
-    match course.metric.as_str() {
+fn most(trend: &Trend) -> String {
+    let most = trend.values.iter().flatten().copied().reduce(f64::max);
+    match trend.metric.as_str() {
         "request.response_time_ms.p95" => time(most),
         "llm.cost_usd.sum" => dollars(most),
         metric if metric.starts_with("system.") => percent(most),
@@ -130,7 +130,7 @@ fn traffic(report: &Report) -> Table {
         row("Error rate", |t| t.error_rate, share),
         row("Status 4xx", |t| Some(t.status_4xx as f64), whole),
         row("Status 5xx", |t| Some(t.status_5xx as f64), whole),
-        row("Without a whole answer", |t| Some(t.failed as f64), whole),
+        row("Incomplete responses", |t| Some(t.failed as f64), whole),
         row("Slower than a second", |t| Some(t.slow as f64), whole),
         row("Mean", |t| t.latency.mean_ms, time),
         row("P50", |t| t.latency.p50_ms, time),

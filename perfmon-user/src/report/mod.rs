@@ -54,7 +54,9 @@ pub struct Report {
     pub alerts: Vec<AlertSummary>,
     /// Findings, newest first: the last state of each.
     pub findings: Vec<FindingSummary>,
-    /// Courses over the period.
+    /// Figures over the period.
+    pub trends: Vec<Trend>,
+    /// The same under its former name, which programs may read.
     pub courses: Vec<Trend>,
 }
 

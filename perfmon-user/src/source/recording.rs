@@ -47,7 +47,7 @@ pub enum RecordingError {
     #[error("cannot read the recording")]
     Io(#[from] io::Error),
     /// Not a recording, or of another version.
-    #[error("this is no perfmon recording, or one of another version; make one with `perfmon record -o FILE`")]
+    #[error("this is not a perfmon recording, or one of an incompatible version; `perfmon record -o FILE` makes one")]
     NotARecording,
     /// Damaged.
     #[error("the recording is damaged at byte {at}: {what}")]

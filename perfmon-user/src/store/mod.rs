@@ -162,7 +162,7 @@ impl Store {
     pub fn finish(self) {
         drop(self.queue);
         if self.thread.join().is_err() {
-            tracing::error!("The thread of the history panicked; what it said stands above.");
+            tracing::error!("The thread that writes the history panicked; its message is above.");
         }
     }
 }

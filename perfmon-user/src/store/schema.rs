@@ -38,7 +38,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Made by a later perfmon.
-    #[error("it was made by a newer perfmon (schema {found}, this one knows {known}); use that one, or another file with --db")]
+    #[error("a newer perfmon wrote it (schema {found}; this one reads up to {known}); use that perfmon, or another file with --db")]
     Newer {
         /// Version in the file.
         found: usize,
@@ -46,7 +46,7 @@ pub enum StoreError {
         known: usize,
     },
     /// Made by an earlier perfmon, or by another program.
-    #[error("it holds no history of this perfmon; `perfmon run` makes one, and brings an older one up to date")]
+    #[error("it holds no history that this perfmon can read; `perfmon run` creates one and upgrades an older one")]
     Older,
     /// The file is not whole.
     #[error("the file is damaged: {0}")]

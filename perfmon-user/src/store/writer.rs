@@ -90,7 +90,7 @@ impl StoreWriter {
         self.file = None;
         let path = &self.options.path;
         let aside = schema::set_aside(path).map_err(|source| StoreError::File { path: path.clone(), source })?;
-        tracing::warn!(%error, path = %path.display(), aside = %aside.display(), "The history on disk is damaged; it was set aside and a new one is begun.");
+        tracing::warn!(%error, path = %path.display(), aside = %aside.display(), "The history on disk is damaged; it was moved aside and a new one was started.");
         self.shared.set_aside(&aside);
         schema::open(path)
     }
@@ -130,7 +130,7 @@ impl StoreWriter {
         self.times.tidied_s = now_s;
         self.times.tidied += 1;
         if !self.options.path.exists() {
-            let source = std::io::Error::new(std::io::ErrorKind::NotFound, "the file is gone; a new one is begun");
+            let source = std::io::Error::new(std::io::ErrorKind::NotFound, "the file is gone; a new one was started");
             return Err(StoreError::File { path: self.options.path.clone(), source });
         }
         retention::expire(file.connection(), now_s, &self.options.retention)?;
@@ -153,7 +153,7 @@ impl StoreWriter {
     fn failed(&mut self, error: &StoreError) {
         self.times.failed_s.get_or_insert((self.options.now)().0 / 1_000_000_000);
         if self.shared.set_state(StoreState::Degraded { reason: error.to_string() }) {
-            tracing::warn!(%error, path = %self.options.path.display(), "History cannot be written to disk; it is tried again every 30 s, everything else goes on.");
+            tracing::warn!(%error, path = %self.options.path.display(), "History cannot be written to disk; perfmon retries every 30 s and keeps working otherwise.");
         }
     }
 }

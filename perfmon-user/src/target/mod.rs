@@ -67,7 +67,7 @@ impl Target {
     pub fn parse_pid(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(pid) if (1..=i32::MAX as u32).contains(&pid) => Ok(Self::Pid { pid }),
-            _ => Err(format!("`{text}` is no process id; give a number such as 1234 (`pgrep NAME` finds it), or choose by --exe")),
+            _ => Err(format!("`{text}` is not a process id; give a number like 1234 (`pgrep NAME` finds it), or use --exe")),
         }
     }
 
@@ -86,7 +86,7 @@ impl Target {
     pub fn parse_port(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(port) if port != 0 => Ok(Self::Port(port)),
-            _ => Err(format!("`{text}` is no port; give a number from 1 to 65535")),
+            _ => Err(format!("`{text}` is not a port; give a number from 1 to 65535")),
         }
     }
 
@@ -120,7 +120,7 @@ fn compile_glob(text: &str) -> Result<GlobMatcher, String> {
     match GlobBuilder::new(text).literal_separator(true).build() {
         Ok(glob) => Ok(glob.compile_matcher()),
         Err(error) => Err(format!(
-            "`{text}` is no valid pattern: {}; `*`, `?`, `[ab]` and `{{a,b}}` are special, a backslash takes that away",
+            "`{text}` is not a valid pattern: {}; `*`, `?`, `[ab]` and `{{a,b}}` are special, and a backslash escapes them",
             error.kind()
         )),
     }

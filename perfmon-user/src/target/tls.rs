@@ -51,7 +51,7 @@ fn library(path: &Path) -> Option<(u8, String)> {
 pub(super) fn outlook(runtime: Option<&str>, tls: Option<&SharedTlsLibrary>, probed: Option<Result<(), &str>>) -> Cow<'static, str> {
     match probed {
         Some(Ok(())) => "shared OpenSSL: plaintext".into(),
-        Some(Err(reason)) => format!("shared OpenSSL without plaintext, because {reason}: destination, times and sizes").into(),
+        Some(Err(reason)) => format!("shared OpenSSL, plaintext not read because {reason}: only destination, times and sizes").into(),
         None => unprobed(runtime, tls).into(),
     }
 }
@@ -59,13 +59,13 @@ pub(super) fn outlook(runtime: Option<&str>, tls: Option<&SharedTlsLibrary>, pro
 fn unprobed(runtime: Option<&str>, tls: Option<&SharedTlsLibrary>) -> &'static str {
     match (tls, runtime) {
         (Some(tls), _) if tls.library.contains("OpenSSL") || &*tls.library == "LibreSSL" => "shared OpenSSL: plaintext while perfmon runs",
-        (Some(_), _) => "shared library that is not OpenSSL: destination, times and sizes; no plaintext",
-        (None, Some("go")) => "TLS, if any, is Go's own: destination, times and sizes; no plaintext in this version",
-        (None, Some("node")) => "OpenSSL is part of node: destination, times and sizes; no plaintext in this version",
-        (None, Some("bun")) => "BoringSSL is part of Bun: destination, times and sizes; no plaintext in this version",
-        (None, Some("jvm")) => "TLS, if any, is Java's own: destination, times and sizes; no plaintext",
-        (None, Some("deno")) => "rustls is part of Deno: destination, times and sizes; no plaintext",
-        (None, _) => "no shared TLS library loaded: if it encrypts with one linked into it, destination, times and sizes",
+        (Some(_), _) => "shared library other than OpenSSL: no plaintext, only destination, times and sizes",
+        (None, Some("go")) => "Go's own TLS, if it uses TLS: no plaintext yet, only destination, times and sizes",
+        (None, Some("node")) => "OpenSSL built into node: no plaintext yet, only destination, times and sizes",
+        (None, Some("bun")) => "BoringSSL built into Bun: no plaintext yet, only destination, times and sizes",
+        (None, Some("jvm")) => "Java's own TLS, if it uses TLS: no plaintext, only destination, times and sizes",
+        (None, Some("deno")) => "rustls built into Deno: no plaintext, only destination, times and sizes",
+        (None, _) => "no shared TLS library loaded: of TLS linked into the program, only destination, times and sizes",
     }
 }
 

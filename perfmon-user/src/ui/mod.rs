@@ -21,6 +21,6 @@ mod view;
 
 pub use look::Look;
 pub use messages::Messages;
-pub use plain::{lines, summary};
+pub use plain::{UNCUT, lines, summary};
 pub use remote::{RemoteError, RemoteSource};
 pub use screen::{AlertReader, LocalSource, ScreenSource, Shown, ShownTable, screen};

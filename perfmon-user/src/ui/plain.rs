@@ -14,20 +14,22 @@ use crate::aggregate::snapshot::{Snapshot, Window};
 
 /// Time between two tables.
 const EVERY: Duration = Duration::from_secs(5);
+/// Width where nothing has one, a file or another program: columns are as wide as their content, and no name is cut.
+pub const UNCUT: u16 = u16::MAX;
 /// Rows of a repeated table.
 const REPEATED_ROWS: usize = 10;
 /// Rows of the table at the end.
 pub(super) const FINAL_ROWS: usize = 40;
 
 /// Prints a table to standard output every few seconds until shutdown; ends when the reader is gone.
-pub async fn lines(snapshots: watch::Receiver<Arc<Snapshot>>, mut shutdown: watch::Receiver<bool>, width: u16) -> io::Result<()> {
+pub async fn lines(snapshots: watch::Receiver<Arc<Snapshot>>, mut shutdown: watch::Receiver<bool>) -> io::Result<()> {
     loop {
         tokio::select! {
             // A closed channel requests shutdown too.
             _ = shutdown.wait_for(|asked| *asked) => return Ok(()),
             () = tokio::time::sleep(EVERY) => {}
         }
-        let text = tables(&ScreenModel::of(&snapshots.borrow(), Window::Minute), width, REPEATED_ROWS);
+        let text = tables(&ScreenModel::of(&snapshots.borrow(), Window::Minute), UNCUT, REPEATED_ROWS);
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
     }
@@ -71,15 +73,23 @@ fn table<R>(text: &mut String, rows: &[R], columns: &[Column<R>], width: u16, mo
     if rows.is_empty() {
         return;
     }
-    let fitting = fit(columns, width);
+    let shown = &rows[..rows.len().min(most)];
+    let fitting = if width == UNCUT { uncut(shown, columns) } else { fit(columns, width) };
     let mut line = |cells: Vec<String>| add(text, format_args!("{}\n", cells.join(" ").trim_end()));
     line(fitting.iter().map(|(index, width)| padded(&columns[*index], columns[*index].title, *width)).collect());
-    for row in rows.iter().take(most) {
+    for row in shown {
         line(fitting.iter().map(|(index, width)| padded(&columns[*index], &(columns[*index].text)(row), *width)).collect());
     }
     if rows.len() > most {
         add(text, format_args!("… and {} more\n", rows.len() - most));
     }
+}
+
+/// Every column, as wide as its longest text.
+fn uncut<R>(rows: &[R], columns: &[Column<R>]) -> Vec<(usize, u16)> {
+    let longest = |column: &Column<R>| rows.iter().map(|row| (column.text)(row).chars().count()).max().unwrap_or(0);
+    let width = |column: &Column<R>| u16::try_from(longest(column).max(column.title.len())).unwrap_or(u16::MAX);
+    columns.iter().enumerate().filter(|(_, column)| !column.wide).map(|(index, column)| (index, width(column))).collect()
 }
 
 fn add(text: &mut String, more: std::fmt::Arguments<'_>) {

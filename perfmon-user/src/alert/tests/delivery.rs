@@ -195,7 +195,10 @@ async fn nobody_there_is_a_failure_that_names_no_address() {
     let running = run(vec![channel], LONG);
     let tried = running.service.test(at(0), None).await.unwrap();
     let error = tried[0].error.clone().unwrap();
-    assert!(!tried[0].ok && error.starts_with("not reached") && !error.contains("s3cr3t") && !error.contains("127.0.0.1"), "{error}");
+    assert!(
+        !tried[0].ok && error.starts_with("could not be reached") && !error.contains("s3cr3t") && !error.contains("127.0.0.1"),
+        "{error}"
+    );
     assert_eq!(running.service.test(at(0), Some("nonsense")).await, Err(Refused::Unknown));
     running.end().await;
 }

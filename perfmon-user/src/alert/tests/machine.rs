@@ -242,7 +242,7 @@ fn too_little_needs_a_window_that_was_watched() {
 #[test]
 fn every_metric_reads_and_unknown_ones_are_refused() {
     let names = AlertMetric::named("nonsense").unwrap_err();
-    let names: Vec<_> = names.split("there are ").nth(1).unwrap().split(", ").collect();
+    let names: Vec<_> = names.split("the metrics are ").nth(1).unwrap().split(", ").collect();
     assert!(names.len() > 20);
     for name in names {
         let metric = AlertMetric::named(name).unwrap();

@@ -69,7 +69,7 @@ impl Deliveries {
             let overflowing = state.queue.push(envelope.clone());
             if overflowing && !state.overflowing {
                 let (target, signal) = (shared.target.name.as_str(), envelope.signal.name());
-                tracing::warn!(target, signal, "Too much telemetry waits for delivery; the oldest is dropped and counted.");
+                tracing::warn!(target, signal, "Too much telemetry is queued for delivery; the oldest is dropped and counted.");
             }
             state.overflowing = overflowing;
             shared.count(&mut state);
@@ -196,13 +196,13 @@ impl DeliveryTrouble {
         match kind {
             None => tracing::info!(target = name, signal, "Telemetry is delivered again."),
             Some(TroubleKind::Unreachable) => {
-                tracing::warn!(target = name, signal, url, why, "Telemetry cannot be delivered; it waits and is tried again.")
+                tracing::warn!(target = name, signal, url, why, "Telemetry cannot be delivered; it stays queued and is retried.")
             }
             Some(TroubleKind::Forbidden) => {
-                tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver refuses the token; check it.");
+                tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver rejects the token; check it.");
             }
-            Some(TroubleKind::Refused) => tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver refuses it."),
-            Some(TroubleKind::Partial) => tracing::warn!(target = name, signal, url, why, "The receiver refuses a part of the telemetry."),
+            Some(TroubleKind::Refused) => tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver rejects it."),
+            Some(TroubleKind::Partial) => tracing::warn!(target = name, signal, url, why, "The receiver rejects part of the telemetry."),
         }
         self.0 = kind;
     }

@@ -33,7 +33,7 @@ use crate::counters::Counters;
 use crate::limits;
 use crate::record::{RecordBatch, WallTime};
 
-/// How long the end waits for receivers.
+/// The end waits no longer for receivers.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The clocks.
@@ -84,12 +84,12 @@ impl Exporter {
         self.deliveries.clone()
     }
 
-    /// Sends what there is and ends; receivers that do not answer are waited for a few seconds.
-    pub fn finish(self) {
+    /// Sends what there is and ends; receivers that do not answer get this much time, at most five seconds.
+    pub fn finish(self, grace: Duration) {
         drop(self.queue);
-        if self.ended.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+        if self.ended.recv_timeout(grace.min(GRACE)) == Err(RecvTimeoutError::Timeout) {
             let lost: u64 = self.deliveries.figures().iter().map(|target| target.figures.queued).sum();
-            tracing::error!(lost, "A receiver of telemetry does not answer; what waits for it is lost.");
+            tracing::error!(lost, "A telemetry receiver does not answer; what is queued for it is lost.");
         }
     }
 }

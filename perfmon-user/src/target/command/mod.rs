@@ -27,16 +27,16 @@ const CANNOT_EXECUTE: i32 = 126;
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     /// Nothing stands behind `--`.
-    #[error("no program is named after `--`; write for example: -- python3 app.py")]
+    #[error("no program follows `--`; write for example: -- python3 app.py")]
     Empty,
     /// There is no such program.
-    #[error("{} is not found{}; give its path", .0.display(), if .0.components().count() == 1 { " in PATH" } else { "" })]
+    #[error("{} was not found{}; give its path", .0.display(), if .0.components().count() == 1 { " in PATH" } else { "" })]
     NotFound(PathBuf),
     /// It cannot be executed.
     #[error("{} cannot be executed; `chmod +x` makes a script executable", .0.display())]
     NotExecutable(PathBuf),
     /// The system refused.
-    #[error("the process that waits for the start could not be created")]
+    #[error("the process that launches the program could not be created")]
     System(#[from] io::Error),
 }
 

@@ -318,7 +318,7 @@ fn what_is_missing(target: &Target, matcher: &Matcher) -> String {
         (Target::Port(port), _) => format!("nothing listens on TCP port {port}"),
         (Target::Container(_), _) => "no process runs in a container with this id or name".to_owned(),
         (Target::Cgroup(_), Matcher::Cgroup(group)) if !cgroup_exists(group, Path::new("/sys/fs/cgroup")) => {
-            "there is no such control group".to_owned()
+            "this control group does not exist".to_owned()
         }
         (Target::Cgroup(_) | Target::All, _) => "no process is in this control group".to_owned(),
     }

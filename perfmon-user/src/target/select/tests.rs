@@ -70,10 +70,10 @@ fn every_problem_is_told_at_once() {
     for part in [
         "--pid 999: there is no process 999; ",
         "--exe 'apache*': no running",
-        "--exe 'a[': `a[` is no valid pattern",
+        "--exe 'a[': `a[` is not a valid pattern",
         "nothing listens on TCP port 8080",
         "--container web: no process",
-        "--cgroup /no/such.slice: there is no such control group",
+        "--cgroup /no/such.slice: this control group does not exist",
         "perfmon itself",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");

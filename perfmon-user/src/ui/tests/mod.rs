@@ -15,7 +15,7 @@ use ratatui::style::{Color, Modifier};
 use super::draw::{ScreenMessage, draw};
 use super::look::Look;
 use super::model::{FindingRow, ProcessRow, ScreenModel, ShownHost, ShownTool, ShownTotals};
-use super::plain::summary;
+use super::plain::{UNCUT, summary, tables};
 use super::samples::{GraphHistory, GraphSample};
 use super::view::{KeyAction, Tab, ViewState};
 use crate::aggregate::snapshot::{AgentRow, DestinationRow, EndpointRow, Latency, LlmRow, Snapshot, Window, WindowView, WorkflowRow};
@@ -370,4 +370,15 @@ fn messages_are_kept_bounded_until_drained() {
     }
     assert_eq!(messages.newest().as_deref(), Some("WARN message 104"));
     assert_eq!((messages.drain().len(), messages.newest()), (crate::limits::SCREEN_MESSAGES, None));
+}
+
+#[test]
+fn a_table_without_a_width_cuts_no_name() {
+    let service = "a-service-with-a-name-that-no-terminal-of-eighty-columns-would-show".repeat(3);
+    let row = EndpointRow { service: service.as_str().into(), endpoint: format!("/{service}").into(), ..(*endpoint(1)).clone() };
+    let model = ScreenModel { endpoints: vec![Arc::new(row)], ..ScreenModel::default() };
+    let text = tables(&model, UNCUT, 10);
+    assert!(text.contains(&format!("{service} GET /{service} ")), "{text}");
+    assert_eq!(text.lines().nth(1).unwrap().split_whitespace().count(), 11, "{text}");
+    assert!(!tables(&model, 160, 10).contains(&service));
 }

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::receiver::{Answer, Receiver};
 use super::sample::{alert, call, finding, origin, request, run, server, tool};
-use super::{CLOCKS, start, to};
+use super::{CLOCKS, GRACE, start, to};
 use crate::record::{AlertState, Failure, Gauges, Record, Side, SpanId};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -21,7 +21,7 @@ fn sent(more: &[(&'static str, &str)], batches: Vec<Vec<Record>>) -> (BTreeMap<S
     env.extend(more.iter().map(|(name, value)| (*name, value.to_string())));
     let run = start(&env, CLOCKS, Gauges::default());
     batches.into_iter().for_each(|batch| run.offer(batch));
-    run.exporter.finish();
+    run.exporter.finish(GRACE);
     otlp.assert_strict();
     let mut spans: BTreeMap<String, Vec<Span>> = BTreeMap::new();
     let requests: Vec<ExportTraceServiceRequest> = otlp.taken("/v1/traces");
@@ -163,7 +163,7 @@ fn alerts_and_findings_are_log_records_once_a_state() {
     running.offer(vec![alert("a", AlertState::Pending), alert("a", AlertState::Firing), finding("f", true)]);
     running.offer(vec![alert("a", AlertState::Firing), finding("f", true), alert("b", AlertState::Firing)]);
     running.offer(vec![alert("a", AlertState::Resolved), finding("f", false)]);
-    running.exporter.finish();
+    running.exporter.finish(GRACE);
     otlp.assert_strict();
     let requests: Vec<ExportLogsServiceRequest> = otlp.taken("/v1/logs");
     let scopes = requests.into_iter().flat_map(|request| request.resource_logs).flat_map(|of_resource| of_resource.scope_logs);

@@ -125,7 +125,7 @@ fn request_counts_equal_the_records_over_many_intervals() {
     let mut lost = request(&origin("shop", 7), Side::Server, "/items", 200, 1);
     (lost.status_code, lost.response_time_ms, lost.request_size, lost.response_size) = (None, None, None, None);
     run.offer(vec![Record::Request(lost)]);
-    run.exporter.finish();
+    run.exporter.finish(GRACE);
     otlp.assert_strict();
     assert!(otlp.seen().iter().filter(|seen| seen.path == "/v1/metrics").count() > 1, "only one interval");
     let metrics = metrics_of(&otlp, "shop");
@@ -156,7 +156,7 @@ fn every_metric_of_the_table_is_sent_as_the_conventions_say() {
         process(&shop, 100.0),
         system(),
     ]);
-    run.exporter.finish();
+    run.exporter.finish(GRACE);
     otlp.assert_strict();
     let (shop, host) = (metrics_of(&otlp, "shop"), metrics_of(&otlp, "perfmon"));
     let mut names: Vec<&str> = shop.iter().chain(&host).map(|metric| metric.name.as_str()).collect();
@@ -198,7 +198,7 @@ fn refused_connections_lose_nothing() {
     assert!(figures.retries > 1 && figures.queued > 30 && figures.last_error.is_some(), "{figures:?}");
     assert_eq!((figures.sent, figures.dropped, figures.failed), (0, 0, 0));
     let otlp = Otlp::on(TcpListener::bind(address).unwrap(), |_, _| Answer::ok());
-    run.exporter.finish();
+    run.exporter.finish(GRACE);
     otlp.assert_strict();
     assert_eq!(counts(&metrics_of(&otlp, "shop"))["http.server.request.duration"].0, 600);
     assert_eq!(run.counters.export_items_dropped.get(), 0);
@@ -217,7 +217,7 @@ fn a_busy_receiver_gets_the_same_delivery_after_the_time_it_asked_for() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(run.figures(Signal::Metrics).retries >= 2);
-    run.exporter.finish();
+    run.exporter.finish(GRACE);
     otlp.assert_strict();
     let seen = otlp.seen();
     assert_eq!((&seen[0].body, &seen[1].body), (&seen[1].body, &seen[2].body));
@@ -236,7 +236,7 @@ fn an_unknown_token_is_not_tried_again_and_not_shown() {
     let run = start(&env, CLOCKS, Gauges::default());
     run.offer(vec![server("shop", "/", 200, 1)]);
     let deliveries = run.exporter.deliveries();
-    run.exporter.finish();
+    run.exporter.finish(GRACE);
     let seen = otlp.seen();
     assert!(seen.iter().all(|seen| seen.headers["authorization"] == "pylf_v1_us_hunter2"));
     assert_eq!(seen.iter().filter(|seen| seen.path == "/v1/metrics").count(), 1);
@@ -253,7 +253,7 @@ fn a_delivery_that_is_too_large_is_cut() {
     let otlp = Otlp::start(|_, seen| if seen.body.len() > 2_000 { Answer::status(413) } else { Answer::ok() });
     let run = start(&to(&otlp), CLOCKS, Gauges::default());
     run.offer((0..100).map(|n| server("shop", &format!("/page{n}"), 200, n)).collect());
-    run.exporter.finish();
+    run.exporter.finish(GRACE);
     otlp.assert_strict();
     assert_eq!(counts(&metrics_of(&otlp, "shop"))["http.server.request.duration"].0, 100);
     assert_eq!(run.counters.export_items_refused.get(), 0);
@@ -274,7 +274,7 @@ fn a_receiver_that_hangs_keeps_nobody_waiting() {
     }
     assert!(run.figures(Signal::Metrics).last_error.unwrap().contains("in time"));
     assert_eq!(run.counters.export_records_lost.get(), 0);
-    run.exporter.finish();
+    run.exporter.finish(GRACE);
     assert!(run.counters.export_items_dropped.get() > 0);
 }
 
@@ -287,7 +287,7 @@ fn what_the_receiver_refuses_of_a_delivery_is_counted() {
     let otlp = Otlp::start(move |_, _| Answer { body: body.clone(), ..Answer::ok() });
     let run = start(&to(&otlp), CLOCKS, Gauges::default());
     run.offer(vec![server("shop", "/", 200, 1)]);
-    run.exporter.finish();
+    run.exporter.finish(GRACE);
     assert_eq!(run.counters.export_items_refused.get(), 2);
 }
 
@@ -300,7 +300,7 @@ fn bodies_are_plain_when_compression_is_off_and_headers_are_those_of_the_signal(
     env.push(("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "x-a=3".into()));
     let run = start(&env, CLOCKS, Gauges::default());
     run.offer(vec![server("shop", "/", 200, 1)]);
-    run.exporter.finish();
+    run.exporter.finish(GRACE);
     otlp.assert_strict();
     let seen = otlp.seen();
     assert_eq!(seen.len(), 1);
@@ -315,7 +315,7 @@ fn too_many_different_series_go_to_one_and_totals_stay_right() {
     let run = start(&to(&otlp), CLOCKS, Gauges::default());
     let records = (0..limits::EXPORT_SERIES + 500).map(|n| server("shop", &format!("/page{n}"), 200, 1)).collect();
     run.offer(records);
-    run.exporter.finish();
+    run.exporter.finish(GRACE);
     otlp.assert_strict();
     let (count, _) = counts(&metrics_of(&otlp, "shop"))["http.server.request.duration"];
     assert_eq!(count, limits::EXPORT_SERIES as u64 + 500);

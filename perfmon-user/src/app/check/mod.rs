@@ -1,6 +1,6 @@
 //! `perfmon check`: what this host allows, as text or JSON. Loads and attaches every program for a moment, the only way to find out what
 //! the kernel accepts, and checks each target process. Exit 0 when capture can run, 3 when not.
-use std::fmt::Write;
+mod text;
 
 use serde::Serialize;
 
@@ -10,6 +10,7 @@ use crate::probe::{self, Facts, Probes, TlsSight};
 use crate::proto::detect::Protocol;
 use crate::target::{Describer, Selector};
 
+use super::ask::printable;
 use super::run::{service_rules, start_options, targets};
 use super::{CommandFailure, EXIT_IMPOSSIBLE, logging, print};
 
@@ -73,10 +74,26 @@ struct TargetProcess {
     runtime: Option<String>,
     tls: Option<String>,
     encrypted_traffic: String,
+    #[serde(skip)]
+    coverage: Coverage,
 }
 
+/// What is seen of a process's encrypted traffic, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Coverage {
+    /// It has TLS that is not read.
+    Unread,
+    /// Plaintext.
+    Read,
+    /// No TLS library is known to be in it.
+    Unknown,
+}
+
+/// Runtimes with TLS of their own.
+const OWN_TLS: [&str; 5] = ["go", "node", "bun", "jvm", "deno"];
+
 /// Runs the checks and prints the result.
-pub fn check(config: &Config, json: bool) -> Result<u8, CommandFailure> {
+pub fn check(config: &Config, json: bool, all_processes: bool) -> Result<u8, CommandFailure> {
     logging::begin(config.log, false);
     let reader = ForeignReader::in_processes();
     let mut selector = Selector::new(targets(config, None), config.targets.follow, config.targets.wait, reader.clone());
@@ -91,7 +108,10 @@ pub fn check(config: &Config, json: bool) -> Result<u8, CommandFailure> {
     };
     let (mut findings, probes) = host(config, &selector);
     findings.targets = processes(&pids, describer, probes.as_ref());
-    let text = if json { format!("{}\n", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?) } else { words(&findings) };
+    let text = match json {
+        true => format!("{}\n", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?),
+        false => text::text(&findings, all_processes),
+    };
     print(&text)?;
     Ok(if findings.can_run { 0 } else { EXIT_IMPOSSIBLE })
 }
@@ -142,6 +162,13 @@ fn processes(pids: &[u32], mut describer: Describer, probes: Option<&Probes>) ->
         // Threads of the kernel have no program.
         description.exe.as_ref()?;
         let sight = probes.and_then(|probes| probes.watch_tls(*pid, &describer.maps(*pid).ok()?));
+        let result = sight.as_ref().map(TlsSight::as_result);
+        let has_own = description.runtime.as_deref().is_some_and(|runtime| OWN_TLS.contains(&runtime));
+        let coverage = match result {
+            Some(Ok(())) => Coverage::Read,
+            _ if description.tls.is_some() || has_own => Coverage::Unread,
+            _ => Coverage::Unknown,
+        };
         Some(TargetProcess {
             pid: *pid,
             comm: description.origin.comm.to_string(),
@@ -149,44 +176,9 @@ fn processes(pids: &[u32], mut describer: Describer, probes: Option<&Probes>) ->
             container: description.origin.container.as_ref().map(ToString::to_string),
             runtime: description.runtime.as_ref().map(ToString::to_string),
             tls: description.tls.as_ref().map(ToString::to_string),
-            encrypted_traffic: description.tls_outlook(sight.as_ref().map(TlsSight::as_result)).into_owned(),
+            encrypted_traffic: description.tls_outlook(result).into_owned(),
+            coverage,
         })
     };
     pids.iter().filter_map(describe).collect()
-}
-
-fn words(findings: &Findings) -> String {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    tell(findings, &mut text).ok();
-    text
-}
-
-fn tell(findings: &Findings, text: &mut String) -> std::fmt::Result {
-    writeln!(text, "perfmon {} on Linux {}", if findings.can_run { "can run" } else { "cannot run" }, findings.kernel)?;
-    for problem in &findings.problems {
-        writeln!(text, "  {problem}")?;
-    }
-    if let (Some(tier), Some(capture), Some(bytes)) = (findings.capture_tier, findings.capture, findings.map_bytes) {
-        writeln!(text, "Capture tier {tier}: {capture}; {:.1} MB of kernel maps", bytes as f64 / 1e6)?;
-        writeln!(text, "Kernel programs")?;
-    }
-    for probe in &findings.probes {
-        writeln!(text, "  {:<18} {:<9} {}", probe.name, probe.state, probe.reason.as_deref().unwrap_or(""))?;
-        if let Some(missed) = probe.missed {
-            writeln!(text, "  {:<28} missed: {missed}", "")?;
-        }
-    }
-    let Protocols { read, unread } = &findings.protocols;
-    writeln!(text, "Protocols")?;
-    writeln!(text, "  read: {}", read.join(", "))?;
-    writeln!(text, "  recognised and not read yet: {}", unread.join(", "))?;
-    if !findings.targets.is_empty() {
-        writeln!(text, "Processes")?;
-    }
-    for target in &findings.targets {
-        let runtime = target.runtime.as_deref().unwrap_or("unknown runtime");
-        writeln!(text, "  {:>7} {:<20} {runtime}, {}", target.pid, target.service, target.encrypted_traffic)?;
-    }
-    Ok(())
 }
