@@ -51,11 +51,16 @@ impl Params {
 
     /// `window`: one of those that are kept, 5 minutes when absent.
     pub fn window(&self) -> Result<Window, ApiError> {
-        match self.text("window") {
-            None | Some("5m") => Ok(Window::FiveMinutes),
-            Some("1m") => Ok(Window::Minute),
-            Some("1h") => Ok(Window::Hour),
-            Some(other) => Err(ApiError::parameter("window", format!("{other:?} is not kept; give 1m, 5m or 1h"))),
+        self.text("window").map_or(Ok(Window::FiveMinutes), |given| Self::window_of("window", given))
+    }
+
+    /// A window by its name, given in the parameter `name`.
+    pub fn window_of(name: &str, given: &str) -> Result<Window, ApiError> {
+        match given {
+            "1m" => Ok(Window::Minute),
+            "5m" => Ok(Window::FiveMinutes),
+            "1h" => Ok(Window::Hour),
+            other => Err(ApiError::parameter(name, format!("{other:?} is not kept; give 1m, 5m or 1h"))),
         }
     }
 
@@ -86,6 +91,15 @@ impl Params {
                 let known: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
                 Err(ApiError::parameter(name, format!("{given:?} is none of {}", known.join(", "))))
             }
+        }
+    }
+
+    /// A whole number of seconds, like `10s`.
+    pub fn seconds(&self, name: &str) -> Result<Option<u64>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match text.strip_suffix('s').unwrap_or(text).parse::<u64>() {
+            Ok(seconds @ 1..=3_600) => Ok(Some(seconds)),
+            _ => Err(ApiError::parameter(name, format!("{text:?} is not from 1s to 3600s"))),
         }
     }
 
