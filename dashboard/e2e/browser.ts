@@ -40,7 +40,7 @@ export async function open(browser: Browser, url: string, { width = 1_440, heigh
   });
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("request", (request) => {
-    if (new URL(request.url()).origin !== new URL(url).origin && !request.url().startsWith("data:"))
+    if (url !== "about:blank" && new URL(request.url()).origin !== new URL(url).origin && !request.url().startsWith("data:"))
       problems.push(`asked ${request.url()}`);
   });
   await page.addInitScript(() =>
@@ -50,6 +50,16 @@ export async function open(browser: Browser, url: string, { width = 1_440, heigh
   );
   await page.goto(url);
   return { page, problems };
+}
+
+/** Bytes that pass on the wire, headers and packed bodies as they are sent. */
+export async function wireBytes(page: Page): Promise<() => number> {
+  const session = await page.context().newCDPSession(page);
+  let bytes = 0;
+  await session.send("Network.enable");
+  session.on("Network.dataReceived", ({ encodedDataLength }) => (bytes += encodedDataLength));
+  session.on("Network.responseReceived", ({ response }) => (bytes += response.encodedDataLength));
+  return () => bytes;
 }
 
 /** Waits until the page says that it is live. */

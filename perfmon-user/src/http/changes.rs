@@ -175,7 +175,7 @@ mod tests {
         let left = list(&mut known, &[more]);
         assert_eq!(left, json!({"route": "llm", "window_s": 60, "total": 1, "rows": [], "gone": [0], "order": [1]}));
         // Who comes back is a new row.
-        assert_eq!(list(&mut known, &[a.clone()])["rows"], json!([[2, a]]));
+        assert_eq!(list(&mut known, std::slice::from_ref(&a))["rows"], json!([[2, a]]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) enum EventWriter {
 
 impl EventWriter {
     pub fn new(gzip: bool) -> Self {
-        if gzip { Self::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::fast()))) } else { Self::Plain(Vec::new()) }
+        if gzip { Self::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::default()))) } else { Self::Plain(Vec::new()) }
     }
 
     /// Adds an event; false when it cannot be written as JSON.
