@@ -52,14 +52,26 @@ export async function open(browser: Browser, url: string, { width = 1_440, heigh
   return { page, problems };
 }
 
-/** Bytes that pass on the wire, headers and packed bodies as they are sent. */
-export async function wireBytes(page: Page): Promise<() => number> {
+/** A page with what passed on the wire since before it was opened: headers and bodies as they are sent, and the addresses asked. */
+export interface Measured extends Watched {
+  bytes: () => number;
+  urls: string[];
+}
+
+/** Opens `url` and counts. */
+export async function openMeasured(browser: Browser, url: string): Promise<Measured> {
+  const watched = await open(browser, "about:blank");
+  const { page } = watched;
   const session = await page.context().newCDPSession(page);
+  const urls: string[] = [];
   let bytes = 0;
+  // The browser's own question for the icon of the tab is seen here alone.
+  session.on("Network.requestWillBeSent", ({ request }) => void urls.push(request.url));
+  session.on("Network.dataReceived", ({ encodedDataLength }) => void (bytes += encodedDataLength));
+  session.on("Network.responseReceived", ({ response }) => void (bytes += response.encodedDataLength));
   await session.send("Network.enable");
-  session.on("Network.dataReceived", ({ encodedDataLength }) => (bytes += encodedDataLength));
-  session.on("Network.responseReceived", ({ response }) => (bytes += response.encodedDataLength));
-  return () => bytes;
+  await page.goto(url);
+  return { ...watched, bytes: () => bytes, urls };
 }
 
 /** Waits until the page says that it is live. */

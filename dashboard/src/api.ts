@@ -162,7 +162,7 @@ export interface Network {
   tx_bytes: number;
 }
 
-/** `GET /api/v1/system`: the newest sample (null before the first) and the window's course, oldest first. */
+/** `GET /api/v1/system`: the newest sample (null before the first) and the samples of the window, oldest first. */
 export interface SystemAnswer {
   latest: System | null;
   /** Absent on the stream. */

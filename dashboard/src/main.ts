@@ -68,7 +68,8 @@ const content = h(
   modelsSection(feed).element,
   agentsSection(feed).element,
   workflowsSection(feed).element,
-  row("two", toolsSection(feed).element, requestsSection(feed).element),
+  toolsSection(feed).element,
+  requestsSection(feed).element,
   selfSection(feed, warning).element,
 );
 const app = document.getElementById("app");

@@ -13,8 +13,9 @@ import { requests } from "./work_records";
 export function correlationText({ correlation }: Endpoint): string | null {
   const { ok_mean_ms: ok, error_mean_ms: failed, slow_error_rate: slow, fast_error_rate: fast } = correlation;
   const parts: string[] = [];
-  if (ok !== null && failed !== null) parts.push(`Failed requests took ${duration(failed)} on average, good ones ${duration(ok)}`);
-  if (slow !== null && fast !== null) parts.push(`of the slow requests ${rate(slow)} failed, of the fast ones ${rate(fast)}`);
+  if (ok !== null && failed !== null) parts.push(`Failed requests took ${duration(failed)} on average, successful ones ${duration(ok)}`);
+  if (slow !== null && fast !== null && slow + fast > 0)
+    parts.push(`${rate(slow)} of the slow requests failed, ${rate(fast)} of the fast ones`);
   return parts.length > 0 ? `${parts.join("; ")}.` : null;
 }
 

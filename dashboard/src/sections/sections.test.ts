@@ -97,9 +97,11 @@ describe("endpoints", () => {
       expect(text).toContain(part);
     expect(text).not.toContain("reset");
     expect(correlationText(checkout)).toBe(
-      "Failed requests took 1.51 s on average, good ones 548 ms; of the slow requests 34.0 % failed, of the fast ones 1.1 %.",
+      "Failed requests took 1.51 s on average, successful ones 548 ms; 34.0 % of the slow requests failed, 1.1 % of the fast ones.",
     );
     expect(correlationText(endpoints[1] as Endpoint)).toBeNull();
+    const never = { ok_mean_ms: 5, error_mean_ms: null, slow_error_rate: 0, fast_error_rate: 0 };
+    expect(correlationText({ ...checkout, correlation: never })).toBeNull();
   });
 });
 

@@ -58,7 +58,7 @@ impl Access {
         }
         let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or(""));
         if origin.is_some_and(|origin| !origin.split_once("://").is_some_and(|(_, host)| self.knows(host))) {
-            return Err(ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", "pages of other sites may not ask this server"));
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", "requests from pages of other origins are refused"));
         }
         match &self.token {
             Some(token) if !is_open(request.uri().path()) && !carries(headers, token) => {

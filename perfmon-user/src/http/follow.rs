@@ -84,10 +84,10 @@ impl Follower {
             let (route_name, own) = name.split_once('@').map_or((name, None), |(route, window)| (route, Some(window)));
             let Some((_, route)) = ROUTES.iter().find(|(known, _)| *known == route_name) else {
                 let known = ROUTES.map(|(known, _)| known).join(", ");
-                return Err(ApiError::parameter("follow", format!("{route_name:?} cannot be followed; there are {known}")));
+                return Err(ApiError::parameter("follow", format!("{route_name:?} cannot be followed; routes are {known}")));
             };
             if followed.iter().any(|one| one.name == name) {
-                return Err(ApiError::parameter("follow", format!("{name:?} is given twice")));
+                return Err(ApiError::parameter("follow", format!("{name:?} is given more than once")));
             }
             let window = own.map_or(Ok(window), |own| Params::window_of("follow", own))?;
             let wanted = params.text(&format!("fields.{route_name}")).map(|names| names.split(',').map(String::from).collect());

@@ -38,7 +38,7 @@ impl Params {
                 return Err(ApiError::parameter(name, format!("unknown parameter; {known}")));
             }
             if self.0[..index].iter().any(|(earlier, _)| earlier == name) {
-                return Err(ApiError::parameter(name, "is given twice"));
+                return Err(ApiError::parameter(name, "is given more than once"));
             }
         }
         Ok(self)
@@ -60,7 +60,7 @@ impl Params {
             "1m" => Ok(Window::Minute),
             "5m" => Ok(Window::FiveMinutes),
             "1h" => Ok(Window::Hour),
-            other => Err(ApiError::parameter(name, format!("{other:?} is not kept; give 1m, 5m or 1h"))),
+            other => Err(ApiError::parameter(name, format!("{other:?} is not a window; use 1m, 5m or 1h"))),
         }
     }
 
@@ -69,7 +69,7 @@ impl Params {
         match self.text("limit").map(str::parse::<usize>) {
             None => Ok(default),
             Some(Ok(limit)) if (1..=most).contains(&limit) => Ok(limit),
-            Some(_) => Err(ApiError::parameter("limit", format!("give an integer from 1 to {most}"))),
+            Some(_) => Err(ApiError::parameter("limit", format!("must be an integer from 1 to {most}"))),
         }
     }
 
@@ -78,7 +78,7 @@ impl Params {
         match self.text(name) {
             Some("1" | "true") => Ok(true),
             None | Some("0" | "false") => Ok(false),
-            Some(_) => Err(ApiError::parameter(name, "give 1 or 0")),
+            Some(_) => Err(ApiError::parameter(name, "must be 1 or 0")),
         }
     }
 
@@ -89,7 +89,7 @@ impl Params {
             Some((_, value)) => Ok(Some(*value)),
             None => {
                 let known: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
-                Err(ApiError::parameter(name, format!("{given:?} is none of {}", known.join(", "))))
+                Err(ApiError::parameter(name, format!("{given:?} is not one of {}", known.join(", "))))
             }
         }
     }
@@ -99,7 +99,7 @@ impl Params {
         let Some(text) = self.text(name) else { return Ok(None) };
         match text.strip_suffix('s').unwrap_or(text).parse::<u64>() {
             Ok(seconds @ 1..=3_600) => Ok(Some(seconds)),
-            _ => Err(ApiError::parameter(name, format!("{text:?} is not from 1s to 3600s"))),
+            _ => Err(ApiError::parameter(name, format!("{text:?} must be from 1s to 3600s"))),
         }
     }
 
@@ -110,7 +110,7 @@ impl Params {
         let time = text.replace(' ', "+").parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_nanosecond()).ok());
         match time {
             Some(nanoseconds) => Ok(Some(WallTime(nanoseconds))),
-            None => Err(ApiError::parameter(name, format!("{text:?} is no RFC 3339 time, like 2026-01-31T12:00:00Z"))),
+            None => Err(ApiError::parameter(name, format!("{text:?} is not an RFC 3339 time, like 2026-01-31T12:00:00Z"))),
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn records(State(state): State<Arc<HttpState>>, params: Params)
     let kind = params.choice("kind", &KINDS.map(|kind| (kind, kind)))?;
     let slow = params.switch("slow")?;
     if slow && kind.is_some_and(|kind| kind != "request") {
-        return Err(ApiError::parameter("slow", "only requests have a speed; use kind=request or no kind"));
+        return Err(ApiError::parameter("slow", "applies to requests only; use kind=request or leave kind out"));
     }
     let fields = FIELDS.iter().filter_map(|name| Some((*name, params.text(name)?))).collect();
     let wanted = RecordFilter { kind, service: params.text("service"), since: params.time("since")?, slow, fields };

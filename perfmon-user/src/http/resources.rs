@@ -1,4 +1,4 @@
-//! `GET /api/v1/system` and `/api/v1/processes`: newest samples of the host and of each target process, and the host's recent course.
+//! `GET /api/v1/system` and `/api/v1/processes`: newest samples of the host and of each target process, and the host's recent samples.
 use std::sync::Arc;
 
 use axum::extract::State;

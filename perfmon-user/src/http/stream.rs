@@ -36,7 +36,7 @@ struct StreamClient {
 pub(super) async fn stream(State(state): State<Arc<HttpState>>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
     let (window, follower) = Follower::new(params)?;
     let Ok(place) = state.stream_places.clone().try_acquire_owned() else {
-        let message = "all places of the stream are taken; try again later";
+        let message = "all places for stream clients are taken; try again later";
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_clients", message));
     };
     let gzip = encoding::accepts_gzip(&headers);

@@ -62,7 +62,7 @@ pub fn collect(reader: &StoreReader, from: u64, to: u64, now: u64) -> Result<Rep
         tools: work(&totals(RecordKind::Tool)?, RecordKind::Tool, "tool_name"),
         alerts: last_states(reader, "alert", from, to, |alert: &AlertSummary| alert.alert_id.clone())?,
         findings: last_states(reader, "finding", from, to, |finding: &FindingSummary| finding.finding_id.clone())?,
-        courses: trends(reader, from, to, now)?,
+        trends: trends(reader, from, to, now)?,
     })
 }
 

@@ -89,8 +89,8 @@ fn section(title: &'static str, table: Table, charts: Vec<Chart>) -> Section {
 
 fn charts(report: &Report, wanted: &[(&'static str, &'static str)]) -> Vec<Chart> {
     let chart = |(metric, title): &(&str, &'static str)| {
-        let course = report.courses.iter().find(|course| course.metric == *metric)?;
-        Some(Chart { title, values: course.values.clone(), most: most(course) })
+        let trend = report.trends.iter().find(|trend| trend.metric == *metric)?;
+        Some(Chart { title, values: trend.values.clone(), most: most(trend) })
     };
     wanted.iter().filter_map(chart).collect()
 }

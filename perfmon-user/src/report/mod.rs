@@ -54,8 +54,8 @@ pub struct Report {
     pub alerts: Vec<AlertSummary>,
     /// Findings, newest first: the last state of each.
     pub findings: Vec<FindingSummary>,
-    /// Courses over the period.
-    pub courses: Vec<Trend>,
+    /// Metrics over the period.
+    pub trends: Vec<Trend>,
 }
 
 impl Report {

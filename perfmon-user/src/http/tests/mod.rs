@@ -311,22 +311,22 @@ async fn model_calls_agents_tools_and_workflows_are_listed() {
 async fn bad_parameters_are_named() {
     let server = server();
     for (path, part) in [
-        ("/api/v1/endpoints?window=7m", "window: \"7m\" is not kept; give 1m, 5m or 1h"),
+        ("/api/v1/endpoints?window=7m", "window: \"7m\" is not a window; use 1m, 5m or 1h"),
         ("/api/v1/endpoints?windw=1m", "windw: unknown parameter; this route takes window, sort, limit, service, method, endpoint"),
-        ("/api/v1/stream?follow=weather", "follow: \"weather\" cannot be followed; there are health, summary"),
-        ("/api/v1/stream?follow=llm@7m", "follow: \"7m\" is not kept; give 1m, 5m or 1h"),
-        ("/api/v1/stream?follow=llm,llm", "follow: \"llm\" is given twice"),
+        ("/api/v1/stream?follow=weather", "follow: \"weather\" cannot be followed; routes are health, summary"),
+        ("/api/v1/stream?follow=llm@7m", "follow: \"7m\" is not a window; use 1m, 5m or 1h"),
+        ("/api/v1/stream?follow=llm,llm", "follow: \"llm\" is given more than once"),
         ("/api/v1/stream?fields.weather=rain", "fields.weather: unknown parameter"),
-        ("/api/v1/system?step=0s", "step: \"0s\" is not from 1s to 3600s"),
-        ("/api/v1/endpoints?sort=colour", "sort: \"colour\" is none of share_of_time, count"),
-        ("/api/v1/endpoints?window=1m&window=5m", "window: is given twice"),
-        ("/api/v1/records?limit=0", "limit: give an integer from 1 to 10000"),
-        ("/api/v1/records?kind=dream", "kind: \"dream\" is none of request"),
-        ("/api/v1/records?since=yesterday", "since: \"yesterday\" is no RFC 3339 time"),
-        ("/api/v1/records?slow=perhaps", "slow: give 1 or 0"),
-        ("/api/v1/records?slow=1&kind=llm", "slow: only requests"),
+        ("/api/v1/system?step=0s", "step: \"0s\" must be from 1s to 3600s"),
+        ("/api/v1/endpoints?sort=colour", "sort: \"colour\" is not one of share_of_time, count"),
+        ("/api/v1/endpoints?window=1m&window=5m", "window: is given more than once"),
+        ("/api/v1/records?limit=0", "limit: must be an integer from 1 to 10000"),
+        ("/api/v1/records?kind=dream", "kind: \"dream\" is not one of request"),
+        ("/api/v1/records?since=yesterday", "since: \"yesterday\" is not an RFC 3339 time"),
+        ("/api/v1/records?slow=perhaps", "slow: must be 1 or 0"),
+        ("/api/v1/records?slow=1&kind=llm", "slow: applies to requests only"),
         ("/healthz?x=1", "x: unknown parameter; this route takes none"),
-        ("/health/performance?strict=yes", "strict: give 1 or 0"),
+        ("/health/performance?strict=yes", "strict: must be 1 or 0"),
     ] {
         let (status, body) = get_json(&server, path).await;
         assert_eq!((status, &body["error"]["code"]), (StatusCode::BAD_REQUEST, &"bad_parameter".into()), "{path}");
