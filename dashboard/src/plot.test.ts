@@ -23,3 +23,11 @@ it("marks as many times as there is room for", () => {
   expect(marks(300, 30)).toBeGreaterThanOrEqual(2);
   for (const width of [200, 300, 700]) for (const seconds of [30, 120, 900]) expect(marks(width, seconds)).toBeLessThanOrEqual(width / 60);
 });
+
+it("marks no time where its text would be cut", () => {
+  for (let from = 0; from < 60; from += 1)
+    for (const { x } of timeTicks({ ...scale, from, to: from + 90, right: 240 })) {
+      expect(x).toBeGreaterThan(24);
+      expect(x).toBeLessThan(216);
+    }
+});

@@ -58,6 +58,8 @@ export function axisTicks(highest: number): number[] {
 const STEPS_S = [5, 10, 15, 30, 60, 120, 300, 600, 900];
 /** Room that a clock time takes. */
 const MARK_PX = 64;
+/** Half of its width: closer to an edge it would be cut. */
+const EDGE_PX = 26;
 
 /** Clock times along the axis, as many as there is room for. */
 export function timeTicks(scale: Scale): { x: number; text: string }[] {
@@ -66,8 +68,7 @@ export function timeTicks(scale: Scale): { x: number; text: string }[] {
   const marks = [];
   for (let time = Math.ceil(scale.from / step) * step; time <= scale.to; time += step) {
     const x = scale.left + ((time - scale.from) / (scale.to - scale.from)) * width;
-    // A mark at the very edge would be cut.
-    if (x > scale.left + 16 && x < scale.right - 16) marks.push({ x, text: clockText(time, step < 60) });
+    if (x > scale.left + EDGE_PX && x < scale.right - EDGE_PX) marks.push({ x, text: clockText(time, step < 60) });
   }
   return marks;
 }
