@@ -32,6 +32,8 @@ pub const DATA_EOF: u8 = 2;
 pub const DATA_NO_BUFFER: u8 = 4;
 /// Reading the user's buffer failed: counted only.
 pub const DATA_FAULT: u8 = 8;
+/// `DataHeader::run` is there.
+pub const DATA_RUN: u8 = 16;
 
 /// One socket operation, or one piece of one whose captured bytes do not fit a single record.
 #[repr(C)]
@@ -60,8 +62,9 @@ pub struct DataHeader {
     pub thread: u32,
     /// Inode number of the socket file.
     pub inode: u32,
-    /// System call number, 0xffff when there is none (io_uring).
-    pub syscall: u16,
+    /// Number of the run of operations in one direction that this one belongs to, its low 16 bits; with `DATA_RUN` alone: older recordings
+    /// have a system call's number here.
+    pub run: u16,
     /// `DIRECTION_*`.
     pub direction: u8,
     /// `DATA_*` bits.

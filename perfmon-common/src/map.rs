@@ -19,6 +19,10 @@ pub const SOCKET_PEER_RESET: u8 = 2;
 pub const SOCKET_LOCAL_RESET: u8 = 4;
 /// `SocketState::flags`: its establishment was seen.
 pub const SOCKET_SEEN_OPEN: u8 = 8;
+/// `SocketState::flags`: the beginning of the last run of operations in one direction was refused by the full ring.
+pub const SOCKET_RUN_LOST: u8 = 16;
+/// `SocketState::flags`: it switched to another protocol, whose runs are no exchanges.
+pub const SOCKET_SWITCHED: u8 = 32;
 
 /// Arguments of the program `set_policy`: sock, inode, and the policy as in `SocketState`: mode, request_budget, response_budget, operation_head.
 pub const POLICY_ARGUMENTS: usize = 6;
@@ -56,10 +60,22 @@ pub struct SocketState {
     pub response_budget: u32,
     /// Bytes captured of each operation once the run's budget is spent.
     pub operation_head: u32,
-    /// Alignment.
-    pub pad: u32,
+    /// Runs of operations in one direction so far.
+    pub runs: u32,
 }
 const _: () = assert!(size_of::<SocketState>() == 64 && align_of::<SocketState>() == 8);
+
+/// What the full ring refused of a process.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct ProcessLosses {
+    /// Events.
+    pub events: u64,
+    /// Exchanges of which neither the request's beginning nor the answer's was told, by the role of the socket (`ROLE_*`).
+    pub exchanges: [u64; 3],
+}
+const _: () = assert!(size_of::<ProcessLosses>() == 32 && align_of::<ProcessLosses>() == 8);
 
 /// `Settings::watch`: only processes in the WATCHED map.
 pub const WATCH_LISTED: u32 = 0;

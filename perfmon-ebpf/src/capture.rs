@@ -50,39 +50,40 @@ pub unsafe fn is_switch(bytes: *const u8) -> bool {
     unsafe { bytes.cast::<u64>().read_unaligned() == VERSION && bytes.add(8).cast::<u32>().read_unaligned() == STATUS }
 }
 
-/// Emits a record without payload.
+/// Emits a record without payload. True when the ring took it.
 #[inline(always)]
-pub fn header_only(scratch: *mut Scratch, flags: u8) {
+pub fn header_only(scratch: *mut Scratch, flags: u8) -> bool {
     // SAFETY: this CPU's scratch.
     unsafe {
         (*scratch).header.captured_len = 0;
         (*scratch).header.piece_offset = 0;
-        (*scratch).header.flags = DATA_LAST_PIECE | flags;
-        emit::bytes((*scratch).header.tgid, scratch.cast(), size_of::<DataHeader>() as u64);
+        (*scratch).header.flags = DATA_LAST_PIECE | DATA_RUN | flags;
+        emit::bytes((*scratch).header.tgid, scratch.cast(), size_of::<DataHeader>() as u64)
     }
 }
 
-/// Copies `want` bytes of the buffers and emits them in pieces; tells how many were captured.
+/// Copies `want` bytes of the buffers and emits them in pieces; tells how many were captured, and whether the ring took the first piece.
 #[inline(always)]
-pub fn payload(scratch: *mut Scratch, want: u32) -> u32 {
+pub fn payload(scratch: *mut Scratch, want: u32) -> (u32, bool) {
     // SAFETY: this CPU's scratch.
     let first = unsafe { (&raw const (*scratch).vectors).cast::<Vector>().read() };
     if want <= PIECE && u64::from(want) <= first.len {
         return at_once(scratch, first.base, want.into());
     }
     let mut copy = Copy(scratch);
-    copy.set(Cursor { filled: 0, emitted: 0, index: 0, from: 0, want: want.into() });
+    copy.set(Cursor { filled: 0, emitted: 0, index: 0, from: 0, want: want.into(), told: 0 });
     for _ in 0..ROUNDS {
         if !copy.round() {
             break;
         }
     }
-    copy.cursor().emitted as u32
+    let cursor = copy.cursor();
+    (cursor.emitted as u32, cursor.told != 0)
 }
 
 /// The ordinary case: all of it stands in one buffer and fits one record.
 #[inline(always)]
-fn at_once(scratch: *mut Scratch, base: u64, want: u64) -> u32 {
+fn at_once(scratch: *mut Scratch, base: u64, want: u64) -> (u32, bool) {
     let want = bounded(want);
     // SAFETY: this CPU's scratch, which has room for a piece; the helper checks the user's address.
     let failed = unsafe { bpf_probe_read_user((&raw mut (*scratch).payload).cast(), want as u32, base as *const _) } != 0;
@@ -91,14 +92,14 @@ fn at_once(scratch: *mut Scratch, base: u64, want: u64) -> u32 {
         emit::lost(LOST_USER_COPY);
     }
     // SAFETY: as above.
-    unsafe {
+    let told = unsafe {
         let header = &mut (*scratch).header;
         header.captured_len = len as u32;
         header.piece_offset = 0;
-        header.flags = flags;
-        emit::bytes(header.tgid, scratch.cast(), size_of::<DataHeader>() as u64 + bounded(len));
-    }
-    len as u32
+        header.flags = DATA_RUN | flags;
+        emit::bytes(header.tgid, scratch.cast(), size_of::<DataHeader>() as u64 + bounded(len))
+    };
+    (len as u32, told)
 }
 
 /// A record under construction.
@@ -122,7 +123,7 @@ impl Copy {
     /// Goes on to the end of a vector or of the piece. False when there is nothing more to do.
     #[inline(always)]
     fn round(&mut self) -> bool {
-        let Cursor { filled, emitted, mut index, mut from, want } = self.cursor();
+        let Cursor { filled, emitted, mut index, mut from, want, told } = self.cursor();
         let Buffers { count, capacity } = user_buf::found(self.0);
         // SAFETY: the index is below VECTORS.
         let vector = unsafe { *(&raw const (*self.0).vectors).cast::<Vector>().add((index & u64::from(VECTORS - 1)) as usize) };
@@ -147,7 +148,7 @@ impl Copy {
             self.emit(filled, emitted, DATA_LAST_PIECE);
             return false;
         }
-        self.set(Cursor { filled, emitted, index, from, want });
+        self.set(Cursor { filled, emitted, index, from, want, told });
         filled < u64::from(PIECE) || self.emit(filled, emitted, 0)
     }
 
@@ -173,10 +174,14 @@ impl Copy {
             let header = &mut (*self.0).header;
             header.captured_len = filled as u32;
             header.piece_offset = emitted as u32;
-            header.flags = flags;
+            header.flags = DATA_RUN | flags;
             (*self.0).cursor.emitted = emitted + filled;
             (*self.0).cursor.filled = 0;
-            emit::bytes(header.tgid, self.0.cast(), size_of::<DataHeader>() as u64 + filled)
+            let taken = emit::bytes(header.tgid, self.0.cast(), size_of::<DataHeader>() as u64 + filled);
+            if emitted == 0 {
+                (*self.0).cursor.told = taken.into();
+            }
+            taken
         };
         taken
     }

@@ -1,7 +1,7 @@
 //! The only place that touches the ring and the counters of losses. The reader polls: nothing here wakes it.
 use aya_ebpf::bindings::{BPF_ANY, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::bpf_ringbuf_output;
-use perfmon_common::map::LOST_RING_FULL;
+use perfmon_common::map::{LOST_RING_FULL, ProcessLosses};
 
 use crate::log;
 use crate::maps::{EVENTS, LOSSES, LOST_BY_TGID};
@@ -24,13 +24,22 @@ pub fn lost_to_full_ring(tgid: u32) -> u32 {
     lost(LOST_RING_FULL);
     match LOST_BY_TGID.get_ptr_mut(tgid) {
         // SAFETY: a live map value; a count lost to a race between CPUs is still in LOSSES.
-        Some(count) => unsafe { *count += 1 },
+        Some(losses) => unsafe { (*losses).events += 1 },
         // When this table is full too, the total has it.
         None => {
-            LOST_BY_TGID.insert(tgid, 1, u64::from(BPF_ANY)).ok();
+            LOST_BY_TGID.insert(tgid, ProcessLosses { events: 1, exchanges: [0; 3] }, u64::from(BPF_ANY)).ok();
         }
     }
     0
+}
+
+/// Counts an exchange of process `tgid`, on a socket of this role, of which no event was told. Events of it were counted before.
+#[inline(always)]
+pub fn exchange_lost(tgid: u32, role: u8) {
+    if let Some(losses) = LOST_BY_TGID.get_ptr_mut(tgid) {
+        // SAFETY: a live map value, an index within the array.
+        unsafe { *(&raw mut (*losses).exchanges).cast::<u64>().add(usize::from(role & 3).min(2)) += 1 };
+    }
 }
 
 /// Puts a fixed-size event of process `tgid` into the ring: `fill` writes it in place. True when the ring took it.

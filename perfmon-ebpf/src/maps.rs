@@ -24,9 +24,9 @@ pub static WATCHED: HashMap<u32, u8> = HashMap::with_max_entries(16_384, BPF_F_N
 #[map]
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES_LEN, 0);
 
-/// Process id → events of it that the full ring refused. Written by `emit`, read by user space; full = only `LOSSES` counts.
+/// Process id → what the full ring refused of it. Written by `emit`, read by user space; full = only `LOSSES` counts.
 #[map]
-pub static LOST_BY_TGID: HashMap<u32, u64> = HashMap::with_max_entries(1_024, BPF_F_NO_PREALLOC);
+pub static LOST_BY_TGID: HashMap<u32, ProcessLosses> = HashMap::with_max_entries(1_024, BPF_F_NO_PREALLOC);
 
 /// Direction → the record under construction; per CPU, as large as a per-CPU value can be. The two directions are apart, since
 /// a program may be interrupted by the other, never by itself.
@@ -124,6 +124,8 @@ pub struct Cursor {
     pub from: u64,
     /// Bytes to capture in all.
     pub want: u64,
+    /// 1 = the ring took the first piece.
+    pub told: u64,
 }
 
 /// `struct iovec`.

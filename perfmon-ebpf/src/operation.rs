@@ -47,39 +47,77 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
     if ended && capacity == 0 {
         return;
     }
-    if state.run_direction != op.direction {
+    let begins = !ended && state.run_direction != op.direction;
+    if begins {
         state.run_direction = op.direction;
         state.run_captured = 0;
+        state.runs = state.runs.wrapping_add(1);
     }
     let (offset, arrival) = account(state, op, now, capacity);
-    if state.mode == MODE_OFF || !announced(op.sock, state, caller.tgid) {
+    if state.mode == MODE_OFF {
+        return;
+    }
+    if !announced(op.sock, state, caller.tgid) {
+        if begins {
+            run_refused(state, op.direction);
+        }
         return;
     }
     // SAFETY: this CPU's scratch.
-    unsafe { (*scratch).header = header(op, caller, call, state.inode, now, offset, arrival) };
+    unsafe { (*scratch).header = header(op, caller, state, now, offset, arrival) };
     if ended {
-        return capture::header_only(scratch, DATA_EOF);
+        capture::header_only(scratch, DATA_EOF);
+        return;
     }
     let want = capture::wanted(state, op.direction, op.len);
-    if count == 0 {
-        capture::header_only(scratch, DATA_NO_BUFFER);
+    let told = if count == 0 {
+        capture::header_only(scratch, DATA_NO_BUFFER)
     } else if want == 0 {
-        capture::header_only(scratch, 0);
+        capture::header_only(scratch, 0)
     } else {
-        state.run_captured = state.run_captured.saturating_add(capture::payload(scratch, want));
+        let (captured, told) = capture::payload(scratch, want);
+        state.run_captured = state.run_captured.saturating_add(captured);
         // SAFETY: this CPU's scratch, which holds what was captured last.
         if state.mode == MODE_HEAD
             && op.len >= capture::SWITCH_BYTES
             && unsafe { capture::is_switch((&raw const (*scratch).payload).cast()) }
         {
             state.mode = MODE_FULL;
+            state.flags |= SOCKET_SWITCHED;
         }
+        told
+    };
+    if begins {
+        if told {
+            state.flags &= !SOCKET_RUN_LOST;
+        } else {
+            run_refused(state, op.direction);
+        }
+    }
+}
+
+/// The beginning of a run of operations in one direction could not be told. Two such runs after each other, a request's and its answer's,
+/// are an exchange that user space cannot know of; of any other it sees one half. Where the role is not known, each second run counts.
+#[inline(always)]
+fn run_refused(state: &mut SocketState, direction: u8) {
+    let answers = match state.role {
+        ROLE_SERVER => direction == DIRECTION_OUT,
+        ROLE_CLIENT => direction == DIRECTION_IN,
+        _ => true,
+    };
+    if state.flags & SOCKET_RUN_LOST == 0 || !answers {
+        state.flags |= SOCKET_RUN_LOST;
+        return;
+    }
+    state.flags &= !SOCKET_RUN_LOST;
+    if state.flags & SOCKET_SWITCHED == 0 {
+        emit::exchange_lost(state.tgid, state.role);
     }
 }
 
 /// The header of the operation's records; what differs between its pieces is filled in later.
 #[inline(always)]
-fn header(op: Operation, caller: Caller, call: Call, inode: u32, time_ns: u64, offset: u64, arrival_ns: u64) -> DataHeader {
+fn header(op: Operation, caller: Caller, state: &SocketState, time_ns: u64, offset: u64, arrival_ns: u64) -> DataHeader {
     DataHeader {
         kind: KIND_DATA,
         captured_len: 0,
@@ -91,8 +129,8 @@ fn header(op: Operation, caller: Caller, call: Call, inode: u32, time_ns: u64, o
         piece_offset: 0,
         tgid: caller.tgid,
         thread: caller.thread,
-        inode,
-        syscall: call.number,
+        inode: state.inode,
+        run: state.runs as u16,
         direction: op.direction,
         flags: 0,
     }
@@ -161,7 +199,7 @@ pub fn fresh(inode: u32, tgid: u32, role: u8, flags: u8, now: u64) -> SocketStat
         request_budget: setting!(request_budget),
         response_budget: setting!(response_budget),
         operation_head: setting!(operation_head),
-        pad: 0,
+        runs: 0,
     }
 }
 

@@ -88,8 +88,6 @@ pub fn registers(task: Typed) -> Registers {
 #[derive(Clone, Copy)]
 pub struct Call {
     registers: Typed,
-    /// Its number, 0xffff when the thread is in none.
-    pub number: u16,
     /// `SYSCALL_*`, 0 = nothing to read.
     pub kind: u8,
 }
@@ -112,11 +110,11 @@ pub fn call(task: Typed) -> Call {
         (task.load::<u32>(offset!(task_flags)), task.load::<u32>(offset!(task_compat)), registers.load::<u64>(offset!(regs_syscall)))
     };
     if flags & (PF_KTHREAD | PF_IO_WORKER) != 0 {
-        return Call { registers, number: 0xffff, kind: 0 };
+        return Call { registers, kind: 0 };
     }
     // The numbers and structs of 32-bit calls are others.
     let kind = if compat & offset!(compat_mask) != 0 { 0 } else { syscall_kind(number) };
-    Call { registers, number: number as u16, kind }
+    Call { registers, kind }
 }
 
 /// The registers with which the current thread left user space.

@@ -42,6 +42,8 @@ pub const HTTP_SEND_BUFFER: usize = 64 * 1024;
 pub const HTTP_CONNECTIONS: usize = 256;
 /// Messages of the log that the live screen keeps.
 pub const SCREEN_MESSAGES: usize = 100;
+/// Seconds of which the live screen keeps the graphs' figures.
+pub const SCREEN_SAMPLES: usize = 3_600;
 /// Model calls in flight whose bodies are scanned, each below 64 KiB; further ones are recorded as requests only.
 pub const LLM_CALLS: usize = 4_096;
 /// Of those, on one connection.
@@ -132,7 +134,7 @@ pub const INSPECTOR_QUEUE: usize = 1_024;
 /// Records that wait until their process is described or judged.
 pub const PARKED_RECORDS: usize = 65_536;
 /// Of these, of one process.
-pub const PARKED_RECORDS_PER_PROCESS: usize = 8_192;
+pub const PARKED_RECORDS_PER_PROCESS: usize = 16_384;
 /// Bytes of all of them, about.
 pub const PARKED_BYTES: usize = 32 << 20;
 /// A record waits no longer than this.

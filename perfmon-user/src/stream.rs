@@ -55,6 +55,8 @@ pub struct Stamp {
     pub arrival_ns: Option<u64>,
     /// The thread that moved them.
     pub thread: u32,
+    /// Number of the run of operations in one direction that they belong to, its low 16 bits: an answer's is one more than its request's.
+    pub run: Option<u16>,
 }
 
 /// Bytes that passed, or a gap.

@@ -38,18 +38,7 @@ fn snapshot() -> Snapshot {
         in_flight: 6,
         ..EndpointRow::default()
     };
-    let target = TargetCoverage {
-        service: "shop".into(),
-        pid: 1,
-        runtime: None,
-        tls: None,
-        completeness: None,
-        exchanges: 0,
-        incomplete: 0,
-        missing_bytes: 0,
-        events_lost: 8,
-        unread: Vec::new(),
-    };
+    let target = TargetCoverage { events_lost: 8, ..TargetCoverage::named("shop", 1) };
     let minute = WindowView { window_s: 60, totals: Arc::new(totals), endpoints: vec![Arc::new(row)], ..WindowView::default() };
     Snapshot {
         uptime_s: 33.0,

@@ -16,6 +16,7 @@ pub mod receiver;
 pub mod record;
 pub mod script;
 pub mod server;
+pub mod terminal;
 pub mod websocket;
 pub mod wire;
 

@@ -3,7 +3,7 @@
 use super::accumulator::{Accumulator, counts};
 use super::figures::{Quantiles, WindowFigures};
 use super::series::Series;
-use super::snapshot::{Categories, Correlation, ErrorClasses, Latency};
+use super::snapshot::{Categories, Correlation, ErrorClasses, Latency, Losses};
 use crate::record::{Category, Failure, Quality, Request};
 
 /// Histogram of latencies.
@@ -74,6 +74,8 @@ counts! {
             response_size_sum,
             /// Exchanges with a known one.
             response_sized,
+            /// Exchanges that passed while the ring was full; not in `count`.
+            lost,
         }
         maxima {
             /// Largest latency.
@@ -177,6 +179,13 @@ fn add_latency(request: &Request, counts: &mut HttpCounts) {
     }
 }
 
+impl HttpSeries {
+    /// Exchanges passed that were not seen: they count in the rate, not among the exchanges.
+    pub fn lose(&mut self, lost: u64) {
+        self.count_all(lost.min(u64::from(u32::MAX)) as u32).counts.lost += lost;
+    }
+}
+
 impl HttpFigures {
     /// Mean, percentiles and maximum of latency.
     pub fn latency(&self) -> Latency {
@@ -219,9 +228,20 @@ impl HttpFigures {
         ratio(self.counts.errors, self.counts.count)
     }
 
-    /// Fully seen ÷ all.
+    /// Fully seen ÷ all, those that were lost too.
     pub fn completeness(&self) -> Option<f64> {
-        ratio(self.counts.exact, self.counts.count)
+        ratio(self.counts.exact, self.estimate())
+    }
+
+    /// All exchanges, as far as is known: those that were lost too.
+    pub fn estimate(&self) -> u64 {
+        self.counts.count + self.counts.lost
+    }
+
+    /// What was lost.
+    pub fn losses(&self) -> Losses {
+        let estimated_count = self.estimate();
+        Losses { lost: self.counts.lost, estimated_count, rates_estimated: self.counts.lost * 100 > estimated_count }
     }
 
     /// Mean queue time.

@@ -14,6 +14,7 @@ mod figures;
 mod finding;
 pub mod histogram;
 mod host;
+mod loss;
 mod row;
 mod sample;
 mod series;
@@ -22,6 +23,7 @@ pub mod varint;
 mod view;
 mod window;
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use self::arrivals::Arrivals;
@@ -33,6 +35,7 @@ use self::figures::Merger;
 use self::finding::{Detector, tracker::FindingTracker};
 pub use self::histogram::{Bucket, Histogram};
 use self::host::LatestSamples;
+use self::loss::LossTable;
 use self::row::agent::AgentKey;
 use self::row::destination::DestinationKey;
 use self::row::llm::{LlmCounts, LlmKey};
@@ -40,7 +43,7 @@ use self::row::tool::ToolKey;
 use self::row::work::WorkCounts;
 use self::row::workflow::WorkflowKey;
 use self::series::{SeriesTable, Tick};
-use self::snapshot::Snapshot;
+use self::snapshot::{Snapshot, Window};
 use self::window::SliceClock;
 use crate::limits;
 use crate::record::{Finding, Gauges, Record, Request, Side, WallTime, Workflow};
@@ -88,6 +91,7 @@ pub struct Aggregate {
     served: Arrivals<EndpointSlot>,
     /// Client-side ones.
     asked: Arrivals<DestinationKey>,
+    losses: LossTable,
     concurrency: Concurrency,
     host: LatestSamples,
     gauges: Arc<Gauges>,
@@ -117,6 +121,7 @@ impl Aggregate {
             workflows: SeriesTable::new(limits::WORK_ROWS),
             served: Arrivals::default(),
             asked: Arrivals::default(),
+            losses: LossTable::default(),
             concurrency: Concurrency::default(),
             host: LatestSamples::default(),
             gauges: Arc::default(),
@@ -210,10 +215,32 @@ impl Aggregate {
             let count = arrival.sums.count();
             arrival.sums.add_to(destinations.row_for(arrival.label.clone(), count, DestinationKey::other).count_all(count));
         });
+        self.settle_losses();
+    }
+
+    /// Adds the exchanges that the full ring hid since the last tick to rows, weighed by what was seen of each row in the last minute or,
+    /// where that is nothing, in the last hour.
+    fn settle_losses(&mut self) {
+        let Self { losses, names, endpoints, services, totals, destinations, .. } = self;
+        for (service, lost) in losses.take() {
+            let number = names.service_number(&service);
+            let asked_of = weights(destinations, |key| key.is_of(&service));
+            // A connection whose beginning was not seen is that of a server, unless the process only asks.
+            let serves = number.is_some() || asked_of.is_empty();
+            let (served, asked) = if serves { (lost.served + lost.unknown, lost.asked) } else { (lost.served, lost.asked + lost.unknown) };
+            if let Some(number) = number.filter(|_| served > 0) {
+                services.row(number, |row| *row).lose(served);
+                totals.lose(served);
+                let answered = weights(endpoints, |row| names.name(*row).is_some_and(|name| name.service == service));
+                loss::shares(served, answered).for_each(|(row, share)| endpoints.row(row, |row| *row).lose(share));
+            }
+            loss::shares(asked, asked_of).for_each(|(key, share)| destinations.row(key, DestinationKey::other).lose(share));
+        }
     }
 
     /// Takes the pipeline's state of everything unfinished; call it before each tick.
     pub fn gauges(&mut self, gauges: Gauges) {
+        self.losses.observe(&gauges.targets);
         self.gauges = Arc::new(gauges);
     }
 
@@ -286,6 +313,17 @@ impl Aggregate {
             + self.workflows.memory_bytes()
             + self.names.memory_bytes()
     }
+}
+
+/// Rows of a table and how many exchanges were seen of each: in the last minute and since the last tick, else in the last hour.
+fn weights<K: Eq + Hash + Clone>(table: &SeriesTable<K, HttpCounts, 4>, is_meant: impl Fn(&K) -> bool) -> Vec<(K, u64)> {
+    let of = |window: Window| -> Vec<(K, u64)> {
+        let rows = table.rows().filter(|(key, _)| is_meant(key));
+        let weighed = rows.map(|(key, row)| (key.clone(), row.figures(window).counts.count + row.open_counts().count));
+        weighed.filter(|(_, count)| *count > 0).collect()
+    };
+    let minute = of(Window::Minute);
+    if minute.is_empty() { of(Window::Hour) } else { minute }
 }
 
 fn interval(start_ns: u64, end_ns: u64, slot: EndpointSlot) -> ExchangeInterval {

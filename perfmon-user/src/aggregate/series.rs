@@ -78,6 +78,11 @@ impl<C: CountSet, const H: usize> Series<C, H> {
         &mut self.windows.open
     }
 
+    /// What the open slice counted.
+    pub fn open_counts(&self) -> &C {
+        &self.windows.open.counts
+    }
+
     /// Its slowest exchanges.
     pub fn samples(&mut self) -> &mut Samples {
         &mut self.samples

@@ -25,7 +25,7 @@ use super::recorder::Recorder;
 /// Sleep between two polls of the ring: events cost less in batches.
 const POLL: Duration = Duration::from_millis(5);
 /// Events in one poll after which the ring is polled again without sleeping.
-const BUSY: usize = 8_192;
+const BUSY: usize = 4_096;
 /// Longest wait of a record for its batch: each batch wakes the hub and all consumers.
 const HAND_OVER_NS: u64 = 20_000_000;
 /// Records that make a full batch.
@@ -249,7 +249,9 @@ impl Worker {
     fn count_lost(&mut self, gauges: &mut Gauges) {
         let lost = self.probes.lost_by_pid();
         for target in &mut gauges.targets {
-            target.events_lost = lost.iter().find(|(pid, _)| *pid == target.pid).map_or(0, |(_, count)| *count);
+            if let Some((_, losses)) = lost.iter().find(|(pid, _)| *pid == target.pid) {
+                target.add_losses(losses.events, losses.exchanges);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::aggregate::snapshot::Snapshot;
 use crate::config::Display;
-use crate::ui::{self, LocalSource, Messages};
+use crate::ui::{self, AlertReader, LocalSource, Look, Messages};
 
 /// Width of plain tables without a terminal.
 const PLAIN_WIDTH: u16 = 160;
@@ -20,15 +20,16 @@ pub struct RunningDisplay {
 }
 
 impl RunningDisplay {
-    /// Starts the configured output.
-    pub fn start(display: Display, snapshots: watch::Receiver<Arc<Snapshot>>, messages: &Messages) -> Self {
+    /// Starts the configured output; `alerts` are for the screen.
+    pub fn start(display: Display, snapshots: watch::Receiver<Arc<Snapshot>>, alerts: AlertReader, messages: &Messages) -> Self {
         let (asked, asking) = watch::channel(false);
         let task = match display {
             Display::Nothing => None,
             Display::Lines => Some(tokio::spawn(ui::lines(snapshots, asking, PLAIN_WIDTH))),
             Display::Screen => {
                 let (asked, messages) = (asked.clone(), messages.clone());
-                Some(tokio::task::spawn_blocking(move || ui::screen(LocalSource::new(snapshots), &asked, &messages, colours())))
+                let source = LocalSource::new(snapshots, alerts);
+                Some(tokio::task::spawn_blocking(move || ui::screen(source, &asked, &messages, look())))
             }
         };
         Self { asked, task }
@@ -55,9 +56,11 @@ fn gone(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }
 
-/// Whether the screen may have colours.
-pub fn colours() -> bool {
-    ui::colours(std::env::var("NO_COLOR").ok().as_deref())
+/// What the environment says about the terminal.
+pub fn look() -> Look {
+    let value = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(value);
+    Look::new(value("NO_COLOR").as_deref(), locale.as_deref(), value("TERM").as_deref())
 }
 
 /// The summary of a run on standard output.

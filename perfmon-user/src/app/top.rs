@@ -35,7 +35,7 @@ pub fn top(config: &Config, url: &Url, named: bool) -> Result<u8, CommandFailure
 
 fn show(remote: RemoteSource, messages: &Messages) -> anyhow::Result<()> {
     let (asked, _asking) = watch::channel(false);
-    ui::screen(remote, &asked, messages, display::colours()).context("the screen")
+    ui::screen(remote, &asked, messages, display::look()).context("the screen")
 }
 
 /// One plain table, for an output that is not a terminal.

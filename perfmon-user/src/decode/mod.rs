@@ -112,8 +112,6 @@ pub struct Data<'a> {
     pub last_piece: bool,
     /// The peer ended its direction.
     pub eof: bool,
-    /// System call number.
-    pub syscall: u16,
 }
 
 /// A TCP socket changed its state.
@@ -298,7 +296,12 @@ fn data(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     }
     Ok(Event::Data(Data {
         key: SocketKey { sock: h.sock, inode: h.inode },
-        stamp: Stamp { time_ns: h.time_ns, arrival_ns: (h.arrival_ns != 0).then_some(h.arrival_ns), thread: h.thread },
+        stamp: Stamp {
+            time_ns: h.time_ns,
+            arrival_ns: (h.arrival_ns != 0).then_some(h.arrival_ns),
+            thread: h.thread,
+            run: (h.flags & DATA_RUN != 0).then_some(h.run),
+        },
         pid: h.tgid,
         direction: direction(h.direction)?,
         offset: h.offset,
@@ -307,7 +310,6 @@ fn data(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         payload,
         last_piece: h.flags & DATA_LAST_PIECE != 0,
         eof: h.flags & DATA_EOF != 0,
-        syscall: h.syscall,
     }))
 }
 
@@ -396,7 +398,7 @@ fn tls(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     }
     Ok(Event::Tls(TlsCall {
         pid: h.tgid,
-        stamp: Stamp { time_ns: h.time_ns, arrival_ns: None, thread: h.thread },
+        stamp: Stamp { time_ns: h.time_ns, thread: h.thread, ..Stamp::default() },
         ssl: h.ssl,
         start_ns: h.start_ns,
         socket: (h.sock != 0).then_some(SocketKey { sock: h.sock, inode: h.inode }),

@@ -397,16 +397,17 @@ impl Sink for RecordSink<'_, '_> {
 }
 
 impl RecordSink<'_, '_> {
-    fn exchange(&mut self, exchange: &Exchange) {
+    fn exchange(&mut self, exchange: &mut Exchange) {
         let Self { connection, context, out, records } = self;
         if connection.role == Role::Unknown {
             connection.role = if exchange.server { Role::Server } else { Role::Client };
         }
-        let record = build::request(connection, exchange, context);
-        let wire = WireId { pid: connection.pid, id: connection.state.id };
-        let calls = &mut connection.state.calls;
-        context.model_calls.done(calls, exchange, &record, wire, context.wall_at_boot_ns, &mut out.model_records);
-        out.records.push(Record::Request(record));
+        out.records.push(Record::Request(build::request(connection, exchange, context)));
+        if let Some(Record::Request(record)) = out.records.last() {
+            let wire = WireId { pid: connection.pid, id: connection.state.id };
+            let calls = &mut connection.state.calls;
+            context.model_calls.done(calls, exchange, record, wire, context.wall_at_boot_ns, &mut out.model_records);
+        }
         out.records.append(&mut out.model_records);
         *records += 1;
     }

@@ -51,7 +51,7 @@ impl Host {
             tgid: SERVER,
             thread: SERVER,
             inode: sock as u32,
-            syscall: 0,
+            run: 0,
             direction,
             flags: DATA_LAST_PIECE,
         };

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::ProgramFd;
-use perfmon_common::map::{LOSSES, MODE_HEAD};
+use perfmon_common::map::{LOSSES, MODE_HEAD, ProcessLosses};
 use perfmon_common::tls::{TlsMode, TlsObjectKey};
 
 use super::attach::ProbeReport;
@@ -41,7 +41,7 @@ pub struct Probes {
     budgets: Budgets,
     watched: Mutex<HashMap<MapData, u32, u8>>,
     losses: PerCpuArray<MapData, u64>,
-    lost_by_pid: HashMap<MapData, u32, u64>,
+    lost_by_pid: HashMap<MapData, u32, ProcessLosses>,
     programs: Vec<ProgramFd>,
     reports: Vec<ProbeReport>,
     tier: Tier,
@@ -217,8 +217,8 @@ impl Probes {
         LOSSES.iter().enumerate().map(|(index, name)| (*name, count(index))).chain([("program_skipped", skipped)]).collect()
     }
 
-    /// Events that the full ring refused, by process.
-    pub fn lost_by_pid(&self) -> Vec<(u32, u64)> {
+    /// What the full ring refused, by process.
+    pub fn lost_by_pid(&self) -> Vec<(u32, ProcessLosses)> {
         self.lost_by_pid.iter().filter_map(Result::ok).collect()
     }
 

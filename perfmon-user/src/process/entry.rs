@@ -156,16 +156,14 @@ impl Entry {
             return None;
         }
         Some(TargetCoverage {
-            service: self.program.guessed().service.clone(),
-            pid: self.pid(),
             runtime: self.runtime.clone(),
             tls: self.tls_outlook(),
             completeness: (self.exchanges > 0).then(|| (self.exchanges - self.incomplete) as f64 / self.exchanges as f64),
             exchanges: self.exchanges,
             incomplete: self.incomplete,
             missing_bytes: self.missing_bytes,
-            events_lost: 0,
             unread: self.unread.iter().map(|name| Arc::from(*name)).collect(),
+            ..TargetCoverage::named(&self.program.guessed().service, self.pid())
         })
     }
 }

@@ -150,7 +150,7 @@ impl CorpusStep {
             Self::Unknown(direction) => (*direction, Content::Unknown),
             Self::End(ending) => return Err(*ending),
         };
-        Ok(Segment { direction, stamp: Stamp { time_ns, arrival_ns, thread: 7 }, content })
+        Ok(Segment { direction, stamp: Stamp { time_ns, arrival_ns, thread: 7, run: None }, content })
     }
 }
 

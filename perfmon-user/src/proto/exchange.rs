@@ -12,7 +12,7 @@ pub type Header<'a> = httparse::Header<'a>;
 
 /// A part of an exchange, reported while bytes pass. Per exchange: `Request`, `RequestBody`*, `Response`*, `ResponseBody`*, `Done`; parts
 /// of different exchanges may interleave, request and response of one exchange may overlap.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub enum Part<'a> {
     /// A request's head is complete.
     Request(RequestHead<'a>),
@@ -22,8 +22,8 @@ pub enum Part<'a> {
     Response(ResponseHead<'a>),
     /// A piece of an answer's body.
     ResponseBody(BodyPiece<'a>),
-    /// The exchange ended, well or not.
-    Done(&'a Exchange),
+    /// The exchange ended, well or not. The receiver may take its texts: it is not used again.
+    Done(&'a mut Exchange),
 }
 
 /// A request's head.

@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn segments_come_back_as_they_came() {
-        let stamp = |time_ns| Stamp { time_ns, arrival_ns: Some(time_ns - 1), thread: 3 };
+        let stamp = |time_ns| Stamp { time_ns, arrival_ns: Some(time_ns - 1), thread: 3, run: None };
         let segments = [
             Segment { direction: Direction::In, stamp: stamp(5), content: Content::Bytes(b"GE") },
             Segment { direction: Direction::Out, stamp: stamp(6), content: Content::Gap(9) },

@@ -26,7 +26,7 @@ use kept::Kept;
 use question::Question;
 
 /// A message of a parser, by family.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub enum Message<'a> {
     /// Part of a request and its answer.
     Exchange(Part<'a>),

@@ -42,16 +42,73 @@ pub struct TargetCoverage {
     pub runtime: Option<Arc<str>>,
     /// Name of its TLS library, null when it has none that perfmon knows.
     pub tls: Option<Arc<str>>,
-    /// Exchanges fully seen ÷ exchanges known to exist, 0..1; null before the first.
+    /// Exchanges fully seen ÷ exchanges known to exist (`exchanges` and `exchanges_lost`), 0..1; null before the first.
     pub completeness: Option<f64>,
-    /// Exchanges known.
+    /// Exchanges told as records.
     pub exchanges: u64,
     /// Of these, not fully seen.
     pub incomplete: u64,
+    /// Exchanges that passed while the ring was full, of which nothing is known but that they were.
+    pub exchanges_lost: u64,
+    /// These, by the end that the process is.
+    #[serde(skip)]
+    pub lost_by_role: LostExchanges,
     /// Payload bytes that were needed and lost.
     pub missing_bytes: u64,
     /// Events that the full ring refused.
     pub events_lost: u64,
     /// Protocols of its connections that are recognised and not read, such as `h2`.
     pub unread: Vec<Arc<str>>,
+}
+
+/// Numbers of exchanges that the full ring hid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LostExchanges {
+    /// On connections whose beginning was not seen: the process is one end or the other.
+    pub unknown: u64,
+    /// The process asked.
+    pub asked: u64,
+    /// It answered.
+    pub served: u64,
+}
+
+impl TargetCoverage {
+    /// A target of which nothing but its name is known.
+    pub fn named(service: &str, pid: u32) -> Self {
+        Self {
+            service: service.into(),
+            pid,
+            runtime: None,
+            tls: None,
+            completeness: None,
+            exchanges: 0,
+            incomplete: 0,
+            exchanges_lost: 0,
+            lost_by_role: LostExchanges::default(),
+            missing_bytes: 0,
+            events_lost: 0,
+            unread: Vec::new(),
+        }
+    }
+
+    /// Adds what the full ring refused of the process: events, and exchanges by the socket's role (unknown, client, server).
+    pub fn add_losses(&mut self, events: u64, [unknown, asked, served]: [u64; 3]) {
+        self.events_lost = events;
+        self.lost_by_role = LostExchanges { unknown, asked, served };
+        self.exchanges_lost = unknown + asked + served;
+        let known = self.exchanges + self.exchanges_lost;
+        self.completeness = (known > 0).then(|| (self.exchanges - self.incomplete) as f64 / known as f64);
+    }
+}
+
+impl LostExchanges {
+    /// Those since `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            unknown: self.unknown.saturating_sub(before.unknown),
+            asked: self.asked.saturating_sub(before.asked),
+            served: self.served.saturating_sub(before.served),
+        }
+    }
 }

@@ -12,7 +12,7 @@ fn open(key: SocketKey, time_ns: u64) -> Open {
 fn data(key: SocketKey, offset: u64, total_len: u32, payload: &[u8]) -> Data<'_> {
     Data {
         key,
-        stamp: Stamp { time_ns: 5, arrival_ns: None, thread: 11 },
+        stamp: Stamp { time_ns: 5, arrival_ns: None, thread: 11, run: None },
         pid: 10,
         direction: Direction::In,
         offset,
@@ -21,7 +21,6 @@ fn data(key: SocketKey, offset: u64, total_len: u32, payload: &[u8]) -> Data<'_>
         payload,
         last_piece: true,
         eof: false,
-        syscall: 0,
     }
 }
 

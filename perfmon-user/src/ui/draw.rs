@@ -1,115 +1,200 @@
-//! The screen as a pure function of view and model: head, tabs, table, newest finding or message, keys. Works at any size; columns that do
-//! not fit are dropped, lines are truncated.
+//! The screen as a pure function of view, model and samples: head, graphs, tabs, table, newest message, keys; above them the detail of an
+//! opened row and the help. Works at any size: what has no room is left out, lines are truncated.
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Paragraph};
+use ratatui::widgets::{Block, Clear, Paragraph};
 
-use super::column::{Column, Tone, count, cut, figure, fit, millis, percent, span};
+use super::column::{Column, cut, fill};
+use super::head::{draw_graphs, head_lines};
+use super::look::Tone;
 use super::model::ScreenModel;
-use super::tables::{DESTINATIONS, ENDPOINTS, FINDINGS, PROCESSES, error_tone, latency_tone};
+use super::pane::{draw_pane, pane_height};
+use super::samples::GraphHistory;
+use super::segments::{LineSegment, line};
+use super::tables::{AGENTS, ALERTS, DESTINATION_TABLE, ENDPOINT_TABLE, FINDINGS, MODELS, PROCESSES, RowTable, severity_tone};
 use super::view::{Tab, ViewState};
 
-const HELP: &str = "q, Ctrl-C   quit
-Tab         next table
-1 to 9      sort by that column, again: reverse
-s           sort by the next column
-r           reverse the order
-0           order of perfmon's choice
-/           filter, Enter keeps it, Esc ends it
-w           window of 1, 5 or 60 minutes
-arrows, PgUp, PgDn, Home, End   scroll
-?           this help
+/// From this width on an opened row stands beside the table instead of in its place.
+const WIDE: u16 = 140;
+/// From this height on there are graphs.
+const GRAPHS_FROM: u16 = 18;
 
-Times in ms. QUEUE: wait for the application,
-95th percentile. SHARE%: of the time of all
-requests. NOW: requests under way.";
+const HELP: &str = "Tab, left and right   next or previous table
+up, down, PgUp, PgDn  select a row
+Enter                 open the row, Esc closes it
+/                     filter, Enter keeps it, Esc clears it
+s, 1 to 9             sort by the next column, by that column
+r, 0                  reverse, back to perfmon's order
+w                     window of 1 minute, 5 minutes or 1 hour
+?                     open or close this help
+q, Ctrl-C             quit
 
-/// Draws everything; notes in the view how many rows there are and fit. `message` is the newest one of the log.
-pub(super) fn draw(frame: &mut Frame<'_>, view: &mut ViewState, model: &ScreenModel, message: Option<&str>) {
-    let rows = [Constraint::Length(2), Constraint::Length(1), Constraint::Min(0), Constraint::Length(1), Constraint::Length(1)];
-    let [head, tabs, table, news, keys] = Layout::vertical(rows).areas(frame.area());
-    frame.render_widget(Paragraph::new(head_lines(view, model)), head);
-    frame.render_widget(tab_line(view, model), tabs);
+Times are milliseconds unless they end with s.
+A dash means that the value is not known.
+QUEUE   time before the application read the request, p95
+SHARE%  part of the time of all requests
+NOW     requests in flight
+TTFB95  time to the first byte of the response, p95
+TTFT95  time to the first token of a model's answer, p95";
+
+/// The newest line of the log, or that the other perfmon does not answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ScreenMessage<'a> {
+    Log(&'a str),
+    Trouble(&'a str),
+}
+
+/// Draws everything; notes in the view how many rows and which columns there are.
+pub(super) fn draw(
+    frame: &mut Frame<'_>,
+    view: &mut ViewState,
+    model: &ScreenModel,
+    samples: &GraphHistory,
+    message: Option<ScreenMessage<'_>>,
+) {
+    let area = frame.area();
+    let [head, graphs, tabs, table, news, keys] = Layout::vertical(heights(area, view.opened)).areas(area);
+    frame.render_widget(Paragraph::new(head_lines(view.look, model, head)), head);
+    if graphs.height > 1 {
+        draw_graphs(frame, Rect { height: graphs.height - 1, ..graphs }, view.look, view.window, samples, model);
+    }
+    frame.render_widget(tab_line(view, model, tabs.width), tabs);
     match view.tab {
-        Tab::Endpoints => draw_table(frame, table, view, &model.endpoints, &ENDPOINTS),
-        Tab::Destinations => draw_table(frame, table, view, &model.destinations, &DESTINATIONS),
-        Tab::Processes => draw_table(frame, table, view, &model.processes, &PROCESSES),
-        Tab::Findings => draw_table(frame, table, view, &model.findings, &FINDINGS),
+        Tab::Endpoints => draw_rows(frame, table, view, model, &model.endpoints, &ENDPOINT_TABLE),
+        Tab::Destinations => draw_rows(frame, table, view, model, &model.destinations, &DESTINATION_TABLE),
+        Tab::Models => draw_rows(frame, table, view, model, &model.models, &MODELS),
+        Tab::Agents => draw_rows(frame, table, view, model, &model.agents, &AGENTS),
+        Tab::Processes => draw_rows(frame, table, view, model, &model.processes, &PROCESSES),
+        Tab::Findings => draw_rows(frame, table, view, model, &model.findings, &FINDINGS),
+        Tab::Alerts => draw_rows(frame, table, view, model, &model.alerts, &ALERTS),
     }
     frame.render_widget(news_line(view, model, message, news.width), news);
-    frame.render_widget(key_line(view), keys);
+    frame.render_widget(key_line(view, keys.width), keys);
     if view.help {
         draw_help(frame, view);
     }
 }
 
-fn head_lines(view: &ViewState, model: &ScreenModel) -> Vec<Line<'static>> {
-    let totals = &model.totals;
-    let plain = |text: String| Span::raw(text);
-    let mut first =
-        vec![Span::styled("perfmon", Style::new().add_modifier(Modifier::BOLD)), plain(format!(" up {}", span(totals.uptime_s)))];
-    if let Some(host) = &model.host {
-        let cpu = host.cpu_percent.map_or("-".to_string(), |value| format!("{value:.0}%"));
-        first.push(plain(format!(" | host cpu {cpu} mem {:.0}% load {:.2}", host.memory_percent, host.load_1m)));
-    }
-    if let Some(completeness) = totals.completeness.filter(|completeness| *completeness < 1.0) {
-        first.push(tinted(view, Tone::Warn, format!(" | seen {}%", percent(Some(completeness)))));
-    }
-    if model.events_lost > 0 {
-        first.push(tinted(view, Tone::Bad, format!(" | lost {} events", count(model.events_lost))));
-    }
-    let connections = totals.active_connections.map_or("-".to_string(), count);
-    first.push(plain(format!(" | conns {connections} under way {}", count(totals.in_flight))));
-    let second = vec![
-        plain(format!("{}: {} req {}/s ", span(totals.window_s as f64), count(totals.requests), figure(totals.rate_now_per_second))),
-        tinted(view, error_tone(totals.error_rate), format!("err {}% ", percent(totals.error_rate))),
-        plain(format!("p50 {} ", millis(totals.p50_ms))),
-        tinted(view, latency_tone(totals.p95_ms), format!("p95 {} ", millis(totals.p95_ms))),
-        plain(format!("p99 {} ms, peak {}/s", millis(totals.p99_ms), figure(totals.rate_peak_per_second))),
-    ];
-    vec![Line::from(first), Line::from(second)]
+/// Heights of head, graphs, tabs, table, news and keys. An opened row on a narrow terminal takes the place of the graphs.
+fn heights(area: Rect, opened: bool) -> [Constraint; 6] {
+    let height = area.height;
+    let head = if height >= 14 {
+        3
+    } else if height >= 8 {
+        2
+    } else {
+        u16::from(height >= 2)
+    };
+    let hidden = height < GRAPHS_FROM || (opened && area.width < WIDE);
+    let graphs = if hidden { 0 } else { (height / 6).clamp(3, 9) + 1 };
+    let lines = |wanted: bool| Constraint::Length(u16::from(wanted));
+    [Constraint::Length(head), Constraint::Length(graphs), lines(height >= 4), Constraint::Min(0), lines(height >= 10), lines(height >= 5)]
 }
 
-fn tab_line(view: &ViewState, model: &ScreenModel) -> Line<'static> {
+/// The titles; on a narrow terminal those before the chosen one are left out until that one fits.
+fn tab_line(view: &ViewState, model: &ScreenModel, width: u16) -> Line<'static> {
     let title = |tab: Tab| match tab {
         Tab::Findings if !model.findings.is_empty() => format!(" {} ({}) ", tab.title(), model.findings.len()),
+        Tab::Alerts if !model.firing.is_empty() => format!(" {} ({}) ", tab.title(), model.firing.len()),
         _ => format!(" {} ", tab.title()),
     };
     let style = |tab: Tab| if tab == view.tab { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
-    Line::from_iter(Tab::ALL.map(|tab| Span::styled(title(tab), style(tab))))
+    let mut titles: Vec<Span<'static>> = Tab::ALL.map(|tab| Span::styled(title(tab), style(tab))).into();
+    let mut chosen = view.tab as usize;
+    while chosen > 0 && titles[..=chosen].iter().map(Span::width).sum::<usize>() > usize::from(width) {
+        titles.remove(0);
+        chosen -= 1;
+    }
+    Line::from(titles)
 }
 
-fn draw_table<R>(frame: &mut Frame<'_>, area: Rect, view: &mut ViewState, rows: &[R], columns: &[Column<R>]) {
-    let selected = view.select(rows, columns);
-    view.page = usize::from(area.height.saturating_sub(1)).max(1);
+fn draw_rows<R>(frame: &mut Frame<'_>, area: Rect, view: &mut ViewState, model: &ScreenModel, rows: &[R], table: &RowTable<R>) {
+    let selected = view.select(rows, table.columns);
+    let names: Vec<String> = selected.iter().map(|row| (table.name)(row)).collect();
+    let beside = view.opened && area.width >= WIDE;
+    let [grid, side] = Layout::horizontal([Constraint::Fill(3), Constraint::Fill(if beside { 2 } else { 0 })]).areas(area);
+    view.page = usize::from(grid.height.saturating_sub(1)).max(1);
     view.rows = selected.len();
-    let position = &mut view.positions[view.tab as usize];
-    position.offset = position.offset.min(view.rows.saturating_sub(view.page));
-    let position = *position;
-    let fitting = fit(columns, area.width);
-    let mut lines = vec![title_line(columns, &fitting, position.sort, position.reversed)];
-    for row in selected.into_iter().skip(position.offset).take(view.page) {
-        let cell = |(index, width): &(usize, u16)| {
-            tinted(view, (columns[*index].tone)(row), padded(&columns[*index], &(columns[*index].text)(row), *width))
-        };
-        lines.push(Line::from_iter(fitting.iter().map(cell).flat_map(|cell| [cell, Span::raw(" ")])));
+    let page = view.page;
+    view.position_mut().settle(&names, page);
+    if beside || !view.opened {
+        draw_grid(frame, grid, view, &selected, table, model.has_read(view.tab));
+        draw_preview(frame, grid, view, &selected, &names, table, model);
     }
-    if lines.len() == 1 {
-        lines.push(Line::raw(if view.filter.is_empty() { "nothing yet" } else { "nothing matches the filter" }));
+    if view.opened {
+        let position = view.position();
+        let at = position.cursor;
+        let row = selected.get(at).filter(|_| position.pinned.is_none() || position.pinned == names.get(at).cloned());
+        let detail = row.map(|row| (table.detail)(row, model));
+        let name = position.pinned.as_deref().or(names.get(at).map(String::as_str)).unwrap_or("");
+        view.detail_offset = draw_pane(frame, if beside { side } else { area }, view.look, name, detail.as_ref(), view.detail_offset);
+    }
+}
+
+/// The detail of the selected row below the last row, where a tall terminal has room for it.
+fn draw_preview<R>(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    view: &ViewState,
+    rows: &[&R],
+    names: &[String],
+    table: &RowTable<R>,
+    model: &ScreenModel,
+) {
+    let at = view.position().cursor;
+    let (Some(row), Some(name), false) = (rows.get(at), names.get(at), view.opened) else { return };
+    let detail = (table.detail)(row, model);
+    let height = pane_height(view.look, &detail, area.width);
+    let used = u16::try_from(rows.len() + 2).unwrap_or(u16::MAX);
+    if used.saturating_add(height) <= area.height {
+        let below = Rect { y: area.y + area.height - height, height, ..area };
+        draw_pane(frame, below, view.look, name, Some(&detail), 0);
+    }
+}
+
+fn draw_grid<R>(frame: &mut Frame<'_>, area: Rect, view: &mut ViewState, rows: &[&R], table: &RowTable<R>, read: bool) {
+    let columns = table.columns;
+    let filled = fill(columns, rows, area.width);
+    view.shown = filled.iter().map(|(index, _)| *index).collect();
+    let position = view.position();
+    let mut lines = vec![title_line(columns, &filled, position.sort, position.reversed)];
+    for (at, row) in rows.iter().enumerate().skip(position.offset).take(view.page) {
+        let cell = |(index, width): &(usize, u16)| {
+            view.look.span((columns[*index].tone)(row), padded(&columns[*index], &(columns[*index].text)(row), *width))
+        };
+        let line = Line::from_iter(filled.iter().map(cell).flat_map(|cell| [cell, Span::raw(" ")]));
+        lines.push(if at == position.cursor { line.style(Style::new().add_modifier(Modifier::REVERSED)) } else { line });
+    }
+    if rows.is_empty() {
+        let filtered = !view.filter.is_empty();
+        lines.push(Line::raw(match read {
+            true if filtered => "Nothing matches the filter; Esc clears it.",
+            true => table.empty,
+            false => "Loading ...",
+        }));
     }
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-fn title_line<R>(columns: &[Column<R>], fitting: &[(usize, u16)], sort: Option<usize>, reversed: bool) -> Line<'static> {
+/// The titles; after the one that is sorted by, the direction of its values.
+fn title_line<R>(columns: &[Column<R>], filled: &[(usize, u16)], sort: Option<usize>, reversed: bool) -> Line<'static> {
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let cell = |(index, width): &(usize, u16)| {
         let text = padded(&columns[*index], columns[*index].title, *width);
         let style = if sort == Some(*index) { bold.add_modifier(Modifier::UNDERLINED) } else { bold };
-        [Span::styled(text, style), Span::raw(if sort == Some(*index) && reversed { "^" } else { " " })]
+        let rising = columns[*index].left != reversed;
+        let mark = if sort != Some(*index) {
+            " "
+        } else if rising {
+            "^"
+        } else {
+            "v"
+        };
+        [Span::styled(text, style), Span::raw(mark)]
     };
-    Line::from_iter(fitting.iter().flat_map(cell))
+    Line::from_iter(filled.iter().flat_map(cell))
 }
 
 /// A value in the width of its column.
@@ -119,42 +204,52 @@ pub(super) fn padded<R>(column: &Column<R>, text: &str, width: u16) -> String {
     if column.left { format!("{text:<width$}") } else { format!("{text:>width$}") }
 }
 
-fn news_line(view: &ViewState, model: &ScreenModel, message: Option<&str>, width: u16) -> Span<'static> {
+/// Trouble, else the worst alert that fires, else the log's newest message, else the first finding.
+fn news_line(view: &ViewState, model: &ScreenModel, message: Option<ScreenMessage<'_>>, width: u16) -> Span<'static> {
     let width = usize::from(width);
-    match (message, model.findings.first()) {
-        (Some(message), _) => Span::raw(cut(message, width)),
-        (None, Some(finding)) => tinted(view, Tone::Warn, cut(&format!("{}: {}", finding.scope, finding.message), width)),
-        (None, None) => Span::raw(""),
+    let worst = model.firing.iter().max_by_key(|alert| alert.severity);
+    match (message, worst, model.findings.first()) {
+        (Some(ScreenMessage::Trouble(why)), ..) => view.look.span(Tone::Bad, cut(why, width)),
+        (_, Some(alert), _) => view.look.span(severity_tone(alert.severity), cut(&format!("{}: {}", alert.rule, alert.message), width)),
+        (Some(ScreenMessage::Log(line)), ..) => Span::raw(cut(line, width)),
+        (None, None, Some(finding)) => view.look.span(Tone::Warn, cut(&format!("{}: {}", finding.scope, finding.message), width)),
+        (None, None, None) => Span::raw(""),
     }
 }
 
-fn key_line(view: &ViewState) -> Line<'static> {
+fn key_line(view: &ViewState, width: u16) -> Line<'static> {
     if view.typing {
         return Line::raw(format!("filter: {}_", view.filter));
     }
-    let filter = if view.filter.is_empty() { String::new() } else { format!("[{}] ", view.filter) };
-    Line::styled(
-        format!("{filter}q quit  Tab table  1-9 sort  r reverse  / filter  w window  ? help"),
-        Style::new().add_modifier(Modifier::DIM),
-    )
+    let keys: &[(u8, &str)] = match view.opened {
+        true => &[(0, "q quit"), (1, "Esc close"), (3, "up/down next row"), (4, "PgDn scroll"), (5, "w window"), (2, "? help")],
+        false => &[
+            (0, "q quit"),
+            (3, "Tab table"),
+            (2, "Enter open"),
+            (5, "s sort"),
+            (6, "r reverse"),
+            (4, "/ filter"),
+            (7, "w window"),
+            (1, "? help"),
+        ],
+    };
+    let filter = (!view.filter.is_empty()).then(|| LineSegment::new(0, [Span::raw(format!("filter: {}", view.filter))]));
+    let keys = keys.iter().map(|(expendable, key)| LineSegment::new(*expendable, [Span::raw(*key)]));
+    line(filter.into_iter().chain(keys).collect(), width).style(Style::new().add_modifier(Modifier::DIM))
 }
 
+/// A box in the middle, which hides what is below it.
 fn draw_help(frame: &mut Frame<'_>, view: &ViewState) {
     let area = frame.area();
-    let lines: Vec<&str> = HELP.lines().collect();
-    let width = lines.iter().map(|line| line.len()).max().unwrap_or(0) as u16 + 2;
-    let box_area = Rect { x: area.x, y: area.y, width: width.min(area.width), height: (lines.len() as u16).min(area.height) };
-    frame.render_widget(Clear, box_area);
-    let style = if view.colours { Style::new().fg(Color::Cyan) } else { Style::new() };
-    frame.render_widget(Paragraph::new(HELP).style(style), box_area);
-}
-
-fn tinted(view: &ViewState, tone: Tone, text: String) -> Span<'static> {
-    let style = match (tone, view.colours) {
-        (Tone::Plain, _) => Style::new(),
-        (Tone::Warn, true) => Style::new().fg(Color::Yellow),
-        (Tone::Bad, true) => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
-        (_, false) => Style::new().add_modifier(Modifier::BOLD),
-    };
-    Span::styled(text, style)
+    let lines = HELP.lines().count() as u16;
+    let longest = HELP.lines().map(|line| line.chars().count()).max().unwrap_or(0) as u16;
+    let (width, height) = ((longest + 4).min(area.width), (lines + 2).min(area.height));
+    let placed = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
+    let frame_box = Block::bordered().border_set(view.look.border()).title(" Keys (Esc closes) ").style(view.look.colour(Color::Cyan));
+    let inner = frame_box.inner(placed);
+    frame.render_widget(Clear, placed);
+    frame.render_widget(frame_box, placed);
+    let inner = Rect { x: inner.x + u16::from(inner.width > 2), width: inner.width.saturating_sub(2), ..inner };
+    frame.render_widget(Paragraph::new(HELP).style(view.look.colour(Color::Cyan)), inner);
 }

@@ -12,12 +12,15 @@ use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
 use ratatui::{DefaultTerminal, Terminal};
 use tokio::sync::watch;
 
-use super::draw::draw;
+use super::draw::{ScreenMessage, draw};
+use super::look::Look;
 use super::messages::Messages;
 use super::model::ScreenModel;
 use super::plain::{FINAL_ROWS, tables};
-use super::view::{KeyAction, ViewState};
+use super::samples::GraphHistory;
+use super::view::{KeyAction, Tab, ViewState};
 use crate::aggregate::snapshot::{Snapshot, Window};
+use crate::record::Alert;
 
 /// Time-out of reading a key; then source and shutdown are polled.
 const TICK: Duration = Duration::from_millis(100);
@@ -26,7 +29,14 @@ const TICK: Duration = Duration::from_millis(100);
 pub trait ScreenSource {
     /// Returns a model to draw when there is a new one; `window` is the displayed window.
     fn poll(&mut self, window: Window) -> Option<Shown>;
+
+    /// Says which table is on the screen: a source that reads over the network needs no other.
+    fn look_at(&mut self, _: ShownTable) {}
 }
+
+/// The table on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShownTable(pub(super) Tab);
 
 /// What a source has to show.
 pub struct Shown(pub(super) Result<ScreenModel, String>);
@@ -38,16 +48,20 @@ impl Shown {
     }
 }
 
-/// This perfmon's snapshots.
+/// This perfmon's snapshots and alerts.
 pub struct LocalSource {
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    alerts: AlertReader,
     shown: Option<Window>,
 }
 
+/// Gives open alerts, then the last that are over.
+pub type AlertReader = Box<dyn Fn() -> Vec<Alert> + Send>;
+
 impl LocalSource {
-    /// A source of snapshots.
-    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { snapshots, shown: None }
+    /// A source of snapshots and alerts.
+    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>, alerts: AlertReader) -> Self {
+        Self { snapshots, alerts, shown: None }
     }
 }
 
@@ -55,35 +69,37 @@ impl ScreenSource for LocalSource {
     fn poll(&mut self, window: Window) -> Option<Shown> {
         let fresh = self.snapshots.has_changed().unwrap_or(false) || self.shown != Some(window);
         self.shown = Some(window);
-        fresh.then(|| Shown(Ok(ScreenModel::of(&self.snapshots.borrow_and_update(), window))))
+        let snapshot = fresh.then(|| self.snapshots.borrow_and_update().clone())?;
+        Some(Shown(Ok(ScreenModel::of(&snapshot, window).with_alerts((self.alerts)()))))
     }
 }
 
-/// Whether the terminal may be given colours (no-color.org).
-pub fn colours(no_color: Option<&str>) -> bool {
-    no_color.is_none_or(str::is_empty)
-}
-
 /// Runs the screen until a key requests the end, which sets `shutdown`, or `shutdown` is set. Blocks its thread.
-pub fn screen(mut source: impl ScreenSource, shutdown: &watch::Sender<bool>, messages: &Messages, colours: bool) -> io::Result<()> {
+pub fn screen(mut source: impl ScreenSource, shutdown: &watch::Sender<bool>, messages: &Messages, look: Look) -> io::Result<()> {
     let mut terminal = TerminalSession::begin()?;
-    let mut view = ViewState::new(colours);
-    let (mut model, mut trouble) = (ScreenModel::default(), None);
+    let mut view = ViewState::new(look);
+    let (mut model, mut samples, mut trouble) = (ScreenModel::default(), GraphHistory::default(), None);
     let mut stale = true;
     while OURS.load(Ordering::SeqCst) {
         if *shutdown.borrow() {
             return Ok(());
         }
+        source.look_at(ShownTable(view.tab));
         if let Some(Shown(shown)) = source.poll(view.window) {
             stale = true;
             match shown {
-                Ok(newer) => (model, trouble) = (newer, None),
+                Ok(newer) => {
+                    samples.precede(&newer.earlier);
+                    newer.newest.into_iter().for_each(|newest| samples.push(newest));
+                    (model, trouble) = (newer, None);
+                }
                 Err(why) => trouble = Some(why),
             }
         }
         if stale {
-            let message = trouble.clone().or_else(|| messages.newest());
-            terminal.0.draw(|frame| draw(frame, &mut view, &model, message.as_deref()))?;
+            let newest = messages.newest();
+            let message = trouble.as_deref().map(ScreenMessage::Trouble).or(newest.as_deref().map(ScreenMessage::Log));
+            terminal.0.draw(|frame| draw(frame, &mut view, &model, &samples, message))?;
         }
         stale = event::poll(TICK)?;
         if stale && take(&event::read()?, &mut view) == KeyAction::Quit {

@@ -24,6 +24,11 @@ impl DestinationKey {
         (Arc::as_ptr(&request.origin.service).addr(), Arc::as_ptr(destination(request)).addr())
     }
 
+    /// Whether this service asks.
+    pub fn is_of(&self, service: &str) -> bool {
+        &*self.service == service
+    }
+
     /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { service: self.service.clone(), destination: other() }
@@ -44,8 +49,9 @@ pub fn destination_row(key: &DestinationKey, row: &HttpSeries, window: Window, v
         errors: figures.counts.errors,
         error_rate: figures.error_rate(),
         availability: figures.error_rate().map(|failed| 1.0 - failed),
-        requests_per_minute: view.per_minute(figures.counts.count),
+        requests_per_minute: view.per_minute(figures.estimate()),
         latency: figures.latency(),
         completeness: figures.completeness(),
+        losses: figures.losses(),
     }
 }

@@ -17,7 +17,7 @@ pub fn endpoint_row(name: &RowName, row: &HttpSeries, window: Window, view: &Win
         count: counts.count,
         errors: counts.errors,
         error_rate: figures.error_rate(),
-        requests_per_minute: view.per_minute(counts.count),
+        requests_per_minute: view.per_minute(figures.estimate()),
         rate_now_per_second: row.rate_now(),
         rate_peak_per_second: figures.rate_peak_milli as f64 / 1_000.0,
         latency: figures.latency(),
@@ -39,6 +39,7 @@ pub fn endpoint_row(name: &RowName, row: &HttpSeries, window: Window, view: &Win
         in_flight: under_way.count,
         oldest_in_flight_ms: under_way.oldest_ms(),
         completeness: figures.completeness(),
+        losses: figures.losses(),
         slowest_span_ids: row.sample_ids(),
     }
 }

@@ -10,7 +10,7 @@ pub fn totals(row: &HttpSeries, window: Window, view: &WindowContext) -> Totals 
         requests: figures.counts.count,
         errors: figures.counts.errors,
         error_rate: figures.error_rate(),
-        requests_per_minute: view.per_minute(figures.counts.count),
+        requests_per_minute: view.per_minute(figures.estimate()),
         rate_now_per_second: row.rate_now(),
         rate_peak_per_second: figures.rate_peak_milli as f64 / 1_000.0,
         concurrency_peak: figures.concurrency_peak,
@@ -19,5 +19,6 @@ pub fn totals(row: &HttpSeries, window: Window, view: &WindowContext) -> Totals 
         categories: figures.categories(),
         correlation: figures.correlation(),
         completeness: figures.completeness(),
+        losses: figures.losses(),
     }
 }

@@ -1,10 +1,10 @@
 //! What `aggregate` publishes once a second: immutable, shared by HTTP, the live table, alerts, export and reports. The field names of
-//! serialised rows are those of docs/records.md and the HTTP API.
+//! serialised rows are those of docs/records.md and the HTTP API; `perfmon top` reads them back from the API of another perfmon.
 mod work;
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::work::{AgentRow, LlmRow, ToolRow, WorkTotals, WorkflowRow};
 use crate::record::{Finding, Gauges, Origin, Process, SpanId, System, WallTime};
@@ -88,7 +88,8 @@ pub struct WindowView {
 }
 
 /// Latency figures of a set of exchanges; all null when there are none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Latency {
     /// Mean.
     pub mean_ms: Option<f64>,
@@ -103,7 +104,8 @@ pub struct Latency {
 }
 
 /// How many exchanges were fast, moderate, slow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Categories {
     /// Up to 500 ms.
     pub fast: u64,
@@ -114,7 +116,8 @@ pub struct Categories {
 }
 
 /// Errors by class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ErrorClasses {
     /// Status 400–499. Not errors of the service; listed separately.
     pub status_4xx: u64,
@@ -135,7 +138,8 @@ pub struct ErrorClasses {
 }
 
 /// Do errors and slowness go together?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Correlation {
     /// Mean latency of exchanges without error.
     pub ok_mean_ms: Option<f64>,
@@ -145,6 +149,19 @@ pub struct Correlation {
     pub slow_error_rate: Option<f64>,
     /// Error rate among exchanges up to 500 ms, 0..1.
     pub fast_error_rate: Option<f64>,
+}
+
+/// Exchanges that perfmon could not see, because its ring was full, and what follows for the figures beside them. Counts, errors and
+/// latencies are of the exchanges that were seen; rates are of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Losses {
+    /// Exchanges that passed unseen. For an endpoint or a destination: its share of those of its service.
+    pub lost: u64,
+    /// Exchanges seen and unseen.
+    pub estimated_count: u64,
+    /// More than 1 % were lost: the rates are estimates.
+    pub rates_estimated: bool,
 }
 
 /// Server-side totals of a window.
@@ -173,12 +190,16 @@ pub struct Totals {
     pub categories: Categories,
     /// Errors and slowness.
     pub correlation: Correlation,
-    /// Exchanges fully seen ÷ exchanges, 0..1.
+    /// Exchanges fully seen ÷ exchanges, those that were lost too, 0..1.
     pub completeness: Option<f64>,
+    /// What was lost.
+    #[serde(flatten)]
+    pub losses: Losses,
 }
 
 /// One endpoint of one service.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EndpointRow {
     /// Service name.
     pub service: Arc<str>,
@@ -237,8 +258,11 @@ pub struct EndpointRow {
     pub in_flight: u64,
     /// Age of the oldest of them.
     pub oldest_in_flight_ms: Option<f64>,
-    /// Exchanges fully seen ÷ exchanges, 0..1.
+    /// Exchanges fully seen ÷ exchanges, those that were lost too, 0..1.
     pub completeness: Option<f64>,
+    /// What was lost.
+    #[serde(flatten)]
+    pub losses: Losses,
     /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
     pub slowest_span_ids: Arc<[SpanId]>,
 }
@@ -290,8 +314,11 @@ pub struct ServiceRow {
     pub in_flight: u64,
     /// Age of the oldest of them.
     pub oldest_in_flight_ms: Option<f64>,
-    /// Exchanges fully seen ÷ exchanges, 0..1.
+    /// Exchanges fully seen ÷ exchanges, those that were lost too, 0..1.
     pub completeness: Option<f64>,
+    /// What was lost.
+    #[serde(flatten)]
+    pub losses: Losses,
     /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
     pub slowest_span_ids: Arc<[SpanId]>,
 }
@@ -302,7 +329,8 @@ fn millionths<S: serde::Serializer>(value: &f64, serializer: S) -> Result<S::Ok,
 }
 
 /// One external service, seen from the clients on this host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DestinationRow {
     /// Who asks.
     pub service: Arc<str>,
@@ -321,6 +349,9 @@ pub struct DestinationRow {
     /// Latency.
     #[serde(flatten)]
     pub latency: Latency,
-    /// Exchanges fully seen ÷ exchanges, 0..1.
+    /// Exchanges fully seen ÷ exchanges, those that were lost too, 0..1.
     pub completeness: Option<f64>,
+    /// What was lost.
+    #[serde(flatten)]
+    pub losses: Losses,
 }

@@ -1,13 +1,13 @@
 //! Rows of model calls, agents, tools and workflows.
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Latency;
 use crate::record::Side;
 
 /// Model calls of one service to one model at one destination.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LlmRow {
     /// Who asks (or, `side` server, who answers).
     pub service: Arc<str>,
@@ -53,7 +53,8 @@ pub struct LlmRow {
 }
 
 /// Runs of one agent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AgentRow {
     /// Service of the process.
     pub service: Arc<str>,
@@ -103,7 +104,8 @@ pub struct ToolRow {
 }
 
 /// Runs of one workflow.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WorkflowRow {
     /// Service of the process.
     pub service: Arc<str>,

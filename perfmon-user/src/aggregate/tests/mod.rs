@@ -9,6 +9,7 @@ use super::*;
 use crate::record::{Failure, InFlight, Millis, Origin, Quality, SpanId};
 
 mod load;
+mod loss;
 mod work;
 
 const NS: u64 = 1_000_000_000;

@@ -169,10 +169,10 @@ async fn a_channel_that_fails_or_hangs_falls_back_and_shows_no_secret() {
         (Manner::Answers("500 Internal Server Error"), LONG, 3, "it answered 500"),
         (Manner::Answers("404 Not Found"), LONG, 1, "it answered 404"),
         (Manner::Answers("302 Found"), LONG, 1, "it answered 302"),
-        (Manner::Hangs, Duration::from_millis(50), 3, "no answer within"),
+        (Manner::Hangs, Duration::from_millis(300), 3, "no answer within"),
     ] {
         let (dead, spare) = (Server::start(manner).await, Server::start(Manner::Answers("200 OK")).await);
-        let running = run(vec![hook("dead", &dead, Some("spare")), hook("spare", &spare, None)], timeout.max(Duration::from_millis(50)));
+        let running = run(vec![hook("dead", &dead, Some("spare")), hook("spare", &spare, None)], timeout.max(Duration::from_millis(300)));
         running.judge(BAD);
         running.until("fallback", |running| running.notified().len() == 2).await;
         let notified = running.notified();

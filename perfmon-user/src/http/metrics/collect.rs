@@ -86,6 +86,10 @@ fn gauges(out: &mut Exposition, snapshot: &Snapshot) {
             out.sample(&COMPLETENESS, &[("service_name", &target.service), ("process_pid", &target.pid)], completeness);
         }
     }
+    out.family(&LOST_EXCHANGES);
+    for target in &gauges.targets {
+        out.sample(&LOST_EXCHANGES, &[("service_name", &target.service), ("process_pid", &target.pid)], target.exchanges_lost);
+    }
 }
 
 fn host(out: &mut Exposition, snapshot: &Snapshot) {

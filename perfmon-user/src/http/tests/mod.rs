@@ -145,18 +145,7 @@ fn snapshot() -> Snapshot {
         ..WindowView::default()
     };
     let in_flight = vec![InFlight { origin: origin("shop"), method: "GET".into(), path: "/a".into(), since: WallTime(1) }];
-    let targets = vec![TargetCoverage {
-        service: "shop".into(),
-        pid: 7,
-        runtime: None,
-        tls: None,
-        completeness: Some(0.5),
-        exchanges: 2,
-        incomplete: 1,
-        missing_bytes: 0,
-        events_lost: 0,
-        unread: Vec::new(),
-    }];
+    let targets = vec![TargetCoverage { completeness: Some(0.5), exchanges: 2, incomplete: 1, ..TargetCoverage::named("shop", 7) }];
     Snapshot {
         time: WallTime(1_000 * SECOND),
         uptime_s: 40.0,

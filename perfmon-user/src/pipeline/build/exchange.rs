@@ -7,14 +7,19 @@ use super::super::session::Session;
 use super::super::tls;
 use super::{BuildContext, address};
 
-/// Makes the record.
-pub(in crate::pipeline) fn request(connection: &mut Connection<Session>, exchange: &Exchange, context: &mut BuildContext<'_>) -> Request {
+/// Makes the record. The texts of the exchange move into it.
+pub(in crate::pipeline) fn request(
+    connection: &mut Connection<Session>,
+    exchange: &mut Exchange,
+    context: &mut BuildContext<'_>,
+) -> Request {
     let (request_bytes, response_bytes) = tls::wire_sizes(connection, exchange.server, exchange.request_wire, exchange.response_wire);
     let missing_bytes = exchange.missing_bytes + tls::take_cut(connection);
     let complete = !exchange.inferred && missing_bytes == 0;
     let origin = context.processes.on_exchange(connection.pid, complete, missing_bytes);
     let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
-    let destination = || exchange.host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone());
+    let destination =
+        (!exchange.server).then(|| exchange.host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone()));
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(exchange.start_ns));
     let seen_to_end = exchange.status.is_some() || exchange.failure.is_some();
     let mut record = Request {
@@ -23,14 +28,14 @@ pub(in crate::pipeline) fn request(connection: &mut Connection<Session>, exchang
         side: if exchange.server { Side::Server } else { Side::Client },
         protocol: exchange.protocol,
         tls: connection.state.cipher.is_some(),
-        destination: (!exchange.server).then(destination),
+        destination,
         local,
         peer,
-        host: exchange.host.clone(),
-        method: exchange.method.clone(),
-        path: exchange.path.clone(),
+        host: exchange.host.take(),
+        method: exchange.method.take(),
+        path: exchange.path.take(),
         endpoint: None,
-        user_agent: exchange.user_agent.clone(),
+        user_agent: exchange.user_agent.take(),
         status_code: exchange.status,
         error: exchange.failure,
         request_size: exchange.request_body,

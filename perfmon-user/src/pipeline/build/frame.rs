@@ -25,7 +25,7 @@ pub(in crate::pipeline) fn session(
     (opening.request_wire, opening.response_wire) = (requests.wire_bytes, answers.wire_bytes);
     opening.inferred |= session.inferred;
     opening.missing_bytes = session.missing_bytes;
-    let record = request(connection, &opening, context);
+    let record = request(connection, &mut opening, context);
     Request {
         quality: if opening.inferred { Quality::Inferred } else { Quality::Exact },
         // The handshake's own record has the id of the exchange; this one's parent is that.

@@ -184,7 +184,7 @@ fn deliver(connection: &mut Connection<Session>, plain: &Plain<'_>, context: &mu
     if cipher.is_settled() {
         session::request_capture(connection, Capture::Count, out);
     }
-    let stamp = Stamp { time_ns, arrival_ns, thread: plain.stamp.thread };
+    let stamp = Stamp { time_ns, arrival_ns, thread: plain.stamp.thread, run: None };
     let segment = |content| Segment { direction: plain.direction, stamp, content };
     let mut wanted = None;
     if !plain.bytes.is_empty() {

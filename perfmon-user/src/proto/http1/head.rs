@@ -21,7 +21,7 @@ pub(super) struct Head<'h> {
     /// Fields in order.
     pub(super) headers: &'h [Header<'h>],
     /// What matters of them.
-    pub(super) fields: Fields<'h>,
+    pub(super) fields: &'h Fields<'h>,
     /// Bytes of it.
     pub(super) len: usize,
 }
@@ -215,7 +215,9 @@ impl<'h, 'b> Raw<'h, 'b> {
             return Parsed::Malformed(self.len);
         }
         let headers = self.headers;
-        Parsed::Whole(then(&Head { line: self.line, minor: self.minor, headers, fields: Fields::of(headers), len: self.len }))
+        // A reference: a copy right after the fields were written would wait for the writes.
+        let fields = Fields::of(headers);
+        Parsed::Whole(then(&Head { line: self.line, minor: self.minor, headers, fields: &fields, len: self.len }))
     }
 }
 
@@ -252,6 +254,9 @@ impl<'h> Fields<'h> {
 impl ContentLength {
     /// With one more field, which may be a list (RFC 9112, 6.3: the same value several times counts as one).
     fn and(self, value: &[u8]) -> Self {
+        if let (Self::Absent, Some(number)) = (self, digits(value)) {
+            return Self::Is(number);
+        }
         value.split(|byte| *byte == b',').fold(self, |known, item| {
             let item = item.trim_ascii();
             let number = std::str::from_utf8(item).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -262,6 +267,14 @@ impl ContentLength {
             }
         })
     }
+}
+
+/// The number that a few digits are, the usual case.
+fn digits(value: &[u8]) -> Option<u64> {
+    if !(1..=18).contains(&value.len()) {
+        return None;
+    }
+    value.iter().try_fold(0, |number: u64, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))
 }
 
 /// Whether a body of this type is delivered bit by bit for as long as it likes.

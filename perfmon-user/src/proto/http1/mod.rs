@@ -105,7 +105,7 @@ impl Http1 {
                     context.pairing.doubt_newest();
                 } else {
                     let lost_at = requests.lost_at();
-                    let known = lost_at.is_some() || context.pairing.in_step;
+                    let known = lost_at.is_some() || context.pairing.in_step || context.pairing.request_unseen;
                     context.pairing.orphans = Some(if known { Orphans::Infer(lost_at) } else { Orphans::Drop });
                 }
                 stream.resume(&mut context);
@@ -148,6 +148,7 @@ impl Parser for Http1 {
         if self.opaque {
             return Demand::Count;
         }
+        self.pairing.runs[direction.index()] = stamp.run;
         self.expire(Some(stamp.time_ns), sink);
         let heads_before = self.pairing.heads;
         let (stream, _, pairing) = self.parts(direction);

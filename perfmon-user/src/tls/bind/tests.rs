@@ -16,7 +16,7 @@ fn object(ssl: u64) -> TlsObject {
 fn call(ssl: u64, direction: Direction, bytes: &[u8], socket: Option<SocketKey>) -> TlsCall<'_> {
     TlsCall {
         pid: PID,
-        stamp: Stamp { time_ns: 2, arrival_ns: None, thread: THREAD },
+        stamp: Stamp { time_ns: 2, arrival_ns: None, thread: THREAD, run: None },
         ssl,
         start_ns: 1,
         socket,
@@ -31,7 +31,7 @@ fn call(ssl: u64, direction: Direction, bytes: &[u8], socket: Option<SocketKey>)
 fn send(n: u64, payload: &[u8], total_len: u32) -> Data<'_> {
     Data {
         key: key(n),
-        stamp: Stamp { time_ns: 3, arrival_ns: None, thread: THREAD },
+        stamp: Stamp { time_ns: 3, arrival_ns: None, thread: THREAD, run: None },
         pid: PID,
         direction: Direction::Out,
         offset: 0,
@@ -40,7 +40,6 @@ fn send(n: u64, payload: &[u8], total_len: u32) -> Data<'_> {
         payload,
         last_piece: true,
         eof: false,
-        syscall: 0,
     }
 }
 

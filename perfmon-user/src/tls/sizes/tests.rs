@@ -3,13 +3,13 @@ use super::*;
 use crate::stream::Stamp;
 
 fn segment(direction: Direction, time_ns: u64, content: Content<'_>) -> Segment<'_> {
-    Segment { direction, stamp: Stamp { time_ns, arrival_ns: Some(time_ns - 5), thread: 1 }, content }
+    Segment { direction, stamp: Stamp { time_ns, arrival_ns: Some(time_ns - 5), thread: 1, run: None }, content }
 }
 
 fn plain(direction: Direction, time_ns: u64, len: u32) -> Plain<'static> {
     Plain {
         direction,
-        stamp: Stamp { time_ns, arrival_ns: None, thread: 1 },
+        stamp: Stamp { time_ns, arrival_ns: None, thread: 1, run: None },
         bytes: vec![b'p'; len as usize].into(),
         missing: 0,
         is_cut: false,

@@ -49,6 +49,10 @@ pub(super) struct Pairing {
     pub(super) doubt: bool,
     /// When the connection's ends closed.
     pub(super) closing: CloseTimes,
+    /// The last run of operations of each stream.
+    pub(super) runs: [Option<u16>; 2],
+    /// The request of the answer whose head came last was in a run that was not seen.
+    pub(super) request_unseen: bool,
     texts: LastTexts,
     /// An exchange that ended, to be used again: one allocation a connection instead of one a request.
     spare: Option<Box<Exchange>>,
@@ -111,7 +115,7 @@ impl Pairing {
 
     fn request(&mut self, method: &str, target: &str, head: &Head<'_>, place: &HeadPosition, sink: &mut dyn Sink) -> Accepted {
         self.before_request(place, sink);
-        let fields = &head.fields;
+        let fields = head.fields;
         let (path, authority) = target::split(target);
         let mut exchange = self.new_exchange(place, head.minor);
         let texts = &mut self.texts;
@@ -209,7 +213,7 @@ impl Pairing {
         self.wire(MessageSide::Response, id, place.wire, time_ns);
         let framing = |method| match (interim, place.whole) {
             (true, _) => BodyFraming::Interim,
-            (false, true) => body::of_response(method, status, &head.fields),
+            (false, true) => body::of_response(method, status, head.fields),
             (false, false) => BodyFraming::Unknown,
         };
         let Some(open) = self.get(id) else {
@@ -244,8 +248,9 @@ impl Pairing {
             self.answers_to_skip -= u64::from(!is_interim(status));
             return Some(None);
         }
-        if self.front_is_lost() && !self.front_lacks_its_head() {
-            self.close_front(sink);
+        self.request_unseen = self.skips_runs(place);
+        if (self.front_is_lost() && !self.front_lacks_its_head()) || (self.request_unseen && self.open.len() == 1) {
+            self.close_lost_front(sink);
         }
         if self.is_awaiting() && self.follows_request(place) {
             self.pipelines |= self.open.len() > 1 && place.whole && !self.doubt;
@@ -283,6 +288,12 @@ impl Pairing {
     /// Whether an answer began after the request that waits for one, up to what events may be swapped by.
     fn follows_request(&self, place: &HeadPosition) -> bool {
         self.open.front().is_some_and(|front| front.request.first_ns <= place.start.time_ns + SWAP_NS)
+    }
+
+    /// Whether whole runs of operations passed unseen between the last request and this answer, which is then another one's.
+    fn skips_runs(&self, place: &HeadPosition) -> bool {
+        let runs = self.runs[place.direction.opposite().index()].zip(place.start.run);
+        runs.is_some_and(|(request, answer)| (2..1 << 15).contains(&answer.wrapping_sub(request)))
     }
 
     /// Only what comes after can tell that the answer under way ended. No other exchange waits behind it then: see `lose`.

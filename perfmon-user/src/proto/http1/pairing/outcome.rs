@@ -145,10 +145,21 @@ impl Pairing {
         }
     }
 
+    /// Tells the first exchange, whose answer was lost, or its end.
+    pub(super) fn close_lost_front(&mut self, sink: &mut dyn Sink) {
+        if let Some(front) = self.open.front_mut()
+            && front.answer.stage == Stage::Awaited
+        {
+            front.exchange.inferred = true;
+            front.answer.lose();
+        }
+        self.close_front(sink);
+    }
+
     /// Removes the first exchange and tells it.
     pub(in crate::proto::http1) fn close_front(&mut self, sink: &mut dyn Sink) {
-        if let Some(exchange) = self.open.pop_front().and_then(OpenExchange::into_exchange) {
-            sink.message(Part::Done(&exchange).into());
+        if let Some(mut exchange) = self.open.pop_front().and_then(OpenExchange::into_exchange) {
+            sink.message(Part::Done(&mut exchange).into());
             self.spare = Some(exchange);
         }
     }

@@ -322,3 +322,24 @@ fn an_unknown_loss_in_every_state() {
         }
     }
 }
+
+/// The requests of runs 1 and 5 and the answer of run 6 were seen: the answer is that of the second one.
+#[test]
+fn an_answer_after_unseen_runs_is_not_the_seen_requests() {
+    let head = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+    let answer = |status: u16| format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nok");
+    for server in [true, false] {
+        let (requests, answers) = if server { (Direction::In, Direction::Out) } else { (Direction::Out, Direction::In) };
+        let mut connection = Connection::new();
+        connection.run(1, requests, Content::Bytes(head("/a").as_bytes()));
+        connection.run(2, answers, Content::Bytes(answer(200).as_bytes()));
+        connection.run(3, requests, Content::Bytes(head("/b").as_bytes()));
+        // The answer to /b, and a whole request, passed unseen.
+        connection.run(6, answers, Content::Lost(40));
+        connection.run(6, answers, Content::Bytes(answer(404).as_bytes()));
+        connection.run(7, requests, Content::Lost(60));
+        connection.run(7, requests, Content::Bytes(head("/d").as_bytes()));
+        connection.run(8, answers, Content::Bytes(answer(200).as_bytes()));
+        assert_eq!(connection.summary(), ["GET /a 200", "GET /b - ~", "- - 404 ~", "GET /d 200"], "server: {server}");
+    }
+}

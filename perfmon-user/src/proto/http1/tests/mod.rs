@@ -43,7 +43,15 @@ impl Connection {
     fn chunk_at(&mut self, time_ns: u64, arrival_ns: Option<u64>, direction: Direction, content: Content<'_>) -> Demand {
         self.now_ns = self.now_ns.max(time_ns);
         let (parser, mut sink) = self.split();
-        parser.push(Segment { direction, stamp: Stamp { time_ns, arrival_ns, thread: 7 }, content }, &mut sink)
+        parser.push(Segment { direction, stamp: Stamp { time_ns, arrival_ns, thread: 7, run: None }, content }, &mut sink)
+    }
+
+    /// A segment of the run of operations with this number.
+    fn run(&mut self, run: u16, direction: Direction, content: Content<'_>) {
+        self.now_ns += MS + MS / 2;
+        let time_ns = self.now_ns;
+        let (parser, mut sink) = self.split();
+        parser.push(Segment { direction, stamp: Stamp { time_ns, arrival_ns: None, thread: 7, run: Some(run) }, content }, &mut sink);
     }
 
     fn bytes(&mut self, direction: Direction, bytes: impl AsRef<[u8]>) -> Demand {

@@ -38,7 +38,7 @@ impl Messages {
     }
 
     fn content(&mut self, direction: Direction, content: Content<'_>) -> Demand {
-        let stamp = Stamp { time_ns: self.now_ns + 1_000_000, arrival_ns: None, thread: 7 };
+        let stamp = Stamp { time_ns: self.now_ns + 1_000_000, arrival_ns: None, thread: 7, run: None };
         self.segment(Segment { direction, stamp, content })
     }
 

@@ -1,0 +1,90 @@
+//! Exchanges that the full ring hid → rows. In: each process's numbers of them, which only grow; out: what each endpoint, service and
+//! destination lost since the last tick. Nothing is known of such an exchange but its process and which end that was, so an endpoint's or
+//! a destination's share is its share of the exchanges that were seen.
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::record::{LostExchanges, TargetCoverage};
+
+/// Losses by service since the last tick.
+#[derive(Debug, Default)]
+pub struct LossTable {
+    /// By process: what it had lost when last heard of.
+    known: FxHashMap<u32, LostExchanges>,
+    waiting: FxHashMap<Arc<str>, LostExchanges>,
+}
+
+impl LossTable {
+    /// Takes the numbers of all processes.
+    pub fn observe(&mut self, targets: &[TargetCoverage]) {
+        let mut known = FxHashMap::default();
+        for target in targets {
+            let now = target.lost_by_role;
+            let new = now.since(self.known.get(&target.pid).copied().unwrap_or_default());
+            if new != LostExchanges::default() {
+                let waiting = self.waiting.entry(target.service.clone()).or_default();
+                waiting.unknown += new.unknown;
+                waiting.asked += new.asked;
+                waiting.served += new.served;
+            }
+            known.insert(target.pid, now);
+        }
+        self.known = known;
+    }
+
+    /// Losses by service; there are none after it.
+    pub fn take(&mut self) -> impl Iterator<Item = (Arc<str>, LostExchanges)> {
+        std::mem::take(&mut self.waiting).into_iter()
+    }
+}
+
+/// Distributes `lost` over rows in proportion to their weights, by largest remainders, so that the shares add up.
+pub fn shares<K: Ord>(lost: u64, weights: Vec<(K, u64)>) -> impl Iterator<Item = (K, u64)> {
+    let total: u128 = weights.iter().map(|(_, weight)| u128::from(*weight)).sum();
+    let exact = |weight: u64| u128::from(lost) * u128::from(weight);
+    let parts = weights.into_iter().filter(|_| total > 0);
+    let mut parts: Vec<(K, u64, u128)> = parts.map(|(row, weight)| (row, (exact(weight) / total) as u64, exact(weight) % total)).collect();
+    let rest = lost - parts.iter().map(|(_, share, _)| share).sum::<u64>();
+    parts.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(&b.0)));
+    parts.iter_mut().take(rest as usize).for_each(|(_, share, _)| *share += 1);
+    parts.into_iter().map(|(row, share, _)| (row, share)).filter(|(_, share)| *share > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn target(pid: u32, served: u64) -> TargetCoverage {
+        let mut target = TargetCoverage::named("shop", pid);
+        target.add_losses(served * 2, [0, 0, served]);
+        target
+    }
+
+    #[test]
+    fn only_what_is_new_is_taken() {
+        let mut losses = LossTable::default();
+        losses.observe(&[target(1, 5), target(2, 0)]);
+        losses.observe(&[target(1, 7), target(2, 1)]);
+        let taken: Vec<_> = losses.take().collect();
+        assert_eq!(taken, [("shop".into(), LostExchanges { served: 8, ..LostExchanges::default() })]);
+        losses.observe(&[target(1, 7), target(2, 1)]);
+        assert_eq!(losses.take().count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn shares_add_up_and_are_proportional(lost in 0..1_000_000_u64, weights in prop::collection::vec(0..10_000_u64, 1..20)) {
+            let rows: Vec<(usize, u64)> = weights.iter().copied().enumerate().collect();
+            let total: u64 = weights.iter().sum();
+            let shares: Vec<_> = shares(lost, rows).collect();
+            prop_assert_eq!(shares.iter().map(|(_, share)| share).sum::<u64>(), if total == 0 { 0 } else { lost });
+            for (row, share) in shares {
+                let exact = lost as f64 * weights[row] as f64 / total as f64;
+                prop_assert!((share as f64 - exact).abs() <= 1.0, "{} {}", share, exact);
+            }
+        }
+    }
+}
