@@ -53,8 +53,10 @@ async function indexed(png) {
   const colour = (at) => (data[at] << 16) | (data[at + 1] << 8) | data[at + 2];
   const counts = new Map();
   for (let at = 0; at < data.length; at += 4) counts.set(colour(at), (counts.get(colour(at)) ?? 0) + 1);
-  const palette = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 256).map(([value]) => value);
   const parts = (value) => [value >> 16, (value >> 8) & 255, value & 255];
+  const vivid = (value) => Math.max(...parts(value)) - Math.min(...parts(value)); // small coloured marks count for more than grey edges of letters
+  const weight = ([value, count]) => count * (1 + vivid(value) / 8);
+  const palette = [...counts].sort((a, b) => weight(b) - weight(a)).slice(0, 256).map(([value]) => value);
   const distance = (a, b) => parts(a).reduce((sum, part, at) => sum + (part - parts(b)[at]) ** 2, 0);
   const nearest = new Map([...counts.keys()].map((value) => [value, closest(palette, (other) => distance(value, other))]));
   const rows = Buffer.alloc((width + 1) * height); // each row begins with its filter: none

@@ -40,7 +40,7 @@ export async function open(browser: Browser, url: string, { width = 1_440, heigh
   });
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("request", (request) => {
-    if (new URL(request.url()).origin !== new URL(url).origin && !request.url().startsWith("data:"))
+    if (url !== "about:blank" && new URL(request.url()).origin !== new URL(url).origin && !request.url().startsWith("data:"))
       problems.push(`asked ${request.url()}`);
   });
   await page.addInitScript(() =>
@@ -50,6 +50,28 @@ export async function open(browser: Browser, url: string, { width = 1_440, heigh
   );
   await page.goto(url);
   return { page, problems };
+}
+
+/** A page with what passed on the wire since before it was opened: headers and bodies as they are sent, and the addresses asked. */
+export interface Measured extends Watched {
+  bytes: () => number;
+  urls: string[];
+}
+
+/** Opens `url` and counts. */
+export async function openMeasured(browser: Browser, url: string): Promise<Measured> {
+  const watched = await open(browser, "about:blank");
+  const { page } = watched;
+  const session = await page.context().newCDPSession(page);
+  const urls: string[] = [];
+  let bytes = 0;
+  // The browser's own question for the icon of the tab is seen here alone.
+  session.on("Network.requestWillBeSent", ({ request }) => void urls.push(request.url));
+  session.on("Network.dataReceived", ({ encodedDataLength }) => void (bytes += encodedDataLength));
+  session.on("Network.responseReceived", ({ response }) => void (bytes += response.encodedDataLength));
+  await session.send("Network.enable");
+  await page.goto(url);
+  return { ...watched, bytes: () => bytes, urls };
 }
 
 /** Waits until the page says that it is live. */

@@ -1,7 +1,7 @@
 // The page against a server with fixed answers: what it shows, how it stays live, that it is safe and fits.
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Watched, launch, live, open, overhang } from "./browser";
+import { type Watched, launch, live, open, openMeasured, overhang } from "./browser";
 import { HOSTILE, endpoints } from "./mock/fixtures.mjs";
 import { MockPerfmon } from "./mock/server.mjs";
 
@@ -24,8 +24,8 @@ afterEach(async () => {
   expect(problems).toEqual([]);
 });
 
-async function show(view = {}): Promise<Watched["page"]> {
-  watched = await open(browser, mock.url, view);
+async function show(view = {}, query = ""): Promise<Watched["page"]> {
+  watched = await open(browser, mock.url + query, view);
   await live(watched.page);
   return watched.page;
 }
@@ -60,9 +60,26 @@ it("shows the API's figures", async () => {
     "3 (1.24 s)",
   ]);
   const model = await page.locator("#models tbody tr").last().locator("td").allTextContents();
-  expect(model).toEqual(["qwen3:8b", "assistant", "ollama", "127.0.0.1:11434", "6", "0 %", "1,880", "–", "486", "–", "–", "9.00 s", "–"]);
+  expect(model).toEqual([
+    "qwen3:8b",
+    "assistant",
+    "ollama",
+    "127.0.0.1:11434",
+    "6",
+    "0 %",
+    "0",
+    "1,880",
+    "–",
+    "486",
+    "–",
+    "–",
+    "9.00 s",
+    "–",
+  ]);
+  const limited = await page.locator("#models tbody tr", { hasText: "claude-sonnet-4-5" }).locator("td").allTextContents();
+  expect(limited.slice(4, 7)).toEqual(["31", "0 %", "4"]);
   expect(await page.title()).toBe("perfmon: degraded");
-  expect(await page.locator("#resources canvas").count()).toBe(4);
+  expect(await page.locator("#resources svg .line[d]").count()).toBe(4);
 });
 
 it("treats names from the traffic as text", async () => {
@@ -98,25 +115,51 @@ describe("live", () => {
     expect(await page.locator("#endpoints tbody td").first().textContent()).toBe("GET /products/{id}");
   });
 
-  it("asks as often as there is news: once a second", async () => {
+  it("asks each address once, then nothing: news come over the one stream", async () => {
     const page = await show();
-    const [before, start] = [mock.asked.length, performance.now()];
     await page.waitForTimeout(4_200);
-    const asked = mock.asked.slice(before).filter((path: string) => path.startsWith("/api/v1/endpoints"));
-    const seconds = (performance.now() - start) / 1_000;
-    expect(asked.length).toBeGreaterThanOrEqual(2);
-    expect(asked.length).toBeLessThanOrEqual(seconds + 2);
+    const counts = new Map<string, number>();
+    for (const path of mock.asked as string[]) counts.set(path, (counts.get(path) ?? 0) + 1);
+    expect([...counts].filter(([, times]) => times > 1)).toEqual([]);
+    const routes = [...counts.keys()].map((path) => path.replace(/\?.*/, "")).sort();
+    expect(routes).toEqual(["/api/v1/history", "/api/v1/history", "/api/v1/stream", "/api/v1/system"]);
   });
 
-  it("does not ask for what is out of view", async () => {
+  it("opens the stream anew for another window, without a word of a lost connection", async () => {
+    const page = await show();
+    const states = page.evaluate(
+      () =>
+        new Promise<string[]>((resolve) => {
+          const seen: string[] = [];
+          const link = document.querySelector(".link") as Element;
+          new MutationObserver(() => seen.push(link.getAttribute("data-state") ?? "")).observe(link, { attributes: true });
+          setTimeout(() => resolve(seen), 2_500);
+        }),
+    );
+    await page.getByText("1m", { exact: true }).click();
+    await page.getByText("77 of 6,490 requests").waitFor();
+    expect((await states).filter((state) => state !== "live")).toEqual([]);
+    expect(mock.asked.filter((path: string) => path.startsWith("/api/v1/stream"))).toHaveLength(2);
+  });
+
+  it("asks the routes where perfmon has no stream to spare", async () => {
+    mock.full = true;
+    watched = await open(browser, mock.url);
+    const { page } = watched;
+    await page.locator('.link[data-state="polled"]').waitFor();
+    await page.locator("#endpoints tbody tr").first().waitFor();
+    const [first] = mock.endpoints as [{ p95_ms: number }];
+    first.p95_ms = 777.7;
+    await page.locator('#endpoints td[data-column="p95_ms"][data-value="777.7"]').waitFor({ timeout: 8_000 });
+  });
+
+  it("draws what is out of view when it comes into view", async () => {
     const page = await show({ height: 500 });
     await page.waitForTimeout(1_500);
-    const before = mock.asked.length;
-    await page.waitForTimeout(2_500);
-    const asked = mock.asked.slice(before);
-    expect(asked.some((path: string) => path.includes("/records"))).toBe(false);
-    await page.locator("#requests").scrollIntoViewIfNeeded();
-    await expect.poll(() => mock.asked.slice(before).some((path: string) => path.includes("/records")), { timeout: 4_000 }).toBe(true);
+    mock.lost = 77;
+    await page.waitForTimeout(2_000);
+    await page.locator("#self").scrollIntoViewIfNeeded();
+    await page.locator('#self td[data-column="events_lost"][data-value="77"]').waitFor({ timeout: 4_000 });
   });
 });
 
@@ -147,15 +190,15 @@ describe("alerts", () => {
     await button.click();
     await page.getByLabel("Name").fill("Ada");
     await page.keyboard.press("Enter");
-    await page.getByText("Acknowledge did not work: there is no alert a1.").waitFor();
+    await page.getByText("Acknowledge failed: there is no alert a1.").waitFor();
   });
 });
 
 it("reads sensibly before anything was seen", async () => {
   mock.fresh = true;
   const page = await show();
-  await page.getByText("No request seen yet.").waitFor();
-  for (const text of ["No alert. Thresholds are being watched.", "Nothing stands out.", "No request seen in this window.", "None lately."])
+  await page.getByText("No requests seen yet.").waitFor();
+  for (const text of ["No alerts. perfmon checks the thresholds.", "No problems found.", "No requests in this window.", "None so far."])
     await page.getByText(text).waitFor();
   await expect.poll(() => page.locator("section:visible").count()).toBe(13);
   expect(await page.locator("main").innerText()).not.toMatch(/NaN|undefined|null|Infinity|Invalid/);
@@ -195,14 +238,146 @@ it("keeps the chosen window", async () => {
   expect(mock.asked.at(-1)).not.toContain("window=5m");
 });
 
-it("asks for the token that perfmon wants", async () => {
+it("shows a login and nothing else while perfmon wants a token", async () => {
   mock.token = "s3cret" as never;
   watched = await open(browser, mock.url);
   const { page } = watched;
-  await page.getByRole("button", { name: "Enter the token" }).click();
-  await page.getByRole("textbox", { name: "Token" }).fill("s3cret");
+  const field = page.getByLabel("Token");
+  await field.waitFor();
+  expect(await page.locator("section, .tiles, .windows").count()).toBe(0);
+  expect(await page.locator("body").innerText()).not.toMatch(/alert|request|healthy/i);
+  expect(await page.locator("h1").innerText()).toBe("Log in to perfmon");
+  expect(mock.asked.filter((path: string) => !path.startsWith("/api/v1/stream"))).toEqual([]);
+  await page.keyboard.type("wrong");
+  await page.keyboard.press("Enter");
+  await page.getByText("perfmon does not accept this token.").waitFor();
+  await field.fill("s3cret");
   await page.keyboard.press("Enter");
   await live(page);
+  expect(await page.getByLabel("Token").count()).toBe(0);
+});
+
+describe("the address", () => {
+  it("holds window, filter, sort and open rows", async () => {
+    const page = await show();
+    await page.getByText("1h", { exact: true }).click();
+    await page.getByLabel("Filter: Endpoints").fill("shop");
+    await page.locator("#endpoints th", { hasText: "p95" }).first().getByRole("button").click();
+    await page.getByRole("button", { name: "GET /cart" }).click();
+    await page.locator("#endpoints .details dl").first().waitFor();
+    const address = page.url();
+    expect(new URL(address).search).toBe("?window=1h&endpoints.filter=shop&endpoints.sort=-p95_ms&endpoints.open=shop+GET+/cart");
+    await page.context().close();
+    const again = await show({}, new URL(address).search);
+    expect(await again.getByLabel("Filter: Endpoints").inputValue()).toBe("shop");
+    expect(await again.locator('#endpoints th[aria-sort="descending"]').innerText()).toContain("p95");
+    expect(await again.locator("#endpoints tbody > tr:not(.details)").count()).toBe(5);
+    await again.locator("#endpoints .details", { hasText: "slowest" }).waitFor();
+    await again.getByText("4,620 of 389,400 requests").waitFor();
+  });
+});
+
+describe("keys", () => {
+  it("focus the filter with / and show themselves with ?", async () => {
+    const page = await show();
+    await page.keyboard.press("/");
+    expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Filter: Endpoints");
+    await page.keyboard.type("a?/");
+    expect(await page.getByLabel("Filter: Endpoints").inputValue()).toBe("a?/");
+    await page.keyboard.press("Escape");
+    expect(await page.getByLabel("Filter: Endpoints").inputValue()).toBe("");
+    await page.keyboard.press("?");
+    const box = page.getByRole("dialog", { name: "Keys" });
+    await box.waitFor();
+    await page.keyboard.press("Escape");
+    await box.waitFor({ state: "detached" });
+  });
+});
+
+it("has one heading of the first rank", async () => {
+  const page = await show();
+  expect(await page.locator("h1:visible").allInnerTexts()).toEqual(["perfmon"]);
+});
+
+describe("opened rows", () => {
+  it("show an agent's runs, and each run its calls and tools", async () => {
+    const page = await show();
+    await page.locator("#agents .toggle").first().click();
+    const run = page.locator("#agents .records summary", { hasText: "2 model calls · 1 tool call · 5,230 tokens · $0.0123" });
+    await run.click();
+    const inner = page.locator("#agents .record");
+    await inner.getByText("search_catalog · succeeded · 300 ms").waitFor();
+    await inner.getByText("gpt-5 · stop").waitFor();
+    for (const fact of ["model time", "tool time", "local time", "conversation id"]) await inner.getByText(fact, { exact: true }).waitFor();
+    // What is open stays open over the refreshes.
+    await page.waitForTimeout(4_000);
+    expect(await inner.getByText("gpt-5 · stop").isVisible()).toBe(true);
+  });
+  it.each([
+    ["models", "claude-sonnet-4-5", "429, rate limit (rate limit error)"],
+    ["tools", "search_catalog", "search_catalog · succeeded"],
+    ["workflows", "POST /chat", "success · 3.60 s"],
+    ["destinations", "api.openai.com", "Latest requests"],
+    ["requests", "POST /checkout", "user agent"],
+  ])("%s: %s", async (section, row, text) => {
+    const page = await show();
+    await page.locator(`#${section} .toggle`, { hasText: row }).first().click();
+    if (section === "requests") {
+      await page.locator("#requests .details", { hasText: "response time" }).waitFor();
+      await page.locator("#requests .details", { hasText: "The server answered 500 Internal Server Error." }).waitFor();
+    } else await page.locator(`#${section} .details`, { hasText: text }).waitFor();
+  });
+});
+
+it("shows mean, p95, tokens, tools and calls of agents and workflows at desktop width", async () => {
+  const page = await show();
+  for (const section of ["agents", "workflows"]) {
+    const heads = await page.locator(`#${section} th:visible`).allInnerTexts();
+    expect(heads).toEqual(expect.arrayContaining(["Mean", "p95", "Tokens", "Tool calls", "Model calls"]));
+  }
+});
+
+it("shows percent-encoded paths as they read, and finds them so", async () => {
+  mock.endpoints = endpoints(9).map((row, index) => (index === 4 ? { ...row, endpoint: "/caf%C3%A9/{id}" } : row));
+  const page = await show();
+  await page.getByLabel("Filter: Endpoints").fill("café");
+  expect(await page.locator("#endpoints tbody td").first().textContent()).toBe("GET /café/{id}");
+  await page.getByLabel("Filter: Endpoints").fill("%C3%A9");
+  expect(await page.locator("#endpoints tbody tr").count()).toBe(1);
+});
+
+it.each([900, 1_024, 1_440])(
+  "leaves no chart alone in a row, and no empty room beside an endpoint's figures, at %d pixels",
+  async (width) => {
+    const page = await show({ width });
+    const tops = await page.locator(".chart").evaluateAll((all) => all.map((chart) => Math.round(chart.getBoundingClientRect().top)));
+    expect([1, 2]).toContain(new Set(tops).size);
+    for (const top of tops) expect(tops.filter((other) => other === top).length).toBeGreaterThan(1);
+    await page.locator("#endpoints .toggle").first().click();
+    await page.locator("#endpoints .detail-grid").waitFor();
+    const free = await page.locator("#endpoints .detail-grid").evaluate((grid) => {
+      const boxes = [...grid.children].map((child) => child.getBoundingClientRect());
+      const all = grid.getBoundingClientRect();
+      const columns = [...new Set(boxes.map(({ left }) => Math.round(left)))];
+      const lowest = columns.map((left) => Math.max(...boxes.filter((box) => Math.round(box.left) === left).map(({ bottom }) => bottom)));
+      const right = Math.max(...boxes.map((box) => box.right));
+      return { below: all.bottom - Math.min(...lowest), beside: all.right - right };
+    });
+    expect(free.beside).toBeLessThan(40);
+    expect(free.below).toBeLessThan(140);
+  },
+);
+
+it("lets charts grow with their data", async () => {
+  mock.young = 60;
+  const page = await show();
+  const first = page.locator(".chart", { hasText: "Requests per minute" });
+  await expect.poll(async () => (await first.locator(".line").getAttribute("d"))?.split("L").length ?? 0).toBeGreaterThan(3);
+  const { from, width } = await first.locator("svg").evaluate((svg) => {
+    const line = svg.querySelector(".line") as SVGPathElement;
+    return { from: line.getBBox().x, width: svg.getBoundingClientRect().width };
+  });
+  expect(from).toBeLessThan(width / 4);
 });
 
 it("works by keyboard alone", async () => {
@@ -220,6 +395,22 @@ it("works by keyboard alone", async () => {
   await page.waitForTimeout(1_500);
   expect(await toggle.getAttribute("aria-expanded")).toBe("true");
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("GET /static/{file}");
+});
+
+it("takes few bytes each second: what changed, not whole lists", async () => {
+  mock.endpoints = endpoints(400);
+  const measured = await openMeasured(browser, mock.url);
+  watched = measured;
+  const { page, bytes, urls } = measured;
+  await live(page);
+  await page.waitForTimeout(1_500);
+  const before = bytes();
+  await page.waitForTimeout(4_000);
+  const each = (bytes() - before) / 4;
+  console.log(`400 endpoints at rest: ${Math.round(each)} bytes/s, not packed`);
+  expect(each).toBeGreaterThan(500);
+  expect(each).toBeLessThan(12_000);
+  expect(urls.filter((one, index) => urls.indexOf(one) !== index)).toEqual([]);
 });
 
 it("stays light with 1,000 endpoints", async () => {

@@ -5,7 +5,7 @@ import { exec } from "node:child_process";
 import type { Browser, Page } from "playwright-core";
 import { type TestContext, afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { Alert, Health, List, Summary } from "../src/api";
-import { type Watched, launch, live, open, overhang, tile } from "./browser";
+import { type Watched, launch, live, open, openMeasured, overhang, tile } from "./browser";
 import { lags } from "./lag";
 
 const url = process.env["PERFMON_URL"] ?? "";
@@ -36,7 +36,7 @@ const TABLES: [id: string, route: string, columns: string[]][] = [
       "provider",
       "destination",
       "calls",
-      "error_rate",
+      "rate_limited",
       "input_tokens",
       "cache_read_tokens",
       "output_tokens",
@@ -46,12 +46,12 @@ const TABLES: [id: string, route: string, columns: string[]][] = [
       "cost_usd",
     ],
   ],
-  ["agents", "agents?window=5m", ["agent_type", "count", "llm_calls", "tools_called", "tokens_used", "p50_ms", "p95_ms", "cost_usd"]],
-  ["tools", "tools?window=5m", ["tool_name", "count", "error_rate", "p50_ms", "p95_ms"]],
+  ["agents", "agents?window=5m", ["agent_type", "count", "llm_calls", "tools_called", "tokens_used", "mean_ms", "p95_ms", "cost_usd"]],
+  ["tools", "tools?window=5m", ["tool_name", "count", "error_rate", "mean_ms", "p95_ms"]],
   [
     "workflows",
     "workflows?window=5m",
-    ["workflow_name", "service", "count", "agents", "llm_calls", "tools_called", "tokens_used", "p95_ms", "cost_usd"],
+    ["workflow_name", "service", "count", "agents", "llm_calls", "tools_called", "tokens_used", "mean_ms", "p95_ms", "cost_usd"],
   ],
 ];
 
@@ -126,16 +126,17 @@ it.each([1_440, 360])("the verdict and its reasons are the health endpoint's at 
       performance_metrics: metrics,
       recommendations,
     } = await api<Health>("health/performance");
-    const word = (state: keyof typeof words, value: number | null): string => (value === null ? "none yet" : words[state]);
+    const word = (state: keyof typeof words, value: number | null): string => (value === null ? "no data" : words[state]);
     return [
       [
         [status, status],
         [
+          "CPU ",
           `Agent time ${word(indicators.agent_performance, metrics.avg_agent_time)}`,
           `Error rate ${word(indicators.error_rate, metrics.error_rate)}`,
           `Memory ${word(indicators.resource_usage, metrics.memory_percent)}`,
           `Response time ${word(indicators.response_time, metrics.avg_response_time)}`,
-        ],
+        ].sort(),
         recommendations,
       ],
       [
@@ -183,9 +184,26 @@ it("the resources are the API's, and their curves are drawn", async () => {
     const asShown = (value: number): number => Number(value.toFixed(value < 1 || value > 99 ? 2 : 1));
     return [[latest?.cpu_percent, latest?.memory_percent].map((value) => asShown(value ?? Number.NaN)), shown];
   });
-  expect(await page.locator("#resources canvas").count()).toBe(4);
+  expect(await page.locator("#resources svg .line[d]").count()).toBe(4);
   const [processes] = await list("processes");
   if (complete) expect(processes?.["memory_rss_bytes"]).toBeGreaterThan(0);
+});
+
+it("takes few bytes: a first load, and each second", async () => {
+  const measured = await openMeasured(browser, url);
+  watched = measured;
+  const { page, bytes, urls } = measured;
+  await live(page);
+  await page.waitForTimeout(1_300);
+  const first = bytes();
+  await page.waitForTimeout(5_000);
+  const each = (bytes() - first) / 5;
+  console.log(`first load ${first} bytes, then ${Math.round(each)} bytes/s`);
+  expect(urls.filter((one, index) => urls.indexOf(one) !== index)).toEqual([]);
+  expect(first).toBeLessThan(60_000);
+  expect(each).toBeLessThan(40_000);
+  // So that the figures are known to be those of the stream.
+  expect(each).toBeGreaterThan(100);
 });
 
 it("shows a change of the API within 2 s", async () => {

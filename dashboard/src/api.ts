@@ -9,7 +9,7 @@ type Num = number | null;
 
 /** A list route's answer. */
 export interface List<T> {
-  window_s?: number;
+  window_s?: number | null;
   total: number;
   items: T[];
 }
@@ -162,10 +162,11 @@ export interface Network {
   tx_bytes: number;
 }
 
-/** `GET /api/v1/system`: the newest sample (null before the first) and the window's course, oldest first. */
+/** `GET /api/v1/system`: the newest sample (null before the first) and the samples of the window, oldest first. */
 export interface SystemAnswer {
   latest: System | null;
-  trend: { time: string; cpu_percent: Num; memory_percent: Num }[];
+  /** Absent on the stream. */
+  trend?: { time: string; cpu_percent: Num; memory_percent: Num }[];
 }
 
 /** A sample of the host. */
@@ -191,12 +192,14 @@ export interface Model extends Latency {
   destination: string | null;
   calls: number;
   errors: number;
+  /** Those of the errors that the provider's rate limit refused (429). */
+  rate_limited: number;
   error_rate: Num;
   input_tokens: Num;
   output_tokens: Num;
   cache_read_tokens: Num;
   cost_usd: Num;
-  /** Calls that the cost does not contain. */
+  /** Calls that the cost lacks; refused ones cost nothing. */
   unpriced_calls: number;
   ttft_p50_ms: Num;
   ttft_p95_ms: Num;
@@ -208,6 +211,7 @@ export interface Agent extends Latency {
   agent_type: string | null;
   count: number;
   errors: number;
+  abandoned?: number;
   llm_calls: Num;
   tools_called: Num;
   tokens_used: Num;
@@ -216,6 +220,7 @@ export interface Agent extends Latency {
 
 /** A row of `GET /api/v1/tools`. */
 export interface Tool extends Latency {
+  service?: string | null;
   tool_name: string;
   source: string | null;
   server: string | null;
@@ -270,8 +275,10 @@ export interface Alert {
   notified?: { channel: string; ok: boolean; error: string | null }[];
 }
 
-/** A row of `GET /api/v1/records?kind=request`. */
-export interface RequestRecord extends Origin {
+/** A row of `GET /api/v1/records?kind=request`, as far as the table shows it. */
+export interface RequestRecord {
+  time: string;
+  service: string;
   side: "server" | "client";
   method: string | null;
   path: string | null;
@@ -285,6 +292,9 @@ export interface RequestRecord extends Origin {
   streaming: boolean;
   span_id: string;
 }
+
+/** Any record of `GET /api/v1/records`: names and values as in docs/records.md. */
+export type AnyRecord = Record<string, unknown> & { kind: string; time: string };
 
 /** What was lost, in all and by reason. */
 export interface Losses {

@@ -1,4 +1,4 @@
-// A dialog with one question and one line to answer it: the reader's name, or perfmon's token.
+// A dialog with one question and one line to answer it.
 import { h } from "./dom";
 
 export interface Question {
@@ -6,14 +6,13 @@ export interface Question {
   text: string;
   label: string;
   submit: string;
-  secret?: boolean;
 }
 
 /** The answer, trimmed; null when the dialog was closed without one. */
 export function askLine(question: Question): Promise<string | null> {
   return new Promise((resolve) => {
     const input = h("input", {
-      type: question.secret ? "password" : "text",
+      type: "text",
       required: true,
       autocomplete: "off",
       maxlength: "512",

@@ -48,7 +48,7 @@ async function ask<T>(path: string, init: RequestInit): Promise<T> {
     response = await fetch(path, { ...init, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     body = await response.text();
   } catch {
-    throw new ApiError(0, "perfmon does not answer");
+    throw new ApiError(0, "perfmon does not respond");
   }
   if (!response.ok) throw new ApiError(response.status, errorMessage(body) ?? `perfmon answered ${response.status}`);
   try {

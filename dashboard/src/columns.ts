@@ -57,17 +57,34 @@ export function perMinute<T extends { requests_per_minute: number | null }>(room
   };
 }
 
-/** Part of failed ones, from the rate or else from the counts. */
+/** Share of failed ones, from the rate or else from the counts. */
 export function failed<T extends { errors: number; error_rate?: number | null }>(total: (row: T) => number, title: string): Column<T> {
-  const value = (row: T): Num => (row.error_rate === undefined ? (total(row) > 0 ? row.errors / total(row) : null) : row.error_rate);
+  const ratio = (row: T): Num => (total(row) > 0 ? row.errors / total(row) : null);
+  return share(
+    "error_rate",
+    title,
+    (row) => row.errors,
+    total,
+    (row) => (row.error_rate === undefined ? ratio(row) : row.error_rate),
+  );
+}
+
+/** Share of failed ones. */
+export function share<T>(
+  key: string,
+  title: string,
+  part: (row: T) => number,
+  total: (row: T) => number,
+  value: (row: T) => Num = (row) => (total(row) > 0 ? part(row) / total(row) : null),
+): Column<T> {
   return {
-    key: "error_rate",
+    key,
     label: "Errors",
     title,
     numeric: true,
     value,
     text: (row) => rate(value(row)),
-    hint: (row) => `${count(row.errors)} of ${count(total(row))}`,
+    hint: (row) => `${count(part(row))} of ${count(total(row))}`,
     tone: (row) => errorTone(value(row)),
   };
 }
@@ -103,7 +120,7 @@ export function dollars<T extends { cost_usd: number | null }>(room: Room = "alw
   return {
     key: "cost_usd",
     label: "Cost",
-    title: "US dollars by the price table; – = price not known",
+    title: "US dollars by the price table; – means the price is unknown",
     numeric: true,
     room,
     value,

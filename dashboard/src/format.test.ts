@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bytes, compact, count, decimal, duration, percent, rate, usd } from "./format";
+import { bytes, compact, count, decimal, duration, path, percent, rate, usd } from "./format";
 
 describe("what is not known is a dash, never 0", () => {
   it.each([count, compact, decimal, duration, rate, percent, bytes, usd])("%o", (format) => {
@@ -59,3 +59,12 @@ it.each([
   [512_004, "512 k"],
   [1_880_000_000, "1.88 G"],
 ])("%d is short %s", (value, text) => expect(compact(value)).toBe(text));
+
+it.each([
+  ["/caf%C3%A9/{id}", "/café/{id}"],
+  ["/%E6%9D%B1%E4%BA%AC", "/東京"],
+  ["/a%2Fb%20c%25%0A", "/a%2Fb%20c%25%0A"],
+  ["/%E2%80%AEevil", "/%E2%80%AEevil"],
+  ["/broken%C3", "/broken%C3"],
+  ["/100%", "/100%"],
+])("path %s reads %s", (encoded, read) => expect(path(encoded)).toBe(read));

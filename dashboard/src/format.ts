@@ -94,6 +94,20 @@ export function text(value: string | null | undefined): string {
   return value === null || value === undefined || value === "" ? UNKNOWN : value;
 }
 
+/** Percent-encoded letters of a path as such, `/caf%C3%A9` → `/café`; what would hide or change its meaning (controls, spaces, `/`,
+ * `%`, direction marks, broken encoding) stays encoded. */
+export function path(encoded: string): string {
+  return encoded.replace(/(?:%[0-9a-f]{2})+/gi, (run) => {
+    try {
+      return [...decodeURIComponent(run)]
+        .map((letter) => (/[\p{L}\p{M}\p{N}\p{S}_.~!$'()*,;:@-]/u.test(letter) ? letter : encodeURIComponent(letter)))
+        .join("");
+    } catch {
+      return run;
+    }
+  });
+}
+
 /** An API time as the reader's clock time, 14:03:07; "–" when it is none. */
 export function clock(time: string | null | undefined): string {
   const date = new Date(time ?? Number.NaN);

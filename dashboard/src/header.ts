@@ -1,7 +1,9 @@
-// The bar at the top: name, verdict, window, state of the connection; under it the banners.
+// The bar at the top: name, verdict, window, keys, state of the connection; under it the banner of a lost connection.
 import { WINDOWS, type Health, type Window } from "./api";
 import { chooseWindow, chosenWindow } from "./choice";
 import { h, setAttribute, setText } from "./dom";
+import { mark } from "./mark";
+import { showKeys } from "./keys";
 import type { LinkState } from "./stream";
 
 const LINK_WORDS: Record<LinkState, string> = {
@@ -11,25 +13,24 @@ const LINK_WORDS: Record<LinkState, string> = {
   lost: "Reconnecting",
   locked: "Locked",
 };
-const WINDOW_WORDS: Record<Window, string> = { "1m": "1 minute", "5m": "5 minutes", "1h": "1 hour" };
+const WINDOW_WORDS: Record<Window, string> = { "1m": "minute", "5m": "5 minutes", "1h": "hour" };
 
 export class Header {
   readonly element: HTMLElement;
   readonly lost = h(
     "p",
     { class: "banner bad", role: "alert", hidden: true },
-    "Connection lost, reconnecting… What you see is from before.",
+    "Connection lost, reconnecting… The figures below are from before.",
   );
-  readonly locked: HTMLElement;
   #verdict = h("span", { class: "verdict" });
   #link = h("span", { class: "link" });
 
-  constructor(windowChosen: () => void, unlock: () => void) {
-    const brand = h(
-      "a",
-      { class: "brand", href: "#content" },
-      h("img", { src: "icon.svg", alt: "", width: "22", height: "22" }),
-      h("span", {}, "perfmon"),
+  constructor(windowChosen: () => void) {
+    const brand = h("h1", { class: "brand" }, mark(), h("span", {}, "perfmon"));
+    const keys = h(
+      "button",
+      { "type": "button", "class": "quiet help", "aria-label": "Keys", "title": "Keys (?)", "on": { click: showKeys } },
+      "?",
     );
     this.element = h(
       "header",
@@ -38,10 +39,9 @@ export class Header {
       this.#verdict,
       h("span", { class: "space" }),
       windowPicker(windowChosen),
+      keys,
       this.#link,
     );
-    const button = h("button", { type: "button", class: "primary", on: { click: unlock } }, "Enter the token");
-    this.locked = h("p", { class: "banner watch", role: "alert", hidden: true }, "This perfmon asks for its token. ", button);
     this.link("connecting");
   }
 
@@ -50,7 +50,6 @@ export class Header {
     setAttribute(this.#link, "data-state", state);
     setText(this.#link, LINK_WORDS[state]);
     this.lost.hidden = state !== "lost";
-    this.locked.hidden = state !== "locked";
     document.body.classList.toggle("stale", state === "lost");
   }
 
@@ -72,5 +71,5 @@ function windowPicker(chosen: () => void): HTMLElement {
     const input = h("input", { type: "radio", name: "window", value: window, checked: window === chosenWindow(), on: { change: choose } });
     return h("label", { title: `Figures of the last ${WINDOW_WORDS[window]}` }, input, h("span", {}, window));
   });
-  return h("fieldset", { class: "windows" }, h("legend", { class: "hidden" }, "Window of the figures"), ...options);
+  return h("fieldset", { class: "windows" }, h("legend", { class: "hidden" }, "Period of the figures"), ...options);
 }

@@ -1,15 +1,16 @@
-// Puts the page together: sections in their order, each with its routes; one stream that says when to ask again.
+// Puts the page together: sections in their order, each with its routes; one stream that feeds them; a login where perfmon wants a token.
 import "./style/page.css";
 import "./style/parts.css";
 import "./style/controls.css";
 import "./style/table.css";
 import type { Health, Summary } from "./api";
-import { askLine } from "./ask";
-import { windowed } from "./choice";
+import { chosenWindow, windowed } from "./choice";
 import { get, setToken } from "./client";
 import { h } from "./dom";
+import { Feed } from "./feed";
 import { Header } from "./header";
-import { Refresher } from "./refresh";
+import { listenForKeys } from "./keys";
+import { Login } from "./login";
 import { alertsSection } from "./sections/alerts";
 import { endpointsSection } from "./sections/endpoints";
 import { findingsSection } from "./sections/findings";
@@ -21,74 +22,91 @@ import { destinationsSection, processesSection, requestsSection } from "./sectio
 import { TileRow, tiles } from "./sections/tiles";
 import { type LinkState, openStream } from "./stream";
 
-const refresher = new Refresher({ get, now: () => performance.now(), later: (run, ms) => void setTimeout(run, ms) });
+/** Without a stream, the routes are asked this often. */
+const POLL_MS = 2_000;
+
+const feed = new Feed(get);
 let health: Health | null = null;
+let summary: Summary | null = null;
 let link: LinkState = "connecting";
 let reconnect: () => void = () => {};
 
-const header = new Header(
-  () => refresher.all(),
-  () => void unlock(),
-);
+const header = new Header(() => reconnect());
+const login = new Login((token) => {
+  setToken(token);
+  reconnect();
+});
 const warning = h("div", { class: "banner watch", role: "status", hidden: true });
 const tileRow = new TileRow();
-const resources = new Resources(refresher);
+const resources = new Resources(feed);
+const showTiles = (): void => tileRow.show(summary ? tiles(summary, health) : []);
 
-const verdict = healthSection(refresher, (heard) => {
+const verdict = healthSection(feed, (heard) => {
   health = heard;
   header.verdict(heard);
+  showTiles();
 });
-const showSummary = (summary: Summary | null): void => tileRow.show(summary ? tiles(summary, health) : []);
-refresher.add<Summary>({ path: windowed("api/v1/summary"), wanted: () => document.visibilityState === "visible", show: showSummary });
+feed.add<Summary>({
+  route: "summary",
+  path: windowed("api/v1/summary"),
+  show: (heard) => {
+    summary = heard;
+    if (document.visibilityState === "visible") showTiles();
+  },
+});
 
 const content = h(
   "main",
   { id: "content", tabindex: "-1" },
   header.lost,
-  header.locked,
   warning,
   tileRow.element,
-  row("three", verdict.element, alertsSection(refresher).element, findingsSection(refresher).element),
-  endpointsSection(refresher).element,
+  row("three", verdict.element, alertsSection(feed, () => asked()).element, findingsSection(feed).element),
+  endpointsSection(feed).element,
   resources.section.element,
-  row("two", destinationsSection(refresher).element, processesSection(refresher).element),
-  modelsSection(refresher).element,
-  row("three", agentsSection(refresher).element, toolsSection(refresher).element, workflowsSection(refresher).element),
-  requestsSection(refresher).element,
-  selfSection(refresher, warning).element,
+  row("two", destinationsSection(feed).element, processesSection(feed).element),
+  modelsSection(feed).element,
+  agentsSection(feed).element,
+  workflowsSection(feed).element,
+  toolsSection(feed).element,
+  requestsSection(feed).element,
+  selfSection(feed, warning).element,
 );
-document.getElementById("app")?.append(header.element, content);
+const app = document.getElementById("app");
 
-reconnect = openStream("api/v1/stream", {
-  event: () => refresher.changed(),
+/** Shows the page, or nothing but the login. */
+function stage(locked: boolean): void {
+  const wanted = locked ? [login.element] : [header.element, content];
+  if (app && app.firstElementChild !== wanted[0]) app.replaceChildren(...wanted);
+  if (locked) {
+    document.title = "perfmon: log in";
+    login.show();
+  }
+}
+
+/** Asks for news where no stream brings them. */
+function asked(): void {
+  if (link === "polled") void feed.ask();
+}
+
+reconnect = openStream({
+  path: () => feed.path(chosenWindow()),
+  event: (event) => feed.take(event),
   state: (state) => {
     const before = link;
     link = state;
+    if (state === "connecting") return;
+    stage(state === "locked");
     header.link(state);
-    if (state === "polled") refresher.changed();
-    if (state !== "live" || before === "live") return;
-    refresher.all();
-    void resources.recall(Date.now());
+    if (state === "polled" && before !== "polled") void feed.ask();
+    if (state !== "live") return;
+    feed.begin();
+    if (before !== "live") void resources.recall(Date.now());
   },
 });
-refresher.all();
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && link === "live") refresher.all();
-});
+setInterval(asked, POLL_MS);
+listenForKeys();
 
 function row(kind: "two" | "three", ...sections: HTMLElement[]): HTMLElement {
   return h("div", { class: `row ${kind}` }, ...sections);
-}
-
-async function unlock(): Promise<void> {
-  const token = await askLine({
-    title: "Token",
-    text: "As set in perfmon's configuration. It is kept until this tab is closed.",
-    label: "Token",
-    submit: "Go on",
-    secret: true,
-  });
-  if (token === null) return;
-  setToken(token);
-  reconnect();
 }

@@ -1,6 +1,6 @@
-// A titled part of the page: shown when perfmon has the route it lives on, refreshed only while it is near the reader's view.
+// A titled part of the page: shown when perfmon has the route it lives on, redrawn only while it is near the reader's view.
 import { type Child, h, setText } from "./dom";
-import type { Source } from "./refresh";
+import type { Source } from "./feed";
 
 export class Section {
   readonly element: HTMLElement;
@@ -8,6 +8,8 @@ export class Section {
   #note = h("span", { class: "note" });
   #error = h("p", { class: "error", role: "status", hidden: true });
   #near = true;
+  /** Draws what came while nobody looked. */
+  #waiting: (() => void) | null = null;
 
   /** `tools` stand at the right of the heading. */
   constructor(
@@ -21,9 +23,11 @@ export class Section {
     new IntersectionObserver(
       (entries) => {
         this.#near = entries.at(-1)?.isIntersecting ?? true;
+        this.#catchUp();
       },
       { rootMargin: "300px" },
     ).observe(this.element);
+    document.addEventListener("visibilitychange", () => this.#catchUp());
   }
 
   /** Near the view of a reader who looks at the page. */
@@ -36,15 +40,19 @@ export class Section {
     setText(this.#note, note);
   }
 
-  /** A source that fills this section. */
-  source<T>(path: () => string, show: (answer: T) => void): Source<T> {
+  /** A source that fills this section; `always` also while nobody looks. */
+  source<T>(source: Omit<Source<T>, "show" | "fail"> & { show: (answer: T) => void; always?: boolean }): Source<T> {
+    const { show, always, ...route } = source;
     return {
-      path,
-      wanted: () => this.watched,
+      ...route,
       show: (answer) => {
+        const first = this.element.hidden;
         this.element.hidden = answer === null;
         this.#error.hidden = true;
-        if (answer !== null) show(answer);
+        this.#waiting = null;
+        if (answer === null) return;
+        if (always || first || this.watched) show(answer);
+        else this.#waiting = () => show(answer);
       },
       fail: (error) => {
         // Without any answer the banner says it all.
@@ -54,5 +62,12 @@ export class Section {
         this.element.hidden = false;
       },
     };
+  }
+
+  #catchUp(): void {
+    if (!this.watched || !this.#waiting) return;
+    const draw = this.#waiting;
+    this.#waiting = null;
+    draw();
   }
 }

@@ -31,3 +31,13 @@ it("ends the line where samples are missing", () => {
     [1, 1, null, 1],
   ]);
 });
+
+it("begins with the first known value: what was not measured yet takes no room", () => {
+  const series = new Series();
+  series.merge(
+    Array.from({ length: 90 }, (_, index) => ({ time: index * 10, value: index < 80 ? null : index })),
+    10,
+  );
+  expect(series.columns()[0]).toEqual([800, 810, 820, 830, 840, 850, 860, 870, 880, 890]);
+  expect(new Series().columns()).toEqual([[], []]);
+});

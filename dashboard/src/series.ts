@@ -34,11 +34,20 @@ export class Series {
     return this.#points.at(-1) ?? null;
   }
 
-  /** Times and values for the chart; a null between samples that are too far apart ends the line there. */
+  /** The sample nearest to a time; null without one. */
+  nearest(time: number): Point | null {
+    return this.#points.reduce<Point | null>(
+      (best, point) => (best === null || Math.abs(point.time - time) < Math.abs(best.time - time) ? point : best),
+      null,
+    );
+  }
+
+  /** Times and values for the chart, from the first known value on; a null between samples that are too far apart ends the line there. */
   columns(): [number[], (number | null)[]] {
     const times: number[] = [];
     const values: (number | null)[] = [];
-    for (const point of this.#points) {
+    const first = this.#points.findIndex(({ value }) => value !== null);
+    for (const point of first < 0 ? [] : this.#points.slice(first)) {
       const before = times.at(-1);
       if (before !== undefined && point.time - before > GAP_S) {
         times.push(before + GAP_S / 2);

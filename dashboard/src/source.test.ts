@@ -28,7 +28,9 @@ it.each([
 });
 
 it("names no other host", () => {
-  expect([...code, "index.html"].filter((file) => /(https?:)?\/\/[a-z0-9-]+\.[a-z]/i.test(read(file)))).toEqual([]);
+  // The name of the SVG vocabulary looks like an address and is none.
+  const text = (file: string): string => read(file).replaceAll('"http://www.w3.org/2000/svg"', "");
+  expect([...code, "index.html"].filter((file) => /(https?:)?\/\/[a-z0-9-]+\.[a-z]/i.test(text(file)))).toEqual([]);
 });
 
 it("has no inline script, style or handler", () => {

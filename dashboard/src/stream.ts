@@ -6,42 +6,54 @@ import { EventParser, type ServerEvent } from "./events";
 export type LinkState = "connecting" | "live" | "polled" | "lost" | "locked";
 
 export interface StreamHandlers {
+  /** The stream's address at the time of an attempt. */
+  path: () => string;
   /** Something happened in perfmon. */
   event: (event: ServerEvent) => void;
   /** The connection's state, said again at each attempt: `polled` = perfmon is there but has no stream to spare, `locked` = it wants a token. */
   state: (state: LinkState) => void;
 }
 
-/** perfmon sends a summary each second; silence for so long means that the connection is dead although nobody said so. */
+/** perfmon sends a summary each second; silence for this long means that the connection is dead although it was not closed. */
 const SILENCE_MS = 6_000;
 const RETRY_MS = [250, 500, 1_000];
 
-/** Keeps the stream open for the life of the page. Returns a function that tries again at once. */
-export function openStream(path: string, handlers: StreamHandlers): () => void {
+/** Keeps the stream open for the life of the page. Returns a function that opens it anew at once: for another path, or with a token. */
+export function openStream(handlers: StreamHandlers): () => void {
   let failures = 0;
   let wake: () => void = () => {};
+  let abort = new AbortController();
+  let anew = false;
 
   const run = async (): Promise<void> => {
     for (;;) {
+      abort = new AbortController();
       try {
-        await readStream(path, handlers, () => {
+        await readStream(handlers, abort, () => {
           failures = 0;
           handlers.state("live");
         });
-        handlers.state("lost");
+        if (!anew) handlers.state("lost");
       } catch (error) {
-        handlers.state(failureState(error));
+        if (!anew) handlers.state(failureState(error));
       }
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        setTimeout(resolve, RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]);
-      });
-      failures += 1;
+      if (!anew) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          setTimeout(resolve, RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]);
+        });
+        failures += 1;
+      }
+      anew = false;
     }
   };
   handlers.state("connecting");
   void run();
-  return () => wake();
+  return () => {
+    anew = true;
+    abort.abort();
+    wake();
+  };
 }
 
 function failureState(error: unknown): LinkState {
@@ -51,11 +63,14 @@ function failureState(error: unknown): LinkState {
 }
 
 /** Reads until the stream ends; throws when it cannot be opened or breaks. */
-async function readStream(path: string, handlers: StreamHandlers, opened: () => void): Promise<void> {
-  const abort = new AbortController();
+async function readStream(handlers: StreamHandlers, abort: AbortController, opened: () => void): Promise<void> {
   let watchdog = setTimeout(() => abort.abort(), SILENCE_MS);
   try {
-    const response = await fetch(path, { headers: { Accept: "text/event-stream", ...headers() }, cache: "no-store", signal: abort.signal });
+    const response = await fetch(handlers.path(), {
+      headers: { Accept: "text/event-stream", ...headers() },
+      cache: "no-store",
+      signal: abort.signal,
+    });
     if (!response.ok || !response.body) throw new ApiError(response.status, "no stream");
     opened();
     const parser = new EventParser();

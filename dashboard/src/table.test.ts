@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from "vitest";
-import { Table } from "./table";
+import { Table, drawn } from "./table";
 
 interface Row {
   name: string;
@@ -7,8 +7,9 @@ interface Row {
 }
 let table: Table<Row>;
 
-beforeEach(() => {
-  table = new Table<Row>({
+const newTable = (): Table<Row> =>
+  new Table<Row>({
+    id: "rows",
     caption: "Rows",
     columns: [
       { key: "name", label: "Name", value: (row) => row.name, text: (row) => row.name, hint: (row) => row.name },
@@ -18,8 +19,12 @@ beforeEach(() => {
     empty: "Nothing.",
     pageSize: 2,
     searchable: (row) => row.name,
-    details: (row) => [`all about ${row.name}`],
+    details: drawn((row) => [`all about ${row.name}`]),
   });
+
+beforeEach(() => {
+  history.replaceState(null, "", location.pathname);
+  table = newTable();
   document.body.replaceChildren(table.element);
 });
 
@@ -94,4 +99,28 @@ it("says that there is nothing", () => {
   expect(table.element.querySelector<HTMLElement>(".empty")?.hidden).toBe(false);
   table.update([{ name: "a", ms: 1 }]);
   expect(table.element.querySelector<HTMLElement>(".empty")?.hidden).toBe(true);
+});
+
+it("keeps sort, filter and open rows in the address, and takes them from it", () => {
+  const rows = ["shop a", "shop b", "other"].map((name, ms) => ({ name, ms }));
+  const field = table.filterField();
+  table.update(rows);
+  button("Time").click();
+  button("shop b").click();
+  field.value = "shop";
+  field.dispatchEvent(new Event("input"));
+  expect(location.search).toBe("?rows.sort=-ms&rows.open=shop+b&rows.filter=shop");
+  table = newTable();
+  table.update(rows);
+  expect([texts(), table.filterField().value]).toEqual([["shop b", "shop a"], "shop"]);
+  expect(table.element.querySelector(".details")?.textContent).toBe("all about shop b");
+  button("shop b").click();
+  expect(new URLSearchParams(location.search).has("rows.open")).toBe(false);
+});
+
+it("ignores a sort in the address that no column has", () => {
+  history.replaceState(null, "", "?rows.sort=-colour");
+  table = newTable();
+  table.update([{ name: "a", ms: 1 }]);
+  expect(table.element.querySelector("[aria-sort]")).toBeNull();
 });

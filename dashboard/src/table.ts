@@ -1,9 +1,11 @@
 // A table that is refreshed each second without disturbing its reader: rows are kept by key, only texts that changed are written, and
-// focus, selection, open details, sort, filter and page survive. Columns step aside on narrow screens; details then show them.
+// focus, selection, open details, sort, filter and page survive. Columns step aside in narrow cards; details then show them. Sort, filter
+// and open rows stand in the page's address.
+import { choose, chosen } from "./address";
 import { type Child, arrange, fill, h, setAttribute, setText } from "./dom";
 import { type SortKey, type SortValue, filterRows, nextSort, paginate, sortRows } from "./table_model";
 
-/** How much room a column needs to be worth showing: always, from a tablet on, on a desktop. */
+/** How wide a card must be for a column: any, half a desktop, most of a desktop. */
 export type Room = "always" | "medium" | "wide";
 
 export interface Column<T> {
@@ -25,7 +27,16 @@ export interface Column<T> {
   bar?: (row: T) => number | null;
 }
 
+/** What an opened row shows. */
+export interface Details<T> {
+  element: HTMLElement;
+  /** The row as it is now. */
+  update: (row: T) => void;
+}
+
 export interface TableOptions<T> {
+  /** Its name in the page's address. */
+  id: string;
   caption: string;
   columns: Column<T>[];
   keyOf: (row: T) => string;
@@ -36,14 +47,28 @@ export interface TableOptions<T> {
   /** With it the table gets a filter field. */
   searchable?: (row: T) => string;
   /** With it each row can be opened. */
-  details?: (row: T) => Child[];
+  details?: () => Details<T>;
 }
 
-interface Line {
+/** Details that are drawn from the row alone. */
+export function drawn<T>(draw: (row: T) => Child[]): () => Details<T> {
+  return () => {
+    const element = h("div", {});
+    return { element, update: (row) => fill(element, ...draw(row)) };
+  };
+}
+
+interface Line<T> {
   row: HTMLTableRowElement;
   cells: HTMLTableCellElement[];
   toggle: HTMLButtonElement | null;
-  details: HTMLTableRowElement | null;
+  details: { row: HTMLTableRowElement; content: Details<T> } | null;
+}
+
+/** `-p95_ms` = by `p95_ms`, the largest first. */
+function sortOf(text: string | undefined, columns: readonly { key: string }[]): SortKey | null {
+  const column = text?.replace(/^-/, "");
+  return columns.some(({ key }) => key === column) ? { column: column as string, descending: text?.startsWith("-") === true } : null;
 }
 
 const PAGE_SIZE = 25;
@@ -56,7 +81,7 @@ export class Table<T> {
   #filter = "";
   #page = 0;
   #open = new Set<string>();
-  #lines = new Map<string, Line>();
+  #lines = new Map<string, Line<T>>();
   #body = h("tbody");
   #headers = new Map<string, HTMLTableCellElement>();
   #empty = h("p", { class: "empty" });
@@ -67,7 +92,9 @@ export class Table<T> {
   #table: HTMLTableElement;
 
   constructor(private readonly options: TableOptions<T>) {
-    this.#sort = options.sort ?? null;
+    this.#sort = sortOf(chosen(`${options.id}.sort`)[0], options.columns) ?? options.sort ?? null;
+    this.#filter = (options.searchable && chosen(`${options.id}.filter`)[0]) || "";
+    if (options.details) for (const key of chosen(`${options.id}.open`)) this.#open.add(key);
     const head = h("tr", {}, ...options.columns.map((column) => this.#header(column)));
     this.#table = h("table", {}, h("caption", { class: "hidden" }, options.caption), h("thead", {}, head), this.#body);
     this.element.append(h("div", { class: "scroll" }, this.#table), this.#empty, this.#pager);
@@ -80,6 +107,7 @@ export class Table<T> {
       "type": "search",
       "class": "filter",
       "placeholder": "Filter",
+      "value": this.#filter === "" ? null : this.#filter,
       "aria-label": `Filter: ${this.options.caption}`,
       "spellcheck": "false",
       "autocomplete": "off",
@@ -97,6 +125,7 @@ export class Table<T> {
   #filterBy(filter: string): void {
     this.#filter = filter;
     this.#page = 0;
+    choose(`${this.options.id}.filter`, filter.trim() === "" ? [] : [filter]);
     this.#draw();
   }
 
@@ -104,6 +133,7 @@ export class Table<T> {
     const sortBy = (): void => {
       this.#sort = nextSort(this.#sort, column.key, column.numeric === true);
       this.#page = 0;
+      choose(`${this.options.id}.sort`, [`${this.#sort.descending ? "-" : ""}${this.#sort.column}`]);
       this.#draw();
     };
     const button = h("button", { type: "button", class: "sort", title: column.title, on: { click: sortBy } }, column.label);
@@ -138,7 +168,7 @@ export class Table<T> {
       this.#lines.set(key, line);
       this.#write(line, row, key);
       shown.push(line.row);
-      if (line.details) shown.push(line.details);
+      if (line.details) shown.push(line.details.row);
     }
     arrange(this.#body, shown);
     this.#table.hidden = view.rows.length === 0;
@@ -155,9 +185,10 @@ export class Table<T> {
     this.#next.disabled = page === pages - 1;
   }
 
-  #newLine(key: string): Line {
+  #newLine(key: string): Line<T> {
     const toggleOpen = (): void => {
       if (!this.#open.delete(key)) this.#open.add(key);
+      choose(`${this.options.id}.open`, [...this.#open]);
       this.#draw();
     };
     const toggle = this.options.details ? h("button", { type: "button", class: "toggle", on: { click: toggleOpen } }) : null;
@@ -166,7 +197,7 @@ export class Table<T> {
     return { row: h("tr", {}, ...cells), cells, toggle, details: null };
   }
 
-  #write(line: Line, row: T, key: string): void {
+  #write(line: Line<T>, row: T, key: string): void {
     this.options.columns.forEach((column, index) => {
       const cell = line.cells[index];
       if (cell) writeCell(index === 0 && line.toggle ? line.toggle : cell, cell, column, row);
@@ -179,9 +210,12 @@ export class Table<T> {
       line.details = null;
       return;
     }
-    line.details ??= h("tr", { class: "details" }, h("td", { colspan: String(this.options.columns.length) }));
-    const cell = line.details.firstElementChild;
-    if (cell) fill(cell, ...this.options.details(row));
+    if (!line.details) {
+      const content = this.options.details();
+      const cell = h("td", { colspan: String(this.options.columns.length) }, content.element);
+      line.details = { row: h("tr", { class: "details" }, cell), content };
+    }
+    line.details.content.update(row);
   }
 }
 

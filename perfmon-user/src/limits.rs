@@ -32,6 +32,8 @@ pub const LIST_ITEMS: usize = 10_000;
 pub const METRIC_SERIES: usize = 5_000;
 /// Clients of `/api/v1/stream`.
 pub const STREAM_CLIENTS: usize = 32;
+/// Slow and failed requests that a client of the stream can follow.
+pub const FOLLOWED_RECORDS: usize = 100;
 /// Findings and alerts that a client of the stream may be behind before it is disconnected.
 pub const STREAM_BACKLOG: usize = 64;
 /// Bytes that the kernel keeps for a client of the HTTP server that does not read (it doubles them for its own use).

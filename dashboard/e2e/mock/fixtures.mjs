@@ -1,5 +1,7 @@
 // Answers of a perfmon that watches a shop with an agent: fixed figures, among them nulls, hostile names and a failing endpoint, so
 // that a test can say exactly what the page must show.
+const start = Date.now();
+const since = (seconds) => new Date(start - seconds * 1_000).toISOString();
 const ORIGIN = { pid: 4211, comm: "python3", service: "shop", container: null };
 export const HOSTILE = `/search/<img src=x onerror="window.hacked=1">`;
 
@@ -218,6 +220,7 @@ export const llm = [
     destination: "api.openai.com",
     calls: 118,
     errors: 2,
+    rate_limited: 0,
     error_rate: 2 / 118,
     input_tokens: 512_004,
     output_tokens: 38_110,
@@ -235,8 +238,9 @@ export const llm = [
     request_model: "claude-sonnet-4-5",
     destination: "api.anthropic.com",
     calls: 31,
-    errors: 0,
-    error_rate: 0,
+    errors: 4,
+    rate_limited: 4,
+    error_rate: 4 / 31,
     input_tokens: 88_120,
     output_tokens: 7_004,
     cache_read_tokens: null,
@@ -254,6 +258,7 @@ export const llm = [
     destination: "127.0.0.1:11434",
     calls: 6,
     errors: 0,
+    rate_limited: 0,
     error_rate: 0,
     input_tokens: 1_880,
     output_tokens: 486,
@@ -346,7 +351,7 @@ export const alerts = () => [
 
 const request = (i, path, status_code, error, response_time_ms) => ({
   kind: "request",
-  time: new Date(Date.now() - i * 4_000).toISOString(),
+  time: since(i * 4),
   ...ORIGIN,
   side: "server",
   protocol: "http/1.1",
@@ -377,6 +382,120 @@ const request = (i, path, status_code, error, response_time_ms) => ({
   quality: "exact",
   missing_bytes: 0,
 });
+/** An agent run with its calls and tools, and the workflow around it. */
+const work = [
+  {
+    kind: "agent",
+    time: since(40),
+    ...ORIGIN,
+    service: "assistant",
+    agent_type: "assistant",
+    agent_run_id: "r1",
+    conversation_id: "c1",
+    execution_time_ms: 3_480,
+    status: "success",
+    error_type: null,
+    llm_calls: 2,
+    tools_called: 1,
+    tokens_used: 5_230,
+    input_tokens: 5_000,
+    output_tokens: 230,
+    cost_usd: 0.0123,
+    model_time_ms: 3_100,
+    tool_time_ms: 300,
+    local_time_ms: 80,
+  },
+  llmRecord(39, { agent_run_id: "r1", finish_reason: "tool_calls", tool_calls: [{ id: "t1", name: "search_catalog" }] }),
+  llmRecord(38, { agent_run_id: "r1", finish_reason: "stop" }),
+  llmRecord(30, {
+    request_model: "claude-sonnet-4-5",
+    destination: "api.anthropic.com",
+    provider: "anthropic",
+    status_code: 429,
+    error_type: "rate_limit_error",
+    cost_usd: null,
+    output_tokens: null,
+  }),
+  {
+    kind: "tool",
+    time: since(39),
+    ...ORIGIN,
+    service: "assistant",
+    tool_name: "search_catalog",
+    tool_call_id: "t1",
+    source: "mcp",
+    transport: "http",
+    server: "catalog",
+    execution_time_ms: 300,
+    success: true,
+    error_type: null,
+    agent_type: "assistant",
+    agent_run_id: "r1",
+  },
+  {
+    kind: "workflow",
+    time: since(41),
+    ...ORIGIN,
+    service: "assistant",
+    workflow_name: "POST /chat",
+    execution_time_ms: 3_600,
+    status: "success",
+    agents: 1,
+    llm_calls: 2,
+    tools_called: 1,
+    db_calls: null,
+    tokens_used: 5_230,
+    cost_usd: 0.0123,
+    trace_id: null,
+  },
+];
+
+function llmRecord(ago, more) {
+  return {
+    kind: "llm",
+    time: since(ago),
+    ...ORIGIN,
+    service: "assistant",
+    side: "client",
+    provider: "openai",
+    api: "responses",
+    destination: "api.openai.com",
+    request_model: "gpt-5",
+    response_model: "gpt-5-2026-01-01",
+    stream: true,
+    status_code: 200,
+    error_type: null,
+    finish_reason: null,
+    input_tokens: 2_500,
+    output_tokens: 115,
+    cost_usd: 0.00615,
+    response_time_ms: 1_550,
+    time_to_first_token_ms: 412,
+    tool_calls: [],
+    span_id: `m${ago}`,
+    ...more,
+  };
+}
+
+const FIELDS = [
+  "service",
+  "agent_run_id",
+  "agent_type",
+  "destination",
+  "endpoint",
+  "method",
+  "request_model",
+  "span_id",
+  "tool_name",
+  "workflow_name",
+];
+/** The records that a query selects. */
+export function records(query) {
+  const kind = query.get("kind");
+  const wanted = (record) => FIELDS.every((field) => !query.has(field) || record[field] === query.get(field));
+  return [...requests(), ...work].filter((record) => (kind === null || record.kind === kind) && wanted(record));
+}
+
 export const requests = () => [
   request(1, "/checkout", 500, null, 1_512.7),
   request(2, "/checkout", 200, null, 2_210.44),
@@ -422,12 +541,15 @@ export const self = (lost) => ({
   ],
 });
 
-/** 15 minutes of a metric, a value each step. */
-export function history(metric, from, to) {
+/** A metric over time, a value each step; null before perfmon ran. */
+export function history(metric, from, to, young = Number.POSITIVE_INFINITY) {
   const [start, end] = [Date.parse(from), Date.parse(to)];
   const base = { cpu_percent: 37.5, memory_percent: 61.3, response_time_p95: 402, requests_per_minute: 6_490 }[metric] ?? 1;
   const points = [];
   for (let time = start; time <= end; time += 10_000)
-    points.push({ time: new Date(time).toISOString(), value: base * (1 + 0.12 * Math.sin(time / 90_000)) });
+    points.push({
+      time: new Date(time).toISOString(),
+      value: (end - time) / 1_000 > young ? null : base * (1 + 0.12 * Math.sin(time / 90_000)),
+    });
   return { metric, points };
 }

@@ -1,10 +1,11 @@
 // A server that behaves like perfmon for the page: serves dist/ with the strict policy, the fixtures as the API, a stream with a summary
-// each second. It can be stopped and started again on its port, and what it answers can be changed while it runs.
+// each second and the changes of followed routes. It can be stopped and started again on its port, and what it answers can be changed while it runs.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as fixtures from "./fixtures.mjs";
+import { Follower } from "./follow.mjs";
 import { unseen } from "./unseen.mjs";
 
 export const POLICY =
@@ -30,7 +31,12 @@ export class MockPerfmon {
   asked = [];
   #tick = 0;
   #server = null;
-  #streams = new Set();
+  /** perfmon runs for so many seconds: what is older is not known. */
+  young = Number.POSITIVE_INFINITY;
+  /** Whether a stream is refused: all places are taken. */
+  full = false;
+  /** Response and follower of each open stream. */
+  #streams = new Map();
   #timer = null;
   #port = 0;
 
@@ -55,11 +61,12 @@ export class MockPerfmon {
 
   #second() {
     this.#tick += 1;
-    this.#send("summary", fixtures.summary("5m"));
+    for (const [stream, follower] of this.#streams) this.#tell(stream, follower);
   }
 
-  #send(type, data) {
-    for (const stream of this.#streams) stream.write(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
+  #tell(stream, follower) {
+    write(stream, "summary", this.#get("summary", follower.query));
+    for (const change of follower.changes()) write(stream, "change", change);
   }
 
   async #answer(request, response) {
@@ -71,7 +78,8 @@ export class MockPerfmon {
     if (this.token !== null && request.headers.authorization !== `Bearer ${this.token}`)
       return json(401, error("unauthorized", "a token is needed"));
     if (this.absent.has(route)) return json(404, error("not_found", "no such route"));
-    if (route === "stream") return this.#stream(request, response);
+    if (route === "stream" && this.full) return json(503, error("too_many_clients", "all places of the stream are taken"));
+    if (route === "stream") return this.#stream(request, response, url.searchParams);
     if (request.method === "POST") return this.#post(route, await bodyOf(request), json);
     const answer = this.#get(route, url.searchParams);
     return answer === undefined ? json(404, error("not_found", "no such route")) : json(200, answer);
@@ -84,7 +92,7 @@ export class MockPerfmon {
     const routes = {
       "/health/performance": () => fixtures.health(),
       "summary": () => fixtures.summary(window),
-      "endpoints": () => list([...this.endpoints].sort((a, b) => b.share_of_time - a.share_of_time)),
+      "endpoints": () => list(named(this.endpoints, query).sort((a, b) => b.share_of_time - a.share_of_time)),
       "destinations": () => list(fixtures.destinations),
       "processes": () => list(fixtures.processes()),
       "system": () => fixtures.systemAnswer(this.#tick, { "1m": 60, "5m": 300, "1h": 3_600 }[window]),
@@ -94,8 +102,8 @@ export class MockPerfmon {
       "workflows": () => list(fixtures.workflows),
       "findings": () => list(fixtures.findings()),
       "alerts": () => list(this.alerts),
-      "records": () => list(fixtures.requests()),
-      "history": () => fixtures.history(query.get("metric"), query.get("from"), query.get("to")),
+      "records": () => list(fixtures.records(query)),
+      "history": () => fixtures.history(query.get("metric"), query.get("from"), query.get("to"), this.young),
       "self": () => fixtures.self(this.lost),
     };
     return routes[route]?.();
@@ -108,14 +116,23 @@ export class MockPerfmon {
     this.posts.push({ id, action, body: JSON.parse(body) });
     alert.state = action === "ack" ? "acknowledged" : "resolved";
     alert.time = new Date().toISOString();
-    this.#send("alert", alert);
+    for (const [stream, follower] of this.#streams) {
+      write(stream, "alert", alert);
+      for (const change of follower.changes()) write(stream, "change", change);
+    }
     return json(200, alert);
   }
 
-  #stream(request, response) {
+  #stream(request, response, query) {
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
-    response.write(": hello\n\n");
-    this.#streams.add(response);
+    const answer = (route, window) => {
+      if (this.absent.has(route)) return undefined;
+      const search = new URLSearchParams({ window, ...(route === "records" ? { kind: "request", slow: "true" } : {}) });
+      return this.#get(route === "health" ? "/health/performance" : route, search);
+    };
+    const follower = new Follower(query, answer);
+    this.#streams.set(response, follower);
+    this.#tell(response, follower);
     request.on("close", () => this.#streams.delete(response));
   }
 
@@ -136,6 +153,9 @@ export class MockPerfmon {
   }
 }
 
+const write = (stream, type, data) => stream.write(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
+const NAMES = ["service", "method", "endpoint"];
+const named = (rows, query) => rows.filter((row) => NAMES.every((name) => !query.has(name) || query.get(name) === row[name]));
 const error = (code, message) => ({ error: { code, message } });
 
 async function bodyOf(request) {

@@ -4,8 +4,8 @@ import { askLine } from "../ask";
 import { chooseName, chosenName } from "../choice";
 import { ApiError, post } from "../client";
 import { arrange, h, setAttribute, setText } from "../dom";
+import type { Feed } from "../feed";
 import { clock, count } from "../format";
-import type { Refresher } from "../refresh";
 import { Section } from "../section";
 
 const SEVERITIES = ["critical", "warning", "info"];
@@ -59,7 +59,7 @@ interface Item {
 export class AlertList {
   readonly element = h("div", {});
   #list = h("ul", { class: "alerts" });
-  #empty = h("p", { class: "empty" }, "No alert. Thresholds are being watched.");
+  #empty = h("p", { class: "empty" }, "No alerts. perfmon checks the thresholds.");
   #problem = h("p", { class: "error", role: "alert", hidden: true });
   #done = h("p", { class: "hidden", role: "status" });
   #items = new Map<string, Item>();
@@ -90,7 +90,7 @@ export class AlertList {
       const focused = item.buttons.contains(document.activeElement);
       item.element.dataset["state"] = alert.state;
       item.buttons.replaceChildren(...actions(alert.state).map((action) => this.#button(alert, action)));
-      // Who pressed a button that is no more goes on at the next one of this alert, or at its text.
+      // Who pressed a button that is gone continues at the next one of this alert, or at its text.
       if (focused) (item.buttons.querySelector("button") ?? item.message).focus({ preventScroll: true });
     }
     setText(item.state, alert.state === "firing" ? alert.severity : alert.state);
@@ -113,7 +113,7 @@ export class AlertList {
         this.#problem.hidden = true;
         setText(this.#done, `${action === "ack" ? "Acknowledged" : "Resolved"}: ${alert.rule}`);
       } catch (error) {
-        setText(this.#problem, `${label} did not work: ${error instanceof ApiError ? error.message : String(error)}.`);
+        setText(this.#problem, `${label} failed: ${error instanceof ApiError ? error.message : String(error)}.`);
         this.#problem.hidden = false;
       }
       button.removeAttribute("aria-disabled");
@@ -144,9 +144,9 @@ async function carryOut(alertId: string, action: "ack" | "resolve"): Promise<voi
   if (by === null) {
     by = await askLine({
       title: "Who are you?",
-      text: "Acknowledgements carry a name. It is kept in this browser.",
+      text: "Acknowledging or resolving an alert records your name. This browser remembers it.",
       label: "Name",
-      submit: "Go on",
+      submit: "Continue",
     });
     if (by === null) return;
     chooseName(by);
@@ -154,10 +154,11 @@ async function carryOut(alertId: string, action: "ack" | "resolve"): Promise<voi
   await post(`api/v1/alerts/${encodeURIComponent(alertId)}/${action}`, { by, note: "" });
 }
 
-export function alertsSection(refresher: Refresher): Section {
+/** `changed` is called after a button has done its work. */
+export function alertsSection(feed: Feed, changed: () => void): Section {
   const list = new AlertList(async (alertId, action) => {
     await carryOut(alertId, action);
-    refresher.all();
+    changed();
   });
   const section = new Section("alerts", "Alerts");
   section.body.append(list.element);
@@ -166,6 +167,6 @@ export function alertsSection(refresher: Refresher): Section {
     section.say(alertsNote(alerts));
     list.show(alerts);
   };
-  refresher.add(section.source(() => "api/v1/alerts", show));
+  feed.add(section.source({ route: "alerts", path: () => "api/v1/alerts", show }));
   return section;
 }

@@ -1,8 +1,8 @@
 // What perfmon found that a person should look at, in the API's order: most costly first.
 import type { Finding, List } from "../api";
 import { fill, h } from "../dom";
+import type { Feed } from "../feed";
 import { clock, count, words } from "../format";
-import type { Refresher } from "../refresh";
 import { Section } from "../section";
 
 /** One finding as a list item. */
@@ -12,10 +12,10 @@ export function findingView(finding: Finding): HTMLElement {
   return h("li", { "data-severity": finding.severity, "data-state": "firing" }, h("span", { class: "state" }, words(finding.type)), what);
 }
 
-export function findingsSection(refresher: Refresher): Section {
+export function findingsSection(feed: Feed): Section {
   const section = new Section("findings", "Findings");
   const list = h("ul", { class: "alerts findings" });
-  const empty = h("p", { class: "empty" }, "Nothing stands out.");
+  const empty = h("p", { class: "empty" }, "No problems found.");
   section.body.append(list, empty);
   const show = (answer: List<Finding>): void => {
     const open = answer.items.filter((finding) => finding.open !== false);
@@ -23,6 +23,6 @@ export function findingsSection(refresher: Refresher): Section {
     fill(list, ...open.map(findingView));
     empty.hidden = open.length > 0;
   };
-  refresher.add(section.source(() => "api/v1/findings", show));
+  feed.add(section.source({ route: "findings", path: () => "api/v1/findings", show }));
   return section;
 }

@@ -2,28 +2,28 @@
 import type { Health, Indicator } from "../api";
 import { type Child, fill, h } from "../dom";
 import { UNKNOWN, duration, percent, rate } from "../format";
+import type { Feed } from "../feed";
 import { Section } from "../section";
-import type { Refresher } from "../refresh";
 
 /** One indicator as it is shown. */
 export interface Reason {
   name: string;
   value: string;
-  /** What the API says; without a measurement it is `green` there, and `unknown` here. */
-  state: Indicator | "unknown";
+  /** What the API says; without a measurement it is `green` there, and `unknown` here. `info`: shown, and not part of the verdict. */
+  state: Indicator | "unknown" | "info";
   /** What it is judged by. */
   limits: string;
 }
 
-const WORDS: Record<Reason["state"], string> = { green: "good", yellow: "watch", red: "bad", unknown: "none yet" };
-const MARKS: Record<Reason["state"], string> = { green: "●", yellow: "▲", red: "■", unknown: "○" };
+const WORDS: Record<Reason["state"], string> = { green: "good", yellow: "watch", red: "bad", unknown: "no data", info: "" };
+const MARKS: Record<Reason["state"], string> = { green: "●", yellow: "▲", red: "■", unknown: "○", info: "·" };
 const VERDICTS: Record<Health["status"], string> = {
   healthy: "All four indicators are within their limits.",
-  degraded: "Working, with something to watch.",
+  degraded: "Working, but something needs watching.",
   unhealthy: "Something needs attention now.",
 };
 
-/** The four indicators, worst first. */
+/** The four indicators, worst first, and the CPU. */
 export function reasons(health: Health): Reason[] {
   const metrics = health.performance_metrics;
   const states = health.health_indicators;
@@ -50,11 +50,17 @@ export function reasons(health: Health): Reason[] {
   ];
   const order: Reason["state"][] = ["red", "yellow", "green", "unknown"];
   for (const reason of all) if (reason.value === UNKNOWN) reason.state = "unknown";
-  return all.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+  const cpu: Reason = {
+    name: "CPU",
+    value: percent(metrics.cpu_percent),
+    state: "info",
+    limits: "of the host, all cores; it does not change the verdict",
+  };
+  return [...all.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state)), cpu];
 }
 
 function sentence({ status, performance_metrics: metrics }: Health): string {
-  return status === "healthy" && metrics.avg_response_time === null ? "No request seen yet." : VERDICTS[status];
+  return status === "healthy" && metrics.avg_response_time === null ? "No requests seen yet." : VERDICTS[status];
 }
 
 /** The card's content. */
@@ -77,8 +83,8 @@ export function healthView(health: Health): Child[] {
   ];
 }
 
-/** Verdict of the last five minutes; also told to `heard`. */
-export function healthSection(refresher: Refresher, heard: (health: Health) => void): Section {
+/** Verdict of the last five minutes; also passed to `heard`. */
+export function healthSection(feed: Feed, heard: (health: Health) => void): Section {
   const section = new Section("health", "Health");
   section.say("last 5 minutes");
   const show = (health: Health): void => {
@@ -86,6 +92,7 @@ export function healthSection(refresher: Refresher, heard: (health: Health) => v
     fill(section.body, ...healthView(health));
   };
   // The verdict stands in the bar at the top too, so it is always wanted.
-  refresher.add({ ...section.source(() => "health/performance", show), wanted: () => document.visibilityState === "visible" });
+  const fields = ["status", "performance_metrics", "health_indicators", "recommendations"];
+  feed.add(section.source({ route: "health", path: () => "health/performance", fields, show, always: true }));
   return section;
 }

@@ -4,19 +4,20 @@ import type { History, Summary, System, SystemAnswer } from "../api";
 import { Chart, type ChartOptions } from "../chart";
 import { get } from "../client";
 import { type Child, fill, h } from "../dom";
+import type { Feed } from "../feed";
 import { bytes, decimal, duration, percent } from "../format";
-import type { Refresher } from "../refresh";
 import { Section } from "../section";
 import { type Point, SPAN_S } from "../series";
 
 const wholePercent = (value: number): string => `${value} %`;
 const CHARTS = {
-  requests_per_minute: { title: "Requests per minute", format: decimal, colour: "--line-1", atLeast: 1 },
-  response_time_p95: { title: "Response time p95", format: duration, colour: "--line-2", atLeast: 1 },
-  cpu_percent: { title: "CPU of the host", format: percent, tick: wholePercent, colour: "--line-3", atLeast: 10, atMost: 100 },
-  memory_percent: { title: "Memory of the host", format: percent, tick: wholePercent, colour: "--line-4", atLeast: 100, atMost: 100 },
+  requests_per_minute: { title: "Requests per minute", format: decimal, colour: 1, atLeast: 1 },
+  response_time_p95: { title: "Response time, p95", format: duration, colour: 2, atLeast: 1 },
+  cpu_percent: { title: "CPU of the host", format: percent, tick: wholePercent, colour: 3, atLeast: 10, atMost: 100 },
+  memory_percent: { title: "Memory of the host", format: percent, tick: wholePercent, colour: 4, atLeast: 100, atMost: 100 },
 } satisfies Record<string, ChartOptions>;
 type Metric = keyof typeof CHARTS;
+const TRAFFIC: Metric[] = ["requests_per_minute", "response_time_p95"];
 const METRICS = Object.keys(CHARTS) as Metric[];
 const STEP_S = 10;
 
@@ -25,8 +26,8 @@ export function historyPoints(history: History): Point[] {
   return history.points.map(({ time, value }) => ({ time: Date.parse(time) / 1_000, value })).filter(({ time }) => Number.isFinite(time));
 }
 
-/** One figure of the host's course. */
-export function trendPoints(trend: SystemAnswer["trend"], metric: "cpu_percent" | "memory_percent"): Point[] {
+/** One figure of the host over time. */
+export function trendPoints(trend: NonNullable<SystemAnswer["trend"]>, metric: "cpu_percent" | "memory_percent"): Point[] {
   return trend.map((sample) => ({ time: Date.parse(sample.time) / 1_000, value: sample[metric] }));
 }
 
@@ -39,7 +40,7 @@ export function hostView(system: System): Child[] {
   ];
   if (system.swap_percent !== null) facts.push(["Swap used", percent(system.swap_percent)]);
   if (system.psi)
-    facts.push(["Waiting for CPU / memory / I/O", [system.psi.cpu, system.psi.memory, system.psi.io].map(percent).join(" / ")]);
+    facts.push(["Stalled on CPU / memory / I/O", [system.psi.cpu, system.psi.memory, system.psi.io].map(percent).join(" / ")]);
   for (const disk of system.disks) {
     const full = disk.full_in_s === null ? "" : `, full in ${duration(disk.full_in_s * 1_000)}`;
     facts.push([
@@ -63,27 +64,25 @@ export class Resources {
   #charts = new Map(METRICS.map((metric) => [metric, new Chart(CHARTS[metric])]));
   #host = h("div", {});
 
-  constructor(refresher: Refresher) {
+  constructor(feed: Feed) {
     this.section.say("up to 15 minutes back");
     this.section.body.append(h("div", { class: "charts" }, ...[...this.#charts.values()].map(({ element }) => element)), this.#host);
-    // Asked also while nobody looks, so that the lines have no holes when somebody does; the charts' window is a minute, for their detail.
-    const system = this.section.source<SystemAnswer>(
-      () => "api/v1/system?window=1m",
-      (answer) => this.#system(answer),
-    );
-    refresher.add({ ...system, wanted: () => true });
-    const show = (summary: Summary | null): void => {
+    // Taken also while nobody looks, so that the lines have no holes when somebody does; of a minute, for their detail.
+    const show = (answer: SystemAnswer): void => this.#system(answer);
+    feed.add(this.section.source<SystemAnswer>({ route: "system", path: () => "api/v1/system?window=1m", show, always: true }));
+    const traffic = (summary: Summary | null): void => {
       if (summary) this.#traffic(summary);
     };
-    refresher.add<Summary>({ path: () => "api/v1/summary?window=1m", wanted: () => true, show });
+    const fields = ["time", "requests_per_minute", "p95_ms"];
+    feed.add<Summary>({ route: "summary@1m", path: () => "api/v1/summary?window=1m", fields, show: traffic });
   }
 
-  /** Puts in what perfmon remembers of the time before: the host's course from its memory, the rest from its store, if it has one. */
+  /** Adds what perfmon remembers of the time before: the host's samples from its memory, the traffic from its store, if it has one. */
   async recall(nowMs: number): Promise<void> {
     void this.#recallHost();
     const from = new Date(nowMs - SPAN_S * 1_000).toISOString();
     const to = new Date(nowMs).toISOString();
-    await Promise.all(METRICS.map((metric) => this.#recallOne(metric, `from=${from}&to=${to}&step=${STEP_S}s`)));
+    await Promise.all(TRAFFIC.map((metric) => this.#recallOne(metric, `from=${from}&to=${to}&step=${STEP_S}s`)));
   }
 
   async #recallOne(metric: Metric, range: string): Promise<void> {
@@ -97,17 +96,16 @@ export class Resources {
 
   async #recallHost(): Promise<void> {
     try {
-      const { trend } = await get<SystemAnswer>("api/v1/system?window=1h");
-      this.#merge("cpu_percent", trendPoints(trend, "cpu_percent"), 1);
-      this.#merge("memory_percent", trendPoints(trend, "memory_percent"), 1);
+      const { trend = [] } = await get<SystemAnswer>(`api/v1/system?window=1h&step=${STEP_S}s`);
+      for (const metric of ["cpu_percent", "memory_percent"] as const) this.#merge(metric, trendPoints(trend, metric), STEP_S);
     } catch {
       // The section's own source says what is wrong with the route.
     }
   }
 
   #system({ latest, trend }: SystemAnswer): void {
-    // The minute's course, not the latest sample alone: a browser slows down tabs that nobody sees.
-    for (const metric of ["cpu_percent", "memory_percent"] as const) this.#add(metric, trendPoints(trend, metric));
+    for (const metric of ["cpu_percent", "memory_percent"] as const)
+      this.#add(metric, trendPoints(trend ?? (latest ? [latest] : []), metric));
     if (latest) fill(this.#host, ...hostView(latest));
   }
 

@@ -4,15 +4,15 @@ import * as fixtures from "../../e2e/mock/fixtures.mjs";
 import type { Alert, Endpoint, Finding, Health, Model, RequestRecord, Self, Summary, System, Target } from "../api";
 import { type Child, h } from "../dom";
 import { AlertList, alertsNote, currentAlerts } from "./alerts";
-import { correlationText, endpointDetails } from "./endpoint_details";
+import { correlationText, endpointView } from "./endpoint_details";
 import { endpointsTable } from "./endpoints";
 import { findingView } from "./findings";
 import { healthView, reasons } from "./health";
-import { modelsNote } from "./models";
+import { failures, modelsNote } from "./models";
+import { outcome, outcomeSentence } from "./outcome";
 import { historyPoints, hostView, trendPoints } from "./resources";
 import { blindSpots } from "./self";
 import { tiles } from "./tiles";
-import { outcome } from "./traffic";
 
 const box = (children: Child[]): HTMLElement => h("div", {}, ...children);
 const health = fixtures.health() as Health;
@@ -28,7 +28,9 @@ describe("health", () => {
       "Response time green",
       "Memory green",
       "Agent time green",
+      "CPU info",
     ]);
+    expect(box(healthView(health)).textContent).toContain("CPU37.5 %");
     const view = box(healthView(health));
     expect(view.querySelector('[data-state="yellow"]')?.textContent).toBe("▲Error rate1.2 %watch");
     expect(view.querySelector(".advice")?.textContent).toBe(health.recommendations[0]);
@@ -41,8 +43,9 @@ describe("health", () => {
       "– unknown",
       "– unknown",
       "– unknown",
+      "37.5 % info",
     ]);
-    expect(box(healthView(unmeasured)).textContent).toContain("No request seen yet.");
+    expect(box(healthView(unmeasured)).textContent).toContain("No requests seen yet.");
   });
 });
 
@@ -82,21 +85,23 @@ describe("endpoints", () => {
     expect(table.element.querySelector("tbody tr:last-child td[data-column=p95_ms]")?.textContent).toBe("–");
   });
   it("open to all that is known", () => {
-    const text = box(endpointDetails(checkout)).textContent;
+    const text = box(endpointView(checkout)).textContent;
     for (const part of [
       "status 5xx22",
       "timeout5",
       "slow53",
-      "queue p50 / p950.02 ms / 96.4 ms",
+      "queue, median / p950.02 ms / 96.4 ms",
       "fully seen99.51 %",
-      "in flight / peak at once3 / 6",
+      "in flight, now / peak3 / 6",
     ])
       expect(text).toContain(part);
     expect(text).not.toContain("reset");
     expect(correlationText(checkout)).toBe(
-      "Failed requests took 1.51 s on average, good ones 548 ms; of the slow requests 34.0 % failed, of the fast ones 1.1 %.",
+      "Failed requests took 1.51 s on average, successful ones 548 ms; 34.0 % of the slow requests failed, 1.1 % of the fast ones.",
     );
     expect(correlationText(endpoints[1] as Endpoint)).toBeNull();
+    const never = { ok_mean_ms: 5, error_mean_ms: null, slow_error_rate: 0, fast_error_rate: 0 };
+    expect(correlationText({ ...checkout, correlation: never })).toBeNull();
   });
 });
 
@@ -167,14 +172,31 @@ describe("alerts", () => {
 
 it("says which models have no price instead of counting them as free", () => {
   const models = fixtures.llm as Model[];
-  expect(modelsNote({ total: 3, items: models })).toBe("3 · $0.4147, 8 calls without a price");
+  expect(modelsNote({ total: 3, items: models })).toBe("3 · $0.4147, 8 calls without a price, 4 calls refused by a rate limit");
   expect(modelsNote({ total: 1, items: models.slice(2) })).toBe("1 · cost not known");
   expect(modelsNote({ total: 0, items: [] })).toBe("0");
 });
 
+it("tells calls that a rate limit refused from failed ones and from calls without a price", () => {
+  const [model] = fixtures.llm as [Model];
+  const refused = { ...model, errors: 12, rate_limited: 10, unpriced_calls: 2 };
+  expect(failures(refused)).toBe(2);
+  expect(modelsNote({ total: 1, items: [refused] })).toBe("1 · $0.4121, 2 calls without a price, 10 calls refused by a rate limit");
+});
+
 it("tells how a request ended", () => {
-  expect((fixtures.requests() as RequestRecord[]).map(outcome)).toEqual(["500", "200", "timeout", "200, client closed"]);
-  expect(outcome({ ...(fixtures.requests()[0] as RequestRecord), status_code: null })).toBe("not seen");
+  expect((fixtures.requests() as RequestRecord[]).map(outcome)).toEqual([
+    "500 Internal Server Error",
+    "200",
+    "no answer in time",
+    "200, client hung up",
+  ]);
+  expect(outcome({ ...(fixtures.requests()[0] as RequestRecord), status_code: null })).toBe("answer not seen");
+  const refused = { status_code: 429, error: "client_closed" };
+  expect(outcome(refused)).toBe("429 Too Many Requests, client hung up");
+  expect(outcomeSentence(refused)).toBe(
+    "The server answered 429 Too Many Requests. The client closed the connection before the answer was complete.",
+  );
 });
 
 describe("what perfmon did not see", () => {
@@ -198,7 +220,7 @@ describe("what perfmon did not see", () => {
           { ...receiver, signal: "logs", last_error: null },
         ],
       }),
-    ).toEqual(["History is not being written: disk full.", "Export of traces to otlp does not get through: status 401."]);
+    ).toEqual(["History is not being written: disk full.", "Export of traces to otlp fails: status 401."]);
   });
   it("is said of protocols that are not read, with who speaks them", () => {
     const self = fixtures.self(0) as Self;
@@ -209,7 +231,7 @@ describe("what perfmon did not see", () => {
       { ...target, service: "shop", unread: ["h2"] },
       { ...target, service: "old", unread: [] },
     ];
-    expect(blindSpots({ ...self, targets, probes: [] })).toEqual(["h2 is recognised and not read yet: api, shop."]);
+    expect(blindSpots({ ...self, targets, probes: [] })).toEqual(["h2 is recognised but not decoded: api, shop."]);
   });
   it("is nothing when all was seen", () => {
     expect(blindSpots({ ...(fixtures.self(0) as Self), targets: [], probes: [] })).toEqual([]);

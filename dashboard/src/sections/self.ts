@@ -1,8 +1,8 @@
 // perfmon's own state: what it costs, how it sees, and above all what it did not see.
 import type { Self, Target } from "../api";
 import { type Child, fill, h } from "../dom";
+import type { Feed } from "../feed";
 import { bytes, count, percent, rate, text, words } from "../format";
-import type { Refresher } from "../refresh";
 import { Section } from "../section";
 import { Table } from "../table";
 
@@ -21,14 +21,14 @@ export function blindSpots(self: Self): string[] {
   }
   for (const [protocol, services] of unread(self.targets ?? [])) {
     const more = services.length > 5 ? ` and ${count(services.length - 5)} more` : "";
-    spots.push(`${protocol} is recognised and not read yet: ${services.slice(0, 5).join(", ")}${more}.`);
+    spots.push(`${protocol} is recognised but not decoded: ${services.slice(0, 5).join(", ")}${more}.`);
   }
   const missing = (self.probes ?? []).filter(({ state }) => state === "failed");
   if (missing.length > 0)
     spots.push(`Not attached: ${missing.map(({ name, reason }) => (reason ? `${name} (${reason})` : name)).join(", ")}.`);
-  if (self.store?.state === "degraded") spots.push(`History is not being written: ${self.store.reason ?? "no reason is told"}.`);
+  if (self.store?.state === "degraded") spots.push(`History is not being written: ${self.store.reason ?? "reason unknown"}.`);
   for (const { target, signal, last_error: error } of self.export ?? [])
-    if (error !== null) spots.push(`Export of ${signal} to ${target} does not get through: ${error}.`);
+    if (error !== null) spots.push(`Export of ${signal} to ${target} fails: ${error}.`);
   return spots;
 }
 
@@ -76,9 +76,10 @@ function probes(self: Self): Child {
 
 function coverage(): Table<Target> {
   return new Table<Target>({
+    id: "coverage",
     caption: "Coverage of each process",
     keyOf: (row) => String(row.pid),
-    empty: "No exchange of a watched process seen yet.",
+    empty: "No requests of a watched process seen yet.",
     pageSize: 10,
     sort: { column: "completeness", descending: false },
     columns: [
@@ -87,7 +88,7 @@ function coverage(): Table<Target> {
       { key: "tls", label: "TLS library", room: "medium", value: (row) => row.tls, text: (row) => text(row.tls), hint: (row) => row.tls },
       {
         key: "exchanges",
-        label: "Exchanges",
+        label: "Requests",
         numeric: true,
         room: "medium",
         value: (row) => row.exchanges,
@@ -96,7 +97,7 @@ function coverage(): Table<Target> {
       {
         key: "events_lost",
         label: "Lost",
-        title: "Events that the full ring refused",
+        title: "Events lost because the ring buffer was full",
         numeric: true,
         room: "wide",
         value: (row) => row.events_lost,
@@ -106,7 +107,7 @@ function coverage(): Table<Target> {
       {
         key: "completeness",
         label: "Fully seen",
-        title: "Exchanges fully seen",
+        title: "Part of the requests that were fully seen",
         numeric: true,
         value: (row) => row.completeness,
         text: (row) => rate(row.completeness),
@@ -116,8 +117,13 @@ function coverage(): Table<Target> {
   });
 }
 
+const FIELDS = [
+  ...["cpu_percent", "rss_bytes", "map_bytes", "kernel_ns_per_event", "events_seen", "events_lost", "capture_tier"],
+  ...["probes", "targets", "store", "export"],
+];
+
 /** Also fills `warning`, which stands at the top of the page. */
-export function selfSection(refresher: Refresher, warning: HTMLElement): Section {
+export function selfSection(feed: Feed, warning: HTMLElement): Section {
   const section = new Section("self", "perfmon itself");
   const table = coverage();
   const [above, below] = [h("div", {}), h("div", {})];
@@ -135,6 +141,6 @@ export function selfSection(refresher: Refresher, warning: HTMLElement): Section
     table.update(self.targets ?? []);
   };
   // Losses must be seen wherever the reader is.
-  refresher.add({ ...section.source(() => "api/v1/self", show), wanted: () => document.visibilityState === "visible" });
+  feed.add(section.source({ route: "self", path: () => "api/v1/self", fields: FIELDS, show, always: true }));
   return section;
 }

@@ -16,9 +16,9 @@ export interface Tile {
 /** Tiles of a summary; the agent time is the health endpoint's. */
 export function tiles(summary: Summary, health: Health | null): Tile[] {
   const all: (Tile & { there: unknown })[] = [
-    tile("requests_per_minute", "Requests per minute", decimal, summary.requests_per_minute, peak(summary)),
+    tile("requests_per_minute", "Requests/min", decimal, summary.requests_per_minute, peak(summary)),
     tile("error_rate", "Error rate", rate, summary.error_rate, `${count(summary.errors)} of ${count(summary.requests)} requests`),
-    tile("p50_ms", "p50", duration, summary.p50_ms, summary.p50_ms === null ? "" : "half are faster"),
+    tile("p50_ms", "Median", duration, summary.p50_ms, summary.p50_ms === null ? "" : "half are faster"),
     tile("p95_ms", "p95", duration, summary.p95_ms, summary.p95_ms === null ? "" : "95 % are faster"),
     tile("p99_ms", "p99", duration, summary.p99_ms, summary.max_ms === null ? "" : `slowest ${duration(summary.max_ms)}`),
     tile(

@@ -1,14 +1,20 @@
 // Destinations, processes, slow and failed requests.
-import type { Destination, Process, RequestRecord } from "../api";
+import type { AnyRecord, Destination, List, Process, RequestRecord } from "../api";
 import { windowed } from "../choice";
+import { get } from "../client";
 import { counted, errorTone, failed, name, perMinute, timed } from "../columns";
-import { bytes, clock, duration, percent, rate, text, words } from "../format";
+import { query, workDetails } from "../details";
+import { fill, h } from "../dom";
+import { factList } from "../facts";
+import type { Feed } from "../feed";
+import { bytes, clock, duration, path, percent, rate, text } from "../format";
 import { listing } from "../listing";
-import type { Refresher } from "../refresh";
 import type { Section } from "../section";
-import type { Column } from "../table";
+import type { Column, Details } from "../table";
+import { outcome, outcomeSentence } from "./outcome";
+import { requests } from "./work_records";
 
-export function destinationsSection(refresher: Refresher): Section {
+export function destinationsSection(feed: Feed): Section {
   const columns: Column<Destination>[] = [
     name("destination", "Destination", (row) => row.destination),
     name("service", "Asked by", (row) => row.service, "medium"),
@@ -24,17 +30,46 @@ export function destinationsSection(refresher: Refresher): Section {
       text: (row) => rate(row.availability),
       tone: (row) => (row.availability === null ? null : errorTone(1 - row.availability)),
     },
-    timed("p50_ms", "p50", "Half were faster", (row) => row.p50_ms, "wide"),
+    timed("p50_ms", "Median", "Half were faster", (row) => row.p50_ms, "wide"),
     timed("p95_ms", "p95", "95 % were faster", (row) => row.p95_ms),
     timed("p99_ms", "p99", "99 % were faster", (row) => row.p99_ms, "wide"),
   ];
-  const keyOf = (row: Destination): string => `${row.service}\n${row.destination}`;
+  const keyOf = (row: Destination): string => `${row.service} ${row.destination}`;
   const searchable = (row: Destination): string => `${row.service} ${row.destination}`;
-  const table = { caption: "Destinations", columns, keyOf, searchable, empty: "No outgoing request seen in this window.", pageSize: 10 };
-  return listing(refresher, { id: "destinations", path: windowed("api/v1/destinations"), table });
+  const details = workDetails<Destination>(({ service, destination }) => [
+    requests("Latest slow and failed requests", { service, destination, slow: "1" }),
+    requests("Latest requests", { service, destination }),
+  ]);
+  const table = {
+    id: "destinations",
+    caption: "Destinations",
+    columns,
+    keyOf,
+    searchable,
+    details,
+    sort: { column: "requests_per_minute", descending: true },
+    empty: "No outgoing requests in this window.",
+    pageSize: 10,
+  };
+  return listing(feed, { route: "destinations", path: windowed("api/v1/destinations"), table });
 }
 
-export function processesSection(refresher: Refresher): Section {
+const PROCESS_FIELDS = [
+  ...[
+    "pid",
+    "comm",
+    "service",
+    "container",
+    "runtime",
+    "cpu_percent",
+    "memory_rss_bytes",
+    "memory_percent",
+    "memory_growth_bytes_per_hour",
+  ],
+  ...["leak", "threads", "open_files", "connections", "read_bytes", "write_bytes", "uptime_s", "interval_ms"],
+];
+
+export function processesSection(feed: Feed): Section {
   const perSecond = (row: Process, value: number | null): string =>
     value === null || row.interval_ms <= 0 ? "–" : `${bytes((value * 1_000) / row.interval_ms)}/s`;
   const columns: Column<Process>[] = [
@@ -96,31 +131,57 @@ export function processesSection(refresher: Refresher): Section {
   const searchable = (row: Process): string => `${row.service} ${row.comm} ${row.pid} ${row.runtime ?? ""}`;
   const sort = { column: "cpu_percent", descending: true };
   const table = {
+    id: "processes",
     caption: "Processes",
     columns,
     keyOf: (row: Process) => String(row.pid),
     searchable,
     sort,
-    empty: "No process is being watched.",
+    empty: "perfmon watches no process.",
     pageSize: 10,
   };
-  return listing(refresher, { id: "processes", path: () => "api/v1/processes", table });
+  return listing(feed, { route: "processes", path: () => "api/v1/processes", fields: PROCESS_FIELDS, table });
 }
 
-/** What became of a request, in a word or a number. */
-export function outcome(row: RequestRecord): string {
-  if (row.error !== null) return row.status_code === null ? words(row.error) : `${row.status_code}, ${words(row.error)}`;
-  return row.status_code === null ? "not seen" : String(row.status_code);
+/** All that is known of a request, and of the model call that it carried. */
+function requestDetails(): Details<RequestRecord> {
+  const element = h("div", {}, h("p", { class: "note" }, "Loading…"));
+  let asked = false;
+  const ask = async (row: RequestRecord): Promise<void> => {
+    try {
+      const { items } = await get<List<AnyRecord>>(`api/v1/records${query({ span_id: row.span_id, limit: 10 })}`);
+      const shown = items.map((record) =>
+        h("div", {}, h("h4", {}, record.kind === "llm" ? "Model call" : "Request"), factList(record, ["kind"])),
+      );
+      const forgotten = shown.length === 0 && h("p", { class: "note" }, "perfmon no longer keeps this request in memory.");
+      fill(element, h("p", { class: "sentence" }, outcomeSentence(row)), ...shown, forgotten);
+    } catch (error) {
+      fill(element, h("p", { class: "note" }, `Not available: ${error instanceof Error ? error.message : String(error)}.`));
+    }
+  };
+  return {
+    element,
+    update: (row) => {
+      // A request does not change once it has ended.
+      if (!asked) void ask(row);
+      asked = true;
+    },
+  };
 }
 
-export function requestsSection(refresher: Refresher): Section {
+const REQUEST_FIELDS = [
+  ...["time", "service", "side", "method", "path", "destination", "peer", "status_code", "error"],
+  ...["response_time_ms", "time_to_first_byte_ms", "queue_time_ms", "streaming", "span_id"],
+];
+
+export function requestsSection(feed: Feed): Section {
   const bad = (row: RequestRecord): boolean => row.error !== null || (row.status_code ?? 0) >= 500;
   const columns: Column<RequestRecord>[] = [
     {
       key: "path",
       label: "Request",
       value: (row) => row.path,
-      text: (row) => `${row.method ?? "?"} ${row.path ?? "?"}`,
+      text: (row) => `${row.method ?? "?"} ${path(row.path ?? "?")}`,
       hint: (row) => `${row.method ?? "?"} ${row.path ?? "?"}`,
     },
     {
@@ -130,7 +191,14 @@ export function requestsSection(refresher: Refresher): Section {
       value: (row) => row.service,
       text: (row) => (row.side === "client" ? `${row.service} → ${row.destination ?? row.peer}` : row.service),
     },
-    { key: "outcome", label: "Outcome", value: outcome, text: outcome, tone: (row) => (bad(row) ? "bad" : null) },
+    {
+      key: "outcome",
+      label: "Outcome",
+      value: outcome,
+      text: outcome,
+      hint: outcomeSentence,
+      tone: (row) => (bad(row) ? "bad" : null),
+    },
     timed("response_time_ms", "Took", "Response time", (row) => row.response_time_ms),
     timed("time_to_first_byte_ms", "First byte", "Time to the first byte of the answer", (row) => row.time_to_first_byte_ms, "wide"),
     timed("queue_time_ms", "Queue", "Waited for the application", (row) => row.queue_time_ms, "wide"),
@@ -146,18 +214,21 @@ export function requestsSection(refresher: Refresher): Section {
     },
   ];
   const searchable = (row: RequestRecord): string =>
-    `${row.service} ${row.method ?? ""} ${row.path ?? ""} ${outcome(row)} ${row.destination ?? ""}`;
+    `${row.service} ${row.method ?? ""} ${row.path ?? ""} ${path(row.path ?? "")} ${outcome(row)} ${row.destination ?? ""}`;
   const table = {
+    id: "requests",
     caption: "Slow and failed requests",
     columns,
-    keyOf: (row: RequestRecord) => `${row.side}${row.span_id}`,
+    keyOf: (row: RequestRecord) => `${row.side} ${row.span_id}`,
     searchable,
-    empty: "None lately.",
+    details: requestDetails,
+    empty: "None so far.",
     pageSize: 15,
   };
-  return listing(refresher, {
-    id: "requests",
-    path: () => "api/v1/records?kind=request&slow=true&limit=200",
+  return listing(feed, {
+    route: "records",
+    path: () => "api/v1/records?kind=request&slow=true&limit=100",
+    fields: REQUEST_FIELDS,
     table,
     note: () => "newest first",
   });

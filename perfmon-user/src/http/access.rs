@@ -1,5 +1,6 @@
 //! Access control. Against DNS rebinding, `Host` and `Origin` must be a known name of this machine. When the server listens on an address
-//! that other machines can reach, every route but `/` and `/healthz` requires the token (RFC 6750). Adds the security headers for browsers.
+//! that other machines can reach, every route but the page's files, `/healthz` and `/readyz` requires the token (RFC 6750). Adds the security
+//! headers for browsers.
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -11,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use super::HttpState;
 use super::answer::ApiError;
 
-/// Carries no data and needs no token, as the files of the page.
-const OPEN_ROUTE: &str = "/healthz";
+/// For probes of an orchestrator, which have no token; they carry no figures. The files of the page need none either.
+const OPEN_ROUTES: [&str; 2] = ["/healthz", "/readyz"];
 const HEADERS: [(header::HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -57,7 +58,7 @@ impl Access {
         }
         let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or(""));
         if origin.is_some_and(|origin| !origin.split_once("://").is_some_and(|(_, host)| self.knows(host))) {
-            return Err(ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", "pages of other sites may not use this server"));
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", "requests from pages of other origins are refused"));
         }
         match &self.token {
             Some(token) if !is_open(request.uri().path()) && !carries(headers, token) => {
@@ -69,7 +70,7 @@ impl Access {
 }
 
 fn is_open(path: &str) -> bool {
-    path == OPEN_ROUTE || super::page::is_file(path)
+    OPEN_ROUTES.contains(&path) || super::page::is_file(path)
 }
 
 /// The middleware.

@@ -107,12 +107,12 @@ pub(super) async fn silence(State(state): State<Arc<HttpState>>, body: RequestBo
     let wish: SilenceRequest = read(body)?;
     let (rule, scope) = (said("rule", wish.rule)?, said("scope", wish.scope)?);
     if rule.is_none() && scope.is_none() {
-        return Err(ApiError::parameter("rule", "give a rule, a scope or both"));
+        return Err(ApiError::parameter("rule", "a silence needs a rule, a scope or both"));
     }
-    let text = wish.duration.ok_or_else(|| ApiError::parameter("duration", "is missing; write it like \"2h\""))?;
+    let text = wish.duration.ok_or_else(|| ApiError::parameter("duration", "is required, for example \"2h\""))?;
     let duration = crate::config::parse_duration(&text).map_err(|why| ApiError::parameter("duration", format!("{text:?}: {why}")))?;
     if duration < Duration::from_secs(1) {
-        return Err(ApiError::parameter("duration", "give a second or more"));
+        return Err(ApiError::parameter("duration", "must be at least one second"));
     }
     let new = NewSilence { rule, scope, duration, by: said("by", wish.by)?, note: said("note", wish.note)? };
     let begun = state.parts.alerts.silence((state.parts.now)(), new).map_err(|refused| refusal("silence", "", refused))?;

@@ -69,7 +69,7 @@ pub(super) fn json_with<T: Serialize>(status: StatusCode, value: &T) -> Response
 
 /// 404 in the API's form.
 pub(super) async fn unknown_route(request: Request) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("no route matches {}", request.uri().path()))
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is no route {}", request.uri().path()))
 }
 
 /// 405 in the API's form; axum adds `Allow`.
@@ -77,6 +77,6 @@ pub(super) async fn wrong_method(request: Request) -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
-        format!("{} does not take {}", request.uri().path(), request.method()),
+        format!("{} does not allow {}", request.uri().path(), request.method()),
     )
 }

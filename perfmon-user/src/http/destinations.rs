@@ -26,5 +26,5 @@ const ORDERS: &Orders<DestinationRow> = &[
 ];
 
 pub(super) async fn destinations(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
-    rows::answer(&state, params, ORDERS, |view| &view.destinations, |row| &row.service)
+    rows::answer(&state, params, ORDERS, |view| &view.destinations, &[("service", |row| Some(&row.service))])
 }

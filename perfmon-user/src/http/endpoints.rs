@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::HttpState;
 use super::answer::ApiError;
 use super::params::Params;
-use super::rows::{self, Orders, largest};
+use super::rows::{self, Orders, RowNames, largest};
 use crate::aggregate::snapshot::EndpointRow;
 
 const ORDERS: &Orders<EndpointRow> = &[
@@ -27,6 +27,9 @@ const ORDERS: &Orders<EndpointRow> = &[
     ("endpoint", |a, b| (&a.endpoint, &a.method, &a.service).cmp(&(&b.endpoint, &b.method, &b.service))),
 ];
 
+const NAMES: &RowNames<EndpointRow> =
+    &[("service", |row| Some(&row.service)), ("method", |row| Some(&row.method)), ("endpoint", |row| Some(&row.endpoint))];
+
 pub(super) async fn endpoints(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
-    rows::answer(&state, params, ORDERS, |view| &view.endpoints, |row| &row.service)
+    rows::answer(&state, params, ORDERS, |view| &view.endpoints, NAMES)
 }

@@ -35,7 +35,7 @@ struct HistoryAnswer {
 
 pub(super) async fn history(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
     let Some(reader) = state.parts.history.clone() else {
-        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_store", "this perfmon keeps no history (no_store)"));
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_store", "this perfmon keeps no history (no_store is set)"));
     };
     let (name, query) = query(params, (state.parts.now)())?;
     let (from, to) = (WallTime(query.from * NS), WallTime(query.to * NS));
@@ -54,8 +54,8 @@ fn unreadable(error: &dyn std::fmt::Display) -> ApiError {
 fn query(params: Params, now: WallTime) -> Result<(String, HistoryQuery), ApiError> {
     let metric = params.text("metric").and_then(|name| Some((name.to_string(), Metric::parse(name)?)));
     let Some((name, metric)) = metric else {
-        let given = params.text("metric").map_or("is required".into(), |name| format!("{name:?} is not known"));
-        return Err(ApiError::parameter("metric", format!("{given}; the metrics are {}", Metric::names().join(", "))));
+        let given = params.text("metric").map_or("is required".into(), |name| format!("{name:?} is not a metric"));
+        return Err(ApiError::parameter("metric", format!("{given}; metrics are {}", Metric::names().join(", "))));
     };
     let names = metric.kind.labels();
     let params = params.only(&[&["metric", "from", "to", "step"], names].concat())?;
@@ -67,7 +67,7 @@ fn query(params: Params, now: WallTime) -> Result<(String, HistoryQuery), ApiErr
     }
     let step = step(params.text("step"), to - from)?;
     if (to - from) / step > limits::HISTORY_POINTS {
-        return Err(ApiError::parameter("step", format!("gives more than {} points; make it longer", limits::HISTORY_POINTS)));
+        return Err(ApiError::parameter("step", format!("would give more than {} points; use a longer step", limits::HISTORY_POINTS)));
     }
     Ok((name, HistoryQuery { metric, from, to, step, now: now.0 / NS, labels }))
 }
@@ -88,6 +88,6 @@ fn step(given: Option<&str>, range_s: u64) -> Result<u64, ApiError> {
     let seconds = text[..digits].parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
     match seconds {
         Some(seconds) if seconds >= 10 && seconds % 10 == 0 && seconds <= 366 * 86_400 => Ok(seconds),
-        _ => Err(ApiError::parameter("step", format!("{text:?} is not a multiple of 10 seconds; give one like 10s, 1m or 1h"))),
+        _ => Err(ApiError::parameter("step", format!("{text:?} is not a multiple of 10 seconds; use for example 10s, 1m or 1h"))),
     }
 }

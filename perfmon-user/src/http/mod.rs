@@ -5,9 +5,14 @@ mod access;
 mod alerts;
 mod alive;
 mod answer;
+mod changes;
 mod destinations;
+mod encoding;
 mod endpoints;
+mod event_writer;
+mod fields;
 mod findings;
+mod follow;
 pub mod health;
 mod history;
 mod listener;
@@ -146,6 +151,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .fallback(answer::unknown_route)
         .method_not_allowed_fallback(answer::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(axum::middleware::from_fn(encoding::encode))
         .layer(axum::middleware::from_fn_with_state(state.clone(), access::guard))
         .with_state(state)
 }

@@ -38,7 +38,7 @@ impl Params {
                 return Err(ApiError::parameter(name, format!("unknown parameter; {known}")));
             }
             if self.0[..index].iter().any(|(earlier, _)| earlier == name) {
-                return Err(ApiError::parameter(name, "is given twice"));
+                return Err(ApiError::parameter(name, "is given more than once"));
             }
         }
         Ok(self)
@@ -51,11 +51,16 @@ impl Params {
 
     /// `window`: one of those that are kept, 5 minutes when absent.
     pub fn window(&self) -> Result<Window, ApiError> {
-        match self.text("window") {
-            None | Some("5m") => Ok(Window::FiveMinutes),
-            Some("1m") => Ok(Window::Minute),
-            Some("1h") => Ok(Window::Hour),
-            Some(other) => Err(ApiError::parameter("window", format!("{other:?} is not kept; give 1m, 5m or 1h"))),
+        self.text("window").map_or(Ok(Window::FiveMinutes), |given| Self::window_of("window", given))
+    }
+
+    /// A window by its name, given in the parameter `name`.
+    pub fn window_of(name: &str, given: &str) -> Result<Window, ApiError> {
+        match given {
+            "1m" => Ok(Window::Minute),
+            "5m" => Ok(Window::FiveMinutes),
+            "1h" => Ok(Window::Hour),
+            other => Err(ApiError::parameter(name, format!("{other:?} is not a window; use 1m, 5m or 1h"))),
         }
     }
 
@@ -64,7 +69,7 @@ impl Params {
         match self.text("limit").map(str::parse::<usize>) {
             None => Ok(default),
             Some(Ok(limit)) if (1..=most).contains(&limit) => Ok(limit),
-            Some(_) => Err(ApiError::parameter("limit", format!("give an integer from 1 to {most}"))),
+            Some(_) => Err(ApiError::parameter("limit", format!("must be an integer from 1 to {most}"))),
         }
     }
 
@@ -73,7 +78,7 @@ impl Params {
         match self.text(name) {
             Some("1" | "true") => Ok(true),
             None | Some("0" | "false") => Ok(false),
-            Some(_) => Err(ApiError::parameter(name, "give 1 or 0")),
+            Some(_) => Err(ApiError::parameter(name, "must be 1 or 0")),
         }
     }
 
@@ -89,6 +94,15 @@ impl Params {
         }
     }
 
+    /// A whole number of seconds, like `10s`.
+    pub fn seconds(&self, name: &str) -> Result<Option<u64>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match text.strip_suffix('s').unwrap_or(text).parse::<u64>() {
+            Ok(seconds @ 1..=3_600) => Ok(Some(seconds)),
+            _ => Err(ApiError::parameter(name, format!("{text:?} must be from 1s to 3600s"))),
+        }
+    }
+
     /// A time, as RFC 3339.
     pub fn time(&self, name: &str) -> Result<Option<WallTime>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
@@ -96,7 +110,7 @@ impl Params {
         let time = text.replace(' ', "+").parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_nanosecond()).ok());
         match time {
             Some(nanoseconds) => Ok(Some(WallTime(nanoseconds))),
-            None => Err(ApiError::parameter(name, format!("{text:?} is not an RFC 3339 time like 2026-01-31T12:00:00Z"))),
+            None => Err(ApiError::parameter(name, format!("{text:?} is not an RFC 3339 time, like 2026-01-31T12:00:00Z"))),
         }
     }
 }

@@ -24,12 +24,14 @@ struct Rings {
 }
 
 /// Selects records.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RecordFilter<'a> {
     pub kind: Option<&'a str>,
     pub service: Option<&'a str>,
     pub since: Option<WallTime>,
     pub slow: bool,
+    /// Fields of the records and their texts.
+    pub fields: Vec<(&'a str, &'a str)>,
 }
 
 /// A kept record, alone or in its batch.
@@ -62,7 +64,31 @@ impl RecordFilter<'_> {
             && self.since.is_none_or(|since| record.time() >= since)
             && self.service.is_none_or(|service| *record.origin().service == *service)
             && (!self.slow || slow())
+            && self.fields.iter().all(|(name, text)| has(record, name, text))
     }
+}
+
+/// Whether the field of a record has this text; a record without the field has not.
+fn has(record: &Record, name: &str, text: &str) -> bool {
+    let found: Option<&str> = match (record, name) {
+        (Record::Request(r), "span_id") => return r.span_id.to_string() == text,
+        (Record::Llm(r), "span_id") => return r.span_id.to_string() == text,
+        (Record::Request(r), "destination") => r.destination.as_deref(),
+        (Record::Request(r), "method") => r.method.as_deref(),
+        (Record::Request(r), "endpoint") => r.endpoint.as_deref(),
+        (Record::Llm(r), "destination") => r.destination.as_deref(),
+        (Record::Llm(r), "request_model") => r.request_model.as_deref(),
+        (Record::Llm(r), "agent_run_id") => r.agent_run_id.as_deref(),
+        (Record::Llm(r), "trace_id") => r.trace_id.as_deref(),
+        (Record::Agent(r), "agent_run_id") => Some(&r.agent_run_id),
+        (Record::Agent(r), "agent_type") => r.agent_type.as_deref(),
+        (Record::Tool(r), "tool_name") => Some(&r.tool_name),
+        (Record::Tool(r), "agent_run_id") => r.agent_run_id.as_deref(),
+        (Record::Workflow(r), "workflow_name") => Some(&r.workflow_name),
+        (Record::Workflow(r), "trace_id") => r.trace_id.as_deref(),
+        _ => None,
+    };
+    found == Some(text)
 }
 
 impl Recent {
@@ -90,7 +116,7 @@ impl Recent {
     }
 
     /// How many match, and the newest `limit` of them, newest first.
-    pub fn select(&self, wanted: RecordFilter<'_>, limit: usize) -> (usize, Vec<RecentRecord>) {
+    pub fn select(&self, wanted: &RecordFilter<'_>, limit: usize) -> (usize, Vec<RecentRecord>) {
         let matching: Vec<RecentRecord> = match wanted.kind {
             Some(kind) if kind != "request" => {
                 let ring = self.of_kind(kind);

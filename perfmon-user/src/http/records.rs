@@ -11,16 +11,30 @@ use super::recent::RecordFilter;
 use crate::limits;
 
 const KINDS: [&str; 9] = ["request", "llm", "agent", "tool", "workflow", "process", "system", "finding", "alert"];
+/// Fields by which records are selected; a record without the field is not.
+const FIELDS: [&str; 10] = [
+    "agent_run_id",
+    "agent_type",
+    "destination",
+    "endpoint",
+    "method",
+    "request_model",
+    "span_id",
+    "tool_name",
+    "trace_id",
+    "workflow_name",
+];
 const DEFAULT_LIMIT: usize = 100;
 
 pub(super) async fn records(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
-    let params = params.only(&["kind", "since", "limit", "slow", "service"])?;
+    let params = params.only(&[&["kind", "since", "limit", "slow", "service"][..], &FIELDS].concat())?;
     let kind = params.choice("kind", &KINDS.map(|kind| (kind, kind)))?;
     let slow = params.switch("slow")?;
     if slow && kind.is_some_and(|kind| kind != "request") {
-        return Err(ApiError::parameter("slow", "only requests have a speed; use kind=request or no kind"));
+        return Err(ApiError::parameter("slow", "applies to requests only; use kind=request or leave kind out"));
     }
-    let wanted = RecordFilter { kind, service: params.text("service"), since: params.time("since")?, slow };
-    let (total, items) = state.recent.select(wanted, params.limit(DEFAULT_LIMIT, limits::RECENT_RECORDS)?);
+    let fields = FIELDS.iter().filter_map(|name| Some((*name, params.text(name)?))).collect();
+    let wanted = RecordFilter { kind, service: params.text("service"), since: params.time("since")?, slow, fields };
+    let (total, items) = state.recent.select(&wanted, params.limit(DEFAULT_LIMIT, limits::RECENT_RECORDS)?);
     Ok(json(&List { window_s: None, total, items }))
 }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/system` and `/api/v1/processes`: newest samples of the host and of each target process, and the host's recent course.
+//! `GET /api/v1/system` and `/api/v1/processes`: newest samples of the host and of each target process, and the host's recent samples.
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -28,12 +28,29 @@ struct TrendPoint {
 }
 
 pub(super) async fn system(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
-    let window = params.only(&["window"])?.window()?;
+    let params = params.only(&["window", "step"])?;
+    let (window, step_s) = (params.window()?, params.seconds("step")?);
     let snapshot = state.snapshot();
     let since = WallTime(snapshot.time.0.saturating_sub(window.seconds() * 1_000_000_000));
     let samples = state.recent.of_kind("system");
-    let trend = samples.iter().filter(|record| record.time() >= since).filter_map(|record| trend_point(record)).collect();
+    let points = samples.iter().filter(|record| record.time() >= since).filter_map(|record| trend_point(record));
+    let trend = match step_s {
+        Some(step_s) => thinned(points, step_s * 1_000_000_000),
+        None => points.collect(),
+    };
     Ok(json(&SystemAnswer { window_s: window.seconds(), latest: snapshot.system.clone(), trend }))
+}
+
+/// The last point of each step.
+fn thinned(points: impl Iterator<Item = TrendPoint>, step_ns: u64) -> Vec<TrendPoint> {
+    let mut kept: Vec<TrendPoint> = Vec::new();
+    for point in points {
+        if kept.last().is_some_and(|last| last.time.0 / step_ns == point.time.0 / step_ns) {
+            kept.pop();
+        }
+        kept.push(point);
+    }
+    kept
 }
 
 fn trend_point(record: &Record) -> Option<TrendPoint> {

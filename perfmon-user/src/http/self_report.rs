@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::HttpState;
 use super::answer::{ApiError, json};
 use super::params::Params;
+use crate::aggregate::snapshot::Snapshot;
 use crate::inspect::InspectorReport;
 use crate::record::TargetCoverage;
 use crate::store::{StoreReader, StoreReport};
@@ -97,7 +98,7 @@ pub struct ProgramStats {
 }
 
 #[derive(Serialize)]
-struct SelfBody {
+pub(super) struct SelfBody {
     version: &'static str,
     pid: u32,
     uptime_s: f64,
@@ -111,8 +112,12 @@ struct SelfBody {
 
 pub(super) async fn self_report(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
     params.only(&[])?;
-    let snapshot = state.snapshot();
-    Ok(json(&SelfBody {
+    Ok(json(&body(&state, &state.snapshot())))
+}
+
+/// The answer.
+pub(super) fn body(state: &HttpState, snapshot: &Snapshot) -> SelfBody {
+    SelfBody {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
         uptime_s: snapshot.uptime_s,
@@ -120,5 +125,5 @@ pub(super) async fn self_report(State(state): State<Arc<HttpState>>, params: Par
         targets: snapshot.gauges.targets.clone(),
         store: state.parts.history.as_ref().and_then(StoreReader::report),
         counters: state.parts.counters.all().into_iter().map(|(name, _, value)| (name, value)).collect(),
-    }))
+    }
 }

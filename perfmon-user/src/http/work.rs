@@ -45,17 +45,17 @@ const WORKFLOWS: &Orders<WorkflowRow> = &[
 ];
 
 pub(super) async fn llm(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
-    rows::answer(&state, params, LLM, |view| &view.llm, |row| &row.service)
+    rows::answer(&state, params, LLM, |view| &view.llm, &[("service", |row| Some(&row.service))])
 }
 
 pub(super) async fn agents(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
-    rows::answer(&state, params, AGENTS, |view| &view.agents, |row| &row.service)
+    rows::answer(&state, params, AGENTS, |view| &view.agents, &[("service", |row| Some(&row.service))])
 }
 
 pub(super) async fn tools(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
-    rows::answer(&state, params, TOOLS, |view| &view.tools, |row| &row.service)
+    rows::answer(&state, params, TOOLS, |view| &view.tools, &[("service", |row| Some(&row.service))])
 }
 
 pub(super) async fn workflows(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
-    rows::answer(&state, params, WORKFLOWS, |view| &view.workflows, |row| &row.service)
+    rows::answer(&state, params, WORKFLOWS, |view| &view.workflows, &[("service", |row| Some(&row.service))])
 }

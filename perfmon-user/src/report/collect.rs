@@ -43,7 +43,6 @@ pub fn collect(reader: &StoreReader, from: u64, to: u64, now: u64) -> Result<Rep
     let calls = totals(RecordKind::Llm)?;
     let span =
         |host: &Cell| sum(host, RecordKind::System, "interval_ms").filter(|ms| *ms > 0.0).map_or((to - from) as f64, |ms| ms / 1_000.0);
-    let trends = trends(reader, from, to, now)?;
     Ok(Report {
         from: WallTime(from * NS),
         to: WallTime(to * NS),
@@ -63,8 +62,7 @@ pub fn collect(reader: &StoreReader, from: u64, to: u64, now: u64) -> Result<Rep
         tools: work(&totals(RecordKind::Tool)?, RecordKind::Tool, "tool_name"),
         alerts: last_states(reader, "alert", from, to, |alert: &AlertSummary| alert.alert_id.clone())?,
         findings: last_states(reader, "finding", from, to, |finding: &FindingSummary| finding.finding_id.clone())?,
-        courses: trends.clone(),
-        trends,
+        trends: trends(reader, from, to, now)?,
     })
 }
 

@@ -54,10 +54,8 @@ pub struct Report {
     pub alerts: Vec<AlertSummary>,
     /// Findings, newest first: the last state of each.
     pub findings: Vec<FindingSummary>,
-    /// Figures over the period.
+    /// Metrics over the period.
     pub trends: Vec<Trend>,
-    /// The same under its former name, which programs may read.
-    pub courses: Vec<Trend>,
 }
 
 impl Report {

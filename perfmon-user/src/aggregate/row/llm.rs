@@ -22,6 +22,8 @@ counts! {
             calls,
             /// Failed ones.
             errors,
+            /// Failed ones that the provider's rate limit refused.
+            rate_limited,
             /// Prompt tokens.
             input,
             /// Calls with a known value.
@@ -38,6 +40,8 @@ counts! {
             cost_pico,
             /// Calls that have a cost.
             priced,
+            /// Calls that have a cost or, refused by a rate limit, have none.
+            settled,
             /// Sum of durations.
             time_sum,
         }
@@ -84,6 +88,7 @@ pub fn add(call: &Llm, accumulator: &mut Accumulator<LlmCounts, 3>) {
     let counts = &mut accumulator.counts;
     counts.calls += 1;
     counts.errors += u64::from(call.error_type.is_some());
+    counts.rate_limited += u64::from(is_rate_limited(call));
     let tokens = |value: Option<u64>, sum: &mut u64, known: &mut u64| {
         *sum += value.unwrap_or(0);
         *known += u64::from(value.is_some());
@@ -92,12 +97,18 @@ pub fn add(call: &Llm, accumulator: &mut Accumulator<LlmCounts, 3>) {
     tokens(call.output_tokens, &mut counts.output, &mut counts.output_known);
     tokens(call.cache_read_tokens, &mut counts.cache_read, &mut counts.cache_read_known);
     tokens(call.cost_usd.map(pico_dollars), &mut counts.cost_pico, &mut counts.priced);
+    counts.settled += u64::from(call.cost_usd.is_some() || is_rate_limited(call));
     if let Some(time) = call.response_time_ms {
         counts.time_sum += time.0;
         counts.time_max = counts.time_max.max(time.0);
     }
     let values = [(TIME, call.response_time_ms), (TTFB, call.time_to_first_byte_ms), (TTFT, call.time_to_first_token_ms)];
     values.iter().filter_map(|&(shape, time)| Some((shape, time?))).for_each(|(shape, time)| accumulator.shapes[shape].record(time.0));
+}
+
+/// Refused by a rate limit: status 429, or an error event of this type within an answer.
+fn is_rate_limited(call: &Llm) -> bool {
+    call.status_code == Some(429) || call.error_type.as_deref().is_some_and(|kind| kind.starts_with("rate_limit"))
 }
 
 /// The row in a window.
@@ -113,13 +124,14 @@ pub fn llm_row(key: &LlmKey, row: &LlmSeries, window: Window, view: &WindowConte
         destination: key.destination.clone(),
         calls: counts.calls,
         errors: counts.errors,
+        rate_limited: counts.rate_limited,
         error_rate: ratio(counts.errors, counts.calls),
         requests_per_minute: view.per_minute(counts.calls),
         input_tokens: known(counts.input, counts.input_known),
         output_tokens: known(counts.output, counts.output_known),
         cache_read_tokens: known(counts.cache_read, counts.cache_read_known),
         cost_usd: known(counts.cost_pico, counts.priced).map(dollars),
-        unpriced_calls: counts.calls - counts.priced,
+        unpriced_calls: counts.calls - counts.settled,
         latency: latency(&spreads[TIME], counts.time_sum, counts.time_max),
         ttfb_p50_ms: quantile_ms(&spreads[TTFB], |spread| spread.p50),
         ttfb_p95_ms: quantile_ms(&spreads[TTFB], |spread| spread.p95),
@@ -145,6 +157,7 @@ pub fn add_totals<'a>(rows: impl Iterator<Item = (&'a LlmKey, &'a LlmSeries)>, w
     }
     totals.llm_calls = all.calls;
     totals.llm_errors = all.errors;
+    totals.llm_rate_limited = all.rate_limited;
     totals.input_tokens = (all.input_known > 0).then_some(all.input);
     totals.output_tokens = (all.output_known > 0).then_some(all.output);
     totals.cost_usd = (all.priced > 0).then(|| dollars(all.cost_pico));

@@ -22,9 +22,9 @@ pub struct WindowContext {
 }
 
 impl WindowContext {
-    /// Per minute.
+    /// Per minute, rounded to a thousandth: further digits say nothing and are long in answers.
     pub fn per_minute(&self, count: u64) -> f64 {
-        count as f64 * 60.0 / self.covered_s
+        (count as f64 * 60_000.0 / self.covered_s).round() / 1_000.0
     }
 
     /// Share of the time that all requests took.

@@ -250,6 +250,7 @@ pub struct EndpointRow {
     /// Errors and slowness.
     pub correlation: Correlation,
     /// Share of the time that all requests of the window took, 0..1; sorting by it shows the bottleneck first.
+    #[serde(serialize_with = "millionths")]
     pub share_of_time: f64,
     /// Most under way at once in the window.
     pub concurrency_peak: u64,
@@ -320,6 +321,11 @@ pub struct ServiceRow {
     pub losses: Losses,
     /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
     pub slowest_span_ids: Arc<[SpanId]>,
+}
+
+/// Written with six decimals at most: further ones say nothing and change with each request to any endpoint.
+fn millionths<S: serde::Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((value * 1e6).round() / 1e6)
 }
 
 /// One external service, seen from the clients on this host.

@@ -23,6 +23,8 @@ pub struct LlmRow {
     pub calls: u64,
     /// Failed ones.
     pub errors: u64,
+    /// Those of the failed ones that the provider's rate limit refused (429).
+    pub rate_limited: u64,
     /// 0..1.
     pub error_rate: Option<f64>,
     /// Over the window.
@@ -35,7 +37,7 @@ pub struct LlmRow {
     pub cache_read_tokens: Option<u64>,
     /// Cost of the calls that have one; null when none has.
     pub cost_usd: Option<f64>,
-    /// Calls of unknown cost.
+    /// Calls of unknown cost; those that a rate limit refused cost nothing.
     pub unpriced_calls: u64,
     /// Duration of calls.
     #[serde(flatten)]
@@ -140,6 +142,8 @@ pub struct WorkTotals {
     pub llm_calls: u64,
     /// Failed ones.
     pub llm_errors: u64,
+    /// Those of the failed ones that a rate limit refused (429).
+    pub llm_rate_limited: u64,
     /// Prompt tokens; null when no call reports them.
     pub input_tokens: Option<u64>,
     /// Output tokens; null when no call reports them.

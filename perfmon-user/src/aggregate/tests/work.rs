@@ -107,6 +107,33 @@ fn model_calls_by_model_with_tokens_and_cost() {
 }
 
 #[test]
+fn calls_that_a_rate_limit_refused_stand_apart_and_lack_no_price() {
+    let mut aggregate = aggregate();
+    let refused = |status, kind: &str| Llm {
+        status_code: Some(status),
+        error_type: Some(kind.into()),
+        input_tokens: None,
+        output_tokens: None,
+        cost_usd: None,
+        ..call(Side::Client, "gpt")
+    };
+    let calls = [
+        call(Side::Client, "gpt"),
+        refused(429, "tokens"),
+        refused(429, "429"),
+        refused(200, "rate_limit_error"),
+        refused(500, "server_error"),
+    ];
+    for call in calls {
+        aggregate.add(&mut Record::Llm(Box::new(call)));
+    }
+    let view = minute(&mut aggregate, 1);
+    let row = &view.llm[0];
+    assert_eq!((row.calls, row.errors, row.rate_limited, row.unpriced_calls), (5, 4, 3, 1));
+    assert_eq!((view.work.llm_errors, view.work.llm_rate_limited), (4, 3));
+}
+
+#[test]
 fn both_ends_of_a_model_call_are_two_rows_and_one_call() {
     let mut aggregate = aggregate();
     for side in [Side::Client, Side::Server, Side::Client] {

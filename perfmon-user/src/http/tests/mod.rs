@@ -105,6 +105,7 @@ fn llm_row() -> LlmRow {
         destination: None,
         calls: 4,
         errors: 0,
+        rate_limited: 0,
         error_rate: Some(0.0),
         requests_per_minute: 1.0,
         input_tokens: Some(10),
@@ -276,6 +277,7 @@ async fn endpoints_are_filtered_sorted_and_cut() {
     assert_eq!(names(&ok(&server, "/api/v1/endpoints?sort=count").await), ["/b", "/c", "/a"]);
     assert_eq!(names(&ok(&server, "/api/v1/endpoints?sort=p95_ms").await), ["/c", "/a", "/b"]);
     assert_eq!(names(&ok(&server, "/api/v1/endpoints?service=blog").await), ["/c"]);
+    assert_eq!(names(&ok(&server, "/api/v1/endpoints?service=shop&method=GET&endpoint=/b").await), ["/b"]);
     let cut = ok(&server, "/api/v1/endpoints?limit=1").await;
     assert_eq!((names(&cut).len(), &cut["total"]), (1, &3.into()));
     assert_eq!(ok(&server, "/api/v1/destinations?sort=destination").await["items"][0]["destination"], "api");
@@ -298,17 +300,22 @@ async fn model_calls_agents_tools_and_workflows_are_listed() {
 async fn bad_parameters_are_named() {
     let server = server();
     for (path, part) in [
-        ("/api/v1/endpoints?window=7m", "window: \"7m\" is not kept; give 1m, 5m or 1h"),
-        ("/api/v1/endpoints?windw=1m", "windw: unknown parameter; this route takes window, service, sort, limit"),
+        ("/api/v1/endpoints?window=7m", "window: \"7m\" is not a window; use 1m, 5m or 1h"),
+        ("/api/v1/endpoints?windw=1m", "windw: unknown parameter; this route takes window, sort, limit, service, method, endpoint"),
+        ("/api/v1/stream?follow=weather", "follow: \"weather\" cannot be followed; routes are health, summary"),
+        ("/api/v1/stream?follow=llm@7m", "follow: \"7m\" is not a window; use 1m, 5m or 1h"),
+        ("/api/v1/stream?follow=llm,llm", "follow: \"llm\" is given more than once"),
+        ("/api/v1/stream?fields.weather=rain", "fields.weather: unknown parameter"),
+        ("/api/v1/system?step=0s", "step: \"0s\" must be from 1s to 3600s"),
         ("/api/v1/endpoints?sort=colour", "sort: \"colour\" is not one of share_of_time, count"),
-        ("/api/v1/endpoints?window=1m&window=5m", "window: is given twice"),
-        ("/api/v1/records?limit=0", "limit: give an integer from 1 to 10000"),
+        ("/api/v1/endpoints?window=1m&window=5m", "window: is given more than once"),
+        ("/api/v1/records?limit=0", "limit: must be an integer from 1 to 10000"),
         ("/api/v1/records?kind=dream", "kind: \"dream\" is not one of request"),
         ("/api/v1/records?since=yesterday", "since: \"yesterday\" is not an RFC 3339 time"),
-        ("/api/v1/records?slow=perhaps", "slow: give 1 or 0"),
-        ("/api/v1/records?slow=1&kind=llm", "slow: only requests"),
+        ("/api/v1/records?slow=perhaps", "slow: must be 1 or 0"),
+        ("/api/v1/records?slow=1&kind=llm", "slow: applies to requests only"),
         ("/healthz?x=1", "x: unknown parameter; this route takes none"),
-        ("/health/performance?strict=yes", "strict: give 1 or 0"),
+        ("/health/performance?strict=yes", "strict: must be 1 or 0"),
     ] {
         let (status, body) = get_json(&server, path).await;
         assert_eq!((status, &body["error"]["code"]), (StatusCode::BAD_REQUEST, &"bad_parameter".into()), "{path}");
@@ -346,6 +353,8 @@ async fn records_are_newest_first_and_filtered() {
         ("/api/v1/records?kind=request&limit=1", 2, "blog"),
         ("/api/v1/records?kind=request&since=1970-01-01T00:00:02Z", 1, "blog"),
         ("/api/v1/records?kind=request&since=1970-01-01T01:00:02%2B01:00", 1, "blog"),
+        ("/api/v1/records?span_id=0000000000000003", 1, "blog"),
+        ("/api/v1/records?kind=request&endpoint=/users/{id}&method=GET", 2, "blog"),
     ] {
         let body = ok(&server, path).await;
         assert_eq!((&body["total"], &body["items"][0]["service"]), (&total.into(), &first.into()), "{path}");
@@ -373,6 +382,10 @@ async fn resources_findings_and_self() {
     server.state.push(&Arc::new(vec![Record::System(Box::new(system(600, 1.0))), Record::System(Box::new(system(999, 2.0)))]));
     let body = ok(&server, "/api/v1/system").await;
     assert_eq!((&body["latest"]["memory_percent"], body["trend"].as_array().unwrap().len()), (&90.0.into(), 1));
+    server.state.push(&Arc::new((990..999).map(|second| Record::System(Box::new(system(second, second as f64)))).collect()));
+    let thinned = ok(&server, "/api/v1/system?window=1h&step=5s").await;
+    let of_each_step: Vec<_> = thinned["trend"].as_array().unwrap().iter().map(|point| point["memory_percent"].as_f64().unwrap()).collect();
+    assert_eq!(of_each_step, [1.0, 2.0, 994.0, 998.0]);
     assert_eq!(ok(&server, "/api/v1/processes").await["total"], 0);
     assert_eq!(ok(&server, "/api/v1/findings").await["items"][0]["type"], "event_loop_blocked");
     let own = ok(&server, "/api/v1/self").await;
@@ -479,7 +492,9 @@ async fn an_open_address_needs_the_token() {
         assert_eq!(response.status(), status, "{authorization}");
         assert_eq!(response.headers().contains_key(header::WWW_AUTHENTICATE), status == 401);
     }
-    assert_eq!(ask(&open, HttpRequest::get("/healthz").header("host", "192.168.1.5")).await.status(), 200);
+    for open_route in ["/healthz", "/readyz"] {
+        assert_eq!(ask(&open, HttpRequest::get(open_route).header("host", "192.168.1.5")).await.status(), 200, "{open_route}");
+    }
     assert_eq!(ask(&open, HttpRequest::get("/healthz").header("host", "evil.example")).await.status(), 421);
 }
 
@@ -502,5 +517,7 @@ async fn the_page_links_only_routes_that_exist() {
 }
 
 mod alerts;
+mod follow;
 mod history;
 mod live;
+mod wire;

@@ -88,6 +88,7 @@ fn the_second_day_is_told_and_compared_with_the_first() {
     assert_eq!((host.cpu_percent_mean, host.cpu_percent_max, host.watched_s), (Some(25.0), Some(40.0), Some(48.0)));
     assert_eq!((report.alerts.len(), report.alerts[0].state.as_str()), (1, "resolved"));
     assert!(report.trends.iter().any(|trend| trend.metric == "request.response_time_ms.p95"));
+    assert!(serde_json::to_value(&report).unwrap()["trends"].is_array());
 }
 
 #[test]

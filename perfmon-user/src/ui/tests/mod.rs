@@ -46,6 +46,7 @@ fn endpoint(index: u64) -> Arc<EndpointRow> {
 
 fn llm(model: &str, cost: Option<f64>) -> Arc<LlmRow> {
     Arc::new(LlmRow {
+        rate_limited: 0,
         service: "shop".into(),
         side: Side::Client,
         provider: "anthropic".into(),
