@@ -107,7 +107,12 @@ pub fn run(capturing: Capturing) {
         worker.keep_time(now_ns);
         // Answers are received before the poll and handled after it: an exec that preceded an answer is in the ring by now.
         let answered: Vec<Inspected> = answers.try_iter().collect();
-        let taken = ring.drain(|bytes| worker.take(bytes, now_ns));
+        let taken = ring.drain(|bytes| {
+            // One drain may take longer than the end may: what is left then is lost like what is left in the ring.
+            if !is_late(&stop, &mut stopping_ns) {
+                worker.take(bytes, now_ns);
+            }
+        });
         answered.iter().for_each(|answer| worker.take_answer(answer, now_ns));
         worker.ask();
         worker.hand_over_due(now_ns);
@@ -121,6 +126,15 @@ pub fn run(capturing: Capturing) {
         }
     }
     worker.finish(clock::boot_now_ns());
+}
+
+/// Whether the end has been drained for long enough.
+fn is_late(stop: &AtomicBool, stopping_ns: &mut Option<u64>) -> bool {
+    if !stop.load(Ordering::Relaxed) {
+        return false;
+    }
+    let now_ns = clock::boot_now_ns();
+    now_ns.saturating_sub(*stopping_ns.get_or_insert(now_ns)) >= ENDING_NS
 }
 
 struct Worker {

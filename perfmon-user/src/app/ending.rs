@@ -19,6 +19,8 @@ use super::hub::RequestCount;
 const HURRIED: Duration = Duration::from_millis(1_300);
 /// The same after every other cause: receivers of telemetry may be slow.
 const UNHURRIED: Duration = Duration::from_secs(8);
+/// Of that, the last part is for consumers of records.
+const FOR_CONSUMERS: Duration = Duration::from_millis(500);
 /// Every stage gets at least this.
 const LEAST: Duration = Duration::from_millis(100);
 /// Exit code after a second Ctrl-C, as in shells.
@@ -167,6 +169,11 @@ impl EndBudget {
         Self { until_ns: clock::boot_now_ns() + most.as_nanos() as u64 }
     }
 
+    /// Only what consumers need to write out is left of it.
+    pub fn is_nearly_over(&self) -> bool {
+        self.left() <= FOR_CONSUMERS
+    }
+
     /// What is left of it.
     pub fn left(&self) -> Duration {
         Duration::from_nanos(self.until_ns.saturating_sub(clock::boot_now_ns())).max(LEAST)
@@ -259,6 +266,8 @@ mod tests {
         assert!(!requested(false).is_hurried());
         assert!(EndBudget::of(&requested(true)).left() < Duration::from_secs(2));
         assert!(EndBudget::of(&requested(false)).left() > Duration::from_secs(5));
-        assert_eq!(EndBudget { until_ns: 0 }.left(), LEAST);
+        assert!(!EndBudget::of(&requested(true)).is_nearly_over());
+        let over = EndBudget { until_ns: 0 };
+        assert!(over.left() == LEAST && over.is_nearly_over());
     }
 }

@@ -131,6 +131,8 @@ impl Hub {
         loop {
             tokio::select! {
                 batch = self.batches.recv() => match batch {
+                    // Thousands of batches may wait after an overload; the end does not wait for them.
+                    Some(_) if self.budget.get().is_some_and(EndBudget::is_nearly_over) => self.counters.batches_dropped.inc(),
                     Some(batch) => self.take(&mut aggregate, batch),
                     None => break,
                 },

@@ -86,11 +86,11 @@ impl JsonlWriter {
         true
     }
 
-    /// Writes what waits and ends; a reader that does not read gets this much time.
+    /// Writes what waits and ends; a slow reader gets this much time.
     pub fn finish(self, grace: Duration) {
         drop(self.queue);
         if self.ended.recv_timeout(grace) == Err(RecvTimeoutError::Timeout) {
-            tracing::error!("The reader of the records does not read; the last ones are lost.");
+            tracing::error!("Records could not be written in time; the last ones are lost.");
         }
     }
 }
