@@ -24,6 +24,7 @@ pub struct LlmRow {
     /// Failed ones.
     pub errors: u64,
     /// Those of the failed ones that the provider's rate limit refused (429).
+    #[serde(default)]
     pub rate_limited: u64,
     /// 0..1.
     pub error_rate: Option<f64>,
