@@ -54,7 +54,6 @@ fn llm(model: &str, cost: Option<f64>) -> Arc<LlmRow> {
         destination: Some("api.anthropic.com".into()),
         calls: 30,
         errors: 3,
-        rate_limited: 0,
         error_rate: Some(0.1),
         requests_per_minute: 30.0,
         input_tokens: Some(35_806),
