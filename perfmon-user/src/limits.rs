@@ -10,6 +10,8 @@ pub const CONNECTION_IDLE_NS: u64 = 600 * 1_000_000_000;
 pub const IN_FLIGHT: usize = 1_000;
 /// Endpoints of a service; the rest is counted in one overflow row.
 pub const ENDPOINTS_PER_SERVICE: usize = 500;
+/// Of these, endpoints of which no request was answered below 400 so far.
+pub const UNPROVEN_ENDPOINTS: usize = 50;
 /// Services.
 pub const SERVICES: usize = 1_000;
 /// Processes with a stored description.

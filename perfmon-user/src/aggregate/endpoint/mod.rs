@@ -3,7 +3,8 @@
 //!
 //! Bounded: at most `limits::ENDPOINTS_PER_SERVICE` rows a service; further requests go to the row `(other)` and are counted. A path
 //! without a row that is answered by 400, 404, 405, 410, 414 or gRPC's UNIMPLEMENTED goes to the service's row `(not found)`, so that
-//! invented paths cannot fill the table; it gets its own row at the first other answer. A request whose head was not seen goes to
+//! invented paths cannot fill the table; it gets its own row at the first other answer. Other failures of paths that were never answered
+//! well get rows too, but few, and nothing is learned from them: a scanner's words are no reason to fold a route's. A request whose head was not seen goes to
 //! `(unknown)`. These three rows have the method `*` and do not count towards the limit. Services beyond `limits::SERVICES` are `(other)`.
 mod cache;
 pub mod learn;
@@ -62,6 +63,8 @@ struct Service {
     fixed: FxHashMap<(Arc<str>, Arc<str>), u32>,
     /// Rows that count towards the limit.
     rows: usize,
+    /// Of these, rows of paths without a good answer so far.
+    unproven: FxHashMap<(Arc<str>, Arc<str>), u32>,
 }
 
 /// Endpoints of all services.
@@ -83,6 +86,8 @@ pub struct Endpoints {
 enum Found {
     /// A row.
     Row(u32),
+    /// A row of a path without a good answer so far.
+    Unproven(u32),
     /// No row, and the answer is a reason not to make one.
     Missing,
     /// No row, and the service has reached its limit.
@@ -152,6 +157,8 @@ impl Endpoints {
                 self.slots.put(key, slot);
                 slot
             }
+            // Not cached: the next answer may prove it.
+            Found::Unproven(row) => EndpointSlot { row, service },
             Found::Missing => self.fixed_row(service, self.special.any_method.clone(), self.special.not_found.clone(), false),
             Found::Full => {
                 self.overflowed += 1;
@@ -170,6 +177,12 @@ impl Endpoints {
         if let Some(row) = known {
             return Found::Row(row);
         }
+        let is_good = request.status_code.is_some_and(|status| status < 400);
+        if fixed.is_none()
+            && let Some(row) = self.find_unproven(service, method)
+        {
+            return if is_good { self.prove(service, method, row).map_or(Found::Full, Found::Row) } else { Found::Unproven(row) };
+        }
         let by_rule = fixed.as_ref().is_some_and(|fixed| fixed.by_rule);
         let missing = match request.status_code {
             Some(404 | 410) => !by_rule,
@@ -184,8 +197,33 @@ impl Endpoints {
         }
         match fixed {
             Some(fixed) => Found::Row(self.fixed_row(service, method.clone(), fixed.text, true).row),
-            None => self.learn(service, method).map_or(Found::Full, Found::Row),
+            None if is_good => self.learn(service, method).map_or(Found::Full, Found::Row),
+            None => self.add_unproven(service, method).map_or(Found::Full, Found::Unproven),
         }
+    }
+
+    /// The row of `self.text`, of which no good answer was seen.
+    fn find_unproven(&self, service: u32, method: &Arc<str>) -> Option<u32> {
+        let known = self.services.get(service).filter(|known| !known.unproven.is_empty())?;
+        known.unproven.get(&(method.clone(), self.text.as_str().into())).copied()
+    }
+
+    fn add_unproven(&mut self, service: u32, method: &Arc<str>) -> Option<u32> {
+        let known = self.services.get_mut(service).filter(|known| known.unproven.len() < limits::UNPROVEN_ENDPOINTS)?;
+        let endpoint: Arc<str> = self.text.as_str().into();
+        let name = RowName { service: known.name.clone(), method: method.clone(), endpoint: endpoint.clone() };
+        let row = self.rows.insert(RowInfo { name, service, hits: 0, learned: false });
+        known.rows += 1;
+        known.unproven.insert((method.clone(), endpoint), row);
+        Some(row)
+    }
+
+    /// The path of an unproven row was answered: its template is learned.
+    fn prove(&mut self, service: u32, method: &Arc<str>, row: u32) -> Option<u32> {
+        let known = self.services.get_mut(service)?;
+        known.unproven.remove(&(method.clone(), self.text.as_str().into()));
+        self.rows.get_mut(row)?.learned = true;
+        self.insert(service, method, row)
     }
 
     /// The endpoint text when nothing is to be learned; otherwise `None`, and `self.text` is the template by form.
@@ -205,7 +243,13 @@ impl Endpoints {
         let known = self.services.get_mut(service)?;
         let name = RowName { service: known.name.clone(), method: method.clone(), endpoint: self.text.as_str().into() };
         known.rows += 1;
-        let mut row = self.rows.insert(RowInfo { name, service, hits: 0, learned: true });
+        let row = self.rows.insert(RowInfo { name, service, hits: 0, learned: true });
+        self.insert(service, method, row)
+    }
+
+    /// Puts a row into the tree under `self.text`; returns the row that it then is.
+    fn insert(&mut self, service: u32, method: &Arc<str>, mut row: u32) -> Option<u32> {
+        let known = self.services.get_mut(service)?;
         let tree = known.trees.entry(method.clone()).or_default();
         let changes = tree.insert(&self.text, row, &|row| self.rows.get(row).map_or(0, |info| info.hits));
         for &(from, into) in &changes.merged {
@@ -253,7 +297,14 @@ impl Endpoints {
             None => origin.service.clone(),
         };
         *self.service_numbers.entry(name.clone()).or_insert_with(|| {
-            let service = Service { name, origin: origin.clone(), trees: FxHashMap::default(), fixed: FxHashMap::default(), rows: 0 };
+            let service = Service {
+                name,
+                origin: origin.clone(),
+                trees: FxHashMap::default(),
+                fixed: FxHashMap::default(),
+                rows: 0,
+                unproven: FxHashMap::default(),
+            };
             self.services.insert(service)
         })
     }
@@ -286,7 +337,7 @@ impl Endpoints {
                 None => {
                     let known = self.services.get(service)?;
                     let grpc = known.fixed.get(&(method.clone(), path.clone())).copied();
-                    grpc.or_else(|| known.trees.get(method)?.find(&self.text))
+                    grpc.or_else(|| known.trees.get(method)?.find(&self.text)).or_else(|| self.find_unproven(service, method))
                 }
             }?;
             Some(EndpointSlot { row, service })
@@ -331,7 +382,10 @@ impl Endpoints {
                 service.rows -= 1;
             } else {
                 service.rows -= usize::from(method != self.special.any_method);
-                service.fixed.remove(&(method, endpoint));
+                let key = (method, endpoint);
+                if service.unproven.remove(&key).is_none() {
+                    service.fixed.remove(&key);
+                }
             }
             if service.rows == 0 && service.fixed.is_empty() {
                 self.service_numbers.remove(&service.name);

@@ -137,3 +137,37 @@ fn the_client_side_gets_the_same_text() {
     }
     assert_eq!(&*endpoints.text_of(&"a".into(), &"POST".into(), &"/pkg.S/Get1234".into(), true), "/pkg.S/Get1234");
 }
+
+#[test]
+fn a_scanner_behind_a_login_makes_few_rows_and_folds_no_route() {
+    let mut endpoints = endpoints(&[]);
+    (0..50).for_each(|_| assert_eq!(see(&mut endpoints, "/api/orders", 200), "/api/orders"));
+    for number in 0..5_000 {
+        see(&mut endpoints, &collection(number), [401, 403, 500][number % 3]);
+    }
+    assert_eq!(see(&mut endpoints, "/api/orders", 200), "/api/orders");
+    assert!(endpoints.rows.len() <= limits::UNPROVEN_ENDPOINTS + 2, "{}", endpoints.rows.len());
+}
+
+#[test]
+fn routes_stay_words_beside_a_scanner_that_is_answered_well() {
+    let mut endpoints = endpoints(&[]);
+    (0..100).for_each(|_| assert_eq!(see(&mut endpoints, "/api/orders", 200), "/api/orders"));
+    for number in 0..2_000 {
+        see(&mut endpoints, &format!("/api{}", collection(number).trim_end_matches("/x")), 200);
+        see(&mut endpoints, collection(number).trim_end_matches("/x"), 301);
+    }
+    assert_eq!(see(&mut endpoints, "/api/orders", 200), "/api/orders");
+    assert!(endpoints.rows.len() < 250, "{}", endpoints.rows.len());
+}
+
+#[test]
+fn builds_of_static_files_are_one_route() {
+    let mut endpoints = endpoints(&[]);
+    for number in 0..300 {
+        let part = collection(number).trim_matches(['/', 'x']).to_owned();
+        see(&mut endpoints, &format!("/assets/{part}-BxK3a9d1.js"), 200);
+    }
+    assert_eq!(endpoints.rows.len(), 1);
+    assert_eq!(see(&mut endpoints, "/assets/index-BxK3a9d1.js", 200), "/assets/{id}.js");
+}

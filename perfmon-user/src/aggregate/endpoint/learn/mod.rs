@@ -4,8 +4,9 @@
 //! Large APIs have many literal segments too. These rules tell values from literals:
 //! - New children keep coming: with few requests for each, a position folds beyond 30 children (100 for files and at the top level).
 //! - The subtrees are alike: a leaf, or a next segment that a sibling also has. Not required beyond 60 children.
-//! - A segment followed by a value (`/orders/{id}`) names a collection and stays literal.
-//! - Beyond 200 children everything folds, to bound the tree.
+//! - A segment followed by a value (`/orders/{id}`) names a collection and stays literal; so does one with many more requests than most.
+//! - Beyond 200 children all others fold, to bound the tree; of those that would stay, the 100 with most requests do.
+//! - Files whose names already hold a value (`main.{id}.js`) are builds of the same thing: they fold beyond 5.
 use rustc_hash::FxHashMap;
 
 use super::segment;
@@ -19,6 +20,12 @@ const WORDS_AT_TOP: usize = 100;
 const ANY_SHAPE: usize = 60;
 /// Beyond this everything folds.
 const ANYTHING: usize = 200;
+/// File names with a value in them that may stay.
+const HASHED_FILES: usize = 5;
+/// Requests from which on a child can be one that is seen often.
+const OFTEN_HITS: u64 = 20;
+/// Times the median of its siblings that such a child has.
+const OFTEN_TIMES: u64 = 8;
 /// Mean requests for each child below which new children keep coming.
 const FEW_HITS: u64 = 8;
 
@@ -44,19 +51,28 @@ struct TreeNode {
     folded: Vec<Group>,
 }
 
-/// Children that may fold together: those with the same file extension, or all without one.
+/// Children that may fold together: those with the same file extension, or all without one; names that hold a value apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Group(Option<Box<str>>);
+struct Group {
+    extension: Option<Box<str>>,
+    hashed: bool,
+}
 
 impl Group {
-    /// The group of a literal segment; `None` when the segment cannot be a value.
+    /// The group of a segment; `None` when the segment cannot become another value.
     fn of(segment: &str) -> Option<Self> {
-        let literal = !segment.is_empty() && !segment.contains('{');
-        literal.then(|| Self(file_name(segment).map(|(_, extension)| extension.into())))
+        let file = file_name(segment);
+        let hashed = segment.contains('{');
+        let is_value = match file {
+            Some((stem, _)) if hashed => stem == PARAMETER,
+            None => hashed || segment.is_empty(),
+            Some(_) => false,
+        };
+        (!is_value).then(|| Self { extension: file.map(|(_, extension)| extension.into()), hashed })
     }
 
     fn parameter(&self) -> String {
-        self.0.as_ref().map_or_else(|| PARAMETER.into(), |extension| format!("{PARAMETER}.{extension}"))
+        self.extension.as_ref().map_or_else(|| PARAMETER.into(), |extension| format!("{PARAMETER}.{extension}"))
     }
 }
 
@@ -160,12 +176,17 @@ impl TreeNode {
 
     /// The children among `keys` that are values by the rules above.
     fn values(&self, group: &Group, keys: Vec<Box<str>>, top: bool, hits: &dyn Fn(u32) -> u64) -> Vec<Box<str>> {
-        let allowed = if top || group.0.is_some() { WORDS_AT_TOP } else { WORDS };
-        if keys.len() <= allowed || keys.len() > ANYTHING {
-            return if keys.len() > ANYTHING { keys } else { Vec::new() };
+        if group.hashed {
+            return if keys.len() > HASHED_FILES { keys } else { Vec::new() };
         }
-        let candidates: Vec<Box<str>> = keys.into_iter().filter(|key| !self.children[key].is_collection()).collect();
-        let requests: u64 = candidates.iter().map(|key| self.children[key].hits(hits)).sum();
+        let allowed = if top || group.extension.is_some() { WORDS_AT_TOP } else { WORDS };
+        if keys.len() <= allowed {
+            return Vec::new();
+        }
+        let (candidates, requests) = self.candidates(keys, hits);
+        if self.children.len() > ANYTHING {
+            return candidates;
+        }
         if candidates.len() <= allowed || requests > FEW_HITS * candidates.len() as u64 {
             return Vec::new();
         }
@@ -177,6 +198,21 @@ impl TreeNode {
         let alike = |node: &TreeNode| node.children.is_empty() || node.children.keys().any(|key| next[key] > 1);
         let alike: Vec<_> = candidates.into_iter().filter(|key| alike(&self.children[key])).collect();
         if alike.len() > allowed { alike } else { Vec::new() }
+    }
+
+    /// The children among `keys` that may be values, and their requests: not those that name a collection or are seen often.
+    fn candidates(&self, keys: Vec<Box<str>>, hits: &dyn Fn(u32) -> u64) -> (Vec<Box<str>>, u64) {
+        let mut counted: Vec<(u64, Box<str>)> = keys.into_iter().map(|key| (self.children[&key].hits(hits), key)).collect();
+        counted.sort_unstable_by(|a, b| b.cmp(a));
+        let often = OFTEN_HITS.max(OFTEN_TIMES * counted.get(counted.len() / 2).map_or(0, |(median, _)| *median));
+        let mut kept = 0;
+        counted.retain(|(requests, key)| {
+            let stays = kept < WORDS_AT_TOP && (*requests >= often || self.children[key].is_collection());
+            kept += usize::from(stays);
+            !stays
+        });
+        let requests = counted.iter().map(|(requests, _)| requests).sum();
+        (counted.into_iter().map(|(_, key)| key).collect(), requests)
     }
 
     fn is_collection(&self) -> bool {
