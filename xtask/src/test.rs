@@ -24,9 +24,10 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 25] = [
+const LIVE: [&str; 28] = [
     "harness",
     "lifecycle",
+    "commands",
     "live_edges",
     "live_processes",
     "live_framing",
@@ -45,11 +46,13 @@ const LIVE: [&str; 25] = [
     "live_export",
     "live_store",
     "live_stream",
+    "live_screen",
     "live_unread",
     "browser",
     "tiers",
     "replay",
     "live_load",
+    "live_loss",
 ];
 
 /// Results summed over test programs.
