@@ -163,13 +163,18 @@ fn traps_in_the_files_of_a_process_are_reasons_and_nothing_more() -> Result<()> 
     };
     let found = wait_until(10, reasons)?;
     let report = perfmon.api("/api/v1/self")?;
+    // A record waits for the description of its process, which may come after the refusals.
+    let named = wait_until(10, || {
+        let records = perfmon.matching(|record| record.sent_to(server.port))?;
+        Ok(records.iter().any(|record| record.service == "app").then_some(()))
+    })?;
     let records = perfmon.matching(|record| record.sent_to(server.port))?;
     for mut program in programs {
         program.kill()?;
         program.wait()?;
     }
     assert!(made && found.is_some(), "{:#}", report["inspector"]);
-    assert!(records.iter().any(|record| record.service == "app"), "they are named by their scripts: {records:#?}");
+    assert!(named.is_some(), "they are named by their scripts: {records:#?}");
     assert!(perfmon.end("TERM")?.success());
     Ok(())
 }
