@@ -3,6 +3,7 @@ use aya_ebpf::bindings::{BPF_ANY, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::bpf_ringbuf_output;
 use perfmon_common::map::{LOST_RING_FULL, ProcessLosses};
 
+use crate::capture::at_most;
 use crate::log;
 use crate::maps::{EVENTS, LOSSES, LOST_BY_TGID};
 
@@ -37,8 +38,9 @@ pub fn lost_to_full_ring(tgid: u32) -> u32 {
 #[inline(always)]
 pub fn exchange_lost(tgid: u32, role: u8) {
     if let Some(losses) = LOST_BY_TGID.get_ptr_mut(tgid) {
+        let index = at_most::<2>(role.into()) as usize;
         // SAFETY: a live map value, an index within the array.
-        unsafe { *(&raw mut (*losses).exchanges).cast::<u64>().add(usize::from(role & 3).min(2)) += 1 };
+        unsafe { *(&raw mut (*losses).exchanges).cast::<u64>().add(index) += 1 };
     }
 }
 
