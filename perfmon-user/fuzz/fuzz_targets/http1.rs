@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
             3 => Content::Lost(u64::from(*length)),
             _ => Content::Bytes(bytes),
         };
-        let stamp = Stamp { time_ns, arrival_ns: None, thread: 1 };
+        let stamp = Stamp { time_ns, arrival_ns: None, thread: 1, run: None };
         parser.push(Segment { direction, stamp, content }, &mut sink);
         assert!(parser.heap_bytes() < 4 * HEAD_BYTES + PIPELINE * 4_096, "memory is bounded");
     }

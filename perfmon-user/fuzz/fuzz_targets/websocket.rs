@@ -46,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
             _ => Content::Bytes(bytes),
         };
         bytes_passed += content.len();
-        parser.push(Segment { direction, stamp: Stamp { time_ns, arrival_ns: None, thread: 1 }, content }, &mut sink);
+        parser.push(Segment { direction, stamp: Stamp { time_ns, arrival_ns: None, thread: 1, run: None }, content }, &mut sink);
         assert!(parser.heap_bytes() < 4_096, "memory is constant");
     }
     parser.end(Ending::Forgotten, time_ns, &mut sink);
