@@ -12,7 +12,7 @@ use ureq::{Agent, Body, Error, RequestBuilder};
 use crate::cli::{AlertsAction, Url};
 use crate::config::Config;
 use crate::outbound;
-use crate::record::{Alert, AlertState, Notified};
+use crate::record::{Alert, Notified};
 
 use super::{CommandFailure, EXIT_FAILED, print};
 
@@ -72,7 +72,7 @@ impl AlertsClient {
             _ => return Err(failure(format!("{} alert ids begin with {id}; give more of it", matching.len()))),
         };
         let alert: Alert = read(self.post(&format!("alerts/{id}/{what}"), &json!({"by": by, "note": note}))?)?;
-        print(&format!("{} {} is {}\n", alert.alert_id, alert.rule, state(alert.state)))
+        print(&format!("{} {} is {}\n", alert.alert_id, alert.rule, alert.state.name()))
     }
 
     fn get(&self, path: &str) -> Result<Value, CommandFailure> {
@@ -137,16 +137,6 @@ fn said(notified: &Notified) -> String {
     }
 }
 
-fn state(state: AlertState) -> &'static str {
-    match state {
-        AlertState::Pending => "pending",
-        AlertState::Firing => "firing",
-        AlertState::Acknowledged => "acknowledged",
-        AlertState::Resolved => "resolved",
-        AlertState::Silenced => "silenced",
-    }
-}
-
 /// Alerts as a text table.
 fn table(alerts: &[Alert]) -> String {
     if alerts.is_empty() {
@@ -159,7 +149,7 @@ fn table(alerts: &[Alert]) -> String {
         let by = alert.resolved_by.as_deref().or(alert.acknowledged_by.as_deref()).unwrap_or("");
         let severity = format!("{:?}", alert.severity).to_lowercase();
         let since = format!("{}Z", since.get(..19).unwrap_or_default());
-        let cells: [&str; 7] = [&alert.alert_id, state(alert.state), &severity, &alert.rule, &since, by, &alert.message];
+        let cells: [&str; 7] = [&alert.alert_id, alert.state.name(), &severity, &alert.rule, &since, by, &alert.message];
         table.add_row(cells.map(printable));
     }
     format!("{table}\n")

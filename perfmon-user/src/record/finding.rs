@@ -62,6 +62,19 @@ pub enum AlertState {
     Silenced,
 }
 
+impl AlertState {
+    /// Its name in records and on the outside.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
+            Self::Silenced => "silenced",
+        }
+    }
+}
+
 /// One delivery to a channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notified {

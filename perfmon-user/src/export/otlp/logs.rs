@@ -33,7 +33,7 @@ impl Logs {
     }
 
     fn alert(&mut self, alert: &Alert, now: WallTime) {
-        if self.is_news(&alert.alert_id, state(alert.state), alert.state == AlertState::Resolved) {
+        if self.is_news(&alert.alert_id, alert.state.name(), alert.state == AlertState::Resolved) {
             self.waiting.entry((alert.origin.clone(), "perfmon.alerts")).or_default().push(alert_record(alert, now));
         }
     }
@@ -79,7 +79,7 @@ fn alert_record(alert: &Alert, now: WallTime) -> LogRecord {
         .add("perfmon.alert.rule", &*alert.rule)
         .add("perfmon.alert.type", &*alert.kind_name)
         .add("perfmon.alert.severity", severity_name(alert.severity))
-        .add("perfmon.alert.state", state(alert.state))
+        .add("perfmon.alert.state", alert.state.name())
         .add("perfmon.alert.metric", &*alert.metric)
         .add("perfmon.alert.scope", &*alert.scope)
         .maybe("perfmon.alert.value", alert.value)
@@ -138,15 +138,5 @@ fn severity_name(severity: Severity) -> &'static str {
         Severity::Info => "info",
         Severity::Warning => "warning",
         Severity::Critical => "critical",
-    }
-}
-
-fn state(state: AlertState) -> &'static str {
-    match state {
-        AlertState::Pending => "pending",
-        AlertState::Firing => "firing",
-        AlertState::Acknowledged => "acknowledged",
-        AlertState::Resolved => "resolved",
-        AlertState::Silenced => "silenced",
     }
 }

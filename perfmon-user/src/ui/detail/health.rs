@@ -94,7 +94,7 @@ pub(in super::super) fn alert_detail(row: &Alert, model: &ScreenModel) -> RowDet
         .toned(
             "Alert",
             [
-                ("state", state_name(row.state).into(), severity_tone(row.severity)),
+                ("state", row.state.name().into(), severity_tone(row.severity)),
                 ("severity", format!("{:?}", row.severity).to_lowercase(), severity_tone(row.severity)),
                 ("rule", row.rule.to_string(), Tone::Plain),
                 ("type", row.kind_name.to_string(), Tone::Plain),
@@ -114,15 +114,4 @@ pub(in super::super) fn alert_detail(row: &Alert, model: &ScreenModel) -> RowDet
                 .chain(row.note.as_ref().map(|note| format!("note: {note}"))),
         )
         .lines("Notifications", notified)
-}
-
-/// A state as the API names it.
-pub(in super::super) fn state_name(state: AlertState) -> &'static str {
-    match state {
-        AlertState::Pending => "pending",
-        AlertState::Firing => "firing",
-        AlertState::Acknowledged => "acknowledged",
-        AlertState::Resolved => "resolved",
-        AlertState::Silenced => "silenced",
-    }
 }

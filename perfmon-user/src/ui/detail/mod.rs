@@ -4,7 +4,7 @@ mod health;
 mod traffic;
 mod work;
 
-pub(super) use health::{alert_detail, finding_detail, process_detail, state_name};
+pub(super) use health::{alert_detail, finding_detail, process_detail};
 pub(super) use traffic::{destination_detail, endpoint_detail};
 pub(super) use work::{agent_detail, model_detail};
 

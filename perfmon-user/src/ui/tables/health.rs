@@ -1,6 +1,6 @@
 //! Tables of processes, findings and alerts.
 use super::super::column::{Column, bytes, count, figure, known, largest, plain};
-use super::super::detail::{alert_detail, finding_detail, process_detail, state_name};
+use super::super::detail::{alert_detail, finding_detail, process_detail};
 use super::super::model::{FindingRow, ProcessRow};
 use super::{RowTable, Tone, more, number, text};
 use crate::record::{Alert, AlertState, Severity};
@@ -47,7 +47,7 @@ pub(in super::super) static FINDINGS: RowTable<FindingRow> = RowTable {
 };
 
 static ALERT_COLUMNS: [Column<Alert>; 7] = [
-    Column { tone: state_tone, ..text("STATE", 12, 0, |row| state_name(row.state).into(), |a, b| openness(a).cmp(&openness(b))) },
+    Column { tone: state_tone, ..text("STATE", 12, 0, |row| row.state.name().into(), |a, b| openness(a).cmp(&openness(b))) },
     text("SEVERITY", 8, 5, |row| format!("{:?}", row.severity).to_lowercase(), |a, b| b.severity.cmp(&a.severity)),
     text("RULE", 18, 0, |row| row.rule.to_string(), |a, b| a.rule.cmp(&b.rule)),
     text("SCOPE", 10, 7, |row| row.scope.to_string(), |a, b| a.scope.cmp(&b.scope)),
