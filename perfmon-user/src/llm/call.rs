@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use genai_prices::Calculator;
 
-use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, Header, RequestHead, ResponseHead};
+use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, RequestHead, ResponseHead};
 use crate::record::{Llm, Millis, Side, WallTime};
 use crate::stream::{Content, Failure};
 
@@ -81,9 +81,9 @@ pub(super) fn candidate(head: &RequestHead<'_>, destination: Option<&str>) -> Op
 impl ModelCall {
     pub(super) fn new(head: &RequestHead<'_>, api: &'static Api, known: Option<&'static str>, permit: Permit) -> Self {
         let mut request = ModelRequest::default();
-        request.detail.user_agent = header(head.headers, "user-agent").and_then(product);
-        request.detail.conversation = SESSIONS.iter().find_map(|name| header(head.headers, name).and_then(identifier));
-        let coding = raw_header(head.headers, "content-encoding").unwrap_or_default();
+        request.detail.user_agent = head.headers.text("user-agent").and_then(product);
+        request.detail.conversation = SESSIONS.iter().find_map(|name| head.headers.text(name).and_then(identifier));
+        let coding = head.headers.get("content-encoding").unwrap_or_default();
         Self {
             exchange: head.exchange,
             api,
@@ -110,10 +110,10 @@ impl ModelCall {
     }
 
     pub(super) fn response(&mut self, head: &ResponseHead<'_>) {
-        let header = |name| raw_header(head.headers, name).unwrap_or_default();
+        let header = |name| head.headers.get(name).unwrap_or_default();
         self.answer_media = MediaType::of(header("content-type"));
         self.answer_body = Some(Body::new(&self.api.answer, header("content-encoding"), self.answer_media));
-        self.request_id = REQUEST_IDS.iter().find_map(|name| self::header(head.headers, name).and_then(identifier));
+        self.request_id = REQUEST_IDS.iter().find_map(|name| head.headers.text(name).and_then(identifier));
         if header("server").starts_with(b"llama.cpp") {
             self.answer.engine = Some("llama_cpp");
         }
@@ -309,15 +309,7 @@ fn path_of(target: &str) -> &str {
 
 /// `Host`, else the authority of an absolute-form target.
 fn authority_of<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
-    header(head.headers, "host").or_else(|| head.target.split_once("://").and_then(|(_, rest)| rest.split('/').next()))
-}
-
-fn raw_header<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a [u8]> {
-    headers.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
-}
-
-fn header<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a str> {
-    raw_header(headers, name).and_then(|value| std::str::from_utf8(value).ok())
+    head.headers.text("host").or_else(|| head.target.split_once("://").and_then(|(_, rest)| rest.split('/').next()))
 }
 
 /// The first product of a `User-Agent` with its version.

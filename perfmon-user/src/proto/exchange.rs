@@ -2,13 +2,11 @@
 //! parts as the bytes pass and the whole exchange at its end; one builder makes `request` records, and `llm` detects model calls.
 use std::sync::Arc;
 
+use super::headers::Headers;
 use crate::stream::{Content, Direction, Failure};
 
 /// Number of an exchange, unique on its connection, increasing with the order of requests.
 pub type ExchangeId = u64;
-
-/// A name and value of a head, as they stand on the wire (value trimmed, not necessarily UTF-8).
-pub type Header<'a> = httparse::Header<'a>;
 
 /// A part of an exchange, reported while bytes pass. Per exchange: `Request`, `RequestBody`*, `Response`*, `ResponseBody`*, `Done`; parts
 /// of different exchanges may interleave, request and response of one exchange may overlap.
@@ -44,7 +42,7 @@ pub struct RequestHead<'a> {
     /// Request target with query.
     pub target: &'a str,
     /// Fields in order.
-    pub headers: &'a [Header<'a>],
+    pub headers: Headers<'a>,
 }
 
 /// An answer's head.
@@ -57,7 +55,7 @@ pub struct ResponseHead<'a> {
     /// Status.
     pub status: u16,
     /// Fields in order.
-    pub headers: &'a [Header<'a>],
+    pub headers: Headers<'a>,
 }
 
 /// A piece of a body: transfer coding removed, content coding not.

@@ -10,6 +10,7 @@ mod corpus;
 pub mod detect;
 pub mod exchange;
 pub mod frame;
+pub mod headers;
 pub mod http1;
 pub mod http2;
 pub mod kept;

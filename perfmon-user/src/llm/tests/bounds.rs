@@ -147,7 +147,6 @@ fn calls_are_bounded() {
     let origin = Arc::new(Origin::unknown(1));
     let peer: Arc<str> = "192.0.2.1:5".into();
     let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None, request_bytes: 0, response_bytes: 0 };
-    let headers: Vec<Header<'_>> = vec![Header { name: "host", value: b"api.openai.com" }];
     let open = |tracker: &mut LlmTracker, calls: &mut Calls, exchange| {
         let head = RequestHead {
             exchange,
@@ -157,7 +156,7 @@ fn calls_are_bounded() {
             direction: crate::stream::Direction::Out,
             method: "POST",
             target: "/v1/responses",
-            headers: &headers,
+            headers: Headers::new(b"host: api.openai.com\r\n"),
         };
         tracker.on_part(calls, &Part::Request(head), context.destination.map(|name| &**name));
         calls.open.len()

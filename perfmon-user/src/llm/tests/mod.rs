@@ -7,7 +7,8 @@ mod recognise;
 
 use std::sync::Arc;
 
-use crate::proto::exchange::{BodyPiece, Exchange, Header, Part, RequestHead, ResponseHead};
+use crate::proto::exchange::{BodyPiece, Exchange, Part, RequestHead, ResponseHead};
+use crate::proto::headers::Headers;
 use crate::record::{Llm, Origin, SpanId, WallTime};
 use crate::stream::{Content, Failure};
 
@@ -114,11 +115,7 @@ impl Talk {
         let (peer, destination): (Arc<str>, Arc<str>) = ("192.0.2.7:443".into(), self.host.into());
         let context =
             CallContext { origin: &origin, tls: true, peer: &peer, destination: Some(&destination), request_bytes: 0, response_bytes: 0 };
-        let headers: Vec<Header<'_>> = [("Host", self.host)]
-            .iter()
-            .chain(&self.request_headers)
-            .map(|&(name, value)| Header { name, value: value.as_bytes() })
-            .collect();
+        let request_lines = lines([("Host", self.host)].iter().chain(&self.request_headers));
         let start_ns = self.start_ms * MS;
         let head = RequestHead {
             exchange: 7,
@@ -128,7 +125,7 @@ impl Talk {
             direction: crate::stream::Direction::Out,
             method: "POST",
             target: self.target,
-            headers: &headers,
+            headers: Headers::new(&request_lines),
         };
         let mut send = |message: Part<'_>| {
             tracker.on_part(calls, &message, context.destination.map(|name| &**name));
@@ -139,8 +136,8 @@ impl Talk {
             send(Part::RequestBody(BodyPiece { exchange: 7, time_ns: start_ns, content: content(bytes) }));
         }
         if self.status > 0 {
-            let headers: Vec<Header<'_>> = self.headers.iter().map(|&(name, value)| Header { name, value: value.as_bytes() }).collect();
-            send(Part::Response(ResponseHead { exchange: 7, time_ns: start_ns + MS, status: self.status, headers: &headers }));
+            let lines = lines(&self.headers);
+            send(Part::Response(ResponseHead { exchange: 7, time_ns: start_ns + MS, status: self.status, headers: Headers::new(&lines) }));
         }
         for (ms, bytes) in &self.answer {
             for bytes in bytes.chunks(piece) {
@@ -216,4 +213,9 @@ fn reference_cost(body: &str, provider: &str, flavor: &str) -> f64 {
     let usage = genai_prices::extract_usage(&request).unwrap();
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(WALL);
     genai_prices::calculate(&usage.price_request().unwrap().with_timestamp(time)).unwrap().total_price
+}
+
+/// The lines of fields.
+fn lines<'a>(fields: impl IntoIterator<Item = &'a (&'static str, &'a str)>) -> Vec<u8> {
+    fields.into_iter().flat_map(|(name, value)| format!("{name}: {value}\r\n").into_bytes()).collect()
 }

@@ -76,7 +76,6 @@ fn both_sides_of_a_call_have_records() {
         let peer: Arc<str> = "192.0.2.1:5".into();
         let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None, request_bytes: 0, response_bytes: 0 };
         talk.play(&mut tracker, &mut calls, 100, |_| {});
-        let headers: Vec<Header<'_>> = vec![Header { name: "host", value: b"gpu:8000" }];
         let head = RequestHead {
             exchange: 1,
             time_ns: 0,
@@ -85,7 +84,7 @@ fn both_sides_of_a_call_have_records() {
             direction: crate::stream::Direction::In,
             method: "POST",
             target: "/v1/chat/completions",
-            headers: &headers,
+            headers: Headers::new(b"host: gpu:8000\r\n"),
         };
         tracker.on_part(&mut calls, &Part::Request(head), context.destination.map(|name| &**name));
         let piece = BodyPiece { exchange: 1, time_ns: 0, content: Content::Bytes(&talk.request) };

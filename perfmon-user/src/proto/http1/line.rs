@@ -1,6 +1,7 @@
 //! Recognises the first line of a message by its first bytes: request line, status line, too few, or neither. Looks at no more than
 //! `BUDGET` bytes and allocates nothing; whether the whole head is valid is `head`'s to say. RFC 9112, 3 and 4.
 use crate::proto::detect::{BUDGET, Opening, Verdict};
+use crate::proto::headers::is_token;
 
 /// Longest method that is taken for one.
 pub(super) const METHOD_BYTES: usize = 32;
@@ -138,10 +139,6 @@ fn request_line(bytes: &[u8]) -> Verdict {
 fn delimiter(bytes: &[u8]) -> Option<&[u8]> {
     let spaces = bytes.iter().take_while(|byte| **byte == b' ').count();
     (spaces > 0 || bytes.is_empty()).then(|| &bytes[spaces..])
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use super::exchange::{Exchange, Header};
+use super::exchange::Exchange;
 use super::frame::{FramePart, FrameSession};
+use super::headers::Headers;
 use super::{Demand, Parser, PendingExchange, Sink, Stats};
 use crate::stream::{Direction, Ending, Failure, Segment};
 use header::FrameRules;
@@ -24,7 +25,7 @@ pub struct Handshake {
 
 impl Handshake {
     /// Of an answer with status 101 and these fields; `None` when it upgrades to something else.
-    pub fn of(exchange: &Exchange, headers: &[Header<'_>]) -> Option<Self> {
+    pub fn of(exchange: &Exchange, headers: Headers<'_>) -> Option<Self> {
         let elements = |field: &'static str| {
             let values = headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(field)).map(|header| header.value);
             values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)

@@ -1,6 +1,6 @@
 //! How sessions end: codes, failures, violations, and what is counted after the close.
 use super::*;
-use crate::proto::exchange::Header;
+use crate::proto::headers::Headers;
 use crate::stream::Failure;
 
 /// A session of a server or client with one message each way, ended by these endings; its failure and whether it is inferred.
@@ -150,12 +150,12 @@ fn a_frame_of_any_length_is_only_a_length() {
 #[test]
 fn an_extension_is_found_wherever_it_stands() {
     let exchange = Exchange::default();
-    let of = |extensions: &'static [u8]| {
-        let fields = [("Upgrade", &b"WebSocket"[..]), ("Sec-WebSocket-Extensions", extensions)];
-        Handshake::of(&exchange, &fields.map(|(name, value)| Header { name, value })).map(|handshake| handshake.deflate)
+    let of = |extensions: &str| {
+        let lines = format!("Upgrade: WebSocket\r\nSec-WebSocket-Extensions: {extensions}\r\n");
+        Handshake::of(&exchange, Headers::new(lines.as_bytes())).map(|handshake| handshake.deflate)
     };
-    assert_eq!(of(b"permessage-deflate; client_max_window_bits=15"), Some(true));
-    assert_eq!(of(b"x-other; a=1 , permessage-deflate"), Some(true));
-    assert_eq!(of(b"permessage-deflate-not"), Some(false));
-    assert_eq!(Handshake::of(&exchange, &[Header { name: "Upgrade", value: b"h2c" }]), None);
+    assert_eq!(of("permessage-deflate; client_max_window_bits=15"), Some(true));
+    assert_eq!(of("x-other; a=1 , permessage-deflate"), Some(true));
+    assert_eq!(of("permessage-deflate-not"), Some(false));
+    assert_eq!(Handshake::of(&exchange, Headers::new(b"Upgrade: h2c\r\n")), None);
 }

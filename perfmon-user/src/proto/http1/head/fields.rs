@@ -1,0 +1,118 @@
+//! The fields of a head that the parser itself needs: lines of fields in, values out. Each line is compared with the few names that its
+//! first letter allows; the others are not even split. RFC 9112, 6; RFC 9110, 10.1.1.
+use crate::proto::headers::value_of;
+
+/// `Content-Length`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::proto::http1) enum ContentLength {
+    /// There is none.
+    #[default]
+    Absent,
+    /// One, or several that agree.
+    Is(u64),
+    /// Not a number, or several that differ.
+    Invalid,
+}
+
+/// The fields that the parser itself needs; values are trimmed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::proto::http1) struct Fields<'h> {
+    pub(in crate::proto::http1) content_length: ContentLength,
+    /// There is a `Transfer-Encoding`.
+    pub(in crate::proto::http1) transfer_coded: bool,
+    /// Its last coding is `chunked`.
+    pub(in crate::proto::http1) chunked: bool,
+    /// `Expect: 100-continue`.
+    pub(in crate::proto::http1) expects_continue: bool,
+    /// There is an `Upgrade`.
+    pub(in crate::proto::http1) upgrade: bool,
+    /// The content type is one whose life is no latency.
+    pub(in crate::proto::http1) streaming: bool,
+    pub(in crate::proto::http1) grpc_status: Option<u8>,
+    pub(in crate::proto::http1) host: Option<&'h [u8]>,
+    pub(in crate::proto::http1) user_agent: Option<&'h [u8]>,
+    pub(in crate::proto::http1) traceparent: Option<&'h [u8]>,
+}
+
+impl<'h> Fields<'h> {
+    /// Takes a line, without its LF.
+    #[inline]
+    pub(super) fn add(&mut self, line: &'h [u8]) {
+        let value = |name: &str| {
+            let (start, rest) = line.split_at_checked(name.len())?;
+            if !start.eq_ignore_ascii_case(name.as_bytes()) {
+                return None;
+            }
+            value_of(rest.strip_prefix(b":")?)
+        };
+        match line.first().map(u8::to_ascii_lowercase) {
+            Some(b'h') => self.host = self.host.or_else(|| value("host")),
+            Some(b'e') => self.expects_continue |= value("expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue")),
+            Some(b'u') if value("upgrade").is_some() => self.upgrade = true,
+            Some(b'u') => self.user_agent = self.user_agent.or_else(|| value("user-agent")),
+            Some(b'g') => {
+                if let Some(value) = value("grpc-status") {
+                    self.grpc_status = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                }
+            }
+            Some(b'c') => {
+                if let Some(value) = value("content-length") {
+                    self.content_length = self.content_length.and(value);
+                } else if let Some(value) = value("content-type") {
+                    self.streaming |= is_streaming(value);
+                }
+            }
+            Some(b't') => {
+                if let Some(value) = value("transfer-encoding") {
+                    self.transfer_coded = true;
+                    let last = value.rsplit(|byte| *byte == b',').next().unwrap_or_default();
+                    self.chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
+                } else {
+                    self.traceparent = self.traceparent.or_else(|| value("traceparent"));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl ContentLength {
+    /// With one more field, which may be a list (RFC 9112, 6.3: the same value several times counts as one).
+    fn and(self, value: &[u8]) -> Self {
+        if let (Self::Absent, Some(number)) = (self, digits(value)) {
+            return Self::Is(number);
+        }
+        value.split(|byte| *byte == b',').fold(self, |known, item| {
+            let item = item.trim_ascii();
+            let number = std::str::from_utf8(item).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            match (known, number.and_then(|text| text.parse().ok())) {
+                (Self::Absent, Some(number)) => Self::Is(number),
+                (Self::Is(known), Some(number)) if known == number => Self::Is(known),
+                _ => Self::Invalid,
+            }
+        })
+    }
+}
+
+/// The number that a few digits are, the usual case.
+fn digits(value: &[u8]) -> Option<u64> {
+    if !(1..=18).contains(&value.len()) {
+        return None;
+    }
+    value.iter().try_fold(0, |number: u64, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))
+}
+
+/// Whether a body of this type is delivered bit by bit for as long as it likes.
+fn is_streaming(content_type: &[u8]) -> bool {
+    const TYPES: [&[u8]; 7] = [
+        b"text/event-stream",
+        b"application/x-ndjson",
+        b"application/ndjson",
+        b"application/jsonl",
+        b"application/x-jsonlines",
+        b"application/stream+json",
+        b"multipart/x-mixed-replace",
+    ];
+    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    TYPES.iter().any(|streaming| essence.eq_ignore_ascii_case(streaming))
+}
