@@ -61,9 +61,20 @@ pub fn value_of(rest: &[u8]) -> Option<&[u8]> {
     is_text(value).then_some(value)
 }
 
-/// Whether the bytes may stand in a value or in a reason phrase. Looks at all of them, which is quicker than stopping at the first.
+/// Whether the bytes may stand in a value or in a reason phrase.
 pub fn is_text(bytes: &[u8]) -> bool {
-    !bytes.iter().fold(false, |bad, &byte| bad | ((byte < b' ') & (byte != b'\t')) | (byte == 0x7f))
+    let (words, rest) = bytes.as_chunks();
+    let sound = |&byte: &u8| (byte >= b' ' || byte == b'\t') && byte != 0x7f;
+    words.iter().all(|word| !has_control(*word) || word.iter().all(sound)) && rest.iter().all(sound)
+}
+
+/// Whether one of eight bytes is a control character: below a blank, or 0x7f.
+pub fn has_control(word: [u8; 8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let word = u64::from_ne_bytes(word);
+    let delete = word ^ (ONES * 0x7f);
+    // A borrow into a byte's high bit that was clear before: the byte was less than what was taken off.
+    ((word.wrapping_sub(ONES * 0x20) & !word) | (delete.wrapping_sub(ONES) & !delete)) & (ONES * 0x80) != 0
 }
 
 /// Whether a byte may stand in a name or method (RFC 9110, 5.6.2).

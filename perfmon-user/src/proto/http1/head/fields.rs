@@ -34,16 +34,32 @@ pub(in crate::proto::http1) struct Fields<'h> {
     pub(in crate::proto::http1) traceparent: Option<&'h [u8]>,
 }
 
+/// Initials of the names in [`Fields`]: most lines have another one.
+const INITIALS: [bool; 256] = {
+    let (mut initials, mut index) = ([false; 256], 0);
+    while index < 256 {
+        initials[index] = matches!((index as u8).to_ascii_lowercase(), b'c' | b'e' | b'g' | b'h' | b't' | b'u');
+        index += 1;
+    }
+    initials
+};
+
 impl<'h> Fields<'h> {
     /// Takes a line, without its LF.
     #[inline]
     pub(super) fn add(&mut self, line: &'h [u8]) {
+        if line.first().is_some_and(|first| INITIALS[usize::from(*first)]) {
+            self.compare(line);
+        }
+    }
+
+    fn compare(&mut self, line: &'h [u8]) {
         let value = |name: &str| {
-            let (start, rest) = line.split_at_checked(name.len())?;
-            if !start.eq_ignore_ascii_case(name.as_bytes()) {
+            // The colon first: names of one initial differ in length.
+            if line.get(name.len()) != Some(&b':') || !line[..name.len()].eq_ignore_ascii_case(name.as_bytes()) {
                 return None;
             }
-            value_of(rest.strip_prefix(b":")?)
+            value_of(&line[name.len() + 1..])
         };
         match line.first().map(u8::to_ascii_lowercase) {
             Some(b'h') => self.host = self.host.or_else(|| value("host")),

@@ -46,8 +46,7 @@ fn request(line: &[u8]) -> Option<(FirstLine<'_>, u8)> {
     let target = spaces_off_front(target);
     let spaces = target.iter().rev().take_while(|byte| **byte == b' ').count();
     let target = &target[..target.len() - spaces];
-    let visible = !target.iter().fold(false, |bad, &byte| bad | (byte <= b' ') | (byte == 0x7f));
-    if spaces == 0 || target.is_empty() || !visible {
+    if spaces == 0 || target.is_empty() || target.contains(&b' ') || target.contains(&b'\t') || !is_text(target) {
         return None;
     }
     let (method, target) = (std::str::from_utf8(method).ok()?, std::str::from_utf8(target).ok()?);
