@@ -23,6 +23,8 @@ pub const SOCKET_SEEN_OPEN: u8 = 8;
 pub const SOCKET_RUN_LOST: u8 = 16;
 /// `SocketState::flags`: it switched to another protocol, whose runs are no exchanges.
 pub const SOCKET_SWITCHED: u8 = 32;
+/// `SocketState::flags`: the socket's own sequence numbers tell its stream positions.
+pub const SOCKET_SEQUENCED: u8 = 64;
 
 /// Arguments of the program `set_policy`: sock, inode, and the policy as in `SocketState`: mode, request_budget, response_budget, operation_head.
 pub const POLICY_ARGUMENTS: usize = 6;
@@ -62,8 +64,12 @@ pub struct SocketState {
     pub operation_head: u32,
     /// Runs of operations in one direction so far.
     pub runs: u32,
+    /// With `SOCKET_SEQUENCED`: sequence number of the received byte at position 0.
+    pub in_base: u32,
+    /// Likewise of the sent one.
+    pub out_base: u32,
 }
-const _: () = assert!(size_of::<SocketState>() == 64 && align_of::<SocketState>() == 8);
+const _: () = assert!(size_of::<SocketState>() == 72 && align_of::<SocketState>() == 8);
 
 /// What the full ring refused of a process.
 #[repr(C)]
@@ -173,6 +179,18 @@ pub struct KernelOffsets {
     pub sock_inode: u32,
     /// `sock.sk_receive_queue.qlen`, u32.
     pub sock_receive_queue: u32,
+    /// `sock.__sk_common.skc_flags`, unsigned long.
+    pub sock_flags: u32,
+    /// `tcp_sock.copied_seq`, u32: sequence number of the next byte to be read.
+    pub tcp_copied_seq: u32,
+    /// `tcp_sock.write_seq`, u32: sequence number of the next byte to be sent.
+    pub tcp_write_seq: u32,
+    /// `tcp_sock.rcv_nxt`, u32: sequence number of the next byte to arrive.
+    pub tcp_rcv_nxt: u32,
+    /// `tcp_sock.urg_seq`, u32: sequence number of urgent data, 0 = there never was any.
+    pub tcp_urg_seq: u32,
+    /// `inet_connection_sock.icsk_ulp_ops`, pointer: TLS in the kernel and the like.
+    pub tcp_ulp: u32,
     /// `socket.file`, pointer.
     pub socket_file: u32,
     /// `socket.sk`, pointer.
@@ -274,7 +292,7 @@ pub struct KernelOffsets {
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 280 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 304 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;
@@ -285,6 +303,9 @@ pub const SYSCALLS: usize = 512;
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct SyscallTable(pub [SyscallKind; SYSCALLS]);
+
+/// `(fd, level, name, …)`: may map received bytes into the process (TCP_ZEROCOPY_RECEIVE).
+pub const SYSCALL_GETSOCKOPT: SyscallKind = 7;
 
 /// The bits of a kind that are the shape of the arguments.
 pub const SYSCALL_SHAPE: SyscallKind = 0x0f;

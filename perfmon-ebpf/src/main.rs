@@ -13,6 +13,7 @@ mod log;
 mod maps;
 mod operation;
 mod probes;
+mod sequence;
 mod sock;
 mod task;
 mod user_buf;

@@ -48,7 +48,7 @@ use HookPoint::{RawTracepoint, TestRun, Uprobe};
 use Job::{Always, Capture, Instead};
 
 /// All hooks, in the order in which they are attached: a program comes before what stands in for it.
-pub const HOOKS: [Hook; 18] = [
+pub const HOOKS: [Hook; 19] = [
     hook(
         "sock_recv",
         RawTracepoint("sock_recv_length"),
@@ -69,6 +69,13 @@ pub const HOOKS: [Hook; 18] = [
         Capture(Tier::SyscallExit),
         "4.17",
         "all traffic where the socket tracepoints are absent",
+    ),
+    hook(
+        "sock_bypass",
+        RawTracepoint("tcp_rcv_space_adjust"),
+        Instead("syscall_exit"),
+        "4.16",
+        "when bytes leave a socket by splice or zero-copy receive: their number shows at the next operation",
     ),
     hook("sock_state", RawTracepoint("inet_sock_set_state"), Always, "4.16", "who began a TCP connection, its end, and who listens"),
     hook(
