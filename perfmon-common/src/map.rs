@@ -279,6 +279,34 @@ pub struct KernelOffsets {
     pub file_private: u32,
     /// `inode.i_mode`, u16.
     pub inode_mode: u32,
+    /// `io_kiocb.opcode`, u8; this and the others of io_uring are `ABSENT` in kernels without it.
+    pub uring_opcode: u32,
+    /// `io_kiocb.file`, pointer.
+    pub uring_file: u32,
+    /// `io_kiocb.cmd`: an `io_sr_msg`, `io_rw` or another one by the opcode.
+    pub uring_command: u32,
+    /// `io_kiocb.async_data`, pointer: an `io_async_msghdr` of sends and receives.
+    pub uring_async: u32,
+    /// `io_async_msghdr.msg.msg_iter`, an `iov_iter`.
+    pub uring_iterator: u32,
+    /// `io_sr_msg.buf`, pointer; the `msghdr` of sendmsg and recvmsg.
+    pub sr_buffer: u32,
+    /// `io_sr_msg.len`, i32.
+    pub sr_len: u32,
+    /// `io_sr_msg.flags`, u16.
+    pub sr_flags: u32,
+    /// `io_rw.addr`, u64.
+    pub rw_address: u32,
+    /// `io_rw.len`, u32.
+    pub rw_len: u32,
+    /// `iov_iter.iter_type`, u8.
+    pub iter_type: u32,
+    /// Its value for one buffer in user memory: `ITER_UBUF`.
+    pub iter_is_buffer: u32,
+    /// `iov_iter.iov_offset`, u64.
+    pub iter_offset: u32,
+    /// `iov_iter.ubuf`, pointer.
+    pub iter_buffer: u32,
     /// The saved register that holds the system call's number.
     pub regs_syscall: u32,
     /// The saved registers that hold its arguments.
@@ -292,7 +320,7 @@ pub struct KernelOffsets {
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 304 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 360 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;

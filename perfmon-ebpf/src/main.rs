@@ -16,6 +16,7 @@ mod probes;
 mod sequence;
 mod sock;
 mod task;
+mod uring;
 mod user_buf;
 
 #[panic_handler]

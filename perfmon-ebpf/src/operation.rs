@@ -8,7 +8,7 @@ use crate::filter::Caller;
 use crate::maps::{Buffers, SOCKETS, Scratch, setting};
 use crate::sock::{AF_UNIX, Sock};
 use crate::task::{self, Call};
-use crate::{capture, emit, log, maps, sequence, sock, user_buf};
+use crate::{capture, emit, log, maps, sequence, sock, uring, user_buf};
 
 /// Out-of-band data: no part of the stream.
 const MSG_OOB: u32 = 0x1;
@@ -232,8 +232,11 @@ pub fn create(sock: Sock, state: SocketState, flags: u32) -> Option<&'static mut
 /// Finds the user's buffers, and the place in a message vector.
 #[inline(always)]
 fn find_buffers(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
-    if call.kind == 0 || op.flags & MSG_TRUNC != 0 || is_foreign(op, call) {
+    if op.flags & MSG_TRUNC != 0 {
         return user_buf::put(scratch, Buffers::NONE);
+    }
+    if call.kind == 0 || is_foreign(op, call) {
+        return uring::locate(op, caller.thread, scratch);
     }
     if call.kind & SYSCALL_SHAPE != SYSCALL_MESSAGES {
         return user_buf::locate(call, 0, scratch);
@@ -248,7 +251,10 @@ fn find_buffers(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
 #[inline(always)]
 fn is_foreign(op: Operation, call: Call) -> bool {
     let task = task::current();
-    task::uses_io_uring(task) && sock::of_descriptor(task, call.argument(0) as u32) != Some(op.sock)
+    // The first descriptor of splice() is that of the pipe when it sends.
+    call.kind & SYSCALL_SHAPE != SYSCALL_SPLICE
+        && task::uses_io_uring(task)
+        && sock::of_descriptor(task, call.argument(0) as u32) != Some(op.sock)
 }
 
 /// Urgent data that was sent: no part of the stream, which counts it all the same.

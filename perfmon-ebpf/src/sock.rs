@@ -21,7 +21,7 @@ const S_IFSOCK: u16 = 0o140_000;
 
 /// Copies a value from kernel memory; 0 (and a count) when the address is bad.
 #[inline(always)]
-fn read<T: Copy + Default>(address: u64) -> T {
+pub fn read<T: Copy + Default>(address: u64) -> T {
     // SAFETY: the helper checks the address.
     unsafe { bpf_probe_read_kernel(address as *const T) }.unwrap_or_else(|_| {
         emit::lost(LOST_ADDRESS);
@@ -197,6 +197,12 @@ pub fn of_descriptor(task: Typed, descriptor: u32) -> Option<Sock> {
     if file == 0 {
         return None;
     }
+    of_file(file)
+}
+
+/// The socket behind a `struct file`.
+#[inline(always)]
+pub fn of_file(file: u64) -> Option<Sock> {
     let inode: u64 = read(file + u64::from(offset!(file_inode)));
     if read::<u16>(inode + u64::from(offset!(inode_mode))) & S_IFMT != S_IFSOCK {
         return None;

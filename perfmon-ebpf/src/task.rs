@@ -93,12 +93,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// The same without buffers to read.
-    #[inline(always)]
-    pub fn without_buffers(self) -> Self {
-        Self { kind: 0, ..self }
-    }
-
     /// Argument `n`.
     #[inline(always)]
     pub fn argument(self, n: usize) -> u64 {

@@ -28,7 +28,7 @@ pub fn sock_bypass(ctx: RawTracePointContext) -> i32 {
     let len = sequence::unseen(sock, state, DIRECTION_IN, 0);
     let Some(scratch) = SCRATCH.get_ptr_mut(u32::from(DIRECTION_IN)) else { return 0 };
     if len > 0 {
-        finished(Operation { sock, direction: DIRECTION_IN, len: len as u32, flags: 0 }, caller, call.without_buffers(), scratch);
+        finished(Operation { sock, direction: DIRECTION_IN, len: len as u32, flags: 0 }, caller, call, scratch);
     }
     0
 }
