@@ -111,7 +111,7 @@ pub struct Settings {
 const _: () = assert!(size_of::<Settings>() == 28 && align_of::<Settings>() == 4);
 
 /// Reasons for which kernel programs lose something; index of the `LOSSES` per-CPU array.
-pub const LOSSES: [&str; 11] = [
+pub const LOSSES: [&str; 12] = [
     "ring_full",
     "socket_table_full",
     "user_copy_failed",
@@ -123,6 +123,7 @@ pub const LOSSES: [&str; 11] = [
     "environment_cut",
     "tls_record_busy",
     "tls_call_unpaired",
+    "io_uring_unread",
 ];
 /// The ring had no room.
 pub const LOST_RING_FULL: u32 = 0;
@@ -146,6 +147,8 @@ pub const LOST_ENVIRONMENT: u32 = 8;
 pub const LOST_TLS_BUSY: u32 = 9;
 /// A TLS call succeeded whose beginning was not seen: it was under way when the probes came, or its thread changed.
 pub const LOST_TLS_UNPAIRED: u32 = 10;
+/// An operation of io_uring whose buffers were not found: its bytes are counted, its payload is not known.
+pub const LOST_URING: u32 = 11;
 
 /// `KernelOffsets`: this kernel has no such member.
 pub const ABSENT: u32 = u32::MAX;

@@ -2,13 +2,13 @@
 //! The request (`struct io_kiocb`) is one that the thread submitted last, or one that waited for the socket and was woken. It counts only
 //! when its file is the socket and its operation goes the same way. Misses: buffers of bundles, and requests of kernels without the hooks.
 use perfmon_common::event::{DIRECTION_IN, DIRECTION_OUT};
-use perfmon_common::map::ABSENT;
+use perfmon_common::map::{ABSENT, LOST_URING};
 
 use crate::maps::uring::{ARMED, Armed, REQUESTS, SUBMITTED};
 use crate::maps::{Buffers, Scratch, Vector, offset};
 use crate::operation::Operation;
 use crate::sock::{self, Sock, read};
-use crate::user_buf;
+use crate::{emit, task, user_buf};
 
 /// `IORING_RECVSEND_BUNDLE`: several provided buffers at once.
 const BUNDLE: u16 = 1 << 4;
@@ -124,7 +124,11 @@ pub fn locate(op: Operation, thread: u32, scratch: *mut Scratch) {
         None => Buffers::NONE,
     };
     // A buffer that is shorter than what moved is another operation's.
-    user_buf::put(scratch, if found.capacity < u64::from(op.len) { Buffers::NONE } else { found });
+    let is_read = found.count != 0 && found.capacity >= u64::from(op.len);
+    if !is_read && op.len > 0 && task::uses_io_uring(task::current()) {
+        emit::lost(LOST_URING);
+    }
+    user_buf::put(scratch, if is_read { found } else { Buffers::NONE });
 }
 
 #[inline(always)]

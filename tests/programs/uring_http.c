@@ -2,6 +2,7 @@
 // asks COUNT times on one connection and prints how many body bytes came. MODE is how: send (RECV, SEND), message (RECVMSG, SENDMSG),
 // write (READ, WRITEV), multishot (one RECV for all requests, with provided buffers; the client as in send), splice (a client that
 // reads heads by recv(2) and bodies by splice(2)), zerocopy (MSG_ZEROCOPY sends), mapped (bodies by TCP_ZEROCOPY_RECEIVE).
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -277,6 +278,7 @@ static void ask(int port, const char *mode, int count) {
             left -= got;
         }
         total += n;
+        usleep(200);
     }
     printf("%d %ld\n", count, total);
 }
