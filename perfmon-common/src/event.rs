@@ -34,6 +34,8 @@ pub const DATA_NO_BUFFER: u8 = 4;
 pub const DATA_FAULT: u8 = 8;
 /// `DataHeader::run` is there.
 pub const DATA_RUN: u8 = 16;
+/// No operation: bytes that passed no hook since the operation before, at an unknown time.
+pub const DATA_UNSEEN: u8 = 32;
 
 /// One socket operation, or one piece of one whose captured bytes do not fit a single record.
 #[repr(C)]

@@ -23,6 +23,8 @@ pub const SOCKET_SEEN_OPEN: u8 = 8;
 pub const SOCKET_RUN_LOST: u8 = 16;
 /// `SocketState::flags`: it switched to another protocol, whose runs are no exchanges.
 pub const SOCKET_SWITCHED: u8 = 32;
+/// `SocketState::flags`: the socket's own sequence numbers tell its stream positions.
+pub const SOCKET_SEQUENCED: u8 = 64;
 
 /// Arguments of the program `set_policy`: sock, inode, and the policy as in `SocketState`: mode, request_budget, response_budget, operation_head.
 pub const POLICY_ARGUMENTS: usize = 6;
@@ -62,8 +64,12 @@ pub struct SocketState {
     pub operation_head: u32,
     /// Runs of operations in one direction so far.
     pub runs: u32,
+    /// With `SOCKET_SEQUENCED`: sequence number of the received byte at position 0.
+    pub in_base: u32,
+    /// Likewise of the sent one.
+    pub out_base: u32,
 }
-const _: () = assert!(size_of::<SocketState>() == 64 && align_of::<SocketState>() == 8);
+const _: () = assert!(size_of::<SocketState>() == 72 && align_of::<SocketState>() == 8);
 
 /// What the full ring refused of a process.
 #[repr(C)]
@@ -105,7 +111,7 @@ pub struct Settings {
 const _: () = assert!(size_of::<Settings>() == 28 && align_of::<Settings>() == 4);
 
 /// Reasons for which kernel programs lose something; index of the `LOSSES` per-CPU array.
-pub const LOSSES: [&str; 11] = [
+pub const LOSSES: [&str; 12] = [
     "ring_full",
     "socket_table_full",
     "user_copy_failed",
@@ -117,6 +123,7 @@ pub const LOSSES: [&str; 11] = [
     "environment_cut",
     "tls_record_busy",
     "tls_call_unpaired",
+    "io_uring_unread",
 ];
 /// The ring had no room.
 pub const LOST_RING_FULL: u32 = 0;
@@ -140,6 +147,8 @@ pub const LOST_ENVIRONMENT: u32 = 8;
 pub const LOST_TLS_BUSY: u32 = 9;
 /// A TLS call succeeded whose beginning was not seen: it was under way when the probes came, or its thread changed.
 pub const LOST_TLS_UNPAIRED: u32 = 10;
+/// An operation of io_uring whose buffers were not found: its bytes are counted, its payload is not known.
+pub const LOST_URING: u32 = 11;
 
 /// `KernelOffsets`: this kernel has no such member.
 pub const ABSENT: u32 = u32::MAX;
@@ -173,6 +182,18 @@ pub struct KernelOffsets {
     pub sock_inode: u32,
     /// `sock.sk_receive_queue.qlen`, u32.
     pub sock_receive_queue: u32,
+    /// `sock.__sk_common.skc_flags`, unsigned long.
+    pub sock_flags: u32,
+    /// `tcp_sock.copied_seq`, u32: sequence number of the next byte to be read.
+    pub tcp_copied_seq: u32,
+    /// `tcp_sock.write_seq`, u32: sequence number of the next byte to be sent.
+    pub tcp_write_seq: u32,
+    /// `tcp_sock.rcv_nxt`, u32: sequence number of the next byte to arrive.
+    pub tcp_rcv_nxt: u32,
+    /// `tcp_sock.urg_seq`, u32: sequence number of urgent data, 0 = there never was any.
+    pub tcp_urg_seq: u32,
+    /// `inet_connection_sock.icsk_ulp_ops`, pointer: TLS in the kernel and the like.
+    pub tcp_ulp: u32,
     /// `socket.file`, pointer.
     pub socket_file: u32,
     /// `socket.sk`, pointer.
@@ -261,6 +282,34 @@ pub struct KernelOffsets {
     pub file_private: u32,
     /// `inode.i_mode`, u16.
     pub inode_mode: u32,
+    /// `io_kiocb.opcode`, u8; this and the others of io_uring are `ABSENT` in kernels without it.
+    pub uring_opcode: u32,
+    /// `io_kiocb.file`, pointer.
+    pub uring_file: u32,
+    /// `io_kiocb.cmd`: an `io_sr_msg`, `io_rw` or another one by the opcode.
+    pub uring_command: u32,
+    /// `io_kiocb.async_data`, pointer: an `io_async_msghdr` of sends and receives.
+    pub uring_async: u32,
+    /// `io_async_msghdr.msg.msg_iter`, an `iov_iter`.
+    pub uring_iterator: u32,
+    /// `io_sr_msg.buf`, pointer; the `msghdr` of sendmsg and recvmsg.
+    pub sr_buffer: u32,
+    /// `io_sr_msg.len`, i32.
+    pub sr_len: u32,
+    /// `io_sr_msg.flags`, u16.
+    pub sr_flags: u32,
+    /// `io_rw.addr`, u64.
+    pub rw_address: u32,
+    /// `io_rw.len`, u32.
+    pub rw_len: u32,
+    /// `iov_iter.iter_type`, u8.
+    pub iter_type: u32,
+    /// Its value for one buffer in user memory: `ITER_UBUF`.
+    pub iter_is_buffer: u32,
+    /// `iov_iter.iov_offset`, u64.
+    pub iter_offset: u32,
+    /// `iov_iter.ubuf`, pointer.
+    pub iter_buffer: u32,
     /// The saved register that holds the system call's number.
     pub regs_syscall: u32,
     /// The saved registers that hold its arguments.
@@ -274,7 +323,7 @@ pub struct KernelOffsets {
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 280 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 360 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;
@@ -285,6 +334,9 @@ pub const SYSCALLS: usize = 512;
 #[derive(Clone, Copy)]
 #[cfg_attr(feature = "user", derive(Pod, Zeroable))]
 pub struct SyscallTable(pub [SyscallKind; SYSCALLS]);
+
+/// `(fd, level, name, …)`: may map received bytes into the process (TCP_ZEROCOPY_RECEIVE).
+pub const SYSCALL_GETSOCKOPT: SyscallKind = 7;
 
 /// The bits of a kind that are the shape of the arguments.
 pub const SYSCALL_SHAPE: SyscallKind = 0x0f;

@@ -13,8 +13,10 @@ mod log;
 mod maps;
 mod operation;
 mod probes;
+mod sequence;
 mod sock;
 mod task;
+mod uring;
 mod user_buf;
 
 #[panic_handler]

@@ -1,5 +1,6 @@
 //! All maps and globals. Each says its key, its value, who writes, who removes, and why it has its size.
 pub mod tls;
+pub mod uring;
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, LruHashMap, PerCpuArray, RingBuf};

@@ -8,7 +8,7 @@ use crate::filter::Caller;
 use crate::maps::{Buffers, SOCKETS, Scratch, setting};
 use crate::sock::{AF_UNIX, Sock};
 use crate::task::{self, Call};
-use crate::{capture, emit, log, maps, sock, user_buf};
+use crate::{capture, emit, log, maps, sequence, sock, uring, user_buf};
 
 /// Out-of-band data: no part of the stream.
 const MSG_OOB: u32 = 0x1;
@@ -36,6 +36,7 @@ pub struct Operation {
 pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
     let ended = op.len == 0;
     if op.flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE) != 0 || (ended && op.direction == DIRECTION_OUT) {
+        out_of_band(op);
         return;
     }
     // SAFETY: no arguments.
@@ -53,11 +54,15 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
         state.run_captured = 0;
         state.runs = state.runs.wrapping_add(1);
     }
-    let (offset, arrival) = account(state, op, now, capacity);
+    let Place { offset, arrival, unseen } = account(state, op, now, capacity);
     if state.mode == MODE_OFF {
         return;
     }
-    if !announced(op.sock, state, caller.tgid) {
+    let is_known = announced(op.sock, state, caller.tgid);
+    if is_known && unseen != 0 {
+        tell_unseen(op.sock, state, op.direction, unseen, offset - u64::from(unseen), now);
+    }
+    if !is_known {
         if begins {
             run_refused(state, op.direction);
         }
@@ -164,7 +169,14 @@ fn tenant(op: Operation, tgid: u32, now: u64) -> Option<&'static mut SocketState
     }
     log::new_socket(op.sock.0, op.sock.inode().into(), tgid.into());
     let flags = if is_new { BPF_NOEXIST } else { BPF_ANY };
-    create(op.sock, fresh(op.sock.inode(), tgid, unix_role(op.sock), 0, now), flags)
+    let state = create(op.sock, fresh(op.sock.inode(), tgid, unix_role(op.sock), 0, now), flags)?;
+    sequence::follow(op.sock, state);
+    if op.direction == DIRECTION_IN {
+        state.in_base = state.in_base.wrapping_sub(op.len);
+    } else {
+        state.out_base = state.out_base.wrapping_sub(op.len);
+    }
+    Some(state)
 }
 
 /// The role of a unix socket; TCP sockets that got here were open before.
@@ -200,6 +212,8 @@ pub fn fresh(inode: u32, tgid: u32, role: u8, flags: u8, now: u64) -> SocketStat
         response_budget: setting!(response_budget),
         operation_head: setting!(operation_head),
         runs: 0,
+        in_base: 0,
+        out_base: 0,
     }
 }
 
@@ -218,8 +232,11 @@ pub fn create(sock: Sock, state: SocketState, flags: u32) -> Option<&'static mut
 /// Finds the user's buffers, and the place in a message vector.
 #[inline(always)]
 fn find_buffers(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
-    if call.kind == 0 || op.flags & MSG_TRUNC != 0 || is_foreign(op, call) {
+    if op.flags & MSG_TRUNC != 0 {
         return user_buf::put(scratch, Buffers::NONE);
+    }
+    if call.kind == 0 || is_foreign(op, call) {
+        return uring::locate(op, caller.thread, scratch);
     }
     if call.kind & SYSCALL_SHAPE != SYSCALL_MESSAGES {
         return user_buf::locate(call, 0, scratch);
@@ -234,20 +251,50 @@ fn find_buffers(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
 #[inline(always)]
 fn is_foreign(op: Operation, call: Call) -> bool {
     let task = task::current();
-    task::uses_io_uring(task) && sock::of_descriptor(task, call.argument(0) as u32) != Some(op.sock)
+    // The first descriptor of splice() is that of the pipe when it sends.
+    call.kind & SYSCALL_SHAPE != SYSCALL_SPLICE
+        && task::uses_io_uring(task)
+        && sock::of_descriptor(task, call.argument(0) as u32) != Some(op.sock)
 }
 
-/// Counts the operation's bytes; gives its position in the stream and, for receives, when what it found waiting had arrived.
+/// Urgent data that was sent: no part of the stream, which counts it all the same.
 #[inline(always)]
-fn account(state: &mut SocketState, op: Operation, now: u64, capacity: u64) -> (u64, u64) {
-    if op.direction == DIRECTION_OUT {
-        let offset = state.out_bytes;
-        state.out_bytes += u64::from(op.len);
-        return (offset, 0);
+fn out_of_band(op: Operation) {
+    if op.flags & MSG_OOB != 0
+        && op.direction == DIRECTION_OUT
+        && let Some(state) = SOCKETS.get_ptr_mut(op.sock.0)
+    {
+        // SAFETY: a live map value.
+        unsafe { (*state).out_base = (*state).out_base.wrapping_add(op.len) };
     }
-    let offset = state.in_bytes;
-    state.in_bytes += u64::from(op.len);
-    let arrival = state.arrival_ns;
+}
+
+/// Where an operation stands.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Position of its first byte.
+    offset: u64,
+    /// Receives: when what it found waiting had arrived; 0 = not known.
+    arrival: u64,
+    /// Bytes before it that passed no hook.
+    unseen: u32,
+}
+
+/// Counts the operation's bytes, and those before it that passed no hook.
+#[inline(always)]
+fn account(state: &mut SocketState, op: Operation, now: u64, capacity: u64) -> Place {
+    let surplus = sequence::unseen(op.sock, state, op.direction, op.len);
+    let unseen = if surplus > 0 { surplus as u32 } else { 0 };
+    let bytes = if op.direction == DIRECTION_IN { &mut state.in_bytes } else { &mut state.out_bytes };
+    // With a negative surplus these bytes were counted already, as unseen ones of another thread's operation.
+    let counted = if surplus < 0 { u64::from(surplus.unsigned_abs()) } else { 0 };
+    let offset = if counted <= *bytes { *bytes - counted } else { *bytes } + u64::from(unseen);
+    *bytes = offset + u64::from(op.len);
+    if op.direction == DIRECTION_OUT {
+        return Place { offset, arrival: 0, unseen };
+    }
+    // After bytes that passed no hook it is not known since when these waited.
+    let arrival = if unseen == 0 { state.arrival_ns } else { 0 };
     if arrival != 0 {
         // A read that filled its buffer may have left bytes; after any other one, what waits now came since.
         let filled = u64::from(op.len) >= capacity;
@@ -257,7 +304,45 @@ fn account(state: &mut SocketState, op: Operation, now: u64, capacity: u64) -> (
             (true, false) => now,
         };
     }
-    (offset, arrival)
+    Place { offset, arrival, unseen }
+}
+
+/// Looks for bytes that passed no hook, at a time when no operation is under way.
+#[inline(always)]
+pub fn catch_up(sock: Sock, state: &mut SocketState, direction: u8, now: u64) {
+    let surplus = sequence::unseen(sock, state, direction, 0);
+    if surplus <= 0 {
+        return;
+    }
+    let bytes = if direction == DIRECTION_IN { &mut state.in_bytes } else { &mut state.out_bytes };
+    let offset = *bytes;
+    *bytes += u64::from(surplus as u32);
+    tell_unseen(sock, state, direction, surplus as u32, offset, now);
+}
+
+/// Reports `len` bytes from position `offset` that passed no hook.
+#[inline(always)]
+fn tell_unseen(sock: Sock, state: &SocketState, direction: u8, len: u32, offset: u64, time_ns: u64) {
+    emit::record::<DataHeader>(state.tgid, |event| {
+        let header = DataHeader {
+            kind: KIND_DATA,
+            captured_len: 0,
+            sock: sock.0,
+            time_ns,
+            arrival_ns: 0,
+            offset,
+            total_len: len,
+            piece_offset: 0,
+            tgid: state.tgid,
+            thread: 0,
+            inode: state.inode,
+            run: state.runs as u16,
+            direction,
+            flags: DATA_LAST_PIECE | DATA_NO_BUFFER | DATA_UNSEEN,
+        };
+        // SAFETY: fresh memory of the ring.
+        unsafe { event.write(header) };
+    });
 }
 
 /// Tells user space of the socket before its first data. False when the ring was full: the data waits for the next operation to tell.

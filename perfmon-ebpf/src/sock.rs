@@ -1,7 +1,7 @@
 //! Reads of `struct sock` and what hangs on it: the only place that knows of its members. Offsets come from `KernelOffsets`.
 //! Fields are copied with `bpf_probe_read_kernel`: a raw tracepoint gives plain addresses.
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_kernel_buf, generated};
-use perfmon_common::event::{OpenHeader, UNIX_PATH_MAX};
+use perfmon_common::event::{DIRECTION_IN, OpenHeader, UNIX_PATH_MAX};
 use perfmon_common::map::{ABSENT, LOST_ADDRESS};
 
 use crate::emit;
@@ -14,12 +14,14 @@ pub const AF_INET6: u16 = 10;
 const SOCK_STREAM: u16 = 1;
 const IPPROTO_TCP: u16 = 6;
 const IPPROTO_MPTCP: u16 = 262;
+/// Bit of `SOCK_DONE` (include/net/sock.h): the peer's FIN arrived.
+const SOCK_DONE: u64 = 1 << 1;
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
 
 /// Copies a value from kernel memory; 0 (and a count) when the address is bad.
 #[inline(always)]
-fn read<T: Copy + Default>(address: u64) -> T {
+pub fn read<T: Copy + Default>(address: u64) -> T {
     // SAFETY: the helper checks the address.
     unsafe { bpf_probe_read_kernel(address as *const T) }.unwrap_or_else(|_| {
         emit::lost(LOST_ADDRESS);
@@ -87,6 +89,30 @@ impl Sock {
     #[inline(always)]
     pub fn has_unread(self) -> bool {
         self.field::<u32>(offset!(sock_receive_queue)) != 0
+    }
+
+    /// A TCP socket that is a `struct tcp_sock`, which MPTCP's are not.
+    #[inline(always)]
+    pub fn is_plain_tcp(self) -> bool {
+        matches!(self.family(), AF_INET | AF_INET6) && self.field::<u16>(offset!(sock_protocol)) == IPPROTO_TCP
+    }
+
+    /// Sequence number of a TCP stream's next byte: the one to be read, or to be sent.
+    #[inline(always)]
+    pub fn sequence(self, direction: u8) -> u32 {
+        self.field(if direction == DIRECTION_IN { offset!(tcp_copied_seq) } else { offset!(tcp_write_seq) })
+    }
+
+    /// The process has read all of a TCP stream that the peer ended.
+    #[inline(always)]
+    pub fn has_read_end(self) -> bool {
+        self.field::<u64>(offset!(sock_flags)) & SOCK_DONE != 0 && self.sequence(DIRECTION_IN) == self.field(offset!(tcp_rcv_nxt))
+    }
+
+    /// Sequence numbers of a TCP stream count more than the bytes of the process: record headers of TLS, urgent data.
+    #[inline(always)]
+    pub fn is_framed_by_kernel(self) -> bool {
+        self.field::<u64>(offset!(tcp_ulp)) != 0 || self.field::<u32>(offset!(tcp_urg_seq)) != 0
     }
 
     /// Writes family, protocol, addresses and ports.
@@ -171,6 +197,12 @@ pub fn of_descriptor(task: Typed, descriptor: u32) -> Option<Sock> {
     if file == 0 {
         return None;
     }
+    of_file(file)
+}
+
+/// The socket behind a `struct file`.
+#[inline(always)]
+pub fn of_file(file: u64) -> Option<Sock> {
     let inode: u64 = read(file + u64::from(offset!(file_inode)));
     if read::<u16>(inode + u64::from(offset!(inode_mode))) & S_IFMT != S_IFSOCK {
         return None;

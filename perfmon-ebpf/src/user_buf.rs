@@ -51,16 +51,18 @@ pub fn found(scratch: *mut Scratch) -> Buffers {
     unsafe { (&raw const (*scratch).buffers).read_volatile() }
 }
 
+/// The buffers of a `struct msghdr` in user memory.
 #[inline(always)]
-fn read_message(message: u64, scratch: *mut Scratch) -> Buffers {
+pub fn read_message(message: u64, scratch: *mut Scratch) -> Buffers {
     match user::<Vector>(message + MESSAGE_VECTORS) {
         Some(Vector { base, len }) => read_vectors(base, len, scratch),
         None => Buffers::NONE,
     }
 }
 
+/// The buffers of an array of `struct iovec` in user memory.
 #[inline(always)]
-fn read_vectors(base: u64, given: u64, scratch: *mut Scratch) -> Buffers {
+pub fn read_vectors(base: u64, given: u64, scratch: *mut Scratch) -> Buffers {
     let cut = given > u64::from(VECTORS);
     let count = if cut { VECTORS } else { given as u32 };
     // SAFETY: this CPU's scratch.

@@ -45,6 +45,8 @@ counters! {
     events_undecodable,
     /// Bytes that were lost between two events of a connection (full ring).
     stream_bytes_lost,
+    /// Bytes that passed no hook, found by the socket's own position: reads by io_uring's splice, sends of kernels before 6.5.
+    stream_bytes_unseen,
     /// Connections forgotten because the table was full.
     connections_evicted,
     /// Connections forgotten because they were idle for too long.

@@ -10,6 +10,9 @@ use crate::workspace;
 /// What building them needs.
 pub const COMPILERS: [Need; 3] = [Need::Program("gcc"), Need::Program("g++"), Need::Header("/usr/include/openssl/ssl.h")];
 
+/// What those need besides that use io_uring.
+pub const URING: Need = Need::Header("/usr/include/liburing.h");
+
 /// The built program of a source file in `tests/programs`.
 pub fn built(source: &str) -> Result<PathBuf> {
     let path = workspace().join("tests/programs").join(source);
@@ -27,7 +30,8 @@ pub fn built(source: &str) -> Result<PathBuf> {
         _ => bail!("{source} is neither C nor C++"),
     };
     compiler.arg(if ending == "c" { "-std=gnu11" } else { "-std=c++20" }).args(["-O2", "-Wall", "-Wextra", "-o"]).arg(&program);
-    let output = compiler.arg(&path).args(["-lssl", "-lcrypto"]).output().with_context(|| format!("cannot start {compiler:?}"))?;
+    let libraries: &[&str] = if stem.starts_with("uring") { &["-luring"] } else { &["-lssl", "-lcrypto"] };
+    let output = compiler.arg(&path).args(libraries).output().with_context(|| format!("cannot start {compiler:?}"))?;
     ensure!(output.status.success(), "{source} does not compile: {}", String::from_utf8_lossy(&output.stderr));
     Ok(program)
 }

@@ -9,8 +9,9 @@ use crate::build_dashboard;
 use crate::shell::{self, as_root, command, execute, say};
 
 /// A program and the Debian package that brings it. Node.js from elsewhere often brings its own npm, then that one is used.
-const PROGRAMS: [(&str, &str); 14] = [
+const PROGRAMS: [(&str, &str); 15] = [
     ("nginx", "nginx-light"),
+    ("haproxy", "haproxy"),
     ("wrk", "wrk"),
     ("h2load", "nghttp2-client"),
     ("curl", "curl"),
@@ -26,8 +27,8 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("g++", "g++"),
 ];
 
-/// The header that programs of tests/programs include.
-const TLS_HEADER: &str = "/usr/include/openssl/ssl.h";
+/// The headers that programs of tests/programs include, and the Debian package that brings each.
+const HEADERS: [(&str, &str); 2] = [("/usr/include/openssl/ssl.h", "libssl-dev"), ("/usr/include/liburing.h", "liburing-dev")];
 
 /// Installs packages without starting the services that some of them bring (policy-rc.d, unless the machine has its own).
 const APT: &str = r#"
@@ -45,8 +46,8 @@ apt-get install -y -qq --no-install-recommends "$@" || { apt-get update -qq && a
 /// Everything that the live tests need.
 pub fn everything() -> Result<()> {
     packages(&PROGRAMS)?;
-    if !Path::new(TLS_HEADER).is_file() {
-        apt(&["libssl-dev"])?;
+    for (_, package) in HEADERS.iter().filter(|(header, _)| !Path::new(header).is_file()) {
+        apt(&[package])?;
     }
     page_tools()?;
     node_packages(&shell::root().join("tests"), "Node's side of the live tests")?;

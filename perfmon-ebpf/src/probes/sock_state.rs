@@ -9,9 +9,9 @@ use perfmon_common::event::*;
 use perfmon_common::map::*;
 
 use crate::maps::SOCKETS;
-use crate::operation::{create, fresh};
+use crate::operation::{catch_up, create, fresh};
 use crate::sock::Sock;
-use crate::{emit, filter, log};
+use crate::{emit, filter, log, sequence};
 
 // include/net/tcp_states.h
 const ESTABLISHED: i32 = 1;
@@ -106,13 +106,16 @@ fn connected(sock: Sock) {
     if let Some(state) = state_of(sock) {
         state.open_ns = now();
         state.flags |= SOCKET_SEEN_OPEN;
+        sequence::follow(sock, state);
     }
 }
 
 /// Before accept(): no process has the socket yet, so which one will is not known here.
 #[inline(always)]
 fn accepted(sock: Sock) {
-    create(sock, fresh(0, 0, ROLE_SERVER, SOCKET_SEEN_OPEN, now()), BPF_ANY);
+    if let Some(state) = create(sock, fresh(0, 0, ROLE_SERVER, SOCKET_SEEN_OPEN, now()), BPF_ANY) {
+        sequence::follow(sock, state);
+    }
 }
 
 /// An end of one direction.
@@ -121,6 +124,12 @@ fn changes(sock: Sock, old: i32, new: i32) {
     if let Some(state) = state_of(sock)
         && state.flags & SOCKET_ANNOUNCED != 0
     {
+        // In the process that closes; at the peer's FIN one may be reading.
+        if new != CLOSE_WAIT {
+            let now = now();
+            catch_up(sock, state, DIRECTION_IN, now);
+            catch_up(sock, state, DIRECTION_OUT, now);
+        }
         report(sock, state, old, new);
     }
 }

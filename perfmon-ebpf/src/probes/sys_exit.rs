@@ -21,7 +21,7 @@ pub fn syscall_exit(ctx: RawTracePointContext) -> i32 {
     }
     let task = task::current();
     let mut call = task::call(task);
-    if call.kind == 0 {
+    if call.kind == 0 || call.kind == SYSCALL_GETSOCKOPT {
         return 0;
     }
     let caller = filter::caller();

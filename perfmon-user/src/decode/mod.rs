@@ -112,6 +112,8 @@ pub struct Data<'a> {
     pub last_piece: bool,
     /// The peer ended its direction.
     pub eof: bool,
+    /// No operation: these bytes passed no hook since the operation before, at an unknown time.
+    pub unseen: bool,
 }
 
 /// A TCP socket changed its state.
@@ -310,6 +312,7 @@ fn data(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         payload,
         last_piece: h.flags & DATA_LAST_PIECE != 0,
         eof: h.flags & DATA_EOF != 0,
+        unseen: h.flags & DATA_UNSEEN != 0,
     }))
 }
 

@@ -48,7 +48,7 @@ use HookPoint::{RawTracepoint, TestRun, Uprobe};
 use Job::{Always, Capture, Instead};
 
 /// All hooks, in the order in which they are attached: a program comes before what stands in for it.
-pub const HOOKS: [Hook; 18] = [
+pub const HOOKS: [Hook; 21] = [
     hook(
         "sock_recv",
         RawTracepoint("sock_recv_length"),
@@ -70,6 +70,15 @@ pub const HOOKS: [Hook; 18] = [
         "4.17",
         "all traffic where the socket tracepoints are absent",
     ),
+    hook(
+        "sock_bypass",
+        RawTracepoint("tcp_rcv_space_adjust"),
+        Instead("syscall_exit"),
+        "4.16",
+        "when bytes leave a socket by splice or zero-copy receive: their number shows at the next operation",
+    ),
+    hook("uring_submit", RawTracepoint("io_uring_submit_req"), Instead("syscall_exit"), "6.4", URING),
+    hook("uring_wake", RawTracepoint("io_uring_task_add"), Instead("syscall_exit"), "5.15", URING),
     hook("sock_state", RawTracepoint("inet_sock_set_state"), Always, "4.16", "who began a TCP connection, its end, and who listens"),
     hook(
         "sock_destroy",
@@ -99,6 +108,8 @@ pub const HOOKS: [Hook; 18] = [
     hook("tls_free", Uprobe, Always, "5.15", "that a TLS library freed a connection object: the next one at its address may be cut once"),
 ];
 
+/// Without the requests the socket tracepoints tell of sizes alone.
+const URING: &str = "what io_uring sends and receives: only its bytes are counted";
 const TLS: &str = "plaintext of TLS libraries";
 
 /// The tracepoints of the table, each once.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use btf_rs::{Btf, Type};
+use btf_rs::{Btf, EnumMember, Type};
 use perfmon_common::map::{ABSENT, KernelOffsets};
 
 /// Why the offsets of this kernel cannot be had.
@@ -79,6 +79,11 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
     let records = Records { btf, known: RefCell::default() };
     let at = |record, path| records.member(record, path)?.ok_or(OffsetError::Member(record, path));
     let maybe = |record, path| Ok::<_, OffsetError>(records.member(record, path)?.unwrap_or(ABSENT));
+    // Kernels without io_uring lack its structs.
+    let optional = |record, path| match maybe(record, path) {
+        Err(OffsetError::Struct(_)) => Ok(ABSENT),
+        other => other,
+    };
     let registers = registers()?;
     let register = |(path, plus)| Ok::<_, OffsetError>(at(registers.record, path)? + plus);
     let (mut regs_arguments, mut regs_parameters) = ([0; 4], [0; 6]);
@@ -88,6 +93,7 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
     for (slot, parameter) in regs_parameters.iter_mut().zip(registers.parameters) {
         *slot = register(parameter)?;
     }
+    let iter_is_buffer = records.value("iter_type", "ITER_UBUF").unwrap_or(ABSENT);
     Ok(KernelOffsets {
         sock_family: at("sock_common", "skc_family")?,
         sock_local_port: at("sock_common", "skc_num")?,
@@ -101,6 +107,12 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
         sock_socket: at("sock", "sk_socket")?,
         sock_inode: maybe("sock", "sk_ino")?,
         sock_receive_queue: at("sock", "sk_receive_queue.qlen")?,
+        sock_flags: at("sock_common", "skc_flags")?,
+        tcp_copied_seq: at("tcp_sock", "copied_seq")?,
+        tcp_write_seq: at("tcp_sock", "write_seq")?,
+        tcp_rcv_nxt: at("tcp_sock", "rcv_nxt")?,
+        tcp_urg_seq: at("tcp_sock", "urg_seq")?,
+        tcp_ulp: at("inet_connection_sock", "icsk_ulp_ops")?,
         socket_file: at("socket", "file")?,
         socket_sock: at("socket", "sk")?,
         socket_inode: at("socket_alloc", "vfs_inode.i_ino")? - at("socket_alloc", "socket")?,
@@ -145,6 +157,20 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
         file_inode: at("file", "f_inode")?,
         file_private: at("file", "private_data")?,
         inode_mode: at("inode", "i_mode")?,
+        uring_opcode: optional("io_kiocb", "opcode")?,
+        uring_file: optional("io_kiocb", "file")?,
+        uring_command: optional("io_kiocb", "cmd")?,
+        uring_async: optional("io_kiocb", "async_data")?,
+        uring_iterator: if iter_is_buffer == ABSENT { ABSENT } else { optional("io_async_msghdr", "msg.msg_iter")? },
+        sr_buffer: optional("io_sr_msg", "buf")?,
+        sr_len: optional("io_sr_msg", "len")?,
+        sr_flags: optional("io_sr_msg", "flags")?,
+        rw_address: optional("io_rw", "addr")?,
+        rw_len: optional("io_rw", "len")?,
+        iter_type: optional("iov_iter", "iter_type")?,
+        iter_is_buffer,
+        iter_offset: optional("iov_iter", "iov_offset")?,
+        iter_buffer: optional("iov_iter", "ubuf")?,
         regs_syscall: at(registers.record, registers.number)?,
         regs_arguments,
         regs_parameters,
@@ -175,6 +201,17 @@ impl Records<'_> {
             }
         }
         Ok(Some(offset_bits / 8))
+    }
+
+    /// The value of an enum's member; `None` when this kernel has no such enum or member.
+    fn value(&self, name: &str, member: &str) -> Option<u32> {
+        self.btf.resolve_types_by_name(name).ok()?.iter().find_map(|kind| match kind {
+            Type::Enum(kind) => {
+                let is_it = |value: &&EnumMember| self.btf.resolve_name(*value).is_ok_and(|name| name == member);
+                kind.members.iter().find(is_it).map(EnumMember::val)
+            }
+            _ => None,
+        })
     }
 
     fn record(&self, name: &'static str) -> Result<Type, OffsetError> {
@@ -244,6 +281,12 @@ mod tests {
         parameters.sort_unstable();
         parameters.dedup();
         assert_eq!(parameters.len(), 7);
+        // Both counters of a stream stand apart, and io_uring's structs are found where the kernel has it.
+        assert_ne!(offsets.tcp_copied_seq, offsets.tcp_write_seq);
+        if offsets.uring_opcode != ABSENT {
+            assert!([offsets.uring_command, offsets.sr_buffer, offsets.sr_len, offsets.rw_address].iter().all(|offset| *offset != ABSENT));
+            assert_ne!(offsets.sr_buffer, offsets.sr_len);
+        }
     }
 
     #[test]

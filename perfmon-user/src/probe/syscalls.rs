@@ -3,7 +3,7 @@ use libc::c_long;
 use perfmon_common::map::*;
 
 /// Number and kind of each call that moves bytes on sockets.
-const CALLS: [(c_long, SyscallKind); 14] = [
+const CALLS: [(c_long, SyscallKind); 15] = [
     (libc::SYS_read, SYSCALL_BUFFER),
     (libc::SYS_write, SYSCALL_BUFFER | SYSCALL_SENDS),
     (libc::SYS_readv, SYSCALL_VECTOR),
@@ -18,6 +18,7 @@ const CALLS: [(c_long, SyscallKind); 14] = [
     (libc::SYS_sendmmsg, SYSCALL_MESSAGES | SYSCALL_SENDS | SYSCALL_FLAGS),
     (libc::SYS_sendfile, SYSCALL_SENDFILE | SYSCALL_SENDS),
     (libc::SYS_splice, SYSCALL_SPLICE),
+    (libc::SYS_getsockopt, SYSCALL_GETSOCKOPT),
 ];
 
 /// The table.

@@ -2,7 +2,7 @@
 //! told apart by inode number. Holds the protocol state `S` of the pipeline; knows no protocol itself.
 //!
 //! The kernel numbers the bytes of each direction ([`Data::offset`]). Missing bytes (not captured, or lost with an event that the full ring
-//! refused) are therefore known exactly and reported as gaps.
+//! refused, or moved past the hooks) are therefore known exactly and reported as gaps.
 mod open;
 mod stream;
 #[cfg(test)]
@@ -135,8 +135,13 @@ impl<S: Default> Tracker<S> {
         if !placed.bytes.is_empty() {
             visit(connection, segment(Content::Bytes(placed.bytes)));
         }
-        if placed.not_captured > 0 {
-            visit(connection, segment(Content::Gap(placed.not_captured)));
+        match placed.not_captured {
+            0 => {}
+            unseen if data.unseen => {
+                self.counters.stream_bytes_unseen.add(unseen);
+                visit(connection, segment(Content::Lost(unseen)));
+            }
+            passed => visit(connection, segment(Content::Gap(passed))),
         }
     }
 

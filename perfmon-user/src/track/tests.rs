@@ -21,6 +21,7 @@ fn data(key: SocketKey, offset: u64, total_len: u32, payload: &[u8]) -> Data<'_>
         payload,
         last_piece: true,
         eof: false,
+        unseen: false,
     }
 }
 
@@ -74,6 +75,17 @@ fn what_was_lost_last_shows_at_the_close() {
     }
     assert_eq!(log.0, ["7:abcd", "7:PeerClosed", "7:lost 20", "7:LocalClosed", "7:lost 6", "7:Closed"]);
     assert_eq!(counters.stream_bytes_lost.get(), 26);
+}
+
+#[test]
+fn what_passed_no_hook_is_a_gap_and_no_loss_of_the_ring() {
+    let (mut tracker, counters) = tracker();
+    let mut log = Log::default();
+    tracker.data(&data(KEY, 0, 4, b"abcd"), &mut log.visit());
+    tracker.data(&Data { unseen: true, ..data(KEY, 4, 3000, b"") }, &mut log.visit());
+    tracker.data(&data(KEY, 3004, 2, b"xy"), &mut log.visit());
+    assert_eq!(log.0, ["7:abcd", "7:lost 3000", "7:xy"]);
+    assert_eq!((counters.stream_bytes_lost.get(), counters.stream_bytes_unseen.get()), (0, 3000));
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn send(n: u64, payload: &[u8], total_len: u32) -> Data<'_> {
         payload,
         last_piece: true,
         eof: false,
+        unseen: false,
     }
 }
 
