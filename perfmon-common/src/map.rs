@@ -107,8 +107,10 @@ pub struct Settings {
     pub response_budget: u32,
     /// Likewise `SocketState::operation_head`.
     pub operation_head: u32,
+    /// Size of the ring.
+    pub ring_bytes: u32,
 }
-const _: () = assert!(size_of::<Settings>() == 28 && align_of::<Settings>() == 4);
+const _: () = assert!(size_of::<Settings>() == 32 && align_of::<Settings>() == 4);
 
 /// Reasons for which kernel programs lose something; index of the `LOSSES` per-CPU array.
 pub const LOSSES: [&str; 12] = [

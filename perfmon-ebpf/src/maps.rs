@@ -149,7 +149,7 @@ pub struct Position {
 /// What user space decided before loading.
 #[unsafe(no_mangle)]
 pub static SETTINGS: Settings =
-    Settings { own_tgid: 0, watch: 0, follow: 0, watch_new: 0, request_budget: 0, response_budget: 0, operation_head: 0 };
+    Settings { own_tgid: 0, watch: 0, follow: 0, watch_new: 0, request_budget: 0, response_budget: 0, operation_head: 0, ring_bytes: 0 };
 
 /// The running kernel's offsets. All bits zero is a valid value of the type, and replaced by the loader.
 #[unsafe(no_mangle)]

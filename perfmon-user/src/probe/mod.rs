@@ -140,6 +140,7 @@ fn settings(options: &StartOptions) -> Settings {
         request_budget: options.budgets.request,
         response_budget: options.budgets.response,
         operation_head: options.budgets.operation_head,
+        ring_bytes: options.ring_bytes,
     }
 }
 
