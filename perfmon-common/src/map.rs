@@ -23,6 +23,8 @@ pub const SOCKET_SEEN_OPEN: u8 = 8;
 pub const SOCKET_RUN_LOST: u8 = 16;
 /// `SocketState::flags`: it switched to another protocol, whose runs are no exchanges.
 pub const SOCKET_SWITCHED: u8 = 32;
+/// `SocketState::flags`: the connection is over, and the process may still read or finish a send.
+pub const SOCKET_OVER: u8 = 128;
 
 /// Arguments of the program `set_policy`: sock, inode, and the policy as in `SocketState`: mode, request_budget, response_budget, operation_head.
 pub const POLICY_ARGUMENTS: usize = 6;
@@ -38,7 +40,7 @@ pub struct SocketState {
     pub out_bytes: u64,
     /// When the first unread byte arrived; 0 = nothing waits.
     pub arrival_ns: u64,
-    /// When the connection was established, or first seen.
+    /// When the connection was established, or first seen; with `SOCKET_OVER`: when it ended.
     pub open_ns: u64,
     /// Inode number of the socket file, 0 before accept().
     pub inode: u32,
@@ -173,6 +175,12 @@ pub struct KernelOffsets {
     pub sock_inode: u32,
     /// `sock.sk_receive_queue.qlen`, u32.
     pub sock_receive_queue: u32,
+    /// `sock.sk_err`, i32: errno of the failure that the process has not read yet.
+    pub sock_error: u32,
+    /// `sock.sk_shutdown`, u8.
+    pub sock_shutdown: u32,
+    /// `inet_sock.inet_sport`, u16: local port, network byte order; stays when the kernel gives the port back.
+    pub inet_local_port: u32,
     /// `socket.file`, pointer.
     pub socket_file: u32,
     /// `socket.sk`, pointer.
@@ -274,7 +282,7 @@ pub struct KernelOffsets {
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 280 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 292 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;

@@ -262,7 +262,7 @@ fn account(state: &mut SocketState, op: Operation, now: u64, capacity: u64) -> (
 
 /// Tells user space of the socket before its first data. False when the ring was full: the data waits for the next operation to tell.
 #[inline(always)]
-fn announced(sock: Sock, state: &mut SocketState, tgid: u32) -> bool {
+pub fn announced(sock: Sock, state: &mut SocketState, tgid: u32) -> bool {
     if state.flags & SOCKET_ANNOUNCED != 0 {
         return true;
     }
