@@ -25,6 +25,8 @@ pub const SOCKET_RUN_LOST: u8 = 16;
 pub const SOCKET_SWITCHED: u8 = 32;
 /// `SocketState::flags`: the socket's own sequence numbers tell its stream positions.
 pub const SOCKET_SEQUENCED: u8 = 64;
+/// `SocketState::flags`: the connection is over, and the process may still read or finish a send.
+pub const SOCKET_OVER: u8 = 128;
 
 /// Arguments of the program `set_policy`: sock, inode, and the policy as in `SocketState`: mode, request_budget, response_budget, operation_head.
 pub const POLICY_ARGUMENTS: usize = 6;
@@ -40,7 +42,7 @@ pub struct SocketState {
     pub out_bytes: u64,
     /// When the first unread byte arrived; 0 = nothing waits.
     pub arrival_ns: u64,
-    /// When the connection was established, or first seen.
+    /// When the connection was established, or first seen; with `SOCKET_OVER`: when it ended.
     pub open_ns: u64,
     /// Inode number of the socket file, 0 before accept().
     pub inode: u32,
@@ -196,6 +198,12 @@ pub struct KernelOffsets {
     pub tcp_urg_seq: u32,
     /// `inet_connection_sock.icsk_ulp_ops`, pointer: TLS in the kernel and the like.
     pub tcp_ulp: u32,
+    /// `sock.sk_err`, i32: errno of the failure that the process has not read yet.
+    pub sock_error: u32,
+    /// `sock.sk_shutdown`, u8.
+    pub sock_shutdown: u32,
+    /// `inet_sock.inet_sport`, u16: local port, network byte order; stays when the kernel gives the port back.
+    pub inet_local_port: u32,
     /// `socket.file`, pointer.
     pub socket_file: u32,
     /// `socket.sk`, pointer.
@@ -325,7 +333,7 @@ pub struct KernelOffsets {
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 360 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 372 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;

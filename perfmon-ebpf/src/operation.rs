@@ -347,7 +347,7 @@ fn tell_unseen(sock: Sock, state: &SocketState, direction: u8, len: u32, offset:
 
 /// Tells user space of the socket before its first data. False when the ring was full: the data waits for the next operation to tell.
 #[inline(always)]
-fn announced(sock: Sock, state: &mut SocketState, tgid: u32) -> bool {
+pub fn announced(sock: Sock, state: &mut SocketState, tgid: u32) -> bool {
     if state.flags & SOCKET_ANNOUNCED != 0 {
         return true;
     }

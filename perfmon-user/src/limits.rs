@@ -66,6 +66,8 @@ pub const DESTINATIONS: usize = 1_000;
 pub const WORK_ROWS: usize = 500;
 /// Cached endpoints of paths, the same number for the client side; a path overwrites another one.
 pub const PATHS_REMEMBERED: usize = 4_096;
+/// Names of addresses that processes call; all are forgotten when there are more.
+pub const PEER_NAMES: usize = 4_096;
 /// Longest cached path.
 pub const PATH_REMEMBERED_BYTES: usize = 256;
 /// Segments of an endpoint; the rest of a path is `{rest}`.

@@ -24,11 +24,12 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 29] = [
+const LIVE: [&str; 30] = [
     "harness",
     "lifecycle",
     "commands",
     "live_edges",
+    "live_ends",
     "live_processes",
     "live_framing",
     "live_servers",

@@ -82,6 +82,8 @@ pub(super) struct LatencyTables {
     pub client: LatencyTable,
     /// Exchanges by side and quality, those without a latency too.
     pub exchanges: FxHashMap<(Side, Quality), u64>,
+    /// Connections that could not be opened.
+    pub attempts: FxHashMap<LatencyLabels, u64>,
 }
 
 impl LatencySeries {
@@ -96,6 +98,10 @@ impl LatencySeries {
             _ => None,
         });
         for request in requests {
+            if request.is_attempt() {
+                tables.attempt(request, counters);
+                continue;
+            }
             exchanges[request.side as usize][request.quality as usize] += 1;
             if let Some(latency) = request.latency() {
                 alike.entry(alike_as(request)).or_insert_with(|| (request, LatencyBuckets::default())).1.add(latency.0);
@@ -116,7 +122,7 @@ impl LatencySeries {
             };
             let mut labels = labels(request);
             if table.len() >= limits::METRIC_SERIES && !table.contains_key(&labels) {
-                labels = LatencyLabels { service: OVERFLOW.into(), target: None, method: None, status: None, error: None };
+                labels = overflow();
                 counters.metric_series_overflowed.add(latencies.count());
             }
             table.entry(labels).or_default().merge(latencies);
@@ -127,6 +133,22 @@ impl LatencySeries {
     pub fn tables(&self) -> LatencyTables {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+impl LatencyTables {
+    /// Counts a connect() that failed.
+    fn attempt(&mut self, request: &Request, counters: &Counters) {
+        let mut labels = labels(request);
+        if self.attempts.len() >= limits::METRIC_SERIES && !self.attempts.contains_key(&labels) {
+            labels = overflow();
+            counters.metric_series_overflowed.inc();
+        }
+        *self.attempts.entry(labels).or_default() += 1;
+    }
+}
+
+fn overflow() -> LatencyLabels {
+    LatencyLabels { service: OVERFLOW.into(), target: None, method: None, status: None, error: None }
 }
 
 fn alike_as(request: &Request) -> Alike {

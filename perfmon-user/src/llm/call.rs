@@ -6,7 +6,7 @@ use genai_prices::Calculator;
 
 use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, RequestHead, ResponseHead};
 use crate::record::{Llm, Millis, Side, WallTime};
-use crate::stream::{Content, Failure};
+use crate::stream::Content;
 
 use super::answer::{Answer, AnswerField};
 use super::api::{self, Api};
@@ -257,11 +257,7 @@ impl ModelCall {
         }
         let has_end = self.answer.finish.is_some() || self.answer.usage.is_reported() || outcome.has_gap || outcome.undecodable;
         match exchange.failure {
-            Some(Failure::ClientClosed) => Some("client_closed".into()),
-            Some(Failure::Reset) => Some("reset".into()),
-            Some(Failure::Timeout) => Some("timeout".into()),
-            Some(Failure::Truncated) => Some("truncated".into()),
-            Some(Failure::Protocol) => Some("protocol".into()),
+            Some(failure) => Some(failure.name().into()),
             // HTTP ended the stream before the end marker of the API.
             None if is_streamed && !has_end && exchange.end_ns.is_some() => Some("truncated".into()),
             None => None,

@@ -4,6 +4,7 @@ mod accepted;
 mod build;
 mod intern;
 mod model_calls;
+mod peer_names;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::track::{Connection, ConnectionEvent, OpenConnections, Tracker};
 use build::BuildContext;
 use intern::Interner;
 use model_calls::ModelCalls;
+use peer_names::PeerNames;
 use session::{Session, advance};
 
 pub use crate::stream::Capture;
@@ -60,6 +62,7 @@ pub struct Pipeline {
     processes: ProcessTable,
     names: Interner,
     model_calls: ModelCalls,
+    peer_names: PeerNames,
     connections: u64,
     counters: Arc<Counters>,
     wall_at_boot_ns: u64,
@@ -79,6 +82,7 @@ impl Pipeline {
             processes: ProcessTable::new(counters.clone()),
             names: Interner::default(),
             model_calls: ModelCalls::new(counters.clone()),
+            peer_names: PeerNames::default(),
             connections: 0,
             counters,
             wall_at_boot_ns,
@@ -146,6 +150,7 @@ impl Pipeline {
     fn follow(&mut self, event: &Event<'_>, now_ns: u64) {
         match event {
             Event::Data(data) => self.processes.on_use(data.pid),
+            Event::State(SocketStateChange { change: StateChange::NotConnected(_), pid, .. }) => self.processes.on_use(*pid),
             Event::Exec(exec) => self.processes.on_exec(exec),
             Event::Fork(fork) => self.processes.on_fork(fork),
             Event::State(SocketStateChange { change: StateChange::Listen(port), pid, .. }) => self.processes.on_listen(*pid, *port, now_ns),
@@ -231,8 +236,9 @@ impl Pipeline {
 
     /// The connection table and the context for building records.
     fn parts(&mut self) -> (&mut Tracker<Session>, BuildContext<'_>) {
-        let Self { tracker, open, binder, processes, names, model_calls, connections, counters, wall_at_boot_ns, .. } = self;
-        (tracker, BuildContext { open, processes, names, model_calls, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
+        let Self { tracker, open, binder, processes, names, model_calls, peer_names, connections, counters, wall_at_boot_ns, .. } = self;
+        let wall_at_boot_ns = *wall_at_boot_ns;
+        (tracker, BuildContext { open, processes, names, model_calls, peer_names, connections, binder, counters, wall_at_boot_ns })
     }
 
     /// Requests that were under way before their process was known to call models may be what it calls them for.
@@ -247,6 +253,7 @@ impl Pipeline {
     }
 
     fn left(&mut self, exit: &Exit) {
+        self.peer_names.left(exit.pid);
         let start_ns = self.processes.on_exit(exit);
         self.model_calls.left(ProcessEnd { pid: exit.pid, start_ns, end_ns: exit.time_ns, has_failed: exit.exit_code != 0 });
     }

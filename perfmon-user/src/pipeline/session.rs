@@ -38,6 +38,8 @@ pub(super) struct Session {
     id: u64,
     /// It is among the open connections that the process accepted.
     is_counted: bool,
+    /// The name of its peer was noted.
+    is_named: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -152,6 +154,14 @@ pub(super) fn advance(connection: &mut Connection<Session>, step: ConnectionEven
             }
         }
         ConnectionEvent::Ended { ending, time_ns } => end(connection, ending, time_ns, context, out),
+        // A request went out with the SYN (RFC 7413): it failed with the connection.
+        ConnectionEvent::NotConnected { time_ns, .. } if connection.state.is_busy() => {
+            end(connection, Ending::PeerReset, time_ns, context, out);
+        }
+        ConnectionEvent::NotConnected { failure, since_ns, time_ns } => {
+            let record = build::attempt(connection, failure, since_ns, time_ns, context);
+            out.records.push(Record::Request(record));
+        }
     }
 }
 
@@ -402,6 +412,7 @@ impl RecordSink<'_, '_> {
         if connection.role == Role::Unknown {
             connection.role = if exchange.server { Role::Server } else { Role::Client };
         }
+        let told = out.records.len();
         out.records.push(Record::Request(build::request(connection, exchange, context)));
         if let Some(Record::Request(record)) = out.records.last() {
             let wire = WireId { pid: connection.pid, id: connection.state.id };
@@ -410,6 +421,12 @@ impl RecordSink<'_, '_> {
         }
         out.records.append(&mut out.model_records);
         *records += 1;
+        if let Some(Record::Request(record)) = out.records.get(told)
+            && !std::mem::replace(&mut connection.state.is_named, true)
+            && let Some(name) = &record.destination
+        {
+            context.peer_names.note(connection.pid, &record.peer, name);
+        }
     }
 
     fn session(&mut self, session: &FrameSession) {

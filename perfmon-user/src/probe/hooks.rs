@@ -85,7 +85,7 @@ pub const HOOKS: [Hook; 21] = [
         RawTracepoint("tcp_destroy_sock"),
         Always,
         "4.16",
-        "the end of TCP connections that were closed with unread bytes",
+        "the end of TCP connections that were reset while a process had them open",
     ),
     hook("reset_received", RawTracepoint("tcp_receive_reset"), Always, "4.16", "that the peer reset a connection"),
     hook("reset_sent", RawTracepoint("tcp_send_reset"), Always, "4.16", "resets that this host sends outside close()"),

@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::counters::Counters;
 use crate::decode::{Address, Data, Open, SocketKey, SocketStateChange, StateChange};
 use crate::limits::{CONNECTION_IDLE_NS, CONNECTIONS};
-use crate::stream::{Content, Direction, Ending, Role, Segment, Stamp};
+use crate::stream::{Content, Direction, Ending, Failure, Role, Segment, Stamp};
 
 pub use open::OpenConnections;
 use stream::StreamPosition;
@@ -58,6 +58,15 @@ pub enum ConnectionEvent<'a> {
         /// How.
         ending: Ending,
         /// When.
+        time_ns: u64,
+    },
+    /// It was never established.
+    NotConnected {
+        /// Why.
+        failure: Failure,
+        /// When the attempt began.
+        since_ns: u64,
+        /// When it failed.
         time_ns: u64,
     },
 }
@@ -154,6 +163,7 @@ impl<S: Default> Tracker<S> {
             StateChange::Closed { peer_reset: true, .. } => (Ending::PeerReset, true),
             StateChange::Closed { local_reset: true, .. } => (Ending::LocalReset, true),
             StateChange::Closed { .. } => (Ending::Closed, true),
+            StateChange::NotConnected(failure) => return self.not_connected(state, failure, visit),
         };
         let Some(connection) = self.connections.get_mut(&state.key.sock) else { return };
         // After close() the inode number is gone: 0 means the connection that is in the table.
@@ -176,6 +186,18 @@ impl<S: Default> Tracker<S> {
         if gone {
             self.connections.remove(&state.key.sock);
         }
+    }
+
+    /// A connect() failed.
+    fn not_connected(
+        &mut self,
+        state: &SocketStateChange,
+        failure: Failure,
+        visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>),
+    ) {
+        let Some(mut connection) = self.connections.remove(&state.key.sock) else { return };
+        let since_ns = std::mem::replace(&mut connection.last_ns, state.time_ns);
+        visit(&mut connection, ConnectionEvent::NotConnected { failure, since_ns, time_ns: state.time_ns });
     }
 
     /// Ends the unix sockets of a process that exited.

@@ -33,6 +33,7 @@ impl Log {
         |connection, step| {
             let inode = connection.key.inode;
             self.0.push(match step {
+                ConnectionEvent::NotConnected { failure, since_ns, time_ns } => format!("{inode}:{} {since_ns} {time_ns}", failure.name()),
                 ConnectionEvent::Segment(Segment { content: Content::Bytes(bytes), .. }) => {
                     format!("{inode}:{}", String::from_utf8_lossy(bytes))
                 }

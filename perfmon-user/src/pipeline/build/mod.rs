@@ -1,4 +1,5 @@
 //! Builders of records, one a message family: what a parser told and what is known of its connection and process → the record.
+mod attempt;
 mod command;
 mod exchange;
 mod frame;
@@ -13,7 +14,9 @@ use crate::track::OpenConnections;
 
 use super::intern::Interner;
 use super::model_calls::ModelCalls;
+use super::peer_names::PeerNames;
 
+pub(super) use attempt::attempt;
 pub(super) use command::command;
 pub(super) use exchange::request;
 pub(super) use frame::session;
@@ -24,6 +27,8 @@ pub(in crate::pipeline) struct BuildContext<'a> {
     pub(in crate::pipeline) processes: &'a mut ProcessTable,
     pub(in crate::pipeline) names: &'a mut Interner,
     pub(in crate::pipeline) model_calls: &'a mut ModelCalls,
+    /// Names of the addresses that processes call.
+    pub(in crate::pipeline) peer_names: &'a mut PeerNames,
     /// Connections that spoke so far.
     pub(in crate::pipeline) connections: &'a mut u64,
     /// Connections that the targets accepted.
