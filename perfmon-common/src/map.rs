@@ -294,6 +294,10 @@ pub struct KernelOffsets {
     pub inode_mode: u32,
     /// `io_kiocb.opcode`, u8; this and the others of io_uring are `ABSENT` in kernels without it.
     pub uring_opcode: u32,
+    /// `io_kiocb.flags`, u32 or u64: the low bits are those of the submitted entry (`IOSQE_*`).
+    pub uring_flags: u32,
+    /// `io_kiocb.cqe.fd`, i32, before the file is looked up.
+    pub uring_descriptor: u32,
     /// `io_kiocb.file`, pointer.
     pub uring_file: u32,
     /// `io_kiocb.cmd`: an `io_sr_msg`, `io_rw` or another one by the opcode.
@@ -333,7 +337,7 @@ pub struct KernelOffsets {
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 372 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 380 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;

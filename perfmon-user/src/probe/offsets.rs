@@ -161,6 +161,8 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
         file_private: at("file", "private_data")?,
         inode_mode: at("inode", "i_mode")?,
         uring_opcode: optional("io_kiocb", "opcode")?,
+        uring_flags: optional("io_kiocb", "flags")?,
+        uring_descriptor: optional("io_kiocb", "cqe.fd")?,
         uring_file: optional("io_kiocb", "file")?,
         uring_command: optional("io_kiocb", "cmd")?,
         uring_async: optional("io_kiocb", "async_data")?,
