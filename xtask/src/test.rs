@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 28] = [
+const LIVE: [&str; 29] = [
     "harness",
     "lifecycle",
     "commands",
@@ -34,6 +34,7 @@ const LIVE: [&str; 28] = [
     "live_servers",
     "live_tls",
     "live_tls_objects",
+    "live_libraries",
     "live_websocket",
     "live_attach",
     "live_stops",
