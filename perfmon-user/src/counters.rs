@@ -73,6 +73,8 @@ counters! {
     rows_overflowed,
     /// Processes forgotten because the table was full.
     processes_evicted,
+    /// Times that the kernel dropped records of mapped files: a TLS library may have been found late.
+    mappings_lost,
     /// Lookups of processes that were postponed because too many were queued.
     inspections_deferred,
     /// Records published before their process was identified: its description came too late or not at all.

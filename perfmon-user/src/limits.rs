@@ -94,10 +94,14 @@ pub const STORE_PENDING: usize = 20_000;
 pub const STORE_REQUESTS: usize = 200;
 /// Points of one answer of `/api/v1/history`.
 pub const HISTORY_POINTS: u64 = 10_000;
+/// Open files of this process, as far as the host allows them.
+pub const DESCRIPTORS: u64 = 16_384;
 /// Different TLS libraries that are probed; the owner with most makes room.
 pub const TLS_LIBRARIES: usize = 512;
 /// Of these, files of one owner.
 pub const TLS_LIBRARIES_AN_OWNER: usize = 256;
+/// Processes that are noted as users of one TLS library.
+pub const TLS_LIBRARY_USERS: usize = 1_024;
 /// A TLS library's file that is larger is not read.
 pub const TLS_LIBRARY_BYTES: u64 = 32 << 20;
 /// Files that go by a TLS library's name in one process.

@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 30] = [
+const LIVE: [&str; 31] = [
     "harness",
     "lifecycle",
     "commands",
@@ -35,6 +35,7 @@ const LIVE: [&str; 30] = [
     "live_servers",
     "live_tls",
     "live_tls_objects",
+    "live_libraries",
     "live_websocket",
     "live_attach",
     "live_stops",

@@ -36,9 +36,10 @@ use super::display::{self, RunningDisplay};
 use super::ending::{self, EndBudget, RunEnd, WatchedOutputs};
 use super::hub::{Consumer, Hub, RequestCount};
 use super::inspector::Inspector;
+use super::libraries::LibraryWatch;
 use super::recorder::Recorder;
 use super::self_report::{SelfReporter, events_lost, readiness};
-use super::{CommandFailure, logging, sampler, telemetry};
+use super::{CommandFailure, hangup, logging, sampler, telemetry};
 
 /// Alerts that began longer ago are not taken up again.
 const EARLIER_ALERTS: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -167,6 +168,12 @@ impl Prepared {
             questions: to_inspector,
             answers: to_capture,
         };
+        if config.capture.tls {
+            let (everywhere, stop) = (inspector.selector.watches_all(), stop.clone());
+            let libraries = LibraryWatch { probes: probes.clone(), everywhere, counters: self.counters.clone(), stop };
+            // Like the inspector.
+            thread("libraries", move || libraries.run())?;
+        }
         let capture = thread("capture", move || capture::run(capturing))?;
         // It may hang in a file of another process and is never waited for.
         thread("inspector", move || inspector.run())?;
@@ -243,6 +250,7 @@ impl Running {
         let hub = Hub { batches: self.to_hub, snapshots, consumers, spare: self.spare, counters, budget: Arc::clone(&budget), requests };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alert_service = self.alerting.alert_service();
+        let alerts = alert_service.clone();
         let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone()));
         let (url, server) = self.listener.map(|listener| listen(listener, state)).transpose()?.unzip();
         say_when_ready(self.watched, self.probes.tier(), url);
@@ -250,7 +258,13 @@ impl Running {
         let stdout = config.jsonl == Some(Jsonl::Stdout);
         let jsonl = fault.clone().filter(|_| stdout);
         let outputs = WatchedOutputs { stdout: stdout || display == Display::Lines, jsonl, recording: self.recording.clone() };
-        let end = ending::wait(config.duration, self.launched.as_mut(), showing.asked(), outputs).await?;
+        let closed = async {
+            tokio::select! {
+                () = showing.asked() => {}
+                () = hangup::terminal_lost(config, &alerts) => {}
+            }
+        };
+        let end = ending::wait(config.duration, self.launched.as_mut(), closed, outputs).await?;
         ending::log_when_late(&end)?;
         ending::obey_second_interrupt()?;
         let budget = *budget.get_or_init(|| EndBudget::of(&end));

@@ -74,12 +74,15 @@ fn attach_one(ebpf: &mut Ebpf, hook: &Hook) -> Result<(), ProgramError> {
 pub(super) fn explain(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
-            let log = verifier_log.to_string();
-            let verdict = log.lines().rev().find(|line| !line.trim().is_empty() && !is_statistics(line)).unwrap_or("no reason given");
-            format!("the kernel's verifier refused it ({io_error}): {verdict}")
+            format!("the kernel's verifier refused it ({io_error}): {}", verdict(&verifier_log.to_string()))
         }
         other => other.to_string(),
     }
+}
+
+/// What the verifier says in the end.
+pub(super) fn verdict(log: &str) -> &str {
+    log.lines().rev().find(|line| !line.trim().is_empty() && !is_statistics(line)).unwrap_or("no reason given")
 }
 
 fn is_statistics(line: &str) -> bool {

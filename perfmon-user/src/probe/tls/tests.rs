@@ -34,13 +34,15 @@ fn only_the_mapped_regular_file_of_bearable_size_is_read() {
 
 #[test]
 fn many_files_of_one_owner_leave_those_of_others_alone() {
-    let mut libraries = TlsLibraries::new(TlsOptions { everywhere: true, return_probes: false });
+    let mut libraries = TlsLibraries::new(TlsOptions { everywhere: true, return_probes: false }, TlsPrograms::Single);
     let mut add = |inode: u64, owner: u32| {
         libraries.make_room(owner);
         libraries.uses += 1;
         let outcome = Err("no library".into());
         let stamp = FileStamp::default();
-        libraries.known.insert(FileId { device: 1, inode }, Known { stamp, owner, last_use: libraries.uses, outcome });
+        let (last_use, id) = (libraries.uses, FileId { device: 1, inode });
+        let known = Known { stamp, owner, last_use, mapped_as: None, users: HashMap::new(), unused_since_ns: None, outcome };
+        libraries.known.insert(id, known);
     };
     (0..5).for_each(|inode| add(inode, 0));
     (100..1_100).for_each(|inode| add(inode, 65_534));
