@@ -100,6 +100,11 @@ impl Perfmon {
         Ok(perfmon)
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        signal(self.pid, name)
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid

@@ -1,6 +1,6 @@
 //! SIGHUP. In: the signal, and how perfmon was started. Out: the configuration is read again; or, when perfmon was started at a terminal,
 //! the run ends, because the terminal is gone. Started by nohup(1), which has the signal ignored, perfmon ignores it too.
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::alert::AlertService;
 use crate::cli::{self, Invocation};
@@ -37,27 +37,33 @@ impl HangupMeaning {
     }
 }
 
-/// Obeys the signal; returns when the terminal is lost.
-pub async fn terminal_lost(running: &Config, alerts: &AlertService) {
-    let meaning = HangupMeaning::here();
-    if meaning == HangupMeaning::Nothing {
-        return std::future::pending().await;
+/// Takes the signal from now on.
+pub struct Hangups {
+    meaning: HangupMeaning,
+    /// None: the signal is left alone.
+    hangups: Option<Signal>,
+}
+
+impl Hangups {
+    /// Looks at how this process was started.
+    pub fn take() -> std::io::Result<Self> {
+        let meaning = HangupMeaning::here();
+        let hangups = (meaning != HangupMeaning::Nothing).then(|| signal(SignalKind::hangup())).transpose()?;
+        Ok(Self { meaning, hangups })
     }
-    let mut hangups = match signal(SignalKind::hangup()) {
-        Ok(hangups) => hangups,
-        Err(error) => {
-            tracing::warn!(%error, "SIGHUP ends perfmon at once.");
-            return std::future::pending().await;
+
+    /// Obeys the signal; returns when the terminal is lost.
+    pub async fn terminal_lost(self, running: &Config, alerts: &AlertService) {
+        let Some(mut hangups) = self.hangups else { return std::future::pending().await };
+        let mut config = running.clone();
+        loop {
+            hangups.recv().await;
+            if self.meaning == HangupMeaning::TerminalLost {
+                tracing::info!("The terminal is gone.");
+                return;
+            }
+            reload(&mut config, alerts);
         }
-    };
-    let mut config = running.clone();
-    loop {
-        hangups.recv().await;
-        if meaning == HangupMeaning::TerminalLost {
-            tracing::info!("The terminal is gone.");
-            return;
-        }
-        reload(&mut config, alerts);
     }
 }
 

@@ -33,13 +33,14 @@ use crate::ui::Messages;
 use super::alerts::AlertStage;
 use super::capture::{self, Capturing, Chosen, WatchedTargets};
 use super::display::{self, RunningDisplay};
-use super::ending::{self, EndBudget, RunEnd, WatchedOutputs};
+use super::ending::{self, EndBudget, EndSignals, RunEnd, WatchedOutputs};
+use super::hangup::Hangups;
 use super::hub::{Consumer, Hub, RequestCount};
 use super::inspector::Inspector;
 use super::libraries::LibraryWatch;
 use super::recorder::Recorder;
 use super::self_report::{SelfReporter, events_lost, readiness};
-use super::{CommandFailure, hangup, logging, sampler, telemetry};
+use super::{CommandFailure, logging, sampler, telemetry};
 
 /// Alerts that began longer ago are not taken up again.
 const EARLIER_ALERTS: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -234,6 +235,7 @@ impl Running {
     }
 
     async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
+        let (signals, hangups) = (EndSignals::take()?, Hangups::take()?);
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
         let store = start_store(config, &self.counters)?;
@@ -261,10 +263,10 @@ impl Running {
         let closed = async {
             tokio::select! {
                 () = showing.asked() => {}
-                () = hangup::terminal_lost(config, &alerts) => {}
+                () = hangups.terminal_lost(config, &alerts) => {}
             }
         };
-        let end = ending::wait(config.duration, self.launched.as_mut(), closed, outputs).await?;
+        let end = ending::wait(config.duration, self.launched.as_mut(), closed, outputs, signals).await?;
         ending::log_when_late(&end)?;
         ending::obey_second_interrupt()?;
         let budget = *budget.get_or_init(|| EndBudget::of(&end));
