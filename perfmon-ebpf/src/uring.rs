@@ -1,5 +1,5 @@
 //! The buffers of io_uring's socket operations. In: a finished operation that no system call describes; out: its buffers in the scratch.
-//! The request (`struct io_kiocb`) is one that the thread submitted last, or one that waited for the socket and was woken. It counts only
+//! The request (`struct io_kiocb`) is one that the thread submitted last, or one that a worker has to do or that waited for the socket and was woken. It counts only
 //! when its file is the socket and its operation goes the same way. Misses: buffers of bundles, and requests of kernels without the hooks.
 use perfmon_common::event::{DIRECTION_IN, DIRECTION_OUT};
 use perfmon_common::map::{ABSENT, LOST_URING};
@@ -13,8 +13,6 @@ use crate::{emit, user_buf};
 
 /// `IOSQE_FIXED_FILE`.
 const FIXED_FILE: u32 = 1 << 0;
-/// `IOSQE_ASYNC`.
-const FORCED: u32 = 1 << 4;
 /// `IORING_RECVSEND_BUNDLE`: several provided buffers at once.
 const BUNDLE: u16 = 1 << 4;
 
@@ -66,11 +64,11 @@ impl Request {
         if file == 0 { None } else { sock::of_file(file).map(|sock| (sock, direction)) }
     }
 
-    /// The socket of a request that is forced to a worker, where no hook tells which request is carried out. Registered files are not found.
+    /// The same before its file is looked up, by the descriptor. Registered files are not found.
     #[inline(always)]
-    pub fn for_worker(self, task: Typed) -> Option<(Sock, u8)> {
+    pub fn will_move_on(self, task: Typed) -> Option<(Sock, u8)> {
         let flags: u32 = read(self.0 + u64::from(offset!(uring_flags)));
-        if offset!(uring_descriptor) == ABSENT || flags & FORCED == 0 || flags & FIXED_FILE != 0 {
+        if offset!(uring_descriptor) == ABSENT || flags & FIXED_FILE != 0 {
             return None;
         }
         let (_, direction) = self.kind()?;
