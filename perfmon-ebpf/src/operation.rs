@@ -130,7 +130,7 @@ fn header(op: Operation, caller: Caller, state: &SocketState, time_ns: u64, offs
         tgid: caller.tgid,
         thread: caller.thread,
         inode: state.inode,
-        run: state.runs as u16,
+        run: state.runs,
         direction: op.direction,
         flags: 0,
     }
@@ -200,6 +200,8 @@ pub fn fresh(inode: u32, tgid: u32, role: u8, flags: u8, now: u64) -> SocketStat
         response_budget: setting!(response_budget),
         operation_head: setting!(operation_head),
         runs: 0,
+        ending: 0,
+        pad: 0,
     }
 }
 
