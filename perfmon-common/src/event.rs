@@ -135,6 +135,8 @@ pub const STATE_PEER_RESET: u8 = 1;
 pub const STATE_LOCAL_RESET: u8 = 2;
 /// It was never established: `StateHeader::error` says why.
 pub const STATE_NOT_CONNECTED: u8 = 4;
+/// The process still has the socket: an operation may be under way whose event comes later, and another event tells the end.
+pub const STATE_STILL_OPEN: u8 = 8;
 
 /// `StateHeader::error`: no local port was left (`EADDRNOTAVAIL`).
 pub const ERROR_NO_LOCAL_PORT: u16 = 99;

@@ -13,10 +13,12 @@ pub const MODE_FULL: u8 = 3;
 
 /// `SocketState::flags`: user space was told of the socket.
 pub const SOCKET_ANNOUNCED: u8 = 1;
-/// `SocketState::flags`: a reset came from the peer.
-pub const SOCKET_PEER_RESET: u8 = 2;
-/// `SocketState::flags`: this side sent a reset.
-pub const SOCKET_LOCAL_RESET: u8 = 4;
+/// `SocketState::ending`: a reset came from the peer.
+pub const SOCKET_PEER_RESET: u8 = 1;
+/// `SocketState::ending`: this side sent a reset.
+pub const SOCKET_LOCAL_RESET: u8 = 2;
+/// `SocketState::ending`: the connection is over, and the process may still read or finish a send.
+pub const SOCKET_OVER: u8 = 4;
 /// `SocketState::flags`: its establishment was seen.
 pub const SOCKET_SEEN_OPEN: u8 = 8;
 /// `SocketState::flags`: the beginning of the last run of operations in one direction was refused by the full ring.
@@ -25,8 +27,6 @@ pub const SOCKET_RUN_LOST: u8 = 16;
 pub const SOCKET_SWITCHED: u8 = 32;
 /// `SocketState::flags`: the socket's own sequence numbers tell its stream positions.
 pub const SOCKET_SEQUENCED: u8 = 64;
-/// `SocketState::flags`: the connection is over, and the process may still read or finish a send.
-pub const SOCKET_OVER: u8 = 128;
 
 /// Arguments of the program `set_policy`: sock, inode, and the policy as in `SocketState`: mode, request_budget, response_budget, operation_head.
 pub const POLICY_ARGUMENTS: usize = 6;
@@ -64,12 +64,16 @@ pub struct SocketState {
     pub response_budget: u32,
     /// Bytes captured of each operation once the run's budget is spent.
     pub operation_head: u32,
-    /// Runs of operations in one direction so far.
-    pub runs: u32,
     /// With `SOCKET_SEQUENCED`: sequence number of the received byte at position 0.
     pub in_base: u32,
     /// Likewise of the sent one.
     pub out_base: u32,
+    /// Runs of operations in one direction so far, their low 16 bits.
+    pub runs: u16,
+    /// `SOCKET_*` bits of its end. Apart from `flags`, which operations of the process write: another CPU may find the end meanwhile.
+    pub ending: u8,
+    /// Alignment.
+    pub pad: u8,
 }
 const _: () = assert!(size_of::<SocketState>() == 72 && align_of::<SocketState>() == 8);
 

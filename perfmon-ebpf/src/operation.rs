@@ -135,7 +135,7 @@ fn header(op: Operation, caller: Caller, state: &SocketState, time_ns: u64, offs
         tgid: caller.tgid,
         thread: caller.thread,
         inode: state.inode,
-        run: state.runs as u16,
+        run: state.runs,
         direction: op.direction,
         flags: 0,
     }
@@ -214,6 +214,8 @@ pub fn fresh(inode: u32, tgid: u32, role: u8, flags: u8, now: u64) -> SocketStat
         runs: 0,
         in_base: 0,
         out_base: 0,
+        ending: 0,
+        pad: 0,
     }
 }
 

@@ -6,6 +6,8 @@ pub const CONNECTIONS: usize = 65_536;
 pub const OPEN_CONNECTIONS: usize = 262_144;
 /// A connection without events is forgotten after this time, unless an exchange is in flight.
 pub const CONNECTION_IDLE_NS: u64 = 600 * 1_000_000_000;
+/// A connection that the peer reset ends after this time, when the process did not close it before: what it had under way was told.
+pub const RESET_GRACE_NS: u64 = 1_000_000_000;
 /// Requests under way that gauges list.
 pub const IN_FLIGHT: usize = 1_000;
 /// Endpoints of a service; the rest is counted in one overflow row.

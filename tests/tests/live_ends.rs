@@ -114,6 +114,27 @@ fn each_end_of_a_connection_is_told_as_it_was() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_client_that_resets_is_told_while_the_server_still_works() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start(&[])?;
+    let listener = std::net::TcpListener::bind(loopback(0))?;
+    let port = listener.local_addr()?.port();
+    let client = std::net::TcpStream::connect(loopback(port))?;
+    (&client).write_all(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")?;
+    let mut served = listener.accept()?.0;
+    ensure!(served.read(&mut [0; 4_096])? > 0, "no request came");
+    Socket::from(client).set_linger(Some(Duration::ZERO))?;
+    // The server does not look at the connection.
+    let told = perfmon.wait_for(1, |r| r.served_by(port))?;
+    assert_eq!(told.iter().map(|r| r.error.as_deref()).collect::<Vec<_>>(), [Some("client_closed")]);
+    drop(served);
+    assert_eq!(perfmon.wait_for(2, |r| r.about(port))?.len(), 2);
+    Ok(())
+}
+
 /// The row of a destination in `/api/v1/destinations`, once it counts `count`.
 fn destination(perfmon: &Perfmon, named: &str, count: u64) -> Result<Value> {
     let row = wait_until(10, || {

@@ -67,7 +67,7 @@ pub fn reset_sent(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn mark(sock: u64, flag: u8) -> i32 {
     if let Some(state) = state_of(Sock(sock)) {
-        state.flags |= flag;
+        state.ending |= flag;
     }
     0
 }
@@ -97,6 +97,8 @@ fn listens(sock: Sock, old: i32) {
 /// In the process that calls connect().
 #[inline(always)]
 fn connects(sock: Sock) {
+    // A former connection of the socket.
+    ends(sock, CLOSE);
     let caller = filter::caller();
     if filter::is_watched(caller.tgid) {
         create(sock, fresh(sock.inode(), caller.tgid, ROLE_CLIENT, 0, now()), BPF_ANY);
@@ -183,12 +185,16 @@ fn changes(sock: Sock, old: i32, new: i32) {
 #[inline(always)]
 fn closes(sock: Sock, old: i32) {
     let Some(state) = state_of(sock) else { return };
-    if matches!(old, ESTABLISHED | CLOSE_WAIT) && state.flags & SOCKET_PEER_RESET == 0 {
-        state.flags |= SOCKET_LOCAL_RESET;
+    if matches!(old, ESTABLISHED | CLOSE_WAIT) && state.ending & SOCKET_PEER_RESET == 0 {
+        state.ending |= SOCKET_LOCAL_RESET;
     }
     if sock.is_open_file() || sock.has_unread() {
         state.open_ns = now();
-        state.flags |= SOCKET_OVER;
+        state.ending |= SOCKET_OVER;
+        // Who works on an answer may not look at the socket for long.
+        if state.ending & SOCKET_PEER_RESET != 0 && state.flags & SOCKET_ANNOUNCED != 0 {
+            tell(sock, state, old, CLOSE, STATE_STILL_OPEN, 0);
+        }
     } else {
         ends(sock, old);
     }
@@ -212,10 +218,10 @@ fn report(sock: Sock, state: &SocketState, old: i32, new: i32) {
 
 #[inline(always)]
 fn tell(sock: Sock, state: &SocketState, old: i32, new: i32, mut flags: u8, error: u16) {
-    if state.flags & SOCKET_PEER_RESET != 0 {
+    if state.ending & SOCKET_PEER_RESET != 0 {
         flags |= STATE_PEER_RESET;
     }
-    if state.flags & SOCKET_LOCAL_RESET != 0 {
+    if state.ending & SOCKET_LOCAL_RESET != 0 {
         flags |= STATE_LOCAL_RESET;
     }
     emit::record::<StateHeader>(state.tgid, |event| {
@@ -223,7 +229,7 @@ fn tell(sock: Sock, state: &SocketState, old: i32, new: i32, mut flags: u8, erro
             kind: KIND_STATE,
             tgid: state.tgid,
             sock: sock.0,
-            time_ns: if state.flags & SOCKET_OVER != 0 { state.open_ns } else { now() },
+            time_ns: if state.ending & SOCKET_OVER != 0 { state.open_ns } else { now() },
             in_bytes: state.in_bytes,
             out_bytes: state.out_bytes,
             inode: state.inode,

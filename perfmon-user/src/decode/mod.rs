@@ -142,6 +142,8 @@ pub enum StateChange {
     PeerClosed,
     /// This side will send no more.
     LocalClosed,
+    /// The peer reset it, and the process still has it: its end comes later.
+    PeerReset,
     /// It is gone.
     Closed {
         /// By a reset from the peer.
@@ -372,6 +374,7 @@ fn state(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         8 => StateChange::PeerClosed,
         4 | 9 | 11 => StateChange::LocalClosed,
         7 if h.flags & STATE_NOT_CONNECTED != 0 => StateChange::NotConnected(connect_failure(h.error)),
+        7 if h.flags & STATE_STILL_OPEN != 0 => StateChange::PeerReset,
         7 => StateChange::Closed { peer_reset: h.flags & STATE_PEER_RESET != 0, local_reset: h.flags & STATE_LOCAL_RESET != 0 },
         other => return Err(DecodeError::Value { field: "new_state", value: other.into() }),
     };

@@ -220,6 +220,8 @@ impl Pipeline {
             self.expired_ns = now_ns;
             self.expire(now_ns, out);
         }
+        let (tracker, context) = &mut self.parts();
+        tracker.expire_resets(now_ns, &mut |connection, step| advance(connection, step, context, out));
         out.records.extend(self.model_calls.tick(now_ns, self.wall_at_boot_ns));
         self.processes.settle(&mut out.records, known, now_ns);
         self.processes.tick();

@@ -8,6 +8,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::counters::Counters;
 use crate::decode::{Address, Data, Open, SocketKey, SocketStateChange, StateChange};
-use crate::limits::{CONNECTION_IDLE_NS, CONNECTIONS};
+use crate::limits::{CONNECTION_IDLE_NS, CONNECTIONS, RESET_GRACE_NS};
 use crate::stream::{Content, Direction, Ending, Failure, Role, Segment, Stamp};
 
 pub use open::OpenConnections;
@@ -76,6 +77,8 @@ pub enum ConnectionEvent<'a> {
 pub struct Tracker<S> {
     connections: FxHashMap<u64, Connection<S>>,
     unix_of_process: FxHashMap<u32, FxHashSet<u64>>,
+    /// Connections that the peer reset and whose process has not closed them, oldest first.
+    resets: VecDeque<SocketStateChange>,
     counters: Arc<Counters>,
     capacity: usize,
 }
@@ -83,7 +86,8 @@ pub struct Tracker<S> {
 impl<S: Default> Tracker<S> {
     /// An empty table.
     pub fn new(counters: Arc<Counters>) -> Self {
-        Self { connections: FxHashMap::default(), unix_of_process: FxHashMap::default(), counters, capacity: CONNECTIONS }
+        let (connections, unix_of_process, resets) = Default::default();
+        Self { connections, unix_of_process, resets, counters, capacity: CONNECTIONS }
     }
 
     /// Inserts a new socket. Calls `visit` with the end of an earlier connection at the same address.
@@ -160,6 +164,11 @@ impl<S: Default> Tracker<S> {
             StateChange::Listen(_) => return,
             StateChange::PeerClosed => (Ending::PeerClosed, false),
             StateChange::LocalClosed => (Ending::LocalClosed, false),
+            StateChange::PeerReset => {
+                let oldest = if self.resets.len() >= self.capacity { self.resets.pop_front() } else { None };
+                self.resets.push_back(*state);
+                return oldest.iter().for_each(|oldest| self.reset(oldest, visit));
+            }
             StateChange::Closed { peer_reset: true, .. } => (Ending::PeerReset, true),
             StateChange::Closed { local_reset: true, .. } => (Ending::LocalReset, true),
             StateChange::Closed { .. } => (Ending::Closed, true),
@@ -186,6 +195,18 @@ impl<S: Default> Tracker<S> {
         if gone {
             self.connections.remove(&state.key.sock);
         }
+    }
+
+    /// Ends connections that the peer reset some time ago.
+    pub fn expire_resets(&mut self, now_ns: u64, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
+        while let Some(reset) = self.resets.pop_front_if(|reset| reset.time_ns + RESET_GRACE_NS <= now_ns) {
+            self.reset(&reset, visit);
+        }
+    }
+
+    fn reset(&mut self, reset: &SocketStateChange, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
+        let change = StateChange::Closed { peer_reset: true, local_reset: false };
+        self.state(&SocketStateChange { change, ..*reset }, visit);
     }
 
     /// A connect() failed.
