@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 28] = [
+const LIVE: [&str; 29] = [
     "harness",
     "lifecycle",
     "commands",
@@ -48,6 +48,7 @@ const LIVE: [&str; 28] = [
     "live_stream",
     "live_screen",
     "live_unread",
+    "live_memory",
     "browser",
     "tiers",
     "replay",

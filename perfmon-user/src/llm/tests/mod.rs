@@ -7,6 +7,7 @@ mod recognise;
 
 use std::sync::Arc;
 
+use crate::budget::Allowance;
 use crate::proto::exchange::{BodyPiece, Exchange, Header, Part, RequestHead, ResponseHead};
 use crate::record::{Llm, Origin, SpanId, WallTime};
 use crate::stream::{Content, Failure};
@@ -131,7 +132,7 @@ impl Talk {
             headers: &headers,
         };
         let mut send = |message: Part<'_>| {
-            tracker.on_part(calls, &message, context.destination.map(|name| &**name));
+            tracker.on_part(calls, &message, context.destination.map(|name| &**name), Allowance::default);
             each(calls);
         };
         send(Part::Request(head));
