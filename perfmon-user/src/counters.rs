@@ -59,6 +59,8 @@ counters! {
     parser_desyncs,
     /// Heads longer than the limit.
     heads_too_long,
+    /// Times that an unfinished message was not kept because its process, or all of them, held too many bytes; its exchange is incomplete.
+    budget_refusals,
     /// Exchanges dropped because a connection had too many pipelined requests.
     exchanges_evicted,
     /// Answers without a request.

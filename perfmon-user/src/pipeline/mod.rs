@@ -13,9 +13,10 @@ mod tls;
 use std::sync::Arc;
 
 use crate::agent::ProcessEnd;
+use crate::budget::Budget;
 use crate::counters::Counters;
 use crate::decode::{Event, Exit, SocketKey, SocketStateChange, StateChange, decode};
-use crate::limits::IN_FLIGHT;
+use crate::limits::{IN_FLIGHT, UNFINISHED_BYTES};
 use crate::process::{Inquiry, Inspected, ProcessTable};
 use crate::proto::PendingExchange;
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
@@ -23,7 +24,7 @@ use crate::stream::Role;
 use crate::tls::{Binder, TlsObject};
 use crate::track::{Connection, ConnectionEvent, OpenConnections, Tracker};
 
-use build::BuildContext;
+use build::{BuildContext, SpareExchanges};
 use intern::Interner;
 use model_calls::ModelCalls;
 use peer_names::PeerNames;
@@ -59,6 +60,8 @@ pub struct Pipeline {
     tracker: Tracker<Session>,
     open: OpenConnections,
     binder: Binder,
+    budget: Budget,
+    exchanges: SpareExchanges,
     processes: ProcessTable,
     names: Interner,
     model_calls: ModelCalls,
@@ -75,10 +78,13 @@ const EXPIRE_EVERY_NS: u64 = 10 * 1_000_000_000;
 impl Pipeline {
     /// An empty pipeline. `wall_at_boot_ns` is the wall time of boot.
     pub fn new(counters: Arc<Counters>, wall_at_boot_ns: u64) -> Self {
+        let budget = Budget::new(UNFINISHED_BYTES, counters.clone());
         Self {
             tracker: Tracker::new(counters.clone()),
             open: OpenConnections::default(),
-            binder: Binder::new(counters.clone()),
+            binder: Binder::new(counters.clone()).charged_to(budget.clone()),
+            exchanges: Vec::new(),
+            budget,
             processes: ProcessTable::new(counters.clone()),
             names: Interner::default(),
             model_calls: ModelCalls::new(counters.clone()),
@@ -238,9 +244,22 @@ impl Pipeline {
 
     /// The connection table and the context for building records.
     fn parts(&mut self) -> (&mut Tracker<Session>, BuildContext<'_>) {
-        let Self { tracker, open, binder, processes, names, model_calls, peer_names, connections, counters, wall_at_boot_ns, .. } = self;
-        let wall_at_boot_ns = *wall_at_boot_ns;
-        (tracker, BuildContext { open, processes, names, model_calls, peer_names, connections, binder, counters, wall_at_boot_ns })
+        let Self { tracker, open, binder, budget, exchanges, processes, names, model_calls, peer_names, connections, counters, .. } = self;
+        let wall_at_boot_ns = self.wall_at_boot_ns;
+        let context = BuildContext {
+            open,
+            processes,
+            names,
+            model_calls,
+            peer_names,
+            connections,
+            binder,
+            exchanges,
+            budget,
+            counters,
+            wall_at_boot_ns,
+        };
+        (tracker, context)
     }
 
     /// Requests that were under way before their process was known to call models may be what it calls them for.
@@ -263,6 +282,7 @@ impl Pipeline {
     fn expire(&mut self, now_ns: u64, out: &mut Out) {
         self.processes.expire(now_ns);
         self.binder.expire(now_ns);
+        self.budget.expire();
         let (tracker, context) = &mut self.parts();
         let visit = &mut |connection: &mut Connection<Session>, step: ConnectionEvent<'_>| advance(connection, step, context, out);
         tracker.expire(now_ns, |connection| connection.state.is_busy(), visit);

@@ -22,6 +22,9 @@ use crate::stream::{Content, Direction, Ending, Failure, Role, Segment, Stamp};
 pub use open::OpenConnections;
 use stream::StreamPosition;
 
+/// Room for connections that is kept whatever their number.
+const SMALL_TABLE: usize = 4_096;
+
 /// One socket.
 #[derive(Debug)]
 pub struct Connection<S> {
@@ -251,6 +254,9 @@ impl<S: Default> Tracker<S> {
             !idle
         });
         self.counters.connections_expired.add((before - self.connections.len()) as u64);
+        if self.connections.capacity() > SMALL_TABLE && self.connections.len() < self.connections.capacity() / 8 {
+            self.connections.shrink_to(self.connections.len() * 2);
+        }
         let connections = &self.connections;
         self.unix_of_process.retain(|_, socks| {
             socks.retain(|sock| connections.contains_key(sock));

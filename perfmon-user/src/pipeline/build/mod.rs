@@ -7,8 +7,10 @@ mod question;
 
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::counters::Counters;
 use crate::process::ProcessTable;
+use crate::proto::exchange::Exchange;
 use crate::tls::Binder;
 use crate::track::OpenConnections;
 
@@ -21,6 +23,9 @@ pub(super) use command::command;
 pub(super) use exchange::request;
 pub(super) use frame::session;
 pub(super) use question::question;
+
+/// Memory of exchanges that ended.
+pub(in crate::pipeline) type SpareExchanges = Vec<Box<Exchange>>;
 
 /// What the making of records needs beside the connection.
 pub(in crate::pipeline) struct BuildContext<'a> {
@@ -35,6 +40,10 @@ pub(in crate::pipeline) struct BuildContext<'a> {
     pub(in crate::pipeline) open: &'a mut OpenConnections,
     /// TLS objects and their sockets.
     pub(in crate::pipeline) binder: &'a mut Binder,
+    /// Exchanges that ended, to be used again.
+    pub(in crate::pipeline) exchanges: &'a mut SpareExchanges,
+    /// Memory for unfinished messages.
+    pub(in crate::pipeline) budget: &'a Budget,
     pub(in crate::pipeline) counters: &'a Counters,
     pub(in crate::pipeline) wall_at_boot_ns: u64,
 }

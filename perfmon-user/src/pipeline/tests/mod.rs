@@ -1,4 +1,6 @@
 //! The whole front half over events as the kernel writes them.
+mod memory;
+
 use bytemuck::bytes_of;
 use perfmon_common::event::*;
 
@@ -12,6 +14,8 @@ pub(super) struct Host {
     pipeline: Pipeline,
     pub(super) out: Out,
     pub(super) now: u64,
+    /// Process of the operations.
+    pid: u32,
     offsets: std::collections::HashMap<(u64, u8), u64>,
 }
 
@@ -19,7 +23,7 @@ impl Host {
     pub(super) fn new() -> Self {
         let mut pipeline = Pipeline::new(Arc::default(), 1_000 * SECOND);
         pipeline.describe(Arc::new(Origin { pid: SERVER, comm: "srv".into(), service: "shop".into(), container: None }));
-        Self { pipeline, out: Out::default(), now: SECOND, offsets: Default::default() }
+        Self { pipeline, out: Out::default(), now: SECOND, pid: SERVER, offsets: Default::default() }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -48,8 +52,8 @@ impl Host {
             offset: *offset,
             total_len: payload.len() as u32,
             piece_offset: 0,
-            tgid: SERVER,
-            thread: SERVER,
+            tgid: self.pid,
+            thread: self.pid,
             inode: sock as u32,
             run: 0,
             direction,
