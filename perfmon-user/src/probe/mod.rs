@@ -109,14 +109,15 @@ pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
     let mut refused = Vec::new();
     for tier in plan::tiers(&facts.tracepoints, options.tier) {
         let mut ebpf = load::load(&globals, options.ring_bytes).map_err(Box::new)?;
+        let tls = tls::TlsOptions { everywhere: options.watch_all, return_probes: options.return_probes };
+        // Before anything is attached: the kernel verifies for a while, and libraries shall be probed right after.
+        let (tls_reports, programs) = tls::load(&mut ebpf, tls);
         let mut reports = attach::attach(&mut ebpf, &plan::programs(&facts.tracepoints, tier));
         if reports.iter().all(|report| !report.needed || report.state == ProbeState::Attached) {
             mark_refused(&mut reports, refused);
             #[cfg(feature = "kernel-log")]
             kernel_log::follow(&mut ebpf);
             let policy = policy::PolicySetter::find(&mut ebpf, &mut reports);
-            let tls = tls::TlsOptions { everywhere: options.watch_all, return_probes: options.return_probes };
-            let (tls_reports, programs) = tls::load(&mut ebpf, tls);
             reports.extend(tls_reports);
             let libraries = tls::TlsLibraries::new(tls, programs);
             return Ok(Probes::new(ebpf, policy, options.budgets, reports, tier, libraries).map_err(Box::new)?);
