@@ -91,7 +91,7 @@ impl Perfmon {
         std::fs::write(&jsonl, "")?; // so that it belongs to this user whoever perfmon runs as
         // Without a terminal, where SIGHUP has another meaning; sudo passes no environment on.
         let mut command = need::as_root("setsid");
-        command.arg("env").args(environment.iter().map(|(name, value)| format!("{name}={value}"))).arg(binary());
+        command.args(["env", "--default-signal=HUP"]).args(environment.iter().map(|(name, value)| format!("{name}={value}"))).arg(binary());
         command.args(["run", "--ui", "none", "--listen", &format!("127.0.0.1:{port}"), "--jsonl"]).arg(jsonl).args(options);
         let running = Running::start(&mut command, &folder.path().join("perfmon.log"))?;
         let mut perfmon = Self { pid: running.pid(), running, port, folder, read: RefCell::default(), _turn: turn };
