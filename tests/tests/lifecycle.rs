@@ -181,7 +181,11 @@ fn a_lost_terminal_ends_it_in_order() -> Result<()> {
         let folder = tempfile::tempdir()?;
         let (log, listen) = (folder.path().join("log"), format!("127.0.0.1:{}", free_port()?));
         let as_root = if need::is_root() { "" } else { "sudo --non-interactive " };
-        let start = format!("exec {as_root}env --default-signal=HUP {} run --ui {ui} --no-store --listen {listen} 2>{}", binary().display(), log.display());
+        let start = format!(
+            "exec {as_root}env --default-signal=HUP {} run --ui {ui} --no-store --listen {listen} 2>{}",
+            binary().display(),
+            log.display()
+        );
         let terminal = Terminal::start(100, 30, &["sh", "-c", &start])?;
         let port = listen.rsplit(':').next().context("no port")?.parse()?;
         let ready = wait_until(15, || Ok(get(port, "/readyz").is_ok_and(|answer| answer.status == 200).then_some(())))?;
