@@ -7,13 +7,27 @@ use rustc_hash::FxHashMap;
 
 use crate::record::{LostExchanges, TargetCoverage};
 
-/// Losses by service since the last tick.
+/// Losses by process since the last tick.
 #[derive(Debug, Default)]
 pub struct LossTable {
     /// By process: what it had lost when last heard of.
     known: FxHashMap<u32, LostExchanges>,
-    waiting: FxHashMap<Arc<str>, LostExchanges>,
+    /// By process.
+    waiting: FxHashMap<u32, WaitingLoss>,
 }
+
+/// Losses of a process that no row has yet.
+#[derive(Debug)]
+struct WaitingLoss {
+    /// What it is called now: a process that is new has its service's name a little later.
+    service: Arc<str>,
+    lost: LostExchanges,
+    /// Ticks since the first of them.
+    ticks: u8,
+}
+
+/// How many ticks losses wait for a row: where perfmon hardly runs, they are known before the first exchange of their service.
+const WAIT_TICKS: u8 = 60;
 
 impl LossTable {
     /// Takes the numbers of all processes.
@@ -22,20 +36,26 @@ impl LossTable {
         for target in targets {
             let now = target.lost_by_role;
             let new = now.since(self.known.get(&target.pid).copied().unwrap_or_default());
-            if new != LostExchanges::default() {
-                let waiting = self.waiting.entry(target.service.clone()).or_default();
-                waiting.unknown += new.unknown;
-                waiting.asked += new.asked;
-                waiting.served += new.served;
+            if new != LostExchanges::default() || self.waiting.contains_key(&target.pid) {
+                let first = || WaitingLoss { service: target.service.clone(), lost: LostExchanges::default(), ticks: 0 };
+                let waiting = self.waiting.entry(target.pid).or_insert_with(first);
+                waiting.service.clone_from(&target.service);
+                waiting.lost.unknown += new.unknown;
+                waiting.lost.asked += new.asked;
+                waiting.lost.served += new.served;
             }
             known.insert(target.pid, now);
         }
         self.known = known;
     }
 
-    /// Losses by service; there are none after it.
-    pub fn take(&mut self) -> impl Iterator<Item = (Arc<str>, LostExchanges)> {
-        std::mem::take(&mut self.waiting).into_iter()
+    /// Calls `attribute` with the losses of each process and its service; what it returns has no row yet and waits.
+    pub fn settle(&mut self, mut attribute: impl FnMut(&Arc<str>, LostExchanges) -> LostExchanges) {
+        self.waiting.retain(|_, waiting| {
+            waiting.lost = attribute(&waiting.service, waiting.lost);
+            waiting.ticks += 1;
+            waiting.lost != LostExchanges::default() && waiting.ticks < WAIT_TICKS
+        });
     }
 }
 
@@ -68,10 +88,30 @@ mod tests {
         let mut losses = LossTable::default();
         losses.observe(&[target(1, 5), target(2, 0)]);
         losses.observe(&[target(1, 7), target(2, 1)]);
-        let taken: Vec<_> = losses.take().collect();
-        assert_eq!(taken, [("shop".into(), LostExchanges { served: 8, ..LostExchanges::default() })]);
+        let told = |losses: &mut LossTable, rest: u64| {
+            let mut told = Vec::new();
+            losses.settle(|service, lost| {
+                told.push((service.to_string(), lost.served));
+                LostExchanges { served: rest, ..LostExchanges::default() }
+            });
+            told
+        };
+        let mut both = told(&mut losses, 0);
+        both.sort();
+        assert_eq!(both, [("shop".to_owned(), 1), ("shop".to_owned(), 7)]);
         losses.observe(&[target(1, 7), target(2, 1)]);
-        assert_eq!(losses.take().count(), 0);
+        assert_eq!(told(&mut losses, 0), []);
+        losses.observe(&[target(1, 9), target(2, 1)]);
+        assert_eq!(told(&mut losses, 2), [("shop".to_owned(), 2)]);
+        losses.observe(&[target(1, 10), target(2, 1)]);
+        for _ in 1..WAIT_TICKS {
+            assert_eq!(told(&mut losses, 3), [("shop".to_owned(), 3)], "what has no row waits");
+        }
+        assert_eq!(told(&mut losses, 3), [], "for a while");
+        losses.observe(&[TargetCoverage { service: "worker".into(), ..target(3, 4) }]);
+        assert_eq!(told(&mut losses, 4), [("worker".to_owned(), 4)]);
+        losses.observe(&[target(3, 4)]);
+        assert_eq!(told(&mut losses, 0), [("shop".to_owned(), 4)], "its name was not known before");
     }
 
     proptest! {

@@ -46,7 +46,7 @@ use self::series::{SeriesTable, Tick};
 use self::snapshot::{Snapshot, Window};
 use self::window::SliceClock;
 use crate::limits;
-use crate::record::{Finding, Gauges, Record, Request, Side, WallTime, Workflow};
+use crate::record::{Finding, Gauges, LostExchanges, Record, Request, Side, WallTime, Workflow};
 
 /// Rates are taken when this much time has passed since they last were: ticks come about once a second.
 const SECOND_NS: u64 = 900_000_000;
@@ -219,23 +219,38 @@ impl Aggregate {
     }
 
     /// Adds the exchanges that the full ring hid since the last tick to rows, weighed by what was seen of each row in the last minute or,
-    /// where that is nothing, in the last hour.
+    /// where that is nothing, in the last hour. Where no row of the service was seen yet, they wait for one.
     fn settle_losses(&mut self) {
         let Self { losses, names, endpoints, services, totals, destinations, .. } = self;
-        for (service, lost) in losses.take() {
-            let number = names.service_number(&service);
-            let asked_of = weights(destinations, |key| key.is_of(&service));
-            // A connection whose beginning was not seen is that of a server, unless the process only asks.
-            let serves = number.is_some() || asked_of.is_empty();
-            let (served, asked) = if serves { (lost.served + lost.unknown, lost.asked) } else { (lost.served, lost.asked + lost.unknown) };
-            if let Some(number) = number.filter(|_| served > 0) {
-                services.row(number, |row| *row).lose(served);
-                totals.lose(served);
-                let answered = weights(endpoints, |row| names.name(*row).is_some_and(|name| name.service == service));
-                loss::shares(served, answered).for_each(|(row, share)| endpoints.row(row, |row| *row).lose(share));
+        losses.settle(|service, lost| {
+            let number = names.service_number(service);
+            let asked_of = weights(destinations, |key| key.is_of(service));
+            let answered = match number {
+                Some(_) => weights(endpoints, |row| names.name(*row).is_some_and(|name| name.service == *service)),
+                None => Vec::new(),
+            };
+            if answered.is_empty() && asked_of.is_empty() {
+                return lost;
             }
-            loss::shares(asked, asked_of).for_each(|(key, share)| destinations.row(key, DestinationKey::other).lose(share));
-        }
+            // A connection whose beginning was not seen is that of a server, unless the process only asks.
+            let (served, asked) =
+                if answered.is_empty() { (lost.served, lost.asked + lost.unknown) } else { (lost.served + lost.unknown, lost.asked) };
+            let mut rest = LostExchanges::default();
+            match number.filter(|_| !answered.is_empty()) {
+                Some(number) => {
+                    services.row(number, |row| *row).lose(served);
+                    totals.lose(served);
+                    loss::shares(served, answered).for_each(|(row, share)| endpoints.row(row, |row| *row).lose(share));
+                }
+                None => rest.served = served,
+            }
+            if asked_of.is_empty() {
+                rest.asked = asked;
+            } else {
+                loss::shares(asked, asked_of).for_each(|(key, share)| destinations.row(key, DestinationKey::other).lose(share));
+            }
+            rest
+        });
     }
 
     /// Takes the pipeline's state of everything unfinished; call it before each tick.

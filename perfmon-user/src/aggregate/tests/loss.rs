@@ -46,3 +46,15 @@ fn a_small_loss_is_not_marked() {
     assert_eq!((view.totals.losses.lost, view.totals.losses.rates_estimated), (5, false));
     assert_eq!(view.totals.completeness, Some(1_000.0 / 1_005.0));
 }
+
+#[test]
+fn losses_of_before_the_first_exchange_wait_for_it() {
+    let mut aggregate = aggregate();
+    aggregate.gauges(gauges([0, 12, 36]));
+    assert_eq!(minute(&mut aggregate, 1).totals.losses.lost, 0);
+    add(&mut aggregate, request(Side::Client, "/a"));
+    assert_eq!(minute(&mut aggregate, 2).destinations[0].losses.lost, 12);
+    add(&mut aggregate, request(Side::Server, "/a"));
+    let view = minute(&mut aggregate, 3);
+    assert_eq!((view.totals.losses.lost, row(&view, "/a").losses.lost, view.destinations[0].losses.lost), (36, 36, 12));
+}
