@@ -25,7 +25,7 @@ use crate::track::{Connection, ConnectionEvent, OpenConnections, Tracker};
 use build::BuildContext;
 use intern::Interner;
 use model_calls::ModelCalls;
-use session::{Session, advance};
+use session::{Session, advance, settle};
 
 pub use crate::stream::Capture;
 
@@ -215,6 +215,8 @@ impl Pipeline {
             self.expired_ns = now_ns;
             self.expire(now_ns, out);
         }
+        let (tracker, context) = &mut self.parts();
+        tracker.iter_mut().for_each(|connection| settle(connection, now_ns, context, out));
         out.records.extend(self.model_calls.tick(now_ns, self.wall_at_boot_ns));
         self.processes.settle(&mut out.records, known, now_ns);
         self.processes.tick();
