@@ -136,6 +136,15 @@ const _: () = assert!(size_of::<OpenHeader>() == 184 && align_of::<OpenHeader>()
 pub const STATE_PEER_RESET: u8 = 1;
 /// This side reset the connection.
 pub const STATE_LOCAL_RESET: u8 = 2;
+/// It was never established: `StateHeader::error` says why.
+pub const STATE_NOT_CONNECTED: u8 = 4;
+/// The process still has the socket: an operation may be under way whose event comes later, and another event tells the end.
+pub const STATE_STILL_OPEN: u8 = 8;
+
+/// `StateHeader::error`: no local port was left (`EADDRNOTAVAIL`).
+pub const ERROR_NO_LOCAL_PORT: u16 = 99;
+/// `StateHeader::error`: the process gave up before an answer came (`ECONNABORTED`).
+pub const ERROR_GIVEN_UP: u16 = 103;
 
 /// A TCP socket changed its state (`inet_sock_set_state`): LISTEN, the peer's FIN, our FIN, the end.
 #[repr(C)]
@@ -165,7 +174,11 @@ pub struct StateHeader {
     /// `STATE_*` bits.
     pub flags: u8,
     /// Alignment.
-    pub pad: [u8; 7],
+    pub pad: u8,
+    /// With `STATE_NOT_CONNECTED`: the errno of the failed connect().
+    pub error: u16,
+    /// Alignment.
+    pub pad2: [u8; 4],
 }
 const _: () = assert!(size_of::<StateHeader>() == 56 && align_of::<StateHeader>() == 8);
 

@@ -13,10 +13,12 @@ pub const MODE_FULL: u8 = 3;
 
 /// `SocketState::flags`: user space was told of the socket.
 pub const SOCKET_ANNOUNCED: u8 = 1;
-/// `SocketState::flags`: a reset came from the peer.
-pub const SOCKET_PEER_RESET: u8 = 2;
-/// `SocketState::flags`: this side sent a reset.
-pub const SOCKET_LOCAL_RESET: u8 = 4;
+/// `SocketState::ending`: a reset came from the peer.
+pub const SOCKET_PEER_RESET: u8 = 1;
+/// `SocketState::ending`: this side sent a reset.
+pub const SOCKET_LOCAL_RESET: u8 = 2;
+/// `SocketState::ending`: the connection is over, and the process may still read or finish a send.
+pub const SOCKET_OVER: u8 = 4;
 /// `SocketState::flags`: its establishment was seen.
 pub const SOCKET_SEEN_OPEN: u8 = 8;
 /// `SocketState::flags`: the beginning of the last run of operations in one direction was refused by the full ring.
@@ -40,7 +42,7 @@ pub struct SocketState {
     pub out_bytes: u64,
     /// When the first unread byte arrived; 0 = nothing waits.
     pub arrival_ns: u64,
-    /// When the connection was established, or first seen.
+    /// When the connection was established, or first seen; with `SOCKET_OVER`: when it ended.
     pub open_ns: u64,
     /// Inode number of the socket file, 0 before accept().
     pub inode: u32,
@@ -62,12 +64,16 @@ pub struct SocketState {
     pub response_budget: u32,
     /// Bytes captured of each operation once the run's budget is spent.
     pub operation_head: u32,
-    /// Runs of operations in one direction so far.
-    pub runs: u32,
     /// With `SOCKET_SEQUENCED`: sequence number of the received byte at position 0.
     pub in_base: u32,
     /// Likewise of the sent one.
     pub out_base: u32,
+    /// Runs of operations in one direction so far, their low 16 bits.
+    pub runs: u16,
+    /// `SOCKET_*` bits of its end. Apart from `flags`, which operations of the process write: another CPU may find the end meanwhile.
+    pub ending: u8,
+    /// Alignment.
+    pub pad: u8,
 }
 const _: () = assert!(size_of::<SocketState>() == 72 && align_of::<SocketState>() == 8);
 
@@ -107,8 +113,10 @@ pub struct Settings {
     pub response_budget: u32,
     /// Likewise `SocketState::operation_head`.
     pub operation_head: u32,
+    /// Size of the ring.
+    pub ring_bytes: u32,
 }
-const _: () = assert!(size_of::<Settings>() == 28 && align_of::<Settings>() == 4);
+const _: () = assert!(size_of::<Settings>() == 32 && align_of::<Settings>() == 4);
 
 /// Reasons for which kernel programs lose something; index of the `LOSSES` per-CPU array.
 pub const LOSSES: [&str; 12] = [
@@ -194,6 +202,12 @@ pub struct KernelOffsets {
     pub tcp_urg_seq: u32,
     /// `inet_connection_sock.icsk_ulp_ops`, pointer: TLS in the kernel and the like.
     pub tcp_ulp: u32,
+    /// `sock.sk_err`, i32: errno of the failure that the process has not read yet.
+    pub sock_error: u32,
+    /// `sock.sk_shutdown`, u8.
+    pub sock_shutdown: u32,
+    /// `inet_sock.inet_sport`, u16: local port, network byte order; stays when the kernel gives the port back.
+    pub inet_local_port: u32,
     /// `socket.file`, pointer.
     pub socket_file: u32,
     /// `socket.sk`, pointer.
@@ -284,6 +298,10 @@ pub struct KernelOffsets {
     pub inode_mode: u32,
     /// `io_kiocb.opcode`, u8; this and the others of io_uring are `ABSENT` in kernels without it.
     pub uring_opcode: u32,
+    /// `io_kiocb.flags`, u32 or u64: the low bits are those of the submitted entry (`IOSQE_*`).
+    pub uring_flags: u32,
+    /// `io_kiocb.cqe.fd`, i32, before the file is looked up.
+    pub uring_descriptor: u32,
     /// `io_kiocb.file`, pointer.
     pub uring_file: u32,
     /// `io_kiocb.cmd`: an `io_sr_msg`, `io_rw` or another one by the opcode.
@@ -323,7 +341,7 @@ pub struct KernelOffsets {
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 360 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 380 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;

@@ -4,8 +4,10 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use perfmon_common::event::*;
 use perfmon_common::map::*;
 
+use crate::maps::setting;
 use crate::maps::{Buffers, CAPACITY_UNKNOWN, Cursor, PIECE, Scratch, VECTORS, Vector};
 use crate::{emit, user_buf};
+
 /// Bytes of one operation that full capture covers: 16 pieces and a bit, so that 256 KiB fit.
 const FULL: u32 = 256 * 1024;
 /// Flags of an operation that all its records have.
@@ -13,9 +15,35 @@ const KEPT: u8 = DATA_RUN | DATA_BEGINS;
 /// Rounds of the copy loop: each ends a vector or a piece.
 const ROUNDS: u32 = FULL / PIECE + 1 + VECTORS;
 
-/// Bytes to capture of an operation of `len` bytes in `direction`.
+/// Bytes that are captured of a run's first operation however full the ring is: the head stands in them.
+const ALWAYS: u32 = 1024;
+/// Bytes of a run that are captured while the ring fills: a head with many fields.
+const LEAN: u32 = 4096;
+
+/// Bytes to capture of an operation of `len` bytes in `direction`. While the reader falls behind, bodies make room for heads: from half of
+/// the ring on those that no model call was seen to need, near its end all of them. Their sizes are told without them.
 #[inline(always)]
 pub fn wanted(state: &SocketState, direction: u8, len: u32) -> u32 {
+    let want = affordable(state, direction, len);
+    if want <= ALWAYS / 2 {
+        return want;
+    }
+    let (waiting, ring) = (emit::waiting(), u64::from(setting!(ring_bytes)));
+    if waiting > ring / 8 * 7 {
+        if state.mode == MODE_FULL {
+            emit::lost(LOST_CAPTURE_CUT);
+        }
+        return want.min(ALWAYS.saturating_sub(state.run_captured));
+    }
+    if waiting > ring / 2 && state.mode != MODE_FULL {
+        return want.min(LEAN.saturating_sub(state.run_captured).max(state.operation_head));
+    }
+    want
+}
+
+/// The same with an empty ring.
+#[inline(always)]
+fn affordable(state: &SocketState, direction: u8, len: u32) -> u32 {
     match state.mode {
         MODE_COUNT => 0,
         MODE_FULL => {

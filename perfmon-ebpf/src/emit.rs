@@ -1,6 +1,7 @@
 //! The only place that touches the ring and the counters of losses. The reader polls: nothing here wakes it.
+use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
 use aya_ebpf::bindings::{BPF_ANY, BPF_RB_NO_WAKEUP};
-use aya_ebpf::helpers::generated::bpf_ringbuf_output;
+use aya_ebpf::helpers::generated::{bpf_ringbuf_output, bpf_ringbuf_query};
 use perfmon_common::map::{LOST_RING_FULL, ProcessLosses};
 
 use crate::capture::at_most;
@@ -42,6 +43,13 @@ pub fn exchange_lost(tgid: u32, role: u8) {
         // SAFETY: a live map value, an index within the array.
         unsafe { *(&raw mut (*losses).exchanges).cast::<u64>().add(index) += 1 };
     }
+}
+
+/// Bytes of the ring that wait to be read.
+#[inline(always)]
+pub fn waiting() -> u64 {
+    // SAFETY: the map's address.
+    unsafe { bpf_ringbuf_query((&raw const EVENTS).cast_mut().cast(), u64::from(BPF_RB_AVAIL_DATA)) }
 }
 
 /// Puts a fixed-size event of process `tgid` into the ring: `fill` writes it in place. True when the ring took it.

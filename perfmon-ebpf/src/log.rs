@@ -26,6 +26,7 @@ texts! {
     new_socket(sock, inode, tgid) = "decision: socket {:x} with inode {} is reported, process {}";
     no_socket(sock, tgid) = "decision: socket {:x} is not reported, process {}";
     socket_ends(sock, announced) = "decision: the state of socket {:x} is removed; user space knew it: {}";
+    not_connected(sock, error) = "decision: the connect() of socket {:x} failed with error {}";
     policy_set(sock, mode) = "decision: socket {:x} gets capture mode {}";
     policy_refused(sock, inode) = "refused: a policy for socket {:x} with inode {}, which is not in the table";
     watched(tgid) = "decision: process {} is watched";

@@ -16,6 +16,11 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 #[map]
 pub static SOCKETS: LruHashMap<u64, SocketState> = LruHashMap::with_max_entries(65_536, 0);
 
+/// Process, peer's port and address family → when such a connection of the process was last established. Written and read
+/// by `sock_state`: a connect() that is given up because another one was faster is no failure. Removed by age.
+#[map]
+pub static CONNECTED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1_024, 0);
+
 /// Process id → 1 when it is watched. Written by user space and the process programs, which also remove at exit.
 /// Half of the default `pid_max`: more processes than one host serves with.
 #[map]
@@ -149,7 +154,7 @@ pub struct Position {
 /// What user space decided before loading.
 #[unsafe(no_mangle)]
 pub static SETTINGS: Settings =
-    Settings { own_tgid: 0, watch: 0, follow: 0, watch_new: 0, request_budget: 0, response_budget: 0, operation_head: 0 };
+    Settings { own_tgid: 0, watch: 0, follow: 0, watch_new: 0, request_budget: 0, response_budget: 0, operation_head: 0, ring_bytes: 0 };
 
 /// The running kernel's offsets. All bits zero is a valid value of the type, and replaced by the loader.
 #[unsafe(no_mangle)]

@@ -138,7 +138,7 @@ fn header(op: Operation, caller: Caller, state: &SocketState, time_ns: u64, offs
         tgid: caller.tgid,
         thread: caller.thread,
         inode: state.inode,
-        run: state.runs as u16,
+        run: state.runs,
         direction: op.direction,
         flags: DATA_RUN | flags,
     }
@@ -217,6 +217,8 @@ pub fn fresh(inode: u32, tgid: u32, role: u8, flags: u8, now: u64) -> SocketStat
         runs: 0,
         in_base: 0,
         out_base: 0,
+        ending: 0,
+        pad: 0,
     }
 }
 
@@ -350,7 +352,7 @@ fn tell_unseen(sock: Sock, state: &SocketState, direction: u8, len: u32, offset:
 
 /// Tells user space of the socket before its first data. False when the ring was full: the data waits for the next operation to tell.
 #[inline(always)]
-fn announced(sock: Sock, state: &mut SocketState, tgid: u32) -> bool {
+pub fn announced(sock: Sock, state: &mut SocketState, tgid: u32) -> bool {
     if state.flags & SOCKET_ANNOUNCED != 0 {
         return true;
     }

@@ -61,10 +61,31 @@ impl Sock {
         }
     }
 
-    /// Local port, host byte order.
+    /// Local port, host byte order, after the end of the connection too; 0 = it never had one.
     #[inline(always)]
     pub fn local_port(self) -> u16 {
-        self.field(offset!(sock_local_port))
+        match self.field(offset!(sock_local_port)) {
+            0 => u16::from_be(self.field(offset!(inet_local_port))),
+            port => port,
+        }
+    }
+
+    /// Remote port, host byte order.
+    #[inline(always)]
+    pub fn peer_port(self) -> u16 {
+        u16::from_be(self.field(offset!(sock_peer_port)))
+    }
+
+    /// The errno that the process has not read yet, 0 = none.
+    #[inline(always)]
+    pub fn error(self) -> u16 {
+        self.field::<u32>(offset!(sock_error)) as u16
+    }
+
+    /// Whether the process has closed it or shut it down.
+    #[inline(always)]
+    pub fn is_shut_down(self) -> bool {
+        self.field::<u8>(offset!(sock_shutdown)) != 0
     }
 
     /// Whether a process has it as a file: not before accept(), not after close(), never for sockets of the kernel itself.
@@ -125,7 +146,7 @@ impl Sock {
         }
         open.protocol = IPPROTO_TCP;
         open.local_port = self.local_port();
-        open.peer_port = u16::from_be(self.field(offset!(sock_peer_port)));
+        open.peer_port = self.peer_port();
         if open.family == AF_INET {
             self.copy(offset!(sock_local_v4), &mut open.local_addr[..4]);
             self.copy(offset!(sock_peer_v4), &mut open.peer_addr[..4]);

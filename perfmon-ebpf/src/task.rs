@@ -131,3 +131,10 @@ pub fn uses_io_uring(task: Typed) -> bool {
     // SAFETY: a pointer.
     offset != ABSENT && unsafe { task.load::<u64>(offset) } != 0
 }
+
+/// Whether the current thread is a worker of io_uring.
+#[inline(always)]
+pub fn is_io_worker(task: Typed) -> bool {
+    // SAFETY: as in `KernelOffsets`.
+    unsafe { task.load::<u32>(offset!(task_flags)) & PF_IO_WORKER != 0 }
+}

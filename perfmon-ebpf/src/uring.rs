@@ -1,5 +1,5 @@
 //! The buffers of io_uring's socket operations. In: a finished operation that no system call describes; out: its buffers in the scratch.
-//! The request (`struct io_kiocb`) is one that the thread submitted last, or one that waited for the socket and was woken. It counts only
+//! The request (`struct io_kiocb`) is one that the thread submitted last, or one that a worker has to do or that waited for the socket and was woken. It counts only
 //! when its file is the socket and its operation goes the same way. Misses: buffers of bundles, and requests of kernels without the hooks.
 use perfmon_common::event::{DIRECTION_IN, DIRECTION_OUT};
 use perfmon_common::map::{ABSENT, LOST_URING};
@@ -8,8 +8,11 @@ use crate::maps::uring::{ARMED, Armed, REQUESTS, SUBMITTED};
 use crate::maps::{Buffers, Scratch, Vector, offset};
 use crate::operation::Operation;
 use crate::sock::{self, Sock, read};
-use crate::{emit, task, user_buf};
+use crate::task::{self, Typed};
+use crate::{emit, user_buf};
 
+/// `IOSQE_FIXED_FILE`.
+const FIXED_FILE: u32 = 1 << 0;
 /// `IORING_RECVSEND_BUNDLE`: several provided buffers at once.
 const BUNDLE: u16 = 1 << 4;
 
@@ -59,6 +62,18 @@ impl Request {
         let (_, direction) = self.kind()?;
         let file: u64 = read(self.0 + u64::from(offset!(uring_file)));
         if file == 0 { None } else { sock::of_file(file).map(|sock| (sock, direction)) }
+    }
+
+    /// The same before its file is looked up, by the descriptor. Registered files are not found.
+    #[inline(always)]
+    pub fn will_move_on(self, task: Typed) -> Option<(Sock, u8)> {
+        let flags: u32 = read(self.0 + u64::from(offset!(uring_flags)));
+        if offset!(uring_descriptor) == ABSENT || flags & FIXED_FILE != 0 {
+            return None;
+        }
+        let (_, direction) = self.kind()?;
+        let descriptor: u32 = read(self.0 + u64::from(offset!(uring_descriptor)));
+        sock::of_descriptor(task, descriptor).map(|sock| (sock, direction))
     }
 
     /// A member of its command.
@@ -125,7 +140,8 @@ pub fn locate(op: Operation, thread: u32, scratch: *mut Scratch) {
     };
     // A buffer that is shorter than what moved is another operation's.
     let is_read = found.count != 0 && found.capacity >= u64::from(op.len);
-    if !is_read && op.len > 0 && task::uses_io_uring(task::current()) {
+    let task = task::current();
+    if !is_read && op.len > 0 && (task::uses_io_uring(task) || task::is_io_worker(task)) {
         emit::lost(LOST_URING);
     }
     user_buf::put(scratch, if is_read { found } else { Buffers::NONE });

@@ -59,6 +59,8 @@ counters! {
     parser_desyncs,
     /// Heads longer than the limit.
     heads_too_long,
+    /// Times that an unfinished message was not kept because its process, or all of them, held too many bytes; its exchange is incomplete.
+    budget_refusals,
     /// Exchanges dropped because a connection had too many pipelined requests.
     exchanges_evicted,
     /// Answers without a request.
@@ -73,6 +75,8 @@ counters! {
     rows_overflowed,
     /// Processes forgotten because the table was full.
     processes_evicted,
+    /// Times that the kernel dropped records of mapped files: a TLS library may have been found late.
+    mappings_lost,
     /// Lookups of processes that were postponed because too many were queued.
     inspections_deferred,
     /// Records published before their process was identified: its description came too late or not at all.

@@ -4,14 +4,21 @@
 pub const CONNECTIONS: usize = 65_536;
 /// Open connections of all targets that are counted; with more their number is not known.
 pub const OPEN_CONNECTIONS: usize = 262_144;
+/// Bytes of unfinished messages: heads in pieces, bodies of model calls, plaintext without a socket, pipelined requests. One process has half
+/// of them at most.
+pub const UNFINISHED_BYTES: usize = 32 << 20;
 /// A connection without events is forgotten after this time, unless an exchange is in flight.
 pub const CONNECTION_IDLE_NS: u64 = 600 * 1_000_000_000;
+/// A connection that the peer reset ends after this time, when the process did not close it before: what it had under way was told.
+pub const RESET_GRACE_NS: u64 = 1_000_000_000;
 /// Requests under way that gauges list.
 pub const IN_FLIGHT: usize = 1_000;
 /// Endpoints of a service; the rest is counted in one overflow row.
 pub const ENDPOINTS_PER_SERVICE: usize = 500;
 /// Of these, endpoints of which no request was answered below 400 so far.
 pub const UNPROVEN_ENDPOINTS: usize = 50;
+/// Of these, endpoints that have a row at their first request; with more a path must come again to have one.
+pub const UNPROVEN_AT_ONCE: usize = 10;
 /// Services.
 pub const SERVICES: usize = 1_000;
 /// Processes with a stored description.
@@ -30,7 +37,8 @@ pub const CONTAINER_NAMES: usize = 4_096;
 pub const RECENT_PER_KIND: usize = 2_000;
 /// Rows of a list of the API.
 pub const LIST_ITEMS: usize = 10_000;
-/// Series of each kind of request in `/metrics`; the rest is counted in one overflow series.
+/// Series of each kind of request in `/metrics`. A service has as many as are still free, so half at most; the rest is counted in its
+/// overflow series.
 pub const METRIC_SERIES: usize = 5_000;
 /// Clients of `/api/v1/stream`.
 pub const STREAM_CLIENTS: usize = 32;
@@ -66,6 +74,8 @@ pub const DESTINATIONS: usize = 1_000;
 pub const WORK_ROWS: usize = 500;
 /// Cached endpoints of paths, the same number for the client side; a path overwrites another one.
 pub const PATHS_REMEMBERED: usize = 4_096;
+/// Names of addresses that processes call; all are forgotten when there are more.
+pub const PEER_NAMES: usize = 4_096;
 /// Longest cached path.
 pub const PATH_REMEMBERED_BYTES: usize = 256;
 /// Segments of an endpoint; the rest of a path is `{rest}`.
@@ -92,10 +102,14 @@ pub const STORE_PENDING: usize = 20_000;
 pub const STORE_REQUESTS: usize = 200;
 /// Points of one answer of `/api/v1/history`.
 pub const HISTORY_POINTS: u64 = 10_000;
+/// Open files of this process, as far as the host allows them.
+pub const DESCRIPTORS: u64 = 16_384;
 /// Different TLS libraries that are probed; the owner with most makes room.
 pub const TLS_LIBRARIES: usize = 512;
 /// Of these, files of one owner.
 pub const TLS_LIBRARIES_AN_OWNER: usize = 256;
+/// Processes that are noted as users of one TLS library.
+pub const TLS_LIBRARY_USERS: usize = 1_024;
 /// A TLS library's file that is larger is not read.
 pub const TLS_LIBRARY_BYTES: u64 = 32 << 20;
 /// Files that go by a TLS library's name in one process.
@@ -109,8 +123,6 @@ pub const TLS_CALL_BYTES: u64 = 256 * 1024;
 /// Plaintext that waits for its socket, and again writes that wait for their send: bytes of one connection. A body of 256 KiB in one call
 /// and what stands before it fit; what does not is counted as missing.
 pub const TLS_HELD_BYTES: usize = 512 * 1024;
-/// Plaintext that waits for its socket: bytes of all connections.
-pub const TLS_HELD_BYTES_IN_ALL: usize = 32 << 20;
 /// Writes of a thread that wait for the send that carries them.
 pub const TLS_WRITES_WAITING: usize = 64;
 /// Writes of a connection that wait for their send one by one; further ones are added up.

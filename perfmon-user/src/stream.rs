@@ -193,4 +193,26 @@ pub enum Failure {
     Truncated,
     /// What came was not the protocol.
     Protocol,
+    /// The connection was refused.
+    ConnectRefused,
+    /// The host or its network could not be reached, or no local port was left.
+    ConnectUnreachable,
+    /// No answer to the connect before the kernel or the process gave up.
+    ConnectTimeout,
+}
+
+impl Failure {
+    /// Its name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClientClosed => "client_closed",
+            Self::Reset => "reset",
+            Self::Timeout => "timeout",
+            Self::Truncated => "truncated",
+            Self::Protocol => "protocol",
+            Self::ConnectRefused => "connect_refused",
+            Self::ConnectUnreachable => "connect_unreachable",
+            Self::ConnectTimeout => "connect_timeout",
+        }
+    }
 }

@@ -2,6 +2,7 @@
 // asks COUNT times on one connection and prints how many body bytes came. MODE is how: send (RECV, SEND), message (RECVMSG, SENDMSG),
 // write (READ, WRITEV), multishot (one RECV for all requests, with provided buffers; the client as in send), splice (a client that
 // reads heads by recv(2) and bodies by splice(2)), zerocopy (MSG_ZEROCOPY sends), mapped (bodies by TCP_ZEROCOPY_RECEIVE).
+// Environment: URING_SETUP, flags of io_uring_setup(2); URING_WORKER, requests are forced to io_uring's workers (IOSQE_ASYNC).
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,6 +36,7 @@ static struct connection connections[CONNECTIONS];
 static char body[BODY];
 static struct io_uring_buf_ring *provided;
 static char (*buffers)[BUFFER];
+static unsigned worker;
 
 static void fail(const char *what) {
     perror(what);
@@ -69,6 +71,7 @@ static void receive(struct connection *c, const char *mode) {
     } else {
         io_uring_prep_recv(sqe, c->fd, at, room, 0);
     }
+    sqe->flags |= worker;
     io_uring_sqe_set_data64(sqe, (c - connections) * 2);
 }
 
@@ -88,7 +91,7 @@ static void send_vectors(struct connection *c, const char *mode) {
 static void send_bytes(struct connection *c, char *bytes, int len, int more, unsigned flags) {
     struct io_uring_sqe *sqe = entry();
     io_uring_prep_send(sqe, c->fd, bytes, len, MSG_NOSIGNAL | MSG_WAITALL | more);
-    sqe->flags |= flags;
+    sqe->flags |= flags | worker;
     io_uring_sqe_set_data64(sqe, (c - connections) * 2 + 1);
     c->sending++;
 }
@@ -126,7 +129,9 @@ static void provide(int id) {
 }
 
 static void set_up(const char *mode) {
-    if (io_uring_queue_init(256, &ring, 0)) fail("io_uring");
+    const char *setup = getenv("URING_SETUP");
+    if (io_uring_queue_init(256, &ring, setup ? strtoul(setup, NULL, 0) : 0)) fail("io_uring");
+    worker = getenv("URING_WORKER") ? IOSQE_ASYNC : 0;
     memset(body, 'x', BODY);
     if (!is(mode, "multishot")) return;
     buffers = malloc(PROVIDED * BUFFER);

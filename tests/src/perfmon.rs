@@ -89,14 +89,20 @@ impl Perfmon {
         let port = free_port()?;
         let jsonl = folder.path().join("records.jsonl");
         std::fs::write(&jsonl, "")?; // so that it belongs to this user whoever perfmon runs as
-        let mut command = need::as_root("env"); // sudo passes no environment on
-        command.args(environment.iter().map(|(name, value)| format!("{name}={value}"))).arg(binary());
+        // Without a terminal, where SIGHUP has another meaning; sudo passes no environment on.
+        let mut command = need::as_root("setsid");
+        command.args(["env", "--default-signal=HUP"]).args(environment.iter().map(|(name, value)| format!("{name}={value}"))).arg(binary());
         command.args(["run", "--ui", "none", "--listen", &format!("127.0.0.1:{port}"), "--jsonl"]).arg(jsonl).args(options);
         let running = Running::start(&mut command, &folder.path().join("perfmon.log"))?;
         let mut perfmon = Self { pid: running.pid(), running, port, folder, read: RefCell::default(), _turn: turn };
         wait_until_ready(&mut perfmon.running, port)?;
         perfmon.pid = own_pid(&perfmon.running)?;
         Ok(perfmon)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        signal(self.pid, name)
     }
 
     /// Its process id.

@@ -5,8 +5,9 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result};
 use perfmon_tests::need::{self, Need, missing};
-use perfmon_tests::perfmon::{Perfmon, binary_for_everybody, kernel_programs, perfmon, programs_of_the_host};
+use perfmon_tests::perfmon::{Perfmon, binary, binary_for_everybody, kernel_programs, perfmon, programs_of_the_host};
 use perfmon_tests::server::{self, Server};
+use perfmon_tests::terminal::Terminal;
 use perfmon_tests::wire::{Wire, get};
 use perfmon_tests::{free_port, wait_until};
 use perfmon_user::clock::boot_now_ns;
@@ -143,4 +144,56 @@ fn assert_code(output: &Output, code: i32, words: &[&str]) {
     for word in words {
         assert!(said.contains(word), "`{word}` is not named:\n{said}");
     }
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_a_wrong_one_changes_nothing() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("perfmon.toml");
+    let above = |percent: u32| {
+        let rule = "[[alerts.rules]]\nname = \"any memory\"\nmetric = \"system.memory_percent\"\nfor = \"0s\"\nabove = ";
+        std::fs::write(&file, format!("{rule}{percent}\n"))
+    };
+    above(100)?;
+    let perfmon = Perfmon::start(&["--config", &file.to_string_lossy()])?;
+    let says = |words: &'static str| wait_until(10, || Ok(perfmon.log().contains(words).then_some(())));
+    std::fs::write(&file, "listen = 5\n")?;
+    perfmon.signal("HUP")?;
+    assert!(says("ERROR The configuration was not read again")?.is_some(), "{}", perfmon.log());
+    above(0)?;
+    perfmon.signal("HUP")?;
+    assert!(says("The configuration was read again. changed=\"alerts.rules\"")?.is_some(), "{}", perfmon.log());
+    let fires = || Ok(perfmon.api("/api/v1/alerts")?.to_string().contains("any memory").then_some(()));
+    assert!(wait_until(20, fires)?.is_some(), "the new rule is not judged:\n{}", perfmon.log());
+    assert_eq!(perfmon.end("INT")?.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_lost_terminal_ends_it_in_order() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Program("tmux")]) {
+        return Ok(());
+    }
+    for ui in ["table", "none"] {
+        let folder = tempfile::tempdir()?;
+        let (log, listen) = (folder.path().join("log"), format!("127.0.0.1:{}", free_port()?));
+        let as_root = if need::is_root() { "" } else { "sudo --non-interactive " };
+        let start = format!(
+            "exec {as_root}env --default-signal=HUP {} run --ui {ui} --no-store --listen {listen} 2>{}",
+            binary().display(),
+            log.display()
+        );
+        let terminal = Terminal::start(100, 30, &["sh", "-c", &start])?;
+        let port = listen.rsplit(':').next().context("no port")?.parse()?;
+        let ready = wait_until(15, || Ok(get(port, "/readyz").is_ok_and(|answer| answer.status == 200).then_some(())))?;
+        assert!(ready.is_some(), "perfmon did not start");
+        drop(terminal);
+        let ended = wait_until(10, || Ok(std::fs::read_to_string(&log)?.contains("perfmon has ended.").then_some(())))?;
+        assert!(ended.is_some(), "--ui {ui}: {}", std::fs::read_to_string(&log)?);
+        assert!(get(port, "/healthz").is_err(), "--ui {ui}: something still listens");
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use perfmon_tests::client::wrk;
+use perfmon_tests::client::{h2load, wrk};
 use perfmon_tests::need::{Need, missing};
 use perfmon_tests::perfmon::Perfmon;
 use perfmon_tests::process::signal;
@@ -117,5 +117,31 @@ fn completeness_is_true_at_any_loss() -> Result<()> {
         let invented = perfmon.matching(is_wrong)?;
         ensure!(invented.is_empty(), "{} invented errors, such as {:?}", invented.len(), invented[0]);
     }
+    Ok(())
+}
+
+/// Requests of answers of 100 KB, and how many a second.
+const LARGE: (u32, u32) = (2_000, 400);
+
+#[test]
+fn bodies_make_room_for_heads_while_perfmon_does_not_run() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Program("node"), Need::Program("h2load")]) {
+        return Ok(());
+    }
+    let server = Server::start(server::NODE)?;
+    let perfmon = Perfmon::start(&["--port", &server.port.to_string()])?;
+    let (pid, done) = (perfmon.pid(), AtomicBool::new(false));
+    let load = std::thread::scope(|scope| {
+        // 28 MB of bodies pass in a pause; the ring has 8 MiB.
+        let pauses = scope.spawn(|| pause_by_turns(pid, (700, 500), &done));
+        let load = h2load(&format!("{}/bytes/100000", server.url()), LARGE.0, 8, Some(LARGE.1));
+        done.store(true, Ordering::Relaxed);
+        pauses.join().expect("the thread panicked").and(load)
+    })?;
+    let whole =
+        |request: &Request| request.status_code == Some(200) && request.response_size == Some(100_000) && request.quality == "exact";
+    let told = wait_until(20, || Ok(Some(perfmon.matching(whole)?.len()).filter(|told| *told == LARGE.0 as usize)))?;
+    let lost = perfmon.figure("/api/v1/self", "/events_lost/total")?;
+    ensure!(told.is_some() && lost == 0.0, "{load:?}; {} whole exchanges, {lost} events lost", perfmon.matching(whole)?.len());
     Ok(())
 }

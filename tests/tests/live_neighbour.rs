@@ -2,6 +2,7 @@
 //! neighbour may not, changes no code of another's process, and ends in time. Once beside named targets, once as one of all.
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -28,6 +29,8 @@ const REQUESTS: u32 = 6_000;
 /// Longest answer of `/healthz` beyond what an idle server of this process takes on the same machine at the same time.
 const HEALTH_MS: f64 = 100.0;
 const RSS_BYTES: u64 = 100_000_000;
+/// One neighbour at a time: two of them at once are what no test is about.
+static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
 fn beside_named_targets() -> Result<()> {
@@ -44,6 +47,7 @@ fn beside(options: &[&str]) -> Result<()> {
     if missing(&[&NEEDS[..], &COMPILERS].concat()) {
         return Ok(());
     }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let nginx = Server::start(server::NGINX)?;
     let control = control()?;
     let perfmon = Perfmon::start(options)?;

@@ -33,19 +33,21 @@ impl Answers {
 }
 
 /// A server of `uring_http` that ends when dropped.
-fn serve(mode: &str) -> Result<(Running, u16, tempfile::TempDir)> {
+fn serve(mode: &str, environment: &[(&str, &str)]) -> Result<(Running, u16, tempfile::TempDir)> {
     let (port, folder) = (free_port()?, tempfile::tempdir()?);
     let mut command = Command::new(built("uring_http.c")?);
-    command.args(["server", &port.to_string(), mode]);
+    command.args(["server", &port.to_string(), mode]).envs(environment.iter().copied());
     let mut running = Running::start(&mut command, &folder.path().join("server.log"))?;
     running.listens(port)?;
     Ok((running, port, folder))
 }
 
 /// Asks `count` times on one connection; what came, and for how many milliseconds.
-fn ask(port: u16, mode: &str, count: usize) -> Result<(Answers, f64)> {
+fn ask(port: u16, mode: &str, environment: &[(&str, &str)], count: usize) -> Result<(Answers, f64)> {
     let start = boot_now_ns();
-    let output = Command::new(built("uring_http.c")?).args(["client", &port.to_string(), mode, &count.to_string()]).output()?;
+    let mut command = Command::new(built("uring_http.c")?);
+    command.args(["client", &port.to_string(), mode, &count.to_string()]).envs(environment.iter().copied());
+    let output = command.output()?;
     ensure!(output.status.success(), "{mode}: {}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let (count, bytes) = said.trim().split_once(' ').with_context(|| format!("{mode} said {said:?}"))?;
@@ -61,9 +63,14 @@ fn assert_exact(records: &[Request], expected: Answers, whose: &str) {
 
 /// One client of this kind asks a server of that kind.
 fn both_sides_are_exact(server: &str, client: &str, count: usize) -> Result<()> {
-    let (_server, port, _folder) = serve(server)?;
+    both_sides_are_exact_with(&[], server, client, count)
+}
+
+/// The same with environment variables for both.
+fn both_sides_are_exact_with(environment: &[(&str, &str)], server: &str, client: &str, count: usize) -> Result<()> {
+    let (_server, port, _folder) = serve(server, environment)?;
     let perfmon = Perfmon::start(&["--exe", "uring_http"])?;
-    let (expected, took_ms) = ask(port, client, count)?;
+    let (expected, took_ms) = ask(port, client, environment, count)?;
     perfmon.wait_for(count * 2, |r| r.about(port))?;
     assert_eq!(perfmon.lost()?, 0, "events lost");
     let records = perfmon.stop()?;
@@ -99,6 +106,18 @@ fn io_uring_is_exact() -> Result<()> {
     both_sides_are_exact("send", "send", rounds(10_000))?;
     for mode in ["message", "write", "multishot"] {
         both_sides_are_exact(mode, mode, 1_000)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn io_uring_is_exact_whoever_carries_its_requests_out() -> Result<()> {
+    if missing(&NEEDS) {
+        return Ok(());
+    }
+    // IORING_SETUP_SQPOLL; IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN; IOSQE_ASYNC.
+    for setting in [("URING_SETUP", "0x2"), ("URING_SETUP", "0x3000"), ("URING_WORKER", "1")] {
+        both_sides_are_exact_with(&[setting], "send", "send", 500)?;
     }
     Ok(())
 }

@@ -24,16 +24,18 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 29] = [
+const LIVE: [&str; 32] = [
     "harness",
     "lifecycle",
     "commands",
     "live_edges",
+    "live_ends",
     "live_processes",
     "live_framing",
     "live_servers",
     "live_tls",
     "live_tls_objects",
+    "live_libraries",
     "live_websocket",
     "live_attach",
     "live_stops",
@@ -49,6 +51,7 @@ const LIVE: [&str; 29] = [
     "live_screen",
     "live_unread",
     "live_positions",
+    "live_memory",
     "browser",
     "tiers",
     "replay",

@@ -28,6 +28,9 @@ const ERRORS: Record<string, [short: string, sentence: string]> = {
   reset: ["server reset", "The server reset the connection."],
   timeout: ["no answer in time", "No answer came in time."],
   truncated: ["answer cut off", "The server closed the connection before the answer was complete."],
+  connect_refused: ["connection refused", "The server refused the connection."],
+  connect_unreachable: ["not reachable", "The server's host or network could not be reached, or no local port was left."],
+  connect_timeout: ["no answer to connect", "The server did not answer the connection attempt in time."],
   protocol: ["not valid HTTP", "What passed is not valid HTTP."],
 };
 

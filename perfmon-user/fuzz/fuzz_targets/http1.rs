@@ -1,6 +1,12 @@
 //! Any chunks, gaps and ends in any order: no panic, bounded memory, and nothing left under way at the end.
 //! Input: operations of one byte (kind and flow), one byte of length, then as many bytes as that says.
 #![no_main]
+#[path = "../../src/budget.rs"]
+#[expect(dead_code, reason = "the targets use a part of the parsers' interface")]
+mod budget;
+#[path = "../../src/counters.rs"]
+#[expect(dead_code, reason = "as above")]
+mod counters;
 #[path = "../../src/proto/mod.rs"]
 #[expect(dead_code, reason = "the targets use a part of the parsers' interface")]
 mod proto;

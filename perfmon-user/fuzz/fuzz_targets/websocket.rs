@@ -1,6 +1,12 @@
 //! Any segments, gaps and ends of a session in any order: no panic, constant memory, one session told, and no more messages than frames
 //! could fit into the bytes. Input: a byte of options, then operations as in `http1`.
 #![no_main]
+#[path = "../../src/budget.rs"]
+#[expect(dead_code, reason = "the targets use a part of the parsers' interface")]
+mod budget;
+#[path = "../../src/counters.rs"]
+#[expect(dead_code, reason = "as above")]
+mod counters;
 #[path = "../../src/proto/mod.rs"]
 #[expect(dead_code, reason = "the targets use a part of the parsers' interface")]
 mod proto;

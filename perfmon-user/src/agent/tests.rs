@@ -100,6 +100,7 @@ fn request(ms: u64, status: u16) -> Request {
         response_time_ms: Some(Millis(ms * MS)),
         streaming: false,
         grpc_status: None,
+        connect_time_ms: None,
         queue_time_ms: None,
         time_to_first_byte_ms: None,
         performance_category: None,

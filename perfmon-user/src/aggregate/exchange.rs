@@ -46,6 +46,8 @@ counts! {
             truncated,
             /// Not HTTP.
             protocol,
+            /// The connect() failed.
+            connect,
             /// gRPC status that counts as an error.
             grpc,
             /// Up to 500 ms.
@@ -160,6 +162,7 @@ fn classify(request: &Request, counts: &mut HttpCounts) {
         Some(Failure::Timeout) => counts.timeout = 1,
         Some(Failure::Truncated) => counts.truncated = 1,
         Some(Failure::Protocol) => counts.protocol = 1,
+        Some(Failure::ConnectRefused | Failure::ConnectUnreachable | Failure::ConnectTimeout) => counts.connect = 1,
         None => counts.grpc = u64::from(request.is_error() && counts.status_5xx == 0),
     }
 }

@@ -101,6 +101,12 @@ impl Machine {
         }
     }
 
+    /// Takes other rules, channels and steps. Alerts and silences stay; an open alert of a rule that is gone ends with the next snapshot.
+    pub fn replace(&mut self, settings: &AlertSettings) {
+        let Self { rules, default_channels, escalation, .. } = Self::new(settings, self.counters.clone());
+        (self.rules, self.default_channels, self.escalation) = (rules, default_channels, escalation);
+    }
+
     /// Judges a snapshot.
     pub fn judge(&mut self, now: WallTime, snapshot: &Snapshot) -> Vec<Change> {
         let mut changes = Vec::new();

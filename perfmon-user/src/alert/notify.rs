@@ -111,13 +111,20 @@ pub(super) struct Notifier {
 impl Notifier {
     /// Starts a task for each channel; how deliveries went is sent to `deliveries`.
     pub fn start(senders: &[ChannelSender], deliveries: &mpsc::Sender<Delivery>, counters: Arc<Counters>) -> Self {
-        let (mut queues, mut tasks) = (BTreeMap::new(), JoinSet::new());
+        let mut notifier = Self { queues: BTreeMap::new(), tasks: JoinSet::new(), counters };
+        notifier.replace(senders, deliveries);
+        notifier
+    }
+
+    /// Other channels from now on: tasks of the former ones deliver what they have queued, and end.
+    pub fn replace(&mut self, senders: &[ChannelSender], deliveries: &mpsc::Sender<Delivery>) {
+        self.close();
+        while self.tasks.try_join_next().is_some() {}
         for sender in senders {
             let (queue, waiting) = mpsc::channel(limits::CHANNEL_QUEUE);
-            queues.insert(sender.channel.name.clone(), (sender.channel.clone(), queue));
-            tasks.spawn(carry(sender.clone(), waiting, deliveries.clone()));
+            self.queues.insert(sender.channel.name.clone(), (sender.channel.clone(), queue));
+            self.tasks.spawn(carry(sender.clone(), waiting, deliveries.clone()));
         }
-        Self { queues, tasks, counters }
     }
 
     /// Queues a notification without waiting; returns a failed delivery at once when the queue is full.

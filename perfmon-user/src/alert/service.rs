@@ -21,7 +21,9 @@ const GRACE: Duration = Duration::from_secs(3);
 pub struct AlertService {
     state: Mutex<ServiceState>,
     wake: Notify,
-    senders: Vec<ChannelSender>,
+    /// The channels were replaced.
+    replaced: Notify,
+    retry: RetryPolicy,
     counters: Arc<Counters>,
 }
 
@@ -29,6 +31,7 @@ struct ServiceState {
     machine: Machine,
     /// Changes by users that are not published yet. Each needs a change of state, so the list is bounded.
     outbox: Vec<Change>,
+    senders: Vec<ChannelSender>,
 }
 
 impl AlertService {
@@ -37,8 +40,20 @@ impl AlertService {
         let mut machine = Machine::new(settings, counters.clone());
         machine.restore(stored);
         let senders = ChannelSender::all(&settings.channels, retry);
-        let state = Mutex::new(ServiceState { machine, outbox: Vec::new() });
-        Arc::new(Self { state, wake: Notify::new(), senders, counters })
+        let state = Mutex::new(ServiceState { machine, outbox: Vec::new(), senders });
+        Arc::new(Self { state, wake: Notify::new(), replaced: Notify::new(), retry, counters })
+    }
+
+    /// Takes other rules, channels and steps; alerts and silences stay.
+    pub fn replace(&self, settings: &AlertSettings) {
+        let mut state = self.state();
+        state.machine.replace(settings);
+        state.senders = ChannelSender::all(&settings.channels, self.retry);
+        self.replaced.notify_one();
+    }
+
+    fn senders(&self) -> Vec<ChannelSender> {
+        self.state().senders.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, ServiceState> {
@@ -55,8 +70,7 @@ impl AlertService {
         mut publish: impl FnMut(Vec<Alert>) + Send,
     ) {
         let (sender, mut deliveries) = mpsc::channel(crate::limits::CHANNEL_QUEUE);
-        let mut notifier = Notifier::start(&self.senders, &sender, self.counters.clone());
-        drop(sender);
+        let mut notifier = Notifier::start(&self.senders(), &sender, self.counters.clone());
         loop {
             let changes = tokio::select! {
                 _ = stop.wait_for(|asked| *asked) => break,
@@ -69,11 +83,16 @@ impl AlertService {
                 },
                 Some(delivery) = deliveries.recv() => self.settle(&notifier, delivery, now()),
                 () = self.wake.notified() => Vec::new(),
+                () = self.replaced.notified() => {
+                    notifier.replace(&self.senders(), &sender);
+                    Vec::new()
+                }
             };
             self.spread(&notifier, changes, now(), &mut publish);
         }
         self.spread(&notifier, Vec::new(), now(), &mut publish);
         notifier.close();
+        drop(sender);
         let last = async {
             while let Some(delivery) = deliveries.recv().await {
                 let changes = self.settle(&notifier, delivery, now());
@@ -158,12 +177,13 @@ impl AlertService {
 
     /// Sends a test alert to one channel or to all, one attempt each; returns the results.
     pub async fn test(&self, now: WallTime, channel: Option<&str>) -> Result<Vec<Notified>, Refused> {
-        let mut trials: Vec<_> = self.senders.iter().filter(|sender| channel.is_none_or(|name| *sender.channel.name == *name)).collect();
+        let mut trials = self.senders();
+        trials.retain(|sender| channel.is_none_or(|name| *sender.channel.name == *name));
         if trials.is_empty() {
             return Err(Refused::Unknown);
         }
         let news = judgement::test_alert(now);
-        let trial = async |sender: &ChannelSender| {
+        let trial = async |sender: ChannelSender| {
             let error = sender.attempt(&news).await.err().map(|error| error.to_string());
             Notified { channel: sender.channel.name.clone(), ok: error.is_none(), error }
         };

@@ -37,7 +37,13 @@ impl RunningDisplay {
             Display::Screen => {
                 let (asked, messages) = (asked.clone(), messages.clone());
                 let source = LocalSource::new(snapshots, alerts);
-                Some(tokio::task::spawn_blocking(move || ui::screen(source, &asked, &messages, look())))
+                Some(tokio::task::spawn_blocking(move || {
+                    let ended = ui::screen(source, &asked, &messages, look());
+                    if ended.as_ref().is_err_and(is_gone) {
+                        asked.send_replace(true);
+                    }
+                    ended
+                }))
             }
         };
         Self { asked, task }
@@ -59,9 +65,13 @@ impl RunningDisplay {
     }
 }
 
-/// A closed reader is not an error.
+/// A closed reader is not an error, nor is a lost terminal.
 fn gone(error: std::io::Error) -> std::io::Result<()> {
-    if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+    if is_gone(&error) { Ok(()) } else { Err(error) }
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(libc::EIO)
 }
 
 /// What the environment says about the terminal.

@@ -1,12 +1,12 @@
-//! The end of a run. What ends it: Ctrl-C, SIGTERM, the duration, the command's end, a key on the screen, a closed reader of standard output,
-//! an output that cannot be written. How long it may take: each stage takes its grace from one [`EndBudget`]. When an end takes longer, the
+//! The end of a run. What ends it: Ctrl-C, SIGTERM, the duration, the command's end, a key on the screen, a lost terminal, a closed reader of
+//! standard output, an output that cannot be written. How long it may take: each stage takes its grace from one [`EndBudget`]. When an end takes longer, the
 //! state of every thread is logged. Starts and stops no stage itself.
 use std::future::Future;
 use std::time::Duration;
 
 use anyhow::bail;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::clock;
@@ -101,14 +101,28 @@ async fn reader_gone() {
     }
 }
 
+/// Ctrl-C and SIGTERM, from when this is made: a signal that came before the wait is not lost, and does not end the process.
+pub struct EndSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl EndSignals {
+    /// Takes the signals from now on.
+    pub fn take() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+}
+
 /// Waits for the end of the run. A command is asked to end before perfmon does, and its status is perfmon's.
 pub async fn wait(
     duration: Option<Duration>,
     launched: Option<&mut Launched>,
     closed: impl Future<Output = ()>,
     mut outputs: WatchedOutputs,
+    signals: EndSignals,
 ) -> anyhow::Result<RunEnd> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let EndSignals { mut interrupt, mut terminate } = signals;
     let timer = async {
         match duration {
             Some(duration) => tokio::time::sleep(duration).await,

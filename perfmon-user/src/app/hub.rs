@@ -12,6 +12,7 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::clock;
 use crate::counters::Counters;
 use crate::export::{jsonl, otlp};
+use crate::heap::HeapKeeper;
 use crate::http::HttpState;
 use crate::record::{Gauges, Record, RecordBatch, Side, SpareBatches};
 use crate::store::Store;
@@ -126,6 +127,7 @@ impl RequestCount {
 impl Hub {
     /// Runs until all producers are gone and everything they sent is passed on.
     pub async fn run(mut self, mut aggregate: Aggregate) -> RequestCount {
+        let mut heap = HeapKeeper::default();
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -136,7 +138,10 @@ impl Hub {
                     Some(batch) => self.take(&mut aggregate, batch),
                     None => break,
                 },
-                _ = second.tick() => self.tick(&mut aggregate),
+                _ = second.tick() => {
+                    self.tick(&mut aggregate);
+                    heap.tick();
+                }
             }
         }
         self.tick(&mut aggregate);

@@ -97,7 +97,7 @@ impl Inspector {
             }
             Inquiry::Ended { pid } => {
                 self.selector.on_exit(pid);
-                self.probes.release_tls(pid);
+                self.probes.release_tls(pid, clock::boot_now_ns());
                 Ok(())
             }
             Inquiry::Describe(program, facts) => {
@@ -147,7 +147,10 @@ impl Inspector {
                     self.answers.send(Inspected::Judged { pid, program: None, watched: true })?;
                     self.probes.watch(pid)
                 }
-                Action::Unwatch(pid) => self.probes.unwatch(pid),
+                Action::Unwatch(pid) => {
+                    self.probes.release_tls(pid, clock::boot_now_ns());
+                    self.probes.unwatch(pid)
+                }
             };
             if let Err(error) = result {
                 tracing::warn!(?action, %error, "A process could not be added to or removed from the kernel's list of targets.");

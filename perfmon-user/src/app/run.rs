@@ -33,9 +33,11 @@ use crate::ui::Messages;
 use super::alerts::AlertStage;
 use super::capture::{self, Capturing, Chosen, WatchedTargets};
 use super::display::{self, RunningDisplay};
-use super::ending::{self, EndBudget, RunEnd, WatchedOutputs};
+use super::ending::{self, EndBudget, EndSignals, RunEnd, WatchedOutputs};
+use super::hangup::Hangups;
 use super::hub::{Consumer, Hub, RequestCount};
 use super::inspector::Inspector;
+use super::libraries::LibraryWatch;
 use super::recorder::Recorder;
 use super::self_report::{SelfReporter, events_lost, readiness};
 use super::{CommandFailure, logging, sampler, telemetry};
@@ -167,6 +169,12 @@ impl Prepared {
             questions: to_inspector,
             answers: to_capture,
         };
+        if config.capture.tls {
+            let (everywhere, stop) = (inspector.selector.watches_all(), stop.clone());
+            let libraries = LibraryWatch { probes: probes.clone(), everywhere, counters: self.counters.clone(), stop };
+            // Like the inspector.
+            thread("libraries", move || libraries.run())?;
+        }
         let capture = thread("capture", move || capture::run(capturing))?;
         // It may hang in a file of another process and is never waited for.
         thread("inspector", move || inspector.run())?;
@@ -227,6 +235,7 @@ impl Running {
     }
 
     async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
+        let (signals, hangups) = (EndSignals::take()?, Hangups::take()?);
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
         let store = start_store(config, &self.counters)?;
@@ -243,6 +252,7 @@ impl Running {
         let hub = Hub { batches: self.to_hub, snapshots, consumers, spare: self.spare, counters, budget: Arc::clone(&budget), requests };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alert_service = self.alerting.alert_service();
+        let alerts = alert_service.clone();
         let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone()));
         let (url, server) = self.listener.map(|listener| listen(listener, state)).transpose()?.unzip();
         say_when_ready(self.watched, self.probes.tier(), url);
@@ -250,7 +260,13 @@ impl Running {
         let stdout = config.jsonl == Some(Jsonl::Stdout);
         let jsonl = fault.clone().filter(|_| stdout);
         let outputs = WatchedOutputs { stdout: stdout || display == Display::Lines, jsonl, recording: self.recording.clone() };
-        let end = ending::wait(config.duration, self.launched.as_mut(), showing.asked(), outputs).await?;
+        let closed = async {
+            tokio::select! {
+                () = showing.asked() => {}
+                () = hangups.terminal_lost(config, &alerts) => {}
+            }
+        };
+        let end = ending::wait(config.duration, self.launched.as_mut(), closed, outputs, signals).await?;
         ending::log_when_late(&end)?;
         ending::obey_second_interrupt()?;
         let budget = *budget.get_or_init(|| EndBudget::of(&end));

@@ -122,6 +122,15 @@ impl Stop {
     }
 }
 
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Help(error) => error.fmt(f),
+            Self::Problems(problems) => f.write_str(&problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        }
+    }
+}
+
 impl From<ConfigProblem> for Stop {
     fn from(problem: ConfigProblem) -> Self {
         Self::Problems(vec![problem])

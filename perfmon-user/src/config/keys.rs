@@ -142,7 +142,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
             "capture.ring_mib",
             None,
             "power of two from 1 to 512",
-            "Size in MiB of the ring between the kernel and perfmon. A larger one bridges longer bursts and costs that much memory.",
+            "Size in MiB of the ring between the kernel and perfmon. A larger one bridges longer bursts and costs that much memory. While half of it waits to be read, 4 KiB of a message and the head of each further operation are captured, while seven eighths do, 1 KiB of a message; sizes stay exact.",
         ),
         set: |config, node| power_of_two(node).map(|value| config.capture.ring_mib = value),
         show: |config| Some(config.capture.ring_mib.to_string()),

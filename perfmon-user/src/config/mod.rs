@@ -28,7 +28,7 @@ pub use duration::parse as parse_duration;
 pub use export::{Export, ExportTarget, Secret, Signal};
 pub use node::ConfigNode;
 pub use origin::{ConfigProblem, SettingOrigin};
-pub use print::print;
+pub use print::{changed, print};
 pub use settings::{
     CaptureSettings, Config, Display, EndpointRuleEntry, Http, Jsonl, LogLevel, ServiceRuleEntry, StoreSettings, TargetSpec, Targets,
     TierSetting, Ui,

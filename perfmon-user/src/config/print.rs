@@ -23,6 +23,11 @@ pub fn print(loaded: &Loaded) -> String {
     text
 }
 
+/// Paths of the settings that differ.
+pub fn changed(before: &Config, after: &Config) -> Vec<&'static str> {
+    KEYS.iter().filter(|key| (key.show)(before) != (key.show)(after)).map(|key| key.about.path).collect()
+}
+
 /// The default of a key in TOML.
 pub(super) fn default_of(show: fn(&Config) -> Option<String>) -> Option<String> {
     show(&Config::default())

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bytemuck::{AnyBitPattern, pod_read_unaligned};
 use perfmon_common::event::*;
 
-use crate::stream::{Direction, OperationRun, Role, Stamp};
+use crate::stream::{Direction, Failure, OperationRun, Role, Stamp};
 
 #[cfg(test)]
 mod tests;
@@ -142,6 +142,8 @@ pub enum StateChange {
     PeerClosed,
     /// This side will send no more.
     LocalClosed,
+    /// The peer reset it, and the process still has it: its end comes later.
+    PeerReset,
     /// It is gone.
     Closed {
         /// By a reset from the peer.
@@ -149,6 +151,8 @@ pub enum StateChange {
         /// By a reset of this side.
         local_reset: bool,
     },
+    /// It was never established.
+    NotConnected(Failure),
 }
 
 /// A process executed a program.
@@ -370,11 +374,24 @@ fn state(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         10 => StateChange::Listen(h.local_port),
         8 => StateChange::PeerClosed,
         4 | 9 | 11 => StateChange::LocalClosed,
+        7 if h.flags & STATE_NOT_CONNECTED != 0 => StateChange::NotConnected(connect_failure(h.error)),
+        7 if h.flags & STATE_STILL_OPEN != 0 => StateChange::PeerReset,
         7 => StateChange::Closed { peer_reset: h.flags & STATE_PEER_RESET != 0, local_reset: h.flags & STATE_LOCAL_RESET != 0 },
         other => return Err(DecodeError::Value { field: "new_state", value: other.into() }),
     };
     let key = SocketKey { sock: h.sock, inode: h.inode };
     Ok(Event::State(SocketStateChange { key, time_ns: h.time_ns, pid: h.tgid, change, in_bytes: h.in_bytes, out_bytes: h.out_bytes }))
+}
+
+/// The failure of a connect() with this errno (include/uapi/asm-generic/errno.h).
+fn connect_failure(errno: u16) -> Failure {
+    const CONNECTION_REFUSED: u16 = 111;
+    const TIMED_OUT: u16 = 110;
+    match errno {
+        CONNECTION_REFUSED => Failure::ConnectRefused,
+        TIMED_OUT | ERROR_GIVEN_UP => Failure::ConnectTimeout,
+        _ => Failure::ConnectUnreachable,
+    }
 }
 
 fn exec(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {

@@ -34,3 +34,17 @@ fn an_exec_event_of_an_older_recording_has_neither() {
     assert_eq!((exec_of(&unknown).start_ns, exec_of(&unknown).env), (None, &b""[..]));
     assert!(decode(&event[..event.len() - 1]).is_err());
 }
+
+#[test]
+fn a_failed_connect_is_told_by_its_flag() {
+    let change = |flags, error| {
+        let mut header = StateHeader::zeroed();
+        (header.kind, header.old_state, header.new_state, header.flags, header.error) = (KIND_STATE, 2, 7, flags, error);
+        match decode(bytes_of(&header)) {
+            Ok(Event::State(state)) => state.change,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(change(STATE_NOT_CONNECTED, 111), StateChange::NotConnected(Failure::ConnectRefused));
+    assert_eq!(change(0, 0), StateChange::Closed { peer_reset: false, local_reset: false }, "an older recording");
+}

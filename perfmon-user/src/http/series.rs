@@ -1,12 +1,13 @@
 //! Cumulative series for `/metrics`, counted from request records: Prometheus needs counters that only grow, unlike the sliding windows of
-//! the snapshot. The number of label sets is bounded; the rest is counted in one overflow series for each side.
+//! the snapshot. The number of label sets is bounded: a service may have as many as are still free, the rest is counted in an overflow series
+//! of the service. Where room is needed, series that were silent for an hour go: names that paths had before they were folded.
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Failure, Quality, Record, Request, Side};
+use crate::record::{Failure, Quality, Record, Request, Side, WallTime};
 
 /// Upper bounds of the buckets in seconds, as the semantic conventions for HTTP advise.
 pub(super) const BOUNDS_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -28,6 +29,12 @@ const BOUNDS_NS: [u64; 14] = [
 ];
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 const OVERFLOW: &str = "(other)";
+/// Series that a service may have while there is room at all.
+const LEAST: usize = 20;
+/// A series without requests for so long goes when room is needed.
+const SILENT_NS: u64 = 3_600 * 1_000_000_000;
+/// Shortest time between two searches for such series.
+const SWEEP_NS: u64 = 60 * 1_000_000_000;
 
 /// What a series is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +47,13 @@ pub(super) struct LatencyLabels {
     pub error: Option<Failure>,
 }
 
+impl LatencyLabels {
+    /// A series of a service for what found no room.
+    fn is_overflow(&self) -> bool {
+        self.target.as_deref() == Some(OVERFLOW) && self.method.is_none()
+    }
+}
+
 /// Latencies in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct LatencyBuckets {
@@ -47,10 +61,13 @@ pub(super) struct LatencyBuckets {
     pub buckets: [u64; 15],
     /// Of all values.
     pub sum_ns: u64,
+    /// Time of the newest one.
+    last: WallTime,
 }
 
 impl LatencyBuckets {
-    fn add(&mut self, nanoseconds: u64) {
+    fn add(&mut self, nanoseconds: u64, time: WallTime) {
+        self.last = self.last.max(time);
         self.buckets[BOUNDS_NS.partition_point(|bound| *bound < nanoseconds)] += 1;
         self.sum_ns = self.sum_ns.saturating_add(nanoseconds);
     }
@@ -58,6 +75,7 @@ impl LatencyBuckets {
     fn merge(&mut self, other: &Self) {
         self.buckets.iter_mut().zip(other.buckets).for_each(|(mine, its)| *mine += its);
         self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
+        self.last = self.last.max(other.last);
     }
 
     pub fn count(&self) -> u64 {
@@ -66,7 +84,64 @@ impl LatencyBuckets {
 }
 
 /// One side's series.
-pub(super) type LatencyTable = FxHashMap<LatencyLabels, LatencyBuckets>;
+#[derive(Clone, Debug, Default)]
+pub(super) struct LatencyTable {
+    series: FxHashMap<LatencyLabels, LatencyBuckets>,
+    by_service: FxHashMap<Arc<str>, usize>,
+    swept: WallTime,
+}
+
+impl LatencyTable {
+    /// All series, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&LatencyLabels, &LatencyBuckets)> {
+        self.series.iter()
+    }
+
+    fn add(&mut self, labels: LatencyLabels, latencies: &LatencyBuckets, counters: &Counters) {
+        if let Some(known) = self.series.get_mut(&labels) {
+            return known.merge(latencies);
+        }
+        if !self.has_room(&labels.service) {
+            self.sweep(latencies.last);
+        }
+        if self.has_room(&labels.service) {
+            *self.by_service.entry(labels.service.clone()).or_default() += 1;
+            self.series.insert(labels, *latencies);
+            return;
+        }
+        counters.metric_series_overflowed.add(latencies.count());
+        let other = |service, target| LatencyLabels { service, target, method: None, status: None, error: None };
+        let is_known = self.by_service.contains_key(&labels.service);
+        let own = other(labels.service, Some(OVERFLOW.into()));
+        let has_own = self.series.contains_key(&own) || (is_known && self.series.len() < limits::METRIC_SERIES);
+        let rest = if has_own { own } else { other(OVERFLOW.into(), None) };
+        self.series.entry(rest).or_default().merge(latencies);
+    }
+
+    /// Whether the service may have one more.
+    fn has_room(&self, service: &Arc<str>) -> bool {
+        let free = limits::METRIC_SERIES.saturating_sub(self.series.len());
+        let own = self.by_service.get(service).copied().unwrap_or_default();
+        free > 0 && (own < LEAST || own < free)
+    }
+
+    /// Drops the series that were silent for long.
+    fn sweep(&mut self, now: WallTime) {
+        if now.0 < self.swept.0 + SWEEP_NS {
+            return;
+        }
+        self.swept = now;
+        let by_service = &mut self.by_service;
+        self.series.retain(|labels, latencies| {
+            let stays = latencies.last.0 + SILENT_NS > now.0;
+            if !stays && let Some(own) = by_service.get_mut(&labels.service) {
+                *own = own.saturating_sub(usize::from(!labels.is_overflow()));
+            }
+            stays
+        });
+        by_service.retain(|_, own| *own > 0);
+    }
+}
 
 /// All series.
 #[derive(Default)]
@@ -82,6 +157,8 @@ pub(super) struct LatencyTables {
     pub client: LatencyTable,
     /// Exchanges by side and quality, those without a latency too.
     pub exchanges: FxHashMap<(Side, Quality), u64>,
+    /// Connections that could not be opened.
+    pub attempts: FxHashMap<LatencyLabels, u64>,
 }
 
 impl LatencySeries {
@@ -96,9 +173,13 @@ impl LatencySeries {
             _ => None,
         });
         for request in requests {
+            if request.is_attempt() {
+                tables.attempt(request, counters);
+                continue;
+            }
             exchanges[request.side as usize][request.quality as usize] += 1;
             if let Some(latency) = request.latency() {
-                alike.entry(alike_as(request)).or_insert_with(|| (request, LatencyBuckets::default())).1.add(latency.0);
+                alike.entry(alike_as(request)).or_insert_with(|| (request, LatencyBuckets::default())).1.add(latency.0, request.time);
             }
         }
         for side in [Side::Server, Side::Client] {
@@ -114,12 +195,7 @@ impl LatencySeries {
                 Side::Server => &mut tables.server,
                 Side::Client => &mut tables.client,
             };
-            let mut labels = labels(request);
-            if table.len() >= limits::METRIC_SERIES && !table.contains_key(&labels) {
-                labels = LatencyLabels { service: OVERFLOW.into(), target: None, method: None, status: None, error: None };
-                counters.metric_series_overflowed.add(latencies.count());
-            }
-            table.entry(labels).or_default().merge(latencies);
+            table.add(labels(request), latencies, counters);
         }
     }
 
@@ -127,6 +203,22 @@ impl LatencySeries {
     pub fn tables(&self) -> LatencyTables {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+impl LatencyTables {
+    /// Counts a connect() that failed.
+    fn attempt(&mut self, request: &Request, counters: &Counters) {
+        let mut labels = labels(request);
+        if self.attempts.len() >= limits::METRIC_SERIES && !self.attempts.contains_key(&labels) {
+            labels = overflow();
+            counters.metric_series_overflowed.inc();
+        }
+        *self.attempts.entry(labels).or_default() += 1;
+    }
+}
+
+fn overflow() -> LatencyLabels {
+    LatencyLabels { service: OVERFLOW.into(), target: None, method: None, status: None, error: None }
 }
 
 fn alike_as(request: &Request) -> Alike {
@@ -149,5 +241,52 @@ fn labels(request: &Request) -> LatencyLabels {
         method: request.method.as_deref().map(|method| METHODS.into_iter().find(|known| *known == method).unwrap_or("_OTHER")),
         status: request.status_code,
         error: request.error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3_600 * 1_000_000_000;
+
+    fn add(table: &mut LatencyTable, service: &str, target: &str, time_ns: u64, counters: &Counters) {
+        let labels =
+            LatencyLabels { service: service.into(), target: Some(target.into()), method: Some("GET"), status: Some(200), error: None };
+        let mut latencies = LatencyBuckets::default();
+        latencies.add(1_000, WallTime(time_ns));
+        table.add(labels, &latencies, counters);
+    }
+
+    fn has(table: &LatencyTable, service: &str, target: &str) -> bool {
+        table.iter().any(|(labels, _)| &*labels.service == service && labels.target.as_deref() == Some(target))
+    }
+
+    #[test]
+    fn words_before_they_fold_leave_room_for_the_next_service_and_go() {
+        let (mut table, counters) = (LatencyTable::default(), Counters::default());
+        for number in 0..90 * 60 {
+            add(&mut table, "shop", &format!("/{}/{}", number / 60, number % 60), HOUR, &counters);
+        }
+        assert!(has(&table, "shop", OVERFLOW) && counters.metric_series_overflowed.get() > 0);
+        add(&mut table, "next", "/health", HOUR, &counters);
+        assert!(has(&table, "next", "/health"), "the next service has its own series");
+        // Folded by now; the former names are silent.
+        add(&mut table, "shop", "/{id}/{id}", HOUR + 1, &counters);
+        assert!(!has(&table, "shop", "/{id}/{id}"), "no room yet");
+        add(&mut table, "next", "/health", 2 * HOUR, &counters);
+        add(&mut table, "shop", "/{id}/{id}", 2 * HOUR + 2, &counters);
+        assert!(has(&table, "shop", "/{id}/{id}") && has(&table, "next", "/health"));
+        assert!(!has(&table, "shop", "/0/0") && table.iter().count() == 2, "{}", table.iter().count());
+    }
+
+    #[test]
+    fn the_table_is_bounded_whatever_comes() {
+        let (mut table, counters) = (LatencyTable::default(), Counters::default());
+        for number in 0..3 * limits::METRIC_SERIES {
+            add(&mut table, &format!("service {}", number / 3), &format!("/{number}"), HOUR, &counters);
+        }
+        assert!(table.iter().count() <= limits::METRIC_SERIES + 1, "{}", table.iter().count());
+        assert!(has(&table, "service 1", "/3") && counters.metric_series_overflowed.get() > 0);
     }
 }

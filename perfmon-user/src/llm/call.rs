@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use genai_prices::Calculator;
 
+use crate::budget::{Allowance, Charge, Exhausted};
 use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, RequestHead, ResponseHead};
 use crate::record::{Llm, Millis, Side, WallTime};
-use crate::stream::{Content, Failure};
+use crate::stream::Content;
 
 use super::answer::{Answer, AnswerField};
 use super::api::{self, Api};
@@ -65,6 +66,7 @@ pub(super) struct ModelCall {
     answer_body: Option<Body<AnswerField>>,
     answer_media: MediaType,
     request_id: Option<Arc<str>>,
+    charge: Charge,
     _permit: Permit,
 }
 
@@ -95,8 +97,14 @@ impl ModelCall {
             answer_body: None,
             answer_media: MediaType::Other,
             request_id: None,
+            charge: Charge::default(),
             _permit: permit,
         }
+    }
+
+    /// Charges what its state takes by now. One piece of a body can make it larger by a window at most.
+    pub(super) fn charge(&mut self, of: impl FnOnce() -> Allowance) -> Result<(), Exhausted> {
+        self.charge.resize(self.heap_bytes(), of)
     }
 
     /// Reads a piece of the request's body; false when it is no model call.
@@ -257,11 +265,7 @@ impl ModelCall {
         }
         let has_end = self.answer.finish.is_some() || self.answer.usage.is_reported() || outcome.has_gap || outcome.undecodable;
         match exchange.failure {
-            Some(Failure::ClientClosed) => Some("client_closed".into()),
-            Some(Failure::Reset) => Some("reset".into()),
-            Some(Failure::Timeout) => Some("timeout".into()),
-            Some(Failure::Truncated) => Some("truncated".into()),
-            Some(Failure::Protocol) => Some("protocol".into()),
+            Some(failure) => Some(failure.name().into()),
             // HTTP ended the stream before the end marker of the API.
             None if is_streamed && !has_end && exchange.end_ns.is_some() => Some("truncated".into()),
             None => None,

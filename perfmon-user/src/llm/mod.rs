@@ -16,11 +16,12 @@ pub mod request;
 pub mod sse;
 pub mod usage;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Once};
 
 use genai_prices::Calculator;
 
+use crate::budget::Allowance;
 use crate::proto::exchange::{Exchange, ExchangeId, Part};
 use crate::record::{Llm, Origin, SpanId, WallTime};
 
@@ -125,10 +126,22 @@ impl Calls {
     }
 }
 
-/// Decodes the price table and the tables of the interfaces, some 25 ms, so that no call has to wait for that.
+/// Builds the tables of the interfaces, so that no call has to wait for that.
 pub fn prepare() {
-    std::hint::black_box(Calculator::bundled());
     api::prepare();
+}
+
+/// Decodes the price table beside the first call, so that the call does not wait some 25 ms, and who makes none saves 15 MiB.
+fn prepare_prices() {
+    static BEGUN: Once = Once::new();
+    BEGUN.call_once(|| {
+        let decode = || {
+            std::hint::black_box(Calculator::bundled());
+        };
+        if let Err(error) = std::thread::Builder::new().name("prices".into()).spawn(decode) {
+            tracing::debug!(%error, "The price table is decoded at the end of the first call.");
+        }
+    });
 }
 
 /// State shared by all calls.
@@ -150,10 +163,12 @@ impl LlmTracker {
     }
 
     /// Takes a part of an exchange before its end; `Done` goes to [`Self::on_done`]. `destination`: the called service, for requests without `Host`.
-    pub fn on_part(&mut self, calls: &mut Calls, part: &Part<'_>, destination: Option<&str>) {
+    /// `of` is the share of the budget that the call's state is charged to; a call for which there is no memory is no longer followed.
+    pub fn on_part(&mut self, calls: &mut Calls, part: &Part<'_>, destination: Option<&str>, of: impl FnOnce() -> Allowance) {
         match part {
             Part::Request(head) => {
                 if let Some((api, known)) = candidate(head, destination) {
+                    prepare_prices();
                     match self.permit(calls) {
                         Some(permit) => calls.open.push(ModelCall::new(head, api, known, permit)),
                         None => self.counts.calls_refused += 1,
@@ -161,7 +176,7 @@ impl LlmTracker {
                 }
             }
             Part::RequestBody(piece) => {
-                if calls.get(piece.exchange).is_some_and(|call| !call.request_piece(piece)) {
+                if calls.get(piece.exchange).is_some_and(|call| !call.request_piece(piece) || call.charge(of).is_err()) {
                     calls.take(piece.exchange);
                 }
             }
@@ -173,6 +188,9 @@ impl LlmTracker {
             Part::ResponseBody(piece) => {
                 if let Some(call) = calls.get(piece.exchange) {
                     call.response_piece(piece);
+                    if call.charge(of).is_err() {
+                        calls.take(piece.exchange);
+                    }
                 }
             }
             Part::Done(_) => {}

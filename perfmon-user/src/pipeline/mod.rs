@@ -4,6 +4,7 @@ mod accepted;
 mod build;
 mod intern;
 mod model_calls;
+mod peer_names;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -12,9 +13,10 @@ mod tls;
 use std::sync::Arc;
 
 use crate::agent::ProcessEnd;
+use crate::budget::Budget;
 use crate::counters::Counters;
 use crate::decode::{Event, Exit, SocketKey, SocketStateChange, StateChange, decode};
-use crate::limits::IN_FLIGHT;
+use crate::limits::{IN_FLIGHT, UNFINISHED_BYTES};
 use crate::process::{Inquiry, Inspected, ProcessTable};
 use crate::proto::PendingExchange;
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
@@ -22,9 +24,10 @@ use crate::stream::Role;
 use crate::tls::{Binder, TlsObject};
 use crate::track::{Connection, ConnectionEvent, OpenConnections, Tracker};
 
-use build::BuildContext;
+use build::{BuildContext, SpareExchanges};
 use intern::Interner;
 use model_calls::ModelCalls;
+use peer_names::PeerNames;
 use session::{Session, advance, settle};
 
 pub use crate::stream::Capture;
@@ -57,9 +60,12 @@ pub struct Pipeline {
     tracker: Tracker<Session>,
     open: OpenConnections,
     binder: Binder,
+    budget: Budget,
+    exchanges: SpareExchanges,
     processes: ProcessTable,
     names: Interner,
     model_calls: ModelCalls,
+    peer_names: PeerNames,
     connections: u64,
     counters: Arc<Counters>,
     wall_at_boot_ns: u64,
@@ -72,13 +78,17 @@ const EXPIRE_EVERY_NS: u64 = 10 * 1_000_000_000;
 impl Pipeline {
     /// An empty pipeline. `wall_at_boot_ns` is the wall time of boot.
     pub fn new(counters: Arc<Counters>, wall_at_boot_ns: u64) -> Self {
+        let budget = Budget::new(UNFINISHED_BYTES, counters.clone());
         Self {
             tracker: Tracker::new(counters.clone()),
             open: OpenConnections::default(),
-            binder: Binder::new(counters.clone()),
+            binder: Binder::new(counters.clone()).charged_to(budget.clone()),
+            exchanges: Vec::new(),
+            budget,
             processes: ProcessTable::new(counters.clone()),
             names: Interner::default(),
             model_calls: ModelCalls::new(counters.clone()),
+            peer_names: PeerNames::default(),
             connections: 0,
             counters,
             wall_at_boot_ns,
@@ -146,6 +156,7 @@ impl Pipeline {
     fn follow(&mut self, event: &Event<'_>, now_ns: u64) {
         match event {
             Event::Data(data) => self.processes.on_use(data.pid),
+            Event::State(SocketStateChange { change: StateChange::NotConnected(_), pid, .. }) => self.processes.on_use(*pid),
             Event::Exec(exec) => self.processes.on_exec(exec),
             Event::Fork(fork) => self.processes.on_fork(fork),
             Event::State(SocketStateChange { change: StateChange::Listen(port), pid, .. }) => self.processes.on_listen(*pid, *port, now_ns),
@@ -216,6 +227,7 @@ impl Pipeline {
             self.expire(now_ns, out);
         }
         let (tracker, context) = &mut self.parts();
+        tracker.expire_resets(now_ns, &mut |connection, step| advance(connection, step, context, out));
         tracker.iter_mut().for_each(|connection| settle(connection, now_ns, context, out));
         out.records.extend(self.model_calls.tick(now_ns, self.wall_at_boot_ns));
         self.processes.settle(&mut out.records, known, now_ns);
@@ -233,8 +245,22 @@ impl Pipeline {
 
     /// The connection table and the context for building records.
     fn parts(&mut self) -> (&mut Tracker<Session>, BuildContext<'_>) {
-        let Self { tracker, open, binder, processes, names, model_calls, connections, counters, wall_at_boot_ns, .. } = self;
-        (tracker, BuildContext { open, processes, names, model_calls, connections, binder, counters, wall_at_boot_ns: *wall_at_boot_ns })
+        let Self { tracker, open, binder, budget, exchanges, processes, names, model_calls, peer_names, connections, counters, .. } = self;
+        let wall_at_boot_ns = self.wall_at_boot_ns;
+        let context = BuildContext {
+            open,
+            processes,
+            names,
+            model_calls,
+            peer_names,
+            connections,
+            binder,
+            exchanges,
+            budget,
+            counters,
+            wall_at_boot_ns,
+        };
+        (tracker, context)
     }
 
     /// Requests that were under way before their process was known to call models may be what it calls them for.
@@ -249,6 +275,7 @@ impl Pipeline {
     }
 
     fn left(&mut self, exit: &Exit) {
+        self.peer_names.left(exit.pid);
         let start_ns = self.processes.on_exit(exit);
         self.model_calls.left(ProcessEnd { pid: exit.pid, start_ns, end_ns: exit.time_ns, has_failed: exit.exit_code != 0 });
     }
@@ -256,6 +283,7 @@ impl Pipeline {
     fn expire(&mut self, now_ns: u64, out: &mut Out) {
         self.processes.expire(now_ns);
         self.binder.expire(now_ns);
+        self.budget.expire();
         let (tracker, context) = &mut self.parts();
         let visit = &mut |connection: &mut Connection<Session>, step: ConnectionEvent<'_>| advance(connection, step, context, out);
         tracker.expire(now_ns, |connection| connection.state.is_busy(), visit);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use crate::agent::{self, AgentTracker, Inbound, InboundKey, ProcessEnd};
+use crate::budget::Budget;
 use crate::counters::Counters;
 use crate::limits;
 use crate::llm::{self, CallContext, Calls, Ids, LlmTracker};
@@ -67,21 +68,22 @@ impl ModelCalls {
     }
 
     /// Handles a part of an exchange before its end.
-    pub(super) fn part(&mut self, calls: &mut Calls, part: &Part<'_>, wire: WireId) {
+    pub(super) fn part(&mut self, calls: &mut Calls, part: &Part<'_>, wire: WireId, budget: &Budget) {
         if self.off {
             return;
         }
-        let Part::Request(head) = part else { return self.llm.on_part(calls, part, None) };
+        let of = || budget.of(wire.pid);
+        let Part::Request(head) = part else { return self.llm.on_part(calls, part, None, of) };
         if head.direction == Direction::In {
             if self.callers.contains(&wire.pid) {
                 let (key, kind) = (key(wire, head.exchange), agent::kind(head.method, head.target));
                 let inbound = Inbound { key, thread: head.thread, start_ns: head.start_ns, read_ns: head.time_ns, kind };
                 self.agents.on_inbound(wire.pid, inbound);
             }
-            return self.llm.on_part(calls, part, None);
+            return self.llm.on_part(calls, part, None, of);
         }
         let before = calls.len();
-        self.llm.on_part(calls, part, None);
+        self.llm.on_part(calls, part, None, of);
         if calls.len() > before && !self.callers.contains(&wire.pid) {
             if self.callers.len() >= limits::PROCESSES {
                 self.callers.clear();

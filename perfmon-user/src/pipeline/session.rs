@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::agent::{self, Inbound};
+use crate::budget::Allowance;
 use crate::llm::Calls;
 use crate::proto::detect::{BUDGET, Detected, Opening, Protocol, Verdict, detect};
 use crate::proto::exchange::{Exchange, Part};
@@ -23,6 +24,8 @@ use super::{Capture, Out, PipelineCommand, tls};
 const LATE_PATIENCE: u32 = 64;
 /// Most segments that an undecided opening keeps.
 const OPENING_SEGMENTS: usize = 16;
+/// Exchanges whose memory is kept for the next ones.
+const SPARE_EXCHANGES: usize = 64;
 /// Most hand-overs between parsers within one segment.
 const HAND_OVERS: u32 = 4;
 
@@ -38,6 +41,8 @@ pub(super) struct Session {
     id: u64,
     /// It is among the open connections that the process accepted.
     is_counted: bool,
+    /// The name of its peer was noted.
+    is_named: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -61,7 +66,7 @@ enum Phase {
 #[derive(Debug, Default)]
 struct Undecided {
     /// The segments so far, which the parser will read first.
-    kept: Option<Box<Kept>>,
+    kept: Kept,
     /// The first bytes of both streams.
     heads: [Vec<u8>; 2],
     first: Option<Direction>,
@@ -159,6 +164,14 @@ pub(super) fn advance(connection: &mut Connection<Session>, step: ConnectionEven
             }
         }
         ConnectionEvent::Ended { ending, time_ns } => end(connection, ending, time_ns, context, out),
+        // A request went out with the SYN (RFC 7413): it failed with the connection.
+        ConnectionEvent::NotConnected { time_ns, .. } if connection.state.is_busy() => {
+            end(connection, Ending::PeerReset, time_ns, context, out);
+        }
+        ConnectionEvent::NotConnected { failure, since_ns, time_ns } => {
+            let record = build::attempt(connection, failure, since_ns, time_ns, context);
+            out.records.push(Record::Request(record));
+        }
     }
 }
 
@@ -244,8 +257,10 @@ fn reread(connection: &mut Connection<Session>, kept: Kept, depth: u32, context:
 fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
     let Content::Bytes(bytes) = segment.content else {
         connection.late = true;
-        if let Phase::Opening(Undecided { kept: Some(kept), .. }) = &mut connection.state.phase {
-            kept.push(segment);
+        if let Phase::Opening(Undecided { kept, .. }) = &mut connection.state.phase
+            && !kept.is_empty()
+        {
+            kept.push(segment, || context.budget.of(connection.pid));
         }
         return Capture::Head;
     };
@@ -257,7 +272,7 @@ fn open(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, 
         Detected::Is(protocol) => begin(connection, protocol, segment, depth, context, out),
         Detected::NeedMore => {
             if let Phase::Opening(opening) = &mut connection.state.phase {
-                opening.kept.get_or_insert_default().push(segment);
+                opening.kept.push(segment, || context.budget.of(connection.pid));
             }
             Capture::Head
         }
@@ -276,9 +291,7 @@ enum OpeningVerdict {
 /// The connection is TLS: what was kept of it is its ciphertext.
 fn encrypted(connection: &mut Connection<Session>, segment: &Segment<'_>, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
     let Phase::Opening(opening) = std::mem::take(&mut connection.state.phase) else { return Capture::Off };
-    if let Some(kept) = opening.kept {
-        kept.release(|earlier| tls::ciphertext(connection, &earlier, context, out));
-    }
+    opening.kept.release(|earlier| tls::ciphertext(connection, &earlier, context, out));
     tls::ciphertext(connection, segment, context, out);
     Capture::Head
 }
@@ -308,7 +321,7 @@ fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u
     if detected == Detected::NeedMore && is_first {
         opening.heads[direction.index()].extend_from_slice(&bytes[..bytes.len().min(BUDGET)]);
     }
-    let is_full = opening.kept.as_ref().is_some_and(|kept| kept.len() >= OPENING_SEGMENTS);
+    let is_full = opening.kept.len() >= OPENING_SEGMENTS;
     OpeningVerdict::Protocol(if detected == Detected::NeedMore && is_full { Detected::Unknown } else { detected })
 }
 
@@ -327,8 +340,8 @@ fn begin(
     out: &mut Out,
 ) -> Capture {
     let kept = match &mut connection.state.phase {
-        Phase::Opening(opening) => opening.kept.take(),
-        _ => None,
+        Phase::Opening(opening) => std::mem::take(&mut opening.kept),
+        _ => Kept::default(),
     };
     let Some(parser) = protocol.parser() else {
         connection.state.phase = Phase::Unread;
@@ -337,9 +350,7 @@ fn begin(
         return Capture::Off;
     };
     connection.state.phase = Phase::Parsed(parser);
-    if let Some(kept) = kept {
-        reread(connection, *kept, depth, context, out);
-    }
+    reread(connection, kept, depth, context, out);
     parse(connection, segment, depth, context, out)
 }
 
@@ -383,7 +394,7 @@ impl Sink for RecordSink<'_, '_> {
             Message::Exchange(Part::Done(exchange)) => self.exchange(exchange),
             Message::Exchange(part) => {
                 let wire = WireId { pid: self.connection.pid, id: self.connection.state.id };
-                self.context.model_calls.part(&mut self.connection.state.calls, &part, wire);
+                self.context.model_calls.part(&mut self.connection.state.calls, &part, wire, self.context.budget);
             }
             Message::Command(command) => {
                 let record = build::command(self.connection, command, self.context);
@@ -401,6 +412,20 @@ impl Sink for RecordSink<'_, '_> {
     fn text(&mut self, text: &str) -> Arc<str> {
         self.context.names.get(text)
     }
+
+    fn exchange(&mut self) -> Box<Exchange> {
+        self.context.exchanges.pop().unwrap_or_default()
+    }
+
+    fn reuse(&mut self, exchange: Box<Exchange>) {
+        if self.context.exchanges.len() < SPARE_EXCHANGES {
+            self.context.exchanges.push(exchange);
+        }
+    }
+
+    fn allowance(&mut self) -> Allowance {
+        self.context.budget.of(self.connection.pid)
+    }
 }
 
 impl RecordSink<'_, '_> {
@@ -409,6 +434,7 @@ impl RecordSink<'_, '_> {
         if connection.role == Role::Unknown {
             connection.role = if exchange.server { Role::Server } else { Role::Client };
         }
+        let told = out.records.len();
         out.records.push(Record::Request(build::request(connection, exchange, context)));
         if let Some(Record::Request(record)) = out.records.last() {
             let wire = WireId { pid: connection.pid, id: connection.state.id };
@@ -417,6 +443,12 @@ impl RecordSink<'_, '_> {
         }
         out.records.append(&mut out.model_records);
         *records += 1;
+        if let Some(Record::Request(record)) = out.records.get(told)
+            && !std::mem::replace(&mut connection.state.is_named, true)
+            && let Some(name) = &record.destination
+        {
+            context.peer_names.note(connection.pid, &record.peer, name);
+        }
     }
 
     fn session(&mut self, session: &FrameSession) {

@@ -1,4 +1,6 @@
 //! Planned programs → attached programs, each with its own result: one that fails never takes the others down.
+use std::collections::HashMap;
+
 use aya::Ebpf;
 use aya::programs::{ProgramError, RawTracePoint};
 
@@ -40,15 +42,27 @@ pub struct ProbeReport {
     pub needed: bool,
 }
 
-/// Loads and attaches the plan. What stands in for a program that runs is skipped.
+/// Loads and attaches the plan. What stands in for a program that runs is skipped. The kernel verifies all programs before the first one is
+/// attached: that takes seconds on a slow machine, in which some programs would run and others not.
 pub fn attach(ebpf: &mut Ebpf, plan: &[Planned]) -> Vec<ProbeReport> {
+    let is_planned = |program: &str| plan.iter().any(|planned| planned.hook.program == program && planned.skip.is_none());
+    let is_certain = |planned: &&Planned| match planned.hook.job {
+        Job::Instead(first) => planned.skip.is_none() && !is_planned(first),
+        Job::Capture(_) | Job::Always => planned.skip.is_none(),
+    };
+    let mut loaded: HashMap<&str, Result<(), ProgramError>> =
+        plan.iter().filter(is_certain).map(|planned| (planned.hook.program, load_one(ebpf, planned.hook))).collect();
     let mut reports: Vec<ProbeReport> = Vec::with_capacity(plan.len());
     for planned in plan {
         let runs = |program: &str| reports.iter().any(|report| report.name == program && report.state == ProbeState::Attached);
         let (state, reason) = match (&planned.skip, planned.hook.job) {
             (Some(reason), _) => (ProbeState::Skipped, Some(reason.clone())),
             (None, Job::Instead(first)) if runs(first) => (ProbeState::Skipped, Some(format!("{first} runs"))),
-            (None, _) => match attach_one(ebpf, planned.hook) {
+            (None, _) => match loaded
+                .remove(planned.hook.program)
+                .unwrap_or_else(|| load_one(ebpf, planned.hook))
+                .and_then(|()| attach_one(ebpf, planned.hook))
+            {
                 Ok(()) => (ProbeState::Attached, None),
                 Err(error) => {
                     tracing::debug!(program = planned.hook.program, %error, "The kernel refused a program.");
@@ -61,25 +75,34 @@ pub fn attach(ebpf: &mut Ebpf, plan: &[Planned]) -> Vec<ProbeReport> {
     reports
 }
 
+fn load_one(ebpf: &mut Ebpf, hook: &Hook) -> Result<(), ProgramError> {
+    program(ebpf, hook)?.load()
+}
+
 fn attach_one(ebpf: &mut Ebpf, hook: &Hook) -> Result<(), ProgramError> {
-    let program: &mut RawTracePoint = ebpf.program_mut(hook.program).ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load()?;
     if let HookPoint::RawTracepoint(name) = hook.point {
-        program.attach(name)?;
+        program(ebpf, hook)?.attach(name)?;
     }
     Ok(())
+}
+
+fn program<'e>(ebpf: &'e mut Ebpf, hook: &Hook) -> Result<&'e mut RawTracePoint, ProgramError> {
+    ebpf.program_mut(hook.program).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
 /// The error in a line: of the verifier's log, which tells the whole program, only the end says why.
 pub(super) fn explain(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
-            let log = verifier_log.to_string();
-            let verdict = log.lines().rev().find(|line| !line.trim().is_empty() && !is_statistics(line)).unwrap_or("no reason given");
-            format!("the kernel's verifier refused it ({io_error}): {verdict}")
+            format!("the kernel's verifier refused it ({io_error}): {}", verdict(&verifier_log.to_string()))
         }
         other => other.to_string(),
     }
+}
+
+/// What the verifier says in the end.
+pub(super) fn verdict(log: &str) -> &str {
+    log.lines().rev().find(|line| !line.trim().is_empty() && !is_statistics(line)).unwrap_or("no reason given")
 }
 
 fn is_statistics(line: &str) -> bool {

@@ -1,5 +1,5 @@
-//! Closing what is attached takes the kernel a grace period for each probe, one after the other (`perf_uprobe_destroy` holds a lock
-//! meanwhile): seconds, with some libraries. So a process of its own takes the descriptors over when perfmon ends, and closes them by ending
+//! Closing what is attached takes the kernel a grace period for each link, single probes one after the other (`perf_uprobe_destroy` holds a
+//! lock meanwhile): seconds, with some libraries. So a process of its own takes the descriptors over when perfmon ends, and closes them by ending
 //! when perfmon is gone. In: perfmon's pid; out: nothing. Sources: pidfd_getfd(2), kernel/trace/trace_event_perf.c.
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -7,6 +7,8 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+use super::tls::close;
 
 /// First argument of the process.
 const CLOSER: &str = "close-probes-of";
@@ -53,8 +55,8 @@ pub fn closer(mut arguments: impl Iterator<Item = OsString>) -> Option<i32> {
         // Ends when the other process does: nothing is ever written.
         io::stdin().read_to_end(&mut Vec::new()).ok();
     }
-    // Dropping the descriptors is what takes long.
-    drop(taken);
+    // Dropping the descriptors is what takes long; multi-probe links need not wait for each other.
+    close(taken.into_iter().flatten().collect());
     Some(i32::from(!is_ready))
 }
 

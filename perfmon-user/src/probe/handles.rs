@@ -1,10 +1,9 @@
 //! Handles to what runs in the kernel: the ring, capture modes, watched processes, losses, costs. Shared between threads.
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use aya::programs::ProgramFd;
 use perfmon_common::map::{LOSSES, MODE_HEAD, ProcessLosses};
 use perfmon_common::tls::{TlsMode, TlsObjectKey};
 
@@ -12,7 +11,7 @@ use super::attach::ProbeReport;
 use super::library::mapped::{self, Mapped};
 use super::plan::Tier;
 use super::policy::{Budgets, PolicySetter};
-use super::tls::{self, LibraryFile, TlsLibraries, TlsOptions, TlsSight};
+use super::tls::{self, LibraryFile, TlsLibraries, TlsSight, users};
 use crate::limits::TLS_LIBRARIES_A_PROCESS;
 use crate::source::Ring;
 
@@ -33,7 +32,6 @@ pub struct Probes {
     libraries: Mutex<TlsLibraries>,
     /// Processes that ended and whose probes were not closed yet.
     tls_gone: Mutex<Vec<u32>>,
-    tls_everywhere: bool,
     tls_probed: Mutex<Array<MapData, u32>>,
     tls_modes: Mutex<HashMap<MapData, TlsObjectKey, TlsMode>>,
     ring: Mutex<Option<Ring>>,
@@ -42,7 +40,7 @@ pub struct Probes {
     watched: Mutex<HashMap<MapData, u32, u8>>,
     losses: PerCpuArray<MapData, u64>,
     lost_by_pid: HashMap<MapData, u32, ProcessLosses>,
-    programs: Vec<ProgramFd>,
+    programs: Vec<(&'static str, OwnedFd)>,
     reports: Vec<ProbeReport>,
     tier: Tier,
     map_bytes: u64,
@@ -55,11 +53,10 @@ impl Probes {
         budgets: Budgets,
         reports: Vec<ProbeReport>,
         tier: Tier,
-        tls: TlsOptions,
+        libraries: TlsLibraries,
     ) -> Result<Self, MapError> {
         let map_bytes = ebpf.maps().map(|(_, map)| memory(map)).sum();
-        let descriptor = |report: &ProbeReport| ebpf.program(report.name)?.fd().ok()?.try_clone().ok();
-        let programs = reports.iter().filter_map(descriptor).collect();
+        let programs = reports.iter().filter_map(|report| Some((report.name, descriptor(&ebpf, &libraries, report.name)?))).collect();
         let mut take = |name: &str| ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.into() });
         Ok(Self {
             ring: Mutex::new(Some(Ring::new(RingBuf::try_from(take("EVENTS")?)?))),
@@ -71,10 +68,9 @@ impl Probes {
             tls_probed: Mutex::new(take("TLS_PROBED")?.try_into()?),
             tls_modes: Mutex::new(take("TLS_MODES")?.try_into()?),
             ebpf: Mutex::new(ebpf),
-            libraries: Mutex::new(TlsLibraries::new(tls)),
+            libraries: Mutex::new(libraries),
             programs,
             tls_gone: Mutex::default(),
-            tls_everywhere: tls.everywhere,
             reports,
             tier,
             map_bytes,
@@ -132,15 +128,25 @@ impl Probes {
     pub fn watch_tls(&self, pid: u32, maps: &str) -> Option<TlsSight> {
         let mut sight = None;
         for mapped in Self::tls_libraries(maps) {
-            let this = match tls::open(&mapped, pid) {
-                Ok(file) => self.probe_library(&file, Some(pid)),
-                Err(reason) => TlsSight::Refused(reason),
-            };
+            let this = self.watch_mapped(pid, &mapped);
             if sight != Some(TlsSight::Plaintext) {
                 sight = Some(this);
             }
         }
         sight
+    }
+
+    /// Probes a TLS library that a process has mapped. Opens it: the caller must be able to wait.
+    pub fn watch_mapped(&self, pid: u32, mapped: &Mapped) -> TlsSight {
+        match tls::open(mapped, pid) {
+            Ok(file) => self.probe_library(&file, Some(pid)),
+            Err(reason) => TlsSight::Refused(reason),
+        }
+    }
+
+    /// The TLS libraries that all processes have mapped. Reads /proc.
+    pub fn mapped_by_all() -> Vec<(u32, Mapped)> {
+        users::everybody()
     }
 
     /// The TLS libraries in the text of a process's maps.
@@ -150,23 +156,29 @@ impl Probes {
 
     /// Probes a TLS library of process `pid` that is open; `None` = for programs that start later. The second look at a file costs nothing.
     pub fn probe_library(&self, file: &LibraryFile, pid: Option<u32>) -> TlsSight {
-        let mut libraries = lock(&self.libraries);
-        libraries.release(&std::mem::take(&mut *lock(&self.tls_gone)));
-        let sight = libraries.probe(&self.ebpf, file, pid);
-        drop(libraries);
+        let sight = lock(&self.libraries).probe(&self.ebpf, file, pid);
         self.tell_tls_probed();
         sight
     }
 
     /// A process is gone: probes that were for it alone are closed in the background. Does not wait while a library is being probed: then
-    /// the next call closes them.
-    pub fn release_tls(&self, pid: u32) {
-        if self.tls_everywhere {
-            return;
-        }
+    /// [`Probes::give_back_tls`] closes them.
+    pub fn release_tls(&self, pid: u32, now_ns: u64) {
         lock(&self.tls_gone).push(pid);
         if let Ok(mut libraries) = self.libraries.try_lock() {
-            libraries.release(&std::mem::take(&mut *lock(&self.tls_gone)));
+            libraries.release(&std::mem::take(&mut *lock(&self.tls_gone)), now_ns);
+        }
+    }
+
+    /// Closes probes in libraries that no process has mapped any more; call it every second or so. Reads /proc.
+    pub fn give_back_tls(&self, now_ns: u64) {
+        let mut libraries = lock(&self.libraries);
+        libraries.release(&std::mem::take(&mut *lock(&self.tls_gone)), now_ns);
+        let is_unused = libraries.sweep(now_ns, users::has_mapped);
+        drop(libraries);
+        if is_unused {
+            let mapped = users::everybody();
+            lock(&self.libraries).keep(now_ns, &mapped);
         }
     }
 
@@ -204,6 +216,11 @@ impl Probes {
         }
     }
 
+    /// Whether a process is on the list of watched ones.
+    pub fn is_watched(&self, pid: u32) -> bool {
+        lock(&self.watched).get(&pid, 0).is_ok()
+    }
+
     /// Processes that are watched now; empty when all are.
     pub fn watched(&self) -> Vec<u32> {
         lock(&self.watched).keys().filter_map(Result::ok).collect()
@@ -213,7 +230,7 @@ impl Probes {
     /// it ends: the kernel counts those runs.
     pub fn losses(&self) -> Vec<(&'static str, u64)> {
         let count = |index: usize| self.losses.get(&(index as u32), 0).map_or(0, |values| values.iter().sum());
-        let skipped = self.programs.iter().map(|program| fdinfo(program.as_fd(), "recursion_misses:")).sum();
+        let skipped = self.programs.iter().map(|(_, program)| fdinfo(program.as_fd(), "recursion_misses:")).sum();
         LOSSES.iter().enumerate().map(|(index, name)| (*name, count(index))).chain([("program_skipped", skipped)]).collect()
     }
 
@@ -239,19 +256,17 @@ impl Probes {
 
     /// What each attached program cost.
     pub fn kernel_stats(&self) -> Vec<KernelCost> {
-        let ebpf = lock(&self.ebpf);
-        let cost = |report: &ProbeReport| {
-            let info = ebpf.program(report.name)?.info().ok()?;
-            Some(KernelCost { program: report.name, run_ns: info.run_time().as_nanos() as u64, runs: info.run_count() })
+        let cost = |(program, descriptor): &(&'static str, OwnedFd)| {
+            let told = |name| fdinfo(descriptor.as_fd(), name);
+            KernelCost { program, run_ns: told("run_time_ns:"), runs: told("run_cnt:") }
         };
-        self.reports.iter().filter_map(cost).collect()
+        self.programs.iter().map(cost).collect()
     }
 
     /// Instructions that the verifier walked for each attached program (Linux 5.16 and later).
     pub fn verified_instructions(&self) -> Vec<(&'static str, u32)> {
-        let ebpf = lock(&self.ebpf);
-        let count = |report: &ProbeReport| Some((report.name, ebpf.program(report.name)?.info().ok()?.verified_instruction_count()?));
-        self.reports.iter().filter_map(count).collect()
+        let count = |(program, descriptor): &(&'static str, OwnedFd)| (*program, fdinfo(descriptor.as_fd(), "verified_insns:") as u32);
+        self.programs.iter().map(count).filter(|(_, count)| *count != 0).collect()
     }
 }
 
@@ -266,6 +281,12 @@ const _: () = {
 /// A poisoned lock guards a map handle, which has no state that a panic could have left half-made.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The descriptor of a loaded program.
+fn descriptor(ebpf: &Ebpf, libraries: &TlsLibraries, name: &str) -> Option<OwnedFd> {
+    let of_aya = ebpf.program(name).and_then(|program| program.fd().ok()).map(AsFd::as_fd);
+    of_aya.or_else(|| libraries.descriptor(name))?.try_clone_to_owned().ok()
 }
 
 /// Memory that the kernel holds for a map, bytes; 0 when it does not say.

@@ -48,7 +48,7 @@ use HookPoint::{RawTracepoint, TestRun, Uprobe};
 use Job::{Always, Capture, Instead};
 
 /// All hooks, in the order in which they are attached: a program comes before what stands in for it.
-pub const HOOKS: [Hook; 21] = [
+pub const HOOKS: [Hook; 22] = [
     hook(
         "sock_recv",
         RawTracepoint("sock_recv_length"),
@@ -78,6 +78,7 @@ pub const HOOKS: [Hook; 21] = [
         "when bytes leave a socket by splice or zero-copy receive: their number shows at the next operation",
     ),
     hook("uring_submit", RawTracepoint("io_uring_submit_req"), Instead("syscall_exit"), "6.4", URING),
+    hook("uring_punt", RawTracepoint("io_uring_queue_async_work"), Instead("syscall_exit"), "5.15", URING),
     hook("uring_wake", RawTracepoint("io_uring_task_add"), Instead("syscall_exit"), "5.15", URING),
     hook("sock_state", RawTracepoint("inet_sock_set_state"), Always, "4.16", "who began a TCP connection, its end, and who listens"),
     hook(
@@ -85,7 +86,7 @@ pub const HOOKS: [Hook; 21] = [
         RawTracepoint("tcp_destroy_sock"),
         Always,
         "4.16",
-        "the end of TCP connections that were closed with unread bytes",
+        "the end of TCP connections that were reset while a process had them open",
     ),
     hook("reset_received", RawTracepoint("tcp_receive_reset"), Always, "4.16", "that the peer reset a connection"),
     hook("reset_sent", RawTracepoint("tcp_send_reset"), Always, "4.16", "resets that this host sends outside close()"),

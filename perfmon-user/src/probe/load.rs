@@ -38,7 +38,7 @@ pub fn load(globals: &Globals, ring_bytes: u32) -> Result<Ebpf, aya::EbpfError> 
 }
 
 /// The released object; with the feature `kernel-log` the one that `cargo xtask run --kernel-log` built.
-fn object() -> Cow<'static, [u8]> {
+pub(super) fn object() -> Cow<'static, [u8]> {
     #[cfg(feature = "kernel-log")]
     return Cow::Owned(std::fs::read(kernel_log::OBJECT).unwrap_or_default());
     #[cfg(not(feature = "kernel-log"))]

@@ -8,6 +8,7 @@ mod hooks;
 mod kernel_log;
 mod library;
 mod load;
+mod mappings;
 mod offsets;
 mod plan;
 mod policy;
@@ -20,6 +21,7 @@ pub use closer::{Closer, closer, hand_over};
 pub use handles::{KernelCost, Probes};
 pub use hooks::missed;
 pub use library::mapped::{FileId, Mapped};
+pub use mappings::{MappedNow, Mappings};
 pub use offsets::OffsetError;
 pub use plan::{Tier, TierChoice};
 pub use policy::Budgets;
@@ -27,6 +29,9 @@ pub use support::Facts;
 pub use tls::{LibraryFile, TlsSight};
 
 use perfmon_common::map::{Settings, WATCH_ALL, WATCH_LISTED};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::limits::DESCRIPTORS;
 
 /// What to observe.
 #[derive(Clone, Debug)]
@@ -98,20 +103,24 @@ pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
     if !facts.missing_capabilities.is_empty() {
         return Err(ProbeError::Permission { missing: facts.missing_capabilities });
     }
+    raise_descriptor_limit();
     let btf = facts.btf.as_ref().map_err(|reason| ProbeError::NoBtf(reason.clone()))?;
     let globals = load::Globals { settings: settings(options), offsets: offsets::read(btf, page_size())?, syscalls: syscalls::table() };
     let mut refused = Vec::new();
     for tier in plan::tiers(&facts.tracepoints, options.tier) {
         let mut ebpf = load::load(&globals, options.ring_bytes).map_err(Box::new)?;
+        let tls = tls::TlsOptions { everywhere: options.watch_all, return_probes: options.return_probes };
+        // Before anything is attached: the kernel verifies for a while, and libraries shall be probed right after.
+        let (tls_reports, programs) = tls::load(&mut ebpf, tls);
         let mut reports = attach::attach(&mut ebpf, &plan::programs(&facts.tracepoints, tier));
         if reports.iter().all(|report| !report.needed || report.state == ProbeState::Attached) {
             mark_refused(&mut reports, refused);
             #[cfg(feature = "kernel-log")]
             kernel_log::follow(&mut ebpf);
             let policy = policy::PolicySetter::find(&mut ebpf, &mut reports);
-            let tls = tls::TlsOptions { everywhere: options.watch_all, return_probes: options.return_probes };
-            reports.extend(tls::load(&mut ebpf, tls));
-            return Ok(Probes::new(ebpf, policy, options.budgets, reports, tier, tls).map_err(Box::new)?);
+            reports.extend(tls_reports);
+            let libraries = tls::TlsLibraries::new(tls, programs);
+            return Ok(Probes::new(ebpf, policy, options.budgets, reports, tier, libraries).map_err(Box::new)?);
         }
         refused = reports;
     }
@@ -140,6 +149,18 @@ fn settings(options: &StartOptions) -> Settings {
         request_budget: options.budgets.request,
         response_budget: options.budgets.response,
         operation_head: options.budgets.operation_head,
+        ring_bytes: options.ring_bytes,
+    }
+}
+
+/// Programs, maps and the links of every probed library are descriptors; the usual limit of 1,024 is meant for programs that use select(2).
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if limit.current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
+    {
+        tracing::debug!(%error, "The limit of open files stays as it is.");
     }
 }
 

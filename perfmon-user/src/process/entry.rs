@@ -106,6 +106,24 @@ pub(super) struct TlsSearch {
     pub(super) asked_ns: Option<u64>,
     pub(super) is_running: bool,
     pub(super) probed: Option<Result<(), Arc<str>>>,
+    /// It began or accepted a TLS connection.
+    pub(super) is_wanted: bool,
+    /// Its maps were searched since, and have no library that perfmon knows.
+    pub(super) found_none: bool,
+}
+
+/// What is said of a process that uses TLS without a shared library.
+const NO_LIBRARY: &str = "no plaintext, because it has no shared TLS library that perfmon knows";
+
+impl TlsSearch {
+    /// Why plaintext that exists is not seen.
+    fn refusal(&self) -> Option<String> {
+        match &self.probed {
+            Some(Err(reason)) => Some(format!("no plaintext, because {reason}")),
+            None if self.is_wanted && self.found_none => Some(NO_LIBRARY.to_owned()),
+            _ => None,
+        }
+    }
 }
 
 impl Entry {
@@ -143,16 +161,22 @@ impl Entry {
 
     /// Coverage of its encrypted traffic, in words.
     fn tls_outlook(&self) -> Option<Arc<str>> {
-        self.tls.as_ref().map(|tls| match &self.tls_search.probed {
-            Some(Ok(())) => format!("{tls}: plaintext").into(),
-            Some(Err(reason)) => format!("{tls}: no plaintext, because {reason}").into(),
-            None => tls.clone(),
-        })
+        match (&self.tls, self.tls_search.refusal()) {
+            (Some(tls), Some(refusal)) => Some(format!("{tls}: {refusal}").into()),
+            (None, refusal) => refusal.map(Arc::from),
+            (Some(tls), None) if self.tls_search.probed.is_some() => Some(format!("{tls}: plaintext").into()),
+            (Some(tls), None) => Some(tls.clone()),
+        }
     }
 
-    /// Coverage of its traffic; `None` without exchanges and without unread connections.
+    /// Whether something of its traffic is known not to be seen.
+    fn is_unseen(&self) -> bool {
+        !self.unread.is_empty() || self.tls_search.is_wanted && self.tls_search.refusal().is_some()
+    }
+
+    /// Coverage of its traffic; `None` without exchanges, unless something is known not to be seen.
     pub(super) fn coverage(&self) -> Option<TargetCoverage> {
-        if (self.exchanges == 0 && self.unread.is_empty()) || self.left_ns.is_some() || self.verdict != WatchVerdict::Watched {
+        if (self.exchanges == 0 && !self.is_unseen()) || self.left_ns.is_some() || self.verdict != WatchVerdict::Watched {
             return None;
         }
         Some(TargetCoverage {

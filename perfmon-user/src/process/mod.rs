@@ -27,6 +27,8 @@ pub use inquiry::{Described, ExecFacts, Inquiry, Inspected, ProcessIdentity, Pro
 const REMEMBER_NS: u64 = 60 * 1_000_000_000;
 /// Least time between two searches for the TLS library of a process.
 const TLS_AGAIN_NS: u64 = 200_000_000;
+/// The same after the library could not be probed: the reason may have passed.
+const TLS_REFUSED_AGAIN_NS: u64 = 5_000_000_000;
 /// Seconds in which every process is compared with /proc once.
 const CHECK_ROUND: usize = 5;
 /// Most processes compared at once.
@@ -185,7 +187,7 @@ impl ProcessTable {
         {
             entry.is_judging = false;
         }
-        self.find_tls(pid, now_ns);
+        self.search_tls(pid, now_ns);
     }
 
     /// Handles an exit; returns the start time of the program, if known.
@@ -200,12 +202,20 @@ impl ProcessTable {
         began_ns
     }
 
-    /// Requests a search for the TLS library of a process, unless one was made recently.
+    /// Handles a process that begins a TLS connection: requests a search for its library, unless one was made recently.
     pub fn find_tls(&mut self, pid: u32, now_ns: u64) {
+        if let Some(entry) = self.by_pid.get_mut(&pid) {
+            entry.tls_search.is_wanted = true;
+        }
+        self.search_tls(pid, now_ns);
+    }
+
+    fn search_tls(&mut self, pid: u32, now_ns: u64) {
         let Some(entry) = self.by_pid.get_mut(&pid).filter(|entry| entry.verdict != WatchVerdict::Ignored) else { return };
         let search = &mut entry.tls_search;
-        let is_recent = search.asked_ns.is_some_and(|asked_ns| now_ns.saturating_sub(asked_ns) < TLS_AGAIN_NS);
-        if search.is_running || search.probed.is_some() || is_recent {
+        let pause_ns = if search.probed.is_some() { TLS_REFUSED_AGAIN_NS } else { TLS_AGAIN_NS };
+        let is_recent = search.asked_ns.is_some_and(|asked_ns| now_ns.saturating_sub(asked_ns) < pause_ns);
+        if search.is_running || search.probed == Some(Ok(())) || is_recent {
             return;
         }
         let program = entry.program.id;

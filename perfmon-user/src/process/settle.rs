@@ -59,7 +59,8 @@ impl ProcessTable {
             }
             Inspected::Tls { pid, program, probed } => {
                 if let Some(entry) = self.entry_of(*pid, *program) {
-                    (entry.tls_search.is_running, entry.tls_search.probed) = (false, probed.clone());
+                    let search = &mut entry.tls_search;
+                    (search.is_running, search.found_none, search.probed) = (false, probed.is_none(), probed.clone());
                 }
             }
             Inspected::Gone { pid, program } => {

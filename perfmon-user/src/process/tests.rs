@@ -338,6 +338,35 @@ fn a_tls_library_is_looked_for_until_it_is_found() {
     room.answer(Inspected::Inside { pid: 10, program, runtime: None, tls: Some("OpenSSL 3".into()) });
     room.table.on_exchange(10, true, 0);
     assert_eq!(room.table.coverage()[0].tls.as_deref(), Some("OpenSSL 3: no plaintext, because it is odd"));
+    // The reason may have passed.
+    room.now_ns += 10 * SECOND;
+    assert_eq!(find(&mut room), Some(program));
+    room.answer(Inspected::Tls { pid: 10, program, probed: Some(Ok(())) });
+    assert_eq!(room.table.coverage()[0].tls.as_deref(), Some("OpenSSL 3: plaintext"));
+    room.now_ns += 10 * SECOND;
+    assert_eq!(find(&mut room), None);
+}
+
+#[test]
+fn a_process_whose_tls_is_not_seen_is_listed_without_exchanges() {
+    let mut room = HostTable::all();
+    for pid in [10, 11] {
+        room.table.on_use(pid);
+    }
+    room.table.find_tls(10, room.now_ns);
+    // Who only listens need not use TLS.
+    room.table.on_listen(11, 80, room.now_ns);
+    for pid in [10, 11] {
+        let program = room.table.by_pid[&pid].program.id;
+        room.answer(Inspected::Tls { pid, program, probed: None });
+    }
+    let listed = room.table.coverage();
+    assert_eq!(listed.iter().map(|target| target.pid).collect::<Vec<_>>(), [10]);
+    assert_eq!(listed[0].tls.as_deref(), Some("no plaintext, because it has no shared TLS library that perfmon knows"));
+    assert_eq!((listed[0].exchanges, listed[0].completeness), (0, None));
+    let program = room.table.by_pid[&10].program.id;
+    room.answer(Inspected::Tls { pid: 10, program, probed: Some(Err("its file cannot be opened".into())) });
+    assert_eq!(room.table.coverage()[0].tls.as_deref(), Some("no plaintext, because its file cannot be opened"));
 }
 
 #[test]

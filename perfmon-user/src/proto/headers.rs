@@ -69,7 +69,7 @@ pub fn is_text(bytes: &[u8]) -> bool {
 }
 
 /// Whether one of eight bytes is a control character: below a blank, or 0x7f.
-pub fn has_control(word: [u8; 8]) -> bool {
+fn has_control(word: [u8; 8]) -> bool {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     let word = u64::from_ne_bytes(word);
     let delete = word ^ (ONES * 0x7f);

@@ -1,12 +1,17 @@
 //! Segments that are kept to be read later: until the protocol is detected, until the next parser takes over, or until an early answer finds
-//! its request. Order and stamps are preserved; the caller bounds the size.
+//! its request. Order and stamps are preserved; the caller bounds the size. Bytes for which the budget has no room become a gap.
+use crate::budget::{Allowance, Charge};
 use crate::stream::{Content, Direction, Segment, Stamp};
 
-/// Segments in the order in which they came.
+/// Segments in the order in which they came. Most connections keep none, so it takes a pointer.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct Kept(Option<Box<KeptSegments>>);
+
+#[derive(Debug, Default)]
+struct KeptSegments {
     segments: Vec<(Direction, Stamp, KeptContent)>,
     bytes: usize,
+    charge: Charge,
 }
 
 /// A segment's content, owned.
@@ -18,17 +23,16 @@ enum KeptContent {
     Unknown,
 }
 
-impl Kept {
-    /// Keeps a segment; a datagram is kept as bytes and gap.
-    pub fn push(&mut self, segment: Segment<'_>) {
+impl KeptSegments {
+    fn push(&mut self, segment: Segment<'_>, of: impl FnOnce() -> Allowance) {
         let Segment { direction, stamp, content } = segment;
         let kept = match content {
-            Content::Bytes(bytes) => self.own(bytes),
+            Content::Bytes(bytes) => self.own(bytes, of),
             Content::Gap(len) => KeptContent::Gap(len),
             Content::Lost(len) => KeptContent::Lost(len),
             Content::Unknown => KeptContent::Unknown,
             Content::Datagram(datagram) => {
-                let bytes = self.own(datagram.bytes);
+                let bytes = self.own(datagram.bytes, of);
                 self.segments.push((direction, stamp, bytes));
                 KeptContent::Gap(datagram.missing)
             }
@@ -36,14 +40,24 @@ impl Kept {
         self.segments.push((direction, stamp, kept));
     }
 
-    fn own(&mut self, bytes: &[u8]) -> KeptContent {
+    fn own(&mut self, bytes: &[u8], of: impl FnOnce() -> Allowance) -> KeptContent {
+        if self.charge.resize(self.bytes + bytes.len(), of).is_err() {
+            return KeptContent::Gap(bytes.len() as u64);
+        }
         self.bytes += bytes.len();
         KeptContent::Bytes(bytes.into())
+    }
+}
+
+impl Kept {
+    /// Keeps a segment; a datagram is kept as bytes and gap.
+    pub fn push(&mut self, segment: Segment<'_>, of: impl FnOnce() -> Allowance) {
+        self.0.get_or_insert_default().push(segment, of);
     }
 
     /// Passes the segments to `take`, oldest first.
     pub fn release(self, mut take: impl FnMut(Segment<'_>)) {
-        for (direction, stamp, kept) in &self.segments {
+        for (direction, stamp, kept) in self.0.iter().flat_map(|kept| &kept.segments) {
             let content = match kept {
                 KeptContent::Bytes(bytes) => Content::Bytes(bytes),
                 KeptContent::Gap(len) => Content::Gap(*len),
@@ -56,28 +70,44 @@ impl Kept {
 
     /// Kept segments.
     pub fn len(&self) -> usize {
-        self.segments.len()
+        self.0.as_ref().map_or(0, |kept| kept.segments.len())
     }
 
     /// Nothing is kept.
     pub fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+        self.len() == 0
     }
 
     /// Kept bytes of content.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.0.as_ref().map_or(0, |kept| kept.bytes)
     }
 
     /// Heap bytes, about.
     pub fn heap_bytes(&self) -> usize {
-        self.bytes + self.segments.capacity() * size_of::<(Direction, Stamp, KeptContent)>()
+        let room = |kept: &KeptSegments| kept.segments.capacity() * size_of::<(Direction, Stamp, KeptContent)>();
+        self.0.as_ref().map_or(0, |kept| size_of::<KeptSegments>() + kept.bytes + room(kept))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_memory_bytes_become_a_gap() {
+        let counters = std::sync::Arc::new(crate::counters::Counters::default());
+        let budget = crate::budget::Budget::new(100, counters.clone());
+        let mut kept = Kept::default();
+        for bytes in [&[1; 60][..], &[2; 60], &[3; 30]] {
+            kept.push(Segment { direction: Direction::In, stamp: Stamp::default(), content: Content::Bytes(bytes) }, || budget.of(7));
+        }
+        assert_eq!((kept.bytes(), budget.used(), counters.budget_refusals.get()), (90, 90, 1));
+        let mut seen = Vec::new();
+        kept.release(|segment| seen.push((segment.content.len(), matches!(segment.content, Content::Bytes(_)))));
+        assert_eq!(seen, [(60, true), (60, false), (30, true)]);
+        assert_eq!(budget.used(), 0);
+    }
 
     #[test]
     fn segments_come_back_as_they_came() {
@@ -89,7 +119,7 @@ mod tests {
             Segment { direction: Direction::In, stamp: stamp(8), content: Content::Unknown },
         ];
         let mut kept = Kept::default();
-        segments.iter().for_each(|segment| kept.push(*segment));
+        segments.iter().for_each(|segment| kept.push(*segment, Allowance::default));
         assert_eq!((kept.len(), kept.bytes()), (4, 2));
         let mut at = 0;
         kept.release(|segment| {

@@ -19,9 +19,10 @@ pub mod websocket;
 
 use std::sync::Arc;
 
+use crate::budget::Allowance;
 use crate::stream::{Ending, Segment};
 use command::Command;
-use exchange::Part;
+use exchange::{Exchange, Part};
 use frame::FramePart;
 use kept::Kept;
 use question::Question;
@@ -109,6 +110,16 @@ pub trait Sink {
     /// The shared copy of a text that repeats (method, host, path), if the sink has one.
     fn text(&mut self, text: &str) -> Arc<str> {
         text.into()
+    }
+    /// An exchange to fill, with memory used before if there is some.
+    fn exchange(&mut self) -> Box<Exchange> {
+        Box::default()
+    }
+    /// Takes back the memory of an exchange that is over.
+    fn reuse(&mut self, _: Box<Exchange>) {}
+    /// The memory for unfinished messages that the connection's process may use; without a limit if the sink has none.
+    fn allowance(&mut self) -> Allowance {
+        Allowance::default()
     }
 }
 

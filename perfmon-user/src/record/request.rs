@@ -61,7 +61,7 @@ pub struct Request {
     pub origin: Arc<Origin>,
     /// Server or client.
     pub side: Side,
-    /// `http/1.0` `http/1.1` `h2` `grpc` `websocket`.
+    /// `http/1.0` `http/1.1` `h2` `grpc` `websocket`; `tcp` for a connect() that failed.
     pub protocol: &'static str,
     /// Whether the connection is encrypted.
     pub tls: bool,
@@ -101,6 +101,9 @@ pub struct Request {
     pub grpc_status: Option<u8>,
     /// Server: arrival → the application's first read.
     pub queue_time_ms: Option<Millis>,
+    /// How long a connect() took that failed, on its record only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_time_ms: Option<Millis>,
     /// First request byte → first response byte.
     pub time_to_first_byte_ms: Option<Millis>,
     /// Category of the latency; null when the latency is unknown.
@@ -128,6 +131,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// The protocol of a connect() that failed.
+    pub const TCP: &'static str = "tcp";
+
+    /// Whether it is a connect() that failed, not an exchange.
+    pub fn is_attempt(&self) -> bool {
+        self.protocol == Self::TCP
+    }
+
     /// What counts as this exchange's latency: its duration, for a streaming one its first byte.
     pub fn latency(&self) -> Option<Millis> {
         if self.streaming { self.time_to_first_byte_ms } else { self.response_time_ms }

@@ -8,6 +8,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -15,11 +16,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::counters::Counters;
 use crate::decode::{Address, Data, Open, SocketKey, SocketStateChange, StateChange};
-use crate::limits::{CONNECTION_IDLE_NS, CONNECTIONS};
-use crate::stream::{Content, Direction, Ending, Role, Segment, Stamp};
+use crate::limits::{CONNECTION_IDLE_NS, CONNECTIONS, RESET_GRACE_NS};
+use crate::stream::{Content, Direction, Ending, Failure, Role, Segment, Stamp};
 
 pub use open::OpenConnections;
 use stream::StreamPosition;
+
+/// Room for connections that is kept whatever their number.
+const SMALL_TABLE: usize = 4_096;
 
 /// One socket.
 #[derive(Debug)]
@@ -60,6 +64,15 @@ pub enum ConnectionEvent<'a> {
         /// When.
         time_ns: u64,
     },
+    /// It was never established.
+    NotConnected {
+        /// Why.
+        failure: Failure,
+        /// When the attempt began.
+        since_ns: u64,
+        /// When it failed.
+        time_ns: u64,
+    },
 }
 
 /// All connections. `S` is built when a connection appears.
@@ -67,6 +80,8 @@ pub enum ConnectionEvent<'a> {
 pub struct Tracker<S> {
     connections: FxHashMap<u64, Connection<S>>,
     unix_of_process: FxHashMap<u32, FxHashSet<u64>>,
+    /// Connections that the peer reset and whose process has not closed them, oldest first.
+    resets: VecDeque<SocketStateChange>,
     counters: Arc<Counters>,
     capacity: usize,
 }
@@ -74,7 +89,8 @@ pub struct Tracker<S> {
 impl<S: Default> Tracker<S> {
     /// An empty table.
     pub fn new(counters: Arc<Counters>) -> Self {
-        Self { connections: FxHashMap::default(), unix_of_process: FxHashMap::default(), counters, capacity: CONNECTIONS }
+        let (connections, unix_of_process, resets) = Default::default();
+        Self { connections, unix_of_process, resets, counters, capacity: CONNECTIONS }
     }
 
     /// Inserts a new socket. Calls `visit` with the end of an earlier connection at the same address.
@@ -155,9 +171,15 @@ impl<S: Default> Tracker<S> {
             StateChange::Listen(_) => return,
             StateChange::PeerClosed => (Ending::PeerClosed, false),
             StateChange::LocalClosed => (Ending::LocalClosed, false),
+            StateChange::PeerReset => {
+                let oldest = if self.resets.len() >= self.capacity { self.resets.pop_front() } else { None };
+                self.resets.push_back(*state);
+                return oldest.iter().for_each(|oldest| self.reset(oldest, visit));
+            }
             StateChange::Closed { peer_reset: true, .. } => (Ending::PeerReset, true),
             StateChange::Closed { local_reset: true, .. } => (Ending::LocalReset, true),
             StateChange::Closed { .. } => (Ending::Closed, true),
+            StateChange::NotConnected(failure) => return self.not_connected(state, failure, visit),
         };
         let Some(connection) = self.connections.get_mut(&state.key.sock) else { return };
         // After close() the inode number is gone: 0 means the connection that is in the table.
@@ -180,6 +202,30 @@ impl<S: Default> Tracker<S> {
         if gone {
             self.connections.remove(&state.key.sock);
         }
+    }
+
+    /// Ends connections that the peer reset some time ago.
+    pub fn expire_resets(&mut self, now_ns: u64, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
+        while let Some(reset) = self.resets.pop_front_if(|reset| reset.time_ns + RESET_GRACE_NS <= now_ns) {
+            self.reset(&reset, visit);
+        }
+    }
+
+    fn reset(&mut self, reset: &SocketStateChange, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
+        let change = StateChange::Closed { peer_reset: true, local_reset: false };
+        self.state(&SocketStateChange { change, ..*reset }, visit);
+    }
+
+    /// A connect() failed.
+    fn not_connected(
+        &mut self,
+        state: &SocketStateChange,
+        failure: Failure,
+        visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>),
+    ) {
+        let Some(mut connection) = self.connections.remove(&state.key.sock) else { return };
+        let since_ns = std::mem::replace(&mut connection.last_ns, state.time_ns);
+        visit(&mut connection, ConnectionEvent::NotConnected { failure, since_ns, time_ns: state.time_ns });
     }
 
     /// Ends the unix sockets of a process that exited.
@@ -212,6 +258,9 @@ impl<S: Default> Tracker<S> {
             !idle
         });
         self.counters.connections_expired.add((before - self.connections.len()) as u64);
+        if self.connections.capacity() > SMALL_TABLE && self.connections.len() < self.connections.capacity() / 8 {
+            self.connections.shrink_to(self.connections.len() * 2);
+        }
         let connections = &self.connections;
         self.unix_of_process.retain(|_, socks| {
             socks.retain(|sock| connections.contains_key(sock));

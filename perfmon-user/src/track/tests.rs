@@ -33,6 +33,7 @@ impl Log {
         |connection, step| {
             let inode = connection.key.inode;
             self.0.push(match step {
+                ConnectionEvent::NotConnected { failure, since_ns, time_ns } => format!("{inode}:{} {since_ns} {time_ns}", failure.name()),
                 ConnectionEvent::Segment(Segment { content: Content::Bytes(bytes), .. }) => {
                     format!("{inode}:{}", String::from_utf8_lossy(bytes))
                 }
@@ -169,4 +170,34 @@ fn unix_sockets_end_with_their_process() {
     tracker.exit(11, 2, &mut log.visit());
     tracker.exit(10, 2, &mut log.visit());
     assert_eq!(log.0, ["7:LocalClosed", "7:Closed"]);
+}
+
+#[test]
+fn a_reset_waits_for_what_the_process_has_under_way() {
+    let (mut tracker, counters) = tracker();
+    let mut log = Log::default();
+    let notice = |time_ns| SocketStateChange { key: KEY, time_ns, pid: 10, change: StateChange::PeerReset, in_bytes: 0, out_bytes: 4 };
+    tracker.open(open(KEY, 1), &mut log.visit());
+    tracker.state(&notice(5), &mut log.visit());
+    tracker.data(&Data { direction: Direction::Out, ..data(KEY, 0, 4, b"abcd") }, &mut log.visit());
+    let closed = StateChange::Closed { peer_reset: true, local_reset: false };
+    tracker.state(&SocketStateChange { change: closed, ..notice(5) }, &mut log.visit());
+    // The next one at the same address has an inode number of its own.
+    tracker.open(open(SocketKey { inode: 8, ..KEY }, 6), &mut log.visit());
+    tracker.expire_resets(5 + RESET_GRACE_NS, &mut log.visit());
+    assert_eq!(log.0, ["7:abcd", "7:PeerReset"]);
+    assert_eq!((tracker.iter().count(), counters.stream_bytes_lost.get()), (1, 0));
+}
+
+#[test]
+fn a_reset_ends_the_connection_of_a_process_that_does_not_look() {
+    let (mut tracker, _) = tracker();
+    let mut log = Log::default();
+    tracker.open(open(KEY, 1), &mut log.visit());
+    let state = SocketStateChange { key: KEY, time_ns: 5, pid: 10, change: StateChange::PeerReset, in_bytes: 0, out_bytes: 0 };
+    tracker.state(&state, &mut log.visit());
+    tracker.expire_resets(4 + RESET_GRACE_NS, &mut log.visit());
+    assert!(log.0.is_empty());
+    tracker.expire_resets(5 + RESET_GRACE_NS, &mut log.visit());
+    assert_eq!((log.0.as_slice(), tracker.iter().count()), (["7:PeerReset".to_owned()].as_slice(), 0));
 }

@@ -1,5 +1,8 @@
 //! The live screen: owns the terminal from the first frame to the last, and restores it on every exit: a key, the end of the run, an error,
 //! a panic in any thread. Runs on its own thread, so that a slow terminal delays nothing else.
+use std::fs::File;
+use std::io::IsTerminal;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,6 +13,8 @@ use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
 use ratatui::{DefaultTerminal, Terminal};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use tokio::sync::watch;
 
 use super::draw::{ScreenMessage, draw};
@@ -77,6 +82,7 @@ impl ScreenSource for LocalSource {
 /// Runs the screen until a key requests the end, which sets `shutdown`, or `shutdown` is set. Blocks its thread.
 pub fn screen(mut source: impl ScreenSource, shutdown: &watch::Sender<bool>, messages: &Messages, look: Look) -> io::Result<()> {
     let mut terminal = TerminalSession::begin()?;
+    let input = input()?;
     let mut view = ViewState::new(look);
     let (mut model, mut samples, mut trouble) = (ScreenModel::default(), GraphHistory::default(), None);
     let mut stale = true;
@@ -101,12 +107,34 @@ pub fn screen(mut source: impl ScreenSource, shutdown: &watch::Sender<bool>, mes
             let message = trouble.as_deref().map(ScreenMessage::Trouble).or(newest.as_deref().map(ScreenMessage::Log));
             terminal.0.draw(|frame| draw(frame, &mut view, &model, &samples, message))?;
         }
-        stale = event::poll(TICK)?;
-        if stale && take(&event::read()?, &mut view) == KeyAction::Quit {
-            shutdown.send_replace(true);
+        stale = false;
+        await_input(&input, TICK)?;
+        while event::poll(Duration::ZERO)? {
+            stale = true;
+            if take(&event::read()?, &mut view) == KeyAction::Quit {
+                shutdown.send_replace(true);
+            }
         }
     }
     Err(io::Error::other("a thread panicked and the terminal was given back"))
+}
+
+/// Where keys come from, as crossterm chooses it.
+fn input() -> io::Result<OwnedFd> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() { stdin.as_fd().try_clone_to_owned() } else { File::open("/dev/tty").map(OwnedFd::from) }
+}
+
+/// Waits for input. A terminal that is gone is an error here, since crossterm would read from it for ever: its loop takes a read of no bytes
+/// for one to be repeated.
+fn await_input(input: &OwnedFd, longest: Duration) -> io::Result<()> {
+    let mut fds = [PollFd::new(input, PollFlags::IN)];
+    let timeout = Timespec::try_from(longest).map_err(io::Error::other)?;
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) { Err(Errno::IO.into()) } else { Ok(()) }
 }
 
 fn take(event: &Event, view: &mut ViewState) -> KeyAction {

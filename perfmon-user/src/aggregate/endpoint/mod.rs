@@ -4,8 +4,8 @@
 //! Bounded: at most `limits::ENDPOINTS_PER_SERVICE` rows a service; further requests go to the row `(other)` and are counted. A path
 //! without a row that is answered by 400, 404, 405, 410, 414 or gRPC's UNIMPLEMENTED goes to the service's row `(not found)`, so that
 //! invented paths cannot fill the table; it gets its own row at the first other answer. Other failures of paths that were never answered
-//! well get rows too, but few, and nothing is learned from them: a scanner's words are no reason to fold a route's. A request whose head was not seen goes to
-//! `(unknown)`. These three rows have the method `*` and do not count towards the limit. Services beyond `limits::SERVICES` are `(other)`.
+//! well get rows too while they are few; with more, only those that come again have one, the others are in `(other)`, so that a scanner has a
+//! row at most. Nothing is learned from them. A request whose head was not seen goes to `(unknown)`. These three rows have the method `*` and do not count towards the limit. Services beyond `limits::SERVICES` are `(other)`.
 mod cache;
 pub mod learn;
 mod rule;
@@ -13,9 +13,10 @@ pub mod segment;
 mod slab;
 pub mod template;
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use self::cache::PathCache;
 use self::learn::Tree;
@@ -24,6 +25,11 @@ pub use self::rule::{EndpointRule, RuleError};
 use self::slab::Slab;
 use crate::limits;
 use crate::record::{Origin, Request};
+
+/// Failed requests from which on a path comes again.
+const COMES_AGAIN: u32 = 3;
+/// Paths without a row whose failed requests are counted; then all are forgotten.
+const FAILED_PATHS: usize = 256;
 
 /// Name of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +71,8 @@ struct Service {
     rows: usize,
     /// Of these, rows of paths without a good answer so far.
     unproven: FxHashMap<(Arc<str>, Arc<str>), u32>,
+    /// Failed requests of paths without a row, by hash of method and path, once there are too many of these paths.
+    failed: Option<FxHashMap<u64, u32>>,
 }
 
 /// Endpoints of all services.
@@ -209,6 +217,21 @@ impl Endpoints {
     }
 
     fn add_unproven(&mut self, service: u32, method: &Arc<str>) -> Option<u32> {
+        if self.services.get(service)?.unproven.len() >= limits::UNPROVEN_AT_ONCE {
+            self.fold_unproven(service);
+        }
+        let path = FxBuildHasher.hash_one((method, &self.text));
+        if let Some(failed) = &mut self.services.get_mut(service)?.failed {
+            if failed.len() >= FAILED_PATHS {
+                failed.clear();
+            }
+            let requests = failed.entry(path).or_default();
+            *requests += 1;
+            if *requests < COMES_AGAIN {
+                return None;
+            }
+            failed.remove(&path);
+        }
         let known = self.services.get_mut(service).filter(|known| known.unproven.len() < limits::UNPROVEN_ENDPOINTS)?;
         let endpoint: Arc<str> = self.text.as_str().into();
         let name = RowName { service: known.name.clone(), method: method.clone(), endpoint: endpoint.clone() };
@@ -216,6 +239,27 @@ impl Endpoints {
         known.rows += 1;
         known.unproven.insert((method.clone(), endpoint), row);
         Some(row)
+    }
+
+    /// There are many paths without a good answer: those that did not come again go to `(other)`.
+    fn fold_unproven(&mut self, service: u32) {
+        let Some(known) = self.services.get_mut(service) else { return };
+        known.failed.get_or_insert_default();
+        let rows = &self.rows;
+        let once = |row: u32| rows.get(row).is_none_or(|info| info.hits < u64::from(COMES_AGAIN));
+        let gone: Vec<u32> = known.unproven.extract_if(|_, row| once(*row)).map(|(_, row)| row).collect();
+        known.rows -= gone.len();
+        if gone.is_empty() {
+            return;
+        }
+        let other = self.fixed_row(service, self.special.any_method.clone(), self.special.other.clone(), false).row;
+        for row in gone {
+            let hits = self.rows.remove(row).map_or(0, |info| info.hits);
+            if let Some(info) = self.rows.get_mut(other) {
+                info.hits += hits;
+            }
+            self.merged.push((row, other));
+        }
     }
 
     /// The path of an unproven row was answered: its template is learned.
@@ -304,6 +348,7 @@ impl Endpoints {
                 fixed: FxHashMap::default(),
                 rows: 0,
                 unproven: FxHashMap::default(),
+                failed: None,
             };
             self.services.insert(service)
         })

@@ -47,6 +47,7 @@ pub fn destination_row(key: &DestinationKey, row: &HttpSeries, window: Window, v
         destination: key.destination.clone(),
         count: figures.counts.count,
         errors: figures.counts.errors,
+        connect_errors: figures.counts.connect,
         error_rate: figures.error_rate(),
         availability: figures.error_rate().map(|failed| 1.0 - failed),
         requests_per_minute: view.per_minute(figures.estimate()),

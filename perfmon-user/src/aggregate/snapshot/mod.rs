@@ -340,6 +340,9 @@ pub struct DestinationRow {
     pub count: u64,
     /// Failed ones and 5xx.
     pub errors: u64,
+    /// Of these: connections that could not be opened.
+    #[serde(default)]
+    pub connect_errors: u64,
     /// 0..1.
     pub error_rate: Option<f64>,
     /// 1 − failed attempts ÷ attempts, 0..1.

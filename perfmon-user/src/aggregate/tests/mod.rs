@@ -41,6 +41,7 @@ pub(super) fn request(side: Side, path: &str) -> Request {
         response_time_ms: Some(Millis(10 * MS)),
         streaming: false,
         grpc_status: None,
+        connect_time_ms: None,
         queue_time_ms: (side == Side::Server).then_some(Millis(MS)),
         time_to_first_byte_ms: Some(Millis(9 * MS)),
         performance_category: None,
@@ -78,6 +79,22 @@ fn minute(aggregate: &mut Aggregate, second: u64) -> WindowView {
 
 fn row<'a>(view: &'a WindowView, endpoint: &str) -> &'a EndpointRow {
     view.endpoints.iter().find(|row| &*row.endpoint == endpoint).unwrap()
+}
+
+#[test]
+fn a_connect_that_failed_counts_against_its_destination_alone() {
+    let mut aggregate = aggregate();
+    let asked = Request { destination: Some("pay".into()), ..request(Side::Client, "/charge") };
+    add(&mut aggregate, asked.clone());
+    for _ in 0..3 {
+        let failed = Request { error: Some(Failure::ConnectRefused), status_code: None, response_time_ms: None, ..asked.clone() };
+        add(&mut aggregate, Request { protocol: Request::TCP, method: None, path: None, time_to_first_byte_ms: None, ..failed });
+    }
+    let view = minute(&mut aggregate, 2);
+    let row = &view.destinations[0];
+    assert_eq!((row.count, row.errors, row.connect_errors, row.availability), (4, 3, 3, Some(0.25)));
+    assert_eq!((row.latency.max_ms, row.latency.mean_ms), (Some(10.0), Some(10.0)), "the one that was answered");
+    assert!(view.endpoints.is_empty());
 }
 
 #[test]

@@ -241,3 +241,20 @@ async fn decisions_are_published_at_once_and_the_end_is_not_told_where_not_wante
     running.end().await;
     assert_eq!((server.got("firing"), server.got("resolved"), server.got("acknowledged")), (1, 0, 0));
 }
+
+#[tokio::test]
+async fn other_channels_and_rules_take_over_while_it_runs() {
+    let (former, next) = (Server::start(Manner::Answers("200 OK")).await, Server::start(Manner::Answers("200 OK")).await);
+    let running = run(vec![hook("former", &former, Some("none"))], LONG);
+    running.judge(BAD);
+    running.until("the former is told", |_| former.got("firing") == 1).await;
+    let rules = Thresholds { error_rate_5min: 0.9, ..Thresholds::default() }.rules();
+    let rules = rules.into_iter().map(|rule| Rule { hold: Duration::ZERO, keep_firing: Duration::ZERO, ..rule }).collect();
+    running.service.replace(&AlertSettings { rules, channels: vec![hook("next", &next, Some("none"))], escalation: vec![] });
+    // The same figure is well by the other threshold.
+    running.judge(BAD);
+    running.until("the next is told", |_| next.got("resolved") == 1).await;
+    assert_eq!((former.got("resolved"), next.got("firing")), (0, 0));
+    assert!(running.service.test(crate::clock::wall_now(), Some("former")).await.is_err());
+    running.end().await;
+}

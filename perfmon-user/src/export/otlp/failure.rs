@@ -29,11 +29,7 @@ pub fn of(request: &Request) -> Option<ErrorType> {
 /// Its name.
 pub fn name(failure: ErrorType) -> String {
     match failure {
-        ErrorType::Exchange(Failure::ClientClosed) => "client_closed".into(),
-        ErrorType::Exchange(Failure::Reset) => "reset".into(),
-        ErrorType::Exchange(Failure::Timeout) => "timeout".into(),
-        ErrorType::Exchange(Failure::Truncated) => "truncated".into(),
-        ErrorType::Exchange(Failure::Protocol) => "protocol".into(),
+        ErrorType::Exchange(failure) => failure.name().into(),
         ErrorType::Status(status) => status.to_string(),
         ErrorType::Grpc(status) => format!("grpc_{status}"),
     }

@@ -49,6 +49,7 @@ instruments! {
     HTTP_CLIENT_REQUEST_SIZE "http.client.request.body.size" "By" Histogram 1.0 "Size of the bodies of requests that went.";
     HTTP_CLIENT_RESPONSE_SIZE "http.client.response.body.size" "By" Histogram 1.0 "Size of the bodies of answers that came.";
     HTTP_UNMEASURED "perfmon.http.unmeasured_requests" "{request}" Counter 1.0 "Requests whose end perfmon did not see; they stand in no duration.";
+    CONNECT_FAILURES "perfmon.connect.failures" "{connection}" Counter 1.0 "Connections of the service that could not be opened.";
     MODEL_DURATION "gen_ai.client.operation.duration" "s" Histogram 1e-9 "Duration of model calls that the service made.";
     MODEL_TOKENS "gen_ai.client.token.usage" "{token}" Histogram 1.0 "Tokens of model calls.";
     MODEL_FIRST_CHUNK "gen_ai.client.operation.time_to_first_chunk" "s" Histogram 1e-9 "Time to the first generated content of streamed model calls.";

@@ -10,7 +10,7 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::http::self_report::SelfReport;
 use crate::http::series::{LatencyTable, LatencyTables};
 use crate::http::{HttpState, series};
-use crate::record::Process;
+use crate::record::{Failure, Process};
 
 pub(super) fn collect(state: &HttpState, format: Format) -> String {
     let mut out = Exposition::new(format);
@@ -36,6 +36,13 @@ fn requests(out: &mut Exposition, tables: &LatencyTables) {
     for ((side, quality), count) in sorted {
         out.sample(&EXCHANGES, &[("side", &word(side)), ("quality", &word(quality))], count);
     }
+    out.family(&CONNECT_FAILURES);
+    let sorted: BTreeMap<&series::LatencyLabels, _> = tables.attempts.iter().collect();
+    for (labels, count) in sorted {
+        let (address, error) = (labels.target.as_deref().unwrap_or(""), labels.error.map_or("", Failure::name));
+        let labels: [(&str, &dyn Display); 3] = [("service_name", &labels.service), ("server_address", &address), ("error_type", &error)];
+        out.sample(&CONNECT_FAILURES, &labels, count);
+    }
 }
 
 fn side(out: &mut Exposition, family: &MetricFamily, target: &str, table: &LatencyTable) {
@@ -45,7 +52,7 @@ fn side(out: &mut Exposition, family: &MetricFamily, target: &str, table: &Laten
         let status = text(labels.status);
         let error = match labels.status {
             Some(status) if status >= 500 && labels.error.is_none() => status.to_string(),
-            _ => labels.error.map_or(String::new(), |error| word(&error)),
+            _ => labels.error.map_or(String::new(), |error| error.name().into()),
         };
         let labels: [(&str, &dyn Display); 5] = [
             ("service_name", &labels.service),

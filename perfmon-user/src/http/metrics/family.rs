@@ -68,6 +68,8 @@ families! {
         "Latency of requests that the targets make.";
     ACTIVE = "http_server_active_requests", Gauge, None, "service_name", "Requests under way.";
     EXCHANGES = "perfmon_exchanges", Counter, None, "side, quality", "HTTP exchanges seen, those without a known latency too.";
+    CONNECT_FAILURES = "perfmon_connect_failures", Counter, None, "service_name, server_address, error_type",
+        "Connections of the targets that could not be opened: refused, unreachable or without an answer.";
     CONNECTIONS = "perfmon_active_connections", Gauge, None, "", "Open connections that the targets accepted.";
     FINDINGS = "perfmon_findings_open", Gauge, None, "type, severity", "Open findings.";
     COMPLETENESS = "perfmon_target_completeness_ratio", Gauge, Some("ratio"), "service_name, process_pid", "Exchanges fully seen of those known to exist.";

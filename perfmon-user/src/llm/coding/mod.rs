@@ -23,6 +23,11 @@ const RATIO: u64 = 100;
 #[error("the body cannot be decoded")]
 pub struct Undecodable;
 
+/// Largest window of br (RFC 7932, section 9.1).
+const BROTLI_WINDOW: u64 = 16 * 1024 * 1024;
+/// Prefix codes of br and zstd, about.
+const TABLES: usize = 32 * 1024;
+
 type Brotli = BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>;
 
 enum Kind {
@@ -103,13 +108,14 @@ impl Decoder {
         Ok(())
     }
 
-    /// Bytes on the heap, about; windows of br and zstd not counted.
+    /// Bytes on the heap, about. A window grows with the plain bytes until it is full.
     pub fn heap_bytes(&self) -> usize {
+        let window = |most: u64| self.meter.plain.next_power_of_two().min(most) as usize;
         match &self.kind {
             Kind::Plain => 0,
             Kind::Gzip(_) | Kind::Deflate(_) => 44 * 1024,
-            Kind::Brotli(_) => size_of::<Brotli>(),
-            Kind::Zstd(zstd) => zstd.heap_bytes(),
+            Kind::Brotli(_) => size_of::<Brotli>() + TABLES + window(BROTLI_WINDOW),
+            Kind::Zstd(zstd) => zstd.heap_bytes() + TABLES + window(zstd::WINDOW),
         }
     }
 }

@@ -6,7 +6,7 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use super::{OUT, Undecodable};
 
 /// Largest window that a body may ask for, the least that RFC 8878 recommends decoders to support.
-const WINDOW: u64 = 8 * 1024 * 1024;
+pub(super) const WINDOW: u64 = 8 * 1024 * 1024;
 /// Longest frame head.
 const HEAD: usize = 18;
 /// A block's head.

@@ -158,7 +158,7 @@ fn calls_are_bounded() {
             target: "/v1/responses",
             headers: Headers::new(b"host: api.openai.com\r\n"),
         };
-        tracker.on_part(calls, &Part::Request(head), context.destination.map(|name| &**name));
+        tracker.on_part(calls, &Part::Request(head), context.destination.map(|name| &**name), Allowance::default);
         calls.open.len()
     };
     let (mut first, mut second) = (Calls::default(), Calls::default());

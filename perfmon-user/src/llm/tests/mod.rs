@@ -7,6 +7,7 @@ mod recognise;
 
 use std::sync::Arc;
 
+use crate::budget::Allowance;
 use crate::proto::exchange::{BodyPiece, Exchange, Part, RequestHead, ResponseHead};
 use crate::proto::headers::Headers;
 use crate::record::{Llm, Origin, SpanId, WallTime};
@@ -128,7 +129,7 @@ impl Talk {
             headers: Headers::new(&request_lines),
         };
         let mut send = |message: Part<'_>| {
-            tracker.on_part(calls, &message, context.destination.map(|name| &**name));
+            tracker.on_part(calls, &message, context.destination.map(|name| &**name), Allowance::default);
             each(calls);
         };
         send(Part::Request(head));

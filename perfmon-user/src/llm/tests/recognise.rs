@@ -86,9 +86,9 @@ fn both_sides_of_a_call_have_records() {
             target: "/v1/chat/completions",
             headers: Headers::new(b"host: gpu:8000\r\n"),
         };
-        tracker.on_part(&mut calls, &Part::Request(head), context.destination.map(|name| &**name));
+        tracker.on_part(&mut calls, &Part::Request(head), context.destination.map(|name| &**name), Allowance::default);
         let piece = BodyPiece { exchange: 1, time_ns: 0, content: Content::Bytes(&talk.request) };
-        tracker.on_part(&mut calls, &Part::RequestBody(piece), context.destination.map(|name| &**name));
+        tracker.on_part(&mut calls, &Part::RequestBody(piece), context.destination.map(|name| &**name), Allowance::default);
         let exchange = Exchange { id: 1, server, status: Some(500), ..Exchange::default() };
         let ids = || Ids { trace_id: None, span_id: SpanId(1) };
         tracker.on_done(&mut calls, &exchange, &context, ids, WallTime).unwrap().record.side

@@ -46,6 +46,7 @@ pub(in crate::pipeline) fn request(
         streaming: exchange.streaming,
         grpc_status: exchange.grpc_status,
         queue_time_ms: exchange.first_read_ns.filter(|_| exchange.server && exchange.arrival_known).map(since_start),
+        connect_time_ms: None,
         time_to_first_byte_ms: exchange.first_byte_ns.map(since_start),
         performance_category: None,
         trace_id: None,

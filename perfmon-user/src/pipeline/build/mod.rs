@@ -1,4 +1,5 @@
 //! Builders of records, one a message family: what a parser told and what is known of its connection and process → the record.
+mod attempt;
 mod command;
 mod exchange;
 mod frame;
@@ -6,30 +7,43 @@ mod question;
 
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::counters::Counters;
 use crate::process::ProcessTable;
+use crate::proto::exchange::Exchange;
 use crate::tls::Binder;
 use crate::track::OpenConnections;
 
 use super::intern::Interner;
 use super::model_calls::ModelCalls;
+use super::peer_names::PeerNames;
 
+pub(super) use attempt::attempt;
 pub(super) use command::command;
 pub(super) use exchange::request;
 pub(super) use frame::session;
 pub(super) use question::question;
+
+/// Memory of exchanges that ended.
+pub(in crate::pipeline) type SpareExchanges = Vec<Box<Exchange>>;
 
 /// What the making of records needs beside the connection.
 pub(in crate::pipeline) struct BuildContext<'a> {
     pub(in crate::pipeline) processes: &'a mut ProcessTable,
     pub(in crate::pipeline) names: &'a mut Interner,
     pub(in crate::pipeline) model_calls: &'a mut ModelCalls,
+    /// Names of the addresses that processes call.
+    pub(in crate::pipeline) peer_names: &'a mut PeerNames,
     /// Connections that spoke so far.
     pub(in crate::pipeline) connections: &'a mut u64,
     /// Connections that the targets accepted.
     pub(in crate::pipeline) open: &'a mut OpenConnections,
     /// TLS objects and their sockets.
     pub(in crate::pipeline) binder: &'a mut Binder,
+    /// Exchanges that ended, to be used again.
+    pub(in crate::pipeline) exchanges: &'a mut SpareExchanges,
+    /// Memory for unfinished messages.
+    pub(in crate::pipeline) budget: &'a Budget,
     pub(in crate::pipeline) counters: &'a Counters,
     pub(in crate::pipeline) wall_at_boot_ns: u64,
 }

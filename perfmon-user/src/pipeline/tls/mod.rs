@@ -35,7 +35,7 @@ pub(super) fn call(tls: &TlsCall<'_>, tracker: &mut Tracker<Session>, context: &
     adopt(connection, object, held.into(), context, out);
     match &mut connection.state.cipher {
         Some(cipher) if !is_within && plain.direction == Direction::Out => {
-            let cut = cipher.will_send(plain);
+            let cut = cipher.will_send(plain, || context.budget.of(tls.pid));
             context.counters.tls_bytes_cut.add(cut);
         }
         _ => deliver(connection, &plain, context, out),
@@ -59,7 +59,7 @@ pub(super) fn sent(data: &Data<'_>, tracker: &mut Tracker<Session>, context: &mu
     {
         let (own, of_the_next) = until_an_opening(cipher.take_back(carried.writes));
         for plain in own {
-            context.counters.tls_bytes_cut.add(cipher.will_send(plain));
+            context.counters.tls_bytes_cut.add(cipher.will_send(plain, || context.budget.of(carried.object.pid)));
         }
         held.extend(of_the_next);
         cipher.object = None;

@@ -20,6 +20,8 @@ pub struct LibraryFile {
     stamp: FileStamp,
     owner: u32,
     library: &'static dyn Library,
+    /// Its numbers in the maps of the process that it was opened for, and its address range there.
+    mapping: Option<(FileId, String)>,
 }
 
 /// Tells a changed file, or another one with the inode number of a deleted one.
@@ -41,7 +43,8 @@ impl LibraryFile {
     /// # Errors
     /// Why it is not to be parsed, in words.
     pub fn check(file: File, mapped: &Mapped) -> Result<Self, Arc<str>> {
-        let checked = Self::of(file, mapped.library)?;
+        let mapping = Some((mapped.id, mapped.range.clone()));
+        let checked = Self { mapping, ..Self::of(file, mapped.library)? };
         let has_own_numbers = || rustix::fs::fstatfs(&checked.file).is_ok_and(|fs| OWN_NUMBERS.contains(&fs.f_type));
         if checked.id != mapped.id && !has_own_numbers() {
             return Err("its file was replaced".into());
@@ -64,12 +67,16 @@ impl LibraryFile {
             return Err("its file is too large".into());
         }
         let stamp = FileStamp { bytes: meta.len(), modified: (meta.mtime(), meta.mtime_nsec()) };
-        Ok(Self { id: FileId { device: meta.dev(), inode: meta.ino() }, stamp, owner: meta.uid(), file, library })
+        Ok(Self { id: FileId { device: meta.dev(), inode: meta.ino() }, stamp, owner: meta.uid(), file, library, mapping: None })
     }
 
     /// Which file it is.
     pub fn id(&self) -> FileId {
         self.id
+    }
+
+    pub(super) fn mapping(&self) -> Option<&(FileId, String)> {
+        self.mapping.as_ref()
     }
 
     pub(super) fn stamp(&self) -> FileStamp {

@@ -1,5 +1,6 @@
 //! Closes probes' links without making anybody wait. The kernel takes a grace period of 0.1 s and more for each link, and as long for
-//! many that are closed at the same time.
+//! many that are closed at the same time (multi-probe links; single ones wait for each other).
+use std::os::fd::OwnedFd;
 use std::thread::{Builder, JoinHandle};
 
 use aya::programs::uprobe::UProbeLink;
@@ -8,16 +9,26 @@ use aya::programs::uprobe::UProbeLink;
 const THREADS: usize = 64;
 const STACK_BYTES: usize = 64 * 1024;
 
+/// A link; dropping it takes its probes out of the library.
+#[derive(Debug)]
+#[expect(dead_code, reason = "they are held to be dropped")]
+pub(super) enum TlsLink {
+    /// All probes of a program in a file.
+    Multi(OwnedFd),
+    /// One probe.
+    Single(UProbeLink),
+}
+
 /// Links on their way out.
 #[derive(Default)]
 pub(super) struct Closing {
-    waiting: Vec<UProbeLink>,
+    waiting: Vec<TlsLink>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Closing {
     /// Closes links in the background, one batch at a time: what comes while one is under way waits for the next call.
-    pub(super) fn begin(&mut self, links: Vec<UProbeLink>) {
+    pub(super) fn begin(&mut self, links: Vec<TlsLink>) {
         self.waiting.extend(links);
         if self.waiting.is_empty() || self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return;
@@ -37,13 +48,13 @@ impl Closing {
     }
 }
 
-/// Closes all, many at the same time.
-fn close(links: Vec<UProbeLink>) {
+/// Drops all, many at the same time.
+pub(in crate::probe) fn close<T: Send>(links: Vec<T>) {
     let share = links.len().div_ceil(THREADS).max(1);
     let mut links = links.into_iter();
     std::thread::scope(|scope| {
         loop {
-            let batch: Vec<UProbeLink> = links.by_ref().take(share).collect();
+            let batch: Vec<T> = links.by_ref().take(share).collect();
             if batch.is_empty() {
                 break;
             }

@@ -1,4 +1,7 @@
 //! One exchange under way: how far its two messages are, and what its end says of it (docs/records.md, `request`, `error`).
+use std::sync::Arc;
+
+use crate::budget::Charge;
 use crate::proto::exchange::Exchange;
 use crate::stream::Failure;
 
@@ -91,13 +94,23 @@ pub(super) struct OpenExchange {
     pub(super) after_loss: bool,
     /// The request was lost at an unknown time.
     pub(super) start_unknown: bool,
+    /// Its memory, where it is not the only one of its connection.
+    pub(super) charge: Charge,
 }
 
 impl OpenExchange {
     /// With nothing of the answer.
     pub(super) fn new(exchange: Box<Exchange>, stage: Stage, first_ns: u64, last_ns: u64) -> Self {
         let request = Half { stage, unsized_body: stage == Stage::Lost, first_ns, last_ns, ..Half::default() };
-        Self { exchange, request, answer: Half::default(), until_close: false, after_loss: false, start_unknown: false }
+        let (answer, charge) = (Half::default(), Charge::default());
+        Self { exchange, request, answer, until_close: false, after_loss: false, start_unknown: false, charge }
+    }
+
+    /// Heap bytes, about.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+        let e = &self.exchange;
+        size_of::<Exchange>() + text(&e.method) + text(&e.path) + text(&e.host) + text(&e.user_agent) + text(&e.traceparent)
     }
 
     pub(super) fn half(&mut self, side: MessageSide) -> &mut Half {

@@ -1,4 +1,5 @@
 //! What comes after an answer that was seen before its request: kept as it came, until the request is there or comes no more.
+use crate::budget::Allowance;
 use crate::proto::kept::Kept;
 use crate::stream::{Segment, Stamp};
 
@@ -17,8 +18,8 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Keeps a segment.
-    pub(super) fn keep(&mut self, segment: Segment<'_>) {
-        self.later.push(segment);
+    pub(super) fn keep(&mut self, segment: Segment<'_>, of: impl FnOnce() -> Allowance) {
+        self.later.push(segment, of);
     }
 
     /// No more is to be kept.

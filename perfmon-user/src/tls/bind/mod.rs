@@ -11,9 +11,10 @@ use rustc_hash::FxHashMap;
 
 use super::plain::{Plain, TlsObject};
 use super::record::{RECORD_PLAINTEXT, RecordType, headers};
+use crate::budget::{Budget, Charge};
 use crate::counters::Counters;
 use crate::decode::{Data, SocketKey, TlsCall};
-use crate::limits::{TLS_HELD_BYTES, TLS_HELD_BYTES_IN_ALL, TLS_OBJECTS, TLS_WRITES_UNSENT, TLS_WRITES_WAITING};
+use crate::limits::{TLS_HELD_BYTES, TLS_OBJECTS, TLS_WRITES_UNSENT, TLS_WRITES_WAITING};
 use crate::stream::{Capture, Direction, RequestedCapture};
 
 #[cfg(test)]
@@ -51,7 +52,7 @@ pub struct Binder {
     by_socket: FxHashMap<u64, TlsObject>,
     /// Thread → writes that no send has carried yet, oldest first.
     waiting: FxHashMap<u32, VecDeque<WaitingWrite>>,
-    held_bytes: usize,
+    budget: Option<Budget>,
     /// Objects whose socket is gone and whose capture mode in the kernel is not the default (heads).
     stale: Vec<TlsObject>,
     counters: Arc<Counters>,
@@ -67,6 +68,7 @@ struct Binding {
     within: bool,
     held: VecDeque<Plain<'static>>,
     held_bytes: usize,
+    charge: Charge,
     last_ns: u64,
 }
 
@@ -84,10 +86,17 @@ impl Binder {
             objects: FxHashMap::default(),
             by_socket: FxHashMap::default(),
             waiting: FxHashMap::default(),
-            held_bytes: 0,
+            budget: None,
             stale: Vec::new(),
             counters,
         }
+    }
+
+    /// The same, with what it holds charged to the processes' shares of a budget.
+    #[must_use]
+    pub fn charged_to(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
     }
 
     /// Places the plaintext of a call.
@@ -153,7 +162,7 @@ impl Binder {
     /// Takes the plaintext held for the object, in order.
     pub fn take_held(&mut self, object: TlsObject) -> VecDeque<Plain<'static>> {
         let Some(bound) = self.objects.get_mut(&object) else { return VecDeque::new() };
-        self.held_bytes -= std::mem::take(&mut bound.held_bytes);
+        (bound.held_bytes, bound.charge) = (0, Charge::default());
         std::mem::take(&mut bound.held)
     }
 
@@ -220,7 +229,6 @@ impl Binder {
         if bound.requested.get() != Capture::Head {
             self.stale.push(object);
         }
-        self.held_bytes -= bound.held_bytes;
         self.counters.tls_bytes_unplaced.add(bound.held.iter().map(Plain::len).sum());
     }
 
@@ -228,10 +236,10 @@ impl Binder {
         let Some(bound) = self.objects.get_mut(&object) else { return };
         let len = plain.bytes.len();
         let cost = len + size_of::<Plain<'_>>();
-        let fits = bound.held_bytes + cost <= TLS_HELD_BYTES && self.held_bytes + cost <= TLS_HELD_BYTES_IN_ALL;
-        if fits && len > 0 {
+        let of = || self.budget.as_ref().map(|budget| budget.of(object.pid)).unwrap_or_default();
+        let fits = bound.held_bytes + cost <= TLS_HELD_BYTES;
+        if fits && len > 0 && bound.charge.resize(bound.held_bytes + cost, of).is_ok() {
             bound.held_bytes += cost;
-            self.held_bytes += cost;
             return bound.held.push_back(plain.into_owned());
         }
         self.counters.tls_bytes_cut.add(len as u64);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::hello::HelloInfo;
 use super::plain::{Plain, TlsObject};
 use super::record::{HEADER, RECORD_PLAINTEXT};
+use crate::budget::Allowance;
 use crate::stream::{Content, Direction, Segment};
 
 mod start;
@@ -102,11 +103,11 @@ impl EncryptedSide {
     }
 
     /// Keeps a write until the socket sends it; tells how many of its bytes found no room.
-    pub fn will_send(&mut self, plain: Plain<'_>) -> u64 {
+    pub fn will_send(&mut self, plain: Plain<'_>, of: impl FnOnce() -> Allowance) -> u64 {
         if self.outgoing.start.take().is_some() {
             self.outgoing.told_wire = self.outgoing.wire;
         }
-        self.unsent.push(plain)
+        self.unsent.push(plain, of)
     }
 
     /// The writes, or parts of them, that `len` sent bytes carried.

@@ -1,5 +1,6 @@
 //! Sizes and times on the wire for plaintext.
 use super::*;
+use crate::budget::Allowance;
 use crate::stream::Stamp;
 
 fn segment(direction: Direction, time_ns: u64, content: Content<'_>) -> Segment<'_> {
@@ -74,7 +75,7 @@ fn writes_are_told_when_the_socket_has_sent_them() {
     let mut side = EncryptedSide::default();
     let write = plain(Direction::Out, 5, 40_000);
     let len = wire_len(40_000, USUAL_OVERHEAD);
-    side.will_send(write);
+    side.will_send(write, Allowance::default);
     let mut passed = 0;
     for (n, sent) in [15_000, 15_000, len - 30_000].into_iter().enumerate() {
         assert!(passed < 40_000);
@@ -120,7 +121,7 @@ fn a_write_in_pieces_is_sent_when_its_records_are() {
     for (len, overhead) in [(65_536, 21), (65_536, 22), (262_144, 22), (262_144, 29), (40_000, 22), (16_257, 22)] {
         let mut side = EncryptedSide::default();
         for piece in pieces(len) {
-            assert_eq!(side.will_send(piece), 0);
+            assert_eq!(side.will_send(piece, Allowance::default), 0);
         }
         let carried = side.sent(wire_len(len.into(), overhead));
         assert_eq!(carried.iter().map(|plain| plain.bytes.len()).sum::<usize>(), len as usize, "{len} with {overhead}");
@@ -133,14 +134,14 @@ fn writes_that_are_never_sent_stay_bounded_and_counted() {
     let mut side = EncryptedSide::default();
     let mut cut = 0;
     for _ in 0..100 {
-        cut += side.will_send(plain(Direction::Out, 5, 16_000));
+        cut += side.will_send(plain(Direction::Out, 5, 16_000), Allowance::default);
     }
     let unsent = side.all_unsent();
     assert!(unsent.iter().map(|plain| plain.bytes.len()).sum::<usize>() <= crate::limits::TLS_HELD_BYTES);
     assert_eq!(unsent.iter().map(Plain::len).sum::<u64>(), 1_600_000);
     assert_eq!(unsent.iter().filter(|plain| plain.is_cut).map(|plain| plain.missing).sum::<u64>(), cut);
     for _ in 0..10_000 {
-        side.will_send(Plain { bytes: Vec::new().into(), missing: 5, call_len: 5, ..plain(Direction::Out, 5, 0) });
+        side.will_send(Plain { bytes: Vec::new().into(), missing: 5, call_len: 5, ..plain(Direction::Out, 5, 0) }, Allowance::default);
     }
     let unsent = side.all_unsent();
     assert!(unsent.len() <= crate::limits::TLS_WRITES_UNSENT + 1);
@@ -150,9 +151,9 @@ fn writes_that_are_never_sent_stay_bounded_and_counted() {
 #[test]
 fn the_last_writes_can_be_taken_back() {
     let mut side = EncryptedSide::default();
-    side.will_send(plain(Direction::Out, 5, 100));
+    side.will_send(plain(Direction::Out, 5, 100), Allowance::default);
     for piece in pieces(20_000).into_iter().chain(pieces(30)) {
-        side.will_send(piece);
+        side.will_send(piece, Allowance::default);
     }
     let taken = side.take_back(2);
     assert_eq!(taken.iter().map(|plain| (plain.call_len, plain.len())).collect::<Vec<_>>(), [(20_000, 16_256), (0, 3_744), (30, 30)]);

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::super::plain::Plain;
 use super::{LEAST_OVERHEAD, wire_len};
+use crate::budget::{Allowance, Charge};
 use crate::limits::{TLS_HELD_BYTES, TLS_WRITES_UNSENT};
 
 /// Writes under way, oldest first.
@@ -11,6 +12,7 @@ use crate::limits::{TLS_HELD_BYTES, TLS_WRITES_UNSENT};
 pub(super) struct UnsentWrites {
     queue: VecDeque<UnsentWrite>,
     bytes: usize,
+    charge: Charge,
     /// Plaintext of the last call that was added so far: its pieces share records.
     call_bytes: u64,
 }
@@ -24,7 +26,7 @@ struct UnsentWrite {
 
 impl UnsentWrites {
     /// Adds a write, or the next piece of one; tells how many of its bytes found no room.
-    pub(super) fn push(&mut self, plain: Plain<'_>) -> u64 {
+    pub(super) fn push(&mut self, plain: Plain<'_>, of: impl FnOnce() -> Allowance) -> u64 {
         if plain.call_len > 0 {
             self.call_bytes = 0;
         }
@@ -32,7 +34,8 @@ impl UnsentWrites {
         self.call_bytes += plain.len();
         let cost = wire_len(self.call_bytes, LEAST_OVERHEAD) - before;
         let len = plain.bytes.len();
-        if self.bytes + len <= TLS_HELD_BYTES && self.queue.len() < TLS_WRITES_UNSENT {
+        let has_room = self.bytes + len <= TLS_HELD_BYTES && self.queue.len() < TLS_WRITES_UNSENT;
+        if has_room && self.charge.resize(self.bytes + len, of).is_ok() {
             self.bytes += len;
             self.queue.push_back(UnsentWrite { plain: plain.into_owned(), cost });
             return 0;
@@ -61,8 +64,13 @@ impl UnsentWrites {
                 credit = 0;
             }
         }
-        self.bytes -= carried.iter().map(|plain| plain.bytes.len()).sum::<usize>();
+        self.took(&carried);
         carried
+    }
+
+    fn took(&mut self, taken: &[Plain<'static>]) {
+        self.bytes -= taken.iter().map(|plain| plain.bytes.len()).sum::<usize>();
+        self.charge.shrink(self.bytes);
     }
 
     /// Takes everything from the last `calls` calls on.
@@ -70,13 +78,14 @@ impl UnsentWrites {
         let begins = |(n, write): (usize, &UnsentWrite)| (write.plain.call_len > 0).then_some(n);
         let Some(from) = self.queue.iter().enumerate().filter_map(begins).rev().take(calls).last() else { return Vec::new() };
         let taken: Vec<_> = self.queue.drain(from..).map(|write| write.plain).collect();
-        self.bytes -= taken.iter().map(|plain| plain.bytes.len()).sum::<usize>();
+        self.took(&taken);
         taken
     }
 
     /// Takes everything.
     pub(super) fn take_all(&mut self) -> Vec<Plain<'static>> {
         self.bytes = 0;
+        self.charge.shrink(0);
         self.queue.drain(..).map(|write| write.plain).collect()
     }
 }

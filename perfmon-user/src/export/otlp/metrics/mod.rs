@@ -1,5 +1,6 @@
 //! Metrics of one interval: records in, OTLP metrics out. Histograms and counters start at zero in each interval, so a refused delivery
 //! loses only that interval. A record that counts is in exactly one point, so the counts add up to the records.
+mod attempt;
 mod host;
 pub mod http;
 mod metric_set;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use rustc_hash::FxHashMap;
 
+use self::attempt::{AttemptCount, AttemptKey};
 use self::host::{Active, ProcessSums, SystemSums};
 use self::http::{HttpKey, HttpSums};
 use self::metric_set::{MetricSet, TimeSpan};
@@ -46,6 +48,7 @@ struct Owner {
 struct OwnerSums {
     origin: Arc<Origin>,
     http: KeyedSums<HttpKey, HttpSums>,
+    attempts: KeyedSums<AttemptKey, AttemptCount>,
     models: KeyedSums<ModelKey, ModelSums>,
     mcp: KeyedSums<McpKey, McpSums>,
     process: ProcessSums,
@@ -61,6 +64,10 @@ impl IntervalMetrics {
     /// Counts a record.
     pub fn add(&mut self, record: &Record) {
         match record {
+            Record::Request(request) if request.is_attempt() => {
+                let (sums, budget) = self.sums(&request.origin);
+                sums.attempts.at(AttemptKey::of(request), budget).add();
+            }
             Record::Request(request) if request.counts() => {
                 let (sums, budget) = self.sums(&request.origin);
                 sums.http.at(HttpKey::of(request), budget).add(request);
@@ -128,6 +135,7 @@ impl OwnerSums {
         Self {
             origin,
             http: KeyedSums::default(),
+            attempts: KeyedSums::default(),
             models: KeyedSums::default(),
             mcp: KeyedSums::default(),
             process: ProcessSums::default(),
@@ -137,6 +145,7 @@ impl OwnerSums {
 
     fn write(&self, active: &Active, metric_set: &mut MetricSet) {
         self.http.iter().for_each(|(key, sums)| sums.write(key, metric_set));
+        self.attempts.iter().for_each(|(key, count)| count.write(key, metric_set));
         self.models.iter().for_each(|(key, sums)| sums.write(key, metric_set));
         self.mcp.iter().for_each(|(key, sums)| sums.write(key, metric_set));
         self.process.write(metric_set);

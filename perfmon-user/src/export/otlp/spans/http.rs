@@ -17,8 +17,36 @@ pub fn context(request: &Request) -> SpanContext {
     SpanContext { trace, span, parent }
 }
 
+/// The span of a connect() that failed.
+fn attempt_span(request: &Request) -> Span {
+    let destination = request.destination.as_deref().unwrap_or(&request.peer);
+    let (server, peer) = (address(destination), address(&request.peer));
+    let mut attributes = Attributes::default();
+    attributes
+        .add("network.transport", "tcp")
+        .add("network.peer.address", peer.0)
+        .maybe("network.peer.port", peer.1)
+        .add("server.address", server.0)
+        .maybe("server.port", server.1);
+    SpanDraft {
+        context: context(request),
+        name: "connect".into(),
+        kind: kind(request.side),
+        start: request.time,
+        duration: request.connect_time_ms,
+        severity: severity(request),
+        message: format!("connect {destination}"),
+        error_type: failure::of(request).map(failure::name),
+        attributes,
+    }
+    .finish()
+}
+
 /// The span of an exchange.
 pub fn span(request: &Request) -> Span {
+    if request.is_attempt() {
+        return attempt_span(request);
+    }
     let method = method(request.method.as_deref());
     let verb = if method == "_OTHER" { "HTTP" } else { method };
     let template = request.endpoint.as_deref().filter(|_| request.side == Side::Server);

@@ -17,7 +17,7 @@ use self::receiver::{Answer, Receiver as Otlp};
 use self::sample::{BEGIN, SECOND, call, origin, process, request, server, system, tool};
 use super::*;
 use crate::config::{Signal, Sources, load};
-use crate::record::{Gauges, InFlight, Record, Side};
+use crate::record::{Failure, Gauges, InFlight, Record, Request, Side};
 
 fn wall() -> WallTime {
     static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -145,10 +145,12 @@ fn every_metric_of_the_table_is_sent_as_the_conventions_say() {
     let run = start(&to(&otlp), CLOCKS, gauges);
     let mut unmeasured = request(&shop, Side::Client, "/x", 200, 1);
     unmeasured.response_time_ms = None;
+    let attempt = Request { protocol: Request::TCP, error: Some(Failure::ConnectRefused), status_code: None, ..unmeasured.clone() };
     run.offer(vec![
         server("shop", "/users/{id}", 200, 5),
         Record::Request(request(&shop, Side::Client, "/x", 503, 1_500)),
         Record::Request(unmeasured),
+        Record::Request(attempt),
         Record::Llm(Box::new(call(&shop, Side::Client))),
         Record::Llm(Box::new(call(&shop, Side::Server))),
         Record::Tool(Box::new(tool(&shop, "mcp"))),
@@ -171,6 +173,7 @@ fn every_metric_of_the_table_is_sent_as_the_conventions_say() {
     assert!((counts["operation.cost"].1 - 0.0045).abs() < 1e-12);
     assert_eq!(counts["gen_ai.client.operation.duration"], (1, 2.0));
     assert_eq!(numbers_of_shop["http.server.active_requests"], 2.0);
+    assert_eq!((numbers_of_shop["perfmon.connect.failures"], numbers_of_shop["perfmon.http.unmeasured_requests"]), (1.0, 1.0));
     assert_eq!(numbers_of_shop["process.cpu.utilization"], 0.75);
     assert_eq!(numbers_of_shop["process.cpu.time"], 1.5);
     assert_eq!(numbers_of_shop["process.context_switches"], 20.0);

@@ -25,6 +25,7 @@ pub const TABLE: &[Row] = &[
     ("http.client.request.body.size", "By", 'H', &["http.request.method", "server.address"], CLIENT),
     ("http.client.response.body.size", "By", 'H', &["http.request.method", "server.address"], CLIENT),
     ("perfmon.http.unmeasured_requests", "{request}", 'C', &["perfmon.side"], UNMEASURED),
+    ("perfmon.connect.failures", "{connection}", 'C', &["error.type", "server.address"], &["server.port"]),
     ("gen_ai.client.operation.duration", "s", 'H', MODEL, MODEL_MORE),
     (
         "gen_ai.client.token.usage",

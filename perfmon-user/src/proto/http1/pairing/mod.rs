@@ -3,7 +3,6 @@
 mod outcome;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use super::body::{self, BodyFraming};
 use super::head::{FirstLine, Head};
@@ -63,8 +62,6 @@ pub(super) struct Pairing {
     /// The request of the answer whose head came last was in a run that was not seen.
     pub(super) request_unseen: bool,
     texts: LastTexts,
-    /// An exchange that ended, to be used again: one allocation a connection instead of one a request.
-    spare: Option<Box<Exchange>>,
 }
 
 /// Handling of an answer without its request.
@@ -126,7 +123,7 @@ impl Pairing {
         self.before_request(place, sink);
         let fields = head.fields;
         let (path, authority) = target::split(target);
-        let mut exchange = self.new_exchange(place, head.minor);
+        let mut exchange = self.new_exchange(place, head.minor, sink);
         let texts = &mut self.texts;
         exchange.method = Some(texts.method(method, sink));
         exchange.path = Some(sink.text(target::path(path)));
@@ -149,12 +146,12 @@ impl Pairing {
         let mut open = OpenExchange::new(exchange, Stage::Going, place.start.time_ns, time_ns);
         open.after_loss = place.lost.is_some();
         open.request.run = place.now.run.map(|run| run.number);
-        self.open.push_back(open);
+        self.add(open, sink);
         let framing = if place.whole { body::of_request(fields) } else { BodyFraming::Unknown };
         Accepted { id: Some(id), framing, may_lack_body: fields.expects_continue, may_switch: method == "CONNECT" || fields.upgrade }
     }
 
-    fn new_exchange(&mut self, place: &HeadPosition, minor: u8) -> Box<Exchange> {
+    fn new_exchange(&mut self, place: &HeadPosition, minor: u8, sink: &mut dyn Sink) -> Box<Exchange> {
         let server = self.server == Some(true);
         let start = place.start;
         let id = self.next_id;
@@ -170,13 +167,9 @@ impl Pairing {
             arrival_known: server && start.arrival_ns.is_some(),
             ..Exchange::default()
         };
-        match self.spare.take() {
-            Some(mut spare) => {
-                *spare = exchange;
-                spare
-            }
-            None => Box::new(exchange),
-        }
+        let mut new = sink.exchange();
+        *new = exchange;
+        new
     }
 
     /// What the begin of a request tells of the exchanges before it.
@@ -209,12 +202,25 @@ impl Pairing {
     /// A request that is not HTTP: an exchange of which only the failure is known.
     pub(super) fn broken_request(&mut self, place: &HeadPosition, sink: &mut dyn Sink) -> ExchangeId {
         self.before_request(place, sink);
-        let exchange = self.new_exchange(place, 1);
+        let exchange = self.new_exchange(place, 1, sink);
         let id = exchange.id;
         let mut open = OpenExchange::new(exchange, Stage::Lost, place.start.time_ns, place.now.time_ns);
         open.request.run = place.now.run.map(|run| run.number);
-        self.open.push_back(open);
+        self.add(open, sink);
         id
+    }
+
+    /// Adds an exchange. The first one belongs to what a connection costs; where there is no memory for more, older ones go.
+    fn add(&mut self, mut open: OpenExchange, sink: &mut dyn Sink) {
+        let bytes = |open: &OpenExchange| size_of::<OpenExchange>() + open.heap_bytes();
+        while !self.open.is_empty() && open.charge.resize(bytes(&open), || sink.allowance()).is_err() {
+            self.evict(sink);
+        }
+        if self.open.capacity() == 0 {
+            // Most connections have one exchange at a time.
+            self.open.reserve_exact(1);
+        }
+        self.open.push_back(open);
     }
 
     fn answer(&mut self, status: u16, head: &Head<'_>, place: &HeadPosition, sink: &mut dyn Sink) -> Option<Accepted> {
@@ -302,7 +308,7 @@ impl Pairing {
         // Of a loss that showed only after the answer, the time is not known.
         let start = start.filter(|start| start.time_ns <= place.start.time_ns);
         let at = start.unwrap_or(place.start);
-        let mut exchange = self.new_exchange(&HeadPosition { start: at, wire: 0, ..*place }, minor);
+        let mut exchange = self.new_exchange(&HeadPosition { start: at, wire: 0, ..*place }, minor, sink);
         exchange.inferred = true;
         let id = exchange.id;
         let mut open = OpenExchange::new(exchange, Stage::Lost, at.time_ns, at.time_ns);
@@ -412,11 +418,7 @@ impl Pairing {
 
     /// Heap bytes, about.
     pub(super) fn heap_bytes(&self) -> usize {
-        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
-        let of = |OpenExchange { exchange: e, .. }: &OpenExchange| {
-            size_of::<Exchange>() + text(&e.method) + text(&e.path) + text(&e.host) + text(&e.user_agent) + text(&e.traceparent)
-        };
-        self.open.capacity() * size_of::<OpenExchange>() + self.open.iter().map(of).sum::<usize>()
+        self.open.capacity() * size_of::<OpenExchange>() + self.open.iter().map(OpenExchange::heap_bytes).sum::<usize>()
     }
 }
 

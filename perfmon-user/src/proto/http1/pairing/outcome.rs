@@ -1,6 +1,11 @@
 //! How messages and exchanges end: complete, lost, broken, pushed out, or with the connection.
+use std::collections::VecDeque;
+
 use super::{ConnectionEnd, ExchangeId, MessageSide, OpenExchange, Pairing, Part, Sink, Stage};
 use crate::stream::{Content, Failure, Stamp};
+
+/// Exchanges whose room a connection keeps when it has none under way.
+const ROOM: usize = 16;
 
 impl Pairing {
     /// A message is complete.
@@ -221,7 +226,10 @@ impl Pairing {
     pub(in crate::proto::http1) fn close_front(&mut self, sink: &mut dyn Sink) {
         if let Some(mut exchange) = self.open.pop_front().and_then(OpenExchange::into_exchange) {
             sink.message(Part::Done(&mut exchange).into());
-            self.spare = Some(exchange);
+            sink.reuse(exchange);
+        }
+        if self.open.capacity() > ROOM && self.open.is_empty() {
+            self.open = VecDeque::new();
         }
     }
 

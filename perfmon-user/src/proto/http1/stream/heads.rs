@@ -2,7 +2,7 @@
 use super::{MessageStream, StreamContext, StreamState};
 use crate::proto::http1::head::{self, Parsed};
 use crate::proto::http1::line::{self, Line};
-use crate::proto::http1::pairing::HeadPosition;
+use crate::proto::http1::pairing::{HeadPosition, Orphans};
 use crate::proto::http1::{HEAD_BYTES, MessageSide};
 use crate::stream::Stamp;
 
@@ -55,7 +55,10 @@ impl MessageStream {
     pub(super) fn continue_head<'b>(&mut self, now: Stamp, sure: bool, bytes: &'b [u8], cx: &mut StreamContext<'_>) -> &'b [u8] {
         let had = self.head.len();
         let (taken, rest) = bytes.split_at(bytes.len().min(HEAD_BYTES - had));
-        self.head.extend_from_slice(taken);
+        let is_kept = self.head.extend(taken, || cx.sink.allowance()).is_ok();
+        if !is_kept {
+            self.head.extend_briefly(taken);
+        }
         let side = self.side_by(&self.head, cx);
         if let Some(end) = head::find_end(&self.head, &mut self.scanned) {
             self.complete_head(now, sure, side, end, cx);
@@ -73,7 +76,9 @@ impl MessageStream {
             self.state = StreamState::Skip { empty_line: is_at_line_start(&head) };
             return rest;
         }
-        if self.head.len() == HEAD_BYTES {
+        if !is_kept {
+            self.give_up_head(now, sure, side, cx);
+        } else if self.head.len() == HEAD_BYTES {
             let head = std::mem::take(&mut self.head);
             if let Some(side) = side {
                 self.broken(side, &head, now, cx);
@@ -81,6 +86,21 @@ impl MessageStream {
             self.state = StreamState::Skip { empty_line: is_at_line_start(&head) };
         }
         rest
+    }
+
+    /// There is no memory for the head that comes. What there is of it makes its exchange; the rest is only counted.
+    fn give_up_head(&mut self, now: Stamp, sure: bool, side: Option<MessageSide>, cx: &mut StreamContext<'_>) {
+        let empty_line = is_at_line_start(&self.head);
+        self.lose_head(now, sure, None, cx);
+        if sure && side.is_some() {
+            self.state = StreamState::Skip { empty_line };
+        }
+    }
+
+    /// Keeps an answer's head that has no request yet, if there is memory for it.
+    fn holds(&mut self, head: &[u8], cx: &mut StreamContext<'_>) -> bool {
+        self.head.clear();
+        self.head.extend(head, || cx.sink.allowance()).is_ok()
     }
 
     /// The head that was kept ends at `end`.
@@ -110,8 +130,13 @@ impl MessageStream {
                 self.accept(side, accepted, now, cx);
                 Parsed::Whole(len)
             }
+            Parsed::Whole((len, None)) if !self.holds(&bytes[..len], cx) => {
+                cx.pairing.orphans = Some(Orphans::Drop);
+                self.deliver(side, bytes, now, cx);
+                cx.pairing.orphans = None;
+                Parsed::Whole(len)
+            }
             Parsed::Whole((len, None)) => {
-                self.head = bytes[..len].to_vec();
                 self.waiting.since = Some(now);
                 Parsed::Whole(len)
             }

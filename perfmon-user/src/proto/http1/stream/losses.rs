@@ -180,7 +180,7 @@ impl MessageStream {
     }
 
     /// Bytes of a head were lost. What came of it is kept, if it surely was one.
-    fn lose_head(&mut self, now: Stamp, sure: bool, missing: Option<u64>, cx: &mut StreamContext<'_>) {
+    pub(super) fn lose_head(&mut self, now: Stamp, sure: bool, missing: Option<u64>, cx: &mut StreamContext<'_>) {
         let head = std::mem::take(&mut self.head);
         let wire = self.blank + head.len() as u64 + missing.unwrap_or(0);
         self.state = StreamState::Search;

@@ -11,6 +11,7 @@ use super::body::{BodyFraming, Chunked};
 use super::line::{self, Line};
 use super::pairing::{Accepted, Pairing};
 use super::wait::Waiting;
+use crate::budget::HeldBytes;
 use crate::proto::Sink;
 use crate::proto::exchange::ExchangeId;
 use crate::stream::{Content, Direction, Segment, Stamp};
@@ -33,7 +34,7 @@ pub(super) struct MessageStream {
     /// Empty lines before its head.
     blank: u64,
     /// What there is of a head that did not come in one piece.
-    head: Vec<u8>,
+    head: HeldBytes,
     /// How far `head` was searched for its end.
     scanned: usize,
     /// A body was announced that may not come, and nothing of it came.
@@ -96,7 +97,7 @@ impl MessageStream {
             exchange: None,
             start: Stamp::default(),
             blank: 0,
-            head: Vec::new(),
+            head: HeldBytes::default(),
             scanned: 0,
             may_lack_body: false,
             may_switch: false,
@@ -118,10 +119,10 @@ impl MessageStream {
     pub(super) fn push(&mut self, now: Stamp, content: Content<'_>, turned: bool, cx: &mut StreamContext<'_>) {
         let segment = Segment { direction: self.direction, stamp: now, content };
         if cx.pairing.tunnel {
-            return cx.pairing.unread.push(segment);
+            return cx.pairing.unread.push(segment, || cx.sink.allowance());
         }
         if self.waiting.since.is_some() {
-            return self.waiting.keep(segment);
+            return self.waiting.keep(segment, || cx.sink.allowance());
         }
         self.turned |= turned;
         match content {
@@ -187,7 +188,7 @@ impl MessageStream {
 
     /// Heap bytes, about.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.head.capacity() + self.waiting.heap_bytes()
+        self.head.heap_bytes() + self.waiting.heap_bytes()
     }
 
     fn bytes(&mut self, now: Stamp, bytes: &[u8], cx: &mut StreamContext<'_>) {
@@ -218,9 +219,9 @@ impl MessageStream {
         }
         let segment = Segment { direction: self.direction, stamp: now.within(), content: Content::Bytes(rest) };
         if cx.pairing.tunnel {
-            cx.pairing.unread.push(segment);
+            cx.pairing.unread.push(segment, || cx.sink.allowance());
         } else {
-            self.waiting.keep(segment);
+            self.waiting.keep(segment, || cx.sink.allowance());
         }
     }
 

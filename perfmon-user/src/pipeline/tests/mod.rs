@@ -1,4 +1,6 @@
 //! The whole front half over events as the kernel writes them.
+mod memory;
+
 use bytemuck::bytes_of;
 use perfmon_common::event::*;
 
@@ -12,6 +14,8 @@ pub(super) struct Host {
     pipeline: Pipeline,
     pub(super) out: Out,
     pub(super) now: u64,
+    /// Process of the operations.
+    pid: u32,
     offsets: std::collections::HashMap<(u64, u8), u64>,
 }
 
@@ -19,7 +23,7 @@ impl Host {
     pub(super) fn new() -> Self {
         let mut pipeline = Pipeline::new(Arc::default(), 1_000 * SECOND);
         pipeline.describe(Arc::new(Origin { pid: SERVER, comm: "srv".into(), service: "shop".into(), container: None }));
-        Self { pipeline, out: Out::default(), now: SECOND, offsets: Default::default() }
+        Self { pipeline, out: Out::default(), now: SECOND, pid: SERVER, offsets: Default::default() }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -48,8 +52,8 @@ impl Host {
             offset: *offset,
             total_len: payload.len() as u32,
             piece_offset: 0,
-            tgid: SERVER,
-            thread: SERVER,
+            tgid: self.pid,
+            thread: self.pid,
             inode: sock as u32,
             run: 0,
             direction,
@@ -86,6 +90,15 @@ impl Host {
     pub(super) fn state(&mut self, sock: u64, new_state: u8, flags: u8) {
         let mut header: StateHeader = bytemuck::Zeroable::zeroed();
         (header.kind, header.sock, header.time_ns, header.new_state, header.flags) = (KIND_STATE, sock, self.now, new_state, flags);
+        self.push(bytes_of(&header));
+    }
+
+    /// A connect() failed with this errno.
+    fn not_connected(&mut self, sock: u64, error: u16) {
+        self.now += 1_000_000;
+        let mut header: StateHeader = bytemuck::Zeroable::zeroed();
+        (header.kind, header.tgid, header.sock, header.time_ns) = (KIND_STATE, SERVER, sock, self.now);
+        (header.old_state, header.new_state, header.flags, header.error) = (2, 7, STATE_NOT_CONNECTED, error);
         self.push(bytes_of(&header));
     }
 
@@ -356,4 +369,47 @@ fn a_websocket_that_is_reset_says_so() {
     let requests = host.requests();
     let [_, end] = &requests[..] else { panic!("{requests:#?}") };
     assert_eq!((end.error, end.close_code, end.messages_received), (Some(Failure::ClientClosed), None, Some(1)));
+}
+
+#[test]
+fn a_refused_connect_is_an_attempt_without_a_latency() {
+    let mut host = Host::new();
+    host.open(64, ROLE_CLIENT, 0);
+    host.not_connected(64, 111);
+    let requests = host.requests();
+    let [attempt] = &requests[..] else { panic!("{requests:#?}") };
+    assert_eq!((attempt.protocol, attempt.side, attempt.error), ("tcp", Side::Client, Some(Failure::ConnectRefused)));
+    assert_eq!((attempt.method.as_ref(), attempt.host.as_ref(), attempt.status_code), (None, None, None));
+    assert_eq!(attempt.destination.as_deref(), Some("10.0.0.0:4000"));
+    assert_eq!((attempt.connect_time_ms.map(|time| time.0), attempt.latency()), (Some(2_000_000), None));
+    assert!(attempt.is_error() && attempt.counts() && attempt.performance_category.is_none());
+    assert_eq!(host.pipeline.tracker.iter().count(), 0, "nothing stays of it");
+}
+
+#[test]
+fn an_attempt_goes_to_the_name_that_the_process_uses_for_the_address() {
+    let mut host = Host::new();
+    host.open(64, ROLE_CLIENT, 0);
+    host.sent(64, b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+    host.received(64, b"HTTP/1.1 204 No Content\r\n\r\n");
+    for errno in [110, ERROR_GIVEN_UP, 113, 101, ERROR_NO_LOCAL_PORT] {
+        host.open(128, ROLE_CLIENT, 0);
+        host.not_connected(128, errno);
+    }
+    let requests = host.requests();
+    assert!(requests.iter().all(|request| request.destination.as_deref() == Some("shop.test")), "{requests:#?}");
+    let errors: Vec<_> = requests.iter().filter_map(|request| request.error.map(Failure::name)).collect();
+    let unreachable = "connect_unreachable";
+    assert_eq!(errors, ["connect_timeout", "connect_timeout", unreachable, unreachable, unreachable]);
+}
+
+#[test]
+fn a_request_that_went_out_with_the_syn_is_the_attempt() {
+    let mut host = Host::new();
+    host.open(64, ROLE_CLIENT, 0);
+    host.sent(64, b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+    host.not_connected(64, 111);
+    let requests = host.requests();
+    let [request] = &requests[..] else { panic!("{requests:#?}") };
+    assert_eq!((request.protocol, request.error), ("http/1.1", Some(Failure::Reset)));
 }

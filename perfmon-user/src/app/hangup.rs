@@ -1,0 +1,106 @@
+//! SIGHUP. In: the signal, and how perfmon was started. Out: the configuration is read again; or, when perfmon was started at a terminal,
+//! the run ends, because the terminal is gone. Started by nohup(1), which has the signal ignored, perfmon ignores it too.
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::alert::AlertService;
+use crate::cli::{self, Invocation};
+use crate::config::{self, Config};
+
+/// Settings that a running perfmon takes over.
+const LIVE: &str = "alerts.";
+/// One of them that it does not.
+const NOT_LIVE: &str = "alerts.enabled";
+
+/// What the signal means for this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HangupMeaning {
+    Nothing,
+    TerminalLost,
+    Reload,
+}
+
+impl HangupMeaning {
+    /// By how this process was started.
+    fn here() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let has_terminal = std::fs::File::open("/dev/tty").is_ok();
+        Self::of(&status, has_terminal)
+    }
+
+    fn of(status: &str, has_terminal: bool) -> Self {
+        let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok()).unwrap_or(0);
+        match has_terminal {
+            _ if ignored & (1 << (libc::SIGHUP - 1)) != 0 => Self::Nothing,
+            true => Self::TerminalLost,
+            false => Self::Reload,
+        }
+    }
+}
+
+/// Takes the signal from now on.
+pub struct Hangups {
+    meaning: HangupMeaning,
+    /// None: the signal is left alone.
+    hangups: Option<Signal>,
+}
+
+impl Hangups {
+    /// Looks at how this process was started.
+    pub fn take() -> std::io::Result<Self> {
+        let meaning = HangupMeaning::here();
+        let hangups = (meaning != HangupMeaning::Nothing).then(|| signal(SignalKind::hangup())).transpose()?;
+        Ok(Self { meaning, hangups })
+    }
+
+    /// Obeys the signal; returns when the terminal is lost.
+    pub async fn terminal_lost(self, running: &Config, alerts: &AlertService) {
+        let Some(mut hangups) = self.hangups else { return std::future::pending().await };
+        let mut config = running.clone();
+        loop {
+            hangups.recv().await;
+            if self.meaning == HangupMeaning::TerminalLost {
+                tracing::info!("The terminal is gone.");
+                return;
+            }
+            reload(&mut config, alerts);
+        }
+    }
+}
+
+/// Reads the configuration as at the start: the same file, environment and flags. A wrong one changes nothing.
+fn reload(config: &mut Config, alerts: &AlertService) {
+    let read = match cli::read(std::env::args_os(), std::env::vars_os()) {
+        Ok(Invocation::Run { config, .. } | Invocation::Record { config, .. }) => config,
+        Ok(_) => return,
+        Err(problems) => {
+            tracing::error!(%problems, "The configuration was not read again; the former one stays in force.");
+            return;
+        }
+    };
+    let changed = config::changed(config, &read);
+    let (live, later): (Vec<&str>, Vec<&str>) = changed.into_iter().partition(|path| path.starts_with(LIVE) && *path != NOT_LIVE);
+    if !live.is_empty() {
+        alerts.replace(&read.alerts.settings());
+        config.alerts = read.alerts;
+    }
+    tracing::info!(changed = live.join(", "), "The configuration was read again.");
+    if !later.is_empty() {
+        tracing::warn!(changed = later.join(", "), "These settings take effect with the next start of perfmon.");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signal_means_what_the_start_was_like() {
+        let plain = "Name:\tperfmon\nSigIgn:\t0000000000001000\n";
+        assert_eq!(HangupMeaning::of(plain, true), HangupMeaning::TerminalLost);
+        assert_eq!(HangupMeaning::of(plain, false), HangupMeaning::Reload);
+        let nohup = "SigIgn:\t0000000000001001\n";
+        assert_eq!(HangupMeaning::of(nohup, true), HangupMeaning::Nothing);
+        assert_eq!(HangupMeaning::of(nohup, false), HangupMeaning::Nothing);
+        assert_eq!(HangupMeaning::of("", false), HangupMeaning::Reload);
+    }
+}

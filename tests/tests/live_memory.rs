@@ -1,0 +1,60 @@
+//! Memory has one cap: many connections, short processes, paths and unfinished heads at once stay within a figure of bytes, and when they
+//! are gone their memory goes back to the system. What comes, and how: `programs/crowd.c`.
+use anyhow::{Context, Result};
+use perfmon_tests::need::{Need, missing};
+use perfmon_tests::perfmon::Perfmon;
+use perfmon_tests::process::{Running, signal};
+use perfmon_tests::programs::{COMPILERS, built};
+use perfmon_tests::wait_until;
+
+/// Perfmon sees both ends: 20,000 connections of HTTP, 2,000 heads of 40 KB.
+const SHAPES: [&str; 4] = ["connections=10000", "processes=5000", "paths=100000", "heads=1000"];
+/// Anonymous memory at its peak before the heads. Code and the mapped ring take 30 MB more in an optimised build: 100 MB together.
+const PEAK_BYTES: u64 = 70_000_000;
+/// What the heads may add to that: the budget of unfinished messages, and what surrounds it.
+const HEADS_BYTES: u64 = 40_000_000;
+/// What may be left when all is closed: the newest records, rows and windows.
+const LEFT_BYTES: u64 = 45_000_000;
+
+/// Anonymous resident memory.
+fn anonymous(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon in /proc/PID/status")?;
+    Ok(line.split_whitespace().next().context("RssAnon is empty")?.parse::<u64>()? * 1_024)
+}
+
+#[test]
+fn a_crowd_of_every_shape_costs_a_bounded_number_of_bytes_and_gives_them_back() -> Result<()> {
+    if missing(&[&[Need::Perfmon][..], &COMPILERS].concat()) {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let mut crowd = Running::start(std::process::Command::new(built("crowd.c")?).args(SHAPES), &folder.path().join("crowd.log"))?;
+    let said = |crowd: &Running, word: &str| crowd.log().lines().any(|line| line == word);
+    wait_until(5, || Ok(said(&crowd, "listening").then_some(())))?.context("the crowd does not listen")?;
+    let perfmon = Perfmon::start(&["--pid", &crowd.pid().to_string()])?;
+    signal(crowd.pid(), "USR1")?;
+    let (mut peak, mut peak_with_heads) = (0, 0);
+    let complete = wait_until(60, || {
+        anyhow::ensure!(crowd.ended()?.is_none(), "the crowd ended:\n{}", crowd.log());
+        let now = anonymous(perfmon.pid())?;
+        peak_with_heads = peak_with_heads.max(now);
+        if !said(&crowd, "paths") {
+            peak = peak_with_heads;
+        }
+        Ok(said(&crowd, "heads").then_some(()))
+    })?;
+    complete.with_context(|| format!("the crowd is not complete:\n{}", crowd.log()))?;
+    signal(crowd.pid(), "USR1")?;
+    wait_until(20, || Ok(said(&crowd, "closed").then_some(())))?.context("the crowd does not close")?;
+    let mut left = u64::MAX;
+    wait_until(30, || {
+        left = anonymous(perfmon.pid())?;
+        Ok((left < LEFT_BYTES).then_some(()))
+    })?;
+    println!("peak {peak}, with heads {peak_with_heads}, left {left} bytes");
+    assert!(peak < PEAK_BYTES, "{peak} bytes of anonymous memory before the heads");
+    assert!(peak_with_heads < PEAK_BYTES + HEADS_BYTES, "{peak_with_heads} bytes of anonymous memory with the heads");
+    assert!(left < LEFT_BYTES, "{left} bytes of anonymous memory are left");
+    perfmon.stop().map(drop)
+}
