@@ -21,8 +21,6 @@ const GRACE: Duration = Duration::from_secs(3);
 pub struct AlertService {
     state: Mutex<ServiceState>,
     wake: Notify,
-    /// The channels were replaced.
-    replaced: Notify,
     retry: RetryPolicy,
     counters: Arc<Counters>,
 }
@@ -32,6 +30,9 @@ struct ServiceState {
     /// Changes by users that are not published yet. Each needs a change of state, so the list is bounded.
     outbox: Vec<Change>,
     senders: Vec<ChannelSender>,
+    /// The notifier has the former channels yet. Whoever takes the lock for a step brings it up to date, so that what the step decides
+    /// finds the channels it was decided for.
+    replaced: bool,
 }
 
 impl AlertService {
@@ -40,8 +41,8 @@ impl AlertService {
         let mut machine = Machine::new(settings, counters.clone());
         machine.restore(stored);
         let senders = ChannelSender::all(&settings.channels, retry);
-        let state = Mutex::new(ServiceState { machine, outbox: Vec::new(), senders });
-        Arc::new(Self { state, wake: Notify::new(), replaced: Notify::new(), retry, counters })
+        let state = Mutex::new(ServiceState { machine, outbox: Vec::new(), senders, replaced: false });
+        Arc::new(Self { state, wake: Notify::new(), retry, counters })
     }
 
     /// Takes other rules, channels and steps; alerts and silences stay.
@@ -49,7 +50,8 @@ impl AlertService {
         let mut state = self.state();
         state.machine.replace(settings);
         state.senders = ChannelSender::all(&settings.channels, self.retry);
-        self.replaced.notify_one();
+        state.replaced = true;
+        self.wake.notify_one();
     }
 
     fn senders(&self) -> Vec<ChannelSender> {
@@ -77,25 +79,27 @@ impl AlertService {
                 changed = snapshots.changed() => match changed {
                     Ok(()) => {
                         let snapshot = snapshots.borrow_and_update().clone();
-                        self.state().machine.judge(now(), &snapshot)
+                        self.step(&mut notifier, &sender, |machine| machine.judge(now(), &snapshot))
                     }
                     Err(_) => break,
                 },
-                Some(delivery) = deliveries.recv() => self.settle(&notifier, delivery, now()),
-                () = self.wake.notified() => Vec::new(),
-                () = self.replaced.notified() => {
-                    notifier.replace(&self.senders(), &sender);
-                    Vec::new()
+                Some(delivery) = deliveries.recv() => {
+                    let mut changes = self.step(&mut notifier, &sender, |_| Vec::new());
+                    changes.extend(self.settle(&notifier, delivery, now()));
+                    changes
                 }
+                () = self.wake.notified() => self.step(&mut notifier, &sender, |_| Vec::new()),
             };
             self.spread(&notifier, changes, now(), &mut publish);
         }
-        self.spread(&notifier, Vec::new(), now(), &mut publish);
+        let changes = self.step(&mut notifier, &sender, |_| Vec::new());
+        self.spread(&notifier, changes, now(), &mut publish);
         notifier.close();
         drop(sender);
         let last = async {
             while let Some(delivery) = deliveries.recv().await {
-                let changes = self.settle(&notifier, delivery, now());
+                let mut changes = std::mem::take(&mut self.state().outbox);
+                changes.extend(self.settle(&notifier, delivery, now()));
                 self.spread(&notifier, changes, now(), &mut publish);
             }
             notifier.ended().await;
@@ -105,10 +109,25 @@ impl AlertService {
         }
     }
 
+    /// One step of the machine, with the notifier at the channels that the machine has in this step. Returns what users decided before,
+    /// then what the step decided.
+    fn step(
+        &self,
+        notifier: &mut Notifier,
+        deliveries: &mpsc::Sender<Delivery>,
+        decide: impl FnOnce(&mut Machine) -> Vec<Change>,
+    ) -> Vec<Change> {
+        let mut state = self.state();
+        if std::mem::take(&mut state.replaced) {
+            notifier.replace(&state.senders, deliveries);
+        }
+        let mut changes = std::mem::take(&mut state.outbox);
+        changes.extend(decide(&mut state.machine));
+        changes
+    }
+
     /// Publishes changes and notifies their channels.
-    fn spread(&self, notifier: &Notifier, mut changes: Vec<Change>, now: WallTime, publish: &mut impl FnMut(Vec<Alert>)) {
-        let mut decided = std::mem::take(&mut self.state().outbox);
-        decided.append(&mut changes);
+    fn spread(&self, notifier: &Notifier, mut decided: Vec<Change>, now: WallTime, publish: &mut impl FnMut(Vec<Alert>)) {
         let refused: Vec<Delivery> =
             decided.iter().flat_map(|change| change.tell.iter().filter_map(|channel| notifier.offer(channel, &change.alert))).collect();
         decided.extend(refused.into_iter().flat_map(|delivery| self.settle(notifier, delivery, now)));

@@ -1,6 +1,6 @@
-//! The end of a run. What ends it: Ctrl-C, SIGTERM, the duration, the command's end, a key on the screen, a lost terminal, a closed reader of
-//! standard output, an output that cannot be written. How long it may take: each stage takes its grace from one [`EndBudget`]. When an end takes longer, the
-//! state of every thread is logged. Starts and stops no stage itself.
+//! The end of a run. What ends it: Ctrl-C, SIGTERM, the duration, the command's end, a key on the screen, a lost terminal, a closed
+//! reader of standard output, an output that cannot be written. How long it may take: each stage takes its grace from one [`EndBudget`].
+//! When an end takes longer, the state of every thread is logged. Starts and stops no stage itself.
 use std::future::Future;
 use std::time::Duration;
 

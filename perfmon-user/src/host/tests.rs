@@ -87,7 +87,7 @@ fn the_host_agrees_with_proc() {
 #[test]
 fn a_busy_child_and_an_idle_one() {
     let busy = python(
-        "import threading,time\ndef burn():\n  while True: pass\nthreading.Thread(target=burn,daemon=True).start()\nthreading.Thread(target=time.sleep,args=(60,),daemon=True).start()",
+        "import threading,time\ndef burn():\n  while True: pass\nthreading.Thread(target=burn,daemon=True).start()\ndef nap():\n  while True: time.sleep(0.01)\nthreading.Thread(target=nap,daemon=True).start()",
         "",
     );
     let idle = python("keep = bytearray(50_000_000)", "");

@@ -110,11 +110,10 @@ impl LatencyTable {
             return;
         }
         counters.metric_series_overflowed.add(latencies.count());
-        let other = |service, target| LatencyLabels { service, target, method: None, status: None, error: None };
         let is_known = self.by_service.contains_key(&labels.service);
-        let own = other(labels.service, Some(OVERFLOW.into()));
+        let own = LatencyLabels { service: labels.service, target: Some(OVERFLOW.into()), ..overflow() };
         let has_own = self.series.contains_key(&own) || (is_known && self.series.len() < limits::METRIC_SERIES);
-        let rest = if has_own { own } else { other(OVERFLOW.into(), None) };
+        let rest = if has_own { own } else { overflow() };
         self.series.entry(rest).or_default().merge(latencies);
     }
 

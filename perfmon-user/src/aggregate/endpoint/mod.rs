@@ -4,8 +4,9 @@
 //! Bounded: at most `limits::ENDPOINTS_PER_SERVICE` rows a service; further requests go to the row `(other)` and are counted. A path
 //! without a row that is answered by 400, 404, 405, 410, 414 or gRPC's UNIMPLEMENTED goes to the service's row `(not found)`, so that
 //! invented paths cannot fill the table; it gets its own row at the first other answer. Other failures of paths that were never answered
-//! well get rows too while they are few; with more, only those that come again have one, the others are in `(other)`, so that a scanner has a
-//! row at most. Nothing is learned from them. A request whose head was not seen goes to `(unknown)`. These three rows have the method `*` and do not count towards the limit. Services beyond `limits::SERVICES` are `(other)`.
+//! well get rows too while they are few; with more, only those that come again have one, the others are in `(other)`, so that a scanner
+//! has a row at most. Nothing is learned from them. A request whose head was not seen goes to `(unknown)`. These three rows have the
+//! method `*` and do not count towards the limit. Services beyond `limits::SERVICES` are `(other)`.
 mod cache;
 pub mod learn;
 mod rule;
