@@ -36,6 +36,9 @@ pub const DATA_FAULT: u8 = 8;
 pub const DATA_RUN: u8 = 16;
 /// No operation: bytes that passed no hook since the operation before, at an unknown time.
 pub const DATA_UNSEEN: u8 = 32;
+/// The operation begins its run: the one before it on this socket went the other way, or there was none on a connection that was seen to
+/// open.
+pub const DATA_BEGINS: u8 = 64;
 
 /// One socket operation, or one piece of one whose captured bytes do not fit a single record.
 #[repr(C)]

@@ -10,6 +10,8 @@ use crate::{emit, user_buf};
 
 /// Bytes of one operation that full capture covers: 16 pieces and a bit, so that 256 KiB fit.
 const FULL: u32 = 256 * 1024;
+/// Flags of an operation that all its records have.
+const KEPT: u8 = DATA_RUN | DATA_BEGINS;
 /// Rounds of the copy loop: each ends a vector or a piece.
 const ROUNDS: u32 = FULL / PIECE + 1 + VECTORS;
 
@@ -85,7 +87,7 @@ pub fn header_only(scratch: *mut Scratch, flags: u8) -> bool {
     unsafe {
         (*scratch).header.captured_len = 0;
         (*scratch).header.piece_offset = 0;
-        (*scratch).header.flags = DATA_LAST_PIECE | DATA_RUN | flags;
+        (*scratch).header.flags = (*scratch).header.flags & KEPT | DATA_LAST_PIECE | flags;
         emit::bytes((*scratch).header.tgid, scratch.cast(), size_of::<DataHeader>() as u64)
     }
 }
@@ -124,7 +126,7 @@ fn at_once(scratch: *mut Scratch, base: u64, want: u64) -> (u32, bool) {
         let header = &mut (*scratch).header;
         header.captured_len = len as u32;
         header.piece_offset = 0;
-        header.flags = DATA_RUN | flags;
+        header.flags = header.flags & KEPT | flags;
         emit::bytes(header.tgid, scratch.cast(), size_of::<DataHeader>() as u64 + bounded(len))
     };
     (len as u32, told)
@@ -202,7 +204,7 @@ impl Copy {
             let header = &mut (*self.0).header;
             header.captured_len = filled as u32;
             header.piece_offset = emitted as u32;
-            header.flags = DATA_RUN | flags;
+            header.flags = header.flags & KEPT | flags;
             (*self.0).cursor.emitted = emitted + filled;
             (*self.0).cursor.filled = 0;
             let taken = emit::bytes(header.tgid, self.0.cast(), size_of::<DataHeader>() as u64 + filled);

@@ -49,6 +49,9 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
         return;
     }
     let begins = !ended && state.run_direction != op.direction;
+    // What came before perfmon knew the socket may be of the same run.
+    let is_first = state.runs == 0 && state.flags & SOCKET_SEEN_OPEN == 0;
+    let begins_flag = if begins && !is_first { DATA_BEGINS } else { 0 };
     if begins {
         state.run_direction = op.direction;
         state.run_captured = 0;
@@ -69,7 +72,7 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
         return;
     }
     // SAFETY: this CPU's scratch.
-    unsafe { (*scratch).header = header(op, caller, state, now, offset, arrival) };
+    unsafe { (*scratch).header = header(op, caller, state, now, offset, arrival, begins_flag) };
     if ended {
         capture::header_only(scratch, DATA_EOF);
         return;
@@ -122,7 +125,7 @@ fn run_refused(state: &mut SocketState, direction: u8) {
 
 /// The header of the operation's records; what differs between its pieces is filled in later.
 #[inline(always)]
-fn header(op: Operation, caller: Caller, state: &SocketState, time_ns: u64, offset: u64, arrival_ns: u64) -> DataHeader {
+fn header(op: Operation, caller: Caller, state: &SocketState, time_ns: u64, offset: u64, arrival_ns: u64, flags: u8) -> DataHeader {
     DataHeader {
         kind: KIND_DATA,
         captured_len: 0,
@@ -137,7 +140,7 @@ fn header(op: Operation, caller: Caller, state: &SocketState, time_ns: u64, offs
         inode: state.inode,
         run: state.runs,
         direction: op.direction,
-        flags: 0,
+        flags: DATA_RUN | flags,
     }
 }
 

@@ -55,8 +55,24 @@ pub struct Stamp {
     pub arrival_ns: Option<u64>,
     /// The thread that moved them.
     pub thread: u32,
-    /// Number of the run of operations in one direction that they belong to, its low 16 bits: an answer's is one more than its request's.
-    pub run: Option<u16>,
+    /// The run of operations in one direction that they belong to, as the kernel counts them.
+    pub run: Option<OperationRun>,
+}
+
+impl Stamp {
+    /// That of bytes of the same operation behind its first one.
+    pub fn within(self) -> Self {
+        Self { run: self.run.map(|run| OperationRun { begins: false, ..run }), ..self }
+    }
+}
+
+/// A run of operations in one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperationRun {
+    /// Its number among the runs of both directions, the low 16 bits: an answer's is one more than its request's.
+    pub number: u16,
+    /// The segment begins it. Of lost bytes: the segment behind them does.
+    pub begins: bool,
 }
 
 /// Bytes that passed, or a gap.

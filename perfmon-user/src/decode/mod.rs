@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bytemuck::{AnyBitPattern, pod_read_unaligned};
 use perfmon_common::event::*;
 
-use crate::stream::{Direction, Failure, Role, Stamp};
+use crate::stream::{Direction, Failure, OperationRun, Role, Stamp};
 
 #[cfg(test)]
 mod tests;
@@ -306,7 +306,8 @@ fn data(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
             time_ns: h.time_ns,
             arrival_ns: (h.arrival_ns != 0).then_some(h.arrival_ns),
             thread: h.thread,
-            run: (h.flags & DATA_RUN != 0).then_some(h.run),
+            run: (h.flags & DATA_RUN != 0)
+                .then_some(OperationRun { number: h.run, begins: h.flags & DATA_BEGINS != 0 && h.piece_offset == 0 }),
         },
         pid: h.tgid,
         direction: direction(h.direction)?,

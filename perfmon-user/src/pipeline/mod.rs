@@ -28,7 +28,7 @@ use build::{BuildContext, SpareExchanges};
 use intern::Interner;
 use model_calls::ModelCalls;
 use peer_names::PeerNames;
-use session::{Session, advance};
+use session::{Session, advance, settle};
 
 pub use crate::stream::Capture;
 
@@ -228,6 +228,7 @@ impl Pipeline {
         }
         let (tracker, context) = &mut self.parts();
         tracker.expire_resets(now_ns, &mut |connection, step| advance(connection, step, context, out));
+        tracker.iter_mut().for_each(|connection| settle(connection, now_ns, context, out));
         out.records.extend(self.model_calls.tick(now_ns, self.wall_at_boot_ns));
         self.processes.settle(&mut out.records, known, now_ns);
         self.processes.tick();

@@ -141,6 +141,13 @@ impl Session {
     }
 }
 
+/// Ends an exchange that nothing but silence can end. Called about once a second.
+pub(super) fn settle(connection: &mut Connection<Session>, now_ns: u64, context: &mut BuildContext<'_>, out: &mut Out) {
+    if matches!(&connection.state.phase, Phase::Parsed(parser) if parser.is_unsettled()) {
+        with_parser(connection, context, out, |parser, sink| parser.settle(now_ns, sink));
+    }
+}
+
 /// Handles the next event of a connection.
 pub(super) fn advance(connection: &mut Connection<Session>, step: ConnectionEvent<'_>, context: &mut BuildContext<'_>, out: &mut Out) {
     match step {

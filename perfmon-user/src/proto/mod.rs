@@ -148,6 +148,12 @@ pub trait Parser: Send {
     fn push(&mut self, segment: Segment<'_>, sink: &mut dyn Sink) -> Demand;
     /// Handles the end of a stream or the connection at `time_ns`; ends open exchanges accordingly.
     fn end(&mut self, ending: Ending, time_ns: u64, sink: &mut dyn Sink);
+    /// Whether nothing but silence may be to come of an exchange under way.
+    fn is_unsettled(&self) -> bool {
+        false
+    }
+    /// Ends exchanges that are followed by silence; called about once a second, while there are any.
+    fn settle(&mut self, _now_ns: u64, _sink: &mut dyn Sink) {}
     /// Calls `visit` for each exchange under way.
     fn pending(&self, visit: &mut dyn FnMut(PendingExchange<'_>));
     /// Whether a session is open that will be reported at the connection's end, without an exchange under way.

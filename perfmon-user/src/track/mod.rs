@@ -157,7 +157,11 @@ impl<S: Default> Tracker<S> {
                 self.counters.stream_bytes_unseen.add(unseen);
                 visit(connection, segment(Content::Lost(unseen)));
             }
-            passed => visit(connection, segment(Content::Gap(passed))),
+            passed => {
+                let stamp = if placed.bytes.is_empty() { data.stamp } else { data.stamp.within() };
+                let content = Content::Gap(passed);
+                visit(connection, ConnectionEvent::Segment(Segment { direction: data.direction, stamp, content }));
+            }
         }
     }
 
@@ -267,6 +271,11 @@ impl<S: Default> Tracker<S> {
     /// All connections.
     pub fn iter(&self) -> impl Iterator<Item = &Connection<S>> {
         self.connections.values()
+    }
+
+    /// All connections, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Connection<S>> {
+        self.connections.values_mut()
     }
 
     /// A connection by its socket.

@@ -1,5 +1,7 @@
 //! How a body is framed (RFC 9112, 6 and 7): what follows a head, and the chunked transfer coding as a state machine that takes bytes
 //! in any cut, and gaps. It does not keep a byte of the body.
+use std::cmp::Ordering;
+
 use super::head::{ContentLength, Fields};
 
 /// What follows a head.
@@ -62,8 +64,8 @@ pub(super) enum Chunked {
     Extension(u64),
     /// So many bytes of data to come.
     Data(u64),
-    /// Before the end of line that follows data.
-    DataEnd,
+    /// In the end of line that follows data; whether its CR passed.
+    DataEnd(bool),
     /// In the trailer section; whether the present line is empty so far.
     Trailer(bool),
 }
@@ -86,16 +88,18 @@ pub(super) enum ChunkStep<'b> {
 pub(super) enum Gapped {
     /// It took so many bytes of the body; the place is known.
     Inside(u64),
-    /// It took so many bytes of the body and ended it.
-    Ended(u64),
+    /// It took so many bytes of the body, and behind them as many as end it. A size line can be as long.
+    MaybeEnded(u64),
     /// It took at least so many bytes of the body; the place is lost.
     Lost(u64),
 }
 
 /// A line end behind data.
 const LINE_END: u64 = 2;
-/// `0 CR LF CR LF`: nothing else of this length can stand where a chunk begins, unless a chunk's first line was cut.
+/// `0 CR LF CR LF`. A size line of three digits is as long.
 const LAST_CHUNK: u64 = 5;
+/// Longest size line that is recognised behind lost bytes.
+const SIZE_LINE: usize = 32;
 
 impl Chunked {
     /// Before the first chunk.
@@ -108,7 +112,7 @@ impl Chunked {
                 let (data, rest) = bytes.split_at(bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
                 *bytes = rest;
                 let left = left - data.len() as u64;
-                *self = if left == 0 { Self::DataEnd } else { Self::Data(left) };
+                *self = if left == 0 { Self::DataEnd(false) } else { Self::Data(left) };
                 return if data.is_empty() { ChunkStep::More } else { ChunkStep::Data(data) };
             }
             let Some((byte, rest)) = bytes.split_first() else { return ChunkStep::More };
@@ -138,9 +142,9 @@ impl Chunked {
             (Self::Size { value, .. }, b'\r' | b';' | b' ' | b'\t') => Some(Self::Extension(value)),
             (Self::Size { .. }, _) => None,
             (Self::Extension(value), _) => Some(Self::Extension(value)),
-            (Self::DataEnd, b'\r') => Some(Self::DataEnd),
-            (Self::DataEnd, b'\n') => Some(Self::START),
-            (Self::DataEnd, _) => None,
+            (Self::DataEnd(_), b'\r') => Some(Self::DataEnd(true)),
+            (Self::DataEnd(_), b'\n') => Some(Self::START),
+            (Self::DataEnd(_), _) => None,
             (Self::Trailer(_), b'\n') => Some(Self::Trailer(true)),
             (Self::Trailer(empty), b'\r') => Some(Self::Trailer(empty)),
             (Self::Trailer(_), _) => Some(Self::Trailer(false)),
@@ -148,8 +152,7 @@ impl Chunked {
         }
     }
 
-    /// Takes a gap of `n` bytes. Beyond the data of the chunk that it begins in, the place is known where only one thing fits: a line
-    /// end, or a line end and the last chunk.
+    /// Takes a gap of `n` bytes. Beyond the data of the chunk that it begins in, the place is known where only a line end fits.
     pub(super) fn gap(&mut self, n: u64) -> Gapped {
         let data = match *self {
             Self::Data(left) => left,
@@ -159,31 +162,44 @@ impl Chunked {
             *self = Self::Data(data - n);
             return Gapped::Inside(n);
         };
-        let at_line_end = match *self {
-            Self::Data(_) | Self::DataEnd => true,
-            Self::Size { digits: 0, .. } => false,
+        let line_end = match *self {
+            Self::Data(_) | Self::DataEnd(false) => LINE_END,
+            Self::DataEnd(true) => 1,
+            Self::Size { digits: 0, .. } => 0,
             _ => return Gapped::Lost(0),
         };
-        match beyond {
-            0 | 1 if at_line_end => *self = Self::DataEnd,
-            LINE_END if at_line_end => *self = Self::START,
-            _ if beyond == LAST_CHUNK + if at_line_end { LINE_END } else { 0 } => return Gapped::Ended(data),
-            _ => return Gapped::Lost(data),
+        match beyond.cmp(&line_end) {
+            Ordering::Less => *self = Self::DataEnd(line_end - beyond == 1),
+            Ordering::Equal => *self = Self::START,
+            Ordering::Greater if beyond == line_end + LAST_CHUNK => return Gapped::MaybeEnded(data),
+            Ordering::Greater => return Gapped::Lost(data),
         }
         Gapped::Inside(data)
     }
 
-    /// Where a chunk seems to begin at the front of `bytes`, which follow bytes that were lost: a size line, maybe behind the line end
-    /// of the chunk before. `None` when none does.
+    /// Where chunks begin at the front of `bytes`, an operation behind bytes that were lost: maybe behind the line end of the chunk
+    /// before. Text can look like a chunk, so two frames must agree: a whole chunk, and behind it a size line or the operation's end.
     pub(super) fn resume(bytes: &[u8]) -> Option<usize> {
-        const LONGEST_SIZE_LINE: usize = 32;
         let skipped = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
-        let line = &bytes[skipped..];
-        let end = line.iter().take(LONGEST_SIZE_LINE).position(|byte| *byte == b'\n')?;
-        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-        let framed = end > 0 && line[end - 1] == b'\r' && (1..=8).contains(&digits) && matches!(line[digits], b'\r' | b';');
-        framed.then_some(skipped)
+        let (size, data) = size_line(&bytes[skipped..])?;
+        let agrees = match usize::try_from(size).ok()? {
+            0 => data == b"\r\n",
+            size => {
+                let next = data.get(size..)?.strip_prefix(b"\r\n")?;
+                next.is_empty() || size_line(next).is_some()
+            }
+        };
+        agrees.then_some(skipped)
     }
+}
+
+/// The size in the size line at the front of `bytes`, and what follows it.
+fn size_line(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let end = bytes.iter().take(SIZE_LINE).position(|byte| *byte == b'\n')?;
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let is_framed = end > 0 && bytes[end - 1] == b'\r' && (1..=8).contains(&digits) && matches!(bytes[digits], b'\r' | b';');
+    let size = std::str::from_utf8(&bytes[..digits]).ok().and_then(|digits| u64::from_str_radix(digits, 16).ok())?;
+    is_framed.then_some((size, &bytes[end + 1..]))
 }
 
 #[cfg(test)]
@@ -224,10 +240,13 @@ mod tests {
             (state.gap(n), state)
         };
         assert_eq!(after(Chunked::Data(100), 40), (Gapped::Inside(40), Chunked::Data(60)));
-        assert_eq!(after(Chunked::Data(100), 100), (Gapped::Inside(100), Chunked::DataEnd));
+        assert_eq!(after(Chunked::Data(100), 100), (Gapped::Inside(100), Chunked::DataEnd(false)));
+        assert_eq!(after(Chunked::Data(100), 101), (Gapped::Inside(100), Chunked::DataEnd(true)));
+        assert_eq!(after(Chunked::DataEnd(true), 1), (Gapped::Inside(0), Chunked::START));
         assert_eq!(after(Chunked::Data(100), 102), (Gapped::Inside(100), Chunked::START));
-        assert_eq!(after(Chunked::Data(100), 107).0, Gapped::Ended(100));
-        assert_eq!(after(Chunked::START, 5).0, Gapped::Ended(0));
+        assert_eq!(after(Chunked::Data(100), 107).0, Gapped::MaybeEnded(100));
+        assert_eq!(after(Chunked::Data(2_488), 2_495).0, Gapped::MaybeEnded(2_488));
+        assert_eq!(after(Chunked::START, 5).0, Gapped::MaybeEnded(0));
         assert_eq!(after(Chunked::Data(100), 103).0, Gapped::Lost(100));
         assert_eq!(after(Chunked::START, 6).0, Gapped::Lost(0));
         assert_eq!(after(Chunked::Extension(3), 5).0, Gapped::Lost(0));
@@ -235,9 +254,10 @@ mod tests {
 
     #[test]
     fn framing_is_picked_up_at_a_size_line() {
-        assert_eq!(Chunked::resume(b"1f4\r\nabc"), Some(0));
+        assert_eq!(Chunked::resume(b"3\r\nabc\r\n"), Some(0));
+        assert_eq!(Chunked::resume(b"3\r\nabc\r\n1f4\r\nabc"), Some(0));
         assert_eq!(Chunked::resume(b"\r\n0\r\n\r\n"), Some(2));
-        for bytes in [&b"abc"[..], b"hello\r\n", b"123456789\r\n", b"12\n", b""] {
+        for bytes in [&b"abc"[..], b"hello\r\n", b"123456789\r\n", b"12\n", b"", b"1f4\r\nabc", b"12\r\n34\r\n", b"3\r\nabcd\r\n"] {
             assert_eq!(Chunked::resume(bytes), None, "{}", bytes.escape_ascii());
         }
     }

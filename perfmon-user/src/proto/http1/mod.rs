@@ -29,6 +29,8 @@ pub const HEADERS: usize = 1_024;
 pub const PIPELINE: usize = 1_024;
 /// How long an answer that was seen before its request waits for it.
 const SWAP_NS: u64 = 1_000_000;
+/// How long nothing follows an answer that may be over before it is taken for that.
+const SETTLE_NS: u64 = 1_000_000_000;
 /// Changes of direction without the beginning of a message after which a connection is given up.
 const MISSES: u8 = 8;
 
@@ -45,6 +47,8 @@ pub struct Http1 {
     inbound: MessageStream,
     outbound: MessageStream,
     pairing: Pairing,
+    /// Stream of the last segment.
+    last: Option<Direction>,
     /// Stream of the last segment that began no message where one was looked for.
     missed: Option<Direction>,
     misses: u8,
@@ -65,6 +69,7 @@ impl Http1 {
             inbound: MessageStream::new(Direction::In),
             outbound: MessageStream::new(Direction::Out),
             pairing: Pairing::default(),
+            last: None,
             missed: None,
             misses: 0,
             opaque: false,
@@ -76,6 +81,13 @@ impl Http1 {
         match direction {
             Direction::In => (&mut self.inbound, &mut self.outbound, &mut self.pairing),
             Direction::Out => (&mut self.outbound, &mut self.inbound, &mut self.pairing),
+        }
+    }
+
+    fn stream(&self, direction: Direction) -> &MessageStream {
+        match direction {
+            Direction::In => &self.inbound,
+            Direction::Out => &self.outbound,
         }
     }
 
@@ -106,6 +118,8 @@ impl Http1 {
                 } else {
                     let lost_at = requests.lost_at();
                     let known = lost_at.is_some() || context.pairing.in_step || context.pairing.request_unseen;
+                    // Requests that waited at a loss were told without their answers.
+                    let known = known && !(context.pairing.torn && context.pairing.overlaps);
                     context.pairing.orphans = Some(if known { Orphans::Infer(lost_at) } else { Orphans::Drop });
                 }
                 stream.resume(&mut context);
@@ -148,11 +162,14 @@ impl Parser for Http1 {
         if self.opaque {
             return Demand::Count;
         }
-        self.pairing.runs[direction.index()] = stamp.run;
+        if let Some(run) = stamp.run {
+            self.pairing.runs[direction.index()] = Some(run.number);
+        }
+        let turned = self.last.replace(direction) != Some(direction);
         self.expire(Some(stamp.time_ns), sink);
         let heads_before = self.pairing.heads;
         let (stream, _, pairing) = self.parts(direction);
-        stream.push(stamp, content, &mut StreamContext { pairing, sink });
+        stream.push(stamp, content, turned, &mut StreamContext { pairing, sink });
         self.release(sink);
         self.judge(direction, heads_before, stamp.time_ns, sink);
         match (self.pairing.tunnel, self.opaque, self.pairing.wants_full) {
@@ -194,6 +211,7 @@ impl Parser for Http1 {
         let ended = Self::ending(ending, server);
         for direction in [Direction::In, Direction::Out] {
             let (stream, _, pairing) = self.parts(direction);
+            stream.settle(ended != ConnectionEnd::Forgotten, &mut StreamContext { pairing, sink });
             if ended != ConnectionEnd::Forgotten {
                 stream.promote(&mut StreamContext { pairing, sink });
             }
@@ -205,6 +223,19 @@ impl Parser for Http1 {
 
     fn pending(&self, visit: &mut dyn FnMut(PendingExchange<'_>)) {
         self.pairing.pending(visit);
+    }
+
+    fn is_unsettled(&self) -> bool {
+        Direction::BOTH.iter().any(|direction| self.stream(*direction).may_be_over(u64::MAX))
+    }
+
+    fn settle(&mut self, now_ns: u64, sink: &mut dyn Sink) {
+        for direction in Direction::BOTH {
+            let (stream, _, pairing) = self.parts(direction);
+            if stream.may_be_over(now_ns.saturating_sub(SETTLE_NS)) {
+                stream.settle(false, &mut StreamContext { pairing, sink });
+            }
+        }
     }
 
     fn serves(&self) -> Option<bool> {

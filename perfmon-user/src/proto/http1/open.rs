@@ -49,6 +49,12 @@ pub(super) struct Half {
     pub(super) body: u64,
     /// The size of the body is unknown.
     pub(super) unsized_body: bool,
+    /// It may be over; what comes next decides.
+    pub(super) held: bool,
+    /// Number of the run of operations in which it was last seen.
+    pub(super) run: Option<u16>,
+    /// It is spread over runs.
+    pub(super) in_runs: bool,
     /// When its first byte passed.
     pub(super) first_ns: u64,
     /// When its last byte so far passed.
@@ -63,10 +69,16 @@ impl Half {
         }
     }
 
+    /// It is complete for certain.
+    pub(super) fn is_whole(&self) -> bool {
+        self.stage == Stage::Done && !self.held
+    }
+
     /// Its end will not be recognised.
     pub(super) fn lose(&mut self) {
         self.stage = Stage::Lost;
         self.unsized_body = true;
+        self.held = false;
     }
 }
 
@@ -89,7 +101,7 @@ pub(super) struct OpenExchange {
 impl OpenExchange {
     /// With nothing of the answer.
     pub(super) fn new(exchange: Box<Exchange>, stage: Stage, first_ns: u64, last_ns: u64) -> Self {
-        let request = Half { stage, body: 0, unsized_body: stage == Stage::Lost, first_ns, last_ns };
+        let request = Half { stage, unsized_body: stage == Stage::Lost, first_ns, last_ns, ..Half::default() };
         let (answer, charge) = (Half::default(), Charge::default());
         Self { exchange, request, answer, until_close: false, after_loss: false, start_unknown: false, charge }
     }
@@ -167,6 +179,10 @@ impl OpenExchange {
     /// The exchange to report; `None` when only lost bytes are known of it.
     pub(super) fn into_exchange(self) -> Option<Box<Exchange>> {
         let Self { mut exchange, request, answer, start_unknown, .. } = self;
+        if exchange.inferred {
+            // What perfmon did not see is no failure.
+            exchange.failure = None;
+        }
         if exchange.method.is_none() && exchange.status.is_none() && exchange.failure.is_none() {
             return None;
         }

@@ -13,7 +13,7 @@ use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, Part, RequestHead,
 use crate::proto::kept::Kept;
 use crate::proto::websocket::Handshake;
 use crate::proto::{PendingExchange, Sink, Stats};
-use crate::stream::{Content, Direction, Failure, Stamp};
+use crate::stream::{Content, Direction, Stamp};
 
 /// The exchanges of a connection.
 #[derive(Debug, Default)]
@@ -46,6 +46,15 @@ pub(super) struct Pairing {
     pipelines: bool,
     /// Bytes were lost since an answer was last seen to follow its request.
     pub(super) doubt: bool,
+    /// The place in a stream was lost once.
+    pub(super) torn: bool,
+    /// It was since a request last began when all before it were answered: what is no HTTP, or has no end, may be perfmon's mistake.
+    pub(super) unsure: bool,
+    /// The client was seen to begin a request, after answers, before it had those to all before it: where answers begin is then known
+    /// from their framing alone.
+    pub(super) overlaps: bool,
+    /// The run in which a client goes on that was told to: it begins with a body.
+    pub(super) continued: Option<u16>,
     /// When the connection's ends closed.
     pub(super) closing: CloseTimes,
     /// The last run of operations of each stream.
@@ -134,8 +143,9 @@ impl Pairing {
             headers: head.headers,
         };
         sink.message(Part::Request(request).into());
-        let open =
-            OpenExchange { after_loss: place.lost.is_some(), ..OpenExchange::new(exchange, Stage::Going, place.start.time_ns, time_ns) };
+        let mut open = OpenExchange::new(exchange, Stage::Going, place.start.time_ns, time_ns);
+        open.after_loss = place.lost.is_some();
+        open.request.run = place.now.run.map(|run| run.number);
         self.add(open, sink);
         let framing = if place.whole { body::of_request(fields) } else { BodyFraming::Unknown };
         Accepted { id: Some(id), framing, may_lack_body: fields.expects_continue, may_switch: method == "CONNECT" || fields.upgrade }
@@ -164,6 +174,7 @@ impl Pairing {
 
     /// What the begin of a request tells of the exchanges before it.
     fn before_request(&mut self, place: &HeadPosition, sink: &mut dyn Sink) {
+        self.unsure &= !self.open.is_empty() || place.lost.is_some();
         if let Some(last) = self.open.back_mut() {
             // Complete in the segment that this one begins in.
             let same_chunk = last.exchange.request_end_ns == Some(place.start.time_ns);
@@ -173,7 +184,7 @@ impl Pairing {
             }
         }
         self.close_over(sink);
-        if self.doubt && !self.pipelines {
+        if self.doubt && !self.pipelines && place.start.run.is_none() {
             // The client has their answers, so they were lost.
             for open in self.open.iter_mut().filter(|open| open.answer.stage == Stage::Awaited) {
                 open.exchange.inferred = true;
@@ -191,10 +202,11 @@ impl Pairing {
     /// A request that is not HTTP: an exchange of which only the failure is known.
     pub(super) fn broken_request(&mut self, place: &HeadPosition, sink: &mut dyn Sink) -> ExchangeId {
         self.before_request(place, sink);
-        let mut exchange = self.new_exchange(place, 1, sink);
-        exchange.failure = Some(Failure::Protocol);
+        let exchange = self.new_exchange(place, 1, sink);
         let id = exchange.id;
-        self.add(OpenExchange::new(exchange, Stage::Lost, place.start.time_ns, place.now.time_ns), sink);
+        let mut open = OpenExchange::new(exchange, Stage::Lost, place.start.time_ns, place.now.time_ns);
+        open.request.run = place.now.run.map(|run| run.number);
+        self.add(open, sink);
         id
     }
 
@@ -213,6 +225,7 @@ impl Pairing {
 
     fn answer(&mut self, status: u16, head: &Head<'_>, place: &HeadPosition, sink: &mut dyn Sink) -> Option<Accepted> {
         let interim = is_interim(status);
+        self.continued = next_run(place.start.run.map(|run| run.number)).filter(|_| status == 100);
         let id = self.answered(status, head.minor, place, sink)?;
         let time_ns = place.now.time_ns;
         self.wire(MessageSide::Response, id, place.wire, time_ns);
@@ -231,8 +244,10 @@ impl Pairing {
         if interim {
             return Some(accepted);
         }
-        // What was lost since the request began may have been its answer, and this one another's.
-        exchange.inferred |= place.lost.is_some_and(|lost| lost.time_ns >= open.request.first_ns);
+        // What was lost since the request began may have been its answer, and this one another's, unless the runs say otherwise.
+        let is_next = next_run(open.request.run) == place.start.run.map(|run| run.number);
+        let follows = is_next && place.start.run.is_some() && open.request.stage == Stage::Done && !open.request.in_runs;
+        exchange.inferred |= !follows && place.lost.is_some_and(|lost| lost.time_ns >= open.request.first_ns);
         open.answer.stage = Stage::Going;
         open.until_close = framing == BodyFraming::UntilClose;
         exchange.status = Some(status);
@@ -254,7 +269,24 @@ impl Pairing {
             return Some(None);
         }
         self.request_unseen = self.skips_runs(place);
-        if (self.front_is_lost() && !self.front_lacks_its_head()) || (self.request_unseen && self.open.len() == 1) {
+        if self.front_is_going() {
+            // Its end passed unseen.
+            self.close_lost_front(sink);
+        }
+        let torn = place.lost.is_some() || self.front_is_lost();
+        if torn {
+            self.close_answered_before(place.start, sink);
+        } else {
+            let is_one = self.open.front().is_some_and(|front| front.request.stage == Stage::Done && !front.request.in_runs);
+            self.overlaps |= place.whole && is_one && self.open.len() > 1 && self.front_is_older(place.start);
+        }
+        if torn && self.open.len() == 1 && !self.open[0].request.is_whole() && self.front_skips_to(place.start) {
+            // The unseen run may have been the rest of its request, or another one.
+            self.close_lost_front(sink);
+            self.stats.orphans += 1;
+            return Some(None);
+        }
+        if (self.front_is_lost() && !self.front_lacks_its_head()) || (self.request_unseen && self.open.len() == 1 && torn) {
             self.close_lost_front(sink);
         }
         if self.is_awaiting() && self.follows_request(place) {
@@ -279,8 +311,10 @@ impl Pairing {
         let mut exchange = self.new_exchange(&HeadPosition { start: at, wire: 0, ..*place }, minor, sink);
         exchange.inferred = true;
         let id = exchange.id;
-        self.open
-            .push_back(OpenExchange { start_unknown: start.is_none(), ..OpenExchange::new(exchange, Stage::Lost, at.time_ns, at.time_ns) });
+        let mut open = OpenExchange::new(exchange, Stage::Lost, at.time_ns, at.time_ns);
+        open.start_unknown = start.is_none();
+        open.request.run = place.start.run.map(|run| run.number.wrapping_sub(1));
+        self.open.push_back(open);
         Some(Some(id))
     }
 
@@ -295,15 +329,40 @@ impl Pairing {
         self.open.front().is_some_and(|front| front.request.first_ns <= place.start.time_ns + SWAP_NS)
     }
 
+    /// Whether the first exchange's request is of an earlier run than that before `answer`: a client that waits has its answer.
+    fn front_is_older(&self, answer: Stamp) -> bool {
+        let is_whole = self.open.front().is_some_and(|front| front.request.is_whole() || self.open.len() > 1);
+        is_whole && self.front_skips_to(answer)
+    }
+
+    /// Whether runs passed between the first exchange's request, as far as it was seen, and `answer`.
+    fn front_skips_to(&self, answer: Stamp) -> bool {
+        let runs = self.open.front().and_then(|front| next_run(front.request.run)).zip(answer.run);
+        runs.is_some_and(|(expected, run)| is_later(run.number, expected))
+    }
+
+    /// Whether the first exchange's answer cannot be in the run of the last segment of answers: it comes later.
+    fn front_is_newer(&self) -> bool {
+        let Some(server) = self.server else { return false };
+        let answers = if server { Direction::Out } else { Direction::In };
+        let runs = self.open.front().and_then(|front| front.request.run).zip(self.runs[answers.index()]);
+        runs.is_some_and(|(request, answer)| is_later(request, answer))
+    }
+
     /// Whether whole runs of operations passed unseen between the last request and this answer, which is then another one's.
     fn skips_runs(&self, place: &HeadPosition) -> bool {
         let runs = self.runs[place.direction.opposite().index()].zip(place.start.run);
-        runs.is_some_and(|(request, answer)| (2..1 << 15).contains(&answer.wrapping_sub(request)))
+        runs.is_some_and(|(request, answer)| (2..1 << 15).contains(&answer.number.wrapping_sub(request)))
     }
 
     /// Only what comes after can tell that the answer under way ended. No other exchange waits behind it then: see `lose`.
     fn front_is_lost(&self) -> bool {
         self.open.front().is_some_and(|front| front.answer.stage == Stage::Lost)
+    }
+
+    /// The answer under way is the first exchange's.
+    fn front_is_going(&self) -> bool {
+        self.open.front().is_some_and(|front| front.answer.stage == Stage::Going)
     }
 
     /// Bytes passed where the first exchange's answer was to come, and its head was not among those captured.
@@ -342,7 +401,7 @@ impl Pairing {
 
     /// Calls `visit` for each exchange whose request is known.
     pub(super) fn pending(&self, visit: &mut dyn FnMut(PendingExchange<'_>)) {
-        for OpenExchange { exchange, .. } in &self.open {
+        for OpenExchange { exchange, .. } in self.open.iter().filter(|open| !open.answer.held) {
             if let (Some(method), Some(path)) = (&exchange.method, &exchange.path) {
                 visit(PendingExchange {
                     server: exchange.server,
@@ -366,4 +425,14 @@ impl Pairing {
 /// Whether another head follows that answers the same request.
 fn is_interim(status: u16) -> bool {
     (100..=199).contains(&status) && status != 101
+}
+
+/// The run after this one.
+fn next_run(run: Option<u16>) -> Option<u16> {
+    run.map(|run| run.wrapping_add(1))
+}
+
+/// Whether run `a` is later than run `b`; their numbers wrap.
+fn is_later(a: u16, b: u16) -> bool {
+    (1..1 << 15).contains(&a.wrapping_sub(b))
 }

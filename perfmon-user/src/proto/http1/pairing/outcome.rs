@@ -2,7 +2,7 @@
 use std::collections::VecDeque;
 
 use super::{ConnectionEnd, ExchangeId, MessageSide, OpenExchange, Pairing, Part, Sink, Stage};
-use crate::stream::{Content, Failure};
+use crate::stream::{Content, Failure, Stamp};
 
 /// Exchanges whose room a connection keeps when it has none under way.
 const ROOM: usize = 16;
@@ -29,7 +29,8 @@ impl Pairing {
 
     /// The exchange whose answer comes next, if none of it came.
     pub(in crate::proto::http1) fn awaited(&self) -> Option<ExchangeId> {
-        self.open.front().filter(|front| front.answer.stage == Stage::Awaited).map(|front| front.exchange.id)
+        let front = self.open.front().filter(|front| front.answer.stage == Stage::Awaited)?;
+        (!self.front_is_newer()).then_some(front.exchange.id)
     }
 
     /// A message's end cannot be recognised any more, since `missing` of its bytes were not captured (`None`: an unknown number).
@@ -42,6 +43,7 @@ impl Pairing {
         sink: &mut dyn Sink,
     ) {
         self.stats.desyncs += 1;
+        self.tear();
         let Some(open) = self.get(id) else { return };
         open.exchange.inferred = true;
         open.exchange.missing_bytes += missing.unwrap_or(0);
@@ -51,9 +53,16 @@ impl Pairing {
         self.open_end(side, id, sink);
     }
 
-    /// A message is not HTTP.
+    /// The place in a stream is lost.
+    pub(in crate::proto::http1) fn tear(&mut self) {
+        (self.torn, self.unsure) = (true, true);
+    }
+
+    /// A message is not HTTP. Where the place was lost that may be perfmon's mistake.
     pub(in crate::proto::http1) fn fail(&mut self, side: MessageSide, id: Option<ExchangeId>, sink: &mut dyn Sink) {
+        let unsure = self.unsure;
         let Some(open) = self.get(id) else { return };
+        open.exchange.inferred |= unsure;
         open.exchange.failure = Some(Failure::Protocol);
         self.open_end(side, id, sink);
     }
@@ -69,11 +78,21 @@ impl Pairing {
         self.close_over(sink);
     }
 
-    /// `missing` bytes were lost where an answer was to begin; any number of answers, maybe none. Returns the exchange whose answer
-    /// they must have been.
-    pub(in crate::proto::http1) fn lose_between(&mut self, missing: u64, time_ns: u64, sink: &mut dyn Sink) -> Option<ExchangeId> {
+    /// `missing` bytes were lost before `at` where an answer was to begin; any number of answers, maybe none. Returns the exchange whose
+    /// answer they must have been.
+    pub(in crate::proto::http1) fn lose_between(&mut self, missing: u64, at: Stamp, sink: &mut dyn Sink) -> Option<ExchangeId> {
+        let time_ns = at.time_ns;
+        self.tear();
+        self.continued = None;
+        if at.run.is_some() {
+            self.close_answered_before(at, sink);
+        }
         let awaited = self.awaited()?;
         self.stats.desyncs += 1;
+        if at.run.is_some_and(|run| run.begins) && !self.overlaps {
+            // They passed before its request.
+            return None;
+        }
         match self.open.len() {
             // They may be the answer to a request that was lost too.
             1 if self.open[0].after_loss => return None,
@@ -90,13 +109,51 @@ impl Pairing {
         None
     }
 
+    /// After a loss in a stream of answers, of which `answer` is the next segment: a client that waits has those to requests of earlier
+    /// runs than that before it.
+    pub(super) fn close_answered_before(&mut self, answer: Stamp, sink: &mut dyn Sink) {
+        while !self.overlaps && self.front_is_older(answer) {
+            self.close_lost_front(sink);
+        }
+    }
+
     /// After a loss: a client that waits for answers has all but the newest; for a pipelining client it is unknown which it has.
     fn close_answered(&mut self, sink: &mut dyn Sink) {
-        let kept = usize::from(!self.pipelines);
+        let by_run = self.open.front().is_some_and(|front| front.request.run.is_some()) && !self.overlaps;
+        let kept = usize::from(!self.pipelines || by_run);
         self.in_step &= kept > 0;
-        while self.open.len() > kept {
+        while self.open.len() > kept && !(by_run && self.front_is_newer()) {
             self.open[0].exchange.inferred = true;
             self.close_front(sink);
+        }
+    }
+
+    /// An answer may be over: see `MessageStream::hold`.
+    pub(in crate::proto::http1) fn hold(&mut self, id: Option<ExchangeId>) {
+        if let Some(open) = self.get(id) {
+            open.answer.held = true;
+        }
+    }
+
+    /// Bytes of a request's body passed in this run.
+    pub(in crate::proto::http1) fn see(&mut self, id: Option<ExchangeId>, run: Option<u16>) {
+        if let Some(open) = self.get(id).filter(|open| open.request.run != run) {
+            open.request.run = run;
+            open.request.in_runs = true;
+        }
+    }
+
+    /// The request may go on behind what was seen of it.
+    pub(in crate::proto::http1) fn doubt_end(&mut self, id: Option<ExchangeId>) {
+        if let Some(open) = self.get(id) {
+            open.request.held = true;
+        }
+    }
+
+    /// Something of the exchange is not known for certain.
+    pub(in crate::proto::http1) fn infer(&mut self, id: Option<ExchangeId>) {
+        if let Some(open) = self.get(id) {
+            open.exchange.inferred = true;
         }
     }
 
@@ -146,6 +203,7 @@ impl Pairing {
     pub(in crate::proto::http1) fn end(&mut self, ending: ConnectionEnd, answers_lost: bool, time_ns: u64, sink: &mut dyn Sink) {
         while let Some(front) = self.open.front_mut() {
             front.end(ending, self.closing, answers_lost, time_ns);
+            front.exchange.inferred |= self.unsure && front.exchange.failure.is_some();
             self.close_front(sink);
         }
     }
@@ -153,10 +211,13 @@ impl Pairing {
     /// Tells the first exchange, whose answer was lost, or its end.
     pub(super) fn close_lost_front(&mut self, sink: &mut dyn Sink) {
         if let Some(front) = self.open.front_mut()
-            && front.answer.stage == Stage::Awaited
+            && matches!(front.answer.stage, Stage::Awaited | Stage::Going)
         {
             front.exchange.inferred = true;
             front.answer.lose();
+        }
+        if let Some(front) = self.open.front_mut() {
+            front.exchange.inferred |= front.request.stage != Stage::Done;
         }
         self.close_front(sink);
     }

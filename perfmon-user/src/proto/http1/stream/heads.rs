@@ -9,13 +9,16 @@ use crate::stream::Stamp;
 impl MessageStream {
     /// At the beginning of a message, or looking for one.
     pub(super) fn begin<'b>(&mut self, now: Stamp, bytes: &'b [u8], cx: &mut StreamContext<'_>) -> &'b [u8] {
+        let sure = self.state == StreamState::Start;
+        if !sure && !self.may_begin(now, cx) {
+            return self.pass_by(now, bytes, cx);
+        }
         let (blank, bytes) = bytes.split_at(line::blank(bytes));
         self.blank += blank.len() as u64;
         if bytes.is_empty() {
             return bytes;
         }
         self.start = now;
-        let sure = self.state == StreamState::Start;
         let Some(side) = self.side_by(bytes, cx) else {
             return self.keep(now, sure, None, bytes, cx);
         };
@@ -142,6 +145,27 @@ impl MessageStream {
         }
     }
 
+    /// Whether a message may begin here, where the place is not known. Text can look like a message, so where the kernel counts runs
+    /// only the beginning of a run will do, of a client that is not known to ask before it has its answers.
+    fn may_begin(&self, now: Stamp, cx: &StreamContext<'_>) -> bool {
+        let Some(run) = now.run else { return true };
+        let goes_on = match self.side(cx) {
+            Some(MessageSide::Response) => cx.pairing.overlaps,
+            _ => cx.pairing.continued == Some(run.number),
+        };
+        self.blank > 0 || (self.begins_run && !goes_on)
+    }
+
+    /// Bytes of a run whose place in a message is not known.
+    fn pass_by<'b>(&mut self, now: Stamp, bytes: &'b [u8], cx: &mut StreamContext<'_>) -> &'b [u8] {
+        self.state = StreamState::Search;
+        if self.side(cx) == Some(MessageSide::Response) {
+            cx.pairing.continued = None;
+        }
+        self.pass_unread(now, bytes.len() as u64, Some(0), cx);
+        &[]
+    }
+
     /// Bytes where a message should begin or was looked for, and that are none.
     fn discard<'b>(&mut self, now: Stamp, bytes: &'b [u8], cx: &mut StreamContext<'_>) -> &'b [u8] {
         self.state = StreamState::Search;
@@ -182,6 +206,7 @@ impl MessageStream {
         self.exchange = accepted.id;
         self.blank = 0;
         self.lost = None;
+        self.certain = false;
         true
     }
 
@@ -207,7 +232,7 @@ impl MessageStream {
 }
 
 /// Whether `bytes` may be the beginning of a head, by their first line.
-fn may_be(side: Option<MessageSide>, bytes: &[u8]) -> bool {
+pub(super) fn may_be(side: Option<MessageSide>, bytes: &[u8]) -> bool {
     match line::classify(bytes) {
         Line::NeedMore => true,
         Line::No => false,

@@ -4,7 +4,7 @@ use super::{MessageStream, StreamContext, StreamState};
 use crate::proto::http1::MessageSide;
 use crate::proto::http1::body::Gapped;
 use crate::proto::http1::line::{self, Line};
-use crate::stream::{Content, Stamp};
+use crate::stream::{Content, OperationRun, Stamp};
 
 impl MessageStream {
     /// `n` bytes passed that were not captured: the rest of an operation, or a whole one.
@@ -41,6 +41,14 @@ impl MessageStream {
                 self.wire(now, n, cx);
                 cx.pairing.miss(self.exchange, n);
             }
+            StreamState::MaybeOver if self.begins_run => {
+                self.settle(false, cx);
+                self.gap(now, n, cx);
+            }
+            StreamState::MaybeOver => {
+                self.go_on(now, &[], cx);
+                self.gap(now, n, cx);
+            }
             StreamState::UntilClose => {
                 self.piece(now, Content::Gap(n), cx);
                 self.wire(now, n, cx);
@@ -51,13 +59,24 @@ impl MessageStream {
     /// Handles `n` bytes that passed at an unknown time before `at`. The message under way ends at its last known byte; bytes lost between
     /// messages may have been whole messages.
     pub(super) fn lose_operations(&mut self, at: Stamp, n: u64, cx: &mut StreamContext<'_>) {
-        let now = Stamp { time_ns: self.seen_ns.min(at.time_ns), ..at };
+        let run = self.run.map(|number| OperationRun { number, begins: false });
+        let now = Stamp { time_ns: self.seen_ns.min(at.time_ns), run, ..at };
         cx.pairing.doubt = true;
+        // What is lost of the message under way is of its run; what is lost behind it, of any later one.
+        cx.pairing.runs[self.direction.index()] = self.run;
+        if at.run.is_some_and(|run| Some(run.number) != self.run) {
+            self.leave_uncertain(at, now.time_ns, cx);
+        }
         match self.state {
-            StreamState::Start | StreamState::Search if self.side(cx) == Some(MessageSide::Response) && self.exchange.is_none() => {
+            StreamState::Start | StreamState::Search
+                if self.side(cx) == Some(MessageSide::Response) && (self.exchange.is_none() || at.run.is_some()) =>
+            {
                 self.state = StreamState::Search;
                 self.lost = Some(at);
-                self.exchange = cx.pairing.lose_between(n, at.time_ns, cx.sink);
+                if let Some(run) = at.run {
+                    cx.pairing.runs[self.direction.index()] = Some(run.number);
+                }
+                self.exchange = cx.pairing.lose_between(n, at, cx.sink);
             }
             StreamState::Start | StreamState::Search => self.lose_place(at, Some(n), cx),
             StreamState::Head { sure } => {
@@ -75,11 +94,16 @@ impl MessageStream {
                 let gapped = chunked.gap(n);
                 match gapped {
                     Gapped::Inside(_) => {}
-                    Gapped::Ended(_) => cx.pairing.infer_end(self.exchange),
+                    Gapped::MaybeEnded(_) => cx.pairing.infer_end(self.exchange),
                     Gapped::Lost(_) => self.lost = Some(at),
                 }
                 self.state = StreamState::Chunked(chunked);
                 self.gap_in_chunks(now, n, gapped, cx);
+            }
+            StreamState::MaybeOver => {
+                // They may be its last ones.
+                self.settle(false, cx);
+                self.lose_operations(at, n, cx);
             }
             StreamState::Skip { .. } | StreamState::LostChunks => {
                 self.gap(now, n, cx);
@@ -87,6 +111,24 @@ impl MessageStream {
             }
             StreamState::Length(_) | StreamState::UntilClose => self.gap(now, n, cx),
         }
+    }
+
+    /// Leaves an answer whose end will not be recognised when a run begins: what comes now is another one, unless messages overlap.
+    pub(super) fn leave_uncertain(&mut self, at: Stamp, end_ns: u64, cx: &mut StreamContext<'_>) {
+        let is_uncertain = match self.state {
+            StreamState::Skip { .. } | StreamState::LostChunks => true,
+            StreamState::Search | StreamState::Length(_) | StreamState::Chunked(_) | StreamState::UntilClose => !self.certain,
+            _ => false,
+        };
+        if !is_uncertain || at.run.is_none() || cx.pairing.overlaps || self.side(cx) != Some(MessageSide::Response) {
+            return;
+        }
+        if matches!(self.state, StreamState::Length(_) | StreamState::Chunked(_)) {
+            self.finish(end_ns, cx);
+        }
+        self.state = StreamState::Search;
+        self.exchange = None;
+        self.lost.get_or_insert(at);
     }
 
     fn gap_in_length(&mut self, now: Stamp, left: u64, taken: u64, cx: &mut StreamContext<'_>) {
@@ -99,14 +141,14 @@ impl MessageStream {
     }
 
     fn gap_in_chunks(&mut self, now: Stamp, n: u64, gapped: Gapped, cx: &mut StreamContext<'_>) {
-        let (Gapped::Inside(data) | Gapped::Ended(data) | Gapped::Lost(data)) = gapped;
+        let (Gapped::Inside(data) | Gapped::MaybeEnded(data) | Gapped::Lost(data)) = gapped;
         if data > 0 {
             self.piece(now, Content::Gap(data), cx);
         }
         self.wire(now, n, cx);
         match gapped {
             Gapped::Inside(_) => {}
-            Gapped::Ended(_) => self.finish(now.time_ns, cx),
+            Gapped::MaybeEnded(_) => self.hold(now, cx),
             Gapped::Lost(_) => self.lose_message(now, StreamState::LostChunks, Some(n - data), cx),
         }
     }
@@ -117,7 +159,9 @@ impl MessageStream {
             StreamState::Start | StreamState::Search => self.lose_place(now, None, cx),
             StreamState::Head { sure } => self.lose_head(now, sure, None, cx),
             StreamState::Skip { .. } => self.state = StreamState::Search,
-            StreamState::Chunked(_) | StreamState::LostChunks => self.lose_message(now, StreamState::LostChunks, None, cx),
+            StreamState::Chunked(_) | StreamState::LostChunks | StreamState::MaybeOver => {
+                self.lose_message(now, StreamState::LostChunks, None, cx);
+            }
             StreamState::Length(_) | StreamState::UntilClose => self.lose_message(now, StreamState::Search, None, cx),
         }
         self.lost = Some(now);
@@ -125,9 +169,11 @@ impl MessageStream {
     }
 
     /// The message under way goes on, but where in it the stream is cannot be told.
-    fn lose_message(&mut self, now: Stamp, state: StreamState, missing: Option<u64>, cx: &mut StreamContext<'_>) {
+    pub(super) fn lose_message(&mut self, now: Stamp, state: StreamState, missing: Option<u64>, cx: &mut StreamContext<'_>) {
         self.state = state;
         self.may_lack_body = false;
+        self.certain = false;
+        self.lost.get_or_insert(now);
         if let Some(side) = self.side(cx) {
             cx.pairing.lose(side, self.exchange, missing, now.time_ns, cx.sink);
         }
@@ -152,6 +198,7 @@ impl MessageStream {
     /// Bytes were lost where a message begins or was looked for.
     fn lose_place(&mut self, now: Stamp, missing: Option<u64>, cx: &mut StreamContext<'_>) {
         cx.pairing.doubt = true;
+        cx.pairing.tear();
         self.state = StreamState::Search;
         self.lost = Some(now);
         self.pass_unread(now, missing.unwrap_or(0), missing, cx);

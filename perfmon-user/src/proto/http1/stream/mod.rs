@@ -4,6 +4,8 @@ mod bodies;
 mod heads;
 mod losses;
 
+use heads::may_be;
+
 use super::MessageSide;
 use super::body::{BodyFraming, Chunked};
 use super::line::{self, Line};
@@ -41,6 +43,18 @@ pub(super) struct MessageStream {
     may_switch: bool,
     /// Segment in which bytes were lost that may have been a message; until the next message.
     lost: Option<Stamp>,
+    /// Number of the last segment's run.
+    run: Option<u16>,
+    /// Bytes were lost behind the last segment, maybe those that begin the next run.
+    broken_off: bool,
+    /// The other direction had a segment since then.
+    turned: bool,
+    /// Number of the run in which bytes surely of the message under way last passed.
+    of_run: Option<u16>,
+    /// The next byte is the first one of a run of operations in this direction: a message begins here, unless messages overlap.
+    begins_run: bool,
+    /// Where the message under way ends will be known for certain.
+    certain: bool,
     /// When the last bytes passed of which that is known.
     seen_ns: u64,
     /// A segment began no message where one was looked for.
@@ -68,6 +82,8 @@ enum StreamState {
     Chunked(Chunked),
     /// In a chunked body, not knowing where.
     LostChunks,
+    /// Behind a gap that took as many bytes as end a chunked body; more may follow.
+    MaybeOver,
     /// In a body that ends with the connection.
     UntilClose,
 }
@@ -86,6 +102,12 @@ impl MessageStream {
             may_lack_body: false,
             may_switch: false,
             lost: None,
+            run: None,
+            broken_off: false,
+            turned: false,
+            of_run: None,
+            begins_run: false,
+            certain: true,
             seen_ns: 0,
             missed: false,
             foreign: false,
@@ -93,8 +115,8 @@ impl MessageStream {
         }
     }
 
-    /// Takes the next segment.
-    pub(super) fn push(&mut self, now: Stamp, content: Content<'_>, cx: &mut StreamContext<'_>) {
+    /// Takes the next segment. `turned`: the last one was of the other direction.
+    pub(super) fn push(&mut self, now: Stamp, content: Content<'_>, turned: bool, cx: &mut StreamContext<'_>) {
         let segment = Segment { direction: self.direction, stamp: now, content };
         if cx.pairing.tunnel {
             return cx.pairing.unread.push(segment, || cx.sink.allowance());
@@ -102,11 +124,31 @@ impl MessageStream {
         if self.waiting.since.is_some() {
             return self.waiting.keep(segment, || cx.sink.allowance());
         }
+        self.turned |= turned;
+        match content {
+            Content::Bytes(_) | Content::Gap(_) => {}
+            Content::Lost(n) => {
+                self.broken_off = true;
+                return self.lose_operations(now, n, cx);
+            }
+            Content::Unknown | Content::Datagram(_) => {
+                self.broken_off = true;
+                return self.unknown(now, cx);
+            }
+        }
+        self.begins_run = match now.run {
+            Some(run) => run.begins || (self.run != Some(run.number) && !self.broken_off),
+            None => self.turned,
+        };
+        self.turned = false;
+        if self.begins_run {
+            self.leave_uncertain(now, now.time_ns, cx);
+        }
+        self.run = now.run.map(|run| run.number);
+        self.broken_off = false;
         match content {
             Content::Bytes(bytes) => self.bytes(now, bytes, cx),
-            Content::Gap(n) => self.gap(now, n, cx),
-            Content::Lost(n) => return self.lose_operations(now, n, cx),
-            Content::Unknown | Content::Datagram(_) => return self.unknown(now, cx),
+            content => self.gap(now, content.len(), cx),
         }
         self.seen_ns = now.time_ns;
     }
@@ -126,7 +168,7 @@ impl MessageStream {
         let (head, waiting) = (std::mem::take(&mut self.head), std::mem::take(&mut self.waiting));
         let now = waiting.since.unwrap_or_default();
         self.deliver(MessageSide::Response, &head, now, cx);
-        waiting.release(|segment| self.push(segment.stamp, segment.content, cx));
+        waiting.release(|segment| self.push(segment.stamp, segment.content, false, cx));
     }
 
     /// Where bytes were lost since the last message began.
@@ -154,9 +196,10 @@ impl MessageStream {
             self.foreign = true;
             return;
         }
-        self.begin_anew(bytes, cx);
+        self.begin_anew(now, bytes, cx);
         let mut rest = bytes;
         while !rest.is_empty() && self.waiting.since.is_none() && !cx.pairing.tunnel {
+            self.begins_run &= rest.len() == bytes.len();
             rest = match self.state {
                 StreamState::Start | StreamState::Search => self.begin(now, rest, cx),
                 StreamState::Head { sure } => self.continue_head(now, sure, rest, cx),
@@ -164,6 +207,7 @@ impl MessageStream {
                 StreamState::Length(left) => self.length(now, left, rest, cx),
                 StreamState::Chunked(chunked) => self.chunked(now, chunked, rest, cx),
                 StreamState::LostChunks => self.lost_chunks(now, rest, cx),
+                StreamState::MaybeOver => self.go_on(now, rest, cx),
                 StreamState::UntilClose => {
                     self.body(now, rest, cx);
                     &[]
@@ -173,7 +217,7 @@ impl MessageStream {
         if rest.is_empty() {
             return;
         }
-        let segment = Segment { direction: self.direction, stamp: now, content: Content::Bytes(rest) };
+        let segment = Segment { direction: self.direction, stamp: now.within(), content: Content::Bytes(rest) };
         if cx.pairing.tunnel {
             cx.pairing.unread.push(segment, || cx.sink.allowance());
         } else {
@@ -197,7 +241,14 @@ impl MessageStream {
     }
 
     /// Leaves a message whose end was lost, or whose body does not come, when the next one begins with `bytes`.
-    fn begin_anew(&mut self, bytes: &[u8], cx: &mut StreamContext<'_>) {
+    fn begin_anew(&mut self, now: Stamp, bytes: &[u8], cx: &mut StreamContext<'_>) {
+        let is_rest = matches!(self.state, StreamState::Head { sure: false }) && now.run.is_none();
+        if !self.begins_run && !is_rest {
+            return;
+        }
+        if self.state == StreamState::MaybeOver && may_be(Some(MessageSide::Response), bytes) {
+            return self.settle(!cx.pairing.overlaps, cx);
+        }
         let side = self.side(cx);
         let begins = || match line::is_start(bytes) {
             Some(Line::Request) => side != Some(MessageSide::Response),
@@ -207,8 +258,10 @@ impl MessageStream {
         match self.state {
             StreamState::Head { sure: false } if begins() && !self.head.contains(&b'\n') => {}
             StreamState::Skip { .. } | StreamState::LostChunks if begins() => {}
-            StreamState::Length(_) | StreamState::Chunked(_) | StreamState::UntilClose if self.may_lack_body && begins() => {
-                if side == Some(MessageSide::Request) && !cx.pairing.is_answered(self.exchange) {
+            StreamState::Length(_) | StreamState::Chunked(_) | StreamState::UntilClose
+                if (self.may_lack_body || !self.certain) && begins() =>
+            {
+                if side == Some(MessageSide::Request) && self.certain && !cx.pairing.is_answered(self.exchange) {
                     return;
                 }
                 self.finish(self.seen_ns, cx);
@@ -223,10 +276,14 @@ impl MessageStream {
 
     fn accept(&mut self, side: MessageSide, accepted: Accepted, now: Stamp, cx: &mut StreamContext<'_>) {
         self.exchange = accepted.id;
+        self.of_run = self.run;
         self.may_lack_body = accepted.may_lack_body;
         self.may_switch = accepted.may_switch;
+        self.certain = side == MessageSide::Request || !accepted.may_lack_body;
         self.blank = 0;
-        self.lost = None;
+        if accepted.id.is_some() {
+            self.lost = None;
+        }
         match accepted.framing {
             BodyFraming::Interim => self.state = StreamState::Start,
             BodyFraming::Length(0) => self.finish(now.time_ns, cx),
@@ -236,6 +293,7 @@ impl MessageStream {
             BodyFraming::Tunnel => cx.pairing.switch(self.exchange, now.time_ns, cx.sink),
             BodyFraming::Unknown => {
                 self.state = StreamState::Search;
+                self.certain = false;
                 cx.pairing.lose(side, self.exchange, None, now.time_ns, cx.sink);
             }
             BodyFraming::Invalid => {

@@ -84,9 +84,11 @@ fn chunks_that_are_cut_where_arithmetic_helps_stay_exact() {
     }
     connection.send("10\r\nabcd");
     assert_eq!(connection.chunk(Direction::Out, Content::Gap(12 + 2 + 5)), Demand::Head);
-    assert_eq!(connection.summary(), ["GET /a 200"]);
-    assert_eq!((connection.done[0].response_body, connection.done[0].missing_bytes), (Some(3 * 256 + 16), 0));
+    let ended_ns = connection.now_ns;
     next_is_exact(&mut connection);
+    assert_eq!(connection.summary(), ["GET /a 200", "GET /b 200"]);
+    let done = &connection.done[0];
+    assert_eq!((done.response_body, done.missing_bytes, done.end_ns), (Some(3 * 256 + 16), 0, Some(ended_ns)));
 }
 
 #[test]

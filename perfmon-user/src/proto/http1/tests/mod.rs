@@ -7,13 +7,14 @@ mod hostile;
 mod losses;
 mod messages;
 mod order;
+mod verified;
 
 use std::sync::Arc;
 
 use super::{HEAD_BYTES, Http1, PIPELINE};
 use crate::proto::exchange::{Exchange, Part};
 use crate::proto::{Demand, HandOver, Message, Parser, Stats, Successor};
-use crate::stream::{Content, Direction, Ending, Segment, Stamp};
+use crate::stream::{Content, Direction, Ending, OperationRun, Segment, Stamp};
 
 /// A millisecond.
 const MS: u64 = 1_000_000;
@@ -46,12 +47,19 @@ impl Connection {
         parser.push(Segment { direction, stamp: Stamp { time_ns, arrival_ns, thread: 7, run: None }, content }, &mut sink)
     }
 
-    /// A segment of the run of operations with this number.
+    /// A segment that begins the run of operations with this number.
     fn run(&mut self, run: u16, direction: Direction, content: Content<'_>) {
         self.now_ns += MS + MS / 2;
         let time_ns = self.now_ns;
         let (parser, mut sink) = self.split();
-        parser.push(Segment { direction, stamp: Stamp { time_ns, arrival_ns: None, thread: 7, run: Some(run) }, content }, &mut sink);
+        parser.push(
+            Segment {
+                direction,
+                stamp: Stamp { time_ns, arrival_ns: None, thread: 7, run: Some(OperationRun { number: run, begins: true }) },
+                content,
+            },
+            &mut sink,
+        );
     }
 
     fn bytes(&mut self, direction: Direction, bytes: impl AsRef<[u8]>) -> Demand {
