@@ -417,7 +417,7 @@ fn faults(connection: &Connection, truths: &[Truth], order: Order) -> Vec<String
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_048, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_024, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_loss_over_valid_traffic_makes_an_error(plan in vec(planned(), 1..8), order in order(), server: bool, capturing in capturing()) {
