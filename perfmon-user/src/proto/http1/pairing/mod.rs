@@ -48,8 +48,9 @@ pub(super) struct Pairing {
     pub(super) doubt: bool,
     /// The place in a stream was lost once.
     pub(super) torn: bool,
-    /// It was since a request last began when all before it were answered: what is no HTTP, or has no end, may be perfmon's mistake.
-    pub(super) unsure: bool,
+    /// So many requests still have to begin when all before them were answered: until then, what is no HTTP, or has no end, may be
+    /// perfmon's mistake. One is not enough: where messages overlap, an answer can have been taken for that to another request.
+    pub(super) unsure: u8,
     /// The client was seen to begin a request, after answers, before it had those to all before it: where answers begin is then known
     /// from their framing alone.
     pub(super) overlaps: bool,
@@ -174,7 +175,9 @@ impl Pairing {
 
     /// What the begin of a request tells of the exchanges before it.
     fn before_request(&mut self, place: &HeadPosition, sink: &mut dyn Sink) {
-        self.unsure &= !self.open.is_empty() || place.lost.is_some();
+        if self.open.is_empty() && place.lost.is_none() {
+            self.unsure = self.unsure.saturating_sub(1);
+        }
         if let Some(last) = self.open.back_mut() {
             // Complete in the segment that this one begins in.
             let same_chunk = last.exchange.request_end_ns == Some(place.start.time_ns);

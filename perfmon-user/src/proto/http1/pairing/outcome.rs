@@ -7,6 +7,9 @@ use crate::stream::{Content, Failure, Stamp};
 /// Exchanges whose room a connection keeps when it has none under way.
 const ROOM: usize = 16;
 
+/// Requests in step after a loss, from which on a failure is one.
+const SURE_AGAIN: u8 = 2;
+
 impl Pairing {
     /// A message is complete.
     pub(in crate::proto::http1) fn finish(&mut self, side: MessageSide, id: Option<ExchangeId>, time_ns: u64, sink: &mut dyn Sink) {
@@ -55,12 +58,12 @@ impl Pairing {
 
     /// The place in a stream is lost.
     pub(in crate::proto::http1) fn tear(&mut self) {
-        (self.torn, self.unsure) = (true, true);
+        (self.torn, self.unsure) = (true, SURE_AGAIN);
     }
 
     /// A message is not HTTP. Where the place was lost that may be perfmon's mistake.
     pub(in crate::proto::http1) fn fail(&mut self, side: MessageSide, id: Option<ExchangeId>, sink: &mut dyn Sink) {
-        let unsure = self.unsure;
+        let unsure = self.unsure > 0;
         let Some(open) = self.get(id) else { return };
         open.exchange.inferred |= unsure;
         open.exchange.failure = Some(Failure::Protocol);
@@ -203,7 +206,7 @@ impl Pairing {
     pub(in crate::proto::http1) fn end(&mut self, ending: ConnectionEnd, answers_lost: bool, time_ns: u64, sink: &mut dyn Sink) {
         while let Some(front) = self.open.front_mut() {
             front.end(ending, self.closing, answers_lost, time_ns);
-            front.exchange.inferred |= self.unsure && front.exchange.failure.is_some();
+            front.exchange.inferred |= self.unsure > 0 && front.exchange.failure.is_some();
             self.close_front(sink);
         }
     }
