@@ -289,7 +289,7 @@ impl Pipeline {
         tracker.expire(now_ns, |connection| connection.state.is_busy(), visit);
     }
 
-    fn gauges(&self, now_ns: u64) -> Gauges {
+    fn gauges(&mut self, now_ns: u64) -> Gauges {
         let mut unix = 0;
         let mut gauges = Gauges { time: WallTime(self.wall_at_boot_ns + now_ns), targets: self.processes.coverage(), ..Gauges::default() };
         for connection in self.tracker.iter().filter(|connection| connection.pid == 0 || self.processes.is_watched(connection.pid)) {

@@ -91,6 +91,8 @@ pub(super) struct Entry {
     /// When it executed its program.
     pub(super) began_ns: Option<u64>,
     pub(super) left_ns: Option<u64>,
+    /// Its coverage was told after it left: what it lost last is known then.
+    pub(super) last_told: bool,
     /// Number of the last use of any process: the smallest was unused for longest.
     pub(super) used: u64,
     pub(super) exchanges: u64,
@@ -140,6 +142,7 @@ impl Entry {
             young: true,
             began_ns: None,
             left_ns: None,
+            last_told: false,
             used: 0,
             exchanges: 0,
             incomplete: 0,
@@ -175,8 +178,9 @@ impl Entry {
     }
 
     /// Coverage of its traffic; `None` without exchanges, unless something is known not to be seen.
-    pub(super) fn coverage(&self) -> Option<TargetCoverage> {
-        if (self.exchanges == 0 && !self.is_unseen()) || self.left_ns.is_some() || self.verdict != WatchVerdict::Watched {
+    pub(super) fn coverage(&mut self) -> Option<TargetCoverage> {
+        let is_over = std::mem::replace(&mut self.last_told, self.left_ns.is_some());
+        if (self.exchanges == 0 && !self.is_unseen()) || is_over || self.verdict != WatchVerdict::Watched {
             return None;
         }
         Some(TargetCoverage {

@@ -261,8 +261,8 @@ impl ProcessTable {
     }
 
     /// Coverage of each watched process with exchanges.
-    pub fn coverage(&self) -> Vec<TargetCoverage> {
-        self.by_pid.values().filter_map(Entry::coverage).collect()
+    pub fn coverage(&mut self) -> Vec<TargetCoverage> {
+        self.by_pid.values_mut().filter_map(Entry::coverage).collect()
     }
 
     /// Watched processes that run and are described, with their runtimes.

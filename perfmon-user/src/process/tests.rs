@@ -370,6 +370,16 @@ fn a_process_whose_tls_is_not_seen_is_listed_without_exchanges() {
 }
 
 #[test]
+fn what_left_is_listed_once_more() {
+    let mut room = HostTable::all();
+    room.table.on_use(10);
+    room.table.on_unread(10, "h2");
+    assert_eq!(room.table.coverage().len(), 1);
+    room.exit(10);
+    assert_eq!([room.table.coverage().len(), room.table.coverage().len()], [1, 0], "what it lost last is known at the next tick");
+}
+
+#[test]
 fn processes_are_compared_with_proc_in_turns() {
     let mut room = HostTable::all();
     for pid in 1..=10 {

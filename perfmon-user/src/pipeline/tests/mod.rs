@@ -212,20 +212,20 @@ fn open_connections_are_those_of_the_table_and_of_events_since() {
     host.table(Some(&[1, 2]));
     host.open(64, ROLE_SERVER, 0);
     host.open(65, ROLE_CLIENT, 0);
-    let count = |host: &Host| host.pipeline.gauges(host.now).active_connections;
-    assert_eq!(count(&host), Some(3), "two silent ones, the one accepted since; the table no longer had the first");
+    let count = |host: &mut Host| host.pipeline.gauges(host.now).active_connections;
+    assert_eq!(count(&mut host), Some(3), "two silent ones, the one accepted since; the table no longer had the first");
     // Whoever answers a request has accepted the connection.
     host.open(66, ROLE_UNKNOWN, OPEN_LATE);
     host.received(66, b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
     host.sent(66, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    assert_eq!(count(&host), Some(4));
+    assert_eq!(count(&mut host), Some(4));
     // After close() the kernel no longer knows the inode number: the tracker does, unless the connection was silent.
     host.state(66, 7, 0);
-    assert_eq!(count(&host), Some(3));
+    assert_eq!(count(&mut host), Some(3));
     host.state_of(1, 7, 1);
-    assert_eq!(count(&host), Some(2));
+    assert_eq!(count(&mut host), Some(2));
     host.table(None);
-    assert_eq!(count(&host), None);
+    assert_eq!(count(&mut host), None);
 }
 
 #[test]
