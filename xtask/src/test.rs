@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 32] = [
+const LIVE: [&str; 33] = [
     "harness",
     "lifecycle",
     "commands",
@@ -51,6 +51,7 @@ const LIVE: [&str; 32] = [
     "live_screen",
     "live_unread",
     "live_positions",
+    "live_proxies",
     "live_memory",
     "browser",
     "tiers",
