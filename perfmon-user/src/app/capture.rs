@@ -259,12 +259,16 @@ impl Worker {
         self.watched.send_replace(WatchedTargets { begun: true, subjects, missing: self.missing.clone() });
     }
 
-    /// Adds a loss that the pipeline cannot see: events that the full ring refused.
+    /// Adds a loss that the pipeline cannot see: events that the full ring refused. A process of which nothing but losses is known is listed
+    /// for them.
     fn count_lost(&mut self, gauges: &mut Gauges) {
-        let lost = self.probes.lost_by_pid();
-        for target in &mut gauges.targets {
-            if let Some((_, losses)) = lost.iter().find(|(pid, _)| *pid == target.pid) {
-                target.add_losses(losses.events, losses.exchanges);
+        for (pid, losses) in self.probes.lost_by_pid() {
+            let at = gauges.targets.iter().position(|target| target.pid == pid).or_else(|| {
+                gauges.targets.push(self.pipeline.processes().unseen_coverage(pid)?);
+                Some(gauges.targets.len() - 1)
+            });
+            if let Some(at) = at {
+                gauges.targets[at].add_losses(losses.events, losses.exchanges);
             }
         }
     }

@@ -183,7 +183,17 @@ impl Entry {
         if (self.exchanges == 0 && !self.is_unseen()) || is_over || self.verdict != WatchVerdict::Watched {
             return None;
         }
-        Some(TargetCoverage {
+        Some(self.listed())
+    }
+
+    /// The same of a process of which no exchange was seen and some were lost.
+    pub(super) fn unseen_coverage(&self) -> Option<TargetCoverage> {
+        let is_meant = self.exchanges == 0 && !self.is_unseen() && self.left_ns.is_none() && self.verdict == WatchVerdict::Watched;
+        is_meant.then(|| self.listed())
+    }
+
+    fn listed(&self) -> TargetCoverage {
+        TargetCoverage {
             runtime: self.runtime.clone(),
             tls: self.tls_outlook(),
             completeness: (self.exchanges > 0).then(|| (self.exchanges - self.incomplete) as f64 / self.exchanges as f64),
@@ -192,6 +202,6 @@ impl Entry {
             missing_bytes: self.missing_bytes,
             unread: self.unread.iter().map(|name| Arc::from(*name)).collect(),
             ..TargetCoverage::named(&self.program.guessed().service, self.pid())
-        })
+        }
     }
 }

@@ -265,6 +265,11 @@ impl ProcessTable {
         self.by_pid.values_mut().filter_map(Entry::coverage).collect()
     }
 
+    /// Coverage of a watched process without exchanges.
+    pub fn unseen_coverage(&self, pid: u32) -> Option<TargetCoverage> {
+        self.by_pid.get(&pid).and_then(Entry::unseen_coverage)
+    }
+
     /// Watched processes that run and are described, with their runtimes.
     pub fn running(&self) -> impl Iterator<Item = (&Arc<Origin>, Option<&Arc<str>>)> {
         let described = |entry: &'_ &Entry| entry.left_ns.is_none() && entry.verdict == WatchVerdict::Watched;
