@@ -51,9 +51,9 @@ const BPF_F_NO_PREALLOC: u32 = 1;
 const LOSSES_LEN: u32 = perfmon_common::map::LOSSES.len() as u32;
 
 /// Bytes of payload in one record at most.
-pub const PIECE: u32 = 16_256;
+pub const PIECE: u32 = 16_000;
 /// I/O vectors that are walked.
-pub const VECTORS: u32 = 8;
+pub const VECTORS: u32 = 32;
 
 /// A data record and what is needed to fill it. Room for two pieces, so that "filled so far + next part" is within bounds for the verifier.
 #[repr(C)]

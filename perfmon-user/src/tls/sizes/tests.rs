@@ -107,7 +107,7 @@ fn reads_have_the_times_of_the_receives_that_carried_them() {
 
 /// A write of `len` bytes in the pieces that the kernel makes of it.
 fn pieces(len: u32) -> Vec<Plain<'static>> {
-    const PIECE: usize = 16_256;
+    const PIECE: usize = 16_000;
     let whole = vec![b'p'; len as usize];
     let mut pieces: Vec<_> =
         whole.chunks(PIECE).map(|bytes| Plain { bytes: bytes.to_vec().into(), call_len: 0, ..plain(Direction::Out, 5, 0) }).collect();
@@ -156,7 +156,7 @@ fn the_last_writes_can_be_taken_back() {
         side.will_send(piece, Allowance::default);
     }
     let taken = side.take_back(2);
-    assert_eq!(taken.iter().map(|plain| (plain.call_len, plain.len())).collect::<Vec<_>>(), [(20_000, 16_256), (0, 3_744), (30, 30)]);
+    assert_eq!(taken.iter().map(|plain| (plain.call_len, plain.len())).collect::<Vec<_>>(), [(20_000, 16_000), (0, 4_000), (30, 30)]);
     assert_eq!(side.all_unsent().iter().map(Plain::len).collect::<Vec<_>>(), [100]);
     assert!(side.take_back(1).is_empty());
 }

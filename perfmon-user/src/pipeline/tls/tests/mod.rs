@@ -19,7 +19,7 @@ fn call(host: &mut Host, ssl: u64, direction: u8, plain: &[u8], sock: u64) {
 
 /// A call of which only the first `captured` bytes are seen, in the pieces that the kernel makes of them.
 fn call_partly(host: &mut Host, ssl: u64, direction: u8, plain: &[u8], captured: usize, sock: u64) {
-    const PIECE: usize = 16_256;
+    const PIECE: usize = 16_000;
     let mut piece_offset = 0;
     loop {
         let piece = &plain[piece_offset..captured.min(piece_offset + PIECE)];
