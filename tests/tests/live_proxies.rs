@@ -1,6 +1,7 @@
 //! Proxies: haproxy, which splices; nginx with kept and with single upstream connections; Apache httpd with threads and with processes;
 //! Envoy. A request through one gives four records, at the client, at both sides of the proxy and at the server behind it: each is exact,
 //! and their counts and bytes are what the client counted. `TESTED_ROUNDS` sets the number of requests through each.
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
@@ -52,7 +53,8 @@ fn nginx(configuration: &Path) -> Result<Command> {
 
 fn apache(configuration: &Path) -> Result<Command> {
     let mut command = program("apache2")?;
-    command.arg("-DFOREGROUND").arg("-f").arg(configuration);
+    // At its end it sends SIGTERM to its whole process group.
+    command.arg("-DFOREGROUND").arg("-f").arg(configuration).process_group(0);
     Ok(command)
 }
 
