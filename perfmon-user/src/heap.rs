@@ -2,7 +2,7 @@
 //! much. glibc keeps freed memory below the top of each arena for ever; other allocators have rules of their own and are left alone.
 
 /// Bytes freed and kept by the allocator that are worth a round through its arenas.
-const SLACK: usize = 8 << 20;
+const SLACK: usize = 4 << 20;
 /// Calls of [`HeapKeeper::tick`] between two looks.
 const TICKS: u32 = 10;
 
