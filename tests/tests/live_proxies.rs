@@ -22,6 +22,7 @@ const CONNECTIONS: usize = 4;
 const UPLOAD: usize = 20_000;
 
 /// A proxy and its configuration.
+#[derive(Clone, Copy)]
 struct Proxy {
     name: &'static str,
     need: Need,
@@ -137,6 +138,16 @@ fn all_four_are_exact(proxy: &Proxy, count: usize) -> Result<()> {
     Ok(())
 }
 
+const ENVOY: Proxy = Proxy {
+    name: "Envoy",
+    need: Need::Python,
+    template: "envoy.yaml",
+    settings: &[],
+    command: envoy,
+    behind: server::AIOHTTP,
+    upload: "/echo",
+};
+
 #[test]
 fn haproxy_is_exact_on_both_its_sides() -> Result<()> {
     let proxy = Proxy {
@@ -153,49 +164,21 @@ fn haproxy_is_exact_on_both_its_sides() -> Result<()> {
 
 #[test]
 fn nginx_is_exact_on_both_its_sides() -> Result<()> {
+    let proxy = Proxy { need: Need::Program("nginx"), template: "nginx_proxy.conf", command: nginx, ..ENVOY };
     let kept: &[_] = &[("{connections}", "keepalive 16;"), ("{version}", "proxy_http_version 1.1; proxy_set_header Connection \"\";")];
-    for (name, settings) in [("nginx, kept connections", kept), ("nginx", &[("{connections}", ""), ("{version}", "")])] {
-        let proxy = Proxy {
-            name,
-            need: Need::Program("nginx"),
-            template: "nginx_proxy.conf",
-            settings,
-            command: nginx,
-            behind: server::AIOHTTP,
-            upload: "/echo",
-        };
-        all_four_are_exact(&proxy, rounds(1_000))?;
-    }
-    Ok(())
+    let single: &[_] = &[("{connections}", ""), ("{version}", "")];
+    all_four_are_exact(&Proxy { name: "nginx, kept connections", settings: kept, ..proxy }, rounds(1_000))?;
+    all_four_are_exact(&Proxy { name: "nginx", settings: single, ..proxy }, rounds(1_000))
 }
 
 #[test]
 fn apache_is_exact_on_both_its_sides() -> Result<()> {
-    for (name, settings) in [("Apache, event", &[("{mpm}", "event")]), ("Apache, prefork", &[("{mpm}", "prefork")])] {
-        let proxy = Proxy {
-            name,
-            need: Need::Program("apache2"),
-            template: "apache_proxy.conf",
-            settings,
-            command: apache,
-            behind: server::AIOHTTP,
-            upload: "/echo",
-        };
-        all_four_are_exact(&proxy, rounds(1_000))?;
-    }
-    Ok(())
+    let proxy = Proxy { need: Need::Program("apache2"), template: "apache_proxy.conf", command: apache, ..ENVOY };
+    all_four_are_exact(&Proxy { name: "Apache, event", settings: &[("{mpm}", "event")], ..proxy }, rounds(1_000))?;
+    all_four_are_exact(&Proxy { name: "Apache, prefork", settings: &[("{mpm}", "prefork")], ..proxy }, rounds(1_000))
 }
 
 #[test]
 fn envoy_is_exact_on_both_its_sides() -> Result<()> {
-    let proxy = Proxy {
-        name: "Envoy",
-        need: Need::Python,
-        template: "envoy.yaml",
-        settings: &[],
-        command: envoy,
-        behind: server::AIOHTTP,
-        upload: "/echo",
-    };
-    all_four_are_exact(&proxy, rounds(1_000))
+    all_four_are_exact(&ENVOY, rounds(1_000))
 }

@@ -260,7 +260,7 @@ impl ProcessTable {
         }
     }
 
-    /// Coverage of each watched process with exchanges.
+    /// Coverage of each watched process with exchanges; of one that left, once more.
     pub fn coverage(&mut self) -> Vec<TargetCoverage> {
         self.by_pid.values_mut().filter_map(Entry::coverage).collect()
     }
