@@ -37,8 +37,8 @@ pub const CONTAINER_NAMES: usize = 4_096;
 pub const RECENT_PER_KIND: usize = 2_000;
 /// Rows of a list of the API.
 pub const LIST_ITEMS: usize = 10_000;
-/// Series of each kind of request in `/metrics`. A service has as many as are still free, so half at most; the rest is counted in its
-/// overflow series.
+/// Series of each kind of request in `/metrics`. A service has as many as are still free, so half at most (`aggregate::Quota`); the rest is
+/// counted in its overflow series.
 pub const METRIC_SERIES: usize = 5_000;
 /// Clients of `/api/v1/stream`.
 pub const STREAM_CLIENTS: usize = 32;
@@ -127,9 +127,11 @@ pub const TLS_HELD_BYTES: usize = 512 * 1024;
 pub const TLS_WRITES_WAITING: usize = 64;
 /// Writes of a connection that wait for their send one by one; further ones are added up.
 pub const TLS_WRITES_UNSENT: usize = 4_096;
-/// Series of telemetry in one interval; the rest is counted in one overflow series of its kind and process.
+/// Series of telemetry in one interval, shared by the same rule, each kind of a service apart; the rest is counted in one overflow series of
+/// its kind and process.
 pub const EXPORT_SERIES: usize = 5_000;
-/// Processes with their own telemetry in one interval; the rest is counted for a service `(other)`.
+/// Processes with their own telemetry in one interval, shared by the same rule; the rest is counted for its service without a process, or
+/// for a service `(other)`.
 pub const EXPORT_PROCESSES: usize = 1_000;
 /// Spans of two seconds of telemetry; the rest is left out and counted.
 pub const EXPORT_SPANS: usize = 10_000;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
+use crate::aggregate::Quota;
 use crate::counters::Counters;
 use crate::limits;
 use crate::record::{Failure, Quality, Record, Request, Side, WallTime};
@@ -29,8 +30,6 @@ const BOUNDS_NS: [u64; 14] = [
 ];
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 const OVERFLOW: &str = "(other)";
-/// Series that a service may have while there is room at all.
-const LEAST: usize = 20;
 /// A series without requests for so long goes when room is needed.
 const SILENT_NS: u64 = 3_600 * 1_000_000_000;
 /// Shortest time between two searches for such series.
@@ -45,13 +44,6 @@ pub(super) struct LatencyLabels {
     pub method: Option<&'static str>,
     pub status: Option<u16>,
     pub error: Option<Failure>,
-}
-
-impl LatencyLabels {
-    /// A series of a service for what found no room.
-    fn is_overflow(&self) -> bool {
-        self.target.as_deref() == Some(OVERFLOW) && self.method.is_none()
-    }
 }
 
 /// Latencies in seconds.
@@ -84,11 +76,17 @@ impl LatencyBuckets {
 }
 
 /// One side's series.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct LatencyTable {
     series: FxHashMap<LatencyLabels, LatencyBuckets>,
-    by_service: FxHashMap<Arc<str>, usize>,
+    quota: Quota<Arc<str>>,
     swept: WallTime,
+}
+
+impl Default for LatencyTable {
+    fn default() -> Self {
+        Self { series: FxHashMap::default(), quota: Quota::new(limits::METRIC_SERIES), swept: WallTime::default() }
+    }
 }
 
 impl LatencyTable {
@@ -101,27 +99,18 @@ impl LatencyTable {
         if let Some(known) = self.series.get_mut(&labels) {
             return known.merge(latencies);
         }
-        if !self.has_room(&labels.service) {
+        if !self.quota.has_room(&labels.service) {
             self.sweep(latencies.last);
         }
-        if self.has_room(&labels.service) {
-            *self.by_service.entry(labels.service.clone()).or_default() += 1;
+        if self.quota.take(&labels.service) {
             self.series.insert(labels, *latencies);
             return;
         }
         counters.metric_series_overflowed.add(latencies.count());
-        let is_known = self.by_service.contains_key(&labels.service);
-        let own = LatencyLabels { service: labels.service, target: Some(OVERFLOW.into()), ..overflow() };
-        let has_own = self.series.contains_key(&own) || (is_known && self.series.len() < limits::METRIC_SERIES);
-        let rest = if has_own { own } else { overflow() };
-        self.series.entry(rest).or_default().merge(latencies);
-    }
-
-    /// Whether the service may have one more.
-    fn has_room(&self, service: &Arc<str>) -> bool {
-        let free = limits::METRIC_SERIES.saturating_sub(self.series.len());
-        let own = self.by_service.get(service).copied().unwrap_or_default();
-        free > 0 && (own < LEAST || own < free)
+        let service = labels.service;
+        let own = LatencyLabels { service: service.clone(), target: Some(OVERFLOW.into()), ..overflow() };
+        let has_own = self.series.contains_key(&own) || (self.quota.knows(&service) && self.quota.take_any(&service));
+        self.series.entry(if has_own { own } else { overflow() }).or_default().merge(latencies);
     }
 
     /// Drops the series that were silent for long.
@@ -130,15 +119,14 @@ impl LatencyTable {
             return;
         }
         self.swept = now;
-        let by_service = &mut self.by_service;
+        let quota = &mut self.quota;
         self.series.retain(|labels, latencies| {
             let stays = latencies.last.0 + SILENT_NS > now.0;
-            if !stays && let Some(own) = by_service.get_mut(&labels.service) {
-                *own = own.saturating_sub(usize::from(!labels.is_overflow()));
+            if !stays {
+                quota.give_back(&labels.service);
             }
             stays
         });
-        by_service.retain(|_, own| *own > 0);
     }
 }
 
@@ -156,8 +144,8 @@ pub(super) struct LatencyTables {
     pub client: LatencyTable,
     /// Exchanges by side and quality, those without a latency too.
     pub exchanges: FxHashMap<(Side, Quality), u64>,
-    /// Connections that could not be opened.
-    pub attempts: FxHashMap<LatencyLabels, u64>,
+    /// Connections that could not be opened, by the time until they failed.
+    pub attempts: LatencyTable,
 }
 
 impl LatencySeries {
@@ -173,7 +161,9 @@ impl LatencySeries {
         });
         for request in requests {
             if request.is_attempt() {
-                tables.attempt(request, counters);
+                let mut connects = LatencyBuckets::default();
+                connects.add(request.connect_time_ms.unwrap_or_default().0, request.time);
+                tables.attempts.add(labels(request), &connects, counters);
                 continue;
             }
             exchanges[request.side as usize][request.quality as usize] += 1;
@@ -201,18 +191,6 @@ impl LatencySeries {
     /// A copy to write from.
     pub fn tables(&self) -> LatencyTables {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl LatencyTables {
-    /// Counts a connect() that failed.
-    fn attempt(&mut self, request: &Request, counters: &Counters) {
-        let mut labels = labels(request);
-        if self.attempts.len() >= limits::METRIC_SERIES && !self.attempts.contains_key(&labels) {
-            labels = overflow();
-            counters.metric_series_overflowed.inc();
-        }
-        *self.attempts.entry(labels).or_default() += 1;
     }
 }
 

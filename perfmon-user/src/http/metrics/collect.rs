@@ -38,10 +38,10 @@ fn requests(out: &mut Exposition, tables: &LatencyTables) {
     }
     out.family(&CONNECT_FAILURES);
     let sorted: BTreeMap<&series::LatencyLabels, _> = tables.attempts.iter().collect();
-    for (labels, count) in sorted {
+    for (labels, connects) in sorted {
         let (address, error) = (labels.target.as_deref().unwrap_or(""), labels.error.map_or("", Failure::name));
         let labels: [(&str, &dyn Display); 3] = [("service_name", &labels.service), ("server_address", &address), ("error_type", &error)];
-        out.sample(&CONNECT_FAILURES, &labels, count);
+        out.sample(&CONNECT_FAILURES, &labels, connects.count());
     }
 }
 

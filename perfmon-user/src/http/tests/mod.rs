@@ -453,6 +453,21 @@ async fn series_of_metrics_are_bounded() {
 }
 
 #[tokio::test]
+async fn failed_connects_of_a_service_leave_room_for_the_next_one() {
+    let server = server();
+    let attempt = |service: &str, destination: String| {
+        let refused = Request { protocol: Request::TCP, error: Some(Failure::ConnectRefused), ..request(1, service, 5) };
+        Record::Request(Request { side: Side::Client, destination: Some(destination.into()), method: None, status_code: None, ..refused })
+    };
+    let scan = (0..limits::METRIC_SERIES + 10).map(|port| attempt("scanner", format!("host:{port}")));
+    server.state.push(&Arc::new(scan.chain([attempt("shop", "db:5432".into())]).collect()));
+    let body = text(ask(&server, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
+    let count = |labels: &str| format!("perfmon_connect_failures_total{{{labels}}} ");
+    assert!(body.contains(&count("service_name=\"shop\",server_address=\"db:5432\",error_type=\"connect_refused\"")), "the next service");
+    assert!(body.contains(&(count("service_name=\"scanner\",server_address=\"(other)\"") + "2510\n")), "half is left for others");
+}
+
+#[tokio::test]
 async fn only_known_hosts_and_origins_may_ask() {
     let local = server();
     for (host, status) in [

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::metric_set::MetricSet;
-use super::series::SumKey;
+use super::series::{SeriesKind, SumKey};
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::instrument as of;
 use crate::record::{Failure, Request};
@@ -22,6 +22,8 @@ impl AttemptKey {
 }
 
 impl SumKey for AttemptKey {
+    const KIND: SeriesKind = SeriesKind::Attempt;
+
     fn overflow() -> Self {
         Self { destination: None, failure: None }
     }

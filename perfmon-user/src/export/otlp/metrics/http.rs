@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
 use super::metric_set::MetricSet;
-use super::series::SumKey;
+use super::series::{SeriesKind, SumKey};
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::exponential::Distribution;
 use crate::export::otlp::failure::{self, ErrorType};
@@ -84,6 +84,8 @@ impl HttpKey {
 }
 
 impl SumKey for HttpKey {
+    const KIND: SeriesKind = SeriesKind::Http;
+
     fn overflow() -> Self {
         Self { side: None, method: "", secure: false, status: None, place: None, failure: None, version: "" }
     }

@@ -19,6 +19,7 @@ use self::metric_set::{MetricSet, TimeSpan};
 use self::model::{McpKey, McpSums, ModelKey, ModelSums};
 use self::series::{KeyedSums, SeriesBudget};
 use super::resource::Resources;
+use crate::aggregate::Quota;
 use crate::limits;
 use crate::record::{Gauges, Origin, Record, WallTime};
 
@@ -30,6 +31,8 @@ pub struct IntervalMetrics {
     /// End of the interval before.
     since: WallTime,
     owners: FxHashMap<Owner, OwnerSums>,
+    /// Processes with sums of their own, by service.
+    processes: Quota<Arc<str>>,
     budget: SeriesBudget,
     active: Active,
     /// Who the host's figures belong to.
@@ -58,7 +61,15 @@ struct OwnerSums {
 impl IntervalMetrics {
     /// Nothing counted yet; `host` is who the host's figures belong to.
     pub fn new(now: WallTime, host: Arc<Origin>) -> Self {
-        Self { began: now, since: now, owners: FxHashMap::default(), budget: SeriesBudget::default(), active: Active::default(), host }
+        Self {
+            began: now,
+            since: now,
+            owners: FxHashMap::default(),
+            processes: Quota::new(limits::EXPORT_PROCESSES),
+            budget: SeriesBudget::default(),
+            active: Active::default(),
+            host,
+        }
     }
 
     /// Counts a record.
@@ -66,23 +77,27 @@ impl IntervalMetrics {
         match record {
             Record::Request(request) if request.is_attempt() => {
                 let (sums, budget) = self.sums(&request.origin);
-                sums.attempts.at(AttemptKey::of(request), budget).add();
+                sums.attempts.at(AttemptKey::of(request), &sums.origin.service, budget).add();
             }
             Record::Request(request) if request.counts() => {
                 let (sums, budget) = self.sums(&request.origin);
-                sums.http.at(HttpKey::of(request), budget).add(request);
+                sums.http.at(HttpKey::of(request), &sums.origin.service, budget).add(request);
             }
             Record::Llm(call) => {
                 let (sums, budget) = self.sums(&call.origin);
-                sums.models.at(ModelKey::of(call), budget).add(call);
+                sums.models.at(ModelKey::of(call), &sums.origin.service, budget).add(call);
             }
             Record::Tool(tool) => {
                 if let Some(key) = McpKey::of(tool) {
                     let (sums, budget) = self.sums(&tool.origin);
-                    sums.mcp.at(key, budget).add(tool);
+                    sums.mcp.at(key, &sums.origin.service, budget).add(tool);
                 }
             }
-            Record::Process(sample) => self.sums(&sample.origin).0.process.add(sample),
+            // The sample of one process is no figure of its service.
+            Record::Process(sample) => match self.sums(&sample.origin).0 {
+                sums if sums.origin.pid == sample.origin.pid => sums.process.add(sample),
+                _ => {}
+            },
             Record::System(sample) => {
                 let host = self.host.clone();
                 self.sums(&host).0.system.add(sample);
@@ -91,17 +106,18 @@ impl IntervalMetrics {
         }
     }
 
+    /// The sums of a process; of its service, or of all others, when there are too many.
     fn sums(&mut self, origin: &Arc<Origin>) -> (&mut OwnerSums, &mut SeriesBudget) {
         let mut owner = Owner { service: origin.service.clone(), pid: origin.pid };
-        let mut origin = origin;
-        let other;
-        if self.owners.len() >= limits::EXPORT_PROCESSES && !self.owners.contains_key(&owner) {
-            other = Arc::new(Origin { service: "(other)".into(), ..Origin::unknown(0) });
-            owner = Owner { service: other.service.clone(), pid: 0 };
-            origin = &other;
+        let mut origin = origin.clone();
+        // Without a pid it stands for a service or the host: there are few.
+        if origin.pid != 0 && !self.owners.contains_key(&owner) && !self.processes.take(&origin.service) {
+            let service = if self.processes.knows(&origin.service) { origin.service.clone() } else { "(other)".into() };
+            owner = Owner { service: service.clone(), pid: 0 };
+            origin = Arc::new(Origin { service, ..Origin::unknown(0) });
             self.budget.overflowed += 1;
         }
-        (self.owners.entry(owner).or_insert_with(|| OwnerSums::of(origin.clone())), &mut self.budget)
+        (self.owners.entry(owner).or_insert_with(|| OwnerSums::of(origin)), &mut self.budget)
     }
 
     /// Ends the interval: returns its metrics by resource and the number of records in overflow series, and starts the next interval.
@@ -120,6 +136,7 @@ impl IntervalMetrics {
         self.since = now;
         let overflowed = std::mem::take(&mut self.budget).overflowed;
         let owners = std::mem::take(&mut self.owners);
+        self.processes = Quota::new(limits::EXPORT_PROCESSES);
         let of_resource = |sums: &OwnerSums| {
             let mut metric_set = MetricSet::new(span);
             sums.write(&self.active, &mut metric_set);

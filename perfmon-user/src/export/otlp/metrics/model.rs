@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
 use super::metric_set::MetricSet;
-use super::series::SumKey;
+use super::series::{SeriesKind, SumKey};
 use crate::export::otlp::attribute::{Attributes, address};
 use crate::export::otlp::exponential::Distribution;
 use crate::export::otlp::instrument as of;
@@ -59,6 +59,8 @@ impl ModelKey {
 }
 
 impl SumKey for ModelKey {
+    const KIND: SeriesKind = SeriesKind::Model;
+
     fn overflow() -> Self {
         Self(None)
     }
@@ -130,6 +132,8 @@ impl McpKey {
 }
 
 impl SumKey for McpKey {
+    const KIND: SeriesKind = SeriesKind::Mcp;
+
     fn overflow() -> Self {
         Self(None)
     }

@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use crate::record::{
-    Agent, Alert, AlertState, Category, Disk, Finding, Llm, Millis, Network, Origin, Process, Quality, Record, Request, Severity, Side,
-    SpanId, System, Tool, ToolCall, WallTime,
+    Agent, Alert, AlertState, Category, Disk, Failure, Finding, Llm, Millis, Network, Origin, Process, Quality, Record, Request, Severity,
+    Side, SpanId, System, Tool, ToolCall, WallTime,
 };
 
 pub const SECOND: u64 = 1_000_000_000;
@@ -52,6 +52,13 @@ pub fn request(origin: &Arc<Origin>, side: Side, endpoint: &str, status: u16, ms
         messages_received: None,
         close_code: None,
     }
+}
+
+/// A connect() that was refused.
+pub fn attempt(origin: &Arc<Origin>, destination: &str) -> Record {
+    let unanswered = request(origin, Side::Client, "/", 200, 0);
+    let refused = Request { protocol: Request::TCP, error: Some(Failure::ConnectRefused), status_code: None, ..unanswered };
+    Record::Request(Request { destination: Some(destination.into()), response_time_ms: None, ..refused })
 }
 
 pub fn server(service: &str, endpoint: &str, status: u16, ms: u64) -> Record {
