@@ -53,6 +53,8 @@ pub struct Capturing {
     pub answers: Receiver<Inspected>,
     /// Bodies of model calls are read.
     pub models: bool,
+    /// Paths are kept with parameters and tokens.
+    pub raw_paths: bool,
     /// Where raw events are written, for `perfmon record`.
     pub recorder: Option<Recorder>,
     /// The watched processes, for the resource sampler and for readiness.
@@ -89,9 +91,23 @@ pub struct WatchedTargets {
 /// Runs until stopped, then drains the ring.
 pub fn run(capturing: Capturing) {
     let clock = ClockOffset::now();
-    let Capturing { probes, mut ring, chosen, missing, questions, answers, models, recorder, watched, batches, spare, counters, stop } =
-        capturing;
-    let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns);
+    let Capturing {
+        probes,
+        mut ring,
+        chosen,
+        missing,
+        questions,
+        answers,
+        models,
+        raw_paths,
+        recorder,
+        watched,
+        batches,
+        spare,
+        counters,
+        stop,
+    } = capturing;
+    let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns).with_raw_paths(raw_paths);
     let mut pipeline = if models { pipeline } else { pipeline.without_models() };
     if let Some(Chosen { first, follow }) = chosen {
         pipeline.choose(&first, follow);

@@ -33,7 +33,7 @@ pub fn replay(config: &Config, file: &Path) -> Result<u8, CommandFailure> {
         None => None,
     };
     let fault = writer.as_ref().map(jsonl::JsonlWriter::fault);
-    let pipeline = Pipeline::new(counters.clone(), 0);
+    let pipeline = Pipeline::new(counters.clone(), 0).with_raw_paths(config.records.raw_paths);
     let mut replay = Replay { pipeline, aggregate: None, out: Out::default(), writer, is_unread: false, wall_at_boot_ns: 0, now_ns: 0 };
     let damage = loop {
         match reader.next_frame() {

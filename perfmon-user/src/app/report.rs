@@ -1,6 +1,5 @@
 //! `perfmon report`: from the history on disk to a file or standard output. Works with and without a running perfmon.
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
@@ -9,6 +8,7 @@ use jiff::tz::TimeZone;
 use crate::cli::{Period, ReportFormat};
 use crate::clock;
 use crate::config::Config;
+use crate::private_file::{self, Existing};
 use crate::report::{self, Report};
 use crate::store::{StoreError, StoreReader};
 
@@ -31,7 +31,7 @@ pub fn report(config: &Config, period: Period, format: ReportFormat, output: Opt
         None => super::print(&text),
         Some(path) => {
             // As private as the history that it is made from.
-            let file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path);
+            let file = private_file::open(path, Existing::Replaced);
             file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("-o {}", path.display()))?;
             Ok(0)
         }

@@ -151,6 +151,7 @@ impl Prepared {
             questions,
             answers,
             models: config.capture.models,
+            raw_paths: config.records.raw_paths,
             recorder: self.recorder,
             watched: watched_tx,
             batches: batches.clone(),

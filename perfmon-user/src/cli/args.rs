@@ -23,7 +23,7 @@ pub(super) enum CliCommand {
     Top(TopArgs),
     /// Show what this host allows and what perfmon can see of each target
     Check(CheckArgs),
-    /// Record raw kernel events to a file
+    /// Record raw kernel events to a file, which then holds captured bytes with their secrets
     Record(RecordArgs),
     /// Analyse a recording; needs no privileges
     Replay(ReplayArgs),

@@ -82,7 +82,7 @@ pub(super) const LOGFIRE_TOKEN: Key<Config> = Key {
             "export.logfire.token",
             None,
             "list of write tokens",
-            "Send to these Logfire projects. This alone is enough. Also `LOGFIRE_TOKEN`.",
+            "Send to these Logfire projects. This alone is enough. Also `LOGFIRE_TOKEN`, or `LOGFIRE_TOKEN_FILE`, a file that holds them.",
         )
     },
     set: |config, node| {
@@ -185,6 +185,12 @@ pub(super) fn standard(name: &str) -> Option<Standard> {
                 text.split(',').map(str::trim).filter(|token| !token.is_empty()).map(|token| Secret(token.into())).collect();
             Ok(())
         },
+        "LOGFIRE_TOKEN_FILE" => |export, path| {
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
+            export.logfire.tokens =
+                text.split([',', '\n']).map(str::trim).filter(|token| !token.is_empty()).map(|token| Secret(token.into())).collect();
+            Ok(())
+        },
         "LOGFIRE_BASE_URL" => |export, text| {
             export.logfire.base_url = Some(text.into());
             Ok(())
@@ -212,7 +218,7 @@ pub(super) fn standard(name: &str) -> Option<Standard> {
         _ => return None,
     };
     let key = match name {
-        "LOGFIRE_TOKEN" => "export.logfire.token",
+        "LOGFIRE_TOKEN" | "LOGFIRE_TOKEN_FILE" => "export.logfire.token",
         "LOGFIRE_BASE_URL" => "export.logfire.base_url",
         "LOGFIRE_ENVIRONMENT" => "export.environment",
         "LOGFIRE_SEND_TO_LOGFIRE" => "export.logfire.send",

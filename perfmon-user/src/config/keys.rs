@@ -189,6 +189,16 @@ pub(super) static KEYS: &[Key<Config>] = &[
     },
     Key {
         about: about(
+            "records.raw_paths",
+            None,
+            "`true` or `false`",
+            "Keep paths as they are: with `;parameters`, and with tokens in place of `{token}`. Records, history and telemetry then hold secrets.",
+        ),
+        set: |config, node| node.bool().map(|value| config.records.raw_paths = value),
+        show: |config| Some(config.records.raw_paths.to_string()),
+    },
+    Key {
+        about: about(
             "tls.return_probes",
             None,
             "`true` or `false`",

@@ -29,6 +29,8 @@ pub struct Config {
     pub log: LogLevel,
     /// What is captured.
     pub capture: CaptureSettings,
+    /// What records keep.
+    pub records: RecordSettings,
     /// Host and processes are sampled.
     pub resources: bool,
     /// Which processes are watched.
@@ -59,6 +61,7 @@ impl Default for Config {
             duration: None,
             log: LogLevel::Info,
             capture: CaptureSettings::default(),
+            records: RecordSettings::default(),
             resources: true,
             alerting: true,
             targets: Targets::default(),
@@ -214,6 +217,13 @@ impl Default for CaptureSettings {
             return_probes: false,
         }
     }
+}
+
+/// What records keep of what passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordSettings {
+    /// Paths are kept whole, with parameters and tokens.
+    pub raw_paths: bool,
 }
 
 /// One way to name processes.

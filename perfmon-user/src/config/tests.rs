@@ -423,3 +423,15 @@ fn contradictions_come_in_the_order_of_the_file() {
         assert_eq!(problems, order);
     }
 }
+
+#[test]
+fn a_token_stands_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "pylf_v1_eu_one\n").unwrap();
+    let env =
+        |path: &std::path::Path| Sources { env: vec![("LOGFIRE_TOKEN_FILE".into(), path.display().to_string())], ..Sources::default() };
+    let loaded = load(&env(&path)).unwrap();
+    assert_eq!(loaded.config.export.logfire.tokens.iter().map(Secret::expose).collect::<Vec<_>>(), ["pylf_v1_eu_one"]);
+    assert!(load(&env(&folder.path().join("none"))).unwrap_err()[0].to_string().contains("cannot be read"));
+}

@@ -1,9 +1,7 @@
 //! `--jsonl`: every record as one line of JSON, appended to a file (created with mode 0600) or written to standard output. Lost records are
 //! counted. A file that cannot be written (full disk) is logged once, and writing resumes when there is space again. On standard output the
 //! first failure ends the writing, a closed reader silently; whoever runs the writer learns of it through [`JsonlWriter::fault`].
-use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -13,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::counters::Counters;
 use crate::limits;
+use crate::private_file::{self, Existing};
 use crate::record::{Record, RecordBatch};
 
 /// Where lines go.
@@ -48,7 +47,7 @@ impl JsonlWriter {
     pub fn start(to: &JsonlDestination, counters: Arc<Counters>) -> io::Result<Self> {
         match to {
             JsonlDestination::Stdout => Self::to(io::stdout(), false, counters),
-            JsonlDestination::File(path) => Self::to(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?, true, counters),
+            JsonlDestination::File(path) => Self::to(private_file::open(path, Existing::Extended)?, true, counters),
         }
     }
 

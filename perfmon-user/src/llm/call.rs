@@ -1,4 +1,5 @@
 //! One model call under way. In: heads and body pieces of an exchange; out: whether the exchange is a model call, and its record.
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,6 +8,7 @@ use genai_prices::Calculator;
 use crate::budget::{Allowance, Charge, Exhausted};
 use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, RequestHead, ResponseHead};
 use crate::record::{Llm, Millis, Side, WallTime};
+use crate::redact;
 use crate::stream::Content;
 
 use super::answer::{Answer, AnswerField};
@@ -214,8 +216,8 @@ impl ModelCall {
             destination: context.destination.cloned(),
             peer: Arc::clone(context.peer),
             tls: context.tls,
-            request_model: self.request.model.clone(),
-            response_model: self.answer.model.clone(),
+            request_model: self.request.model.as_ref().map(without_keys),
+            response_model: self.answer.model.as_ref().map(without_keys),
             stream,
             status_code: exchange.status,
             error_type: self.error_type(exchange, outcome, is_streamed),
@@ -313,7 +315,16 @@ fn path_of(target: &str) -> &str {
 
 /// `Host`, else the authority of an absolute-form target.
 fn authority_of<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
-    head.headers.text("host").or_else(|| head.target.split_once("://").and_then(|(_, rest)| rest.split('/').next()))
+    let authority = head.headers.text("host").or_else(|| head.target.split_once("://").and_then(|(_, rest)| rest.split('/').next()));
+    authority.map(redact::host)
+}
+
+/// A model's name; some clients put a key into it.
+fn without_keys(model: &Arc<str>) -> Arc<str> {
+    match redact::text(model) {
+        Cow::Borrowed(_) => model.clone(),
+        Cow::Owned(clean) => clean.into(),
+    }
 }
 
 /// The first product of a `User-Agent` with its version.

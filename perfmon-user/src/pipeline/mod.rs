@@ -69,6 +69,7 @@ pub struct Pipeline {
     connections: u64,
     counters: Arc<Counters>,
     wall_at_boot_ns: u64,
+    raw_paths: bool,
     expired_ns: u64,
 }
 
@@ -92,6 +93,7 @@ impl Pipeline {
             connections: 0,
             counters,
             wall_at_boot_ns,
+            raw_paths: false,
             expired_ns: 0,
         }
     }
@@ -100,6 +102,13 @@ impl Pipeline {
     #[must_use]
     pub fn without_models(mut self) -> Self {
         self.model_calls.off = true;
+        self
+    }
+
+    /// The same pipeline, which keeps paths as they are: with `;parameters` and tokens.
+    #[must_use]
+    pub fn with_raw_paths(mut self, raw: bool) -> Self {
+        self.raw_paths = raw;
         self
     }
 
@@ -259,6 +268,7 @@ impl Pipeline {
             budget,
             counters,
             wall_at_boot_ns,
+            raw_paths: self.raw_paths,
         };
         (tracker, context)
     }

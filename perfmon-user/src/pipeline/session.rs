@@ -1,5 +1,6 @@
 //! The protocol session of a connection. In: its segments; out: records and capture commands. The opening is kept until detection knows
 //! the protocol, then a parser reads the segments. A parser that is done hands the connection over to the next one.
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::agent::{self, Inbound};
@@ -12,6 +13,7 @@ use crate::proto::kept::Kept;
 use crate::proto::websocket::WebSocket;
 use crate::proto::{Demand, HandOver, Message, Parser, PendingExchange, Sink, Stats, Successor};
 use crate::record::Record;
+use crate::redact;
 use crate::stream::{Content, Direction, Ending, RequestedCapture, Role, Segment};
 use crate::tls::EncryptedSide;
 use crate::track::{Connection, ConnectionEvent};
@@ -411,6 +413,11 @@ impl Sink for RecordSink<'_, '_> {
 
     fn text(&mut self, text: &str) -> Arc<str> {
         self.context.names.get(text)
+    }
+
+    fn path(&mut self, path: &str) -> Arc<str> {
+        let clean = if self.context.raw_paths { Cow::Borrowed(path) } else { redact::path(path) };
+        self.context.names.get(&clean)
     }
 
     fn exchange(&mut self) -> Box<Exchange> {

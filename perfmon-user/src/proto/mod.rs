@@ -20,6 +20,7 @@ pub mod websocket;
 use std::sync::Arc;
 
 use crate::budget::Allowance;
+use crate::redact;
 use crate::stream::{Ending, Segment};
 use command::Command;
 use exchange::{Exchange, Part};
@@ -110,6 +111,10 @@ pub trait Sink {
     /// The shared copy of a text that repeats (method, host, path), if the sink has one.
     fn text(&mut self, text: &str) -> Arc<str> {
         text.into()
+    }
+    /// The shared copy of a path as records keep it, without tokens unless the sink keeps paths whole.
+    fn path(&mut self, path: &str) -> Arc<str> {
+        self.text(&redact::path(path))
     }
     /// An exchange to fill, with memory used before if there is some.
     fn exchange(&mut self) -> Box<Exchange> {

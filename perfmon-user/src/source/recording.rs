@@ -4,14 +4,13 @@
 //! little endian. Kinds: the clock (`u64` wall nanoseconds at boot), an event (`perfmon_common::event`), a process (JSON), a
 //! tick, a process that turned out to be no target (`u32` pid).
 //! A recording holds captured bytes, maybe secrets: files are made readable for their owner only.
-use std::fs::OpenOptions;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::private_file::{self, Existing};
 use crate::record::Origin;
 
 /// First bytes of a recording; the last one is the version.
@@ -79,7 +78,7 @@ impl Writer<BufWriter<std::fs::File>> {
     /// # Errors
     /// What the file system says.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let file = private_file::open(path, Existing::Replaced)?;
         Self::new(BufWriter::with_capacity(1 << 18, file))
     }
 }

@@ -1,12 +1,14 @@
 //! The file: creation (mode 0600), settings, schema with migrations, integrity check. SQLite 3 in WAL mode, so that reports can read while
 //! perfmon writes. `user_version` is the number of applied migrations.
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::private_file::{self, Existing};
 
 /// How long another program's transaction is waited for.
 const BUSY: Duration = Duration::from_secs(1);
@@ -106,7 +108,7 @@ fn make(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+    private_file::open(path, Existing::Extended).map(drop)
 }
 
 fn check(db: &Connection, path: &Path) -> Result<(), StoreError> {

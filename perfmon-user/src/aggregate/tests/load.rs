@@ -114,3 +114,15 @@ fn bench_template() {
         println!("{path}: {:.0} ns", (cpu_ns() - begin) as f64 / 1e6);
     }
 }
+
+#[test]
+#[ignore = "a benchmark"]
+fn bench_redacted_path() {
+    for path in
+        ["/users/42/orders", "/items/550e8400-e29b-41d4-a716-446655440000", "/blog/how-to-build-a-house", "/reset/4eC39HqLyjWDarjtT1zdp7dc"]
+    {
+        let begin = cpu_ns();
+        (0..1_000_000).for_each(|_| drop(std::hint::black_box(crate::redact::path(std::hint::black_box(path)))));
+        println!("{path}: {:.0} ns", (cpu_ns() - begin) as f64 / 1e6);
+    }
+}

@@ -46,6 +46,8 @@ pub(in crate::pipeline) struct BuildContext<'a> {
     pub(in crate::pipeline) budget: &'a Budget,
     pub(in crate::pipeline) counters: &'a Counters,
     pub(in crate::pipeline) wall_at_boot_ns: u64,
+    /// Paths are kept as they are.
+    pub(in crate::pipeline) raw_paths: bool,
 }
 
 /// An end of a connection as records name it.

@@ -4,7 +4,7 @@
 //! pipe ends and nothing is started.
 //!
 //! Under sudo the program runs as the user who called sudo, with that user's groups, HOME, USER and LOGNAME, since only perfmon needs
-//! root. Standard input, output, error and the process group are perfmon's own: Ctrl-C on a terminal reaches both.
+//! root. It does not inherit perfmon's own secrets (`is_own_secret`). Standard input, output, error and the process group are perfmon's own: Ctrl-C on a terminal reaches both.
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -65,6 +65,9 @@ impl Launched {
         find_program(program, &std::env::var_os("PATH").unwrap_or_default())?;
         let (read_end, gate) = io::pipe()?;
         launcher.arg(std::process::id().to_string()).arg(read_end.as_raw_fd().to_string()).arg("--").args(command);
+        std::env::vars_os().filter(|(name, _)| is_own_secret(&name.to_string_lossy())).for_each(|(name, _)| {
+            launcher.env_remove(name);
+        });
         Ok(Self { child: launcher.spawn()?, gate: Some(gate), _read_end: read_end })
     }
 
@@ -112,6 +115,12 @@ impl Launched {
 
 fn exit_code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
+}
+
+/// Variables that configure perfmon and may hold secrets; the program is somebody else's.
+fn is_own_secret(name: &str) -> bool {
+    let is_headers = name.starts_with("OTEL_EXPORTER_OTLP_") && name.ends_with("HEADERS");
+    is_headers || name.starts_with("PERFMON_") || matches!(name, "LOGFIRE_TOKEN" | "LOGFIRE_TOKEN_FILE" | "CREDENTIALS_DIRECTORY")
 }
 
 /// The file that a shell would execute.

@@ -93,3 +93,15 @@ fn wrong_programs_are_told_before_anything_starts() {
     assert!(start(&["/etc"]).contains("cannot be executed"));
     assert!(find_program("sh".as_ref(), "/nonexistent:/bin:/usr/bin".as_ref()).unwrap().ends_with("sh"));
 }
+
+#[test]
+fn perfmons_own_secrets_are_not_inherited() {
+    for name in
+        ["PERFMON_HTTP__TOKEN", "LOGFIRE_TOKEN", "LOGFIRE_TOKEN_FILE", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"]
+    {
+        assert!(is_own_secret(name), "{name}");
+    }
+    for name in ["PATH", "HOME", "OTEL_SERVICE_NAME", "OTEL_EXPORTER_OTLP_ENDPOINT", "LOGFIRE_ENVIRONMENT", "OPENAI_API_KEY"] {
+        assert!(!is_own_secret(name), "{name}");
+    }
+}

@@ -3,6 +3,7 @@
 //!
 //! - Query, fragment, the host of an absolute URL and `;params` of a segment are dropped; `//` is `/`; an empty path is `/`.
 //! - A trailing slash stays: frameworks answer `/users` and `/users/` differently.
+//! - A segment that holds a token is as in records that keep none: `{token}`.
 //! - A segment that is a value is `{id}`; one with a file extension keeps the extension. Otherwise each piece between `-`, `_`, `.` and the
 //!   like is judged by itself: `main.8f3a2b1c.js` → `main.{id}.js`, `order-12345` → `order-{id}`.
 //! - Values are judged percent-decoded; a literal segment keeps its encoding, normalised (RFC 3986, 6.2.2).
@@ -11,6 +12,7 @@ use std::borrow::Cow;
 
 use super::segment;
 use crate::limits;
+use crate::redact;
 
 /// The parameter of a template.
 pub const PARAMETER: &str = "{id}";
@@ -64,6 +66,9 @@ fn push_segment(segment: &str, out: &mut String) {
     let plain = segment.len() < 16 && segment.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'_'));
     if plain {
         return out.push_str(segment);
+    }
+    if let Some(text) = redact::segment(segment) {
+        return out.push_str(&text);
     }
     let segment = &*normalised(segment);
     let decoded = decode(segment);

@@ -13,6 +13,7 @@ use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, Part, RequestHead,
 use crate::proto::kept::Kept;
 use crate::proto::websocket::Handshake;
 use crate::proto::{PendingExchange, Sink, Stats};
+use crate::redact;
 use crate::stream::{Content, Direction, Stamp};
 
 /// The exchanges of a connection.
@@ -127,8 +128,8 @@ impl Pairing {
         let mut exchange = self.new_exchange(place, head.minor, sink);
         let texts = &mut self.texts;
         exchange.method = Some(texts.method(method, sink));
-        exchange.path = Some(sink.text(target::path(path)));
-        exchange.host = fields.host.or(authority.map(str::as_bytes)).map(|host| texts.host(host, sink));
+        exchange.path = Some(sink.path(target::path(path)));
+        exchange.host = fields.host.or(authority.map(str::as_bytes)).map(|host| texts.host(redact::host_bytes(host), sink));
         exchange.user_agent = fields.user_agent.map(|user_agent| texts.user_agent(user_agent, sink));
         exchange.traceparent = fields.traceparent.map(|traceparent| target::value(traceparent).into());
         let id = exchange.id;
