@@ -18,6 +18,7 @@ pub mod limits;
 pub mod llm;
 pub mod outbound;
 pub mod pipeline;
+pub mod privilege;
 pub mod probe;
 pub mod process;
 pub mod proto;

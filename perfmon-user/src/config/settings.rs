@@ -41,6 +41,8 @@ pub struct Config {
     pub endpoints: Vec<EndpointRuleEntry>,
     /// The user's own service names.
     pub services: Vec<ServiceRuleEntry>,
+    /// Privileges that are not needed are given up.
+    pub hardening: bool,
     /// Alerts are judged.
     pub alerting: bool,
     /// Alert rules and notifications.
@@ -60,6 +62,7 @@ impl Default for Config {
             log: LogLevel::Info,
             capture: CaptureSettings::default(),
             resources: true,
+            hardening: true,
             alerting: true,
             targets: Targets::default(),
             http: Http::default(),
