@@ -19,6 +19,7 @@ pub mod llm;
 pub mod outbound;
 pub mod pipeline;
 pub mod private_file;
+pub mod privilege;
 pub mod probe;
 pub mod process;
 pub mod proto;

@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 33] = [
+const LIVE: [&str; 34] = [
     "harness",
     "lifecycle",
     "commands",
@@ -40,6 +40,7 @@ const LIVE: [&str; 33] = [
     "live_attach",
     "live_stops",
     "live_neighbour",
+    "live_privileges",
     "live_api",
     "live_models",
     "live_models_bad",

@@ -3,6 +3,7 @@ mod alerts;
 mod ask;
 mod capture;
 mod check;
+mod confinement;
 mod display;
 mod ending;
 mod hangup;

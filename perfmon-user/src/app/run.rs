@@ -40,7 +40,7 @@ use super::inspector::Inspector;
 use super::libraries::LibraryWatch;
 use super::recorder::Recorder;
 use super::self_report::{SelfReporter, events_lost, readiness};
-use super::{CommandFailure, logging, sampler, telemetry};
+use super::{CommandFailure, confinement, logging, sampler, telemetry};
 
 /// Alerts that began longer ago are not taken up again.
 const EARLIER_ALERTS: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -60,6 +60,7 @@ pub struct RunJob<'a> {
 pub fn run(config: &Config, job: RunJob<'_>) -> Result<u8, CommandFailure> {
     let display = config.display(std::io::IsTerminal::is_terminal(&std::io::stdout()));
     let messages = logging::begin(config.log, display == Display::Screen);
+    confinement::refuse_foreign_processes()?;
     let prepared = Prepared::new(config, job)?;
     let result = prepared.start(config)?.until_the_end(config, display, &messages);
     logging::tell(&messages);
@@ -75,7 +76,7 @@ struct Prepared {
     reader: ForeignReader,
     listener: Option<std::net::TcpListener>,
     recorder: Option<Recorder>,
-    jsonl: Option<jsonl::JsonlWriter>,
+    jsonl: Option<jsonl::JsonlOutput>,
     alert_service: Arc<alert::AlertService>,
     counters: Arc<Counters>,
 }
@@ -97,7 +98,7 @@ impl Prepared {
             job.record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
         let jsonl = config.jsonl.as_ref().map(|to| {
             let named = format!("--jsonl {}", to.name());
-            jsonl::JsonlWriter::start(&destination(to), counters.clone()).map_err(|error| or_problem(named, &error)).ok()
+            jsonl::JsonlOutput::open(&destination(to)).map_err(|error| or_problem(named, &error)).ok()
         });
         let alert_service =
             alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::RetryPolicy::default(), counters.clone());
@@ -134,6 +135,9 @@ impl Prepared {
                 }
             }
         }
+        // No thread runs yet: all inherit what is left.
+        confinement::confine(config, self.launched.is_some());
+        let jsonl = self.jsonl.map(|output| output.start(self.counters.clone())).transpose().context("no thread for records")?;
         let ring = probes.take_ring().context("the kernel's ring is already in use")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
         let spare = Arc::new(SpareBatches::default());
@@ -198,7 +202,7 @@ impl Prepared {
             launched: self.launched,
             reader: self.reader,
             listener: self.listener,
-            jsonl: self.jsonl,
+            jsonl,
             recording,
             spare,
             alerting: AlertStage::new(self.alert_service, batches, self.counters.clone()),

@@ -219,6 +219,16 @@ pub(super) static KEYS: &[Key<Config>] = &[
     },
     Key {
         about: about(
+            "privileges.hardening",
+            None,
+            "`true` or `false`",
+            "Give up capabilities, new privileges, core dumps and system calls that are not needed, once the probes are attached. Switch it off only when it stands in the way.",
+        ),
+        set: |config, node| node.bool().map(|value| config.hardening = value),
+        show: |config| Some(config.hardening.to_string()),
+    },
+    Key {
+        about: about(
             "store.max_bytes",
             None,
             "integer from 1048576",

@@ -43,6 +43,8 @@ pub struct Config {
     pub endpoints: Vec<EndpointRuleEntry>,
     /// The user's own service names.
     pub services: Vec<ServiceRuleEntry>,
+    /// Privileges that are not needed are given up.
+    pub hardening: bool,
     /// Alerts are judged.
     pub alerting: bool,
     /// Alert rules and notifications.
@@ -63,6 +65,7 @@ impl Default for Config {
             capture: CaptureSettings::default(),
             records: RecordSettings::default(),
             resources: true,
+            hardening: true,
             alerting: true,
             targets: Targets::default(),
             http: Http::default(),

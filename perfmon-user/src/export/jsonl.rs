@@ -1,6 +1,7 @@
 //! `--jsonl`: every record as one line of JSON, appended to a file (created with mode 0600) or written to standard output. Lost records are
 //! counted. A file that cannot be written (full disk) is logged once, and writing resumes when there is space again. On standard output the
 //! first failure ends the writing, a closed reader silently; whoever runs the writer learns of it through [`JsonlWriter::fault`].
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,13 +43,43 @@ pub struct JsonlWriter {
     counters: Arc<Counters>,
 }
 
+/// An open destination; its thread does not run yet.
+#[derive(Debug)]
+pub enum JsonlOutput {
+    /// Standard output.
+    Stdout,
+    /// A file.
+    File(File),
+}
+
+impl JsonlOutput {
+    /// Opens the destination.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn open(to: &JsonlDestination) -> io::Result<Self> {
+        match to {
+            JsonlDestination::Stdout => Ok(Self::Stdout),
+            JsonlDestination::File(path) => private_file::open(path, Existing::Extended).map(Self::File),
+        }
+    }
+
+    /// Starts the thread, which inherits the rights of the calling one.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(self, counters: Arc<Counters>) -> io::Result<JsonlWriter> {
+        match self {
+            Self::Stdout => JsonlWriter::to(io::stdout(), false, counters),
+            Self::File(file) => JsonlWriter::to(file, true, counters),
+        }
+    }
+}
+
 impl JsonlWriter {
     /// Opens the destination and starts the thread.
     pub fn start(to: &JsonlDestination, counters: Arc<Counters>) -> io::Result<Self> {
-        match to {
-            JsonlDestination::Stdout => Self::to(io::stdout(), false, counters),
-            JsonlDestination::File(path) => Self::to(private_file::open(path, Existing::Extended)?, true, counters),
-        }
+        JsonlOutput::open(to)?.start(counters)
     }
 
     /// `resumes`: after a failed write the next batch is tried again.

@@ -6,6 +6,7 @@ use std::io::{BufReader, Read, Write};
 
 use super::open;
 use super::request::{ReadRequest, write_answer};
+use crate::privilege;
 
 /// First argument of perfmon's worker process.
 pub const WORKER: &str = "read-files-of-processes";
@@ -15,6 +16,8 @@ pub fn worker(mut arguments: impl Iterator<Item = OsString>) -> Option<i32> {
     if arguments.next()? != WORKER {
         return None;
     }
+    // What is refused is perfmon's to report; this process says nothing.
+    privilege::confine_file_reader();
     serve(std::io::stdin().lock(), std::io::stdout().lock());
     Some(0)
 }

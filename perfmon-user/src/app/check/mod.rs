@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::inspect::ForeignReader;
+use crate::privilege;
 use crate::probe::{self, Facts, Probes, TlsSight};
 use crate::proto::detect::Protocol;
 use crate::target::{Describer, Selector};
@@ -129,6 +130,10 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
         protocols: Protocols::known(),
         targets: Vec::new(),
     };
+    if let Some(reason) = privilege::foreign_pid_namespace() {
+        findings.problems.push(reason);
+        return (findings, None);
+    }
     match probe::start(&start_options(config, selector)) {
         Err(error) => {
             findings.problems.push(format!("{:#}", anyhow::Error::from(error)));

@@ -3,8 +3,9 @@
 //! `/proc/PARENT/fd` so that nothing is inherited, and then becomes the program under the same pid. When perfmon dies first, the
 //! pipe ends and nothing is started.
 //!
-//! Under sudo the program runs as the user who called sudo, with that user's groups, HOME, USER and LOGNAME, since only perfmon needs
-//! root. It does not inherit perfmon's own secrets (`is_own_secret`). Standard input, output, error and the process group are perfmon's own: Ctrl-C on a terminal reaches both.
+//! Under sudo, doas or pkexec the program runs as the user who called it, with that user's groups, HOME, USER and LOGNAME, since only perfmon
+//! needs root. It does not inherit perfmon's own secrets (`is_own_secret`). Standard input, output, error and the process group are perfmon's
+//! own: Ctrl-C on a terminal reaches both.
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -168,21 +169,31 @@ fn wait_for_release(parent: u32, fd: u32) -> io::Result<()> {
     File::open(format!("/proc/{parent}/fd/{fd}"))?.read_exact(&mut [0])
 }
 
-/// Under sudo: takes the user, the groups and the variables of whoever called it.
+/// Under sudo, doas or pkexec: takes the user, the groups and the variables of whoever called it. Capabilities that a service manager gave
+/// perfmon to pass on are perfmon's alone.
 fn become_caller(command: &mut Command) -> io::Result<()> {
-    let id = |name| std::env::var(name).ok()?.parse::<u32>().ok();
-    let (Some(uid), Some(gid)) = (id("SUDO_UID"), id("SUDO_GID")) else { return Ok(()) };
-    if uid == 0 || !rustix::process::geteuid().is_root() {
+    caps::clear(None, caps::CapSet::Ambient).map_err(io::Error::other)?;
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let Some(caller) = ["SUDO_UID", "PKEXEC_UID", "DOAS_USER"].into_iter().find_map(variable) else { return Ok(()) };
+    let account = answer("getent", &["passwd", &caller]);
+    let fields: Vec<&str> = account.trim_end().split(':').collect();
+    let known: (Option<u32>, Option<u32>) = match fields[..] {
+        [_, _, uid, gid, ..] => (uid.parse().ok(), gid.parse().ok()),
+        _ => (caller.parse().ok(), None),
+    };
+    let group = variable("SUDO_GID").and_then(|gid| gid.parse().ok()).or(known.1);
+    if known.0 == Some(0) || !rustix::process::geteuid().is_root() {
         return Ok(());
     }
+    let (Some(uid), Some(gid)) = (known.0, group) else {
+        return Err(io::Error::other(format!("the user {caller}, who started perfmon, is not known")));
+    };
     let groups: Vec<Gid> =
         answer("id", &["-G", &uid.to_string()]).split_whitespace().filter_map(|id| id.parse().ok()).map(Gid::from_raw).collect();
-    let account = answer("getent", &["passwd", &uid.to_string()]);
-    let fields: Vec<&str> = account.trim_end().split(':').collect();
     if let [user, _, _, _, _, home, ..] = fields[..] {
         command.env("HOME", home).env("USER", user).env("LOGNAME", user);
     }
-    for name in ["SUDO_UID", "SUDO_GID", "SUDO_USER", "SUDO_COMMAND"] {
+    for name in ["SUDO_UID", "SUDO_GID", "SUDO_USER", "SUDO_COMMAND", "PKEXEC_UID", "DOAS_USER"] {
         command.env_remove(name);
     }
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
