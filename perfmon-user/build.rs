@@ -1,11 +1,13 @@
 //! Checks that the prebuilt kernel object belongs to the sources beside it; builds nothing.
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[path = "ebpf/digest.rs"]
 mod digest;
 
 fn main() {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // As cargo says when it runs this: a build folder may have been that of another clone when this was compiled.
+    let package = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let package = package.as_path();
     let workspace = package.parent().unwrap_or(package);
     for watched in ["perfmon-ebpf", "perfmon-common", "perfmon-user/ebpf"] {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());

@@ -88,7 +88,7 @@ pub fn header_only(scratch: *mut Scratch, flags: u8) -> bool {
         (*scratch).header.captured_len = 0;
         (*scratch).header.piece_offset = 0;
         (*scratch).header.flags = (*scratch).header.flags & KEPT | DATA_LAST_PIECE | flags;
-        emit::bytes((*scratch).header.tgid, scratch.cast(), size_of::<DataHeader>() as u64)
+        emit::data((*scratch).header.tgid, scratch.cast(), size_of::<DataHeader>() as u64)
     }
 }
 
@@ -127,7 +127,7 @@ fn at_once(scratch: *mut Scratch, base: u64, want: u64) -> (u32, bool) {
         header.captured_len = len as u32;
         header.piece_offset = 0;
         header.flags = header.flags & KEPT | flags;
-        emit::bytes(header.tgid, scratch.cast(), size_of::<DataHeader>() as u64 + bounded(len))
+        emit::data(header.tgid, scratch.cast(), size_of::<DataHeader>() as u64 + bounded(len))
     };
     (len as u32, told)
 }
@@ -207,7 +207,7 @@ impl Copy {
             header.flags = header.flags & KEPT | flags;
             (*self.0).cursor.emitted = emitted + filled;
             (*self.0).cursor.filled = 0;
-            let taken = emit::bytes(header.tgid, self.0.cast(), size_of::<DataHeader>() as u64 + filled);
+            let taken = emit::data(header.tgid, self.0.cast(), size_of::<DataHeader>() as u64 + filled);
             if emitted == 0 {
                 (*self.0).cursor.told = taken.into();
             }

@@ -1,12 +1,11 @@
 //! The only place that touches the ring and the counters of losses. The reader polls: nothing here wakes it.
-use aya_ebpf::bindings::BPF_RB_AVAIL_DATA;
-use aya_ebpf::bindings::{BPF_ANY, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::{BPF_ANY, BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS, BPF_RB_NO_WAKEUP, BPF_RB_PROD_POS};
 use aya_ebpf::helpers::generated::{bpf_ringbuf_output, bpf_ringbuf_query};
 use perfmon_common::map::{LOST_RING_FULL, ProcessLosses};
 
 use crate::capture::at_most;
 use crate::log;
-use crate::maps::{EVENTS, LOSSES, LOST_BY_TGID};
+use crate::maps::{EVENTS, LOSSES, LOST_BY_TGID, RING_USE, RingUse, setting};
 
 /// Counts a loss.
 #[inline(always)]
@@ -48,8 +47,47 @@ pub fn exchange_lost(tgid: u32, role: u8) {
 /// Bytes of the ring that wait to be read.
 #[inline(always)]
 pub fn waiting() -> u64 {
+    ring(BPF_RB_AVAIL_DATA)
+}
+
+#[inline(always)]
+fn ring(what: u32) -> u64 {
     // SAFETY: the map's address.
-    unsafe { bpf_ringbuf_query((&raw const EVENTS).cast_mut().cast(), u64::from(BPF_RB_AVAIL_DATA)) }
+    unsafe { bpf_ringbuf_query((&raw const EVENTS).cast_mut().cast(), u64::from(what)) }
+}
+
+/// Whether process `tgid` may have `size` bytes more of the ring: from a quarter of it on, no process may have more than twice what is
+/// left for all (the dynamic thresholds of Choudhury and Hahne, 1998). One that floods leaves a quarter of the ring to others, two leave
+/// a seventh, however long the reader stands still. A refusal is counted.
+#[inline(always)]
+pub fn has_room(tgid: u32, size: u64) -> bool {
+    let (waiting, whole) = (waiting(), u64::from(setting!(ring_bytes)));
+    waiting < whole / 4 || shared(tgid, size, 2 * (whole - waiting.min(whole)))
+}
+
+#[inline(never)]
+fn shared(tgid: u32, size: u64, share: u64) -> bool {
+    let (written, read) = (ring(BPF_RB_PROD_POS), ring(BPF_RB_CONS_POS));
+    let Some(used) = RING_USE.get_ptr_mut(tgid) else {
+        let first = RingUse { since: written, last: written, bytes: size, bytes_before: 0 };
+        RING_USE.insert(tgid, first, u64::from(BPF_ANY)).ok();
+        return true;
+    };
+    // SAFETY: a live map value; what races between CPUs lose is a few bytes of an estimate.
+    let used = unsafe { &mut *used };
+    if read > used.last {
+        *used = RingUse { since: written, last: written, bytes: 0, bytes_before: 0 };
+    } else if read >= used.since {
+        *used = RingUse { since: written, last: used.last, bytes: 0, bytes_before: used.bytes };
+    }
+    let fits = used.bytes_before + used.bytes + size <= share;
+    if fits {
+        used.bytes += size;
+        used.last = written;
+    } else {
+        lost_to_full_ring(tgid);
+    }
+    fits
 }
 
 /// Puts a fixed-size event of process `tgid` into the ring: `fill` writes it in place. True when the ring took it.
@@ -62,6 +100,12 @@ pub fn record<T: 'static>(tgid: u32, fill: impl FnOnce(*mut T)) -> bool {
     fill(slot.as_mut_ptr());
     slot.submit(u64::from(BPF_RB_NO_WAKEUP));
     true
+}
+
+/// The same for what a socket or a TLS call moved: within the process's share of the ring.
+#[inline(always)]
+pub fn data(tgid: u32, event: *mut u8, size: u64) -> bool {
+    has_room(tgid, size) && bytes(tgid, event, size)
 }
 
 /// Puts an event of process `tgid` into the ring, `size` bytes that stand at `event`. True when the ring took it.

@@ -34,6 +34,10 @@ pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES_LEN, 
 #[map]
 pub static LOST_BY_TGID: HashMap<u32, ProcessLosses> = HashMap::with_max_entries(1_024, BPF_F_NO_PREALLOC);
 
+/// Process id → how much of the ring it uses. Written and read by `emit` while the ring fills, removed by age. As many processes as send at once.
+#[map]
+pub static RING_USE: LruHashMap<u32, RingUse> = LruHashMap::with_max_entries(1_024, 0);
+
 /// Direction → the record under construction; per CPU, as large as a per-CPU value can be. The two directions are apart, since
 /// a program may be interrupted by the other, never by itself.
 #[map]
@@ -132,6 +136,20 @@ pub struct Cursor {
     pub want: u64,
     /// 1 = the ring took the first piece.
     pub told: u64,
+}
+
+/// See `RING_USE`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RingUse {
+    /// Position of the ring at which the count began. Once the reader is there the count begins anew.
+    pub since: u64,
+    /// Position of its last event: once the reader is there nothing of it waits.
+    pub last: u64,
+    /// Bytes since `since`.
+    pub bytes: u64,
+    /// Bytes of the count before, of which a part may have been read.
+    pub bytes_before: u64,
 }
 
 /// `struct iovec`.

@@ -350,11 +350,14 @@ fn tell_unseen(sock: Sock, state: &SocketState, direction: u8, len: u32, offset:
     });
 }
 
-/// Tells user space of the socket before its first data. False when the ring was full: the data waits for the next operation to tell.
+/// Tells user space of the socket before its first data. False when the ring had no room for it: the data waits for the next operation to tell.
 #[inline(always)]
 pub fn announced(sock: Sock, state: &mut SocketState, tgid: u32) -> bool {
     if state.flags & SOCKET_ANNOUNCED != 0 {
         return true;
+    }
+    if !emit::has_room(tgid, size_of::<OpenHeader>() as u64) {
+        return false;
     }
     let taken = emit::record::<OpenHeader>(tgid, |open| {
         // SAFETY: fresh memory of the ring, all of it written: zero is valid for integers.

@@ -145,3 +145,31 @@ fn bodies_make_room_for_heads_while_perfmon_does_not_run() -> Result<()> {
     ensure!(told.is_some() && lost == 0.0, "{load:?}; {} whole exchanges, {lost} events lost", perfmon.matching(whole)?.len());
     Ok(())
 }
+
+/// Requests of the service that does not flood, and how many a second.
+const MODEST: (u32, u32) = (500, 100);
+
+#[test]
+fn the_loss_of_one_service_is_not_anothers() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Program("nginx"), Need::Program("wrk"), Need::Program("node"), Need::Program("h2load")]) {
+        return Ok(());
+    }
+    let (flooded, modest) = (Server::start(server::NGINX)?, Server::start(server::NODE)?);
+    let perfmon = Perfmon::start(&["--port", &flooded.port.to_string(), "--port", &modest.port.to_string()])?;
+    let (pid, done) = (perfmon.pid(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        // 18 MB of events come in a pause; the ring has 8 MiB.
+        let pauses = scope.spawn(|| pause_by_turns(pid, (800, 400), &done));
+        let flood = scope.spawn(|| wrk(&format!("{}/bytes/1000", flooded.url()), 6, CONNECTIONS));
+        let asked = h2load(&format!("{}/bytes/1000", modest.url()), MODEST.0, 8, Some(MODEST.1));
+        let flood = flood.join().expect("the thread panicked");
+        done.store(true, Ordering::Relaxed);
+        pauses.join().expect("the thread panicked").and(flood).and(asked)
+    })?;
+    let whole = |request: &Request| request.about(modest.port) && request.status_code == Some(200) && request.quality == "exact";
+    let told = wait_until(20, || Ok(Some(perfmon.matching(whole)?.len()).filter(|told| *told == MODEST.0 as usize)))?;
+    let lost = perfmon.figure("/api/v1/self", "/events_lost/by_reason/ring_full")?;
+    ensure!(lost > 0.0, "nothing was lost: the test shows nothing");
+    ensure!(told.is_some(), "{} of {} whole exchanges, {lost} events lost", perfmon.matching(whole)?.len(), MODEST.0);
+    Ok(())
+}

@@ -25,9 +25,9 @@ pub static TLS_RUNS: LruHashMap<TlsObjectKey, TlsRun> = LruHashMap::with_max_ent
 #[map]
 pub static TLS_MODES: LruHashMap<TlsObjectKey, TlsMode> = LruHashMap::with_max_entries(16_384, 0);
 
-/// 0 → 1 when a TLS library is probed. Written by user space: until then socket programs do not look for a call.
+/// 0 → 1 with the first TLS call of a watched process. Written at entry: until then socket programs do not look for a call.
 #[map]
-pub static TLS_PROBED: Array<u32> = Array::with_max_entries(1, 0);
+pub static TLS_CALLED: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Records under construction; per CPU. Uprobe programs can be preempted by others on the same CPU, so each claims a record (`busy`).
 /// As many as programs that preempt one another within microseconds; when all are in use the event is dropped and counted.
@@ -107,10 +107,23 @@ pub struct TlsRecord {
     pub payload: [u8; TLS_PIECE as usize],
 }
 
+/// From now on socket programs look for the TLS call that they are in.
+#[inline(always)]
+pub fn called() {
+    if let Some(called) = TLS_CALLED.get_ptr_mut(0) {
+        // SAFETY: a live map value; it is not written again, so that CPUs do not take its cache line from each other.
+        unsafe {
+            if called.read_volatile() == 0 {
+                called.write_volatile(1);
+            }
+        }
+    }
+}
+
 /// Notes that a thread used a socket: within a TLS call it is the socket of that call's object.
 #[inline(always)]
 pub fn note(thread: u32, sock: u64, inode: u32) {
-    if TLS_PROBED.get(0).copied().unwrap_or(0) == 0 {
+    if TLS_CALLED.get(0).copied().unwrap_or(0) == 0 {
         return;
     }
     if let Some(call) = TLS_CALLS.get_ptr_mut(thread) {

@@ -3,7 +3,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use perfmon_common::map::{LOSSES, MODE_HEAD, ProcessLosses};
 use perfmon_common::tls::{TlsMode, TlsObjectKey};
 
@@ -32,7 +32,6 @@ pub struct Probes {
     libraries: Mutex<TlsLibraries>,
     /// Processes that ended and whose probes were not closed yet.
     tls_gone: Mutex<Vec<u32>>,
-    tls_probed: Mutex<Array<MapData, u32>>,
     tls_modes: Mutex<HashMap<MapData, TlsObjectKey, TlsMode>>,
     ring: Mutex<Option<Ring>>,
     policy: PolicySetter,
@@ -65,7 +64,6 @@ impl Probes {
             watched: Mutex::new(take("WATCHED")?.try_into()?),
             losses: take("LOSSES")?.try_into()?,
             lost_by_pid: take("LOST_BY_TGID")?.try_into()?,
-            tls_probed: Mutex::new(take("TLS_PROBED")?.try_into()?),
             tls_modes: Mutex::new(take("TLS_MODES")?.try_into()?),
             ebpf: Mutex::new(ebpf),
             libraries: Mutex::new(libraries),
@@ -156,9 +154,7 @@ impl Probes {
 
     /// Probes a TLS library of process `pid` that is open; `None` = for programs that start later. The second look at a file costs nothing.
     pub fn probe_library(&self, file: &LibraryFile, pid: Option<u32>) -> TlsSight {
-        let sight = lock(&self.libraries).probe(&self.ebpf, file, pid);
-        self.tell_tls_probed();
-        sight
+        lock(&self.libraries).probe(&self.ebpf, file, pid)
     }
 
     /// A process is gone: probes that were for it alone are closed in the background. Does not wait while a library is being probed: then
@@ -185,15 +181,6 @@ impl Probes {
     /// No TLS library is probed any more: perfmon ends.
     pub fn stop_tls(&self) {
         lock(&self.libraries).stop();
-    }
-
-    /// From the first probed library on, socket programs look for the TLS call that they are in.
-    fn tell_tls_probed(&self) {
-        if lock(&self.libraries).any()
-            && let Err(error) = lock(&self.tls_probed).set(0, 1, 0)
-        {
-            tracing::warn!(%error, "Sockets cannot be told apart within TLS calls.");
-        }
     }
 
     /// Watches a process.

@@ -56,6 +56,7 @@ pub fn tls_entry(ctx: ProbeContext) -> u32 {
         mixed: 0,
         pad: [0; 2],
     };
+    called();
     if !enter(caller, call) {
         keep_the_threads_stack(&ctx);
     }

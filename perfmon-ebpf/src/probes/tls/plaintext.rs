@@ -108,7 +108,7 @@ impl Claim {
             header.captured_len = len as u32;
             header.piece_offset = before as u32;
             header.flags = flags;
-            emit::bytes(header.tgid, (&raw mut (*self.0).header).cast(), size_of::<TlsHeader>() as u64 + len)
+            emit::data(header.tgid, (&raw mut (*self.0).header).cast(), size_of::<TlsHeader>() as u64 + len)
         }
     }
 }

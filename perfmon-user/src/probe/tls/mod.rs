@@ -150,11 +150,6 @@ impl TlsLibraries {
         self.is_over = true;
     }
 
-    /// Whether any library is probed.
-    pub(super) fn any(&self) -> bool {
-        self.known.values().any(|known| known.outcome.is_ok())
-    }
-
     /// Probes a library for process `pid`, or for all. The second look at a file costs nothing.
     pub(super) fn probe(&mut self, ebpf: &Mutex<Ebpf>, file: &LibraryFile, pid: Option<u32>) -> TlsSight {
         if self.is_over {
