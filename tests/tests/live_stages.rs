@@ -26,9 +26,13 @@ impl Drop for Traced {
 }
 
 fn trace(what: &str, pid: u32, comm: &str) -> Result<Traced> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))?.flatten();
     let is_meant = |task: &Path| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == comm);
-    let task = tasks.map(|task| task.path()).find(|task| is_meant(task)).with_context(|| format!("perfmon has no thread {comm}"))?;
+    // A thread has its name a little after its start.
+    let task = wait_until(5, || {
+        let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task"))?.flatten().map(|task| task.path());
+        Ok(tasks.find(|task| is_meant(task)))
+    })?;
+    let task = task.with_context(|| format!("perfmon has no thread {comm}"))?;
     let mut command: Command = need::as_root("python3");
     command.arg(workspace().join("tests/src/ptrace.py")).arg(what).arg(task.file_name().context("no thread id")?);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
