@@ -11,6 +11,7 @@ pub mod counters;
 pub mod decode;
 pub mod export;
 pub mod heap;
+pub mod heartbeat;
 pub mod host;
 pub mod http;
 pub mod inspect;

@@ -193,6 +193,11 @@ impl Perfmon {
         self.running.wait(10)?.with_context(|| format!("perfmon did not end on SIG{name}:\n{}", self.running.log()))
     }
 
+    /// Waits for an end that nobody asked for.
+    pub fn status_within(mut self, seconds: u64) -> Result<ExitStatus> {
+        self.running.wait(seconds)?.with_context(|| format!("perfmon did not end:\n{}", self.running.log()))
+    }
+
     /// Sends a signal and gives status and milliseconds until its end. When that takes longer than `seconds`, the error tells what each of
     /// its threads was doing then.
     pub fn end_within(mut self, name: &str, seconds: u64) -> Result<(ExitStatus, f64)> {

@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 34] = [
+const LIVE: [&str; 35] = [
     "harness",
     "lifecycle",
     "commands",
@@ -39,6 +39,7 @@ const LIVE: [&str; 34] = [
     "live_websocket",
     "live_attach",
     "live_stops",
+    "live_stages",
     "live_neighbour",
     "live_privileges",
     "live_api",

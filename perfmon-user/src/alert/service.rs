@@ -7,6 +7,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::aggregate::snapshot::Snapshot;
 use crate::counters::Counters;
+use crate::heartbeat::{BEAT, Heartbeat};
 use crate::record::{Alert, Notified, WallTime};
 
 use super::judgement;
@@ -70,10 +71,14 @@ impl AlertService {
         mut stop: watch::Receiver<bool>,
         now: fn() -> WallTime,
         mut publish: impl FnMut(Vec<Alert>) + Send,
+        heartbeat: Heartbeat,
     ) {
+        let _run = heartbeat.run_as_task();
+        let mut pulse = tokio::time::interval(BEAT);
         let (sender, mut deliveries) = mpsc::channel(crate::limits::CHANNEL_QUEUE);
         let mut notifier = Notifier::start(&self.senders(), &sender, self.counters.clone());
         loop {
+            heartbeat.beat();
             let changes = tokio::select! {
                 _ = stop.wait_for(|asked| *asked) => break,
                 changed = snapshots.changed() => match changed {
@@ -88,6 +93,7 @@ impl AlertService {
                     changes.extend(self.settle(&notifier, delivery, now()));
                     changes
                 }
+                _ = pulse.tick() => continue,
                 () = self.wake.notified() => self.step(&mut notifier, &sender, |_| Vec::new()),
             };
             self.spread(&notifier, changes, now(), &mut publish);

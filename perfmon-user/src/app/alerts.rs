@@ -9,6 +9,7 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::alert::AlertService;
 use crate::clock;
 use crate::counters::Counters;
+use crate::heartbeat::Heartbeat;
 use crate::record::Record;
 
 use super::hub::Batch;
@@ -38,7 +39,7 @@ impl AlertStage {
     }
 
     /// Judges from now on.
-    pub fn start(self, snapshots: watch::Receiver<Arc<Snapshot>>) -> RunningAlertStage {
+    pub fn start(self, snapshots: watch::Receiver<Arc<Snapshot>>, heartbeat: Heartbeat) -> RunningAlertStage {
         let (stop, stopped) = watch::channel(false);
         let Self { alert_service, batches, counters } = self;
         let publish = move |alerts: Vec<crate::record::Alert>| {
@@ -47,7 +48,7 @@ impl AlertStage {
                 counters.batches_dropped.inc();
             }
         };
-        RunningAlertStage { task: tokio::spawn(alert_service.run(snapshots, stopped, clock::wall_now, publish)), stop }
+        RunningAlertStage { task: tokio::spawn(alert_service.run(snapshots, stopped, clock::wall_now, publish, heartbeat)), stop }
     }
 }
 

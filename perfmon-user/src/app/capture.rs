@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use crate::clock::{self, ClockOffset};
 use crate::counters::Counters;
 use crate::decode::decode;
+use crate::heartbeat;
 use crate::host::Subject;
 use crate::pipeline::{Capture, Out, Pipeline, PipelineCommand};
 use crate::probe::Probes;
@@ -119,11 +120,13 @@ pub fn run(capturing: Capturing) {
         if stop.load(Ordering::Relaxed) {
             stopping_ns.get_or_insert_with(clock::boot_now_ns);
         }
+        heartbeat::beat();
         let now_ns = clock::boot_now_ns();
         worker.keep_time(now_ns);
         // Answers are received before the poll and handled after it: an exec that preceded an answer is in the ring by now.
         let answered: Vec<Inspected> = answers.try_iter().collect();
         let taken = ring.drain(|bytes| {
+            heartbeat::beat();
             // One drain may take longer than the end may: what is left then is lost like what is left in the ring.
             if !is_late(&stop, &mut stopping_ns) {
                 worker.take(bytes, now_ns);

@@ -1,6 +1,6 @@
 //! The end of a run. What ends it: Ctrl-C, SIGTERM, the duration, the command's end, a key on the screen, a lost terminal, a closed
 //! reader of standard output, an output that cannot be written. How long it may take: each stage takes its grace from one [`EndBudget`].
-//! When an end takes longer, the state of every thread is logged. Starts and stops no stage itself.
+//! The supervisor has the deadline of an end. Starts and stops no stage itself.
 use std::future::Future;
 use std::time::Duration;
 
@@ -43,10 +43,13 @@ pub enum RunEnd {
     },
     /// An output cannot be written: which one, and why.
     Unwritable(String),
+    /// A stage is dead or hangs.
+    Failed(String),
 }
 
 impl RunEnd {
-    fn is_hurried(&self) -> bool {
+    /// It is to be over within two seconds.
+    pub fn is_hurried(&self) -> bool {
         !matches!(self, Self::Requested { hurried: false, .. })
     }
 }
@@ -120,6 +123,7 @@ pub async fn wait(
     launched: Option<&mut Launched>,
     closed: impl Future<Output = ()>,
     mut outputs: WatchedOutputs,
+    failed: impl Future<Output = String>,
     signals: EndSignals,
 ) -> anyhow::Result<RunEnd> {
     let EndSignals { mut interrupt, mut terminate } = signals;
@@ -136,6 +140,7 @@ pub async fn wait(
             _ = terminate.recv() => RunEnd::Requested { status: 0, hurried: false },
             () = timer => RunEnd::Requested { status: 0, hurried: false },
             end = outputs.broken() => end,
+            why = failed => RunEnd::Failed(why),
         });
     };
     let mut end = RunEnd::Requested { status: 0, hurried: false };
@@ -149,13 +154,17 @@ pub async fn wait(
             end = broken;
             launched.terminate()?;
         }
+        why = failed => {
+            end = RunEnd::Failed(why);
+            launched.terminate()?;
+        }
         status = ended(launched) => return Ok(RunEnd::Requested { status: status?, hurried: false }),
     }
     let its = ended(launched).await?;
     Ok(match end {
         RunEnd::Requested { hurried, .. } => RunEnd::Requested { status: its, hurried },
         RunEnd::ReaderGone { .. } => RunEnd::ReaderGone { status: its },
-        unwritable => unwritable,
+        failed => failed,
     })
 }
 
@@ -204,24 +213,12 @@ pub fn obey_second_interrupt() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Logs what every thread does when the end takes longer than it should: the process is still there then.
-pub fn log_when_late(end: &RunEnd) -> std::io::Result<()> {
-    let late = if end.is_hurried() { Duration::from_secs(2) } else { UNHURRIED + Duration::from_secs(2) };
-    let watch = std::thread::Builder::new().name("end-watch".into());
-    watch.spawn(move || {
-        std::thread::sleep(late);
-        for thread in threads() {
-            tracing::warn!("perfmon takes long to end; {thread}.");
-        }
-    })?;
-    Ok(())
-}
-
 /// Logs the summary of a run and gives its exit status. A closed reader ends it as silently as it ends other programs.
 pub fn finish(end: RunEnd, uptime_s: f64, requests: RequestCount, events_lost: u64) -> anyhow::Result<u8> {
     let status = match end {
         RunEnd::ReaderGone { status } => return Ok(status),
         RunEnd::Unwritable(why) => bail!(why),
+        RunEnd::Failed(why) => bail!("{why}; perfmon cannot go on and ends"),
         RunEnd::Requested { status, .. } => status,
     };
     let (time, RequestCount { served, made }) = (format_args!("{uptime_s:.1}s"), requests);
@@ -230,7 +227,7 @@ pub fn finish(end: RunEnd, uptime_s: f64, requests: RequestCount, events_lost: u
 }
 
 /// Each thread of this process: its name, its state and where it is in the kernel.
-fn threads() -> Vec<String> {
+pub fn threads() -> Vec<String> {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
     let of_task = |task: std::fs::DirEntry| {
         let read = |name: &str| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();

@@ -13,11 +13,13 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::export::{jsonl, otlp};
 use crate::heap::HeapKeeper;
+use crate::heartbeat::{BEAT, Heartbeat, Heartbeats, Patience};
 use crate::http::HttpState;
 use crate::record::{Gauges, Record, RecordBatch, Side, SpareBatches};
 use crate::store::Store;
 
 use super::ending::EndBudget;
+use super::supervisor::SupervisorCheck;
 
 /// Grace of consumers when nobody set one.
 const UNLIMITED: Duration = Duration::from_secs(60);
@@ -99,6 +101,32 @@ pub struct Hub {
     pub budget: Arc<OnceLock<EndBudget>>,
     /// Requests so far.
     pub requests: RequestCount,
+    /// What the supervisor looks at.
+    pub pulse: HubPulse,
+    /// The supervisor, which the hub looks at.
+    pub check: SupervisorCheck,
+}
+
+/// Heartbeats of the hub.
+#[derive(Debug)]
+pub struct HubPulse {
+    /// Of the task.
+    pub hub: Heartbeat,
+    /// Gauges arrive from the capture thread.
+    pub hand_over: Heartbeat,
+    /// Snapshots are published.
+    pub snapshot: Heartbeat,
+}
+
+impl HubPulse {
+    /// Stages of a run.
+    pub fn new(stages: &Heartbeats) -> Self {
+        Self {
+            hub: stages.add("hub", Patience::STEADY),
+            hand_over: stages.add("hand-over", Patience::FLOW),
+            snapshot: stages.add("snapshot", Patience::FLOW),
+        }
+    }
 }
 
 /// Requests of a run.
@@ -127,11 +155,17 @@ impl RequestCount {
 impl Hub {
     /// Runs until all producers are gone and everything they sent is passed on.
     pub async fn run(mut self, mut aggregate: Aggregate) -> RequestCount {
+        let HubPulse { hub, hand_over, snapshot } = &self.pulse;
+        let _runs = (hub.run_as_task(), hand_over.run_as_task(), snapshot.run_as_task());
         let mut heap = HeapKeeper::default();
+        let mut pulse = tokio::time::interval(BEAT);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.pulse.hub.beat();
             tokio::select! {
+                _ = pulse.tick() => self.check.look(),
                 batch = self.batches.recv() => match batch {
                     // Thousands of batches may wait after an overload; the end does not wait for them.
                     Some(_) if self.budget.get().is_some_and(EndBudget::is_nearly_over) => self.counters.batches_dropped.inc(),
@@ -158,6 +192,7 @@ impl Hub {
             aggregate.add(record);
         }
         if let Some(gauges) = batch.gauges {
+            self.pulse.hand_over.beat();
             self.consumers.iter_mut().for_each(|consumer| consumer.gauges(&gauges));
             aggregate.gauges(gauges);
         }
@@ -171,6 +206,7 @@ impl Hub {
         self.counters.rows_overflowed.add(ticked.rows_overflowed);
         self.publish(ticked.findings.into_iter().map(|finding| Record::Finding(Box::new(finding))).collect());
         self.snapshots.send_replace(ticked.snapshot);
+        self.pulse.snapshot.beat();
     }
 
     fn publish(&mut self, records: Vec<Record>) {

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender};
 use std::time::Duration;
 
 use crate::clock;
+use crate::heartbeat;
 use crate::host::{accepted, accepted_by_all};
 use crate::inspect::Refusal;
 use crate::probe::Probes;
@@ -52,6 +53,7 @@ impl Inspector {
             return;
         }
         loop {
+            heartbeat::beat();
             let now_ns = clock::boot_now_ns();
             let result = match self.questions.recv_timeout(PATIENCE) {
                 Ok(question) => self.take(question),
@@ -172,6 +174,7 @@ impl Inspector {
 
     /// The process may be gone, run another program, or have loaded its libraries by now.
     fn check(&mut self, known: &ProcessIdentity) -> Result<(), Over> {
+        heartbeat::beat();
         let ProcessIdentity { pid, program, .. } = *known;
         match self.describer.identity(pid) {
             Some((start_time, comm)) if known.start_time.is_none_or(|known| known == start_time) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::counters::Counters;
+use crate::heartbeat;
 use crate::probe::{Mapped, MappedNow, Mappings, Probes};
 
 /// Longest wait for a mapping.
@@ -44,6 +45,7 @@ impl LibraryWatch {
         let mut swept_ns = clock::boot_now_ns();
         let (mut looked_ns, mut is_incomplete) = (swept_ns, false);
         while !self.stop.load(Ordering::Relaxed) {
+            heartbeat::beat();
             let now = match &mut mappings {
                 Some(mappings) => {
                     mappings.wait(PATIENCE);
@@ -74,6 +76,7 @@ impl LibraryWatch {
 
     fn probe(&self, libraries: &[(u32, Mapped)]) {
         for (pid, mapped) in libraries {
+            heartbeat::beat();
             if self.everywhere || self.probes.is_watched(*pid) {
                 let sight = self.probes.watch_mapped(*pid, mapped);
                 tracing::debug!(pid, path = %mapped.path.display(), ?sight, "A process mapped a TLS library.");

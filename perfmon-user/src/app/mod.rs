@@ -11,12 +11,14 @@ mod hub;
 mod inspector;
 mod libraries;
 mod logging;
+mod options;
 mod recorder;
 mod replay;
 mod report;
 mod run;
 mod sampler;
 mod self_report;
+mod supervisor;
 mod telemetry;
 mod top;
 

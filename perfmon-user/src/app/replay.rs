@@ -14,7 +14,8 @@ use crate::process::Inspected;
 use crate::record::{Record, WallTime};
 use crate::source::recording::{Frame, Reader};
 
-use super::run::{aggregate_options, destination, unwritten};
+use super::options::{aggregate_options, destination};
+use super::run::unwritten;
 use super::{CommandFailure, display, logging};
 
 /// How long a reader that does not read is waited for at the end.

@@ -12,7 +12,7 @@ use crate::private_file::{self, Existing};
 use crate::report::{self, Report};
 use crate::store::{StoreError, StoreReader};
 
-use super::{CommandFailure, run};
+use super::{CommandFailure, options};
 
 /// Makes the report.
 pub fn report(config: &Config, period: Period, format: ReportFormat, output: Option<&Path>) -> Result<u8, CommandFailure> {
@@ -24,7 +24,7 @@ pub fn report(config: &Config, period: Period, format: ReportFormat, output: Opt
     if from >= to {
         return Err(CommandFailure::Usage(vec!["--from: must be before now".into()]));
     }
-    let reader = StoreReader::of_file(config.db.clone(), run::retention(config));
+    let reader = StoreReader::of_file(config.db.clone(), options::retention(config));
     let made = report::collect(&reader, from, to, now).map_err(|error| unreadable(config, error))?;
     let text = render(&made, format)?;
     match output {

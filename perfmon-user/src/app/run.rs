@@ -10,24 +10,25 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
+use crate::aggregate::Aggregate;
 use crate::aggregate::snapshot::Snapshot;
-use crate::aggregate::{Aggregate, AggregateOptions, EndpointRule};
 use crate::alert;
 use crate::cli::Url;
 use crate::clock;
-use crate::config::{Config, Display, Jsonl, TierSetting, Ui};
+use crate::config::{Config, Display, Jsonl, Ui};
 use crate::counters::Counters;
 use crate::export::jsonl::{self, JsonlFault};
 use crate::export::otlp::{Deliveries, Exporter};
+use crate::heartbeat::{Heartbeat, Heartbeats, Patience};
 use crate::http::{self, Access, HttpParts, HttpState};
 use crate::inspect::ForeignReader;
 use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE, INSPECTOR_QUEUE};
 use crate::llm;
-use crate::probe::{self, Budgets, Probes, StartOptions, TierChoice};
+use crate::probe::{self, Probes};
 use crate::record::{SpareBatches, WallTime};
 use crate::store::{self, Store};
 use crate::target::command::Launched;
-use crate::target::{Describer, Selector, ServiceRule, Target};
+use crate::target::{Describer, Selector};
 use crate::ui::Messages;
 
 use super::alerts::AlertStage;
@@ -35,11 +36,13 @@ use super::capture::{self, Capturing, Chosen, WatchedTargets};
 use super::display::{self, RunningDisplay};
 use super::ending::{self, EndBudget, EndSignals, RunEnd, WatchedOutputs};
 use super::hangup::Hangups;
-use super::hub::{Consumer, Hub, RequestCount};
+use super::hub::{Consumer, Hub, HubPulse, RequestCount};
 use super::inspector::Inspector;
 use super::libraries::LibraryWatch;
+use super::options::{aggregate_options, destination, retention, service_rules, start_options, targets};
 use super::recorder::Recorder;
 use super::self_report::{SelfReporter, events_lost, readiness};
+use super::supervisor::{self, RUNTIME_THREAD, RingFigures, Supervisor, SupervisorCheck};
 use super::{CommandFailure, confinement, logging, sampler, telemetry};
 
 /// Alerts that began longer ago are not taken up again.
@@ -61,6 +64,7 @@ pub fn run(config: &Config, job: RunJob<'_>) -> Result<u8, CommandFailure> {
     let display = config.display(std::io::IsTerminal::is_terminal(&std::io::stdout()));
     let messages = logging::begin(config.log, display == Display::Screen);
     confinement::refuse_foreign_processes()?;
+    supervisor::log_panics();
     let prepared = Prepared::new(config, job)?;
     let result = prepared.start(config)?.until_the_end(config, display, &messages);
     logging::tell(&messages);
@@ -174,20 +178,22 @@ impl Prepared {
             questions: to_inspector,
             answers: to_capture,
         };
+        let stages = Heartbeats::default();
         if config.capture.tls {
             let (everywhere, stop) = (inspector.selector.watches_all(), stop.clone());
             let libraries = LibraryWatch { probes: probes.clone(), everywhere, counters: self.counters.clone(), stop };
             // Like the inspector.
-            thread("libraries", move || libraries.run())?;
+            thread(stages.add("libraries", Patience::OUTSIDE), move || libraries.run())?;
         }
-        let capture = thread("capture", move || capture::run(capturing))?;
+        let capture = thread(stages.add("capture", Patience::STEADY), move || capture::run(capturing))?;
         // It may hang in a file of another process and is never waited for.
-        thread("inspector", move || inspector.run())?;
+        thread(stages.add("inspector", Patience::OUTSIDE), move || inspector.run())?;
         let (sampling, sampler_stop) = std::sync::mpsc::channel();
         let (sampler_watched, sampler_counters) = (watched.clone(), self.counters.clone());
         let to_sampler = batches.clone();
         let sample = move || sampler::run(&sampler_watched, &to_sampler, &sampler_counters, &sampler_stop);
-        let sampler = config.resources.then(|| thread("sampler", sample)).transpose()?;
+        let sampler = config.resources.then(|| thread(stages.add("sampler", Patience::OUTSIDE), sample)).transpose()?;
+        let supervisor = Supervisor::new(&stages);
         if let Some(launched) = &mut self.launched {
             launched.release().context("the command could not be started")?;
         }
@@ -207,6 +213,8 @@ impl Prepared {
             spare,
             alerting: AlertStage::new(self.alert_service, batches, self.counters.clone()),
             counters: self.counters,
+            stages,
+            supervisor,
         })
     }
 }
@@ -228,24 +236,36 @@ struct Running {
     spare: Arc<SpareBatches>,
     alerting: AlertStage,
     counters: Arc<Counters>,
+    stages: Heartbeats,
+    supervisor: Supervisor,
 }
 
 impl Running {
     fn until_the_end(self, config: &Config, display: Display, messages: &Messages) -> Result<u8, CommandFailure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no async runtime")?;
+        let (come, go) = (self.stages.clone(), self.stages.clone());
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.on_thread_start(move || come.add_runtime_thread(RUNTIME_THREAD)).on_thread_stop(move || go.remove_runtime_thread());
+        let runtime = builder.worker_threads(2).enable_all().build().context("no async runtime")?;
+        self.supervise()?;
         let result = runtime.block_on(self.serve(config, display, messages));
         // Answers from disk and consumers that are late are not waited for.
         runtime.shutdown_background();
         result.map_err(CommandFailure::from)
     }
 
+    fn supervise(&self) -> anyhow::Result<()> {
+        let (probes, counters) = (self.probes.clone(), self.counters.clone());
+        let ring = move || RingFigures { seen: counters.events_seen.get(), lost: probes.ring_lost() };
+        self.supervisor.start(ring).context("the supervisor thread could not be started")
+    }
+
     async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
         let (signals, hangups) = (EndSignals::take()?, Hangups::take()?);
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
-        let store = start_store(config, &self.counters)?;
+        let store = start_store(config, &self.counters, &self.stages)?;
         let history = store.as_ref().map(Store::reader);
-        let exporter = telemetry::start(config, snapshot.clone(), &self.counters)?;
+        let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages)?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
         let state = HttpState::new(HttpParts { history, ..self.parts(config, snapshot.clone(), deliveries, shutdown) });
         let fault = self.jsonl.as_ref().map(jsonl::JsonlWriter::fault);
@@ -254,11 +274,14 @@ impl Running {
         consumers.extend(store.map(|store| Box::new(store) as Box<dyn Consumer>));
         consumers.extend(exporter.map(|exporter| Box::new(exporter) as Box<dyn Consumer>));
         let (counters, budget, requests) = (self.counters.clone(), Arc::default(), RequestCount::default());
-        let hub = Hub { batches: self.to_hub, snapshots, consumers, spare: self.spare, counters, budget: Arc::clone(&budget), requests };
+        let pulse = HubPulse::new(&self.stages);
+        let check = SupervisorCheck::new(self.supervisor.clone());
+        let (batches, spare, until) = (self.to_hub, self.spare, Arc::clone(&budget));
+        let hub = Hub { batches, snapshots, consumers, spare, counters, budget: until, requests, pulse, check };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alert_service = self.alerting.alert_service();
         let alerts = alert_service.clone();
-        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone()));
+        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone(), self.stages.add("alert", Patience::STEADY)));
         let (url, server) = self.listener.map(|listener| listen(listener, state)).transpose()?.unzip();
         say_when_ready(self.watched, self.probes.tier(), url);
         let showing = RunningDisplay::start(display, snapshot.clone(), Box::new(move || alert_service.alerts()), messages);
@@ -271,8 +294,13 @@ impl Running {
                 () = hangups.terminal_lost(config, &alerts) => {}
             }
         };
-        let end = ending::wait(config.duration, self.launched.as_mut(), closed, outputs, signals).await?;
-        ending::log_when_late(&end)?;
+        let main = self.stages.add("main", Patience::STEADY);
+        let main_run = main.run_here();
+        let end = tokio::select! {
+            never = main.beats() => match never {},
+            end = ending::wait(config.duration, self.launched.as_mut(), closed, outputs, self.supervisor.failed(), signals) => end?,
+        };
+        self.supervisor.ends(end.is_hurried());
         ending::obey_second_interrupt()?;
         let budget = *budget.get_or_init(|| EndBudget::of(&end));
         let probes = self.probes.clone();
@@ -292,6 +320,8 @@ impl Running {
             ended??;
         }
         closed.await?;
+        self.supervisor.ended();
+        drop(main_run);
         let is_bounded = config.duration.is_some() || self.launched.is_some();
         let is_wanted = is_bounded && config.ui != Ui::None && !stdout && matches!(end, RunEnd::Requested { .. });
         if is_wanted {
@@ -312,14 +342,17 @@ impl Running {
         deliveries: Option<Deliveries>,
         shutdown: watch::Receiver<bool>,
     ) -> HttpParts {
-        let self_report = SelfReporter::new(self.probes.clone(), deliveries, self.reader.clone(), self.counters.clone());
-        let watched = self.watched.clone();
+        let self_report =
+            SelfReporter::new(self.probes.clone(), deliveries, self.reader.clone(), self.counters.clone(), self.supervisor.clone());
+        let (watched, of_ready, of_health) = (self.watched.clone(), self.supervisor.clone(), self.supervisor.clone());
         HttpParts {
             access: Access::new(config.listen, &config.http.hosts, config.http.token.as_ref().map(|token| token.expose().to_owned())),
             snapshot,
             counters: self.counters.clone(),
             self_report: Box::new(move || self_report.report()),
-            readiness: Box::new(move || readiness(&watched)),
+            readiness: Box::new(move || readiness(&watched, &of_ready)),
+            degraded: Box::new(move || of_health.degraded()),
+            heartbeat: self.stages.add("http", Patience::STEADY),
             alerts: self.alerting.alert_service(),
             now: clock::wall_now,
             shutdown,
@@ -330,7 +363,7 @@ impl Running {
 }
 
 /// The history on disk, unless it is not wanted.
-fn start_store(config: &Config, counters: &Arc<Counters>) -> anyhow::Result<Option<Store>> {
+fn start_store(config: &Config, counters: &Arc<Counters>, stages: &Heartbeats) -> anyhow::Result<Option<Store>> {
     if config.no_store {
         return Ok(None);
     }
@@ -340,7 +373,9 @@ fn start_store(config: &Config, counters: &Arc<Counters>) -> anyhow::Result<Opti
         retention: retention(config),
         now: clock::wall_now,
     };
-    Store::start(options, counters.clone()).map(Some).context("the thread that writes the history could not be started")
+    Store::start(options, counters.clone(), stages.add("store", Patience::OUTSIDE))
+        .map(Some)
+        .context("the thread that writes the history could not be started")
 }
 
 /// What earlier runs left of alerts, so that nothing is told twice; an unreadable history leaves none.
@@ -353,12 +388,6 @@ fn earlier_alerts(config: &Config) -> Vec<crate::record::Alert> {
     let lines =
         store::StoreReader::of_file(config.db.clone(), retention(config)).records("alert", from, now, ALERTS_OPEN + ALERTS_RESOLVED);
     lines.unwrap_or_default().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-/// How long history is kept.
-pub(super) fn retention(config: &Config) -> store::Retention {
-    let kept = &config.store;
-    store::Retention { finest: kept.keep_seconds, minute: kept.keep_minutes, hour: kept.keep_hours, records: kept.keep_records }
 }
 
 /// The server and its URL.
@@ -409,7 +438,12 @@ pub(super) fn unwritten(to: &Jsonl, why: &str, counters: &Counters) -> anyhow::E
     anyhow::anyhow!("--jsonl {}: {} records could not be written: {why}", to.name(), counters.jsonl_records_lost.get())
 }
 
-fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
+fn thread(stage: Heartbeat, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
+    let name = stage.name();
+    let work = move || {
+        let _run = stage.run_here();
+        work();
+    };
     Builder::new().name(name.into()).spawn(work).with_context(|| format!("the {name} thread could not be started"))
 }
 
@@ -421,75 +455,5 @@ fn listen_mend(error: &std::io::Error) -> String {
         }
         std::io::ErrorKind::AddrNotAvailable => "this host does not have that address; choose one of its own with --listen".into(),
         _ => error.to_string(),
-    }
-}
-
-/// Where lines of JSON go.
-pub(super) fn destination(to: &Jsonl) -> jsonl::JsonlDestination {
-    match to {
-        Jsonl::Stdout => jsonl::JsonlDestination::Stdout,
-        Jsonl::File(path) => jsonl::JsonlDestination::File(path.clone()),
-    }
-}
-
-fn target(spec: crate::config::TargetSpec) -> Target {
-    use crate::config::TargetSpec;
-    match spec {
-        TargetSpec::Pid(pid) => Target::Pid { pid },
-        TargetSpec::Exe(glob) => Target::Exe(glob),
-        TargetSpec::Port(port) => Target::Port(port),
-        TargetSpec::Container(name) => Target::Container(name),
-        TargetSpec::Cgroup(path) => Target::Cgroup(path),
-    }
-}
-
-/// What is watched: with a command and no other target, the command and its children.
-pub(super) fn targets(config: &Config, launched: Option<&Launched>) -> Vec<Target> {
-    let mut targets: Vec<Target> = config.targets.specs().into_iter().map(target).collect();
-    if let Some(launched) = launched
-        && !config.targets.all
-    {
-        targets.push(Target::Pid { pid: launched.pid() });
-    }
-    targets
-}
-
-/// The configured service names: a rule with an executable and a port names what either matches.
-pub(super) fn service_rules(config: &Config) -> Vec<ServiceRule> {
-    let rules = config.services.iter().flat_map(|rule| {
-        let targets = [rule.exe.clone().map(Target::Exe), rule.port.map(Target::Port)];
-        targets.into_iter().flatten().map(|target| ServiceRule { target, service: rule.name.as_str().into() })
-    });
-    rules.collect()
-}
-
-/// What the aggregate is told.
-pub(super) fn aggregate_options(config: &Config) -> AggregateOptions {
-    let endpoint_rules = config
-        .endpoints
-        .iter()
-        .map(|rule| EndpointRule { service: rule.service.clone(), method: rule.method.clone(), pattern: rule.pattern.clone() })
-        .collect();
-    AggregateOptions { endpoint_rules, now: clock::wall_now() }
-}
-
-/// What the kernel side is told.
-pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOptions {
-    StartOptions {
-        watch_all: selector.watches_all(),
-        follow: config.targets.follow,
-        watch_new: !selector.watches_all(),
-        budgets: Budgets {
-            request: config.capture.request_budget,
-            response: config.capture.response_budget,
-            operation_head: config.capture.operation_head,
-        },
-        ring_bytes: config.capture.ring_mib << 20,
-        tier: match config.capture.tier {
-            TierSetting::Auto => TierChoice::Auto,
-            TierSetting::One => TierChoice::Only(probe::Tier::Socket),
-            TierSetting::Three => TierChoice::Only(probe::Tier::SyscallExit),
-        },
-        return_probes: config.capture.return_probes,
     }
 }

@@ -1,24 +1,30 @@
 //! The thread that samples the host and the watched processes once a second and sends the samples to the hub.
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
 use crate::clock;
 use crate::counters::Counters;
+use crate::heartbeat::{self, BEAT};
 use crate::host::Sampler;
 
 use super::capture::WatchedTargets;
 use super::hub::Batch;
 
-/// Length of an interval.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// Length of an interval, in beats.
+const INTERVAL: u32 = 2;
 
 /// Samples until the sender of `stop` is dropped.
 pub fn run(watched: &watch::Receiver<WatchedTargets>, batches: &mpsc::Sender<Batch>, counters: &Arc<Counters>, stop: &Receiver<()>) {
     let mut sampler = Sampler::new();
-    while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+    let mut beats = 0;
+    while stop.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+        heartbeat::beat();
+        beats += 1;
+        if beats % INTERVAL != 0 {
+            continue;
+        }
         let subjects = watched.borrow().subjects.clone();
         let batch = Batch { records: sampler.sample(clock::wall_now(), &subjects), gauges: None };
         if let Err(mpsc::error::TrySendError::Full(_)) = batches.try_send(batch) {

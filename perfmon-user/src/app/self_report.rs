@@ -11,6 +11,7 @@ use crate::inspect::ForeignReader;
 use crate::probe::Probes;
 
 use super::capture::WatchedTargets;
+use super::supervisor::Supervisor;
 use super::telemetry;
 
 /// CPU shares are means over at least this long.
@@ -22,6 +23,7 @@ pub struct SelfReporter {
     deliveries: Option<Deliveries>,
     reader: ForeignReader,
     counters: Arc<Counters>,
+    supervisor: Supervisor,
     cpu: Mutex<CpuUse>,
 }
 
@@ -34,8 +36,14 @@ struct CpuUse {
 
 impl SelfReporter {
     /// Of a running capture.
-    pub fn new(probes: Arc<Probes>, deliveries: Option<Deliveries>, reader: ForeignReader, counters: Arc<Counters>) -> Self {
-        let reporter = Self { probes, deliveries, reader, counters, cpu: Mutex::default() };
+    pub fn new(
+        probes: Arc<Probes>,
+        deliveries: Option<Deliveries>,
+        reader: ForeignReader,
+        counters: Arc<Counters>,
+        supervisor: Supervisor,
+    ) -> Self {
+        let reporter = Self { probes, deliveries, reader, counters, supervisor, cpu: Mutex::default() };
         reporter.cpu_percent();
         reporter
     }
@@ -60,6 +68,8 @@ impl SelfReporter {
                 .map(|cost| ProgramStats { name: cost.program.into(), runs: cost.runs, run_time_ns: cost.run_ns })
                 .collect(),
             export: self.deliveries.as_ref().map(telemetry::state).unwrap_or_default(),
+            degraded: self.supervisor.degraded().to_vec(),
+            stages: self.supervisor.stages(),
             inspector: self.reader.report(),
         }
     }
@@ -98,12 +108,13 @@ fn probe_state(report: &crate::probe::ProbeReport) -> ProbeStatus {
     ProbeStatus { name: report.name.into(), state: report.state.name().into(), reason: report.reason.clone() }
 }
 
-/// For `/readyz`: capture runs, and no configured target is missing.
-pub fn readiness(watched: &watch::Receiver<WatchedTargets>) -> Readiness {
+/// For `/readyz`: capture runs, no configured target is missing, and every part of perfmon works.
+pub fn readiness(watched: &watch::Receiver<WatchedTargets>, supervisor: &Supervisor) -> Readiness {
     let known = watched.borrow();
     let mut reasons = known.missing.clone();
     if !known.begun {
         reasons.push("capture has not begun yet".into());
     }
+    reasons.extend(supervisor.degraded().iter().map(|one| format!("{}: {}", one.part, one.reason)));
     Readiness { ready: reasons.is_empty(), reasons }
 }

@@ -9,10 +9,16 @@ use crate::clock;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::export::otlp::{Clocks, Deliveries, Exporter};
+use crate::heartbeat::{Heartbeats, Patience};
 use crate::http::ExportState;
 
 /// Starts the exporter if a receiver is configured.
-pub fn start(config: &Config, snapshots: watch::Receiver<Arc<Snapshot>>, counters: &Arc<Counters>) -> anyhow::Result<Option<Exporter>> {
+pub fn start(
+    config: &Config,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    counters: &Arc<Counters>,
+    stages: &Heartbeats,
+) -> anyhow::Result<Option<Exporter>> {
     let wrong = |faults: Vec<(&'static str, String)>| anyhow::anyhow!("{faults:?}");
     let targets = config.export.targets().map_err(wrong)?;
     if targets.is_empty() {
@@ -26,7 +32,7 @@ pub fn start(config: &Config, snapshots: watch::Receiver<Arc<Snapshot>>, counter
         tracing::debug!(target = target.name, signal = target.signal.name(), url, "Telemetry is sent.");
     }
     let clocks = Clocks { wall: clock::wall_now, steady_ns: clock::boot_now_ns };
-    let exporter = Exporter::start(&config.export, &targets, snapshots, clocks, counters.clone());
+    let exporter = Exporter::start(&config.export, &targets, snapshots, clocks, counters.clone(), stages.add("export", Patience::OUTSIDE));
     exporter.map(Some).context("the threads that send telemetry could not be started")
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::diag::{self, TcpSocket};
+use crate::heartbeat;
 
 /// Network namespaces that are read; of each but the own one it is a text with a line a socket.
 const NAMESPACES: usize = 64;
@@ -25,6 +26,7 @@ const WANTED: [u8; 6] = [ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK
 pub fn accepted(pids: &[u32]) -> Option<HashSet<u32>> {
     let mut tables: HashMap<PathBuf, (Vec<TcpSocket>, HashSet<u16>)> = HashMap::new();
     for pid in pids {
+        heartbeat::beat();
         let Ok(namespace) = fs::read_link(format!("/proc/{pid}/ns/net")) else { continue };
         let Some(inodes) = inodes(*pid) else {
             // A process that ended has no connections.
@@ -60,6 +62,7 @@ pub fn accepted_by_all() -> Option<HashSet<u32>> {
     }
     let mut open = HashSet::new();
     for (namespace, pid) in &namespaces {
+        heartbeat::beat();
         let table = match table(*pid, namespace) {
             Some(table) => table,
             // It may have been the last process there.

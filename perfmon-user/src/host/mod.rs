@@ -127,6 +127,7 @@ impl Sampler {
         self.threads = 0;
         self.sockets.begin();
         for subject in subjects {
+            crate::heartbeat::beat();
             let known = self.processes.remove(&subject.origin.pid);
             if let Some((known, record)) = process::sample(subject, known, round, &mut self.sockets, &mut self.buffer) {
                 self.threads += record.threads;

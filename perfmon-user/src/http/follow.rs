@@ -118,7 +118,7 @@ impl Followed {
 
     fn change(&mut self, state: &HttpState, snapshot: &Snapshot) -> Result<Option<Vec<u8>>, NoFields> {
         match self.route {
-            Route::Health => self.object(&health::health(snapshot, (state.parts.now)())),
+            Route::Health => self.object(&health::health(snapshot, (state.parts.now)(), &(state.parts.degraded)())),
             Route::Summary => self.object(&Summary::of(snapshot, self.window, state.parts.alerts.firing())),
             Route::SelfReport => self.object(&self_report::body(state, snapshot)),
             Route::System => self.object(&Latest { latest: &snapshot.system }),

@@ -11,7 +11,7 @@ use super::HttpState;
 use super::answer::{ApiError, json_with};
 use super::params::Params;
 use crate::aggregate::snapshot::{Snapshot, Window};
-use crate::record::WallTime;
+use crate::record::{Degradation, WallTime};
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,6 +26,23 @@ pub struct HealthReport {
     pub health_indicators: Indicators,
     /// What to do.
     pub recommendations: Vec<&'static str>,
+    /// How perfmon itself is; the status above is about the observed services.
+    pub perfmon: OwnHealth,
+}
+
+/// State of perfmon itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OwnHealth {
+    /// `ok` | `degraded`: figures may be old or incomplete.
+    pub status: &'static str,
+    /// Parts that do not work as they should.
+    pub degraded: Vec<Degradation>,
+}
+
+impl OwnHealth {
+    fn of(degraded: &[Degradation]) -> Self {
+        Self { status: if degraded.is_empty() { "ok" } else { "degraded" }, degraded: degraded.to_vec() }
+    }
 }
 
 /// The verdict: the worst indicator.
@@ -85,8 +102,8 @@ pub struct Indicators {
 }
 
 /// The report on a snapshot.
-pub fn health(snapshot: &Snapshot, now: WallTime) -> HealthReport {
-    judge(figures(snapshot), now)
+pub fn health(snapshot: &Snapshot, now: WallTime, degraded: &[Degradation]) -> HealthReport {
+    HealthReport { perfmon: OwnHealth::of(degraded), ..judge(figures(snapshot), now) }
 }
 
 fn figures(snapshot: &Snapshot) -> HealthFigures {
@@ -126,6 +143,7 @@ fn judge(metrics: HealthFigures, now: WallTime) -> HealthReport {
         performance_metrics: metrics,
         health_indicators: indicators,
         recommendations: recommend(&metrics),
+        perfmon: OwnHealth::of(&[]),
     }
 }
 
@@ -156,7 +174,7 @@ fn milliseconds(time: WallTime) -> String {
 
 pub(super) async fn performance(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
     let strict = params.only(&["strict"])?.switch("strict")?;
-    let report = health(&state.snapshot(), (state.parts.now)());
+    let report = health(&state.snapshot(), (state.parts.now)(), &(state.parts.degraded)());
     let status = if strict && report.status == Status::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     Ok(json_with(status, &report))
 }
@@ -222,13 +240,13 @@ mod tests {
 
     #[test]
     fn with_nothing_measured_it_is_healthy_and_says_null() {
-        let report = health(&Snapshot::default(), WallTime(1_795_341_599_123_456_789));
+        let report = health(&Snapshot::default(), WallTime(1_795_341_599_123_456_789), &[]);
         let json = serde_json::to_string(&report).unwrap();
         let want = concat!(
             r#"{"status":"healthy","timestamp":"2026-11-22T09:59:59.123Z","performance_metrics":{"avg_response_time":null,"error_rate":null,"#,
             r#""memory_percent":null,"cpu_percent":null,"avg_agent_time":null,"active_connections":null,"requests_per_minute":0.0},"#,
             r#""health_indicators":{"response_time":"green","error_rate":"green","resource_usage":"green","agent_performance":"green"},"#,
-            r#""recommendations":[]}"#
+            r#""recommendations":[],"perfmon":{"status":"ok","degraded":[]}}"#
         );
         assert_eq!(json, want);
     }

@@ -43,15 +43,16 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use crate::aggregate::snapshot::Snapshot;
 use crate::alert::AlertService;
 use crate::counters::Counters;
+use crate::heartbeat::Heartbeat;
 use crate::limits;
-use crate::record::{Record, RecordBatch, SpareBatches, WallTime};
+use crate::record::{Degradation, Record, RecordBatch, SpareBatches, WallTime};
 use crate::store;
 
 pub use access::Access;
 pub use alive::Readiness;
 pub use metrics::document as metrics_document;
 use recent::Recent;
-pub use self_report::{EventsLost, ExportState, ProbeStatus, ProgramStats, SelfReport};
+pub use self_report::{EventsLost, ExportState, ProbeStatus, ProgramStats, SelfReport, StageStatus};
 use series::LatencySeries;
 
 /// Time that open answers get to finish at shutdown.
@@ -72,6 +73,10 @@ pub struct HttpParts {
     pub self_report: Box<dyn Fn() -> SelfReport + Send + Sync>,
     /// Whether data flows from every target.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    /// Parts of perfmon that do not work as they should.
+    pub degraded: Box<dyn Fn() -> Arc<[Degradation]> + Send + Sync>,
+    /// The server's own heartbeat.
+    pub heartbeat: Heartbeat,
     /// Alerts.
     pub alerts: Arc<AlertService>,
     /// The wall clock.
@@ -158,11 +163,14 @@ pub fn router(state: Arc<HttpState>) -> Router {
 
 /// Serves until shutdown is requested, then gives open answers a short time to finish.
 pub async fn serve(listener: tokio::net::TcpListener, state: Arc<HttpState>) -> io::Result<()> {
+    let heartbeat = state.parts.heartbeat.clone();
+    let _run = heartbeat.run_as_task();
     let (asked, late) = (state.parts.shutdown.clone(), state.parts.shutdown.clone());
     let server = axum::serve(listener::BoundedListener::new(listener, state.parts.counters.clone()), router(state))
         .with_graceful_shutdown(ended(asked));
     tokio::select! {
         result = async { server.await } => result,
+        never = heartbeat.beats() => match never {},
         () = async { ended(late).await; tokio::time::sleep(GRACE).await } => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use super::answer::{ApiError, json};
 use super::params::Params;
 use crate::aggregate::snapshot::Snapshot;
 use crate::inspect::InspectorReport;
-use crate::record::TargetCoverage;
+use crate::record::{Degradation, TargetCoverage};
 use crate::store::{StoreReader, StoreReport};
 
 /// How perfmon itself is, as far as `http` cannot know it. Unknown is null.
@@ -37,6 +37,10 @@ pub struct SelfReport {
     pub programs: Vec<ProgramStats>,
     /// Deliveries of telemetry; empty without a configured receiver.
     pub export: Vec<ExportState>,
+    /// Parts of perfmon that do not work as they should.
+    pub degraded: Vec<Degradation>,
+    /// Its stages; empty in a replay.
+    pub stages: Vec<StageStatus>,
     /// What could not be learnt of other processes, and why.
     pub inspector: InspectorReport,
 }
@@ -84,6 +88,17 @@ pub struct ProbeStatus {
     pub state: String,
     /// Why it is not attached.
     pub reason: Option<String>,
+}
+
+/// A stage of perfmon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StageStatus {
+    /// Its name.
+    pub name: &'static str,
+    /// `starting` | `running` | `stalled` | `ended` | `panicked`.
+    pub state: &'static str,
+    /// Time since its last sign of life, as far as the supervisor counts it.
+    pub idle_ms: u32,
 }
 
 /// What a kernel program cost.

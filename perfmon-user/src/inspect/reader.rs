@@ -143,6 +143,7 @@ impl ForeignReader {
 impl Workers {
     fn ask(&mut self, holder: Holder, request: &ReadRequest, start: fn() -> io::Result<ReadWorker>) -> Result<Bytes, Refusal> {
         self.asked += 1;
+        crate::heartbeat::beat();
         if !self.stuck.is_empty() {
             self.forget_ended();
             if self.is_stuck(holder) {

@@ -221,6 +221,11 @@ impl Probes {
         LOSSES.iter().enumerate().map(|(index, name)| (*name, count(index))).chain([("program_skipped", skipped)]).collect()
     }
 
+    /// Events that the full ring refused, of all processes.
+    pub fn ring_lost(&self) -> u64 {
+        self.losses.get(&perfmon_common::map::LOST_RING_FULL, 0).map_or(0, |values| values.iter().sum())
+    }
+
     /// What the full ring refused, by process.
     pub fn lost_by_pid(&self) -> Vec<(u32, ProcessLosses)> {
         self.lost_by_pid.iter().filter_map(Result::ok).collect()

@@ -18,6 +18,22 @@ pub struct Gauges {
     pub targets: Vec<TargetCoverage>,
 }
 
+/// A part of perfmon that does not work as it should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Degradation {
+    /// Name of the stage, or `ring`.
+    pub part: &'static str,
+    /// What is wrong, to be read after the name.
+    pub reason: String,
+}
+
+impl Degradation {
+    /// All of them in a sentence without a period.
+    pub fn sentence(all: &[Self]) -> String {
+        all.iter().map(|one| format!("{}: {}", one.part, one.reason)).collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// A request that has begun and not ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InFlight {

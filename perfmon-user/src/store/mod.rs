@@ -29,6 +29,7 @@ pub use self::resolution::Retention;
 pub use self::schema::StoreError;
 use self::writer::{StoreWriter, WriterTimes};
 use crate::counters::Counters;
+use crate::heartbeat::Heartbeat;
 use crate::limits;
 use crate::record::{Gauges, RecordBatch, WallTime};
 
@@ -121,7 +122,7 @@ impl Store {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(options: StoreOptions, counters: Arc<Counters>) -> io::Result<Self> {
+    pub fn start(options: StoreOptions, counters: Arc<Counters>, heartbeat: Heartbeat) -> io::Result<Self> {
         let report = StoreReport { path: options.path.clone(), state: StoreState::Starting, bytes: None, set_aside: None };
         let shared = Arc::new(SharedReport(Mutex::new(report)));
         let reader = StoreReader::of_running(options.path.clone(), options.retention, shared.clone());
@@ -134,7 +135,10 @@ impl Store {
             file: None,
             times: WriterTimes::default(),
         };
-        let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&messages))?;
+        let thread = std::thread::Builder::new().name("store".into()).spawn(move || {
+            let _run = heartbeat.run_here();
+            writer.run(&messages);
+        })?;
         Ok(Self { queue, thread, counters, reader })
     }
 

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::heartbeat;
 use crate::private_file::{self, Existing};
 
 /// How long another program's transaction is waited for.
 const BUSY: Duration = Duration::from_secs(1);
+/// Instructions of SQLite between two beats of the writer: some milliseconds.
+const PROGRESS_STEPS: i32 = 100_000;
 /// A larger file is not read through at the start; damage in it shows when its place is reached.
 const CHECKED_BYTES: u64 = 64 << 20;
 
@@ -73,6 +76,14 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     make(path).map_err(|source| StoreError::File { path: path.into(), source })?;
     let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
+    // Long statements are no hang.
+    db.progress_handler(
+        PROGRESS_STEPS,
+        Some(|| {
+            heartbeat::beat();
+            false
+        }),
+    )?;
     // Before anything is changed in it.
     refuse_newer(version(&db)?)?;
     db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;

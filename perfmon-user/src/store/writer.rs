@@ -2,16 +2,15 @@
 //! written is logged once and retried; a damaged one is moved aside and a new one created. Capture never waits for this thread.
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
 
 use super::pending::PendingWrites;
 use super::rollup::Rollup;
 use super::schema::{self, StoreError};
 use super::{SharedReport, StoreMessage, StoreOptions, StoreState, retention};
 use crate::counters::Counters;
+use crate::heartbeat::{self, BEAT};
 
 /// Time between two transactions.
-const FLUSH: Duration = Duration::from_secs(1);
 const FLUSH_NS: u64 = 1_000_000_000;
 /// Interval of the checks of age and size.
 const TIDY_S: u64 = 60;
@@ -43,7 +42,8 @@ impl StoreWriter {
     pub fn run(mut self, queue: &Receiver<StoreMessage>) {
         self.open();
         loop {
-            match queue.recv_timeout(FLUSH) {
+            heartbeat::beat();
+            match queue.recv_timeout(BEAT) {
                 Ok(message) => self.take(&message),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

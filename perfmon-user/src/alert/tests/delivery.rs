@@ -98,7 +98,8 @@ fn run(channels: Vec<Channel>, timeout: Duration) -> Running {
     let published = Arc::new(Mutex::new(Vec::new()));
     let kept = published.clone();
     let publish = move |alerts: Vec<Alert>| kept.lock().unwrap().extend(alerts);
-    let task = tokio::spawn(service.clone().run(judged, stopped, crate::clock::wall_now, publish));
+    let task =
+        tokio::spawn(service.clone().run(judged, stopped, crate::clock::wall_now, publish, crate::heartbeat::Heartbeat::unwatched()));
     Running { service, snapshots, stop, task, published, counters }
 }
 

@@ -12,7 +12,7 @@ use crate::proto::detect::Protocol;
 use crate::target::{Describer, Selector};
 
 use super::ask::printable;
-use super::run::{service_rules, start_options, targets};
+use super::options::{service_rules, start_options, targets};
 use super::{CommandFailure, EXIT_IMPOSSIBLE, logging, print};
 
 /// Everything that was found out.

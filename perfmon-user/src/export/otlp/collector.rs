@@ -18,6 +18,7 @@ use super::spans::Spans;
 use crate::aggregate::snapshot::Snapshot;
 use crate::config::Export;
 use crate::counters::Counters;
+use crate::heartbeat::{self, BEAT};
 use crate::record::{Record, RecordBatch};
 
 /// How often spans and log records are sent.
@@ -62,7 +63,8 @@ impl Collector {
     pub fn run(mut self, batches: &Receiver<RecordBatch>) {
         let (mut metrics_due, mut events_due) = (self.steady() + self.interval, self.steady() + EVENTS_INTERVAL);
         loop {
-            match batches.recv_timeout(metrics_due.min(events_due).saturating_sub(self.steady())) {
+            heartbeat::beat();
+            match batches.recv_timeout(metrics_due.min(events_due).saturating_sub(self.steady()).min(BEAT)) {
                 Ok(batch) => self.take(&batch),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

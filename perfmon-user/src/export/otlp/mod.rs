@@ -30,6 +30,7 @@ pub use self::queue::DeliveryFigures;
 use crate::aggregate::snapshot::Snapshot;
 use crate::config::{Export, ExportTarget};
 use crate::counters::Counters;
+use crate::heartbeat::Heartbeat;
 use crate::limits;
 use crate::record::{RecordBatch, WallTime};
 
@@ -63,12 +64,16 @@ impl Exporter {
         snapshots: watch::Receiver<Arc<Snapshot>>,
         clocks: Clocks,
         counters: Arc<Counters>,
+        heartbeat: Heartbeat,
     ) -> io::Result<Self> {
         let (queue, batches) = sync_channel(limits::CONSUMER_QUEUE);
         let (running, ended) = sync_channel(0);
         let deliveries = Deliveries::start(targets, settings.queue_bytes, clocks, &counters, running)?;
         let collector = Collector::new(settings, deliveries.clone(), snapshots, clocks, counters.clone());
-        Builder::new().name("export".into()).spawn(move || collector.run(&batches))?;
+        Builder::new().name("export".into()).spawn(move || {
+            let _run = heartbeat.run_here();
+            collector.run(&batches);
+        })?;
         Ok(Self { queue, ended, deliveries, counters })
     }
 

@@ -10,7 +10,7 @@ fn with_history(folder: &std::path::Path, records: Vec<Record>) -> Server {
         retention: Retention::default(),
         now: || WallTime(NOW * SECOND),
     };
-    let store = Store::start(options, Arc::default()).unwrap();
+    let store = Store::start(options, Arc::default(), crate::heartbeat::Heartbeat::unwatched()).unwrap();
     store.offer(&Arc::new(records));
     let reader = store.reader();
     store.finish();

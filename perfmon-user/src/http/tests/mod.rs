@@ -179,6 +179,8 @@ fn server_over(alerts: Arc<AlertService>, snapshot: Snapshot, listen: &str, toke
     let (shutdown, asked) = watch::channel(false);
     let reasons = if ready { vec![] } else { vec!["no process listens on port 8000 yet".to_string()] };
     let readiness = Readiness { ready, reasons };
+    let degraded = if ready { vec![] } else { vec![crate::record::Degradation { part: "hub", reason: "hangs".into() }] };
+    let degraded: Arc<[crate::record::Degradation]> = degraded.into();
     let lost = EventsLost { total: 3, by_reason: BTreeMap::from([("ring_full".to_string(), 3)]) };
     let probes = vec![ProbeStatus { name: "sock_recv_length".into(), state: "attached".into(), reason: None }];
     let report = SelfReport { capture_tier: Some(1), events_seen: 9, events_lost: lost, probes, ..SelfReport::default() };
@@ -188,6 +190,8 @@ fn server_over(alerts: Arc<AlertService>, snapshot: Snapshot, listen: &str, toke
         counters: Arc::new(Counters::default()),
         self_report: Box::new(move || report.clone()),
         readiness: Box::new(move || readiness.clone()),
+        degraded: Box::new(move || degraded.clone()),
+        heartbeat: crate::heartbeat::Heartbeat::unwatched(),
         alerts,
         now: || WallTime(1_795_341_599_123_456_789),
         shutdown: asked,
@@ -233,7 +237,8 @@ async fn health_judges_the_snapshot() {
             "active_connections": 12, "requests_per_minute": 150.0
         },
         "health_indicators": {"response_time": "red", "error_rate": "yellow", "resource_usage": "red", "agent_performance": "yellow"},
-        "recommendations": ["Consider response time optimization", "Monitor memory usage - approaching limits"]
+        "recommendations": ["Consider response time optimization", "Monitor memory usage - approaching limits"],
+        "perfmon": {"status": "ok", "degraded": []}
     });
     assert_eq!(body, want);
 }
@@ -252,6 +257,9 @@ async fn readiness_says_why_not() {
     let (status, body) = get_json(&server_with(snapshot(), "127.0.0.1:9911", None, false), "/readyz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(body["reasons"][0], "no process listens on port 8000 yet");
+    let health = ok(&server_with(Snapshot::default(), "127.0.0.1:9911", None, false), "/health/performance").await;
+    let want = serde_json::json!({"status": "degraded", "degraded": [{"part": "hub", "reason": "hangs"}]});
+    assert_eq!((&health["status"], &health["perfmon"]), (&"healthy".into(), &want), "a field of its own");
     assert_eq!(ok(&server(), "/healthz").await["status"], "alive");
 }
 

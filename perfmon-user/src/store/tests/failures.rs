@@ -11,7 +11,7 @@ macro_rules! clock {
 fn store(path: &Path, now: fn() -> WallTime) -> (Store, Arc<Counters>) {
     let counters = Arc::new(Counters::default());
     let options = StoreOptions { path: path.into(), max_bytes: 1 << 30, retention: Retention::default(), now };
-    (Store::start(options, counters.clone()).unwrap(), counters)
+    (Store::start(options, counters.clone(), crate::heartbeat::Heartbeat::unwatched()).unwrap(), counters)
 }
 
 /// Offers one request a second on the test's clock until the state satisfies the condition.

@@ -13,7 +13,7 @@ fn child() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let now = || WallTime(CLOCK.load(Ordering::Relaxed));
     let options = StoreOptions { path: path.into(), max_bytes: 1 << 30, retention: Retention::default(), now };
-    let store = Store::start(options, Arc::default()).unwrap();
+    let store = Store::start(options, Arc::default(), crate::heartbeat::Heartbeat::unwatched()).unwrap();
     for offered in 1.. {
         let second = CLOCK.fetch_add(SECOND / BATCH, Ordering::Relaxed) / SECOND;
         store.offer(&Arc::new(vec![request(second, "shop", "/", 1_000, 500)]));

@@ -47,7 +47,15 @@ fn start(env: &[(&str, String)], clocks: Clocks, gauges: Gauges) -> Run {
     let settings = settings(env);
     let (_, snapshots) = watch::channel(Arc::new(Snapshot { gauges: Arc::new(gauges), ..Snapshot::default() }));
     let counters = Arc::new(Counters::default());
-    let exporter = Exporter::start(&settings, &settings.targets().unwrap(), snapshots, clocks, counters.clone()).unwrap();
+    let exporter = Exporter::start(
+        &settings,
+        &settings.targets().unwrap(),
+        snapshots,
+        clocks,
+        counters.clone(),
+        crate::heartbeat::Heartbeat::unwatched(),
+    )
+    .unwrap();
     Run { exporter, counters }
 }
 

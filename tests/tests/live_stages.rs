@@ -1,0 +1,117 @@
+//! Death of stages: threads of a real perfmon are stopped or ended from outside by ptrace. A stopped one makes `/readyz` 503 within three
+//! seconds, a dead one ends perfmon with status 1 within five, and a pause of the whole process does neither.
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use perfmon_tests::need::{self, Need, missing};
+use perfmon_tests::perfmon::Perfmon;
+use perfmon_tests::{wait_until, wire, workspace};
+use perfmon_user::clock::boot_now_ns;
+
+/// Threads that are stages by themselves.
+const STAGES: [&str; 7] = ["capture", "inspector", "libraries", "sampler", "store", "supervisor", "perfmon"];
+
+/// Holds a thread, or has ended one.
+struct Traced(Child);
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        // Its standard input ends.
+        drop(self.0.stdin.take());
+        self.0.wait().ok();
+    }
+}
+
+fn trace(what: &str, pid: u32, comm: &str) -> Result<Traced> {
+    let is_meant = |task: &Path| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == comm);
+    // A thread has its name a little after its start.
+    let task = wait_until(5, || {
+        let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task"))?.flatten().map(|task| task.path());
+        Ok(tasks.find(|task| is_meant(task)))
+    })?;
+    let task = task.with_context(|| format!("perfmon has no thread {comm}"))?;
+    let mut command: Command = need::as_root("python3");
+    command.arg(workspace().join("tests/src/ptrace.py")).arg(what).arg(task.file_name().context("no thread id")?);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut said = [0; 5];
+    child.stdout.as_mut().context("no output")?.read_exact(&mut said).with_context(|| format!("{comm} could not be traced"))?;
+    Ok(Traced(child))
+}
+
+fn start(folder: &Path) -> Result<Perfmon> {
+    Perfmon::start_in(&[], &["--db", &folder.join("perfmon.db").to_string_lossy()])
+}
+
+fn seconds_since(start_ns: u64) -> f64 {
+    (boot_now_ns() - start_ns) as f64 / 1e9
+}
+
+/// The body of a 503.
+fn unready(perfmon: &Perfmon) -> Result<Option<String>> {
+    let answer = wire::get(perfmon.port(), "/readyz").ok().filter(|answer| answer.status == 503);
+    Ok(answer.map(|answer| String::from_utf8_lossy(&answer.body).into_owned()))
+}
+
+#[test]
+fn a_stopped_thread_makes_it_unready_and_one_that_goes_on_ready() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Program("python3")]) {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let perfmon = start(folder.path())?;
+    for comm in STAGES {
+        let start_ns = boot_now_ns();
+        let traced = trace("stop", perfmon.pid(), comm)?;
+        let told = wait_until(4, || unready(&perfmon))?.with_context(|| format!("{comm} is stopped, and /readyz does not say so"))?;
+        let took = seconds_since(start_ns);
+        let health = perfmon.api("/health/performance")?;
+        drop(traced);
+        let name = if comm == "perfmon" { "main" } else { comm };
+        ensure!(told.contains(name) && health["perfmon"]["status"] == "degraded", "{comm}: {told}\n{health}");
+        ensure!(took < 4.0, "{comm}: known after {took:.1} s");
+        let ready = wait_until(5, || Ok(unready(&perfmon)?.is_none().then_some(())))?;
+        ensure!(ready.is_some(), "{comm} goes on, and /readyz does not say so:\n{}", perfmon.log());
+    }
+    assert_eq!(perfmon.end("INT")?.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_dead_thread_ends_it_with_an_error() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Program("python3")]) || !cfg!(target_arch = "x86_64") {
+        return Ok(());
+    }
+    for comm in ["capture", "store"] {
+        let folder = tempfile::tempdir()?;
+        let perfmon = start(folder.path())?;
+        let start_ns = boot_now_ns();
+        let _traced = trace("exit", perfmon.pid(), comm)?;
+        let gone = wait_until(8, || Ok(wire::get(perfmon.port(), "/healthz").is_err().then_some(())))?;
+        let took = seconds_since(start_ns);
+        ensure!(gone.is_some(), "{comm} is dead, and perfmon goes on:\n{}", perfmon.log());
+        let log = perfmon.log();
+        ensure!(log.contains(&format!("{comm} is dead")), "{comm}: {log}");
+        ensure!(took < 6.0, "{comm}: it took {took:.1} s:\n{log}");
+        assert_eq!(perfmon.status_within(5)?.code(), Some(1), "{comm}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_pause_of_the_whole_process_is_no_failure() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start(&[])?;
+    perfmon.signal("STOP")?;
+    std::thread::sleep(Duration::from_secs(7));
+    perfmon.signal("CONT")?;
+    std::thread::sleep(Duration::from_secs(1));
+    ensure!(unready(&perfmon)?.is_none(), "{:?}\n{}", unready(&perfmon)?, perfmon.log());
+    ensure!(!perfmon.log().contains("does not work as it should"), "{}", perfmon.log());
+    assert_eq!(perfmon.end("INT")?.code(), Some(0));
+    Ok(())
+}
