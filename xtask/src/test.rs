@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 33] = [
+const LIVE: [&str; 34] = [
     "harness",
     "lifecycle",
     "commands",
@@ -41,6 +41,7 @@ const LIVE: [&str; 33] = [
     "live_stops",
     "live_neighbour",
     "live_api",
+    "live_access",
     "live_models",
     "live_models_bad",
     "live_demo",
