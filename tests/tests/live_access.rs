@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use perfmon_tests::need::{Need, as_root, missing};
 use perfmon_tests::perfmon::Perfmon;
-use perfmon_tests::wire::get;
 use perfmon_tests::wait_until;
+use perfmon_tests::wire::get;
 use serde_json::Value;
 
-const NEEDS: [Need; 3] = [Need::Perfmon, Need::Program("setpriv"), Need::Program("curl")];
+const NEEDS: [Need; 4] = [Need::Perfmon, Need::Program("setpriv"), Need::Program("curl"), Need::Program("python3")];
 /// Another user than the one who is admitted; it needs no entry in /etc/passwd.
 const STRANGER: &str = "64999";
 /// Hundreds of connections whose heads arrive a byte at a time; `ready` when they are open.
@@ -50,7 +50,7 @@ fn nobody_sees_health_and_an_admitted_user_everything() -> Result<()> {
     if missing(&NEEDS) {
         return Ok(());
     }
-    let perfmon = Perfmon::start_in(&[("PERFMON_HTTP__ALLOW_USERS", "nobody")], &["--no-store", "--port", "1", "--wait"])?;
+    let perfmon = Perfmon::start_in(&[("PERFMON_HTTP__ALLOW_USERS", "nobody")], &["--no-store"])?;
     let silence = r#"{"rule":"cpu_usage","duration":"1m","by":"eve"}"#;
     for path in ["/healthz", "/health/performance"] {
         assert_eq!(curl(&perfmon, STRANGER, "GET", path, "")?.0, 200, "{path}");
@@ -86,9 +86,9 @@ fn connections_that_trickle_take_nothing_from_others() -> Result<()> {
     if missing(&NEEDS) {
         return Ok(());
     }
-    let perfmon = Perfmon::start(&["--port", "1", "--wait"])?;
+    let perfmon = Perfmon::start(&[])?;
     let port = perfmon.port();
-    let mut trickle = as_user("65534", "python3").args(["-c", TRICKLE, &port.to_string()]).stdout(Stdio::piped()).spawn()?;
+    let mut trickle = as_user("65534", "/usr/bin/python3").args(["-c", TRICKLE, &port.to_string()]).stdout(Stdio::piped()).spawn()?;
     let mut ready = [0; 6];
     std::io::Read::read_exact(trickle.stdout.as_mut().context("no output")?, &mut ready)?;
     let served = (|| {
