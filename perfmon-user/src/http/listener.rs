@@ -48,10 +48,10 @@ impl RequestClock {
 
 /// Connections by who has them.
 #[derive(Debug, Default)]
-struct Places(Mutex<HashMap<Holder, usize>>);
+struct Places(Mutex<HashMap<PlaceHolder, usize>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Holder {
+enum PlaceHolder {
     /// One caller; `reserved` are those beyond its ordinary ones.
     Caller { caller: HeldBy, reserved: bool },
     /// All admitted callers, or all others, together.
@@ -81,7 +81,7 @@ impl HeldBy {
 #[derive(Debug)]
 struct HeldPlace {
     places: Arc<Places>,
-    holders: [Holder; 2],
+    holders: [PlaceHolder; 2],
     reserved: bool,
 }
 
@@ -90,7 +90,7 @@ impl Places {
     fn take(self: &Arc<Self>, caller: Caller, admitted: bool) -> Option<HeldPlace> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for reserved in [false, true] {
-            let holders = [Holder::Caller { caller: HeldBy::of(caller), reserved }, Holder::All { admitted, reserved }];
+            let holders = [PlaceHolder::Caller { caller: HeldBy::of(caller), reserved }, PlaceHolder::All { admitted, reserved }];
             let limits = match (reserved, admitted) {
                 (false, true) => [limits::HTTP_CONNECTIONS / 2; 2],
                 (false, false) => [limits::HTTP_CONNECTIONS_EACH, limits::HTTP_CONNECTIONS / 2],
@@ -163,7 +163,7 @@ impl Listener for BoundedListener {
             if let Err(error) = set_socket_send_buffer_size(&stream, limits::HTTP_SEND_BUFFER) {
                 tracing::debug!(%error, "The send buffer of a client stays as large as the kernel makes it.");
             }
-            let times = if place.reserved { Times { request: RESERVED_REQUEST, ..TIMES } } else { TIMES };
+            let times = if place.reserved { ConnectionTimes { request: RESERVED_REQUEST, ..TIMES } } else { TIMES };
             let clock = Arc::new(RequestClock::default());
             let peer = Peer { address, caller, reserved: place.reserved, clock: clock.clone() };
             let watched = Watched { _place: Some(place), ..Watched::new(stream, times, clock, self.counters.clone()) };
@@ -189,18 +189,18 @@ impl Connected<IncomingStream<'_, BoundedListener>> for PeerAddress {
 
 /// How long a connection may take for what.
 #[derive(Clone, Copy, Debug)]
-struct Times {
+struct ConnectionTimes {
     idle: Duration,
     request: Duration,
     write: Duration,
 }
 
-const TIMES: Times = Times { idle: IDLE, request: REQUEST, write: WRITE };
+const TIMES: ConnectionTimes = ConnectionTimes { idle: IDLE, request: REQUEST, write: WRITE };
 
 /// A connection that fails when no byte moves for a time, a request takes too long to arrive, or its answer to be taken.
 pub(super) struct Watched<T> {
     io: T,
-    times: Times,
+    times: ConnectionTimes,
     idle: Pin<Box<Sleep>>,
     /// A request arrives: its deadline, and the clock at its begin.
     request: Option<(Pin<Box<Sleep>>, u64)>,
@@ -215,7 +215,7 @@ pub(super) struct Watched<T> {
 }
 
 impl<T> Watched<T> {
-    fn new(io: T, times: Times, clock: Arc<RequestClock>, counters: Arc<Counters>) -> Self {
+    fn new(io: T, times: ConnectionTimes, clock: Arc<RequestClock>, counters: Arc<Counters>) -> Self {
         let request = Some((Box::pin(sleep(times.request)), clock.ticks()));
         Self { io, times, idle: Box::pin(sleep(times.idle)), request, write: None, clock, unread: false, counters, _place: None }
     }
@@ -283,13 +283,13 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn impatient<T>(io: T, limit: Duration) -> Watched<T> {
-        Watched::new(io, Times { idle: limit, request: LONG, write: LONG }, Arc::default(), Arc::default())
+        Watched::new(io, ConnectionTimes { idle: limit, request: LONG, write: LONG }, Arc::default(), Arc::default())
     }
 
     #[tokio::test]
     async fn a_request_that_trickles_fails() {
         let (mut other, ours) = tokio::io::duplex(64);
-        let times = Times { idle: LONG, request: Duration::from_millis(200), write: LONG };
+        let times = ConnectionTimes { idle: LONG, request: Duration::from_millis(200), write: LONG };
         let mut ours = Watched::new(ours, times, Arc::default(), Arc::default());
         let trickle = async {
             loop {
@@ -310,7 +310,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_trickles_fails_the_writer() {
         let (mut other, ours) = tokio::io::duplex(16);
-        let times = Times { idle: LONG, request: LONG, write: Duration::from_millis(200) };
+        let times = ConnectionTimes { idle: LONG, request: LONG, write: Duration::from_millis(200) };
         let mut ours = Watched::new(ours, times, Arc::default(), Arc::default());
         let trickle = async {
             loop {
