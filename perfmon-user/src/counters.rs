@@ -93,6 +93,8 @@ counters! {
     stream_clients_dropped,
     /// Connections to the HTTP server ended because the client did not read its answers.
     http_clients_stalled,
+    /// Connections to the HTTP server closed at once because their user or address had too many.
+    http_connections_refused,
     /// Records that could not be written to the `--jsonl` destination.
     jsonl_records_lost,
     /// Model-call bodies with invalid JSON or an undecodable content coding.

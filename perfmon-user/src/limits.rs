@@ -50,6 +50,12 @@ pub const STREAM_BACKLOG: usize = 64;
 pub const HTTP_SEND_BUFFER: usize = 64 * 1024;
 /// Connections to the HTTP server.
 pub const HTTP_CONNECTIONS: usize = 256;
+/// Of those, of one user or address that is not admitted.
+pub const HTTP_CONNECTIONS_EACH: usize = 32;
+/// Further connections, on which only health and metrics are served: of all admitted callers, and of all others.
+pub const HTTP_RESERVED: usize = 32;
+/// Of those, of one user or address.
+pub const HTTP_RESERVED_EACH: usize = 4;
 /// Messages of the log that the live screen keeps.
 pub const SCREEN_MESSAGES: usize = 100;
 /// Seconds of which the live screen keeps the graphs' figures.

@@ -116,11 +116,12 @@ fn both_rules_fire_are_told_once_and_go_on_after_a_kill() -> Result<()> {
     let taken = command(&["alerts", "ack", &id(STANDING[0]), "--by", "ann", "--note", "mine", "--url", &url]).output()?;
     assert!(taken.status.success() && said(&taken).contains("acknowledged"), "{}", said(&taken));
     let (status, answer) = perfmon.post(&format!("/api/v1/alerts/{}/ack", id(STANDING[1])), &json!({"by": "bob"}))?;
-    assert_eq!((status, text(&answer, "state"), text(&answer, "acknowledged_by")), (200, "acknowledged".into(), "bob".into()));
+    assert_eq!((status, text(&answer, "state"), text(&answer, "acknowledged_by")), (200, "acknowledged".into(), "root".into()));
+    assert_eq!(text(&answer, "note"), "as bob");
     let acknowledged = in_state(&perfmon, &STANDING, "acknowledged", 1)?;
     assert_eq!(
         (text(&acknowledged[STANDING[0]], "acknowledged_by"), text(&acknowledged[STANDING[0]], "note")),
-        ("ann".into(), "mine".into())
+        ("root".into(), "mine (as ann)".into())
     );
     for rule in STANDING {
         let is = |alert: &Value| text(alert, "rule") == rule && text(alert, "state") == "acknowledged";
@@ -161,7 +162,7 @@ fn both_rules_fire_are_told_once_and_go_on_after_a_kill() -> Result<()> {
     }
     let more: Vec<Value> = hook.seen()[before..].iter().map(Seen::json).collect::<Result<_>>()?;
     assert!(more.iter().all(|news| !rules.contains(&text(news, "rule").as_str())), "told again: {more:#?}");
-    assert_eq!(text(&again[STANDING[0]], "acknowledged_by"), "ann");
+    assert_eq!(text(&again[STANDING[0]], "acknowledged_by"), "root");
     Ok(())
 }
 

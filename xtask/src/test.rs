@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 35] = [
+const LIVE: [&str; 36] = [
     "harness",
     "lifecycle",
     "commands",
@@ -43,6 +43,7 @@ const LIVE: [&str; 35] = [
     "live_neighbour",
     "live_privileges",
     "live_api",
+    "live_access",
     "live_models",
     "live_models_bad",
     "live_demo",

@@ -1,4 +1,5 @@
 //! Builds the stages, owns their channels and the order of shutdown. Everything a command does after argument parsing starts here.
+mod access;
 mod alerts;
 mod ask;
 mod capture;

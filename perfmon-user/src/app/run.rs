@@ -31,6 +31,7 @@ use crate::target::command::Launched;
 use crate::target::{Describer, Selector};
 use crate::ui::Messages;
 
+use super::access;
 use super::alerts::AlertStage;
 use super::capture::{self, Capturing, Chosen, WatchedTargets};
 use super::display::{self, RunningDisplay};
@@ -66,6 +67,9 @@ pub fn run(config: &Config, job: RunJob<'_>) -> Result<u8, CommandFailure> {
     confinement::refuse_foreign_processes()?;
     supervisor::log_panics();
     let prepared = Prepared::new(config, job)?;
+    if prepared.listener.is_some() {
+        access::warn_of_clear_text(config);
+    }
     let result = prepared.start(config)?.until_the_end(config, display, &messages);
     logging::tell(&messages);
     result
@@ -82,6 +86,7 @@ struct Prepared {
     recorder: Option<Recorder>,
     jsonl: Option<jsonl::JsonlOutput>,
     alert_service: Arc<alert::AlertService>,
+    access: Access,
     counters: Arc<Counters>,
 }
 
@@ -108,6 +113,7 @@ impl Prepared {
             alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::RetryPolicy::default(), counters.clone());
         let reader = ForeignReader::in_processes();
         let describer = Describer::new(&service_rules(config), reader.clone());
+        let access = access::access(config);
         let wanted = targets(config, launched.as_ref());
         let mut selector = Selector::new(wanted, config.targets.follow, config.targets.wait, reader.clone());
         let first = selector.check();
@@ -117,10 +123,13 @@ impl Prepared {
         if let Err(wrong) = &first {
             problems.extend(wrong.iter().map(ToString::to_string));
         }
-        match (describer, first) {
-            (Ok(describer), Ok(first)) if problems.is_empty() => {
+        if let Err(wrong) = &access {
+            problems.extend(wrong.iter().cloned());
+        }
+        match (describer, first, access) {
+            (Ok(describer), Ok(first), Ok(access)) if problems.is_empty() => {
                 let (recorder, jsonl) = (recorder.flatten(), jsonl.flatten());
-                Ok(Self { launched, selector, first, describer, reader, listener, recorder, jsonl, alert_service, counters })
+                Ok(Self { launched, selector, first, describer, reader, listener, recorder, jsonl, alert_service, access, counters })
             }
             _ => Err(CommandFailure::Usage(problems)),
         }
@@ -210,6 +219,7 @@ impl Prepared {
             listener: self.listener,
             jsonl,
             recording,
+            access: self.access,
             spare,
             alerting: AlertStage::new(self.alert_service, batches, self.counters.clone()),
             counters: self.counters,
@@ -233,6 +243,7 @@ struct Running {
     listener: Option<std::net::TcpListener>,
     jsonl: Option<jsonl::JsonlWriter>,
     recording: Option<watch::Receiver<Option<String>>>,
+    access: Access,
     spare: Arc<SpareBatches>,
     alerting: AlertStage,
     counters: Arc<Counters>,
@@ -267,7 +278,7 @@ impl Running {
         let history = store.as_ref().map(Store::reader);
         let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages)?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
-        let state = HttpState::new(HttpParts { history, ..self.parts(config, snapshot.clone(), deliveries, shutdown) });
+        let state = HttpState::new(HttpParts { history, ..self.parts(snapshot.clone(), deliveries, shutdown) });
         let fault = self.jsonl.as_ref().map(jsonl::JsonlWriter::fault);
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         consumers.extend(self.jsonl.take().map(|writer| Box::new(writer) as Box<dyn Consumer>));
@@ -337,7 +348,6 @@ impl Running {
 
     fn parts(
         &self,
-        config: &Config,
         snapshot: watch::Receiver<Arc<Snapshot>>,
         deliveries: Option<Deliveries>,
         shutdown: watch::Receiver<bool>,
@@ -346,7 +356,7 @@ impl Running {
             SelfReporter::new(self.probes.clone(), deliveries, self.reader.clone(), self.counters.clone(), self.supervisor.clone());
         let (watched, of_ready, of_health) = (self.watched.clone(), self.supervisor.clone(), self.supervisor.clone());
         HttpParts {
-            access: Access::new(config.listen, &config.http.hosts, config.http.token.as_ref().map(|token| token.expose().to_owned())),
+            access: self.access.clone(),
             snapshot,
             counters: self.counters.clone(),
             self_report: Box::new(move || self_report.report()),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::alert_keys;
 use super::duration;
-use super::export::Secret;
 use super::export_keys;
+use super::http_keys;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
 use super::node::{Checked, ConfigNode};
 use super::settings::{Config, EndpointRuleEntry, Jsonl, LogLevel, ServiceRuleEntry, TierSetting, Ui};
@@ -332,29 +332,11 @@ pub(super) static KEYS: &[Key<Config>] = &[
         set: |config, node| node.bool().map(|value| config.targets.wait = value),
         show: |config| Some(config.targets.wait.to_string()),
     },
-    Key {
-        about: about(
-            "http.hosts",
-            None,
-            "list of host names",
-            "Host names, besides `localhost`, under which the server may be reached; requests with any other `Host` are refused, which prevents DNS rebinding.",
-        ),
-        set: |config, node| node.list(words).map(|hosts| config.http.hosts = hosts),
-        show: |config| show_list(&config.http.hosts, |host| show_text(host)),
-    },
-    Key {
-        about: About {
-            secret: true,
-            ..about(
-                "http.token",
-                None,
-                "text of 16 characters or more",
-                "Token that every request must carry as `Authorization: Bearer TOKEN`; required when `listen` is not a loopback address.",
-            )
-        },
-        set: |config, node| token(node).map(|value| config.http.token = Some(value)),
-        show: |config| config.http.token.as_ref().map(|token| show_text(token.expose())),
-    },
+    http_keys::HOSTS,
+    http_keys::TOKEN,
+    http_keys::ALLOW_USERS,
+    http_keys::ALLOW_GROUPS,
+    http_keys::LOOPBACK,
     Key {
         about: about("alerts.enabled", None, "`true` or `false`", "Evaluate the alert rules. When false, no alert fires."),
         set: |config, node| node.bool().map(|value| config.alerting = value),
@@ -491,15 +473,5 @@ fn pattern(node: &ConfigNode) -> Checked<String> {
         Ok(text.into())
     } else {
         node.fault(format!("{text:?}: a parameter is a name in braces within a segment, like /users/{{id}}"))
-    }
-}
-
-fn token(node: &ConfigNode) -> Checked<Secret> {
-    let text = node.text()?;
-    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if text.len() >= 16 && printable {
-        Ok(Secret::new(text))
-    } else {
-        node.fault("must have 16 characters or more, without spaces; try `openssl rand -hex 16`")
     }
 }

@@ -10,6 +10,7 @@ mod duration;
 mod export;
 mod export_keys;
 mod file;
+mod http_keys;
 mod key;
 mod keys;
 mod node;

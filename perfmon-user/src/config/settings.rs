@@ -301,8 +301,14 @@ impl Targets {
 pub struct Http {
     /// Host names, besides `localhost`, that requests may use.
     pub hosts: Vec<String>,
-    /// Token that every question must carry; needed when `listen` is not a loopback address.
+    /// Token that a question from another machine must carry; needed when `listen` is not a loopback address.
     pub token: Option<Secret>,
+    /// Users of this host, by name or number, that read and act without a token.
+    pub allow_users: Vec<String>,
+    /// Groups of this host, by name or number, with such users.
+    pub allow_groups: Vec<String>,
+    /// Every user of this host may read.
+    pub open_loopback: bool,
 }
 
 /// A template for paths; the user's rules win over what perfmon finds itself.

@@ -1,11 +1,11 @@
 //! Alert management: `/api/v1/alerts` with `ack`, `resolve` and `test`, and `/api/v1/silences`. Bodies are small JSON objects, parsed
-//! strictly. 409: the alert's state does not allow the action. 404: no alert or silence has this id.
+//! strictly. Who acts is the user at the other end; a name given in the body is noted. Each action is logged. 409: the alert's state does not allow the action. 404: no alert or silence has this id.
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::HttpState;
 use super::answer::{ApiError, List, json, json_with};
+use super::caller::Actor;
 use super::params::Params;
 use crate::alert::{NewSilence, Refused};
 use crate::limits;
@@ -74,24 +75,37 @@ pub(super) async fn alerts(State(state): State<Arc<HttpState>>, params: Params) 
 pub(super) async fn acknowledge(
     State(state): State<Arc<HttpState>>,
     Path(id): Path<String>,
+    Extension(actor): Extension<Actor>,
     body: RequestBody,
 ) -> Result<Response, ApiError> {
-    decide(&state, &id, body, |alert_service, now, id, by, note| alert_service.acknowledge(now, id, by, note))
+    decide(&state, &id, &actor, body, |alert_service, now, id, by, note| alert_service.acknowledge(now, id, by, note))
 }
 
-pub(super) async fn resolve(State(state): State<Arc<HttpState>>, Path(id): Path<String>, body: RequestBody) -> Result<Response, ApiError> {
-    decide(&state, &id, body, |alert_service, now, id, by, note| alert_service.resolve(now, id, by, note))
+pub(super) async fn resolve(
+    State(state): State<Arc<HttpState>>,
+    Path(id): Path<String>,
+    Extension(actor): Extension<Actor>,
+    body: RequestBody,
+) -> Result<Response, ApiError> {
+    decide(&state, &id, &actor, body, |alert_service, now, id, by, note| alert_service.resolve(now, id, by, note))
 }
 
-fn decide(state: &HttpState, id: &str, body: RequestBody, act: Act) -> Result<Response, ApiError> {
+fn decide(state: &HttpState, id: &str, actor: &Actor, body: RequestBody, act: Act) -> Result<Response, ApiError> {
     let Decision { by, note } = read(body)?;
-    let (by, note) = (said("by", by)?, said("note", note)?);
+    let note = noted(actor, said("by", by)?, said("note", note)?);
+    let by = Some(actor.by.clone());
     let alert = act(&state.parts.alerts, (state.parts.now)(), id, by, note).map_err(|refused| refusal("alert", id, refused))?;
+    log_action(actor, alert.state.name(), id, alert.note.as_deref());
     Ok(json(&alert))
 }
 
-pub(super) async fn test(State(state): State<Arc<HttpState>>, body: RequestBody) -> Result<Response, ApiError> {
+pub(super) async fn test(
+    State(state): State<Arc<HttpState>>,
+    Extension(actor): Extension<Actor>,
+    body: RequestBody,
+) -> Result<Response, ApiError> {
     let Trial { channel } = read(body)?;
+    log_action(&actor, "test", channel.as_deref().unwrap_or("every channel"), None);
     let tried = state.parts.alerts.test((state.parts.now)(), channel.as_deref()).await;
     let items = tried.map_err(|refused| refusal("channel", channel.as_deref().unwrap_or(""), refused))?;
     Ok(json(&List { window_s: None, total: items.len(), items }))
@@ -103,7 +117,11 @@ pub(super) async fn silences(State(state): State<Arc<HttpState>>, params: Params
     Ok(json(&List { window_s: None, total: items.len(), items }))
 }
 
-pub(super) async fn silence(State(state): State<Arc<HttpState>>, body: RequestBody) -> Result<Response, ApiError> {
+pub(super) async fn silence(
+    State(state): State<Arc<HttpState>>,
+    Extension(actor): Extension<Actor>,
+    body: RequestBody,
+) -> Result<Response, ApiError> {
     let wish: SilenceRequest = read(body)?;
     let (rule, scope) = (said("rule", wish.rule)?, said("scope", wish.scope)?);
     if rule.is_none() && scope.is_none() {
@@ -114,13 +132,35 @@ pub(super) async fn silence(State(state): State<Arc<HttpState>>, body: RequestBo
     if duration < Duration::from_secs(1) {
         return Err(ApiError::parameter("duration", "must be at least one second"));
     }
-    let new = NewSilence { rule, scope, duration, by: said("by", wish.by)?, note: said("note", wish.note)? };
+    let note = noted(&actor, said("by", wish.by)?, said("note", wish.note)?);
+    let new = NewSilence { rule, scope, duration, by: Some(actor.by.clone()), note };
     let begun = state.parts.alerts.silence((state.parts.now)(), new).map_err(|refused| refusal("silence", "", refused))?;
+    log_action(&actor, "silence", &begun.silence_id, begun.note.as_deref());
     Ok(json_with(StatusCode::CREATED, &begun))
 }
 
-pub(super) async fn unsilence(State(state): State<Arc<HttpState>>, Path(id): Path<String>) -> Result<Response, ApiError> {
-    state.parts.alerts.unsilence(&id).map(|ended| json(&ended)).map_err(|refused| refusal("silence", &id, refused))
+pub(super) async fn unsilence(
+    State(state): State<Arc<HttpState>>,
+    Path(id): Path<String>,
+    Extension(actor): Extension<Actor>,
+) -> Result<Response, ApiError> {
+    let ended = state.parts.alerts.unsilence(&id).map_err(|refused| refusal("silence", &id, refused))?;
+    log_action(&actor, "unsilence", &id, None);
+    Ok(json(&ended))
+}
+
+/// The note, with the name that was given beside the user who acts.
+fn noted(actor: &Actor, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Option<Arc<str>> {
+    match (by.filter(|by| *by != actor.by), note) {
+        (Some(by), Some(note)) => Some(format!("{note} (as {by})").into()),
+        (Some(by), None) => Some(format!("as {by}").into()),
+        (None, note) => note,
+    }
+}
+
+/// The audit trail: who did what. Text of a request is quoted.
+fn log_action(actor: &Actor, action: &str, id: &str, note: Option<&str>) {
+    tracing::info!(by = &*actor.by, from = ?actor.address, action, id = ?id, note = ?note.unwrap_or(""), "Somebody acted on alerts.");
 }
 
 /// A JSON object; an empty body is an empty object.

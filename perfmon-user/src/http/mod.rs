@@ -5,6 +5,7 @@ mod access;
 mod alerts;
 mod alive;
 mod answer;
+mod caller;
 mod changes;
 mod destinations;
 mod encoding;
@@ -17,6 +18,7 @@ pub mod health;
 mod history;
 mod listener;
 mod metrics;
+mod owner;
 mod page;
 mod params;
 mod recent;
@@ -36,7 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use axum::routing::{delete, get, post};
 use tokio::sync::{Semaphore, broadcast, watch};
 
@@ -50,6 +52,7 @@ use crate::store;
 
 pub use access::Access;
 pub use alive::Readiness;
+pub use caller::{AccountFiles, Admitted, Caller};
 pub use metrics::document as metrics_document;
 use recent::Recent;
 pub use self_report::{EventsLost, ExportState, ProbeStatus, ProgramStats, SelfReport, StageStatus};
@@ -166,13 +169,21 @@ pub async fn serve(listener: tokio::net::TcpListener, state: Arc<HttpState>) -> 
     let heartbeat = state.parts.heartbeat.clone();
     let _run = heartbeat.run_as_task();
     let (asked, late) = (state.parts.shutdown.clone(), state.parts.shutdown.clone());
-    let server = axum::serve(listener::BoundedListener::new(listener, state.parts.counters.clone()), router(state))
-        .with_graceful_shutdown(ended(asked));
+    let listener = listener::BoundedListener::new(listener, state.parts.access.clone(), state.parts.counters.clone());
+    let service = router(state).layer(axum::middleware::map_request(introduced));
+    let server =
+        axum::serve(listener, service.into_make_service_with_connect_info::<listener::PeerAddress>()).with_graceful_shutdown(ended(asked));
     tokio::select! {
         result = async { server.await } => result,
         never = heartbeat.beats() => match never {},
         () = async { ended(late).await; tokio::time::sleep(GRACE).await } => Ok(()),
     }
+}
+
+/// Gives a request the peer of its connection.
+async fn introduced(ConnectInfo(peer): ConnectInfo<listener::PeerAddress>, mut request: Request) -> Request {
+    request.extensions_mut().insert(peer.0);
+    request
 }
 
 /// Returns when shutdown is requested.

@@ -38,6 +38,12 @@ pub enum RemoteError {
         /// Requested URL.
         url: String,
     },
+    /// The server does not admit this user.
+    #[error("the perfmon at {url} does not let this user in: use sudo, or have its operator list the user in http.allow_users")]
+    NotAdmitted {
+        /// Requested URL.
+        url: String,
+    },
     /// The thread could not be started.
     #[error("cannot start the polling thread")]
     Thread(#[from] std::io::Error),
@@ -65,6 +71,7 @@ impl RemoteSource {
         let wanted = WantedView { window: Window::Minute, tab: None };
         client.totals(Window::Minute).map_err(|error| match error {
             ureq::Error::StatusCode(401) => RemoteError::Unauthorized { url: url.into() },
+            ureq::Error::StatusCode(403) => RemoteError::NotAdmitted { url: url.into() },
             error => RemoteError::Unreachable { url: url.into(), source: Box::new(error) },
         })?;
         let (sender, models) = channel();

@@ -23,7 +23,7 @@ fn firing() -> (Server, String) {
 
 async fn send(server: &Server, method: Method, path: &str, body: &str) -> (u16, Value) {
     let request = HttpRequest::builder().method(method).uri(path).header("host", "localhost");
-    let response = router(server.state.clone()).oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
+    let response = ask_as(server, Caller::User(1001), request.body(Body::from(body.to_owned())).unwrap()).await;
     let status = response.status().as_u16();
     (status, serde_json::from_str(&text(response).await).unwrap())
 }
@@ -52,13 +52,13 @@ async fn an_alert_is_acknowledged_then_resolved_each_once() {
     let (status, alert) = post(&server, &format!("/api/v1/alerts/{id}/ack"), json!({"by": "kim", "note": "on it"})).await;
     assert_eq!(
         (status, &alert["state"], &alert["acknowledged_by"], &alert["note"]),
-        (200, &json!("acknowledged"), &json!("kim"), &json!("on it"))
+        (200, &json!("acknowledged"), &json!("ann"), &json!("on it (as kim)"))
     );
     let (status, error) = post(&server, &format!("/api/v1/alerts/{id}/ack"), json!({})).await;
     assert_eq!((status, &error["error"]["code"]), (409, &json!("wrong_state")));
     assert_eq!(ok(&server, "/api/v1/summary").await["alerts_firing"], 0);
     let (status, alert) = send(&server, Method::POST, &format!("/api/v1/alerts/{id}/resolve"), "").await;
-    assert_eq!((status, &alert["state"], &alert["resolved_by"]), (200, &json!("resolved"), &json!("unknown")));
+    assert_eq!((status, &alert["state"], &alert["resolved_by"]), (200, &json!("resolved"), &json!("ann")));
     assert_eq!(post(&server, &format!("/api/v1/alerts/{id}/resolve"), json!({})).await.0, 409);
     assert_eq!(ok(&server, "/api/v1/alerts").await["items"][0]["state"], "resolved");
 }
@@ -97,8 +97,8 @@ async fn silences_come_and_go() {
     let wish = json!({"rule": "error_rate_5min", "duration": "2h", "by": "kim", "note": ""});
     let (status, silence) = post(&server, "/api/v1/silences", wish).await;
     assert_eq!(
-        (status, &silence["rule"], &silence["scope"], &silence["note"]),
-        (201, &json!("error_rate_5min"), &Value::Null, &Value::Null)
+        (status, &silence["rule"], &silence["scope"], &silence["by"], &silence["note"]),
+        (201, &json!("error_rate_5min"), &Value::Null, &json!("ann"), &json!("as kim"))
     );
     assert_eq!(silence["until"], "2026-11-22T11:59:59.123456789Z");
     let id = silence["silence_id"].as_str().unwrap();

@@ -185,7 +185,7 @@ fn server_over(alerts: Arc<AlertService>, snapshot: Snapshot, listen: &str, toke
     let probes = vec![ProbeStatus { name: "sock_recv_length".into(), state: "attached".into(), reason: None }];
     let report = SelfReport { capture_tier: Some(1), events_seen: 9, events_lost: lost, probes, ..SelfReport::default() };
     let state = HttpState::new(HttpParts {
-        access: Access::new(listen.parse().unwrap(), &["Box.lan".to_string()], token.map(String::from)),
+        access: Access::new(listen.parse().unwrap(), &["Box.lan".to_string()], token.map(String::from)).admitting(admitted(), false),
         snapshot: receiver,
         counters: Arc::new(Counters::default()),
         self_report: Box::new(move || report.clone()),
@@ -205,8 +205,24 @@ fn server() -> Server {
     server_with(snapshot(), "127.0.0.1:9911", None, true)
 }
 
+/// A host with `ann` and `bob`, of whom `ann` is admitted.
+fn admitted() -> Admitted {
+    let files = AccountFiles { passwd: "root:x:0:0::/:\nann:x:1001:1001::/:\nbob:x:1002:1002::/:\n".into(), group: String::new() };
+    Admitted::new(&files, &[], &["ann".into()], &[]).unwrap()
+}
+
+fn peer(caller: Caller) -> caller::Peer {
+    caller::Peer { address: "127.0.0.1:5000".parse().unwrap(), caller, reserved: false, clock: Arc::default() }
+}
+
+/// Root asks.
 async fn ask(server: &Server, request: axum::http::request::Builder) -> Response {
-    router(server.state.clone()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    ask_as(server, Caller::User(0), request.body(Body::empty()).unwrap()).await
+}
+
+async fn ask_as(server: &Server, caller: Caller, mut request: HttpRequest<Body>) -> Response {
+    request.extensions_mut().insert(peer(caller));
+    router(server.state.clone()).oneshot(request).await.unwrap()
 }
 
 async fn text(response: Response) -> String {
@@ -506,6 +522,7 @@ async fn only_known_hosts_and_origins_may_ask() {
 #[tokio::test]
 async fn an_open_address_needs_the_token() {
     let open = server_with(snapshot(), "0.0.0.0:9911", Some(TOKEN), true);
+    let remote = Caller::Remote("192.168.1.7".parse().unwrap());
     for (authorization, status) in [
         ("", 401),
         ("Bearer wrong", 401),
@@ -513,13 +530,14 @@ async fn an_open_address_needs_the_token() {
         ("Bearer 0123456789abcdef", 200),
         ("bearer 0123456789abcdef", 200),
     ] {
-        let response =
-            ask(&open, HttpRequest::get("/api/v1/summary").header("host", "192.168.1.5:9911").header("authorization", authorization)).await;
+        let request = HttpRequest::get("/api/v1/summary").header("host", "192.168.1.5:9911").header("authorization", authorization);
+        let response = ask_as(&open, remote, request.body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), status, "{authorization}");
         assert_eq!(response.headers().contains_key(header::WWW_AUTHENTICATE), status == 401);
     }
     for open_route in ["/healthz", "/readyz"] {
-        assert_eq!(ask(&open, HttpRequest::get(open_route).header("host", "192.168.1.5")).await.status(), 200, "{open_route}");
+        let request = HttpRequest::get(open_route).header("host", "192.168.1.5").body(Body::empty()).unwrap();
+        assert_eq!(ask_as(&open, remote, request).await.status(), 200, "{open_route}");
     }
     assert_eq!(ask(&open, HttpRequest::get("/healthz").header("host", "evil.example")).await.status(), 421);
 }
@@ -542,6 +560,7 @@ async fn the_page_links_only_routes_that_exist() {
     }
 }
 
+mod access;
 mod alerts;
 mod follow;
 mod history;

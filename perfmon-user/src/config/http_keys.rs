@@ -1,0 +1,76 @@
+//! Keys of the HTTP server: who may ask it.
+use super::export::Secret;
+use super::key::{About, Key, show_list, show_text};
+use super::keys::{about, name_of, words};
+use super::node::{Checked, ConfigNode};
+use super::settings::Config;
+
+const LOOPBACKS: [(&str, bool); 2] = [("users", false), ("open", true)];
+
+pub(super) const HOSTS: Key<Config> = Key {
+    about: about(
+        "http.hosts",
+        None,
+        "list of host names",
+        "Host names, besides `localhost`, under which the server may be reached; requests with any other `Host` are refused, which prevents DNS rebinding.",
+    ),
+    set: |config, node| node.list(words).map(|hosts| config.http.hosts = hosts),
+    show: |config| show_list(&config.http.hosts, |host| show_text(host)),
+};
+
+pub(super) const TOKEN: Key<Config> = Key {
+    about: About {
+        secret: true,
+        ..about(
+            "http.token",
+            None,
+            "text of 16 characters or more",
+            "Token that requests from other machines must carry as `Authorization: Bearer TOKEN`, and with which any user of this host is let in; required when `listen` is not a loopback address.",
+        )
+    },
+    set: |config, node| token(node).map(|value| config.http.token = Some(value)),
+    show: |config| config.http.token.as_ref().map(|token| show_text(token.expose())),
+};
+
+pub(super) const ALLOW_USERS: Key<Config> = Key {
+    about: about(
+        "http.allow_users",
+        None,
+        "list of user names or numbers",
+        "Users of this host who may read and act without a token, besides root and the user who started perfmon through sudo, doas or pkexec. Others get `/health/performance`, `/healthz` and `/readyz`.",
+    ),
+    set: |config, node| node.list(words).map(|users| config.http.allow_users = users),
+    show: |config| show_list(&config.http.allow_users, |user| show_text(user)),
+};
+
+pub(super) const ALLOW_GROUPS: Key<Config> = Key {
+    about: about(
+        "http.allow_groups",
+        None,
+        "list of group names or numbers",
+        "The same for the members of groups in `/etc/group`, as they are when perfmon starts.",
+    ),
+    set: |config, node| node.list(words).map(|groups| config.http.allow_groups = groups),
+    show: |config| show_list(&config.http.allow_groups, |group| show_text(group)),
+};
+
+pub(super) const LOOPBACK: Key<Config> = Key {
+    about: about(
+        "http.loopback",
+        None,
+        "`users` or `open`",
+        "Who may read on loopback: the users above, or with `open` every user of this host. Acting on alerts is always theirs alone.",
+    ),
+    set: |config, node| node.choice(&LOOPBACKS).map(|open| config.http.open_loopback = open),
+    show: |config| Some(name_of(&LOOPBACKS, config.http.open_loopback)),
+};
+
+fn token(node: &ConfigNode) -> Checked<Secret> {
+    let text = node.text()?;
+    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.len() >= 16 && printable {
+        Ok(Secret::new(text))
+    } else {
+        node.fault("must have 16 characters or more, without spaces; try `openssl rand -hex 16`")
+    }
+}
