@@ -25,6 +25,8 @@ pub const SERVICES: usize = 1_000;
 pub const PROCESSES: usize = 16_384;
 /// Records that `/api/v1/records` can show.
 pub const RECENT_RECORDS: usize = 10_000;
+/// Records that wait in one queue between stages; a second of a busy host.
+pub const QUEUED_RECORDS: usize = 32_768;
 /// Batches that wait between capture and aggregate.
 pub const BATCH_QUEUE: usize = 1_024;
 /// Batches that wait for one consumer of records.

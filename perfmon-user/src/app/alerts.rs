@@ -44,7 +44,7 @@ impl AlertStage {
         let Self { alert_service, batches, counters } = self;
         let publish = move |alerts: Vec<crate::record::Alert>| {
             let records = alerts.into_iter().map(|alert| Record::Alert(Box::new(alert))).collect();
-            if batches.try_send(Batch { records, gauges: None }).is_err() {
+            if batches.try_send(Batch { records, gauges: None, seats: None }).is_err() {
                 counters.batches_dropped.inc();
             }
         };

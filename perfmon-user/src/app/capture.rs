@@ -14,10 +14,11 @@ use crate::counters::Counters;
 use crate::decode::decode;
 use crate::heartbeat;
 use crate::host::Subject;
+use crate::limits::QUEUED_RECORDS;
 use crate::pipeline::{Capture, Out, Pipeline, PipelineCommand};
 use crate::probe::Probes;
 use crate::process::{Inquiry, Inspected};
-use crate::record::{Gauges, SpareBatches};
+use crate::record::{Gauges, QueueRoom, SpareBatches};
 use crate::source::Ring;
 
 use super::hub::Batch;
@@ -114,7 +115,20 @@ pub fn run(capturing: Capturing) {
         pipeline.choose(&first, follow);
     }
     let (out, times) = (Out::default(), Times::default());
-    let mut worker = Worker { probes, questions, recorder, watched, missing, batches, spare, counters, pipeline, out, times };
+    let mut worker = Worker {
+        probes,
+        questions,
+        recorder,
+        watched,
+        missing,
+        batches,
+        room: QueueRoom::new(QUEUED_RECORDS),
+        spare,
+        counters,
+        pipeline,
+        out,
+        times,
+    };
     let mut stopping_ns = None;
     loop {
         if stop.load(Ordering::Relaxed) {
@@ -157,6 +171,7 @@ fn is_late(stop: &AtomicBool, stopping_ns: &mut Option<u64>) -> bool {
 }
 
 struct Worker {
+    room: QueueRoom,
     probes: Arc<Probes>,
     questions: SyncSender<Inquiry>,
     recorder: Option<Recorder>,
@@ -304,7 +319,13 @@ impl Worker {
         if self.out.records.is_empty() && gauges.is_none() {
             return;
         }
-        let batch = Batch { records: std::mem::replace(&mut self.out.records, self.spare.take()), gauges };
+        let seats = self.room.take(self.out.records.len());
+        if seats.is_none() {
+            // The aggregate hangs. What it is told once a second has room.
+            self.out.records.clear();
+            self.counters.batches_dropped.inc();
+        }
+        let batch = Batch { records: std::mem::replace(&mut self.out.records, self.spare.take()), gauges, seats };
         if let Err(mpsc::error::TrySendError::Full(_)) = self.batches.try_send(batch) {
             self.counters.batches_dropped.inc();
         }

@@ -15,7 +15,7 @@ use crate::export::{jsonl, otlp};
 use crate::heap::HeapKeeper;
 use crate::heartbeat::{BEAT, Heartbeat, Heartbeats, Patience};
 use crate::http::HttpState;
-use crate::record::{Gauges, Record, RecordBatch, Side, SpareBatches};
+use crate::record::{Gauges, Record, RecordBatch, Seats, Side, SpareBatches};
 use crate::store::Store;
 
 use super::ending::EndBudget;
@@ -33,6 +33,8 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// Requests in flight, once a second.
     pub gauges: Option<Gauges>,
+    /// Its seats in the queue, when it is of the capture thread.
+    pub seats: Option<Seats>,
 }
 
 /// A receiver of records.
@@ -188,6 +190,7 @@ impl Hub {
     }
 
     fn take(&mut self, aggregate: &mut Aggregate, mut batch: Batch) {
+        let _seats = batch.seats.take();
         for record in &mut batch.records {
             aggregate.add(record);
         }

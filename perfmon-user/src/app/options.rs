@@ -68,7 +68,7 @@ pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOption
             response: config.capture.response_budget,
             operation_head: config.capture.operation_head,
         },
-        ring_bytes: config.capture.ring_mib << 20,
+        ring_bytes: config.capture.ring_mib.map_or_else(probe::usual_ring_bytes, |mib| mib << 20),
         tier: match config.capture.tier {
             TierSetting::Auto => TierChoice::Auto,
             TierSetting::One => TierChoice::Only(probe::Tier::Socket),

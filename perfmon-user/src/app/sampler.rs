@@ -26,7 +26,7 @@ pub fn run(watched: &watch::Receiver<WatchedTargets>, batches: &mpsc::Sender<Bat
             continue;
         }
         let subjects = watched.borrow().subjects.clone();
-        let batch = Batch { records: sampler.sample(clock::wall_now(), &subjects), gauges: None };
+        let batch = Batch { records: sampler.sample(clock::wall_now(), &subjects), gauges: None, seats: None };
         if let Err(mpsc::error::TrySendError::Full(_)) = batches.try_send(batch) {
             counters.batches_dropped.inc();
         }

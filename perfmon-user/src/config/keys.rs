@@ -142,10 +142,10 @@ pub(super) static KEYS: &[Key<Config>] = &[
             "capture.ring_mib",
             None,
             "power of two from 1 to 512",
-            "Size in MiB of the ring between the kernel and perfmon. A larger one bridges longer bursts and costs that much memory. While half of it waits to be read, 4 KiB of a message and the head of each further operation are captured, while seven eighths do, 1 KiB of a message; sizes stay exact.",
+            "Size in MiB of the ring between the kernel and perfmon; else 4 for each core, from 8 to 64, at most 1/256 of the memory and 1/16 of the limit of perfmon's own cgroup. A larger one bridges longer bursts and costs that much memory. While half of it waits to be read, 4 KiB of a message and the head of each further operation are captured, while seven eighths do, 1 KiB of a message; sizes stay exact.",
         ),
-        set: |config, node| power_of_two(node).map(|value| config.capture.ring_mib = value),
-        show: |config| Some(config.capture.ring_mib.to_string()),
+        set: |config, node| power_of_two(node).map(|value| config.capture.ring_mib = Some(value)),
+        show: |config| config.capture.ring_mib.map(|mib| mib.to_string()),
     },
     Key {
         about: about("capture.request_budget", None, "integer from 256 to 262144", "Bytes captured at the beginning of each request."),

@@ -191,8 +191,8 @@ pub enum TierSetting {
 pub struct CaptureSettings {
     /// How operations on sockets are seen.
     pub tier: TierSetting,
-    /// Size of the ring between kernel and perfmon, in MiB, a power of two.
-    pub ring_mib: u32,
+    /// Size of the ring between kernel and perfmon, in MiB, a power of two; else as the host's cores and memory ask for.
+    pub ring_mib: Option<u32>,
     /// Bytes of a request that are captured.
     pub request_budget: u32,
     /// Bytes of an answer that are captured.
@@ -211,7 +211,7 @@ impl Default for CaptureSettings {
     fn default() -> Self {
         Self {
             tier: TierSetting::Auto,
-            ring_mib: 8,
+            ring_mib: None,
             request_budget: 65_536,
             response_budget: 131_072,
             operation_head: 512,

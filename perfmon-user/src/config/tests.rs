@@ -52,7 +52,7 @@ port = 80
     let config = load(&file(text)).unwrap().config;
     assert_eq!(config.jsonl, Some(Jsonl::File(PathBuf::from("/tmp/out.jsonl"))));
     assert_eq!(config.duration, Some(Duration::from_secs(5_400)));
-    assert_eq!((config.capture.tier, config.capture.ring_mib), (TierSetting::Three, 16));
+    assert_eq!((config.capture.tier, config.capture.ring_mib), (TierSetting::Three, Some(16)));
     assert_eq!(config.targets.specs(), [TargetSpec::Pid(1), TargetSpec::Pid(2), TargetSpec::Exe("nginx".into()), TargetSpec::Port(80)]);
     assert!(!config.targets.follow);
     assert_eq!(config.endpoints, [EndpointRuleEntry { service: None, method: Some("GET".into()), pattern: "/a/{x}".into() }]);
@@ -70,7 +70,7 @@ fn later_layers_win_and_say_so() {
     sources.flags = vec![Flag { path: "listen", name: "--listen", node: ConfigNode::word("localhost:3") }];
     let loaded = load(&sources).unwrap();
     assert_eq!(loaded.config.listen.to_string(), "127.0.0.1:3");
-    assert_eq!(loaded.config.capture.ring_mib, 32);
+    assert_eq!(loaded.config.capture.ring_mib, Some(32));
     let printed = print(&loaded);
     assert!(printed.contains("listen = \"127.0.0.1:3\"  # flag --listen"), "{printed}");
     assert!(printed.contains("ring_mib = 32  # environment PERFMON_CAPTURE__RING_MIB"), "{printed}");

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::counters::Counters;
 use crate::limits;
 use crate::private_file::{self, Existing};
-use crate::record::{Record, RecordBatch};
+use crate::record::{QueueRoom, Record, RecordBatch, Seats};
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ pub enum JsonlFault {
 /// The thread that writes, and the queue to it.
 #[derive(Debug)]
 pub struct JsonlWriter {
-    queue: SyncSender<RecordBatch>,
+    queue: SyncSender<(RecordBatch, Option<Seats>)>,
+    room: QueueRoom,
     /// Closed when the thread has ended.
     ended: Receiver<()>,
     fault: watch::Receiver<Option<JsonlFault>>,
@@ -92,7 +93,7 @@ impl JsonlWriter {
             lines.write_all_of(&batches);
             drop(running);
         })?;
-        Ok(Self { queue, ended, fault, counters })
+        Ok(Self { queue, room: QueueRoom::new(limits::QUEUED_RECORDS), ended, fault, counters })
     }
 
     /// The first fault of the destination; stays `None` while all is well.
@@ -102,15 +103,16 @@ impl JsonlWriter {
 
     /// Takes a batch without waiting; what does not fit into the queue is counted.
     pub fn offer(&self, batch: &RecordBatch) {
-        if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = self.queue.try_send(batch.clone()) {
+        let seats = self.room.take(batch.len());
+        if seats.is_none() || self.queue.try_send((batch.clone(), seats)).is_err() {
             self.counters.jsonl_records_lost.add(batch.len() as u64);
         }
     }
 
     /// Queues a batch and waits until it fits: for a replay, which has no deadline. False when the writer has given up.
     pub fn push(&self, batch: &RecordBatch) -> bool {
-        if let Err(refused) = self.queue.send(batch.clone()) {
-            self.counters.jsonl_records_lost.add(refused.0.len() as u64);
+        if let Err(refused) = self.queue.send((batch.clone(), None)) {
+            self.counters.jsonl_records_lost.add(refused.0.0.len() as u64);
             return false;
         }
         true
@@ -138,8 +140,8 @@ struct Lines<W> {
 }
 
 impl<W: Write> Lines<W> {
-    fn write_all_of(mut self, batches: &Receiver<RecordBatch>) {
-        for batch in batches {
+    fn write_all_of(mut self, batches: &Receiver<(RecordBatch, Option<Seats>)>) {
+        for (batch, _seats) in batches {
             if let Err((error, lost)) = self.write(&batch) {
                 self.counters.jsonl_records_lost.add(lost);
                 let first = self.faults.borrow().is_none();

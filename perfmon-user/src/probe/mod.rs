@@ -12,6 +12,7 @@ mod mappings;
 mod offsets;
 mod plan;
 mod policy;
+mod ring_size;
 mod support;
 mod syscalls;
 mod tls;
@@ -25,6 +26,7 @@ pub use mappings::{MappedNow, Mappings};
 pub use offsets::OffsetError;
 pub use plan::{Tier, TierChoice};
 pub use policy::Budgets;
+pub use ring_size::usual_ring_bytes;
 pub use support::Facts;
 pub use tls::{LibraryFile, TlsSight};
 

@@ -8,6 +8,7 @@ mod host;
 mod llm;
 pub mod metric;
 mod request;
+mod room;
 mod spare;
 mod unit;
 
@@ -23,6 +24,7 @@ pub use gauges::{Degradation, Gauges, InFlight, LostExchanges, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
 pub use request::{Category, Quality, Request, Side};
+pub use room::{QueueRoom, Seats};
 pub use spare::SpareBatches;
 pub use unit::{Millis, SpanId, WallTime, mixed};
 

@@ -16,7 +16,7 @@ mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -31,7 +31,7 @@ use self::writer::{StoreWriter, WriterTimes};
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::limits;
-use crate::record::{Gauges, RecordBatch, WallTime};
+use crate::record::{Gauges, QueueRoom, RecordBatch, Seats, WallTime};
 
 /// What a store is made from.
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ impl SharedReport {
 
 /// Messages to the writer thread.
 enum StoreMessage {
-    Records(RecordBatch),
+    Records(RecordBatch, Seats),
     Gauges(Box<Gauges>),
 }
 
@@ -112,6 +112,7 @@ enum StoreMessage {
 #[derive(Debug)]
 pub struct Store {
     queue: SyncSender<StoreMessage>,
+    room: QueueRoom,
     thread: JoinHandle<()>,
     counters: Arc<Counters>,
     reader: StoreReader,
@@ -139,12 +140,13 @@ impl Store {
             let _run = heartbeat.run_here();
             writer.run(&messages);
         })?;
-        Ok(Self { queue, thread, counters, reader })
+        Ok(Self { queue, room: QueueRoom::new(limits::QUEUED_RECORDS), thread, counters, reader })
     }
 
     /// Queues records without waiting; counts those that do not fit.
     pub fn offer(&self, records: &RecordBatch) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(StoreMessage::Records(records.clone())) {
+        let message = self.room.take(records.len()).map(|seats| StoreMessage::Records(records.clone(), seats));
+        if message.is_none_or(|message| self.queue.try_send(message).is_err()) {
             self.counters.store_dropped.add(records.len() as u64);
         }
     }

@@ -61,7 +61,7 @@ impl StoreWriter {
 
     fn take(&mut self, message: &StoreMessage) {
         match message {
-            StoreMessage::Records(records) => self.pending.add(records),
+            StoreMessage::Records(records, _seats) => self.pending.add(records),
             StoreMessage::Gauges(gauges) => self.pending.gauges(gauges),
         }
         if self.pending.is_full() {

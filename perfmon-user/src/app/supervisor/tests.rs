@@ -123,7 +123,7 @@ fn hub_with(consumer: Failing, holds: impl Fn(&Supervisor) -> bool) -> Superviso
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.spawn(hub.run(Aggregate::new(AggregateOptions::default())));
     supervisor.start(quiet).unwrap();
-    batches.try_send(Batch { records: Vec::<Record>::new(), gauges: Some(Gauges::default()) }).unwrap();
+    batches.try_send(Batch { records: Vec::<Record>::new(), gauges: Some(Gauges::default()), seats: None }).unwrap();
     let until = std::iter::repeat_with(|| std::thread::sleep(Duration::from_millis(10)));
     assert!(until.take(3_000).any(|()| holds(&supervisor)), "{:?}", supervisor.stages());
     supervisor.ended();

@@ -19,7 +19,7 @@ use crate::aggregate::snapshot::Snapshot;
 use crate::config::Export;
 use crate::counters::Counters;
 use crate::heartbeat::{self, BEAT};
-use crate::record::{Record, RecordBatch};
+use crate::record::{Record, RecordBatch, Seats};
 
 /// How often spans and log records are sent.
 const EVENTS_INTERVAL: Duration = Duration::from_secs(2);
@@ -60,12 +60,12 @@ impl Collector {
     }
 
     /// Collects until the sender of the batches is dropped, then sends the rest.
-    pub fn run(mut self, batches: &Receiver<RecordBatch>) {
+    pub fn run(mut self, batches: &Receiver<(RecordBatch, Seats)>) {
         let (mut metrics_due, mut events_due) = (self.steady() + self.interval, self.steady() + EVENTS_INTERVAL);
         loop {
             heartbeat::beat();
             match batches.recv_timeout(metrics_due.min(events_due).saturating_sub(self.steady()).min(BEAT)) {
-                Ok(batch) => self.take(&batch),
+                Ok((batch, _seats)) => self.take(&batch),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

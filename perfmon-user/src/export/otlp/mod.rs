@@ -18,7 +18,7 @@ mod spans;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ use crate::config::{Export, ExportTarget};
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::limits;
-use crate::record::{RecordBatch, WallTime};
+use crate::record::{QueueRoom, RecordBatch, Seats, WallTime};
 
 /// The end waits no longer for receivers.
 const GRACE: Duration = Duration::from_secs(5);
@@ -49,7 +49,8 @@ pub struct Clocks {
 /// The threads, and the queue to them.
 #[derive(Debug)]
 pub struct Exporter {
-    queue: SyncSender<RecordBatch>,
+    queue: SyncSender<(RecordBatch, Seats)>,
+    room: QueueRoom,
     /// Closed when everything is delivered.
     ended: Receiver<()>,
     deliveries: Deliveries,
@@ -74,12 +75,13 @@ impl Exporter {
             let _run = heartbeat.run_here();
             collector.run(&batches);
         })?;
-        Ok(Self { queue, ended, deliveries, counters })
+        Ok(Self { queue, room: QueueRoom::new(limits::QUEUED_RECORDS), ended, deliveries, counters })
     }
 
     /// Takes a batch without waiting; what does not fit into the queue is counted.
     pub fn offer(&self, batch: &RecordBatch) {
-        if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = self.queue.try_send(batch.clone()) {
+        let taken = self.room.take(batch.len()).is_some_and(|seats| self.queue.try_send((batch.clone(), seats)).is_ok());
+        if !taken {
             self.counters.export_records_lost.add(batch.len() as u64);
         }
     }
