@@ -11,7 +11,8 @@ const NAMES_FOLLOW: [&str; 5] = ["acct", "mailto", "sip", "sips", "xmpp"];
 /// The path without parameters, tokens and passwords. A target that is no path (`*`, an authority) loses its password.
 pub fn path(path: &str) -> Cow<'_, str> {
     if !path.starts_with('/') {
-        return Cow::Borrowed(super::host(path));
+        let rest = super::host(path);
+        return if rest.starts_with('/') { self::path(rest) } else { Cow::Borrowed(rest) };
     }
     if !is_suspicious(path) {
         return Cow::Borrowed(path);

@@ -33,7 +33,13 @@ pub fn template(path: &str, out: &mut String) {
             out.push_str("{rest}");
             return;
         }
+        let start = out.len();
         push_segment(segment, out);
+        if out.len() == start {
+            // It was escaped parameters alone.
+            out.pop();
+            continue;
+        }
         count += 1;
     }
     if count == 0 || path.ends_with('/') {
@@ -67,10 +73,9 @@ fn push_segment(segment: &str, out: &mut String) {
     if plain {
         return out.push_str(segment);
     }
-    if let Some(text) = redact::segment(segment) {
-        return out.push_str(&text);
-    }
-    let segment = &*normalised(segment);
+    // A record's path went through it before: the rest of such a segment is judged like any other.
+    let clean = redact::segment(segment);
+    let segment = &*normalised(clean.as_deref().unwrap_or(segment));
     let decoded = decode(segment);
     if segment::is_value(&decoded) {
         out.push_str(PARAMETER);
@@ -152,7 +157,7 @@ fn normalised(segment: &str) -> Cow<'_, str> {
     while let Some((before, tail)) = rest.split_once('%') {
         out.push_str(before);
         rest = match escape(tail.as_bytes()) {
-            Some(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') => {
+            Some(byte) if (byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')) && !is_within_escape(&out, byte) => {
                 out.push(char::from(byte));
                 &tail[2..]
             }
@@ -168,6 +173,12 @@ fn normalised(segment: &str) -> Cow<'_, str> {
     }
     out.push_str(rest);
     Cow::Owned(out)
+}
+
+/// Whether a digit would make an escape of a `%` that is none: `%%34A` is not `%4A`.
+fn is_within_escape(out: &str, byte: u8) -> bool {
+    let is_open = |out: &[u8]| matches!(out, [.., b'%'] | [.., b'%', b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F']);
+    byte.is_ascii_hexdigit() && is_open(out.as_bytes())
 }
 
 #[cfg(test)]

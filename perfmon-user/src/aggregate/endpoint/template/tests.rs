@@ -56,6 +56,9 @@ fn forms_of_a_target() {
         ("example.com:443", "{authority}"),
         ("/%7Euser/caf%c3%a9", "/~user/caf%C3%A9"),
         ("/100%/x%2", "/100%/x%2"),
+        ("/%%34A", "/%%34A"),
+        ("/a/%3Bx=1/", "/a/"),
+        ("/:~@aaaaa0A0", "/{token}@{id}"),
         ("/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r", "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/{rest}"),
     ] {
         assert_eq!(of(path), expected, "{path}");
