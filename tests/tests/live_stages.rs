@@ -1,5 +1,6 @@
 //! Death of stages: threads of a real perfmon are stopped or ended from outside by ptrace. A stopped one makes `/readyz` 503 within three
-//! seconds, a dead one ends perfmon with status 1 within five, and a pause of the whole process does neither.
+//! seconds, a dead one ends perfmon with status 1 within five (a second more each on a busy machine), and a pause of the whole process
+//! does neither.
 use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -1,6 +1,7 @@
 //! Tokens of every alphabet and what must not be taken for one. Measured when the rule was made: of 807,000 words of English, German and
 //! French 7 are taken for tokens (chemistry and hydraulics); of 103,000 paths of real URLs without long hashes 129, most of them tokens
-//! and ids of mails; of 5,000 random tokens of each alphabet 98.5 % and more are found from 24 characters on, 95 % from 20 on.
+//! and ids of mails; of 5,000 random tokens of an alphabet 97 to 99 % are found from 24 characters
+//! on, 95 % from 20 on; of 24 hexadecimal digits 75 %, since object ids look so.
 use super::*;
 
 /// Random texts of an alphabet, always the same.
