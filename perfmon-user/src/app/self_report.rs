@@ -100,7 +100,10 @@ pub fn events_lost(probes: &Probes, counters: &Counters) -> EventsLost {
         .map(|(reason, count)| (reason.to_owned(), count))
         .collect();
     // The other reasons cost a detail, not bytes that were to be reported.
-    let total = ["ring_full", "undecodable", "capture_cut", "tls_record_busy"].iter().filter_map(|reason| by_reason.get(*reason)).sum();
+    let total = ["ring_full", "undecodable", "capture_cut", "tls_record_busy", "program_skipped"]
+        .iter()
+        .filter_map(|reason| by_reason.get(*reason))
+        .sum();
     EventsLost { total, by_reason }
 }
 
