@@ -27,6 +27,7 @@ mod resources;
 mod rows;
 mod self_report;
 mod series;
+mod socket_table;
 mod stream;
 mod summary;
 #[cfg(test)]

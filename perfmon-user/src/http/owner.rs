@@ -1,14 +1,17 @@
 //! Which user owns the other end of a loopback connection. In: both addresses of an accepted socket; out: a user id, or none. One exact
 //! lookup in the kernel's socket table, however many sockets there are. A socket that its program has closed has no owner: the kernel
-//! reports user 0 and inode 0 for it, and it is none here. Protocol: sock_diag(7), `inet_diag_req_v2` without `NLM_F_DUMP`.
+//! reports user 0 and inode 0 for it, and it is none here. Protocol: sock_diag(7), `inet_diag_req_v2` without `NLM_F_DUMP`. A kernel without
+//! it (CONFIG_INET_DIAG is a module that may be absent) is asked for its whole table instead.
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+
+use super::socket_table;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLM_F_REQUEST: u16 = 1;
@@ -25,7 +28,7 @@ const MESSAGE: usize = 72;
 const DEADLINE: Duration = Duration::from_millis(500);
 /// `TCP_ESTABLISHED`, `TCP_FIN_WAIT1`, `TCP_FIN_WAIT2`, `TCP_CLOSE_WAIT`: a connection that was accepted here. `TCP_TIME_WAIT` has no
 /// owner, and a listening socket or a new attempt from the same port is another socket.
-const CONNECTED: [u8; 4] = [1, 4, 5, 8];
+pub(super) const CONNECTED: [u8; 4] = [1, 4, 5, 8];
 /// `/proc/self/uid_map` of the first user namespace, where every user id has a meaning.
 const EVERY_ID: [&str; 3] = ["0", "0", "4294967295"];
 /// What the kernel reports for a user that this namespace does not know, see `/proc/sys/kernel/overflowuid`.
@@ -36,18 +39,26 @@ const OVERFLOW_UID: u32 = 65_534;
 pub(super) struct OwnerLookup {
     /// Ids beyond those of this user namespace appear as one.
     partial_ids: bool,
+    /// sock_diag does not answer here.
+    by_table: bool,
 }
 
 impl OwnerLookup {
     pub fn new() -> Self {
         let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        Self { partial_ids: !map.split_whitespace().eq(EVERY_ID) }
+        let by_table = !knows_itself().unwrap_or(false);
+        if by_table {
+            tracing::debug!("The kernel does not answer sock_diag; owners of connections are read from its table.");
+        }
+        Self { partial_ids: !map.split_whitespace().eq(EVERY_ID), by_table }
     }
 
     /// The user who owns the socket with the local address `peer` that is connected to `local`; none when it has no owner, is not of this
     /// host, or the kernel does not tell.
     pub fn user_of(self, peer: SocketAddr, local: SocketAddr) -> Option<u32> {
-        let uid = match ask(canonical(peer), canonical(local)) {
+        let (peer, local) = (canonical(peer), canonical(local));
+        let answer = if self.by_table { socket_table::owner(peer, local) } else { ask(peer, local) };
+        let uid = match answer {
             Ok(uid) => uid?,
             Err(error) => {
                 tracing::debug!(%error, "The owner of a connection is unknown.");
@@ -56,6 +67,16 @@ impl OwnerLookup {
         };
         (!self.partial_ids || uid != OVERFLOW_UID).then_some(uid)
     }
+}
+
+/// Whether the kernel tells the owner of a connection of this process.
+fn knows_itself() -> io::Result<bool> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let client = TcpStream::connect(listener.local_addr()?)?;
+    let (server, peer) = listener.accept()?;
+    let owner = ask(peer, server.local_addr()?)?;
+    drop(client);
+    Ok(owner.is_some())
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {
@@ -122,8 +143,6 @@ fn read_ip(family: u8, bytes: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
-
     use super::*;
 
     fn own_uid() -> u32 {
@@ -137,19 +156,21 @@ mod tests {
             let client = TcpStream::connect((connect, listener.local_addr().unwrap().port())).unwrap();
             let (server, peer) = listener.accept().unwrap();
             let local = server.local_addr().unwrap();
-            let lookup = OwnerLookup { partial_ids: false };
-            assert_eq!(lookup.user_of(peer, local), Some(own_uid()), "{listen}");
+            let lookups = [false, true].map(|by_table| OwnerLookup { partial_ids: false, by_table });
+            let told = || lookups.map(|lookup| lookup.user_of(peer, local));
+            assert_eq!(told(), [Some(own_uid()); 2], "{listen}");
             drop(client);
-            assert_eq!(lookup.user_of(peer, local), None, "{listen}: closed, FIN_WAIT2");
+            assert_eq!(told(), [None; 2], "{listen}: closed, FIN_WAIT2");
             drop(server);
-            assert_eq!(lookup.user_of(peer, local), None, "{listen}: TIME_WAIT");
+            assert_eq!(told(), [None; 2], "{listen}: TIME_WAIT");
         }
     }
 
     #[test]
     fn a_listening_socket_at_the_peers_address_is_no_owner() {
         let (one, other) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-        let lookup = OwnerLookup { partial_ids: false };
+        let lookup = OwnerLookup::new();
+        assert!(!lookup.by_table, "this kernel answers sock_diag");
         assert_eq!(lookup.user_of(one.local_addr().unwrap(), other.local_addr().unwrap()), None);
     }
 
