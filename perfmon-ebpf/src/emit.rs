@@ -56,13 +56,13 @@ fn ring(what: u32) -> u64 {
     unsafe { bpf_ringbuf_query((&raw const EVENTS).cast_mut().cast(), u64::from(what)) }
 }
 
-/// Whether process `tgid` may have `size` bytes more of the ring: from a quarter of it on, no process may have more than twice what is
-/// left for all (the dynamic thresholds of Choudhury and Hahne, 1998). One that floods leaves a quarter of the ring to others, two leave
-/// a seventh, however long the reader stands still. A refusal is counted.
+/// Whether process `tgid` may have `size` bytes more of the ring: from a quarter of it on, no process may have more than eight times what is
+/// left for all (the dynamic thresholds of Choudhury and Hahne, 1998). One that floods leaves a ninth of the ring to others, two leave
+/// a seventeenth, however long the reader stands still. A refusal is counted.
 #[inline(always)]
 pub fn has_room(tgid: u32, size: u64) -> bool {
     let (waiting, whole) = (waiting(), u64::from(setting!(ring_bytes)));
-    waiting < whole / 4 || shared(tgid, size, 2 * (whole - waiting.min(whole)))
+    waiting < whole / 4 || shared(tgid, size, 8 * (whole - waiting.min(whole)))
 }
 
 #[inline(never)]
@@ -80,7 +80,8 @@ fn shared(tgid: u32, size: u64, share: u64) -> bool {
     } else if read >= used.since {
         *used = RingUse { since: written, last: used.last, bytes: 0, bytes_before: used.bytes };
     }
-    let fits = used.bytes_before + used.bytes + size <= share;
+    // More than waits cannot be its own.
+    let fits = (used.bytes_before + used.bytes).min(written - read) + size <= share;
     if fits {
         used.bytes += size;
         used.last = written;
