@@ -6,8 +6,7 @@ mod digest;
 
 fn main() {
     // As cargo says when it runs this: a build folder may have been that of another clone when this was compiled.
-    let package = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    let package = package.as_path();
+    let package = &PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let workspace = package.parent().unwrap_or(package);
     for watched in ["perfmon-ebpf", "perfmon-common", "perfmon-user/ebpf"] {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());

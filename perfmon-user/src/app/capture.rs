@@ -140,7 +140,6 @@ pub fn run(capturing: Capturing) {
         // Answers are received before the poll and handled after it: an exec that preceded an answer is in the ring by now.
         let answered: Vec<Inspected> = answers.try_iter().collect();
         let taken = ring.drain(|bytes| {
-            heartbeat::beat();
             // One drain may take longer than the end may: what is left then is lost like what is left in the ring.
             if !is_late(&stop, &mut stopping_ns) {
                 worker.take(bytes, now_ns);
