@@ -91,6 +91,11 @@ impl Http1 {
         }
     }
 
+    /// An answer's head waits for its request.
+    fn is_waiting(&self) -> bool {
+        self.inbound.waits_since().is_some() || self.outbound.waits_since().is_some()
+    }
+
     /// Lets answers go on that wait for their request, if that is there now.
     fn release(&mut self, sink: &mut dyn Sink) {
         for direction in [Direction::In, Direction::Out] {
@@ -166,11 +171,15 @@ impl Parser for Http1 {
             self.pairing.runs[direction.index()] = Some(run.number);
         }
         let turned = self.last.replace(direction) != Some(direction);
-        self.expire(Some(stamp.time_ns), sink);
+        if self.is_waiting() {
+            self.expire(Some(stamp.time_ns), sink);
+        }
         let heads_before = self.pairing.heads;
         let (stream, _, pairing) = self.parts(direction);
         stream.push(stamp, content, turned, &mut StreamContext { pairing, sink });
-        self.release(sink);
+        if self.is_waiting() {
+            self.release(sink);
+        }
         self.judge(direction, heads_before, stamp.time_ns, sink);
         match (self.pairing.tunnel, self.opaque, self.pairing.wants_full) {
             (true, ..) => Demand::HandOver,

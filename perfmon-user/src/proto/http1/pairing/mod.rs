@@ -123,15 +123,14 @@ impl Pairing {
 
     fn request(&mut self, method: &str, target: &str, head: &Head<'_>, place: &HeadPosition, sink: &mut dyn Sink) -> Accepted {
         self.before_request(place, sink);
-        let fields = head.fields;
         let (path, authority) = target::split(target);
         let mut exchange = self.new_exchange(place, head.minor, sink);
         let texts = &mut self.texts;
         exchange.method = Some(texts.method(method, sink));
         exchange.path = Some(sink.path(target::path(path)));
-        exchange.host = fields.host.or(authority.map(str::as_bytes)).map(|host| texts.host(redact::host_bytes(host), sink));
-        exchange.user_agent = fields.user_agent.map(|user_agent| texts.user_agent(user_agent, sink));
-        exchange.traceparent = fields.traceparent.map(|traceparent| target::value(traceparent).into());
+        exchange.host = head.host().or(authority.map(str::as_bytes)).map(|host| texts.host(redact::host_bytes(host), sink));
+        exchange.user_agent = head.user_agent().map(|user_agent| texts.user_agent(user_agent, sink));
+        exchange.traceparent = head.traceparent().map(|traceparent| target::value(traceparent).into());
         let id = exchange.id;
         let time_ns = place.now.time_ns;
         let request = RequestHead {
@@ -149,8 +148,13 @@ impl Pairing {
         open.after_loss = place.lost.is_some();
         open.request.run = place.now.run.map(|run| run.number);
         self.add(open, sink);
-        let framing = if place.whole { body::of_request(fields) } else { BodyFraming::Unknown };
-        Accepted { id: Some(id), framing, may_lack_body: fields.expects_continue, may_switch: method == "CONNECT" || fields.upgrade }
+        let framing = if place.whole { body::of_request(head.fields) } else { BodyFraming::Unknown };
+        Accepted {
+            id: Some(id),
+            framing,
+            may_lack_body: head.fields.expects_continue,
+            may_switch: method == "CONNECT" || head.fields.upgrade,
+        }
     }
 
     fn new_exchange(&mut self, place: &HeadPosition, minor: u8, sink: &mut dyn Sink) -> Box<Exchange> {

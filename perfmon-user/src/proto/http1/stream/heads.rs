@@ -1,6 +1,6 @@
 //! Heads: in one piece, in many, not valid, too long, or cut by a loss.
 use super::{MessageStream, StreamContext, StreamState};
-use crate::proto::http1::head::{self, Parsed};
+use crate::proto::http1::head::{self, LastLines, Parsed};
 use crate::proto::http1::line::{self, Line};
 use crate::proto::http1::pairing::{HeadPosition, Orphans};
 use crate::proto::http1::{HEAD_BYTES, MessageSide};
@@ -121,7 +121,7 @@ impl MessageStream {
     /// Parses a head and hands it on. An answer without a request waits.
     pub(super) fn deliver(&mut self, side: MessageSide, bytes: &[u8], now: Stamp, cx: &mut StreamContext<'_>) -> Parsed<usize> {
         let (direction, start, blank, lost) = (self.direction, self.start, self.blank, self.lost);
-        let parsed = head::parse(side, bytes, |head| {
+        let parsed = head::parse(side, bytes, &mut self.last_lines, |head| {
             let place = HeadPosition { direction, start, now, wire: blank + head.len as u64, whole: true, lost };
             (head.len, cx.pairing.head(head, &place, cx.sink))
         });
@@ -202,7 +202,11 @@ impl MessageStream {
     pub(super) fn salvage(&mut self, side: MessageSide, bytes: &[u8], wire: u64, now: Stamp, cx: &mut StreamContext<'_>) -> bool {
         let Some(head) = head::salvage(side, bytes) else { return false };
         let place = HeadPosition { direction: self.direction, start: self.start, now, wire, whole: false, lost: self.lost };
-        let Parsed::Whole(Some(accepted)) = head::parse(side, &head, |head| cx.pairing.head(head, &place, cx.sink)) else { return false };
+        let Parsed::Whole(Some(accepted)) =
+            head::parse(side, &head, &mut LastLines::default(), |head| cx.pairing.head(head, &place, cx.sink))
+        else {
+            return false;
+        };
         self.exchange = accepted.id;
         self.blank = 0;
         self.lost = None;

@@ -8,6 +8,7 @@ use heads::may_be;
 
 use super::MessageSide;
 use super::body::{BodyFraming, Chunked};
+use super::head::LastLines;
 use super::line::{self, Line};
 use super::pairing::{Accepted, Pairing};
 use super::wait::Waiting;
@@ -63,6 +64,7 @@ pub(super) struct MessageStream {
     foreign: bool,
     /// A whole answer's head that has no request yet, and what came after it.
     waiting: Waiting,
+    last_lines: LastLines,
 }
 
 /// Where in a message.
@@ -112,6 +114,7 @@ impl MessageStream {
             missed: false,
             foreign: false,
             waiting: Waiting::default(),
+            last_lines: LastLines::default(),
         }
     }
 
