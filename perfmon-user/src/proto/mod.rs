@@ -28,6 +28,11 @@ use frame::FramePart;
 use kept::Kept;
 use question::Question;
 
+/// Forgets what parsers remember beyond a connection. Called every few seconds, since it may hold secrets.
+pub fn forget() {
+    http1::forget_lines();
+}
+
 /// A message of a parser, by family.
 #[derive(Debug, PartialEq)]
 pub enum Message<'a> {

@@ -13,6 +13,7 @@ mod target;
 mod tests;
 mod wait;
 
+pub use head::forget as forget_lines;
 pub use line::detect;
 
 use super::{Demand, HandOver, Parser, PendingExchange, Sink, Stats, Successor};

@@ -1,6 +1,7 @@
 //! Field lines that were read before. A client repeats its lines with each request of a connection, a server those of an answer that it
 //! gives again; comparing bytes costs a tenth of reading them. In: bytes behind a first line; out: what reading them gave the last time.
-//! Bounded, one memory a thread, shared by its connections; a connection remembers only which lines it saw last.
+//! Bounded, one memory a thread, shared by its connections; a connection remembers only which lines it saw last. Lines hold secrets: none
+//! stays for longer than until the next [`forget`].
 use std::cell::RefCell;
 use std::hash::Hasher;
 
@@ -33,6 +34,11 @@ struct KnownLines {
 
 thread_local! {
     static MEMORY: RefCell<[Option<KnownLines>; KNOWN]> = const { RefCell::new([const { None }; KNOWN]) };
+}
+
+/// Forgets all lines of this thread.
+pub fn forget() {
+    MEMORY.with_borrow_mut(|memory| memory.fill_with(|| None));
 }
 
 impl LastLines {
@@ -84,6 +90,8 @@ mod tests {
             last.find(again).is_some()
         });
         assert!(tries.is_some_and(|tries| tries <= 8), "{tries:?}");
+        forget();
+        assert_eq!(last.find(again), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use fields::ValuePosition;
 pub(super) use fields::{ContentLength, Fields};
 pub(super) use first_line::FirstLine;
 pub(super) use known::LastLines;
+pub use known::forget;
 
 /// A head.
 #[derive(Debug)]
