@@ -11,9 +11,12 @@ use perfmon_tests::need::{self, Need, missing};
 use perfmon_tests::perfmon::Perfmon;
 use perfmon_tests::{wait_until, wire, workspace};
 use perfmon_user::clock::boot_now_ns;
+use serde_json::Value;
 
 /// Threads that are stages by themselves.
 const STAGES: [&str; 7] = ["capture", "inspector", "libraries", "sampler", "store", "supervisor", "perfmon"];
+/// Of these, stages that may stand still for longer than five seconds.
+const PATIENT: [&str; 4] = ["inspector", "libraries", "sampler", "store"];
 
 /// Holds a thread, or has ended one.
 struct Traced(Child);
@@ -56,6 +59,23 @@ fn unready(perfmon: &Perfmon) -> Result<Option<String>> {
     Ok(answer.map(|answer| String::from_utf8_lossy(&answer.body).into_owned()))
 }
 
+/// The gauge of degraded parts in `/metrics`.
+fn gauge(perfmon: &Perfmon) -> Result<String> {
+    let text = String::from_utf8_lossy(&wire::get(perfmon.port(), "/metrics")?.body).into_owned();
+    let line = text.lines().find_map(|line| line.strip_prefix("perfmon_degraded "));
+    line.map(String::from).context("no perfmon_degraded in /metrics")
+}
+
+/// The alert and the finding `perfmon_degraded` about a part, as far as they are there; the alert with its state.
+fn told(perfmon: &Perfmon, part: &str) -> Result<(Option<Value>, Option<Value>)> {
+    let item = |path: &str, kind: &str| -> Result<Option<Value>> {
+        let list = perfmon.api(path)?;
+        let items = list["items"].as_array().context("no items")?;
+        Ok(items.iter().find(|one| one[kind] == "perfmon_degraded" && one["scope"] == part).cloned())
+    };
+    Ok((item("/api/v1/alerts", "rule")?, item("/api/v1/findings", "type")?))
+}
+
 #[test]
 fn a_stopped_thread_makes_it_unready_and_one_that_goes_on_ready() -> Result<()> {
     if missing(&[Need::Perfmon, Need::Program("python3")]) {
@@ -69,14 +89,42 @@ fn a_stopped_thread_makes_it_unready_and_one_that_goes_on_ready() -> Result<()> 
         let told = wait_until(4, || unready(&perfmon))?.with_context(|| format!("{comm} is stopped, and /readyz does not say so"))?;
         let took = seconds_since(start_ns);
         let health = perfmon.api("/health/performance")?;
-        drop(traced);
+        let degraded = gauge(&perfmon)?;
         let name = if comm == "perfmon" { "main" } else { comm };
+        ensure!(degraded == "1", "{comm} is stopped, and perfmon_degraded is {degraded}");
+        if PATIENT.contains(&comm) {
+            tells(&perfmon, name)?;
+        }
+        drop(traced);
         ensure!(told.contains(name) && health["perfmon"]["status"] == "degraded", "{comm}: {told}\n{health}");
         ensure!(took < 4.0, "{comm}: known after {took:.1} s");
         let ready = wait_until(5, || Ok(unready(&perfmon)?.is_none().then_some(())))?;
         ensure!(ready.is_some(), "{comm} goes on, and /readyz does not say so:\n{}", perfmon.log());
     }
+    for part in PATIENT {
+        let is_over = |(alert, finding): &(Option<Value>, Option<Value>)| {
+            finding.is_none() && alert.as_ref().is_some_and(|alert| alert["state"] == "resolved")
+        };
+        let over = wait_until(12, || Ok(Some(told(&perfmon, part)?).filter(is_over)))?;
+        ensure!(over.is_some(), "{part} goes on, and alert or finding do not end: {:?}", told(&perfmon, part)?);
+    }
+    assert_eq!(gauge(&perfmon)?, "0");
     assert_eq!(perfmon.end("INT")?.code(), Some(0));
+    Ok(())
+}
+
+/// Waits for the alert and the finding about a part, which say what health says.
+fn tells(perfmon: &Perfmon, part: &str) -> Result<()> {
+    let both = wait_until(4, || {
+        let (alert, finding) = told(perfmon, part)?;
+        Ok(alert.filter(|alert| alert["state"] == "firing").zip(finding))
+    })?;
+    let (alert, finding) = both.with_context(|| format!("{part} is stopped, and no alert and finding: {:?}", told(perfmon, part)))?;
+    for message in [&alert["message"], &finding["message"]] {
+        let words = format!("A part of perfmon does not work as it should: {part}: shows no sign of life for ");
+        ensure!(message.as_str().is_some_and(|message| message.starts_with(&words)), "{part}: {message}");
+    }
+    ensure!(alert["severity"] == "warning" && alert["type"] == "reliability", "{alert}");
     Ok(())
 }
 

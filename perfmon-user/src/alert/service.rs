@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::aggregate::snapshot::Snapshot;
 use crate::counters::Counters;
 use crate::heartbeat::{BEAT, Heartbeat};
-use crate::record::{Alert, Notified, WallTime};
+use crate::record::{Alert, DegradedNow, Notified, WallTime};
 
 use super::judgement;
 use super::machine::{AlertSettings, Change, Machine, Refused};
@@ -63,7 +63,7 @@ impl AlertService {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Evaluates each snapshot until `stop` becomes true or is closed; `publish` gets the records. Then waits a short time for open
+    /// Evaluates each snapshot, and twice a second what is degraded of perfmon, until `stop` becomes true or is closed; `publish` gets the records. Then waits a short time for open
     /// deliveries.
     pub async fn run(
         self: Arc<Self>,
@@ -72,6 +72,7 @@ impl AlertService {
         now: fn() -> WallTime,
         mut publish: impl FnMut(Vec<Alert>) + Send,
         heartbeat: Heartbeat,
+        degraded: DegradedNow,
     ) {
         let _run = heartbeat.run_as_task();
         let mut pulse = tokio::time::interval(BEAT);
@@ -93,7 +94,7 @@ impl AlertService {
                     changes.extend(self.settle(&notifier, delivery, now()));
                     changes
                 }
-                _ = pulse.tick() => continue,
+                _ = pulse.tick() => self.step(&mut notifier, &sender, |machine| machine.judge_own(now(), degraded())),
                 () = self.wake.notified() => self.step(&mut notifier, &sender, |_| Vec::new()),
             };
             self.spread(&notifier, changes, now(), &mut publish);

@@ -276,7 +276,7 @@ impl Running {
         let (ending, shutdown) = watch::channel(false);
         let store = start_store(config, &self.counters, &self.stages)?;
         let history = store.as_ref().map(Store::reader);
-        let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages)?;
+        let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages, self.supervisor.degraded_now())?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
         let state = HttpState::new(HttpParts { history, ..self.parts(snapshot.clone(), deliveries, shutdown) });
         let fault = self.jsonl.as_ref().map(jsonl::JsonlWriter::fault);
@@ -292,7 +292,9 @@ impl Running {
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alert_service = self.alerting.alert_service();
         let alerts = alert_service.clone();
-        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone(), self.stages.add("alert", Patience::STEADY)));
+        let degraded = self.supervisor.degraded_now();
+        let alert_stage = || self.stages.add("alert", Patience::STEADY);
+        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone(), alert_stage(), degraded));
         let (url, server) = self.listener.map(|listener| listen(listener, state)).transpose()?.unzip();
         say_when_ready(self.watched, self.probes.tier(), url);
         let showing = RunningDisplay::start(display, snapshot.clone(), Box::new(move || alert_service.alerts()), messages);
@@ -354,14 +356,14 @@ impl Running {
     ) -> HttpParts {
         let self_report =
             SelfReporter::new(self.probes.clone(), deliveries, self.reader.clone(), self.counters.clone(), self.supervisor.clone());
-        let (watched, of_ready, of_health) = (self.watched.clone(), self.supervisor.clone(), self.supervisor.clone());
+        let (watched, of_ready) = (self.watched.clone(), self.supervisor.clone());
         HttpParts {
             access: self.access.clone(),
             snapshot,
             counters: self.counters.clone(),
             self_report: Box::new(move || self_report.report()),
             readiness: Box::new(move || readiness(&watched, &of_ready)),
-            degraded: Box::new(move || of_health.degraded()),
+            degraded: self.supervisor.degraded_now(),
             heartbeat: self.stages.add("http", Patience::STEADY),
             alerts: self.alerting.alert_service(),
             now: clock::wall_now,

@@ -48,7 +48,7 @@ use crate::alert::AlertService;
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::limits;
-use crate::record::{Degradation, Record, RecordBatch, SpareBatches, WallTime};
+use crate::record::{DegradedNow, Record, RecordBatch, SpareBatches, WallTime};
 use crate::store;
 
 pub use access::Access;
@@ -78,7 +78,7 @@ pub struct HttpParts {
     /// Whether data flows from every target.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
     /// Parts of perfmon that do not work as they should.
-    pub degraded: Box<dyn Fn() -> Arc<[Degradation]> + Send + Sync>,
+    pub degraded: DegradedNow,
     /// The server's own heartbeat.
     pub heartbeat: Heartbeat,
     /// Alerts.

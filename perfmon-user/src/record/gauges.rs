@@ -27,7 +27,15 @@ pub struct Degradation {
     pub reason: String,
 }
 
+/// What is degraded at this moment; may be called from any thread, waits for nothing.
+pub type DegradedNow = Arc<dyn Fn() -> Arc<[Degradation]> + Send + Sync>;
+
 impl Degradation {
+    /// As a message of its own.
+    pub fn message(&self) -> String {
+        format!("A part of perfmon does not work as it should: {}: {}.", self.part, self.reason)
+    }
+
     /// All of them in a sentence without a period.
     pub fn sentence(all: &[Self]) -> String {
         all.iter().map(|one| format!("{}: {}", one.part, one.reason)).collect::<Vec<_>>().join("; ")

@@ -32,7 +32,7 @@ use crate::config::{Export, ExportTarget};
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::limits;
-use crate::record::{QueueRoom, RecordBatch, Seats, WallTime};
+use crate::record::{DegradedNow, QueueRoom, RecordBatch, Seats, WallTime};
 
 /// The end waits no longer for receivers.
 const GRACE: Duration = Duration::from_secs(5);
@@ -66,11 +66,12 @@ impl Exporter {
         clocks: Clocks,
         counters: Arc<Counters>,
         heartbeat: Heartbeat,
+        degraded: DegradedNow,
     ) -> io::Result<Self> {
         let (queue, batches) = sync_channel(limits::CONSUMER_QUEUE);
         let (running, ended) = sync_channel(0);
         let deliveries = Deliveries::start(targets, settings.queue_bytes, clocks, &counters, running)?;
-        let collector = Collector::new(settings, deliveries.clone(), snapshots, clocks, counters.clone());
+        let collector = Collector::new(settings, deliveries.clone(), snapshots, clocks, counters.clone(), degraded);
         Builder::new().name("export".into()).spawn(move || {
             let _run = heartbeat.run_here();
             collector.run(&batches);

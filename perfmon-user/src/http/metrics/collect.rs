@@ -20,6 +20,7 @@ pub(super) fn collect(state: &HttpState, format: Format) -> String {
     host(&mut out, &snapshot);
     processes(&mut out, &snapshot);
     self_report(&mut out, &snapshot, &report);
+    single(&mut out, &DEGRADED, Some((state.parts.degraded)().len()));
     for (name, meaning, value) in state.parts.counters.all() {
         let family = MetricFamily::of_counter(name, meaning);
         out.family(&family);

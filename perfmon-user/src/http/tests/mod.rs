@@ -190,7 +190,7 @@ fn server_over(alerts: Arc<AlertService>, snapshot: Snapshot, listen: &str, toke
         counters: Arc::new(Counters::default()),
         self_report: Box::new(move || report.clone()),
         readiness: Box::new(move || readiness.clone()),
-        degraded: Box::new(move || degraded.clone()),
+        degraded: Arc::new(move || degraded.clone()),
         heartbeat: crate::heartbeat::Heartbeat::unwatched(),
         alerts,
         now: || WallTime(1_795_341_599_123_456_789),
@@ -450,9 +450,13 @@ async fn metrics_count_requests_by_side() {
         "perfmon_active_connections 12",
         "system_memory_utilization_ratio 0.9",
         "perfmon_batches_dropped_total 0",
+        "perfmon_degraded 0",
     ] {
         assert!(body.lines().any(|found| found == line), "{line} is not in\n{body}");
     }
+    let stalled = server_with(Snapshot::default(), "127.0.0.1:9911", None, false);
+    let stalled = text(ask(&stalled, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
+    assert!(stalled.lines().any(|line| line == "perfmon_degraded 1"), "{stalled}");
     let empty = server_with(Snapshot::default(), "127.0.0.1:9911", None, true);
     let unknown = text(ask(&empty, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
     assert!(!unknown.lines().any(|line| line.starts_with("perfmon_active_connections ")), "{unknown}");
