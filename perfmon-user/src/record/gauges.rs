@@ -129,10 +129,12 @@ impl LostExchanges {
     /// Those since `before`.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
-        Self {
-            unknown: self.unknown.saturating_sub(before.unknown),
-            asked: self.asked.saturating_sub(before.asked),
-            served: self.served.saturating_sub(before.served),
+        let parts = [(self.unknown, before.unknown), (self.asked, before.asked), (self.served, before.served)];
+        // Numbers only grow: smaller ones are those of another process under the same id.
+        if parts.iter().any(|(now, before)| now < before) {
+            return self;
         }
+        let [unknown, asked, served] = parts.map(|(now, before)| now - before);
+        Self { unknown, asked, served }
     }
 }
