@@ -9,14 +9,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use perfmon_tests::need::{self, Need, missing};
 use perfmon_tests::perfmon::Perfmon;
-use perfmon_tests::{wait_until, wire, workspace};
+use perfmon_tests::receiver::{Receiver, Reply};
+use perfmon_tests::{free_port, wait_until, wire, workspace};
 use perfmon_user::clock::boot_now_ns;
 use serde_json::Value;
 
 /// Threads that are stages by themselves.
-const STAGES: [&str; 7] = ["capture", "inspector", "libraries", "sampler", "store", "supervisor", "perfmon"];
+const STAGES: [&str; 10] =
+    ["capture", "inspector", "libraries", "sampler", "store", "jsonl", "export", "export traces", "supervisor", "perfmon"];
 /// Of these, stages that may stand still for longer than five seconds.
-const PATIENT: [&str; 4] = ["inspector", "libraries", "sampler", "store"];
+const PATIENT: [&str; 6] = ["inspector", "libraries", "sampler", "store", "jsonl", "export"];
 
 /// Holds a thread, or has ended one.
 struct Traced(Child);
@@ -46,7 +48,9 @@ fn trace(what: &str, pid: u32, comm: &str) -> Result<Traced> {
 }
 
 fn start(folder: &Path) -> Result<Perfmon> {
-    Perfmon::start_in(&[], &["--db", &folder.join("perfmon.db").to_string_lossy()])
+    // A receiver that refuses.
+    let receiver = format!("http://127.0.0.1:{}", free_port()?);
+    Perfmon::start_in(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver)], &["--db", &folder.join("perfmon.db").to_string_lossy()])
 }
 
 fn seconds_since(start_ns: u64) -> f64 {
@@ -133,7 +137,7 @@ fn a_dead_thread_ends_it_with_an_error() -> Result<()> {
     if missing(&[Need::Perfmon, Need::Program("python3")]) || !cfg!(target_arch = "x86_64") {
         return Ok(());
     }
-    for comm in ["capture", "store"] {
+    for comm in ["capture", "store", "jsonl", "export traces"] {
         let folder = tempfile::tempdir()?;
         let perfmon = start(folder.path())?;
         let start_ns = boot_now_ns();
@@ -146,6 +150,32 @@ fn a_dead_thread_ends_it_with_an_error() -> Result<()> {
         ensure!(took < 6.0, "{comm}: it took {took:.1} s:\n{log}");
         assert_eq!(perfmon.status_within(5)?.code(), Some(1), "{comm}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_stopped_delivery_of_an_alert_makes_it_unready() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Program("python3")]) {
+        return Ok(());
+    }
+    let hook = Receiver::start(|_| Reply::never())?;
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("perfmon.toml");
+    std::fs::write(&config, format!("[[alerts.channels]]\nname = \"hook\"\ntype = \"webhook\"\nurl = \"{}\"\n", hook.url("/")))?;
+    let perfmon = Perfmon::start(&["--config", &config.to_string_lossy()])?;
+    let port = perfmon.port();
+    std::thread::scope(|scope| {
+        let trial = scope.spawn(move || wire::Wire::connect("127.0.0.1", port)?.call("POST", "/api/v1/alerts/test", "test", b"{}"));
+        let traced = trace("stop", perfmon.pid(), "webhook")?;
+        let told = wait_until(4, || unready(&perfmon))?.context("the thread is stopped, and /readyz does not say so")?;
+        ensure!(told.contains("webhook: shows no sign of life"), "{told}");
+        drop(traced);
+        ensure!(trial.join().expect("the trial panicked")?.status == 200, "the trial was not answered");
+        let ready = wait_until(5, || Ok(unready(&perfmon)?.is_none().then_some(())))?;
+        ensure!(ready.is_some(), "the thread goes on, and /readyz does not say so:\n{}", perfmon.log());
+        Ok(())
+    })?;
+    assert_eq!(perfmon.end("INT")?.code(), Some(0));
     Ok(())
 }
 

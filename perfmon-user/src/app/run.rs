@@ -88,11 +88,12 @@ struct Prepared {
     alert_service: Arc<alert::AlertService>,
     access: Access,
     counters: Arc<Counters>,
+    stages: Heartbeats,
 }
 
 impl Prepared {
     fn new(config: &Config, job: RunJob<'_>) -> Result<Self, CommandFailure> {
-        let counters = Arc::new(Counters::default());
+        let (counters, stages) = (Arc::new(Counters::default()), Heartbeats::default());
         let mut problems = Vec::new();
         let mut or_problem = |what: String, error: &dyn std::fmt::Display| problems.push(format!("{what}: {error}"));
         let launched = if job.command.is_empty() {
@@ -109,8 +110,8 @@ impl Prepared {
             let named = format!("--jsonl {}", to.name());
             jsonl::JsonlOutput::open(&destination(to)).map_err(|error| or_problem(named, &error)).ok()
         });
-        let alert_service =
-            alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::RetryPolicy::default(), counters.clone());
+        let (settings, retry) = (config.alerts.settings(), alert::RetryPolicy::default());
+        let alert_service = alert::AlertService::supervised(&settings, earlier_alerts(config), retry, counters.clone(), stages.clone());
         let reader = ForeignReader::in_processes();
         let describer = Describer::new(&service_rules(config), reader.clone());
         let access = access::access(config);
@@ -129,7 +130,20 @@ impl Prepared {
         match (describer, first, access) {
             (Ok(describer), Ok(first), Ok(access)) if problems.is_empty() => {
                 let (recorder, jsonl) = (recorder.flatten(), jsonl.flatten());
-                Ok(Self { launched, selector, first, describer, reader, listener, recorder, jsonl, alert_service, access, counters })
+                Ok(Self {
+                    launched,
+                    selector,
+                    first,
+                    describer,
+                    reader,
+                    listener,
+                    recorder,
+                    jsonl,
+                    alert_service,
+                    access,
+                    counters,
+                    stages,
+                })
             }
             _ => Err(CommandFailure::Usage(problems)),
         }
@@ -150,7 +164,8 @@ impl Prepared {
         }
         // No thread runs yet: all inherit what is left.
         confinement::confine(config, self.launched.is_some());
-        let jsonl = self.jsonl.map(|output| output.start(self.counters.clone())).transpose().context("no thread for records")?;
+        let stages = self.stages;
+        let jsonl = self.jsonl.map(|output| output.start(self.counters.clone(), &stages)).transpose().context("no thread for records")?;
         let ring = probes.take_ring().context("the kernel's ring is already in use")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
         let spare = Arc::new(SpareBatches::default());
@@ -187,7 +202,6 @@ impl Prepared {
             questions: to_inspector,
             answers: to_capture,
         };
-        let stages = Heartbeats::default();
         if config.capture.tls {
             let (everywhere, stop) = (inspector.selector.watches_all(), stop.clone());
             let libraries = LibraryWatch { probes: probes.clone(), everywhere, counters: self.counters.clone(), stop };

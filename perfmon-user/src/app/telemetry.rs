@@ -9,7 +9,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::export::otlp::{Clocks, Deliveries, Exporter};
-use crate::heartbeat::{Heartbeats, Patience};
+use crate::heartbeat::Heartbeats;
 use crate::http::ExportState;
 use crate::record::DegradedNow;
 
@@ -34,8 +34,7 @@ pub fn start(
         tracing::debug!(target = target.name, signal = target.signal.name(), url, "Telemetry is sent.");
     }
     let clocks = Clocks { wall: clock::wall_now, steady_ns: clock::boot_now_ns };
-    let heartbeat = stages.add("export", Patience::OUTSIDE);
-    let exporter = Exporter::start(&config.export, &targets, snapshots, clocks, counters.clone(), heartbeat, degraded);
+    let exporter = Exporter::start(&config.export, &targets, snapshots, clocks, counters.clone(), stages, degraded);
     exporter.map(Some).context("the threads that send telemetry could not be started")
 }
 

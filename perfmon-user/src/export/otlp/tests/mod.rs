@@ -53,7 +53,7 @@ fn start(env: &[(&str, String)], clocks: Clocks, gauges: Gauges) -> Run {
         snapshots,
         clocks,
         counters.clone(),
-        crate::heartbeat::Heartbeat::unwatched(),
+        &crate::heartbeat::Heartbeats::default(),
         Arc::new(|| Arc::new([Degradation { part: "ring", reason: "loses".into() }])),
     )
     .unwrap();
