@@ -48,7 +48,7 @@ use self::series::{SeriesTable, Tick};
 use self::snapshot::{Snapshot, Window};
 use self::window::SliceClock;
 use crate::limits;
-use crate::record::{Finding, Gauges, LostExchanges, Record, Request, Side, WallTime, Workflow};
+use crate::record::{Degradation, Finding, Gauges, LostExchanges, Record, Request, Side, WallTime, Workflow};
 
 /// Rates are taken when this much time has passed since they last were: ticks come about once a second.
 const SECOND_NS: u64 = 900_000_000;
@@ -97,6 +97,7 @@ pub struct Aggregate {
     concurrency: Concurrency,
     host: LatestSamples,
     gauges: Arc<Gauges>,
+    degraded: Arc<[Degradation]>,
     detectors: Vec<Box<dyn Detector>>,
     tracker: FindingTracker,
     /// Time of the last tick.
@@ -127,6 +128,7 @@ impl Aggregate {
             concurrency: Concurrency::default(),
             host: LatestSamples::default(),
             gauges: Arc::default(),
+            degraded: Arc::default(),
             detectors: finding::detectors(),
             tracker: FindingTracker::default(),
             ticked: options.now,
@@ -259,6 +261,11 @@ impl Aggregate {
     pub fn gauges(&mut self, gauges: Gauges) {
         self.losses.observe(&gauges.targets);
         self.gauges = Arc::new(gauges);
+    }
+
+    /// Takes what does not work of perfmon itself; call it before each tick.
+    pub fn degraded(&mut self, degraded: Arc<[Degradation]>) {
+        self.degraded = degraded;
     }
 
     /// Ends the second. To be called once a second.

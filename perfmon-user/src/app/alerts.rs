@@ -10,7 +10,7 @@ use crate::alert::AlertService;
 use crate::clock;
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
-use crate::record::Record;
+use crate::record::{DegradedNow, Record};
 
 use super::hub::Batch;
 
@@ -39,7 +39,7 @@ impl AlertStage {
     }
 
     /// Judges from now on.
-    pub fn start(self, snapshots: watch::Receiver<Arc<Snapshot>>, heartbeat: Heartbeat) -> RunningAlertStage {
+    pub fn start(self, snapshots: watch::Receiver<Arc<Snapshot>>, heartbeat: Heartbeat, degraded: DegradedNow) -> RunningAlertStage {
         let (stop, stopped) = watch::channel(false);
         let Self { alert_service, batches, counters } = self;
         let publish = move |alerts: Vec<crate::record::Alert>| {
@@ -48,7 +48,8 @@ impl AlertStage {
                 counters.batches_dropped.inc();
             }
         };
-        RunningAlertStage { task: tokio::spawn(alert_service.run(snapshots, stopped, clock::wall_now, publish, heartbeat)), stop }
+        let judging = alert_service.run(snapshots, stopped, clock::wall_now, publish, heartbeat, degraded);
+        RunningAlertStage { task: tokio::spawn(judging), stop }
     }
 }
 

@@ -75,6 +75,7 @@ pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOption
             TierSetting::Three => TierChoice::Only(probe::Tier::SyscallExit),
         },
         return_probes: config.capture.return_probes,
+        tables: probe::TableSizes::default(),
     }
 }
 

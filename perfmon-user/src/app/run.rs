@@ -88,11 +88,12 @@ struct Prepared {
     alert_service: Arc<alert::AlertService>,
     access: Access,
     counters: Arc<Counters>,
+    stages: Heartbeats,
 }
 
 impl Prepared {
     fn new(config: &Config, job: RunJob<'_>) -> Result<Self, CommandFailure> {
-        let counters = Arc::new(Counters::default());
+        let (counters, stages) = (Arc::new(Counters::default()), Heartbeats::default());
         let mut problems = Vec::new();
         let mut or_problem = |what: String, error: &dyn std::fmt::Display| problems.push(format!("{what}: {error}"));
         let launched = if job.command.is_empty() {
@@ -109,8 +110,8 @@ impl Prepared {
             let named = format!("--jsonl {}", to.name());
             jsonl::JsonlOutput::open(&destination(to)).map_err(|error| or_problem(named, &error)).ok()
         });
-        let alert_service =
-            alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::RetryPolicy::default(), counters.clone());
+        let (settings, retry) = (config.alerts.settings(), alert::RetryPolicy::default());
+        let alert_service = alert::AlertService::supervised(&settings, earlier_alerts(config), retry, counters.clone(), stages.clone());
         let reader = ForeignReader::in_processes();
         let describer = Describer::new(&service_rules(config), reader.clone());
         let access = access::access(config);
@@ -129,7 +130,20 @@ impl Prepared {
         match (describer, first, access) {
             (Ok(describer), Ok(first), Ok(access)) if problems.is_empty() => {
                 let (recorder, jsonl) = (recorder.flatten(), jsonl.flatten());
-                Ok(Self { launched, selector, first, describer, reader, listener, recorder, jsonl, alert_service, access, counters })
+                Ok(Self {
+                    launched,
+                    selector,
+                    first,
+                    describer,
+                    reader,
+                    listener,
+                    recorder,
+                    jsonl,
+                    alert_service,
+                    access,
+                    counters,
+                    stages,
+                })
             }
             _ => Err(CommandFailure::Usage(problems)),
         }
@@ -150,7 +164,8 @@ impl Prepared {
         }
         // No thread runs yet: all inherit what is left.
         confinement::confine(config, self.launched.is_some());
-        let jsonl = self.jsonl.map(|output| output.start(self.counters.clone())).transpose().context("no thread for records")?;
+        let stages = self.stages;
+        let jsonl = self.jsonl.map(|output| output.start(self.counters.clone(), &stages)).transpose().context("no thread for records")?;
         let ring = probes.take_ring().context("the kernel's ring is already in use")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
         let spare = Arc::new(SpareBatches::default());
@@ -187,7 +202,6 @@ impl Prepared {
             questions: to_inspector,
             answers: to_capture,
         };
-        let stages = Heartbeats::default();
         if config.capture.tls {
             let (everywhere, stop) = (inspector.selector.watches_all(), stop.clone());
             let libraries = LibraryWatch { probes: probes.clone(), everywhere, counters: self.counters.clone(), stop };
@@ -276,7 +290,7 @@ impl Running {
         let (ending, shutdown) = watch::channel(false);
         let store = start_store(config, &self.counters, &self.stages)?;
         let history = store.as_ref().map(Store::reader);
-        let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages)?;
+        let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages, self.supervisor.degraded_now())?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
         let state = HttpState::new(HttpParts { history, ..self.parts(snapshot.clone(), deliveries, shutdown) });
         let fault = self.jsonl.as_ref().map(jsonl::JsonlWriter::fault);
@@ -292,7 +306,9 @@ impl Running {
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alert_service = self.alerting.alert_service();
         let alerts = alert_service.clone();
-        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone(), self.stages.add("alert", Patience::STEADY)));
+        let degraded = self.supervisor.degraded_now();
+        let alert_stage = || self.stages.add("alert", Patience::STEADY);
+        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone(), alert_stage(), degraded));
         let (url, server) = self.listener.map(|listener| listen(listener, state)).transpose()?.unzip();
         say_when_ready(self.watched, self.probes.tier(), url);
         let showing = RunningDisplay::start(display, snapshot.clone(), Box::new(move || alert_service.alerts()), messages);
@@ -354,14 +370,14 @@ impl Running {
     ) -> HttpParts {
         let self_report =
             SelfReporter::new(self.probes.clone(), deliveries, self.reader.clone(), self.counters.clone(), self.supervisor.clone());
-        let (watched, of_ready, of_health) = (self.watched.clone(), self.supervisor.clone(), self.supervisor.clone());
+        let (watched, of_ready) = (self.watched.clone(), self.supervisor.clone());
         HttpParts {
             access: self.access.clone(),
             snapshot,
             counters: self.counters.clone(),
             self_report: Box::new(move || self_report.report()),
             readiness: Box::new(move || readiness(&watched, &of_ready)),
-            degraded: Box::new(move || of_health.degraded()),
+            degraded: self.supervisor.degraded_now(),
             heartbeat: self.stages.add("http", Patience::STEADY),
             alerts: self.alerting.alert_service(),
             now: clock::wall_now,

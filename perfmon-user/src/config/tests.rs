@@ -240,7 +240,7 @@ channel = "log"
     let limits: Vec<_> = settings.rules.iter().map(|rule| (&*rule.name, rule.condition.limit())).collect();
     let standing =
         [("response_time_p95", 250.0), ("error_rate_5min", 0.2), ("memory_usage", 0.85), ("cpu_usage", 0.8), ("disk_usage", 0.7)];
-    assert_eq!(limits, [&standing[..], &[("checkout slow", 800.0)]].concat());
+    assert_eq!(limits, [&standing[..], &[("checkout slow", 800.0), ("perfmon_degraded", 0.0)]].concat());
     let own = &settings.rules[5];
     assert_eq!((own.hold.as_secs(), own.keep_firing.as_secs(), own.min_samples, &*own.kind), (60, 120, 20, "business"));
     assert_eq!((own.filter.method.as_deref(), own.window.seconds(), own.channels.len()), (Some("POST"), 60, 1));

@@ -11,9 +11,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::counters::Counters;
+use crate::heartbeat::{self, BEAT, Heartbeat, Heartbeats, Patience};
 use crate::limits;
 use crate::private_file::{self, Existing};
 use crate::record::{QueueRoom, Record, RecordBatch, Seats};
+
+/// Name of the thread and the stage.
+const THREAD: &str = "jsonl";
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,27 +73,29 @@ impl JsonlOutput {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(self, counters: Arc<Counters>) -> io::Result<JsonlWriter> {
+    pub fn start(self, counters: Arc<Counters>, stages: &Heartbeats) -> io::Result<JsonlWriter> {
         match self {
-            Self::Stdout => JsonlWriter::to(io::stdout(), false, counters),
-            Self::File(file) => JsonlWriter::to(file, true, counters),
+            // Whoever reads it may pause.
+            Self::Stdout => JsonlWriter::to(io::stdout(), false, counters, stages.add(THREAD, Patience::UNPACED)),
+            Self::File(file) => JsonlWriter::to(file, true, counters, stages.add(THREAD, Patience::OUTSIDE)),
         }
     }
 }
 
 impl JsonlWriter {
-    /// Opens the destination and starts the thread.
+    /// Opens the destination and starts the thread, which no supervisor looks at.
     pub fn start(to: &JsonlDestination, counters: Arc<Counters>) -> io::Result<Self> {
-        JsonlOutput::open(to)?.start(counters)
+        JsonlOutput::open(to)?.start(counters, &Heartbeats::default())
     }
 
     /// `resumes`: after a failed write the next batch is tried again.
-    fn to(out: impl Write + Send + 'static, resumes: bool, counters: Arc<Counters>) -> io::Result<Self> {
+    fn to(out: impl Write + Send + 'static, resumes: bool, counters: Arc<Counters>, heartbeat: Heartbeat) -> io::Result<Self> {
         let (queue, batches) = sync_channel(limits::CONSUMER_QUEUE);
         let (running, ended) = sync_channel(0);
         let (faults, fault) = watch::channel(None);
         let lines = Lines { out, buffer: Vec::new(), torn: false, failing: false, resumes, faults, counters: counters.clone() };
-        std::thread::Builder::new().name("jsonl".into()).spawn(move || {
+        std::thread::Builder::new().name(THREAD.into()).spawn(move || {
+            let _run = heartbeat.run_here();
             lines.write_all_of(&batches);
             drop(running);
         })?;
@@ -141,7 +147,13 @@ struct Lines<W> {
 
 impl<W: Write> Lines<W> {
     fn write_all_of(mut self, batches: &Receiver<(RecordBatch, Option<Seats>)>) {
-        for (batch, _seats) in batches {
+        loop {
+            heartbeat::beat();
+            let (batch, _seats) = match batches.recv_timeout(BEAT) {
+                Ok(taken) => taken,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             if let Err((error, lost)) = self.write(&batch) {
                 self.counters.jsonl_records_lost.add(lost);
                 let first = self.faults.borrow().is_none();
@@ -241,7 +253,7 @@ mod tests {
     fn run(resumes: bool, answers: &[Result<usize, ErrorKind>], batches: &[RecordBatch]) -> (Vec<String>, u64, Option<JsonlFault>) {
         let out = Scripted { answers: Arc::new(Mutex::new(answers.iter().copied().collect())), taken: Arc::default() };
         let counters = Arc::new(Counters::default());
-        let writer = JsonlWriter::to(out.clone(), resumes, counters.clone()).unwrap();
+        let writer = JsonlWriter::to(out.clone(), resumes, counters.clone(), Heartbeat::unwatched()).unwrap();
         let fault = writer.fault();
         for batch in batches {
             writer.push(batch);

@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
+use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use tokio::sync::{Semaphore, broadcast, watch};
 
@@ -48,11 +49,12 @@ use crate::alert::AlertService;
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::limits;
-use crate::record::{Degradation, Record, RecordBatch, SpareBatches, WallTime};
+use crate::record::{DegradedNow, Record, RecordBatch, SpareBatches, WallTime};
 use crate::store;
 
 pub use access::Access;
 pub use alive::Readiness;
+use answer::ApiError;
 pub use caller::{AccountFiles, Admitted, Caller};
 pub use metrics::document as metrics_document;
 use recent::Recent;
@@ -73,12 +75,12 @@ pub struct HttpParts {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     /// perfmon's counters.
     pub counters: Arc<Counters>,
-    /// How perfmon itself is.
+    /// How perfmon itself is. Reads files and may wait: called on threads that may.
     pub self_report: Box<dyn Fn() -> SelfReport + Send + Sync>,
     /// Whether data flows from every target.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
     /// Parts of perfmon that do not work as they should.
-    pub degraded: Box<dyn Fn() -> Arc<[Degradation]> + Send + Sync>,
+    pub degraded: DegradedNow,
     /// The server's own heartbeat.
     pub heartbeat: Heartbeat,
     /// Alerts.
@@ -122,6 +124,15 @@ impl HttpState {
             self.live.send(Arc::new(record.clone())).ok();
         }
         self.recent.push(batch, &self.parts.spare);
+    }
+
+    /// How perfmon itself is, from a thread that may wait: who asks for anything else meanwhile is answered.
+    async fn own_report(self: &Arc<Self>) -> Result<SelfReport, ApiError> {
+        let state = self.clone();
+        let read = tokio::task::spawn_blocking(move || (state.parts.self_report)()).await;
+        read.map_err(|_| {
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "no_report", "perfmon's report on itself failed; its log says why")
+        })
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {

@@ -127,16 +127,17 @@ pub(super) struct SelfBody {
 
 pub(super) async fn self_report(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
     params.only(&[])?;
-    Ok(json(&body(&state, &state.snapshot())))
+    let report = state.own_report().await?;
+    Ok(json(&body(&state, &state.snapshot(), report)))
 }
 
 /// The answer.
-pub(super) fn body(state: &HttpState, snapshot: &Snapshot) -> SelfBody {
+pub(super) fn body(state: &HttpState, snapshot: &Snapshot, report: SelfReport) -> SelfBody {
     SelfBody {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
         uptime_s: snapshot.uptime_s,
-        report: (state.parts.self_report)(),
+        report,
         targets: snapshot.gauges.targets.clone(),
         store: state.parts.history.as_ref().and_then(StoreReader::report),
         counters: state.parts.counters.all().into_iter().map(|(name, _, value)| (name, value)).collect(),

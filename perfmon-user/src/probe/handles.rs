@@ -38,7 +38,7 @@ pub struct Probes {
     budgets: Budgets,
     watched: Mutex<HashMap<MapData, u32, u8>>,
     losses: PerCpuArray<MapData, u64>,
-    lost_by_pid: HashMap<MapData, u32, ProcessLosses>,
+    lost_by_pid: Mutex<HashMap<MapData, u32, ProcessLosses>>,
     programs: Vec<(&'static str, OwnedFd)>,
     reports: Vec<ProbeReport>,
     tier: Tier,
@@ -63,7 +63,7 @@ impl Probes {
             budgets,
             watched: Mutex::new(take("WATCHED")?.try_into()?),
             losses: take("LOSSES")?.try_into()?,
-            lost_by_pid: take("LOST_BY_TGID")?.try_into()?,
+            lost_by_pid: Mutex::new(take("LOST_BY_TGID")?.try_into()?),
             tls_modes: Mutex::new(take("TLS_MODES")?.try_into()?),
             ebpf: Mutex::new(ebpf),
             libraries: Mutex::new(libraries),
@@ -228,7 +228,13 @@ impl Probes {
 
     /// What the full ring refused, by process.
     pub fn lost_by_pid(&self) -> Vec<(u32, ProcessLosses)> {
-        self.lost_by_pid.iter().filter_map(Result::ok).collect()
+        lock(&self.lost_by_pid).iter().filter_map(Result::ok).collect()
+    }
+
+    /// Gives the place of a process that ended, and whose losses were read, to others.
+    pub fn forget_losses(&self, pid: u32) {
+        // The kernel removes it as well, when another process begins under the id.
+        lock(&self.lost_by_pid).remove(&pid).ok();
     }
 
     /// What became of each program.

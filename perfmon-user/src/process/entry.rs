@@ -192,6 +192,11 @@ impl Entry {
         is_meant.then(|| self.listed())
     }
 
+    /// It ended, and its coverage was told after that.
+    pub(super) fn is_told(&self) -> bool {
+        self.left_ns.is_some() && self.last_told
+    }
+
     fn listed(&self) -> TargetCoverage {
         TargetCoverage {
             runtime: self.runtime.clone(),

@@ -455,3 +455,12 @@ fn one_process_cannot_fill_the_room_of_all() {
     room.answer(Inspected::Described(program, described(11, "x", "x")));
     assert_eq!(room.told(), told("x", "x", &[1]));
 }
+
+#[test]
+fn an_exchange_that_was_not_seen_whole_is_counted_whoever_had_it() {
+    let mut room = HostTable::all();
+    for (pid, complete, missing) in [(10, true, 0), (10, false, 7), (99, false, 0)] {
+        room.table.on_exchange(pid, complete, missing);
+    }
+    assert_eq!(room.counters.exchanges_incomplete.get(), 2);
+}

@@ -20,7 +20,7 @@ pub use crate::stream::Failure;
 pub use agent::{Agent, Tool, Workflow};
 pub use database::{Db, Dns};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
-pub use gauges::{Degradation, Gauges, InFlight, LostExchanges, TargetCoverage};
+pub use gauges::{Degradation, DegradedNow, Gauges, InFlight, LostExchanges, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
 pub use request::{Category, Quality, Request, Side};
@@ -45,6 +45,11 @@ impl Origin {
     /// A process without a description.
     pub fn unknown(pid: u32) -> Self {
         Self { pid, comm: "".into(), service: "unknown".into(), container: None }
+    }
+
+    /// perfmon itself.
+    pub fn of_perfmon() -> Self {
+        Self { pid: std::process::id(), comm: "perfmon".into(), service: "perfmon".into(), container: None }
     }
 }
 

@@ -93,7 +93,8 @@ impl<S: Default> Tracker<S> {
         Self { connections, unix_of_process, resets, counters, capacity: CONNECTIONS }
     }
 
-    /// Inserts a new socket. Calls `visit` with the end of an earlier connection at the same address.
+    /// Inserts a new socket. Calls `visit` with the end of an earlier connection at the same address. The same socket again, under way for
+    /// long, is one that the kernel's table had forgotten: what it carried between is not known.
     pub fn open(&mut self, open: Open, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         self.make_room(visit);
         let connection = Connection {
@@ -114,6 +115,9 @@ impl<S: Default> Tracker<S> {
             self.unix_of_process.entry(open.pid).or_default().insert(open.key.sock);
         }
         if let Some(mut former) = self.connections.insert(open.key.sock, connection) {
+            if open.late && open.key == former.key && open.key.inode != 0 {
+                self.counters.sockets_evicted.inc();
+            }
             visit(&mut former, ConnectionEvent::Ended { ending: Ending::Forgotten, time_ns: open.time_ns });
         }
     }
