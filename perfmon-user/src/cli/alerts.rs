@@ -69,8 +69,8 @@ impl Reading {
                 None
             }
         };
-        let config = self.config(&server.general, |_| ())?;
-        Some(Invocation::Alerts { url: url.unwrap_or_else(|| Url::of(config.listen)), config, action })
+        let config = self.config(&server.general, |flags| flags.value("http.tls_ca", "--ca", server.ca.as_ref()))?;
+        Some(Invocation::Alerts { url: url.unwrap_or_else(|| Url::of_configured(&config)), config, action })
     }
 
     fn silence(&mut self, args: SilenceArgs) -> (AlertsAction, ServerArgs) {

@@ -160,7 +160,7 @@ fn noted(actor: &Actor, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Option<
 
 /// The audit trail: who did what. Text of a request is quoted.
 fn log_action(actor: &Actor, action: &str, id: &str, note: Option<&str>) {
-    tracing::info!(by = &*actor.by, from = ?actor.address, action, id = ?id, note = ?note.unwrap_or(""), "Somebody acted on alerts.");
+    tracing::info!(by = &*actor.by, from = &*actor.from, action, id = ?id, note = ?note.unwrap_or(""), "Somebody acted on alerts.");
 }
 
 /// A JSON object; an empty body is an empty object.
