@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use perfmon_tests::need::{Need, as_root, missing};
 use perfmon_tests::perfmon::{self, Perfmon};
-use perfmon_tests::{free_port, wait_until};
 use perfmon_tests::wire::get;
+use perfmon_tests::{free_port, wait_until};
 use serde_json::Value;
 
 const NEEDS: [Need; 4] = [Need::Perfmon, Need::Program("setpriv"), Need::Program("curl"), Need::Program("python3")];
@@ -146,6 +146,29 @@ fn connections_that_trickle_take_nothing_from_others() -> Result<()> {
     perfmon.stop().map(drop)
 }
 
+#[test]
+fn the_audit_trail_survives_a_restart() -> Result<()> {
+    if missing(&NEEDS) {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let db = folder.path().join("perfmon.db");
+    let perfmon = Perfmon::start_in(&[("PERFMON_HTTP__ALLOW_USERS", "nobody")], &["--db", text(&db)])?;
+    let silence = r#"{"rule":"cpu_usage","duration":"1m","note":"nightly"}"#;
+    assert_eq!(curl(&perfmon, "65534", "POST", "/api/v1/silences", silence)?.0, 201);
+    assert_eq!(curl(&perfmon, STRANGER, "POST", "/api/v1/silences", silence)?.0, 403);
+    assert_eq!(curl(&perfmon, STRANGER, "GET", "/api/v1/audit", "")?.0, 403);
+    perfmon.stop()?;
+    let perfmon = Perfmon::start_in(&[], &["--db", text(&db)])?;
+    let items = perfmon.api("/api/v1/audit")?["items"].clone();
+    let [entry] = items.as_array().context("no items")?.as_slice() else { anyhow::bail!("not one entry: {items}") };
+    let said_of = ["by", "action", "note"].map(|name| entry[name].as_str());
+    assert_eq!((said_of, entry["uid"].as_u64()), ([Some("nobody"), Some("silence"), Some("nightly")], Some(65_534)));
+    let (code, table) = said(&["alerts", "audit", "--url", &perfmon.url()])?;
+    assert!(code == Some(0) && table.contains("nobody") && table.contains("nightly"), "{code:?} {table}");
+    perfmon.stop().map(drop)
+}
+
 /// User × method × route, and the status.
 const TABLE: [(&str, &str, &str, u16); 12] = [
     ("0", "GET", "/healthz", 200),
@@ -244,7 +267,12 @@ fn it_speaks_tls_and_takes_a_new_certificate() -> Result<()> {
 
     let listen = format!("127.0.0.1:{}", free_port()?);
     let mut wrong = as_root("env");
-    wrong.args(environment.map(|(name, value)| format!("{name}={value}"))).arg(perfmon::binary()).args(["run", "--no-store", "--listen", &listen]);
+    wrong.args(environment.map(|(name, value)| format!("{name}={value}"))).arg(perfmon::binary()).args([
+        "run",
+        "--no-store",
+        "--listen",
+        &listen,
+    ]);
     let output = wrong.output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(2) && said.contains("no private key"), "{said}");

@@ -12,7 +12,7 @@ use ureq::{Body, Error, RequestBuilder};
 use crate::cli::{AlertsAction, Url};
 use crate::config::Config;
 use crate::outbound::{self, PerfmonAgent, TrustedRoots};
-use crate::record::{Alert, Notified};
+use crate::record::{Alert, AuditEntry, Notified};
 
 use super::{CommandFailure, EXIT_FAILED, print};
 
@@ -55,6 +55,11 @@ impl AlertsClient {
                 let wish = json!({"rule": rule, "scope": scope, "duration": duration, "by": by, "note": note});
                 let begun = self.post("silences", &wish)?;
                 print(&format!("{} until {}\n", text(&begun, "silence_id"), text(&begun, "until")))
+            }
+            AlertsAction::Audit { json: true } => print(&format!("{}\n", self.get("audit")?)),
+            AlertsAction::Audit { json: false } => {
+                let list: ListReply<AuditEntry> = read(self.get("audit")?)?;
+                print(&audit_table(&list.items))
             }
             AlertsAction::Test { channel } => {
                 let body = self.post("alerts/test", &json!({"channel": channel}))?;
@@ -157,6 +162,21 @@ fn table(alerts: &[Alert]) -> String {
         let severity = format!("{:?}", alert.severity).to_lowercase();
         let since = format!("{}Z", since.get(..19).unwrap_or_default());
         let cells: [&str; 7] = [&alert.alert_id, alert.state.name(), &severity, &alert.rule, &since, by, &alert.message];
+        table.add_row(cells.map(printable));
+    }
+    format!("{table}\n")
+}
+
+/// The audit trail as a text table.
+fn audit_table(entries: &[AuditEntry]) -> String {
+    if entries.is_empty() {
+        return "nobody changed anything\n".into();
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["TIME", "BY", "FROM", "ACTION", "ID", "NOTE"]);
+    for entry in entries {
+        let time = format!("{}Z", entry.time.to_string().get(..19).unwrap_or_default());
+        let cells: [&str; 6] = [&time, &entry.by, &entry.from, &entry.action, &entry.id, entry.note.as_deref().unwrap_or("")];
         table.add_row(cells.map(printable));
     }
     format!("{table}\n")

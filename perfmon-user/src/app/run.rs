@@ -276,10 +276,10 @@ impl Running {
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
         let store = start_store(config, &self.counters, &self.stages)?;
-        let history = store.as_ref().map(Store::reader);
+        let (history, audit) = store.as_ref().map(|store| (store.reader(), store.audit_trail())).unzip();
         let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages)?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
-        let state = HttpState::new(HttpParts { history, ..self.parts(snapshot.clone(), deliveries, shutdown) });
+        let state = HttpState::new(HttpParts { history, audit: audit.clone(), ..self.parts(snapshot.clone(), deliveries, shutdown) });
         let fault = self.jsonl.as_ref().map(jsonl::JsonlWriter::fault);
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         consumers.extend(self.jsonl.take().map(|writer| Box::new(writer) as Box<dyn Consumer>));
@@ -293,7 +293,7 @@ impl Running {
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alert_service = self.alerting.alert_service();
         let alerts = alert_service.clone();
-        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone(), self.stages.add("alert", Patience::STEADY)));
+        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone(), audit, self.stages.add("alert", Patience::STEADY)));
         let certificate = self.listeners.as_ref().and_then(HttpListeners::certificate);
         let server = self.listeners.map(|listeners| listeners.serve(state)).transpose()?;
         let (url, server) = server.map(|HttpServer { url, task }| (url, task)).unzip();
@@ -371,6 +371,7 @@ impl Running {
             shutdown,
             spare: self.spare.clone(),
             history: None,
+            audit: None,
         }
     }
 }

@@ -288,6 +288,15 @@ pub(super) enum AlertsCommand {
     /// Silence the alerts of a rule or scope for some time
     #[command(after_help = examples::ALERTS_SILENCE)]
     Silence(SilenceArgs),
+    /// Show who acknowledged, resolved, silenced and tested what, newest first
+    #[command(after_help = examples::ALERTS_AUDIT)]
+    Audit {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Send a test alert to one channel, or to all
     #[command(after_help = examples::ALERTS_TEST)]
     Test {

@@ -87,7 +87,11 @@ impl Access {
         let has_token = self.token.as_ref().is_some_and(|token| carries(request.headers(), token));
         if has_token || self.admitted.has(caller) {
             let by = self.admitted.name(caller).unwrap_or_else(|| "token".into());
-            return Ok(Some(Actor { by, from: peer.map_or_else(|| "unknown".into(), |peer| peer.from.clone()) }));
+            let uid = match caller {
+                Caller::User(uid) => Some(uid),
+                Caller::Unknown | Caller::Remote(_) => None,
+            };
+            return Ok(Some(Actor { by, uid, from: peer.map_or_else(|| "unknown".into(), |peer| peer.from.clone()) }));
         }
         let is_local = !matches!(caller, Caller::Remote(_));
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);

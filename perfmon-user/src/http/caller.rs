@@ -35,6 +35,8 @@ pub(super) struct Peer {
 pub(super) struct Actor {
     /// Name of the user, or `token`.
     pub by: Arc<str>,
+    /// Number of the user.
+    pub uid: Option<u32>,
     /// From where.
     pub from: Arc<str>,
 }

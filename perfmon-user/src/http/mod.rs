@@ -5,6 +5,7 @@ mod access;
 mod alerts;
 mod alive;
 mod answer;
+mod audit;
 mod caller;
 mod changes;
 mod destinations;
@@ -95,6 +96,8 @@ pub struct HttpParts {
     pub spare: Arc<SpareBatches>,
     /// History on disk, when there is one.
     pub history: Option<store::StoreReader>,
+    /// Its audit trail.
+    pub audit: Option<store::AuditTrail>,
 }
 
 /// What the routes share.
@@ -158,6 +161,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/api/v1/alerts/{id}/resolve", post(alerts::resolve))
         .route("/api/v1/silences", get(alerts::silences).post(alerts::silence))
         .route("/api/v1/silences/{id}", delete(alerts::unsilence))
+        .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/history", get(history::history))
         .route("/api/v1/self", get(self_report::self_report))
         .route("/api/v1/stream", get(stream::stream))

@@ -26,6 +26,7 @@ fn rows() -> Vec<Row> {
         (Method::POST, "/health/performance", everything_else(405)),
         (Method::GET, "/api/v1/nothing", everything_else(404)),
         (Method::GET, "/api/v1/history?metric=error_rate", everything_else(503)),
+        (Method::GET, "/api/v1/audit", everything_else(503)),
         (Method::POST, "/api/v1/alerts/x/ack", everything_else(404)),
         (Method::POST, "/api/v1/alerts/x/resolve", everything_else(404)),
         (Method::POST, "/api/v1/alerts/test", everything_else(200)),

@@ -197,6 +197,7 @@ fn server_over(alerts: Arc<AlertService>, snapshot: Snapshot, listen: &str, toke
         shutdown: asked,
         spare: Arc::default(),
         history: None,
+        audit: None,
     });
     Server { state, snapshots, shutdown }
 }
