@@ -23,6 +23,7 @@ use crate::http::{Access, HttpParts, HttpState};
 use crate::inspect::ForeignReader;
 use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE, INSPECTOR_QUEUE};
 use crate::llm;
+use crate::privilege::SandboxState;
 use crate::probe::{self, Probes};
 use crate::record::{SpareBatches, WallTime};
 use crate::store::{self, Store};
@@ -207,6 +208,7 @@ impl Prepared {
         if let Some(launched) = &mut self.launched {
             launched.release().context("the command could not be started")?;
         }
+        let sandbox = confinement::restrict_files(config);
         Ok(Running {
             probes,
             watched,
@@ -226,6 +228,7 @@ impl Prepared {
             counters: self.counters,
             stages,
             supervisor,
+            sandbox,
         })
     }
 }
@@ -250,6 +253,7 @@ struct Running {
     counters: Arc<Counters>,
     stages: Heartbeats,
     supervisor: Supervisor,
+    sandbox: SandboxState,
 }
 
 impl Running {
@@ -355,8 +359,8 @@ impl Running {
         deliveries: Option<Deliveries>,
         shutdown: watch::Receiver<bool>,
     ) -> HttpParts {
-        let self_report =
-            SelfReporter::new(self.probes.clone(), deliveries, self.reader.clone(), self.counters.clone(), self.supervisor.clone());
+        let (probes, reader, counters) = (self.probes.clone(), self.reader.clone(), self.counters.clone());
+        let self_report = SelfReporter::new(probes, deliveries, reader, counters, self.supervisor.clone(), self.sandbox.clone());
         let (watched, of_ready, of_health) = (self.watched.clone(), self.supervisor.clone(), self.supervisor.clone());
         HttpParts {
             access: self.access.clone(),

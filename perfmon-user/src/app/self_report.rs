@@ -6,8 +6,9 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::counters::Counters;
 use crate::export::otlp::Deliveries;
-use crate::http::{EventsLost, ProbeStatus, ProgramStats, Readiness, SelfReport};
+use crate::http::{EventsLost, HardeningStatus, ProbeStatus, ProgramStats, Readiness, SelfReport};
 use crate::inspect::ForeignReader;
+use crate::privilege::{PrivilegeLimits, SandboxState};
 use crate::probe::Probes;
 
 use super::capture::WatchedTargets;
@@ -24,6 +25,7 @@ pub struct SelfReporter {
     reader: ForeignReader,
     counters: Arc<Counters>,
     supervisor: Supervisor,
+    sandbox: SandboxState,
     cpu: Mutex<CpuUse>,
 }
 
@@ -42,8 +44,9 @@ impl SelfReporter {
         reader: ForeignReader,
         counters: Arc<Counters>,
         supervisor: Supervisor,
+        sandbox: SandboxState,
     ) -> Self {
-        let reporter = Self { probes, deliveries, reader, counters, supervisor, cpu: Mutex::default() };
+        let reporter = Self { probes, deliveries, reader, counters, supervisor, sandbox, cpu: Mutex::default() };
         reporter.cpu_percent();
         reporter
     }
@@ -70,6 +73,7 @@ impl SelfReporter {
             export: self.deliveries.as_ref().map(telemetry::state).unwrap_or_default(),
             degraded: self.supervisor.degraded().to_vec(),
             stages: self.supervisor.stages(),
+            hardening: Some(hardening(&self.sandbox)),
             inspector: self.reader.report(),
         }
     }
@@ -89,6 +93,11 @@ impl SelfReporter {
         }
         cpu.percent
     }
+}
+
+fn hardening(sandbox: &SandboxState) -> HardeningStatus {
+    let PrivilegeLimits { capabilities, no_new_privs, dumpable, seccomp } = PrivilegeLimits::in_force();
+    HardeningStatus { capabilities, no_new_privs, dumpable, seccomp, landlock: sandbox.about() }
 }
 
 /// Events lost so far, by reason.

@@ -59,7 +59,7 @@ pub use alive::Readiness;
 pub use caller::{AccountFiles, Admitted, Caller};
 pub use metrics::document as metrics_document;
 use recent::Recent;
-pub use self_report::{EventsLost, ExportState, ProbeStatus, ProgramStats, SelfReport, StageStatus};
+pub use self_report::{EventsLost, ExportState, HardeningStatus, ProbeStatus, ProgramStats, SelfReport, StageStatus};
 use series::LatencySeries;
 pub use server_tls::{CertificateError, ServerCertificate};
 pub use transport::ListeningSocket;
