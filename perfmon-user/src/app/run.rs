@@ -40,7 +40,7 @@ use super::hangup::Hangups;
 use super::hub::{Consumer, Hub, HubPulse, RequestCount};
 use super::inspector::Inspector;
 use super::libraries::LibraryWatch;
-use super::listeners::{HttpServer, HttpListeners};
+use super::listeners::{HttpListeners, HttpServer};
 use super::options::{aggregate_options, destination, retention, service_rules, start_options, targets};
 use super::recorder::Recorder;
 use super::self_report::{SelfReporter, events_lost, readiness};
@@ -413,7 +413,7 @@ fn say_when_ready(mut watched: watch::Receiver<WatchedTargets>, tier: probe::Tie
     tokio::spawn(async move {
         let begun = watched.wait_for(|targets| targets.begun).await.is_ok();
         match url {
-            Some(url) if begun => tracing::info!(url, tier = tier.number(), "perfmon is watching."),
+            Some(url) if begun => tracing::info!(url = %url, tier = tier.number(), "perfmon is watching."),
             None if begun => tracing::info!(tier = tier.number(), "perfmon is watching."),
             _ => {}
         }
