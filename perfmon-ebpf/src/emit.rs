@@ -111,7 +111,7 @@ pub fn record<T: 'static>(tgid: u32, fill: impl FnOnce(*mut T)) -> bool {
     true
 }
 
-/// The same for what a socket or a TLS call moved: within the process's share of the ring.
+/// Puts what a socket or a TLS call moved into the ring, if the share of process `tgid` has room. True when the ring took it.
 #[inline(always)]
 pub fn data(tgid: u32, event: *mut u8, size: u64) -> bool {
     has_room(tgid, size) && bytes(tgid, event, size)

@@ -11,6 +11,7 @@ mod hangup;
 mod hub;
 mod inspector;
 mod libraries;
+mod listeners;
 mod logging;
 mod options;
 mod recorder;

@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::counters::Counters;
 use crate::export::otlp::Deliveries;
-use crate::http::{EventsLost, ProbeStatus, ProgramStats, Readiness, SelfReport};
+use crate::http::{EventsLost, HardeningStatus, ProbeStatus, ProgramStats, Readiness, SelfReport};
 use crate::inspect::ForeignReader;
+use crate::privilege::{PrivilegeLimits, SandboxState};
 use crate::probe::Probes;
 
 use super::capture::WatchedTargets;
@@ -26,6 +27,7 @@ pub struct SelfReporter {
     reader: ForeignReader,
     counters: Arc<Counters>,
     supervisor: Supervisor,
+    sandbox: SandboxState,
     cpu: Mutex<CpuUse>,
 }
 
@@ -62,8 +64,9 @@ impl SelfReporter {
         reader: ForeignReader,
         counters: Arc<Counters>,
         supervisor: Supervisor,
+        sandbox: SandboxState,
     ) -> Self {
-        let reporter = Self { probes, deliveries, reader, counters, supervisor, cpu: Mutex::default() };
+        let reporter = Self { probes, deliveries, reader, counters, supervisor, sandbox, cpu: Mutex::default() };
         reporter.cpu_percent(own_stat().as_ref());
         reporter
     }
@@ -90,6 +93,7 @@ impl SelfReporter {
             export: self.deliveries.as_ref().map(telemetry::state).unwrap_or_default(),
             degraded: self.supervisor.degraded().to_vec(),
             stages: self.supervisor.stages(),
+            hardening: Some(hardening(&self.sandbox)),
             inspector: self.reader.report(),
         }
     }
@@ -100,6 +104,11 @@ impl SelfReporter {
         let mut cpu = self.cpu.lock().unwrap_or_else(PoisonError::into_inner);
         stat.and_then(|stat| cpu.percent(now_ns, stat.utime + stat.stime))
     }
+}
+
+fn hardening(sandbox: &SandboxState) -> HardeningStatus {
+    let PrivilegeLimits { capabilities, no_new_privs, dumpable, seccomp } = PrivilegeLimits::in_force();
+    HardeningStatus { capabilities, no_new_privs, dumpable, seccomp, landlock: sandbox.about() }
 }
 
 /// Events lost so far, by reason.

@@ -217,11 +217,11 @@ impl Reading {
 
     fn top(&mut self, args: &args::TopArgs) -> Option<Invocation> {
         let url = args.url.as_deref().map(Url::parse).transpose();
-        let config = self.config(&args.general, |_| ());
+        let config = self.config(&args.general, |flags| flags.value("http.tls_ca", "--ca", args.ca.as_ref()));
         match (url, config) {
             (Ok(url), Some(config)) => {
                 let named = url.is_some();
-                Some(Invocation::Top { url: url.unwrap_or_else(|| Url::of(config.listen)), named, config })
+                Some(Invocation::Top { url: url.unwrap_or_else(|| Url::of_configured(&config)), named, config })
             }
             (Ok(_), None) => None,
             (Err(why), _) => {

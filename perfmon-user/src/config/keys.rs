@@ -1,5 +1,4 @@
 //! The table of keys. The default of a key is the one in [`Config::default`]; its flag, if any, is defined in `cli`.
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use super::duration;
 use super::export_keys;
 use super::http_keys;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
+use super::listen;
 use super::node::{Checked, ConfigNode};
 use super::settings::{Config, EndpointRuleEntry, Jsonl, LogLevel, ServiceRuleEntry, TierSetting, Ui};
 
@@ -33,11 +33,11 @@ pub(super) static KEYS: &[Key<Config>] = &[
         about: about(
             "listen",
             Some("--listen"),
-            "`address:port`",
-            "Address of the HTTP server. An address other than loopback requires `http.token`. Port 0 selects a free port.",
+            "`address:port` or `unix:/path`, or a list of them",
+            "Addresses of the HTTP server. One other than loopback requires `http.token`. Port 0 selects a free port. The file of a unix socket is its owner's alone (0600), or, when `http.allow_groups` names one group, that group's too (0660).",
         ),
-        set: |config, node| address(node).map(|value| config.listen = value),
-        show: |config| Some(show_text(&config.listen.to_string())),
+        set: |config, node| listen::read(node).map(|value| config.listen = value),
+        show: |config| listen::show(&config.listen),
     },
     Key {
         about: about(
@@ -337,6 +337,9 @@ pub(super) static KEYS: &[Key<Config>] = &[
     http_keys::ALLOW_USERS,
     http_keys::ALLOW_GROUPS,
     http_keys::LOOPBACK,
+    http_keys::TLS_CERT,
+    http_keys::TLS_KEY,
+    http_keys::TLS_CA,
     Key {
         about: about("alerts.enabled", None, "`true` or `false`", "Evaluate the alert rules. When false, no alert fires."),
         set: |config, node| node.bool().map(|value| config.alerting = value),
@@ -414,19 +417,6 @@ static SERVICE_KEYS: &[Key<ServiceRuleEntry>] = &[
 
 pub(super) fn name_of<T: Copy + PartialEq>(choices: &[(&str, T)], value: T) -> String {
     choices.iter().find(|(_, choice)| *choice == value).map_or(String::new(), |(name, _)| show_text(name))
-}
-
-fn address(node: &ConfigNode) -> Checked<SocketAddr> {
-    let text = node.text()?;
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
-    match (host, port.parse()) {
-        ("localhost", Ok(port)) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        _ if text.parse::<IpAddr>().is_ok() => node.fault(format!("{text:?} has no port; write it like 127.0.0.1:9911 or [::1]:9911")),
-        _ => node.fault(format!("{text:?} is not an address with a port; write it like 127.0.0.1:9911 or [::1]:9911")),
-    }
 }
 
 fn power_of_two(node: &ConfigNode) -> Checked<u32> {

@@ -21,7 +21,7 @@ fn nothing_given_is_the_default() {
     let loaded = load(&Sources::default()).unwrap();
     assert_eq!(loaded.config, Config::default());
     assert!(loaded.origins.is_empty());
-    assert_eq!(loaded.config.listen.to_string(), "127.0.0.1:9911");
+    assert_eq!(loaded.config.listen[0].to_string(), "127.0.0.1:9911");
     assert!(loaded.config.targets.specs().is_empty());
 }
 
@@ -69,7 +69,7 @@ fn later_layers_win_and_say_so() {
     ];
     sources.flags = vec![Flag { path: "listen", name: "--listen", node: ConfigNode::word("localhost:3") }];
     let loaded = load(&sources).unwrap();
-    assert_eq!(loaded.config.listen.to_string(), "127.0.0.1:3");
+    assert_eq!(loaded.config.listen[0].to_string(), "127.0.0.1:3");
     assert_eq!(loaded.config.capture.ring_mib, Some(32));
     let printed = print(&loaded);
     assert!(printed.contains("listen = \"127.0.0.1:3\"  # flag --listen"), "{printed}");

@@ -41,8 +41,25 @@ pub struct SelfReport {
     pub degraded: Vec<Degradation>,
     /// Its stages; empty in a replay.
     pub stages: Vec<StageStatus>,
+    /// What perfmon may not do; null in a replay.
+    pub hardening: Option<HardeningStatus>,
     /// What could not be learnt of other processes, and why.
     pub inspector: InspectorReport,
+}
+
+/// Privileges that were given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HardeningStatus {
+    /// Capabilities that are left, by name.
+    pub capabilities: Vec<String>,
+    /// No program that it starts gains privileges.
+    pub no_new_privs: bool,
+    /// Core dumps are possible.
+    pub dumpable: bool,
+    /// System calls are filtered.
+    pub seccomp: bool,
+    /// `on (ABI …)`, or `off: ` with the reason: where files may be written.
+    pub landlock: String,
 }
 
 /// State of the delivery of one signal to one receiver. Items are spans, points or log records.

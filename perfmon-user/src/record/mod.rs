@@ -1,6 +1,7 @@
 //! The boundary of the program: left of it are bytes, right of it requests. Only these types cross it; their field names are those of
 //! docs/records.md. A record is written once and not changed, except that `aggregate` sets a request's `endpoint`.
 mod agent;
+mod audit;
 mod database;
 mod finding;
 mod gauges;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::stream::Failure;
 pub use agent::{Agent, Tool, Workflow};
+pub use audit::AuditEntry;
 pub use database::{Db, Dns};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
 pub use gauges::{Degradation, DegradedNow, Gauges, InFlight, LostExchanges, TargetCoverage};

@@ -91,6 +91,8 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     // The file stays whole when the host dies; a killed perfmon loses nothing that was committed.
     db.pragma_update(None, "synchronous", "NORMAL")?;
     db.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    // Files elsewhere cannot be made, see docs/privileges.md.
+    db.pragma_update(None, "temp_store", "MEMORY")?;
     check(&db, path)?;
     migrate(&mut db, MIGRATIONS)?;
     Ok(db)
@@ -103,6 +105,7 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     }
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
     let found = version(&db)?;
     refuse_newer(found)?;
     if found < MIGRATIONS.len() {

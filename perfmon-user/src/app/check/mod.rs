@@ -5,15 +5,16 @@ mod text;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::http::HardeningStatus;
 use crate::inspect::ForeignReader;
-use crate::privilege;
+use crate::privilege::{self, PrivilegeLimits};
 use crate::probe::{self, Facts, Probes, TlsSight};
 use crate::proto::detect::Protocol;
 use crate::target::{Describer, Selector};
 
 use super::ask::printable;
 use super::options::{service_rules, start_options, targets};
-use super::{CommandFailure, EXIT_IMPOSSIBLE, logging, print};
+use super::{CommandFailure, EXIT_IMPOSSIBLE, confinement, logging, print};
 
 /// Everything that was found out.
 #[derive(Serialize)]
@@ -34,6 +35,8 @@ struct Findings {
     probes: Vec<Probe>,
     /// What is read of traffic.
     protocols: Protocols,
+    /// What a run with this configuration gives up.
+    hardening: HardeningStatus,
     /// Every target process that runs.
     targets: Vec<TargetProcess>,
 }
@@ -128,6 +131,7 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
         map_bytes: None,
         probes: Vec::new(),
         protocols: Protocols::known(),
+        hardening: hardening(config),
         targets: Vec::new(),
     };
     if let Some(reason) = privilege::foreign_pid_namespace() {
@@ -159,6 +163,12 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
             (findings, Some(probes))
         }
     }
+}
+
+fn hardening(config: &Config) -> HardeningStatus {
+    let (limits, sandbox) = confinement::outlook(config);
+    let PrivilegeLimits { capabilities, no_new_privs, dumpable, seccomp } = limits;
+    HardeningStatus { capabilities, no_new_privs, dumpable, seccomp, landlock: sandbox.about() }
 }
 
 fn processes(pids: &[u32], mut describer: Describer, probes: Option<&Probes>) -> Vec<TargetProcess> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
+use crate::http::HardeningStatus;
+
 use super::{Coverage, Findings, Protocols, TargetProcess, printable};
 
 /// Services named for one coverage; the rest is a number.
@@ -31,6 +33,7 @@ fn write(findings: &Findings, long: bool, text: &mut String) -> fmt::Result {
     writeln!(text, "Protocols")?;
     writeln!(text, "  read: {}", read.join(", "))?;
     writeln!(text, "  recognised and not read yet: {}", unread.join(", "))?;
+    hardening(&findings.hardening, text)?;
     match long {
         true => every_process(&findings.targets, text),
         false => coverages(&findings.targets, text),
@@ -57,6 +60,19 @@ fn programs(findings: &Findings, long: bool, text: &mut String) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+/// What a run gives up after attaching, in a line.
+fn hardening(hardening: &HardeningStatus, text: &mut String) -> fmt::Result {
+    let HardeningStatus { capabilities, no_new_privs, dumpable, seccomp, landlock } = hardening;
+    let given_up = [
+        if *no_new_privs { "no_new_privs" } else { "new privileges" },
+        if *dumpable { "core dumps" } else { "no core dumps" },
+        if *seccomp { "seccomp" } else { "no seccomp" },
+    ];
+    let names: Vec<String> = capabilities.iter().map(|name| name.trim_start_matches("CAP_").to_lowercase()).collect();
+    let kept = if names.is_empty() { "none".into() } else { names.join(", ") };
+    writeln!(text, "Hardening of a run: {}, landlock {landlock}; capabilities kept: {kept}", given_up.join(", "))
 }
 
 fn every_process(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
@@ -152,6 +168,13 @@ mod tests {
             map_bytes: Some(1_000_000),
             probes: vec![probe("sock_recv", "attached", None), probe("x", "skipped", None), probe("y", "failed", Some("resets"))],
             protocols: Protocols { read: vec!["http/1.1"], unread: vec!["h2"] },
+            hardening: HardeningStatus {
+                capabilities: vec!["CAP_BPF".into(), "CAP_PERFMON".into()],
+                no_new_privs: true,
+                dumpable: false,
+                seccomp: true,
+                landlock: "off: the kernel has none".into(),
+            },
             targets,
         }
     }
@@ -171,6 +194,8 @@ mod tests {
             ["not seen: resets", "built in (1 process)", "plaintext (1 process)", "no library (500 processes)", "and 28 more services"];
         assert!(order.map(place).is_sorted(), "{short}");
         assert!(short.contains("1 attached, 1 not needed") && !short.contains('\u{1b}'), "{short}");
+        let hardening = "no_new_privs, no core dumps, seccomp, landlock off: the kernel has none; capabilities kept: bpf, perfmon\n";
+        assert!(short.contains(hardening), "{short}");
         let long = text(&findings, true);
         assert_eq!(long.matches("no library").count(), 500);
         assert!(long.contains("sock_recv") && !long.contains('\u{1b}'));
