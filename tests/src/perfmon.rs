@@ -67,7 +67,7 @@ pub(crate) fn wait_until_ready(running: &mut Running, port: u16) -> Result<()> {
 }
 
 /// The process id of a started perfmon: the child of sudo if it runs through sudo.
-pub(crate) fn own_pid(running: &Running) -> Result<u32> {
+pub fn own_pid(running: &Running) -> Result<u32> {
     let started = running.pid();
     if need::is_root() {
         return Ok(started);
@@ -84,6 +84,11 @@ impl Perfmon {
 
     /// The same with further environment variables; the options decide about the store.
     pub fn start_in(environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
+        Self::start_showing("none", environment, options)
+    }
+
+    /// The same with a kind of `--ui`, which goes into the log.
+    pub fn start_showing(ui: &str, environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
@@ -92,7 +97,7 @@ impl Perfmon {
         // Without a terminal, where SIGHUP has another meaning; sudo passes no environment on.
         let mut command = need::as_root("setsid");
         command.args(["env", "--default-signal=HUP"]).args(environment.iter().map(|(name, value)| format!("{name}={value}"))).arg(binary());
-        command.args(["run", "--ui", "none", "--listen", &format!("127.0.0.1:{port}"), "--jsonl"]).arg(jsonl).args(options);
+        command.args(["run", "--ui", ui, "--listen", &format!("127.0.0.1:{port}"), "--jsonl"]).arg(jsonl).args(options);
         let running = Running::start(&mut command, &folder.path().join("perfmon.log"))?;
         let mut perfmon = Self { pid: running.pid(), running, port, folder, read: RefCell::default(), _turn: turn };
         wait_until_ready(&mut perfmon.running, port)?;

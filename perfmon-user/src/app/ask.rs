@@ -12,6 +12,7 @@ use ureq::{Agent, Body, Error, RequestBuilder};
 use crate::cli::{AlertsAction, Url};
 use crate::config::Config;
 use crate::outbound;
+use crate::printable::printable;
 use crate::record::{Alert, Notified};
 
 use super::{CommandFailure, EXIT_FAILED, print};
@@ -47,7 +48,7 @@ impl AlertsClient {
             AlertsAction::Silence { rule, scope, duration, by, note } => {
                 let wish = json!({"rule": rule, "scope": scope, "duration": duration, "by": by, "note": note});
                 let begun = self.post("silences", &wish)?;
-                print(&format!("{} until {}\n", text(&begun, "silence_id"), text(&begun, "until")))
+                print(&format!("{} until {}\n", printable(text(&begun, "silence_id")), printable(text(&begun, "until"))))
             }
             AlertsAction::Test { channel } => {
                 let body = self.post("alerts/test", &json!({"channel": channel}))?;
@@ -72,7 +73,7 @@ impl AlertsClient {
             _ => return Err(failure(format!("{} alert ids begin with {id}; give more of it", matching.len()))),
         };
         let alert: Alert = read(self.post(&format!("alerts/{id}/{what}"), &json!({"by": by, "note": note}))?)?;
-        print(&format!("{} {} is {}\n", alert.alert_id, alert.rule, alert.state.name()))
+        print(&format!("{} {} is {}\n", printable(&alert.alert_id), printable(&alert.rule), alert.state.name()))
     }
 
     fn get(&self, path: &str) -> Result<Value, CommandFailure> {
@@ -112,7 +113,9 @@ impl AlertsClient {
         match status {
             status if status.is_success() => Ok(body),
             StatusCode::UNAUTHORIZED => Err(failure(format!("{url} requires a token: set http.token (PERFMON_HTTP__TOKEN)"))),
-            _ => Err(failure(body["error"]["message"].as_str().map_or_else(|| format!("{url} answered {status}"), str::to_owned))),
+            _ => Err(failure(
+                body["error"]["message"].as_str().map_or_else(|| format!("{url} answered {status}"), |why| printable(why).to_string()),
+            )),
         }
     }
 }
@@ -132,8 +135,8 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 fn said(notified: &Notified) -> String {
     match &notified.error {
-        None => format!("{}: delivered\n", notified.channel),
-        Some(error) => format!("{}: failed: {error}\n", notified.channel),
+        None => format!("{}: delivered\n", printable(&notified.channel)),
+        Some(error) => format!("{}: failed: {}\n", printable(&notified.channel), printable(error)),
     }
 }
 
@@ -150,12 +153,7 @@ fn table(alerts: &[Alert]) -> String {
         let severity = format!("{:?}", alert.severity).to_lowercase();
         let since = format!("{}Z", since.get(..19).unwrap_or_default());
         let cells: [&str; 7] = [&alert.alert_id, alert.state.name(), &severity, &alert.rule, &since, by, &alert.message];
-        table.add_row(cells.map(printable));
+        table.add_row(cells.map(|cell| printable(cell).to_string()));
     }
     format!("{table}\n")
-}
-
-/// Without control characters: messages carry names that others chose.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -107,8 +107,13 @@ impl Prepared {
             job.record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
         let jsonl = config.jsonl.as_ref().map(|to| {
             let named = format!("--jsonl {}", to.name());
-            jsonl::JsonlOutput::open(&destination(to)).map_err(|error| or_problem(named, &error)).ok()
+            jsonl::JsonlOutput::open(&destination(to, config)).map_err(|error| or_problem(named, &error)).ok()
         });
+        if !config.no_store
+            && let Some(refusal) = store::refusal(&config.db)
+        {
+            or_problem("--db".into(), &refusal);
+        }
         let alert_service =
             alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::RetryPolicy::default(), counters.clone());
         let reader = ForeignReader::in_processes();

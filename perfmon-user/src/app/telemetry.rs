@@ -11,6 +11,7 @@ use crate::counters::Counters;
 use crate::export::otlp::{Clocks, Deliveries, Exporter};
 use crate::heartbeat::{Heartbeats, Patience};
 use crate::http::ExportState;
+use crate::redact;
 
 /// Starts the exporter if a receiver is configured.
 pub fn start(
@@ -28,7 +29,7 @@ pub fn start(
         tracing::warn!("A Logfire token names no known region; the US region is assumed. Set LOGFIRE_BASE_URL if that is wrong.");
     }
     for target in &targets {
-        let url = target.url.split('?').next();
+        let url = redact::url(&target.url);
         tracing::debug!(target = target.name, signal = target.signal.name(), url, "Telemetry is sent.");
     }
     let clocks = Clocks { wall: clock::wall_now, steady_ns: clock::boot_now_ns };

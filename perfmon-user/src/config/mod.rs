@@ -11,12 +11,14 @@ mod export;
 mod export_keys;
 mod file;
 mod http_keys;
+mod jsonl_keys;
 mod key;
 mod keys;
 mod node;
 mod origin;
 mod print;
 mod settings;
+mod size;
 #[cfg(test)]
 mod tests;
 

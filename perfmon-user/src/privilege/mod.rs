@@ -6,7 +6,7 @@ mod capability;
 mod filter;
 mod namespace;
 
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::set_no_new_privs;
 
 pub use capability::PrivilegeNeeds;
@@ -43,6 +43,7 @@ pub fn confine_file_reader() -> Confinement {
 fn confine_to(kept: &[caps::Capability]) -> Confinement {
     let mut confined = Confinement::default();
     confined.note("no core dumps", set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    confined.note("no core dumps", setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }));
     confined.note("capabilities", capability::keep(kept));
     confined.note("no_new_privs", set_no_new_privs(true));
     confined.note("seccomp", filter::install());
