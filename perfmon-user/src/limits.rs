@@ -31,6 +31,8 @@ pub const QUEUED_RECORDS: usize = 32_768;
 pub const BATCH_QUEUE: usize = 1_024;
 /// Batches that wait for one consumer of records.
 pub const CONSUMER_QUEUE: usize = 256;
+/// Former files of records that are kept beside the one that is written.
+pub const ROTATED_FILES: u32 = 3;
 /// Findings kept open.
 pub const FINDINGS: usize = 200;
 /// Cached container names; the cache is cleared when full.

@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 36] = [
+const LIVE: [&str; 37] = [
     "harness",
     "lifecycle",
     "commands",
@@ -44,6 +44,7 @@ const LIVE: [&str; 36] = [
     "live_privileges",
     "live_api",
     "live_access",
+    "live_canary",
     "live_models",
     "live_models_bad",
     "live_demo",

@@ -12,6 +12,7 @@ use ureq::{Body, Error, RequestBuilder};
 use crate::cli::{AlertsAction, Url};
 use crate::config::Config;
 use crate::outbound::{self, PerfmonAgent, TrustedRoots};
+use crate::printable::printable;
 use crate::record::{Alert, AuditEntry, Notified};
 
 use super::{CommandFailure, EXIT_FAILED, print};
@@ -54,7 +55,7 @@ impl AlertsClient {
             AlertsAction::Silence { rule, scope, duration, by, note } => {
                 let wish = json!({"rule": rule, "scope": scope, "duration": duration, "by": by, "note": note});
                 let begun = self.post("silences", &wish)?;
-                print(&format!("{} until {}\n", text(&begun, "silence_id"), text(&begun, "until")))
+                print(&format!("{} until {}\n", printable(text(&begun, "silence_id")), printable(text(&begun, "until"))))
             }
             AlertsAction::Audit { json: true } => print(&format!("{}\n", self.get("audit")?)),
             AlertsAction::Audit { json: false } => {
@@ -84,7 +85,7 @@ impl AlertsClient {
             _ => return Err(failure(format!("{} alert ids begin with {id}; give more of it", matching.len()))),
         };
         let alert: Alert = read(self.post(&format!("alerts/{id}/{what}"), &json!({"by": by, "note": note}))?)?;
-        print(&format!("{} {} is {}\n", alert.alert_id, alert.rule, alert.state.name()))
+        print(&format!("{} {} is {}\n", printable(&alert.alert_id), printable(&alert.rule), alert.state.name()))
     }
 
     fn get(&self, path: &str) -> Result<Value, CommandFailure> {
@@ -124,7 +125,9 @@ impl AlertsClient {
         match status {
             status if status.is_success() => Ok(body),
             StatusCode::UNAUTHORIZED => Err(failure(format!("{url} requires a token: set http.token (PERFMON_HTTP__TOKEN)"))),
-            _ => Err(failure(body["error"]["message"].as_str().map_or_else(|| format!("{url} answered {status}"), str::to_owned))),
+            _ => Err(failure(
+                body["error"]["message"].as_str().map_or_else(|| format!("{url} answered {status}"), |why| printable(why).to_string()),
+            )),
         }
     }
 }
@@ -144,8 +147,8 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 fn said(notified: &Notified) -> String {
     match &notified.error {
-        None => format!("{}: delivered\n", notified.channel),
-        Some(error) => format!("{}: failed: {error}\n", notified.channel),
+        None => format!("{}: delivered\n", printable(&notified.channel)),
+        Some(error) => format!("{}: failed: {}\n", printable(&notified.channel), printable(error)),
     }
 }
 
@@ -162,7 +165,7 @@ fn table(alerts: &[Alert]) -> String {
         let severity = format!("{:?}", alert.severity).to_lowercase();
         let since = format!("{}Z", since.get(..19).unwrap_or_default());
         let cells: [&str; 7] = [&alert.alert_id, alert.state.name(), &severity, &alert.rule, &since, by, &alert.message];
-        table.add_row(cells.map(printable));
+        table.add_row(cells.map(|cell| printable(cell).to_string()));
     }
     format!("{table}\n")
 }
@@ -180,9 +183,4 @@ fn audit_table(entries: &[AuditEntry]) -> String {
         table.add_row(cells.map(printable));
     }
     format!("{table}\n")
-}
-
-/// Without control characters: messages carry names that others chose.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

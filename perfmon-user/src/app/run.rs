@@ -106,8 +106,13 @@ impl Prepared {
             job.record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
         let jsonl = config.jsonl.as_ref().map(|to| {
             let named = format!("--jsonl {}", to.name());
-            jsonl::JsonlOutput::open(&destination(to)).map_err(|error| or_problem(named, &error)).ok()
+            jsonl::JsonlOutput::open(&destination(to, config)).map_err(|error| or_problem(named, &error)).ok()
         });
+        if !config.no_store
+            && let Some(refusal) = store::refusal(&config.db)
+        {
+            or_problem("--db".into(), &refusal);
+        }
         let (settings, retry) = (config.alerts.settings(), alert::RetryPolicy::default());
         let alert_service = alert::AlertService::supervised(&settings, earlier_alerts(config), retry, counters.clone(), stages.clone());
         let reader = ForeignReader::in_processes();

@@ -12,6 +12,7 @@ use crate::export::otlp::{Clocks, Deliveries, Exporter};
 use crate::heartbeat::Heartbeats;
 use crate::http::ExportState;
 use crate::record::DegradedNow;
+use crate::redact;
 
 /// Starts the exporter if a receiver is configured.
 pub fn start(
@@ -30,7 +31,7 @@ pub fn start(
         tracing::warn!("A Logfire token names no known region; the US region is assumed. Set LOGFIRE_BASE_URL if that is wrong.");
     }
     for target in &targets {
-        let url = target.url.split('?').next();
+        let url = redact::url(&target.url);
         tracing::debug!(target = target.name, signal = target.signal.name(), url, "Telemetry is sent.");
     }
     let clocks = Clocks { wall: clock::wall_now, steady_ns: clock::boot_now_ns };

@@ -121,6 +121,9 @@ pub(super) struct RunArgs {
     /// Append every record to a file, one JSON object per line; - is standard output
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub jsonl: Option<String>,
+    /// Begin a new file of records at this size, like 100MB, and keep three more: PATH.1, PATH.2, PATH.3
+    #[arg(long, value_name = "SIZE", help_heading = "Output")]
+    pub jsonl_max: Option<String>,
     /// File of the history on disk [default: /var/lib/perfmon/perfmon.db]
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub db: Option<String>,
@@ -191,6 +194,9 @@ pub(super) struct ReplayArgs {
     /// Append every record to a file, one JSON object per line; - is standard output
     #[arg(long, value_name = "PATH")]
     pub jsonl: Option<String>,
+    /// Begin a new file of records at this size, like 100MB, and keep three more: PATH.1, PATH.2, PATH.3
+    #[arg(long, value_name = "SIZE")]
+    pub jsonl_max: Option<String>,
     #[command(flatten)]
     pub general: GeneralArgs,
 }

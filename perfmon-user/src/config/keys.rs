@@ -6,10 +6,11 @@ use super::alert_keys;
 use super::duration;
 use super::export_keys;
 use super::http_keys;
+use super::jsonl_keys;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
 use super::listen;
 use super::node::{Checked, ConfigNode};
-use super::settings::{Config, EndpointRuleEntry, Jsonl, LogLevel, ServiceRuleEntry, TierSetting, Ui};
+use super::settings::{Config, EndpointRuleEntry, LogLevel, ServiceRuleEntry, TierSetting, Ui};
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -39,23 +40,8 @@ pub(super) static KEYS: &[Key<Config>] = &[
         set: |config, node| listen::read(node).map(|value| config.listen = value),
         show: |config| listen::show(&config.listen),
     },
-    Key {
-        about: about(
-            "jsonl",
-            Some("--jsonl"),
-            "path or `-`",
-            "File to which every record is appended, one JSON object a line; `-` is standard output.",
-        ),
-        set: |config, node| {
-            node.text().map(|text| config.jsonl = Some(if text == "-" { Jsonl::Stdout } else { Jsonl::File(PathBuf::from(text)) }))
-        },
-        show: |config| {
-            config.jsonl.as_ref().map(|jsonl| match jsonl {
-                Jsonl::Stdout => show_text("-"),
-                Jsonl::File(path) => show_text(&path.to_string_lossy()),
-            })
-        },
-    },
+    jsonl_keys::JSONL,
+    jsonl_keys::JSONL_MAX,
     Key {
         about: about(
             "db",

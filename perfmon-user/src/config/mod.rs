@@ -11,6 +11,7 @@ mod export;
 mod export_keys;
 mod file;
 mod http_keys;
+mod jsonl_keys;
 mod key;
 mod keys;
 mod listen;
@@ -18,6 +19,7 @@ mod node;
 mod origin;
 mod print;
 mod settings;
+mod size;
 #[cfg(test)]
 mod tests;
 

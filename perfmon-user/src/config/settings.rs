@@ -15,6 +15,8 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// Where records go as lines of JSON.
     pub jsonl: Option<Jsonl>,
+    /// Size in bytes at which their file is rotated.
+    pub jsonl_max: Option<u64>,
     /// File of the history on disk.
     pub db: PathBuf,
     /// No history on disk.
@@ -56,6 +58,7 @@ impl Default for Config {
         Self {
             listen: vec![ListenAddress::USUAL],
             jsonl: None,
+            jsonl_max: None,
             db: PathBuf::from("/var/lib/perfmon/perfmon.db"),
             no_store: false,
             store: StoreSettings::default(),
@@ -357,6 +360,10 @@ pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, S
     if config.ui == Ui::Table && config.jsonl == Some(Jsonl::Stdout) {
         problems
             .push(ConfigProblem::new(place("jsonl"), "records and the table would share standard output; name a file, or use --ui none"));
+    }
+    if let (Some(Jsonl::Stdout) | None, Some(_)) = (&config.jsonl, config.jsonl_max) {
+        let what = if config.jsonl.is_some() { "standard output cannot be rotated" } else { "there is no file to rotate" };
+        problems.push(ConfigProblem::new(place("jsonl_max"), format!("{what}; name a file with jsonl (--jsonl PATH), or leave this out")));
     }
     if let Err(faults) = config.export.targets() {
         problems.extend(faults.into_iter().map(|(path, message)| ConfigProblem::new(place(path), message)));

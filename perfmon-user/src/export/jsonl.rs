@@ -1,6 +1,7 @@
-//! `--jsonl`: every record as one line of JSON, appended to a file (created with mode 0600) or written to standard output. Lost records are
-//! counted. A file that cannot be written (full disk) is logged once, and writing resumes when there is space again. On standard output the
-//! first failure ends the writing, a closed reader silently; whoever runs the writer learns of it through [`JsonlWriter::fault`].
+//! `--jsonl`: every record as one line of JSON, appended to a file (mode 0600, rotated where that is wanted) or written to standard output.
+//! Lost records are counted. A file that cannot be written (full disk) is logged once, and writing resumes when there is space again. On
+//! standard output the first failure ends the writing, a closed reader silently; whoever runs the writer learns of it through
+//! [`JsonlWriter::fault`].
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::rotating_file::RotatingFile;
 use crate::counters::Counters;
 use crate::heartbeat::{self, BEAT, Heartbeat, Heartbeats, Patience};
 use crate::limits;
@@ -26,6 +28,13 @@ pub enum JsonlDestination {
     Stdout,
     /// The end of a file.
     File(PathBuf),
+    /// The end of a file that is rotated.
+    Rotating {
+        /// The file.
+        path: PathBuf,
+        /// Size at which a new one begins.
+        max_bytes: u64,
+    },
 }
 
 /// Why records were not written.
@@ -55,6 +64,8 @@ pub enum JsonlOutput {
     Stdout,
     /// A file.
     File(File),
+    /// A file that is rotated.
+    Rotating(RotatingFile),
 }
 
 impl JsonlOutput {
@@ -66,6 +77,7 @@ impl JsonlOutput {
         match to {
             JsonlDestination::Stdout => Ok(Self::Stdout),
             JsonlDestination::File(path) => private_file::open(path, Existing::Extended).map(Self::File),
+            JsonlDestination::Rotating { path, max_bytes } => RotatingFile::open(path, *max_bytes).map(Self::Rotating),
         }
     }
 
@@ -78,6 +90,7 @@ impl JsonlOutput {
             // Whoever reads it may pause.
             Self::Stdout => JsonlWriter::to(io::stdout(), false, counters, stages.add(THREAD, Patience::UNPACED)),
             Self::File(file) => JsonlWriter::to(file, true, counters, stages.add(THREAD, Patience::OUTSIDE)),
+            Self::Rotating(file) => JsonlWriter::to(file, true, counters, stages.add(THREAD, Patience::OUTSIDE)),
         }
     }
 }

@@ -7,7 +7,7 @@ mod filter;
 mod namespace;
 mod sandbox;
 
-use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, set_dumpable_behavior, setrlimit};
 use rustix::thread::set_no_new_privs;
 
 pub use capability::PrivilegeNeeds;
@@ -80,6 +80,7 @@ pub fn confine_file_reader() -> Confinement {
 fn confine_to(kept: &[caps::Capability]) -> Confinement {
     let mut confined = Confinement::default();
     confined.note("no core dumps", set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    confined.note("no core dumps", setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }));
     confined.note("capabilities", capability::keep(kept));
     confined.note("no_new_privs", set_no_new_privs(true));
     confined.note("seccomp", filter::install());

@@ -28,7 +28,7 @@ pub use self::cell::Cell;
 use self::pending::PendingWrites;
 pub use self::reader::{History, HistoryPoint, HistoryQuery, SeriesLabels, StoreReader};
 pub use self::resolution::Retention;
-pub use self::schema::StoreError;
+pub use self::schema::{StoreError, refusal};
 use self::writer::{StoreWriter, WriterTimes};
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;

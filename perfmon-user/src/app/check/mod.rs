@@ -7,12 +7,12 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::http::HardeningStatus;
 use crate::inspect::ForeignReader;
+use crate::printable::printable;
 use crate::privilege::{self, PrivilegeLimits};
 use crate::probe::{self, Facts, Probes, TlsSight};
 use crate::proto::detect::Protocol;
 use crate::target::{Describer, Selector};
 
-use super::ask::printable;
 use super::options::{service_rules, start_options, targets};
 use super::{CommandFailure, EXIT_IMPOSSIBLE, confinement, logging, print};
 

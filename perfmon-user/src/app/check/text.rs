@@ -21,9 +21,9 @@ pub fn text(findings: &Findings, long: bool) -> String {
 }
 
 fn write(findings: &Findings, long: bool, text: &mut String) -> fmt::Result {
-    writeln!(text, "perfmon {} on Linux {}", if findings.can_run { "can run" } else { "cannot run" }, findings.kernel)?;
+    writeln!(text, "perfmon {} on Linux {}", if findings.can_run { "can run" } else { "cannot run" }, printable(&findings.kernel))?;
     for problem in &findings.problems {
-        writeln!(text, "  {problem}")?;
+        problem.lines().try_for_each(|line| writeln!(text, "  {}", printable(line)))?;
     }
     if let (Some(tier), Some(capture), Some(bytes)) = (findings.capture_tier, findings.capture, findings.map_bytes) {
         writeln!(text, "Capture tier {tier}: {capture}; {:.1} MB of kernel maps", bytes as f64 / 1e6)?;
@@ -53,7 +53,7 @@ fn programs(findings: &Findings, long: bool, text: &mut String) -> fmt::Result {
         writeln!(text, "Kernel programs: {attached} attached, {others} not needed here")?;
     }
     for probe in findings.probes.iter().filter(|probe| long || probe.missed.is_some()) {
-        let line = format!("  {:<18} {:<9} {}", probe.name, probe.state, probe.reason.as_deref().unwrap_or(""));
+        let line = format!("  {:<18} {:<9} {}", probe.name, probe.state, printable(probe.reason.as_deref().unwrap_or("")));
         writeln!(text, "{}", line.trim_end())?;
         if let Some(missed) = probe.missed {
             writeln!(text, "  {:<28} not seen: {missed}", "")?;
@@ -81,7 +81,8 @@ fn every_process(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
     }
     for target in targets {
         let runtime = target.runtime.as_deref().unwrap_or("unknown runtime");
-        writeln!(text, "  {:>7} {:<20} {runtime}, {}", target.pid, printable(&target.service), target.encrypted_traffic)?;
+        let (service, about) = (printable(&target.service), printable(&target.encrypted_traffic));
+        writeln!(text, "  {:>7} {service:<20} {}, {about}", target.pid, printable(runtime))?;
     }
     Ok(())
 }
@@ -106,7 +107,7 @@ fn coverages(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
     }
     writeln!(text, "Processes: {}. What is seen of their TLS traffic (all other HTTP/1 traffic is read):", targets.len())?;
     for ((_, about), group) in &groups {
-        writeln!(text, "  {about} ({})", counted(group.processes, "process", "processes"))?;
+        writeln!(text, "  {} ({})", printable(about), counted(group.processes, "process", "processes"))?;
         services(group, text)?;
     }
     writeln!(text, "`perfmon check --all-processes` lists every kernel program and every process.")
@@ -117,7 +118,7 @@ fn services(group: &CoverageGroup<'_>, text: &mut String) -> fmt::Result {
     let mut by_count: Vec<_> = group.services.iter().collect();
     by_count.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
     let name = |(service, count): &(&&str, &usize)| match count {
-        1 => printable(service),
+        1 => printable(service).to_string(),
         count => format!("{} ({count})", printable(service)),
     };
     let mut parts: Vec<String> = by_count.iter().take(NAMED_SERVICES).map(name).collect();
@@ -183,7 +184,7 @@ mod tests {
     fn processes_of_the_same_coverage_are_one_line() {
         let mut targets: Vec<_> = (0..500).map(|n| process(n, &format!("worker-{}", n % 40), Coverage::Unknown, "no library")).collect();
         targets.push(process(900, "shop", Coverage::Read, "plaintext"));
-        targets.push(process(901, "api\u{1b}[2J", Coverage::Unread, "built in"));
+        targets.push(process(901, "api\u{1b}[2J\u{202e}\nforged", Coverage::Unread, "built in"));
         let findings = findings(targets);
         let short = text(&findings, false);
         assert!(short.lines().count() < 20, "{short}");
@@ -193,11 +194,14 @@ mod tests {
         let order =
             ["not seen: resets", "built in (1 process)", "plaintext (1 process)", "no library (500 processes)", "and 28 more services"];
         assert!(order.map(place).is_sorted(), "{short}");
-        assert!(short.contains("1 attached, 1 not needed") && !short.contains('\u{1b}'), "{short}");
+        assert!(
+            short.contains("1 attached, 1 not needed") && !short.contains(['\u{1b}', '\u{202e}']) && !short.contains("\nforged"),
+            "{short}"
+        );
         let hardening = "no_new_privs, no core dumps, seccomp, landlock off: the kernel has none; capabilities kept: bpf, perfmon\n";
         assert!(short.contains(hardening), "{short}");
         let long = text(&findings, true);
         assert_eq!(long.matches("no library").count(), 500);
-        assert!(long.contains("sock_recv") && !long.contains('\u{1b}'));
+        assert!(long.contains("sock_recv") && !long.contains(['\u{1b}', '\u{202e}']) && !long.contains("\nforged"));
     }
 }

@@ -13,6 +13,7 @@ use crate::config::{ExportTarget, Signal};
 use crate::counters::Counters;
 use crate::export::logfire;
 use crate::heartbeat::{self, BEAT, Heartbeat, Heartbeats, Patience};
+use crate::redact;
 
 /// State of the delivery of one signal to one receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct TargetFigures {
     pub name: String,
     /// What it gets.
     pub signal: Signal,
-    /// Where, without a query.
+    /// Where, without what may be a secret.
     pub url: String,
     /// The figures.
     pub figures: DeliveryFigures,
@@ -100,8 +101,7 @@ impl Deliveries {
     pub fn figures(&self) -> Vec<TargetFigures> {
         let figures = |shared: &Arc<DeliveryShared>| {
             let ExportTarget { name, signal, url, .. } = &shared.target;
-            let url = url.split(['?', '#']).next().unwrap_or_default().to_string();
-            TargetFigures { name: name.clone(), signal: *signal, url, figures: shared.lock().queue.figures() }
+            TargetFigures { name: name.clone(), signal: *signal, url: redact::url(url), figures: shared.lock().queue.figures() }
         };
         self.0.iter().map(figures).collect()
     }
@@ -215,7 +215,7 @@ impl DeliveryTrouble {
         if kind == self.0 {
             return;
         }
-        let (name, signal, url) = (target.name.as_str(), target.signal.name(), target.url.split('?').next());
+        let (name, signal, url) = (target.name.as_str(), target.signal.name(), redact::url(&target.url));
         match kind {
             None => tracing::info!(target = name, signal, "Telemetry is delivered again."),
             Some(TroubleKind::Unreachable) => {

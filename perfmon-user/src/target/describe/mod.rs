@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::inspect::{ForeignReader, Refusal};
 use crate::record::Origin;
+use crate::redact;
 
 use super::cgroup::{Cgroups, Container};
 use super::container::ContainerNames;
@@ -185,13 +186,21 @@ impl Describer {
     fn program(&mut self, candidate: &Candidate<'_>, flask_app: Option<&str>, parents: usize) -> String {
         let otherwise = match candidate.program(flask_app, name::name) {
             Name::Own(name) if name.is_empty() => return "unknown".to_owned(),
-            Name::Own(name) => return name,
-            Name::Parents(otherwise) => otherwise,
+            Name::Own(name) => return without_keys(name),
+            Name::Parents(otherwise) => without_keys(otherwise),
         };
         match candidate.parent().filter(|_| parents > 0) {
             Some(parent) if is_same_program(candidate, parent) => self.service(&Candidate::new(candidate.proc, parent, None), parents - 1),
             _ => otherwise,
         }
+    }
+}
+
+/// A name from a command line, which may hold a key.
+fn without_keys(name: String) -> String {
+    match redact::text(&name) {
+        Cow::Borrowed(_) => name,
+        Cow::Owned(clean) => clean,
     }
 }
 
