@@ -59,7 +59,7 @@ async fn start(snapshot: Snapshot) -> (String, watch::Sender<bool>, watch::Sende
         counters: Arc::new(Counters::default()),
         self_report: Box::new(SelfReport::default),
         readiness: Box::new(Readiness::default),
-        degraded: Box::new(|| Arc::from([])),
+        degraded: Arc::new(|| Arc::from([])),
         heartbeat: perfmon_user::heartbeat::Heartbeat::unwatched(),
         now: || WallTime(0),
         spare: Arc::default(),
