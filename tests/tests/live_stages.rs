@@ -173,7 +173,7 @@ fn a_stopped_delivery_of_an_alert_makes_it_unready() -> Result<()> {
         ensure!(trial.join().expect("the trial panicked")?.status == 200, "the trial was not answered");
         let ready = wait_until(5, || Ok(unready(&perfmon)?.is_none().then_some(())))?;
         ensure!(ready.is_some(), "the thread goes on, and /readyz does not say so:\n{}", perfmon.log());
-        Ok(())
+        Ok::<_, anyhow::Error>(())
     })?;
     assert_eq!(perfmon.end("INT")?.code(), Some(0));
     Ok(())
