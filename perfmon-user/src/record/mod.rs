@@ -20,7 +20,7 @@ pub use crate::stream::Failure;
 pub use agent::{Agent, Tool, Workflow};
 pub use database::{Db, Dns};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
-pub use gauges::{Degradation, Gauges, InFlight, LostExchanges, TargetCoverage};
+pub use gauges::{BlindSpot, Degradation, Gauges, InFlight, LostExchanges, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
 pub use request::{Category, Quality, Request, Side};
