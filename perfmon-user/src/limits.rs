@@ -1,9 +1,11 @@
 //! All caps of the program: what grows, how far, and what is evicted on overflow (always the longest idle, counted).
 
-/// Connections that `track` keeps; a connection without a parser state costs about 400 bytes.
+/// Connections that `track` keeps; an idle HTTP connection costs about 800 bytes.
 pub const CONNECTIONS: usize = 65_536;
 /// Open connections of all targets that are counted; with more their number is not known.
 pub const OPEN_CONNECTIONS: usize = 262_144;
+/// Connections that ended since the kernel's table of connections was last taken, in case that it still has them; the older half goes.
+pub const ENDED_CONNECTIONS: usize = 49_152;
 /// Bytes of unfinished messages: heads in pieces, bodies of model calls, plaintext without a socket, pipelined requests. One process has half
 /// of them at most.
 pub const UNFINISHED_BYTES: usize = 32 << 20;
