@@ -113,15 +113,15 @@ impl Aggregate {
             clock: SliceClock::new(options.now),
             names: Endpoints::new(options.endpoint_rules),
             // The limits of both are kept by `names`.
-            endpoints: SeriesTable::new(usize::MAX),
-            services: SeriesTable::new(usize::MAX),
+            endpoints: SeriesTable::unbounded(),
+            services: SeriesTable::unbounded(),
             totals: HttpSeries::default(),
             totals_merger: Merger::default(),
-            destinations: SeriesTable::new(limits::DESTINATIONS),
-            llm: SeriesTable::new(limits::WORK_ROWS),
-            agents: SeriesTable::new(limits::WORK_ROWS),
-            tools: SeriesTable::new(limits::WORK_ROWS),
-            workflows: SeriesTable::new(limits::WORK_ROWS),
+            destinations: SeriesTable::new(limits::DESTINATIONS, DestinationKey::other),
+            llm: SeriesTable::new(limits::WORK_ROWS, LlmKey::other),
+            agents: SeriesTable::new(limits::WORK_ROWS, AgentKey::other),
+            tools: SeriesTable::new(limits::WORK_ROWS, ToolKey::other),
+            workflows: SeriesTable::new(limits::WORK_ROWS, WorkflowKey::other),
             served: Arrivals::default(),
             asked: Arrivals::default(),
             losses: LossTable::default(),
@@ -141,9 +141,9 @@ impl Aggregate {
         match record {
             Record::Request(request) if request.side == Side::Server => self.add_server(request),
             Record::Request(request) => self.add_client(request),
-            Record::Llm(call) => row::llm::add(call, self.llm.row(LlmKey::new(call), LlmKey::other).count()),
-            Record::Agent(run) => row::agent::add(run, self.agents.row(AgentKey::new(run), AgentKey::other).count()),
-            Record::Tool(tool) => row::tool::add(tool, self.tools.row(ToolKey::new(tool), ToolKey::other).count()),
+            Record::Llm(call) => row::llm::add(call, self.llm.row(LlmKey::new(call)).count()),
+            Record::Agent(run) => row::agent::add(run, self.agents.row(AgentKey::new(run)).count()),
+            Record::Tool(tool) => row::tool::add(tool, self.tools.row(ToolKey::new(tool)).count()),
             Record::Workflow(run) => self.add_workflow(run),
             Record::Process(process) => self.host.add_process(process, self.ticked),
             Record::System(system) => self.host.add_system(system),
@@ -159,7 +159,7 @@ impl Aggregate {
             request.endpoint = self.names.name(slot.row).map(|name| name.endpoint.clone());
         }
         if !request.counts() {
-            return HttpObservation::stream_end(request).add_to(self.endpoints.row(slot.row, |row| *row).amend());
+            return HttpObservation::stream_end(request).add_to(self.endpoints.row(slot.row).amend());
         }
         let exchange = HttpObservation::new(request);
         let arrival = self.served.entry((slot.row as usize, slot.service as usize), || slot);
@@ -188,7 +188,7 @@ impl Aggregate {
             let endpoint = self.names.text_of(&run.origin.service, method, path, false);
             run.workflow_name = format!("{method} {endpoint}").into();
         }
-        row::workflow::add(run, self.workflows.row(WorkflowKey::new(run), WorkflowKey::other).count());
+        row::workflow::add(run, self.workflows.row(WorkflowKey::new(run)).count());
     }
 
     /// Rows that were found to be one endpoint.
@@ -209,7 +209,7 @@ impl Aggregate {
         let Self { served, asked, endpoints, services, totals, destinations, .. } = self;
         served.drain(|arrival| {
             let (EndpointSlot { row, service }, count) = (arrival.label, arrival.sums.count());
-            for row in [endpoints.row(row, |row| *row), services.row(service, |service| *service)] {
+            for row in [endpoints.row(row), services.row(service)] {
                 arrival.sums.add_to(row.count_all(count));
                 row.samples().merge(&arrival.samples);
             }
@@ -217,7 +217,7 @@ impl Aggregate {
         });
         asked.drain(|arrival| {
             let count = arrival.sums.count();
-            arrival.sums.add_to(destinations.row_for(arrival.label.clone(), count, DestinationKey::other).count_all(count));
+            arrival.sums.add_to(destinations.row_for(arrival.label.clone(), count).count_all(count));
         });
         self.settle_losses();
     }
@@ -242,16 +242,16 @@ impl Aggregate {
             let mut rest = LostExchanges::default();
             match number.filter(|_| !answered.is_empty()) {
                 Some(number) => {
-                    services.row(number, |row| *row).lose(served);
+                    services.row(number).lose(served);
                     totals.lose(served);
-                    loss::shares(served, answered).for_each(|(row, share)| endpoints.row(row, |row| *row).lose(share));
+                    loss::shares(served, answered).for_each(|(row, share)| endpoints.row(row).lose(share));
                 }
                 None => rest.served = served,
             }
             if asked_of.is_empty() {
                 rest.asked = asked;
             } else {
-                loss::shares(asked, asked_of).for_each(|(key, share)| destinations.row(key, DestinationKey::other).lose(share));
+                loss::shares(asked, asked_of).for_each(|(key, share)| destinations.row(key).lose(share));
             }
             rest
         });
@@ -310,10 +310,10 @@ impl Aggregate {
             self.totals.concurrency(peaks.total);
         }
         for (row, peak) in peaks.rows {
-            self.endpoints.row(row, |row| *row).concurrency(peak);
+            self.endpoints.row(row).concurrency(peak);
         }
         for (service, peak) in peaks.services {
-            self.services.row(service, |row| *row).concurrency(peak);
+            self.services.row(service).concurrency(peak);
         }
     }
 

@@ -204,7 +204,7 @@ impl Prepared {
         let inspector = Inspector {
             probes: probes.clone(),
             selector: self.selector,
-            describer: self.describer,
+            describer: self.describer.with_io_uring_read(probes.reads_io_uring()),
             tls: config.capture.tls,
             questions: to_inspector,
             answers: to_capture,

@@ -7,7 +7,8 @@ use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use perfmon_common::map::{LOSSES, MODE_HEAD, ProcessLosses};
 use perfmon_common::tls::{TlsMode, TlsObjectKey};
 
-use super::attach::ProbeReport;
+use super::attach::{ProbeReport, ProbeState};
+use super::hooks;
 use super::library::mapped::{self, Mapped};
 use super::plan::Tier;
 use super::policy::{Budgets, PolicySetter};
@@ -240,6 +241,11 @@ impl Probes {
     /// What became of each program.
     pub fn reports(&self) -> &[ProbeReport] {
         &self.reports
+    }
+
+    /// Whether requests of io_uring are read.
+    pub fn reads_io_uring(&self) -> bool {
+        self.reports.iter().any(|report| report.name == hooks::URING_SUBMIT && report.state == ProbeState::Attached)
     }
 
     /// The capture tier in use.

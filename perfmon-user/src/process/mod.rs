@@ -154,11 +154,11 @@ impl ProcessTable {
             self.forget(fork.pid);
             return;
         }
-        let (runtime, tls) = (parent.runtime.clone(), parent.tls.clone());
+        let (runtime, tls, not_seen) = (parent.runtime.clone(), parent.tls.clone(), parent.not_seen.clone());
         let program = self.program(fork.pid, facts);
         let is_asked = origin.is_some();
         let entry = Entry::new(ProgramIdentity { origin, ..program }, verdict);
-        self.insert(Entry { is_asked, runtime, tls, young: false, ..entry });
+        self.insert(Entry { is_asked, runtime, tls, not_seen, young: false, ..entry });
         if self.scope != WatchScope::All {
             self.ask_fork(fork);
         }

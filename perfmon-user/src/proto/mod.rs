@@ -170,6 +170,8 @@ pub trait Parser: Send {
     fn is_open(&self) -> bool {
         false
     }
+    /// Gives memory back that is needed only while messages pass; called when the connection has been silent for a while.
+    fn rest(&mut self) {}
     /// Whether the process is the server, once that is known.
     fn serves(&self) -> Option<bool>;
     /// Bytes that this state holds on the heap, about.

@@ -83,6 +83,17 @@ pub struct TargetCoverage {
     pub events_lost: u64,
     /// Protocols of its connections that are recognised and not read, such as `h2`.
     pub unread: Vec<Arc<str>>,
+    /// What of it is not seen, whatever its traffic.
+    pub not_seen: Vec<BlindSpot>,
+}
+
+/// Something of a process that perfmon cannot see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct BlindSpot {
+    /// `requests` | `io_uring` | `process` | `service_name`.
+    pub part: &'static str,
+    /// Why, to be read after the process's name.
+    pub reason: &'static str,
 }
 
 /// Numbers of exchanges that the full ring hid.
@@ -112,6 +123,7 @@ impl TargetCoverage {
             missing_bytes: 0,
             events_lost: 0,
             unread: Vec::new(),
+            not_seen: Vec::new(),
         }
     }
 

@@ -33,6 +33,7 @@ fn write(findings: &Findings, long: bool, text: &mut String) -> fmt::Result {
     writeln!(text, "Protocols")?;
     writeln!(text, "  read: {}", read.join(", "))?;
     writeln!(text, "  recognised and not read yet: {}", unread.join(", "))?;
+    blind_spots(&findings.targets, text)?;
     hardening(&findings.hardening, text)?;
     match long {
         true => every_process(&findings.targets, text),
@@ -75,6 +76,24 @@ fn hardening(hardening: &HardeningStatus, text: &mut String) -> fmt::Result {
     writeln!(text, "Hardening of a run: {}, landlock {landlock}; capabilities kept: {kept}", given_up.join(", "))
 }
 
+/// What is not seen of processes whatever their traffic, and of which services.
+fn blind_spots(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
+    let mut groups: BTreeMap<&str, CoverageGroup<'_>> = BTreeMap::new();
+    for target in targets {
+        for spot in &target.not_seen {
+            groups.entry(spot.reason).or_default().add(target);
+        }
+    }
+    if !groups.is_empty() {
+        writeln!(text, "Not seen of these processes:")?;
+    }
+    for (reason, group) in &groups {
+        writeln!(text, "  {reason} ({})", counted(group.processes, "process", "processes"))?;
+        services(group, text)?;
+    }
+    Ok(())
+}
+
 fn every_process(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
     if !targets.is_empty() {
         writeln!(text, "Processes")?;
@@ -83,6 +102,9 @@ fn every_process(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
         let runtime = target.runtime.as_deref().unwrap_or("unknown runtime");
         let (service, about) = (printable(&target.service), printable(&target.encrypted_traffic));
         writeln!(text, "  {:>7} {service:<20} {}, {about}", target.pid, printable(runtime))?;
+        for spot in &target.not_seen {
+            writeln!(text, "  {:>7} {:<20} not seen: {}", "", spot.part, spot.reason)?;
+        }
     }
     Ok(())
 }
@@ -94,6 +116,13 @@ struct CoverageGroup<'a> {
     services: BTreeMap<&'a str, usize>,
 }
 
+impl<'a> CoverageGroup<'a> {
+    fn add(&mut self, target: &'a TargetProcess) {
+        self.processes += 1;
+        *self.services.entry(&target.service).or_default() += 1;
+    }
+}
+
 /// What is seen of encrypted traffic, the worst first, and of which services.
 fn coverages(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
     if targets.is_empty() {
@@ -101,9 +130,7 @@ fn coverages(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
     }
     let mut groups: BTreeMap<(Coverage, &str), CoverageGroup<'_>> = BTreeMap::new();
     for target in targets {
-        let group = groups.entry((target.coverage, &target.encrypted_traffic)).or_default();
-        group.processes += 1;
-        *group.services.entry(&target.service).or_default() += 1;
+        groups.entry((target.coverage, &target.encrypted_traffic)).or_default().add(target);
     }
     writeln!(text, "Processes: {}. What is seen of their TLS traffic (all other HTTP/1 traffic is read):", targets.len())?;
     for ((_, about), group) in &groups {
@@ -144,6 +171,7 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 mod tests {
     use super::super::Probe;
     use super::*;
+    use crate::record::BlindSpot;
 
     fn process(pid: u32, service: &str, coverage: Coverage, about: &str) -> TargetProcess {
         TargetProcess {
@@ -154,6 +182,7 @@ mod tests {
             runtime: None,
             tls: None,
             encrypted_traffic: about.into(),
+            not_seen: Vec::new(),
             coverage,
         }
     }
@@ -178,6 +207,16 @@ mod tests {
             },
             targets,
         }
+    }
+
+    #[test]
+    fn what_is_not_seen_is_one_line_for_all_of_whom_it_is_true() {
+        let spot = BlindSpot { part: "requests", reason: "it is of another kind" };
+        let blind = |pid, service| TargetProcess { not_seen: vec![spot], ..process(pid, service, Coverage::Unknown, "no library") };
+        let findings = findings(vec![blind(1, "till"), blind(2, "till"), blind(3, "shop"), process(4, "seen", Coverage::Read, "all")]);
+        let short = text(&findings, false);
+        assert!(short.contains("Not seen of these processes:\n  it is of another kind (3 processes)\n    till (2), shop\n"), "{short}");
+        assert_eq!(text(&findings, true).matches("not seen: it is of another kind").count(), 3);
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Http1 {
                     let known = lost_at.is_some() || context.pairing.in_step || context.pairing.request_unseen;
                     // Requests that waited at a loss were told without their answers.
                     let known = known && !(context.pairing.torn && context.pairing.overlaps);
-                    context.pairing.orphans = Some(if known { Orphans::Infer(lost_at) } else { Orphans::Drop });
+                    context.pairing.orphans = Some(if known { Orphans::Infer(lost_at.map(Box::new)) } else { Orphans::Drop });
                 }
                 stream.resume(&mut context);
                 context.pairing.orphans = None;
@@ -252,11 +252,15 @@ impl Parser for Http1 {
         self.pairing.server
     }
 
+    fn rest(&mut self) {
+        self.pairing.rest();
+    }
+
     fn heap_bytes(&self) -> usize {
         self.inbound.heap_bytes() + self.outbound.heap_bytes() + self.pairing.heap_bytes()
     }
 
     fn take_stats(&mut self) -> Stats {
-        std::mem::take(&mut self.pairing.stats)
+        self.pairing.take_stats()
     }
 }
