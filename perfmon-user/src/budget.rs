@@ -25,6 +25,8 @@ pub struct Budget(Arc<Pool>);
 struct Pool {
     limit: usize,
     used: AtomicUsize,
+    #[cfg(test)]
+    most: AtomicUsize,
     /// By process.
     shares: Mutex<FxHashMap<u32, Arc<Share>>>,
     counters: Arc<Counters>,
@@ -50,7 +52,20 @@ pub struct Charge {
 impl Budget {
     /// With `limit` bytes; refusals are counted as `budget_refusals`.
     pub fn new(limit: usize, counters: Arc<Counters>) -> Self {
-        Self(Arc::new(Pool { limit, used: AtomicUsize::new(0), shares: Mutex::default(), counters }))
+        Self(Arc::new(Pool {
+            limit,
+            used: AtomicUsize::new(0),
+            #[cfg(test)]
+            most: AtomicUsize::new(0),
+            shares: Mutex::default(),
+            counters,
+        }))
+    }
+
+    /// Most bytes held at once since the last call.
+    #[cfg(test)]
+    pub(crate) fn take_most(&self) -> usize {
+        self.0.most.swap(self.used(), Ordering::Relaxed).max(self.used())
     }
 
     /// The share of a process.
@@ -102,6 +117,8 @@ impl Charge {
         }
         share.used.fetch_add(more, Ordering::Relaxed);
         share.budget.0.used.fetch_add(more, Ordering::Relaxed);
+        #[cfg(test)]
+        share.budget.0.most.fetch_max(share.budget.used(), Ordering::Relaxed);
         self.bytes = bytes;
         self.share = Some(share);
         Ok(())

@@ -105,6 +105,8 @@ counters! {
     llm_bodies_broken,
     /// Model calls not followed because too many were under way.
     llm_calls_refused,
+    /// Connections whose coded bodies of model calls are decoded no more: they grew by too much, or cost too much CPU time.
+    decoders_given_up,
     /// Conversations with models forgotten because a process had too many.
     agent_conversations_evicted,
     /// Processes that call models forgotten because there were too many.

@@ -66,6 +66,14 @@ pub const HTTP_RESERVED_EACH: usize = 4;
 pub const SCREEN_MESSAGES: usize = 100;
 /// Seconds of which the live screen keeps the graphs' figures.
 pub const SCREEN_SAMPLES: usize = 3_600;
+/// Plain bytes of the coded bodies of model calls on one connection before the ratio applies.
+pub const CODED_FREE_BYTES: u64 = 1 << 20;
+/// Most plain bytes for one coded byte; texts stay below 50.
+pub const CODED_RATIO: u64 = 100;
+/// CPU time that such bodies may cost before the price of a byte applies.
+pub const CODED_FREE_NS: u64 = 20_000_000;
+/// CPU time that a byte of either side of a coding may cost; decoding and reading take below 20 ns.
+pub const CODED_NS_A_BYTE: u64 = 200;
 /// Model calls in flight whose bodies are scanned, each below 64 KiB; further ones are recorded as requests only.
 pub const LLM_CALLS: usize = 4_096;
 /// Of those, on one connection.

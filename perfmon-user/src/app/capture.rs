@@ -9,7 +9,7 @@ use std::time::Duration;
 use perfmon_common::map::{MODE_COUNT, MODE_FULL, MODE_HEAD, MODE_OFF};
 use tokio::sync::{mpsc, watch};
 
-use crate::clock::{self, ClockOffset};
+use crate::clock::{self, ClockOffset, thread_cpu_ns};
 use crate::counters::Counters;
 use crate::decode::decode;
 use crate::heartbeat;
@@ -109,7 +109,7 @@ pub fn run(capturing: Capturing) {
         counters,
         stop,
     } = capturing;
-    let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns).with_raw_paths(raw_paths);
+    let pipeline = Pipeline::new(counters.clone(), clock.wall_at_boot_ns).with_cpu_clock(thread_cpu_ns).with_raw_paths(raw_paths);
     let mut pipeline = if models { pipeline } else { pipeline.without_models() };
     if let Some(Chosen { first, follow }) = chosen {
         pipeline.choose(&first, follow);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::record::ToolCall;
 
 use super::body::Documents;
-use super::detail::{identifier, word};
+use super::detail::{identifier, shared_bytes, word};
 use super::json::{Handler, JsonValue, Scalar};
 use super::usage::{Usage, UsageField};
 
@@ -151,6 +151,15 @@ struct AnswerTool {
 }
 
 impl Answer {
+    /// Bytes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let Self { model, id, finish, status, tier, tools, error, document, tool, .. } = self;
+        let texts = [model, id, finish, status, tier, &error.kind, &error.code, &document.kind, &document.code, &tool.id, &tool.name];
+        let named = |tool: &ToolCall| shared_bytes(&tool.id) + shared_bytes(&Some(tool.name.clone()));
+        let tools = tools.capacity() * size_of::<ToolCall>() + tools.iter().map(named).sum::<usize>();
+        tools + texts.into_iter().map(shared_bytes).sum::<usize>()
+    }
+
     fn text(&mut self, field: AnswerField, text: &str, length: u64) {
         let set = |slot: &mut Option<Arc<str>>| *slot = word(text).or(slot.take());
         let set_id = |slot: &mut Option<Arc<str>>| *slot = identifier(text).or(slot.take());

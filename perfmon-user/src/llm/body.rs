@@ -1,8 +1,10 @@
 //! One body. In: its pieces; out: the wanted values. Decodes the content coding, detects the framing (one JSON document, one per line,
 //! server-sent events) by the first byte, and resumes after a gap at the next document.
-use super::coding::{Decoder, Undecodable};
+use super::coding::Decoder;
+use super::coding::work::DecodingWork;
 use super::json::{Handler, Paths, Scanner};
 use super::sse::{Events, Sse};
+use crate::budget::Allowance;
 
 /// Broken documents after which a body is no longer read.
 const BROKEN: u32 = 16;
@@ -76,7 +78,9 @@ pub(super) struct Outcome {
 /// A body's state.
 pub(super) struct Body<F: 'static> {
     media: MediaType,
+    /// `None`: nothing more can be read.
     decoder: Option<Decoder>,
+    is_timely: bool,
     documents: DocumentReader<F>,
     framing: DocumentFraming,
 }
@@ -91,23 +95,24 @@ struct DocumentReader<F: 'static> {
 }
 
 impl<F: Copy> Body<F> {
-    /// A body with these wanted paths and head fields.
-    pub(super) fn new(paths: &'static Paths<F>, coding: &[u8], media: MediaType) -> Self {
-        let decoder = Decoder::new(coding).ok();
+    /// A body with these wanted paths and head fields; `of` is what its decoder is charged to.
+    pub(super) fn new(paths: &'static Paths<F>, coding: &[u8], media: MediaType, of: Allowance) -> Self {
+        let decoder = Decoder::new(coding, of).ok();
+        let is_timely = decoder.as_ref().is_some_and(Decoder::is_timely);
         let outcome = Outcome { undecodable: decoder.is_none(), ..Outcome::default() };
         let documents = DocumentReader { scanner: Scanner::new(paths), place: DocumentPosition::Before, skip_line: false, outcome };
         let framing = if decoder.is_none() { DocumentFraming::Lost } else { DocumentFraming::Unknown };
-        Self { media, decoder, documents, framing }
+        Self { media, decoder, is_timely, documents, framing }
     }
 
-    /// Takes bytes.
-    pub(super) fn push(&mut self, bytes: &[u8], handler: &mut impl Documents<F>) {
+    /// Takes bytes. `work` is that of the connection.
+    pub(super) fn push(&mut self, bytes: &[u8], work: &mut DecodingWork, handler: &mut impl Documents<F>) {
         self.documents.outcome.has_bytes |= !bytes.is_empty();
         let Some(decoder) = &mut self.decoder else { return };
         let (framing, documents) = (&mut self.framing, &mut self.documents);
-        let result = decoder.push(bytes, &mut |plain| read(framing, documents, plain, handler));
-        if result == Err(Undecodable) {
-            self.documents.outcome.undecodable = true;
+        let result = decoder.push(bytes, work, &mut |plain| read(framing, documents, plain, handler));
+        self.documents.outcome.undecodable |= result.is_err();
+        if result.is_err() || matches!(self.framing, DocumentFraming::Lost) {
             self.lose();
         }
     }
@@ -149,16 +154,28 @@ impl<F: Copy> Body<F> {
 
     /// Whether content is seen as soon as it passes.
     pub(super) fn is_timely(&self) -> bool {
-        self.decoder.as_ref().is_some_and(Decoder::is_timely)
+        self.is_timely
     }
 
-    /// Bytes on the heap, see [`Decoder::heap_bytes`].
-    pub(super) fn heap_bytes(&self) -> usize {
+    /// Whether bytes pass a decoder.
+    pub(super) fn is_coded(&self) -> bool {
+        self.decoder.as_ref().is_some_and(|decoder| !decoder.is_plain())
+    }
+
+    /// Bytes on the heap beside the decoder, which has its own charge.
+    pub(super) fn own_bytes(&self) -> usize {
         let framing = if let DocumentFraming::Events(sse) = &self.framing { sse.heap_bytes() } else { 0 };
-        self.documents.scanner.heap_bytes() + self.decoder.as_ref().map_or(0, Decoder::heap_bytes) + framing
+        self.documents.scanner.heap_bytes() + framing
     }
 
+    /// Bytes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.own_bytes() + self.decoder.as_ref().map_or(0, Decoder::heap_bytes)
+    }
+
+    /// Reads no more; the decoder's memory is given back.
     fn lose(&mut self) {
+        self.decoder = None;
         self.framing = DocumentFraming::Lost;
         self.documents.place = DocumentPosition::Past;
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use genai_prices::Calculator;
 
-use crate::budget::{Allowance, Charge, Exhausted};
+use crate::budget::{Allowance, Charge};
 use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, RequestHead, ResponseHead};
 use crate::record::{Llm, Millis, Side, WallTime};
 use crate::redact;
@@ -13,7 +13,8 @@ use crate::stream::Content;
 use super::answer::{Answer, AnswerField};
 use super::api::{self, Api};
 use super::body::{Body, MediaType, Outcome};
-use super::detail::{identifier, word};
+use super::coding::work::DecodingWork;
+use super::detail::{identifier, shared_bytes, word};
 use super::price::{Priced, cost};
 use super::provider::{COMPATIBLE, OLLAMA_PORT, of_host, split_authority};
 use super::request::{ModelRequest, RequestField};
@@ -24,6 +25,11 @@ use super::{CallContext, Finished, Ids};
 const SESSIONS: [&str; 5] = ["x-claude-code-session-id", "x-session-id", "session_id", "session-id", "conversation_id"];
 /// Headers in which providers put the id of the request.
 const REQUEST_IDS: [&str; 2] = ["x-request-id", "request-id"];
+
+/// What a piece of a body can add to a call's state: at least, and at most.
+const GROWTH: [usize; 2] = [1024, 96 * 1024];
+/// The same for one byte: a nested array costs most.
+const GROWTH_A_BYTE: usize = 20;
 
 /// A slot in the limit of open calls, released when the call is dropped.
 pub(super) struct Permit(Arc<AtomicUsize>);
@@ -68,6 +74,7 @@ pub(super) struct ModelCall {
     answer_media: MediaType,
     request_id: Option<Arc<str>>,
     charge: Charge,
+    of: Allowance,
     _permit: Permit,
 }
 
@@ -82,36 +89,57 @@ pub(super) fn candidate(head: &RequestHead<'_>, destination: Option<&str>) -> Op
 }
 
 impl ModelCall {
-    pub(super) fn new(head: &RequestHead<'_>, api: &'static Api, known: Option<&'static str>, permit: Permit) -> Self {
+    /// A call whose memory is charged to `of`; `None` when there is none.
+    pub(super) fn new(
+        head: &RequestHead<'_>,
+        (api, known): (&'static Api, Option<&'static str>),
+        permit: Permit,
+        of: Allowance,
+    ) -> Option<Self> {
+        let mut charge = Charge::default();
+        charge.resize(2 * size_of::<Self>() + GROWTH[0], || of.clone()).ok()?;
         let mut request = ModelRequest::default();
         request.detail.user_agent = head.headers.text("user-agent").and_then(product);
         request.detail.conversation = SESSIONS.iter().find_map(|name| head.headers.text(name).and_then(identifier));
         let coding = head.headers.get("content-encoding").unwrap_or_default();
-        Self {
+        Some(Self {
             exchange: head.exchange,
             api,
             known,
             is_ollama_port: authority_of(head).is_some_and(|authority| split_authority(authority).1 == Some(OLLAMA_PORT)),
             request,
-            request_body: Body::new(&api.request, coding, MediaType::Other),
+            request_body: Body::new(&api.request, coding, MediaType::Other, of.clone()),
             answer: Answer::default(),
             answer_body: None,
             answer_media: MediaType::Other,
             request_id: None,
-            charge: Charge::default(),
+            charge,
+            of,
             _permit: permit,
-        }
+        })
     }
 
-    /// Charges what its state takes by now. One piece of a body can make it larger by a window at most.
-    pub(super) fn charge(&mut self, of: impl FnOnce() -> Allowance) -> Result<(), Exhausted> {
-        self.charge.resize(self.heap_bytes(), of)
+    /// Holds memory for all that a piece of a body can add to its state; false when there is none.
+    pub(super) fn expect(&mut self, piece: &BodyPiece<'_>) -> bool {
+        let Content::Bytes(bytes) = piece.content else { return true };
+        let growth = if self.is_coded() { GROWTH[1] } else { (GROWTH[0] + bytes.len() * GROWTH_A_BYTE).min(GROWTH[1]) };
+        self.charge.resize(self.own_bytes() + growth, || self.of.clone()).is_ok()
+    }
+
+    /// Holds what its state takes now.
+    pub(super) fn settle(&mut self) {
+        self.charge.shrink(self.own_bytes());
+    }
+
+    /// Whether a body of it passes a decoder.
+    pub(super) fn is_coded(&self) -> bool {
+        self.request_body.is_coded() || self.answer_body.as_ref().is_some_and(Body::is_coded)
     }
 
     /// Reads a piece of the request's body; false when it is no model call.
-    pub(super) fn request_piece(&mut self, piece: &BodyPiece<'_>) -> bool {
+    pub(super) fn request_piece(&mut self, piece: &BodyPiece<'_>, work: &mut DecodingWork) -> bool {
         match piece.content {
-            Content::Bytes(bytes) => self.request_body.push(bytes, &mut self.request),
+            Content::Bytes(bytes) => self.request_body.push(bytes, work, &mut self.request),
             Content::Gap(_) | Content::Lost(_) | Content::Unknown | Content::Datagram(_) => self.request_body.gap(),
         }
         let is_complete = self.request_body.outcome().documents > 0;
@@ -121,27 +149,37 @@ impl ModelCall {
     pub(super) fn response(&mut self, head: &ResponseHead<'_>) {
         let header = |name| head.headers.get(name).unwrap_or_default();
         self.answer_media = MediaType::of(header("content-type"));
-        self.answer_body = Some(Body::new(&self.api.answer, header("content-encoding"), self.answer_media));
+        self.answer_body = Some(Body::new(&self.api.answer, header("content-encoding"), self.answer_media, self.of.clone()));
         self.request_id = REQUEST_IDS.iter().find_map(|name| head.headers.text(name).and_then(identifier));
         if header("server").starts_with(b"llama.cpp") {
             self.answer.engine = Some("llama_cpp");
         }
     }
 
-    pub(super) fn response_piece(&mut self, piece: &BodyPiece<'_>) {
-        let Some(body) = &mut self.answer_body else { return };
+    /// Reads a piece of the answer's body.
+    pub(super) fn response_piece(&mut self, piece: &BodyPiece<'_>, work: &mut DecodingWork) -> bool {
+        let Some(body) = &mut self.answer_body else { return true };
         self.answer.now_ns = piece.time_ns;
         match piece.content {
-            Content::Bytes(bytes) => body.push(bytes, &mut self.answer),
+            Content::Bytes(bytes) => body.push(bytes, work, &mut self.answer),
             Content::Gap(_) | Content::Lost(_) | Content::Unknown | Content::Datagram(_) => body.gap(),
         }
+        true
     }
 
-    /// Bytes on the heap, about.
+    /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        let detail = &self.request.detail;
-        let lists = detail.prefixes.capacity() * 8 + detail.tool_results.capacity() * 64 + self.answer.tools.capacity() * 64;
-        size_of::<Self>() + lists + self.request_body.heap_bytes() + self.answer_body.as_ref().map_or(0, Body::heap_bytes)
+        let decoder = |own, all| all - own;
+        let request = decoder(self.request_body.own_bytes(), self.request_body.heap_bytes());
+        let answer = self.answer_body.as_ref().map_or(0, |body| decoder(body.own_bytes(), body.heap_bytes()));
+        self.own_bytes() + request + answer
+    }
+
+    /// The same without the decoders, which have their own charges.
+    fn own_bytes(&self) -> usize {
+        let texts = self.request.heap_bytes() + self.answer.heap_bytes() + shared_bytes(&self.request_id);
+        // The list that it stands in grows to twice its size.
+        2 * size_of::<Self>() + texts + self.request_body.own_bytes() + self.answer_body.as_ref().map_or(0, Body::own_bytes)
     }
 
     fn request_fit(&self) -> Fit {

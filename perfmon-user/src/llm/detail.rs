@@ -70,6 +70,23 @@ pub struct CallDetail {
     pub end_ns: u64,
 }
 
+impl CallDetail {
+    /// Bytes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let result = |result: &ToolResult| shared_bytes(&result.tool_call_id) + shared_bytes(&result.tool_name);
+        let texts = [&self.conversation, &self.previous_response, &self.response, &self.user_agent];
+        self.prefixes.capacity() * size_of::<u64>()
+            + self.tool_results.capacity() * size_of::<ToolResult>()
+            + self.tool_results.iter().map(result).sum::<usize>()
+            + texts.into_iter().map(shared_bytes).sum::<usize>()
+    }
+}
+
+/// Bytes of a shared text on the heap, with its counts.
+pub(super) fn shared_bytes(text: &Option<Arc<str>>) -> usize {
+    text.as_ref().map_or(0, |text| (text.len() + 2 * size_of::<usize>()).next_multiple_of(size_of::<usize>()))
+}
+
 /// A 64-bit hash that is the same whatever the cut: words of eight bytes are multiplied in, as rustc's FxHash does, and mixed at the end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Hash {

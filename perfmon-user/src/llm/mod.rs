@@ -22,10 +22,11 @@ use std::sync::{Arc, Once};
 use genai_prices::Calculator;
 
 use crate::budget::Allowance;
-use crate::proto::exchange::{Exchange, ExchangeId, Part};
+use crate::proto::exchange::{BodyPiece, Exchange, ExchangeId, Part};
 use crate::record::{Llm, Origin, SpanId, WallTime};
 
 use call::{ModelCall, Permit, candidate};
+use coding::work::{DecodingWork, WorkLimits};
 
 pub use detail::{CallDetail, MessageRole, PREFIXES, TOOL_RESULTS, ToolResult};
 
@@ -39,6 +40,10 @@ pub struct LlmOptions {
     pub calls: usize,
     /// Of those, on one connection.
     pub calls_per_connection: usize,
+    /// What the bodies of one connection may cost.
+    pub work: WorkLimits,
+    /// CPU time of this thread so far, read around a piece of a coded body; always 0 where results must not depend on it.
+    pub cpu_ns: fn() -> u64,
 }
 
 /// Losses, by name.
@@ -48,6 +53,8 @@ pub struct LlmCounts {
     pub bodies_broken: u64,
     /// Calls not followed because too many were under way.
     pub calls_refused: u64,
+    /// Connections whose coded bodies are no longer decoded because they grew or cost too much.
+    pub decoders_given_up: u64,
 }
 
 /// Facts of the connection and the request record.
@@ -92,6 +99,8 @@ pub struct Calls {
     open: Vec<ModelCall>,
     /// A call ended here.
     had: bool,
+    /// What its bodies cost so far.
+    work: Option<Box<DecodingWork>>,
 }
 
 impl Calls {
@@ -113,7 +122,7 @@ impl Calls {
 
     /// Bytes on the heap, about.
     pub fn heap_bytes(&self) -> usize {
-        self.open.iter().map(ModelCall::heap_bytes).sum()
+        self.open.iter().map(ModelCall::heap_bytes).sum::<usize>()
     }
 
     fn get(&mut self, exchange: ExchangeId) -> Option<&mut ModelCall> {
@@ -167,33 +176,46 @@ impl LlmTracker {
     pub fn on_part(&mut self, calls: &mut Calls, part: &Part<'_>, destination: Option<&str>, of: impl FnOnce() -> Allowance) {
         match part {
             Part::Request(head) => {
-                if let Some((api, known)) = candidate(head, destination) {
+                if let Some(candidate) = candidate(head, destination) {
                     prepare_prices();
-                    match self.permit(calls) {
-                        Some(permit) => calls.open.push(ModelCall::new(head, api, known, permit)),
+                    match self.permit(calls).and_then(|permit| ModelCall::new(head, candidate, permit, of())) {
+                        Some(call) => calls.open.push(call),
                         None => self.counts.calls_refused += 1,
                     }
                 }
             }
-            Part::RequestBody(piece) => {
-                if calls.get(piece.exchange).is_some_and(|call| !call.request_piece(piece) || call.charge(of).is_err()) {
-                    calls.take(piece.exchange);
-                }
-            }
+            Part::RequestBody(piece) => self.piece(calls, piece, ModelCall::request_piece),
             Part::Response(head) => {
                 if let Some(call) = calls.get(head.exchange) {
                     call.response(head);
                 }
             }
-            Part::ResponseBody(piece) => {
-                if let Some(call) = calls.get(piece.exchange) {
-                    call.response_piece(piece);
-                    if call.charge(of).is_err() {
-                        calls.take(piece.exchange);
-                    }
-                }
-            }
+            Part::ResponseBody(piece) => self.piece(calls, piece, ModelCall::response_piece),
             Part::Done(_) => {}
+        }
+    }
+
+    /// Hands a piece of a body to its call. A call for which there is no memory, or that is none, is forgotten.
+    fn piece(
+        &mut self,
+        calls: &mut Calls,
+        piece: &BodyPiece<'_>,
+        read: impl FnOnce(&mut ModelCall, &BodyPiece<'_>, &mut DecodingWork) -> bool,
+    ) {
+        let Some(at) = calls.open.iter().position(|call| call.exchange == piece.exchange) else { return };
+        let call = &mut calls.open[at];
+        let work = calls.work.get_or_insert_with(|| Box::new(DecodingWork::new(self.options.work)));
+        let was_given_up = work.is_given_up();
+        let begun_ns = call.is_coded().then(self.options.cpu_ns);
+        let goes_on = call.expect(piece) && read(call, piece, work);
+        if let Some(begun_ns) = begun_ns {
+            work.cost((self.options.cpu_ns)().saturating_sub(begun_ns));
+        }
+        self.counts.decoders_given_up += u64::from(work.is_given_up() && !was_given_up);
+        if goes_on {
+            call.settle();
+        } else {
+            calls.open.swap_remove(at);
         }
     }
 

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::body::Documents;
-use super::detail::{CallDetail, Hash, MessageRole, PREFIXES, TOOL_RESULTS, ToolResult, identifier, word};
+use super::detail::{CallDetail, Hash, MessageRole, PREFIXES, TOOL_RESULTS, ToolResult, identifier, shared_bytes, word};
 use super::json::{Handler, JsonValue, Scalar};
 
 /// A field of a request.
@@ -96,6 +96,12 @@ struct PassingResult {
 }
 
 impl ModelRequest {
+    /// Bytes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let result = &self.item.result;
+        self.detail.heap_bytes() + [&self.model, &result.id, &result.name].into_iter().map(shared_bytes).sum::<usize>()
+    }
+
     fn end_result(&mut self) {
         let result = std::mem::take(&mut self.item.result);
         let is_error = result.flag.unwrap_or(result.reads_as_error);

@@ -194,6 +194,34 @@ mod tests {
     }
 
     #[test]
+    fn time_grows_like_the_stream() {
+        use crate::heap::measured::{HeapMeter, assert_linear};
+        let inputs: [(&str, fn(usize) -> String); 5] = [
+            ("one line", |n| format!("data: {}", "x".repeat(n))),
+            ("lines", |n| "data\n".repeat(n / 5)),
+            ("events", |n| "data:\n\n".repeat(n / 7)),
+            ("names", |n| "event: e\r\n".repeat(n / 10)),
+            ("line ends", |n| "\r\n".repeat(n / 2)),
+        ];
+        struct Nothing;
+        impl Events for Nothing {
+            fn data(&mut self, _: &[u8]) {}
+            fn dispatch(&mut self, _: &str) {}
+        }
+        for (what, text) in inputs {
+            for piece in [1, 1_000] {
+                let run = |text: &String| {
+                    let meter = HeapMeter::start();
+                    let mut sse = Sse::default();
+                    text.as_bytes().chunks(piece).for_each(|piece| sse.push(piece, &mut Nothing));
+                    assert!(meter.held() <= sse.heap_bytes() && meter.take_most() <= 512, "{what}");
+                };
+                assert_linear(what, 20_000, text, run);
+            }
+        }
+    }
+
+    #[test]
     fn names_and_fields_are_bounded() {
         let (mut sse, mut seen) = (Sse::default(), Seen::default());
         for _ in 0..1_000 {

@@ -88,7 +88,7 @@ impl Pipeline {
             budget,
             processes: ProcessTable::new(counters.clone()),
             names: Interner::default(),
-            model_calls: ModelCalls::new(counters.clone()),
+            model_calls: ModelCalls::new(counters.clone(), || 0),
             peer_names: PeerNames::default(),
             connections: 0,
             counters,
@@ -102,6 +102,14 @@ impl Pipeline {
     #[must_use]
     pub fn without_models(mut self) -> Self {
         self.model_calls.off = true;
+        self
+    }
+
+    /// The same pipeline, which gives up coded bodies that cost too much CPU time by this clock of the thread's. Without one, what it says
+    /// does not depend on time.
+    #[must_use]
+    pub fn with_cpu_clock(mut self, cpu_ns: fn() -> u64) -> Self {
+        self.model_calls = ModelCalls::new(self.counters.clone(), cpu_ns);
         self
     }
 

@@ -8,7 +8,8 @@ use crate::agent::{self, AgentTracker, Inbound, InboundKey, ProcessEnd};
 use crate::budget::Budget;
 use crate::counters::Counters;
 use crate::limits;
-use crate::llm::{self, CallContext, Calls, Ids, LlmTracker};
+use crate::llm::coding::work::WorkLimits;
+use crate::llm::{self, CallContext, Calls, Ids, LlmOptions, LlmTracker};
 use crate::proto::exchange::{Exchange, Part};
 use crate::record::{Record, Request, Side, WallTime};
 use crate::stream::Direction;
@@ -46,8 +47,15 @@ pub(super) struct WireId {
 }
 
 impl ModelCalls {
-    pub(super) fn new(counters: Arc<Counters>) -> Self {
-        let llm = llm::LlmOptions { calls: limits::LLM_CALLS, calls_per_connection: limits::LLM_CALLS_PER_CONNECTION };
+    /// `cpu_ns`: see [`LlmOptions::cpu_ns`].
+    pub(super) fn new(counters: Arc<Counters>, cpu_ns: fn() -> u64) -> Self {
+        let work = WorkLimits {
+            free_bytes: limits::CODED_FREE_BYTES,
+            ratio: limits::CODED_RATIO,
+            free_ns: limits::CODED_FREE_NS,
+            ns_a_byte: limits::CODED_NS_A_BYTE,
+        };
+        let llm = LlmOptions { calls: limits::LLM_CALLS, calls_per_connection: limits::LLM_CALLS_PER_CONNECTION, work, cpu_ns };
         let agents = agent::AgentOptions {
             processes: limits::AGENT_PROCESSES,
             conversations: limits::AGENT_CONVERSATIONS,
@@ -164,6 +172,7 @@ impl ModelCalls {
         let (llm_before, agents_before) = &self.reported;
         self.counters.llm_bodies_broken.add(llm.bodies_broken - llm_before.bodies_broken);
         self.counters.llm_calls_refused.add(llm.calls_refused - llm_before.calls_refused);
+        self.counters.decoders_given_up.add(llm.decoders_given_up - llm_before.decoders_given_up);
         self.counters.agent_conversations_evicted.add(agents.conversations_evicted - agents_before.conversations_evicted);
         self.counters.agent_processes_evicted.add(agents.processes_evicted - agents_before.processes_evicted);
         self.counters.agent_inbound_evicted.add(agents.inbound_evicted - agents_before.inbound_evicted);

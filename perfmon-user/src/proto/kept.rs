@@ -41,7 +41,9 @@ impl KeptSegments {
     }
 
     fn own(&mut self, bytes: &[u8], of: impl FnOnce() -> Allowance) -> KeptContent {
-        if self.charge.resize(self.bytes + bytes.len(), of).is_err() {
+        // The list grows to twice its size.
+        let room = 2 * (self.segments.len() + 2) * size_of::<(Direction, Stamp, KeptContent)>();
+        if self.charge.resize(self.bytes + bytes.len() + room, of).is_err() {
             return KeptContent::Gap(bytes.len() as u64);
         }
         self.bytes += bytes.len();
@@ -97,15 +99,16 @@ mod tests {
     #[test]
     fn without_memory_bytes_become_a_gap() {
         let counters = std::sync::Arc::new(crate::counters::Counters::default());
-        let budget = crate::budget::Budget::new(100, counters.clone());
+        let room = |segments: usize| 2 * (segments + 2) * size_of::<(Direction, Stamp, KeptContent)>();
+        let budget = crate::budget::Budget::new(100 + room(2), counters.clone());
         let mut kept = Kept::default();
-        for bytes in [&[1; 60][..], &[2; 60], &[3; 30]] {
+        for bytes in [&[1; 60][..], &[2; 2_000], &[3; 30]] {
             kept.push(Segment { direction: Direction::In, stamp: Stamp::default(), content: Content::Bytes(bytes) }, || budget.of(7));
         }
-        assert_eq!((kept.bytes(), budget.used(), counters.budget_refusals.get()), (90, 90, 1));
+        assert_eq!((kept.bytes(), budget.used(), counters.budget_refusals.get()), (90, 90 + room(2), 1));
         let mut seen = Vec::new();
         kept.release(|segment| seen.push((segment.content.len(), matches!(segment.content, Content::Bytes(_)))));
-        assert_eq!(seen, [(60, true), (60, false), (30, true)]);
+        assert_eq!(seen, [(60, true), (2_000, false), (30, true)]);
         assert_eq!(budget.used(), 0);
     }
 

@@ -1,83 +1,71 @@
 //! Streaming decoders of content codings (RFC 9110, section 8.4): gzip (RFC 1952), deflate (RFC 1950 and, as some servers send it,
-//! bare RFC 1951), br (RFC 7932), zstd (RFC 8878). Any cut of the body in, plain pieces out. Output is bounded by a ratio to the input,
-//! so a bomb costs little; window memory is 32 KiB for gzip and deflate, and grows with the body to 16 MiB (br) or 8 MiB (zstd).
-//! Check sums are not verified.
+//! bare RFC 1951), br (RFC 7932), zstd (RFC 8878). Any cut of the body in, plain pieces out. Memory is charged to the process's share of the
+//! budget before it is taken; windows have at most 32 KiB (gzip, deflate), 256 KiB (zstd), 1 MiB (br). What comes out is bounded by a ratio
+//! to what went in on the same connection, see [`work`]. Check sums are not verified.
+mod brotli;
 mod gzip;
+mod inflate;
+pub mod work;
 mod zstd;
 
-use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
-use flate2::{Decompress, FlushDecompress, Status};
+use crate::budget::{Allowance, Charge};
 
+use brotli::Brotli;
 use gzip::Gzip;
+use inflate::Inflate;
+use work::DecodingWork;
 use zstd::Zstd;
 
 /// Plain bytes handed on at once.
 const OUT: usize = 8 * 1024;
-/// Output allowed for any body; beyond it the ratio applies.
-const FREE_BYTES: u64 = 4 * 1024 * 1024;
-/// Most plain bytes for one coded byte; texts stay below 50.
-const RATIO: u64 = 100;
 
-/// The body does not match its coding, is a bomb, or has an unknown coding.
+/// The body does not match its coding, is a bomb, has an unknown coding, or needs memory that is not to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the body cannot be decoded")]
 pub struct Undecodable;
 
-/// Largest window of br (RFC 7932, section 9.1).
-const BROTLI_WINDOW: u64 = 16 * 1024 * 1024;
-/// Prefix codes of br and zstd, about.
-const TABLES: usize = 32 * 1024;
-
-type Brotli = BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>;
-
 enum Kind {
     Plain,
-    Gzip(Gzip),
-    Deflate(Option<Decompress>),
-    Brotli(Box<Brotli>),
+    Gzip(Box<Gzip>),
+    Deflate(Inflate),
+    Brotli(Brotli),
     Zstd(Box<Zstd>),
 }
 
 /// One body's decoder.
 pub struct Decoder {
     kind: Kind,
-    meter: Meter,
+    memory: Memory,
 }
 
-/// Counts both sides and stops a bomb.
+/// What a decoder holds of its process's share.
 #[derive(Default)]
-struct Meter {
-    coded: u64,
-    plain: u64,
+struct Memory {
+    charge: Charge,
+    of: Allowance,
 }
 
-impl Meter {
-    fn emit(&mut self, bytes: &[u8], out: &mut impl FnMut(&[u8])) -> Result<(), Undecodable> {
-        self.plain += bytes.len() as u64;
-        if self.plain > FREE_BYTES && self.plain / RATIO > self.coded {
-            return Err(Undecodable);
-        }
-        out(bytes);
-        Ok(())
+impl Memory {
+    /// Holds so many bytes from now on.
+    fn hold(&mut self, bytes: usize) -> Result<(), Undecodable> {
+        self.charge.resize(bytes, || self.of.clone()).map_err(|_| Undecodable)
     }
 }
 
 impl Decoder {
-    /// For the value of a `Content-Encoding` field; one coding at most.
-    pub fn new(coding: &[u8]) -> Result<Self, Undecodable> {
+    /// For the value of a `Content-Encoding` field, one coding at most; `of` is what its memory is charged to.
+    pub fn new(coding: &[u8], of: Allowance) -> Result<Self, Undecodable> {
+        let mut memory = Memory { charge: Charge::default(), of };
         let coding = coding.trim_ascii().to_ascii_lowercase();
         let kind = match coding.as_slice() {
             b"" | b"identity" => Kind::Plain,
-            b"gzip" | b"x-gzip" => Kind::Gzip(Gzip::default()),
-            b"deflate" => Kind::Deflate(None),
-            b"br" => {
-                let alloc = StandardAlloc::default;
-                Kind::Brotli(Box::new(BrotliState::new_strict(alloc(), alloc(), alloc())))
-            }
+            b"gzip" | b"x-gzip" => Kind::Gzip(Box::default()),
+            b"deflate" => Kind::Deflate(Inflate::default()),
+            b"br" => Kind::Brotli(Brotli::new(&mut memory)?),
             b"zstd" => Kind::Zstd(Box::default()),
             _ => return Err(Undecodable),
         };
-        Ok(Self { kind, meter: Meter::default() })
+        Ok(Self { kind, memory })
     }
 
     /// Whether the body is as it stands.
@@ -90,33 +78,44 @@ impl Decoder {
         !matches!(self.kind, Kind::Zstd(_))
     }
 
-    /// Takes coded bytes; calls `out` with the plain ones.
-    pub fn push(&mut self, bytes: &[u8], out: &mut impl FnMut(&[u8])) -> Result<(), Undecodable> {
-        let meter = &mut self.meter;
-        meter.coded += bytes.len() as u64;
+    /// Takes coded bytes; calls `out` with the plain ones. `work` is that of the connection. After an error the decoder is of no use.
+    pub fn push(&mut self, bytes: &[u8], work: &mut DecodingWork, out: &mut impl FnMut(&[u8])) -> Result<(), Undecodable> {
+        if self.is_plain() {
+            out(bytes);
+            return Ok(());
+        }
+        if work.is_given_up() {
+            return Err(Undecodable);
+        }
+        work.coded(bytes.len());
+        let memory = &mut self.memory;
+        let mut emit = |plain: &[u8]| {
+            work.plain(plain.len())?;
+            out(plain);
+            Ok(())
+        };
         match &mut self.kind {
-            Kind::Plain => out(bytes),
-            Kind::Gzip(gzip) => gzip.push(bytes, &mut |plain| meter.emit(plain, out))?,
+            Kind::Plain => Ok(()),
+            Kind::Gzip(gzip) => gzip.push(bytes, memory, &mut emit),
             Kind::Deflate(inflate) => {
                 let Some(&first) = bytes.first() else { return Ok(()) };
-                let inflate = inflate.get_or_insert_with(|| Decompress::new(is_zlib(first)));
-                self::inflate(inflate, bytes, &mut |plain| meter.emit(plain, out))?;
+                if !inflate.has_begun() {
+                    inflate.begin(is_zlib(first), memory)?;
+                }
+                inflate.push(bytes, &mut emit).map(|_| ())
             }
-            Kind::Brotli(state) => brotli(state, bytes, &mut |plain| meter.emit(plain, out))?,
-            Kind::Zstd(zstd) => zstd.push(bytes, &mut |plain| meter.emit(plain, out))?,
+            Kind::Brotli(brotli) => brotli.push(bytes, &mut emit),
+            Kind::Zstd(zstd) => zstd.push(bytes, memory, &mut emit),
         }
-        Ok(())
     }
 
-    /// Bytes on the heap, about. A window grows with the plain bytes until it is full.
+    /// Bytes on the heap, all of them charged.
     pub fn heap_bytes(&self) -> usize {
-        let window = |most: u64| self.meter.plain.next_power_of_two().min(most) as usize;
-        match &self.kind {
-            Kind::Plain => 0,
-            Kind::Gzip(_) | Kind::Deflate(_) => 44 * 1024,
-            Kind::Brotli(_) => size_of::<Brotli>() + TABLES + window(BROTLI_WINDOW),
-            Kind::Zstd(zstd) => zstd.heap_bytes() + TABLES + window(zstd::WINDOW),
-        }
+        let own = match &self.kind {
+            Kind::Brotli(brotli) => brotli.heap_bytes(),
+            Kind::Plain | Kind::Gzip(_) | Kind::Deflate(_) | Kind::Zstd(_) => 0,
+        };
+        self.memory.charge.bytes() + own
     }
 }
 
@@ -124,44 +123,6 @@ impl Decoder {
 /// block would be a stored one with bits set that its encoders leave at 0.
 fn is_zlib(first: u8) -> bool {
     first & 0x0f == 8 && first >> 4 <= 7
-}
-
-/// Inflates; returns how many bytes were used, fewer than given when the stream ended.
-fn inflate(
-    state: &mut Decompress,
-    bytes: &[u8],
-    emit: &mut impl FnMut(&[u8]) -> Result<(), Undecodable>,
-) -> Result<(usize, bool), Undecodable> {
-    let mut buffer = [0; OUT];
-    let mut used = 0;
-    loop {
-        let (read, written) = (state.total_in(), state.total_out());
-        let status = state.decompress(&bytes[used..], &mut buffer, FlushDecompress::None).map_err(|_| Undecodable)?;
-        let (read, written) = ((state.total_in() - read) as usize, (state.total_out() - written) as usize);
-        used += read;
-        emit(&buffer[..written])?;
-        if status == Status::StreamEnd {
-            return Ok((used, true));
-        }
-        if read == 0 && written == 0 {
-            return Ok((used, false));
-        }
-    }
-}
-
-fn brotli(state: &mut Brotli, bytes: &[u8], emit: &mut impl FnMut(&[u8]) -> Result<(), Undecodable>) -> Result<(), Undecodable> {
-    let mut buffer = [0; OUT];
-    let (mut left, mut at, mut total) = (bytes.len(), 0, 0);
-    loop {
-        let (mut room, mut written) = (OUT, 0);
-        let result = BrotliDecompressStream(&mut left, &mut at, bytes, &mut room, &mut written, &mut buffer, &mut total, state);
-        emit(&buffer[..written])?;
-        match result {
-            BrotliResult::NeedsMoreOutput => {}
-            BrotliResult::NeedsMoreInput | BrotliResult::ResultSuccess => return Ok(()),
-            BrotliResult::ResultFailure => return Err(Undecodable),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ fn every_prefix_of_a_stream_is_a_call_cut_short() {
 
 #[test]
 fn calls_are_bounded() {
-    let mut tracker = LlmTracker::new(LlmOptions { calls: 3, calls_per_connection: 2 });
+    let mut tracker = LlmTracker::new(LlmOptions { calls_per_connection: 2, ..options() });
     let origin = Arc::new(Origin::unknown(1));
     let peer: Arc<str> = "192.0.2.1:5".into();
     let context = CallContext { origin: &origin, tls: false, peer: &peer, destination: None, request_bytes: 0, response_bytes: 0 };

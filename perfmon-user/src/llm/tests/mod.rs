@@ -1,6 +1,7 @@
 //! Whole exchanges as the providers' APIs send them, played as messages of the HTTP parser.
 mod anthropic;
 mod bounds;
+mod budgets;
 mod ollama;
 mod openai;
 mod recognise;
@@ -111,7 +112,19 @@ impl Talk {
     }
 
     /// Plays it with bodies cut into pieces of this size.
-    pub(crate) fn play(&self, tracker: &mut LlmTracker, calls: &mut Calls, piece: usize, mut each: impl FnMut(&Calls)) -> Option<Finished> {
+    pub(crate) fn play(&self, tracker: &mut LlmTracker, calls: &mut Calls, piece: usize, each: impl FnMut(&Calls)) -> Option<Finished> {
+        self.play_charged(tracker, calls, piece, &Allowance::default(), each)
+    }
+
+    /// The same with memory from this share.
+    pub(crate) fn play_charged(
+        &self,
+        tracker: &mut LlmTracker,
+        calls: &mut Calls,
+        piece: usize,
+        of: &Allowance,
+        mut each: impl FnMut(&Calls),
+    ) -> Option<Finished> {
         let origin = Arc::new(Origin::unknown(77));
         let (peer, destination): (Arc<str>, Arc<str>) = ("192.0.2.7:443".into(), self.host.into());
         let context =
@@ -129,7 +142,7 @@ impl Talk {
             headers: Headers::new(&request_lines),
         };
         let mut send = |message: Part<'_>| {
-            tracker.on_part(calls, &message, context.destination.map(|name| &**name), Allowance::default);
+            tracker.on_part(calls, &message, context.destination.map(|name| &**name), || of.clone());
             each(calls);
         };
         send(Part::Request(head));
@@ -177,7 +190,12 @@ fn content(bytes: &[u8]) -> Content<'_> {
 }
 
 pub(crate) fn tracker() -> LlmTracker {
-    LlmTracker::new(LlmOptions { calls: 4_096, calls_per_connection: 128 })
+    LlmTracker::new(LlmOptions { calls: 4_096, ..options() })
+}
+
+fn options() -> LlmOptions {
+    let work = WorkLimits { free_bytes: 1 << 20, ratio: 100, free_ns: 1_000_000, ns_a_byte: 100 };
+    LlmOptions { calls: 3, calls_per_connection: 128, work, cpu_ns: || 0 }
 }
 
 /// A request of the chat API.

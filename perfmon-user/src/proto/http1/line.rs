@@ -87,7 +87,8 @@ pub(super) fn is_foreign(bytes: &[u8]) -> bool {
 
 /// `HTTP/1.x NNN`.
 fn status_line(bytes: &[u8]) -> Verdict {
-    let (verdict, rest) = version(bytes);
+    let cut = bytes.len() > BUDGET;
+    let (verdict, rest) = version(&bytes[..bytes.len().min(BUDGET)]);
     if verdict != Verdict::Yes {
         return verdict;
     }
@@ -95,7 +96,7 @@ fn status_line(bytes: &[u8]) -> Verdict {
     let digits = status.iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
     match (digits, status.get(digits)) {
         (3, Some(b' ' | b'\r' | b'\n')) => Verdict::Yes,
-        (0..=3, None) => Verdict::NeedMore,
+        (0..=3, None) if !cut => Verdict::NeedMore,
         _ => Verdict::No,
     }
 }

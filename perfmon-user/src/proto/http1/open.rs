@@ -98,6 +98,9 @@ pub(super) struct OpenExchange {
     pub(super) charge: Charge,
 }
 
+/// What a shared text takes beside its bytes, at most.
+const SHARED: usize = 3 * size_of::<usize>();
+
 impl OpenExchange {
     /// With nothing of the answer.
     pub(super) fn new(exchange: Box<Exchange>, stage: Stage, first_ns: u64, last_ns: u64) -> Self {
@@ -108,9 +111,16 @@ impl OpenExchange {
 
     /// Heap bytes, about.
     pub(super) fn heap_bytes(&self) -> usize {
-        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len() + SHARED);
         let e = &self.exchange;
         size_of::<Exchange>() + text(&e.method) + text(&e.path) + text(&e.host) + text(&e.user_agent) + text(&e.traceparent)
+    }
+
+    /// Keeps no text of it: there is no memory for them.
+    #[cold]
+    pub(super) fn drop_texts(&mut self) {
+        let e = &mut self.exchange;
+        (e.path, e.host, e.user_agent, e.traceparent, e.inferred) = (None, None, None, None, true);
     }
 
     pub(super) fn half(&mut self, side: MessageSide) -> &mut Half {

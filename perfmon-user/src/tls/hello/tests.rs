@@ -1,6 +1,7 @@
 //! Hellos made here, whole, cut at every place, in pieces of every size, and garbage.
 use super::super::record::{HEADER, RecordWalk};
 use super::*;
+use crate::heap::measured::HeapMeter;
 use crate::stream::Content;
 
 fn vector(len_bytes: usize, content: &[u8]) -> Vec<u8> {
@@ -157,5 +158,16 @@ proptest::proptest! {
         cuts.sort_unstable();
         let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &wire[pair[0]..pair[1]]).collect();
         proptest::prop_assert_eq!(said(&pieces), said(&[&wire]));
+    }
+}
+
+#[test]
+fn a_hello_holds_what_it_kept_at_most() {
+    let meter = HeapMeter::start();
+    let mut hello = Hello::default();
+    for _ in 0..3_000 {
+        read(&mut hello, &[Content::Bytes(&record(1, &[0; 100])[..20])]);
+        read(&mut hello, &[Content::Bytes(&[22, 3, 1, 0x40, 0]), Content::Bytes(&[0xff; 16_384])]);
+        assert!(meter.held() <= 2 * LONGEST && meter.take_most() <= 4 * LONGEST);
     }
 }

@@ -129,3 +129,27 @@ proptest::proptest! {
         let _ = pieces.iter().map(|(_, bytes)| headers(bytes).count()).sum::<usize>();
     }
 }
+
+#[test]
+fn a_walk_holds_nothing_and_costs_time_like_the_bytes() {
+    use crate::heap::measured::{HeapMeter, assert_linear};
+    let count = |wire: &Vec<u8>, piece: usize| {
+        let (mut walk, mut seen) = (RecordWalk::default(), 0);
+        wire.chunks(piece).for_each(|piece| walk.push(Content::Bytes(piece), &mut |_| seen += 1));
+        seen
+    };
+    let inputs: [(&str, fn(usize) -> Vec<u8>); 3] = [
+        ("empty records", |n| record(23, 0).repeat(n / 5)),
+        ("records", |n| record(23, 300).repeat(n / 305)),
+        ("no records", |n| vec![b'G'; n]),
+    ];
+    for (what, input) in inputs {
+        for piece in [1, 1_000] {
+            assert_linear(what, 10_000, input, |wire| assert!(count(wire, piece) > 0));
+            let wire = input(50_000);
+            let meter = HeapMeter::start();
+            count(&wire, piece);
+            assert_eq!(meter.take_most(), 0, "{what}");
+        }
+    }
+}

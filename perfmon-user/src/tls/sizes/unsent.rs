@@ -35,7 +35,7 @@ impl UnsentWrites {
         let cost = wire_len(self.call_bytes, LEAST_OVERHEAD) - before;
         let len = plain.bytes.len();
         let has_room = self.bytes + len <= TLS_HELD_BYTES && self.queue.len() < TLS_WRITES_UNSENT;
-        if has_room && self.charge.resize(self.bytes + len, of).is_ok() {
+        if has_room && self.charge.resize(self.room(len, 1), of).is_ok() {
             self.bytes += len;
             self.queue.push_back(UnsentWrite { plain: plain.into_owned(), cost });
             return 0;
@@ -70,7 +70,15 @@ impl UnsentWrites {
 
     fn took(&mut self, taken: &[Plain<'static>]) {
         self.bytes -= taken.iter().map(|plain| plain.bytes.len()).sum::<usize>();
-        self.charge.shrink(self.bytes);
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+        self.charge.shrink(self.room(0, 0));
+    }
+
+    /// What the writes take with so many more bytes and writes. The queue grows to twice its size.
+    fn room(&self, bytes: usize, writes: usize) -> usize {
+        self.bytes + bytes + 2 * (self.queue.len() + writes) * size_of::<UnsentWrite>()
     }
 
     /// Takes everything from the last `calls` calls on.
@@ -86,6 +94,6 @@ impl UnsentWrites {
     pub(super) fn take_all(&mut self) -> Vec<Plain<'static>> {
         self.bytes = 0;
         self.charge.shrink(0);
-        self.queue.drain(..).map(|write| write.plain).collect()
+        std::mem::take(&mut self.queue).into_iter().map(|write| write.plain).collect()
     }
 }

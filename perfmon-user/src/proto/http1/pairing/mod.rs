@@ -16,6 +16,9 @@ use crate::proto::{PendingExchange, Sink, Stats};
 use crate::redact;
 use crate::stream::{Content, Direction, Stamp};
 
+/// Bytes of an exchange that is charged though it is a connection's only one.
+const LARGE: usize = 2 * 1024;
+
 /// The exchanges of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Pairing {
@@ -235,10 +238,17 @@ impl Pairing {
         id
     }
 
-    /// Adds an exchange. The first one belongs to what a connection costs; where there is no memory for more, older ones go.
+    /// Adds an exchange. The first one belongs to what a connection costs unless it is large; where there is no memory for more, older ones
+    /// go, and a large one keeps no texts.
     fn add(&mut self, mut open: OpenExchange, sink: &mut dyn Sink) {
-        let bytes = |open: &OpenExchange| size_of::<OpenExchange>() + open.heap_bytes();
-        while !self.open.is_empty() && open.charge.resize(bytes(&open), || sink.allowance()).is_err() {
+        // The queue grows to twice its size.
+        let bytes = 2 * size_of::<OpenExchange>() + open.heap_bytes();
+        while (!self.open.is_empty() || bytes > LARGE) && open.charge.resize(bytes, || sink.allowance()).is_err() {
+            if self.open.is_empty() {
+                open.drop_texts();
+                self.stats().evicted += 1;
+                break;
+            }
             self.evict(sink);
         }
         if self.open.capacity() == 0 {

@@ -1,4 +1,5 @@
 //! Tests of the parser as a whole, by topic; here is what they share: a connection that is fed segment by segment and collects what is told.
+mod budgets;
 mod corpus;
 mod cuts;
 mod ends;

@@ -1,4 +1,5 @@
 //! Tests of the parser as a whole, by topic; here is what they share: a session behind its handshake that collects what is told.
+mod budgets;
 mod corpus;
 mod ends;
 mod generated;

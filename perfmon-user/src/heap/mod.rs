@@ -1,6 +1,9 @@
 //! The heap is given back. In: a call a second; effect: what was freed and the allocator still keeps goes back to the system, once it is
 //! much. glibc keeps freed memory below the top of each arena for ever; other allocators have rules of their own and are left alone.
 
+#[cfg(test)]
+pub(crate) mod measured;
+
 /// Bytes freed and kept by the allocator that are worth a round through its arenas.
 const SLACK: usize = 4 << 20;
 /// Calls of [`HeapKeeper::tick`] between two looks.
