@@ -366,13 +366,16 @@ fn no_secret_leaves_by_any_output() -> Result<()> {
     for kind in ["llm", "agent", "tool"] {
         ensure!(!perfmon.records(kind)?.is_empty(), "no {kind} record");
     }
+    let has_failed = |log: &str| log.contains("could not be delivered") && log.contains("Telemetry cannot be delivered");
+    // A webhook is tried several times before that is said.
+    wait_until(20, || Ok(has_failed(&perfmon.log()).then_some(())))?;
     let (jsonl, log) = (perfmon.output()?, perfmon.log());
     watch.look_at_figures("--jsonl", jsonl.as_bytes());
     let seen: Vec<&str> = watch.canaries.shown(jsonl.as_bytes());
     let unseen: Vec<_> = SHOWN.iter().filter(|(place, _)| !seen.contains(place)).collect();
     ensure!(unseen.is_empty(), "the records do not have {unseen:?}");
     watch.look_at_figures("the log and the table", log.as_bytes());
-    ensure!(log.contains("could not be delivered") && log.contains("Telemetry cannot be delivered"), "no delivery failed:\n{log}");
+    ensure!(has_failed(&log), "no delivery failed:\n{log}");
     ensure!(!log.contains('\u{1b}'), "an escape sequence of a receiver is in the log:\n{log}");
     perfmon.stop()?;
 

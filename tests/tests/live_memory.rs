@@ -7,8 +7,8 @@ use perfmon_tests::process::{Running, signal};
 use perfmon_tests::programs::{COMPILERS, built};
 use perfmon_tests::wait_until;
 
-/// Perfmon sees both ends: 40,000 ends of 20,000 connections of HTTP, 2,000 heads of 40 KB.
-const SHAPES: [&str; 5] = ["connections=10000", "connections=10000", "processes=5000", "paths=100000", "heads=1000"];
+/// Perfmon sees both ends: 20,000 of connections of HTTP, 2,000 heads of 40 KB.
+const SHAPES: [&str; 4] = ["connections=10000", "processes=5000", "paths=100000", "heads=1000"];
 /// Anonymous memory at its peak before the heads. Code and the mapped ring take 30 MB more in an optimised build: 100 MB together.
 const PEAK_BYTES: u64 = 70_000_000;
 /// What the heads may add to that: the budget of unfinished messages, and what surrounds it.
