@@ -85,6 +85,8 @@ counters! {
     inspections_deferred,
     /// Records published before their process was identified: its description came too late or not at all.
     records_undescribed,
+    /// Service names that a process gave itself and that were not taken: its user or control group has too many.
+    service_names_refused,
     /// Records dropped because too many were waiting to learn whether their process is a target.
     records_unjudged,
     /// Capture modes that took the slot of another connection.

@@ -52,6 +52,12 @@ pub const STREAM_CLIENTS: usize = 32;
 pub const FOLLOWED_RECORDS: usize = 100;
 /// Findings and alerts that a client of the stream may be behind before it is disconnected.
 pub const STREAM_BACKLOG: usize = 64;
+/// Service names that processes of a user, other than root, take from their environment.
+pub const SERVICE_NAMES_PER_USER: usize = 256;
+/// The same of the processes of a control group.
+pub const SERVICE_NAMES_PER_CGROUP: usize = 256;
+/// Users, and control groups, whose number of such names is kept.
+pub const NAMING_GROUPS: usize = 1_024;
 /// Bytes that the kernel keeps for a client of the HTTP server that does not read (it doubles them for its own use).
 pub const HTTP_SEND_BUFFER: usize = 64 * 1024;
 /// Connections to the HTTP server.

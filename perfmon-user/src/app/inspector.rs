@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender};
 use std::time::Duration;
 
 use crate::clock;
+use crate::counters::Counters;
 use crate::heartbeat;
 use crate::host::{accepted, accepted_by_all};
 use crate::inspect::Refusal;
@@ -30,6 +31,8 @@ pub struct Inspector {
     pub describer: Describer,
     /// Plaintext of TLS libraries is read.
     pub tls: bool,
+    /// Where refused names are counted.
+    pub counters: Arc<Counters>,
     /// From the capture thread.
     pub questions: Receiver<Inquiry>,
     /// To the capture thread; waits when it is behind.
@@ -72,6 +75,7 @@ impl Inspector {
                 }
                 Ok(())
             });
+            self.counters.service_names_refused.add(self.describer.take_refused_names());
             if let Err(Over) = result {
                 return;
             }
@@ -220,6 +224,6 @@ fn executed(facts: &ExecFacts) -> Executed<'_> {
 }
 
 fn from_description(description: Description) -> Described {
-    let Description { origin, interior: Interior { runtime, tls, not_seen }, start_time, .. } = description;
-    Described { origin, runtime, tls: tls.map(|tls| tls.to_string().into()), start_time, not_seen }
+    let Description { origin, source, interior: Interior { runtime, tls, not_seen }, start_time, .. } = description;
+    Described { origin, source: Some(source), runtime, tls: tls.map(|tls| tls.to_string().into()), start_time, not_seen }
 }

@@ -206,6 +206,7 @@ impl Prepared {
             selector: self.selector,
             describer: self.describer.with_io_uring_read(probes.reads_io_uring()),
             tls: config.capture.tls,
+            counters: self.counters.clone(),
             questions: to_inspector,
             answers: to_capture,
         };

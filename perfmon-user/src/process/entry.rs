@@ -1,7 +1,7 @@
 //! An entry of the process table: program, watch verdict, runtime and TLS library, and coverage of its traffic.
 use std::sync::Arc;
 
-use crate::record::{BlindSpot, Origin, TargetCoverage};
+use crate::record::{BlindSpot, Origin, ServiceSource, TargetCoverage};
 
 use super::inquiry::{ExecFacts, ProcessIdentity, ProgramId};
 
@@ -83,6 +83,8 @@ pub(super) struct Entry {
     pub(super) is_judging: bool,
     /// The description was asked for, or is there.
     pub(super) is_asked: bool,
+    /// Where its service name comes from.
+    pub(super) source: Option<ServiceSource>,
     pub(super) runtime: Option<Arc<str>>,
     pub(super) tls: Option<Arc<str>>,
     pub(super) tls_search: TlsSearch,
@@ -137,6 +139,7 @@ impl Entry {
             verdict,
             is_judging: false,
             is_asked: false,
+            source: None,
             runtime: None,
             tls: None,
             tls_search: TlsSearch::default(),
@@ -202,6 +205,7 @@ impl Entry {
 
     fn listed(&self) -> TargetCoverage {
         TargetCoverage {
+            service_source: self.source,
             runtime: self.runtime.clone(),
             tls: self.tls_outlook(),
             completeness: (self.exchanges > 0).then(|| (self.exchanges - self.incomplete) as f64 / self.exchanges as f64),

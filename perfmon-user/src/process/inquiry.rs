@@ -2,7 +2,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::record::{BlindSpot, Origin};
+use crate::record::{BlindSpot, Origin, ServiceSource};
 
 /// A program of a process: from its exec, or from when the process was first seen, until the next exec. Never the same twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -151,6 +151,8 @@ pub enum Inspected {
 pub struct Described {
     /// What its records carry.
     pub origin: Arc<Origin>,
+    /// Where its service name comes from; `None` when nothing told.
+    pub source: Option<ServiceSource>,
     /// Language runtime; `None` when the process was gone.
     pub runtime: Option<Arc<str>>,
     /// The shared TLS library that it has mapped, in words.

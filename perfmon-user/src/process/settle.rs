@@ -87,7 +87,7 @@ impl ProcessTable {
                 id
             }
         };
-        self.described(id, &Described { origin, runtime: None, tls: None, start_time: None, not_seen: Vec::new() });
+        self.described(id, &Described { origin, source: None, runtime: None, tls: None, start_time: None, not_seen: Vec::new() });
     }
 
     /// Whether records wait.
@@ -198,6 +198,7 @@ impl ProcessTable {
             entry.program.origin = Some(origin.clone());
             (entry.runtime, entry.tls, entry.start_time) = (described.runtime.clone(), described.tls.clone(), described.start_time);
             entry.not_seen.clone_from(&described.not_seen);
+            entry.source = described.source;
             if entry.verdict == WatchVerdict::Watched {
                 self.release(id, origin);
             }

@@ -1,6 +1,6 @@
 //! The table as the capture thread uses it: events, answers, records.
 use super::*;
-use crate::record::{BlindSpot, Millis, Process, WallTime};
+use crate::record::{BlindSpot, Millis, Process, ServiceSource, WallTime};
 
 const SECOND: u64 = 1_000_000_000;
 const PARKED_NS: u64 = crate::limits::PARKED_NS;
@@ -102,7 +102,8 @@ fn record(origin: Arc<Origin>, number: u64) -> Record {
 
 fn described(pid: u32, comm: &str, service: &str) -> Described {
     let origin = Arc::new(Origin { pid, comm: comm.into(), service: service.into(), container: None });
-    Described { origin, runtime: Some("python".into()), tls: None, start_time: Some(7), not_seen: Vec::new() }
+    let source = Some(ServiceSource::Environment);
+    Described { origin, source, runtime: Some("python".into()), tls: None, start_time: Some(7), not_seen: Vec::new() }
 }
 
 fn told(service: &str, comm: &str, numbers: &[u64]) -> Vec<(String, String, u64)> {
@@ -378,6 +379,7 @@ fn what_of_a_process_is_not_seen_is_said_without_exchanges() {
     let described = Described { not_seen: vec![spot("service_name")], ..described(10, "till", "till") };
     room.answer(Inspected::Described(program, described));
     assert_eq!(room.table.coverage()[0].not_seen, [spot("service_name")]);
+    assert_eq!(room.table.coverage()[0].service_source, Some(ServiceSource::Environment));
     // A later look adds to it, and a child has it too.
     let later = vec![spot("requests"), spot("service_name")];
     room.answer(Inspected::Inside { pid: 10, program, runtime: None, tls: None, not_seen: later });

@@ -55,11 +55,29 @@ pub struct InFlight {
     pub since: WallTime,
 }
 
+/// Where a service name comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceSource {
+    /// A rule of the configuration.
+    Configuration,
+    /// The process's own environment: whoever started it chose the name.
+    Environment,
+    /// Its container or machine.
+    Container,
+    /// Its systemd unit.
+    Unit,
+    /// Its program.
+    Program,
+}
+
 /// How much of a target's traffic was seen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TargetCoverage {
     /// Service name.
     pub service: Arc<str>,
+    /// Where that name comes from; null while it is not known.
+    pub service_source: Option<ServiceSource>,
     /// Process id.
     pub pid: u32,
     /// `python` `node` `go` `jvm` …
@@ -112,6 +130,7 @@ impl TargetCoverage {
     pub fn named(service: &str, pid: u32) -> Self {
         Self {
             service: service.into(),
+            service_source: None,
             pid,
             runtime: None,
             tls: None,

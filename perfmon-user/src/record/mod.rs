@@ -22,7 +22,7 @@ pub use agent::{Agent, Tool, Workflow};
 pub use audit::AuditEntry;
 pub use database::{Db, Dns};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
-pub use gauges::{BlindSpot, Degradation, DegradedNow, Gauges, InFlight, LostExchanges, TargetCoverage};
+pub use gauges::{BlindSpot, Degradation, DegradedNow, Gauges, InFlight, LostExchanges, ServiceSource, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
 pub use request::{Category, Quality, Request, Side};

@@ -11,7 +11,7 @@ use crate::printable::printable;
 use crate::privilege::{self, PrivilegeLimits};
 use crate::probe::{self, Facts, Probes, TlsSight};
 use crate::proto::detect::Protocol;
-use crate::record::BlindSpot;
+use crate::record::{BlindSpot, ServiceSource};
 use crate::target::{Describer, Interior, Selector};
 
 use super::inspector::unknown_maps;
@@ -76,6 +76,7 @@ struct TargetProcess {
     pid: u32,
     comm: String,
     service: String,
+    service_source: ServiceSource,
     container: Option<String>,
     runtime: Option<String>,
     tls: Option<String>,
@@ -199,6 +200,7 @@ fn processes(pids: &[u32], mut describer: Describer, probes: Option<&Probes>) ->
             pid: *pid,
             comm: description.origin.comm.to_string(),
             service: description.origin.service.to_string(),
+            service_source: description.source,
             container: description.origin.container.as_ref().map(ToString::to_string),
             runtime: runtime.as_ref().map(ToString::to_string),
             tls: tls.as_ref().map(ToString::to_string),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use crate::http::HardeningStatus;
+use crate::record::ServiceSource;
 
 use super::{Coverage, Findings, Protocols, TargetProcess, printable};
 
@@ -101,7 +102,8 @@ fn every_process(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
     for target in targets {
         let runtime = target.runtime.as_deref().unwrap_or("unknown runtime");
         let (service, about) = (printable(&target.service), printable(&target.encrypted_traffic));
-        writeln!(text, "  {:>7} {service:<20} {}, {about}", target.pid, printable(runtime))?;
+        let claimed = if target.service_source == ServiceSource::Environment { " (by its environment)" } else { "" };
+        writeln!(text, "  {:>7} {service:<20}{claimed} {}, {about}", target.pid, printable(runtime))?;
         for spot in &target.not_seen {
             writeln!(text, "  {:>7} {:<20} not seen: {}", "", spot.part, spot.reason)?;
         }
@@ -178,6 +180,7 @@ mod tests {
             pid,
             comm: "x".into(),
             service: service.into(),
+            service_source: ServiceSource::Environment,
             container: None,
             runtime: None,
             tls: None,
@@ -216,7 +219,9 @@ mod tests {
         let findings = findings(vec![blind(1, "till"), blind(2, "till"), blind(3, "shop"), process(4, "seen", Coverage::Read, "all")]);
         let short = text(&findings, false);
         assert!(short.contains("Not seen of these processes:\n  it is of another kind (3 processes)\n    till (2), shop\n"), "{short}");
-        assert_eq!(text(&findings, true).matches("not seen: it is of another kind").count(), 3);
+        let long = text(&findings, true);
+        assert_eq!(long.matches("not seen: it is of another kind").count(), 3);
+        assert_eq!(long.matches(" (by its environment) ").count(), 4, "{long}");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Describes processes. In: /proc and the configured names; out: [`Description`]. Service name, in this order: a configured rule ·
-//! `OTEL_SERVICE_NAME`, else `service.name` in `OTEL_RESOURCE_ATTRIBUTES`, of its environment · the container's name or the systemd
-//! unit · the program's name (`name`). A process that ended early is described by its exec event and by the container, unit
-//! and environment of its parent, which it had inherited.
+//! `OTEL_SERVICE_NAME`, else `service.name` in `OTEL_RESOURCE_ATTRIBUTES`, of its environment (`claims` limits how many) · the container's
+//! name or the systemd unit · the program's name (`name`). A process that ended early is described by its exec event and by the container,
+//! unit and environment of its parent, which it had inherited.
+mod claims;
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::inspect::{ForeignReader, Refusal};
-use crate::record::{BlindSpot, Origin};
+use crate::record::{BlindSpot, Origin, ServiceSource};
 use crate::redact;
 
 use super::cgroup::{Cgroups, Container};
@@ -17,6 +19,8 @@ use super::matcher::{Candidate, Matcher, World};
 use super::name::{self, Name};
 use super::root::ProcRoot;
 use super::{Executed, Problem, ServiceRule, SharedTlsLibrary, Target, blind_spot, runtime, tls};
+
+use claims::ClaimedNames;
 
 /// Most ancestors that are searched for a worker's name.
 const PARENTS: usize = 4;
@@ -29,6 +33,8 @@ const SERVICE_BYTES: usize = 128;
 pub struct Description {
     /// Pid, comm, service and container: what its records carry.
     pub origin: Arc<Origin>,
+    /// Where its service name comes from.
+    pub source: ServiceSource,
     /// Its executable, as its mount namespace names it.
     pub exe: Option<PathBuf>,
     /// What it has inside; empty when the process was gone.
@@ -65,6 +71,7 @@ pub struct Describer {
     rules: Vec<(Matcher, Arc<str>)>,
     ports: Vec<u16>,
     reads_io_uring: bool,
+    claimed: ClaimedNames,
 }
 
 impl Describer {
@@ -87,7 +94,11 @@ impl Describer {
                 ports.push(port);
             }
         }
-        if problems.is_empty() { Ok(Self { proc, containers, rules: ready, ports, reads_io_uring: true }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Self { proc, containers, rules: ready, ports, reads_io_uring: true, claimed: ClaimedNames::default() })
+        } else {
+            Err(problems)
+        }
     }
 
     /// Whether hooks read what passes io_uring.
@@ -148,7 +159,7 @@ impl Describer {
     }
 
     fn build(&mut self, candidate: &Candidate<'_>, start_time: Option<u64>) -> Description {
-        let service = self.service(candidate, PARENTS);
+        let (service, source) = self.service(candidate, PARENTS);
         let cgroups = candidate.cgroups();
         let container = self.container(cgroups);
         let mut interior = if start_time.is_some() { self.look_inside(candidate.pid) } else { Interior::default() };
@@ -160,6 +171,7 @@ impl Describer {
         }
         Description {
             origin: Arc::new(Origin { pid: candidate.pid, comm: candidate.comm().into(), service: service.into(), container }),
+            source,
             exe: candidate.exe().map(Path::to_owned),
             interior,
             cgroup: cgroups.path().map(Arc::from),
@@ -174,17 +186,29 @@ impl Describer {
         }
     }
 
-    fn service(&mut self, candidate: &Candidate<'_>, parents: usize) -> String {
+    /// How often, since the last call, a process asked for a name beyond those that its user or control group may take.
+    pub fn take_refused_names(&mut self) -> u64 {
+        std::mem::take(&mut self.claimed.refused)
+    }
+
+    fn service(&mut self, candidate: &Candidate<'_>, parents: usize) -> (String, ServiceSource) {
         let [service_name, attributes, flask_app] =
             candidate.env(&["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "FLASK_APP"]).try_into().unwrap_or_default();
-        let from_environment =
-            || service_name.or_else(|| resource_attribute(&attributes?, "service.name")).map(|name| name.trim().to_owned());
-        let known = self.rule(candidate).or_else(from_environment).or_else(|| self.surroundings(candidate.cgroups()));
-        let mut service = known.filter(|name| !name.is_empty()).unwrap_or_else(|| self.program(candidate, flask_app.as_deref(), parents));
-        while service.len() > SERVICE_BYTES {
-            service.pop();
-        }
-        service
+        let of_environment = service_name.or_else(|| resource_attribute(&attributes?, "service.name")).map(|name| name.trim().to_owned());
+        let rule = self.rule(candidate).filter(|name| !name.is_empty()).map(|name| (name, ServiceSource::Configuration));
+        let known = rule
+            .or_else(|| self.claim(candidate, of_environment?).map(|name| (name, ServiceSource::Environment)))
+            .or_else(|| self.surroundings(candidate.cgroups()).filter(|(name, _)| !name.is_empty()));
+        let (mut service, source) = known.unwrap_or_else(|| self.program(candidate, flask_app.as_deref(), parents));
+        cut(&mut service);
+        (service, source)
+    }
+
+    /// A name that the process gave itself, unless its user or control group has too many.
+    fn claim(&mut self, candidate: &Candidate<'_>, mut name: String) -> Option<String> {
+        cut(&mut name);
+        let uid = candidate.proc.owner(candidate.pid).map(|owner| owner.uid);
+        (!name.is_empty() && self.claimed.admit(&name, uid, candidate.cgroups().path())).then_some(name)
     }
 
     /// What could name the process and was overwritten by itself, unless a configured rule names it.
@@ -203,24 +227,32 @@ impl Describer {
     }
 
     /// The name of an application container, the unit within a machine or on the host, the name of a machine.
-    fn surroundings(&mut self, cgroups: &Cgroups) -> Option<String> {
+    fn surroundings(&mut self, cgroups: &Cgroups) -> Option<(String, ServiceSource)> {
+        let unit = || cgroups.unit().map(|name| (name, ServiceSource::Unit));
         match cgroups.container() {
-            Some(Container::Id(id)) => self.containers.name(&id).map(|name| name.to_string()),
-            Some(Container::Machine(name)) => cgroups.unit().or(Some(name)),
-            None => cgroups.unit(),
+            Some(Container::Id(id)) => self.containers.name(&id).map(|name| (name.to_string(), ServiceSource::Container)),
+            Some(Container::Machine(name)) => unit().or(Some((name, ServiceSource::Container))),
+            None => unit(),
         }
     }
 
-    fn program(&mut self, candidate: &Candidate<'_>, flask_app: Option<&str>, parents: usize) -> String {
+    fn program(&mut self, candidate: &Candidate<'_>, flask_app: Option<&str>, parents: usize) -> (String, ServiceSource) {
+        let own = |name| (name, ServiceSource::Program);
         let otherwise = match candidate.program(flask_app, name::name) {
-            Name::Own(name) if name.is_empty() => return "unknown".to_owned(),
-            Name::Own(name) => return without_keys(name),
+            Name::Own(name) if name.is_empty() => return own("unknown".to_owned()),
+            Name::Own(name) => return own(without_keys(name)),
             Name::Parents(otherwise) => without_keys(otherwise),
         };
         match candidate.parent().filter(|_| parents > 0) {
             Some(parent) if is_same_program(candidate, parent) => self.service(&Candidate::new(candidate.proc, parent, None), parents - 1),
-            _ => otherwise,
+            _ => own(otherwise),
         }
+    }
+}
+
+fn cut(service: &mut String) {
+    while service.len() > SERVICE_BYTES {
+        service.pop();
     }
 }
 

@@ -39,11 +39,40 @@ fn the_order_of_service_names() {
 }
 
 #[test]
+fn a_name_says_where_it_comes_from_and_too_many_of_a_user_are_not_taken() {
+    let fixture = Fixture::new();
+    fixture.process(10, 1, "/usr/bin/shop", &["shop"]);
+    let source = |describer: &mut Describer| {
+        let description = describer.describe(10).unwrap();
+        (description.origin.service.to_string(), description.source)
+    };
+    assert_eq!(source(&mut describer(&fixture, &[])), ("shop".into(), ServiceSource::Program));
+    fixture.file("proc/10/cgroup", "0::/system.slice/till.service\n");
+    assert_eq!(source(&mut describer(&fixture, &[])), ("till".into(), ServiceSource::Unit));
+    fixture.file("proc/10/environ", "OTEL_SERVICE_NAME=bank\0");
+    assert_eq!(source(&mut describer(&fixture, &[])), ("bank".into(), ServiceSource::Environment));
+    let rule = ServiceRule { target: Target::Exe("shop".into()), service: "mine".into() };
+    assert_eq!(source(&mut describer(&fixture, &[rule])), ("mine".into(), ServiceSource::Configuration));
+    let mut describer = describer(&fixture, &[]);
+    for number in 0..crate::limits::SERVICE_NAMES_PER_CGROUP {
+        fixture.file("proc/10/environ", &format!("OTEL_SERVICE_NAME=bank-{number}\0"));
+        assert_eq!(source(&mut describer), (format!("bank-{number}"), ServiceSource::Environment));
+    }
+    fixture.file("proc/10/environ", "OTEL_SERVICE_NAME=one more\0");
+    assert_eq!(source(&mut describer), ("till".into(), ServiceSource::Unit), "its unit's");
+    assert_eq!(describer.take_refused_names(), 1);
+    fixture.file("proc/10/environ", "OTEL_SERVICE_NAME=bank-3\0");
+    assert_eq!(source(&mut describer).0, "bank-3", "a name that it has");
+}
+
+#[test]
 fn an_empty_variable_names_nothing() {
     let fixture = Fixture::new();
     fixture.process(10, 1, "/usr/sbin/nginx", &["nginx: worker process"]);
     fixture.file("proc/10/environ", "OTEL_SERVICE_NAME=\0FLASK_APP\0");
     assert_eq!(service(&mut describer(&fixture, &[]), 10), "nginx");
+    fixture.file("proc/10/cgroup", "0::/system.slice/front.service\n");
+    assert_eq!(service(&mut describer(&fixture, &[]), 10), "front", "as if it were not set");
 }
 
 #[test]
