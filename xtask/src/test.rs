@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 37] = [
+const LIVE: [&str; 38] = [
     "harness",
     "lifecycle",
     "commands",
@@ -57,6 +57,7 @@ const LIVE: [&str; 37] = [
     "live_positions",
     "live_proxies",
     "live_memory",
+    "live_budgets",
     "browser",
     "tiers",
     "replay",
