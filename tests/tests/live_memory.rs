@@ -13,8 +13,8 @@ const SHAPES: [&str; 4] = ["connections=10000", "processes=5000", "paths=100000"
 const PEAK_BYTES: u64 = 70_000_000;
 /// What the heads may add to that: the budget of unfinished messages, and what surrounds it.
 const HEADS_BYTES: u64 = 40_000_000;
-/// What may be left when all is closed: the newest records, rows and windows.
-const LEFT_BYTES: u64 = 45_000_000;
+/// What may be left when all is closed: the newest records, rows and windows, and pages in which one of them stands.
+const LEFT_BYTES: u64 = 60_000_000;
 
 /// Anonymous resident memory.
 fn anonymous(pid: u32) -> Result<u64> {
