@@ -97,13 +97,13 @@ pub fn check_folder(folder: &Path) -> io::Result<()> {
         return Err(FileRefusal::LinkedFolder.into());
     }
     let folder = fs::canonicalize(folder)?;
-    for (above, folder) in folder.ancestors().enumerate() {
+    for folder in folder.ancestors() {
         let found = fs::metadata(folder)?;
         if !is_trusted(found.uid()) {
             return Err(FileRefusal::ForeignFolder(found.uid()).into());
         }
-        // A sticky one leaves existing names to their owners, which is enough above.
-        let is_guarded = above > 0 && found.mode() & libc::S_ISVTX != 0;
+        // A sticky one, like /tmp, leaves names that exist to their owners; names that do not yet are checked when they are opened.
+        let is_guarded = found.mode() & libc::S_ISVTX != 0;
         if found.mode() & libc::S_IWOTH != 0 && !is_guarded {
             return Err(FileRefusal::WritableFolder(found.mode() & 0o7777).into());
         }
@@ -202,10 +202,10 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         check_folder(&folder).unwrap();
         let refusal = |folder: &Path| check_folder(folder).map_err(|error| FileRefusal::of(&error)).unwrap_err().unwrap();
-        for mode in [0o777, 0o1777] {
-            std::fs::set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
-            assert_eq!(refusal(&folder), FileRefusal::WritableFolder(mode));
-        }
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(refusal(&folder), FileRefusal::WritableFolder(0o777));
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o1777)).unwrap();
+        check_folder(&folder).unwrap();
         std::fs::create_dir(folder.join("inner")).unwrap();
         check_folder(&folder.join("inner")).unwrap();
         std::fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
