@@ -141,7 +141,9 @@ impl From<ConfigProblem> for Stop {
 /// All problems as text for standard error.
 pub fn report(problems: &[ConfigProblem]) -> String {
     let count = if problems.len() == 1 { "1 problem".to_string() } else { format!("{} problems", problems.len()) };
-    let lines: String = problems.iter().map(|problem| format!("  {}\n", printable(&problem.to_string()))).collect();
+    // Only perfmon's own text has several lines, the list of commands: what the user wrote is quoted in it.
+    let shown = |problem: &ConfigProblem| problem.to_string().split('\n').map(|line| format!("{}\n", printable(line))).collect::<String>();
+    let lines: String = problems.iter().map(|problem| format!("  {}", shown(problem))).collect();
     let help = "`perfmon COMMAND --help` lists options, `perfmon config keys` the keys of the configuration.";
     format!("perfmon: {count}, nothing was started\n{lines}{help}\n")
 }
