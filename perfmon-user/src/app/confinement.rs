@@ -4,6 +4,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Jsonl, ListenAddress};
+use crate::http::HardeningStatus;
 use crate::privilege::{self, Confinement, PrivilegeLimits, PrivilegeNeeds, SandboxState, WrittenFolders};
 
 use super::CommandFailure;
@@ -53,12 +54,18 @@ pub fn restrict_files(config: &Config) -> SandboxState {
 }
 
 /// What a run with this configuration gives up, for `perfmon check`.
-pub fn outlook(config: &Config) -> (PrivilegeLimits, SandboxState) {
+pub fn outlook(config: &Config) -> HardeningStatus {
     if config.hardening {
-        (PrivilegeLimits::of_run(&needs(config, false)), privilege::try_restricting())
+        status(PrivilegeLimits::of_run(&needs(config, false)), &privilege::try_restricting())
     } else {
-        (PrivilegeLimits::in_force(), SandboxState::Off(HARDENING_OFF.into()))
+        status(PrivilegeLimits::in_force(), &SandboxState::Off(HARDENING_OFF.into()))
     }
+}
+
+/// What is given up, as it is reported.
+pub fn status(limits: PrivilegeLimits, sandbox: &SandboxState) -> HardeningStatus {
+    let PrivilegeLimits { capabilities, no_new_privs, dumpable, seccomp } = limits;
+    HardeningStatus { capabilities, no_new_privs, dumpable, seccomp, landlock: sandbox.about() }
 }
 
 fn folder_of(path: &Path) -> PathBuf {

@@ -8,12 +8,13 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::counters::Counters;
 use crate::export::otlp::Deliveries;
-use crate::http::{EventsLost, HardeningStatus, ProbeStatus, ProgramStats, Readiness, SelfReport};
+use crate::http::{EventsLost, ProbeStatus, ProgramStats, Readiness, SelfReport};
 use crate::inspect::ForeignReader;
 use crate::privilege::{PrivilegeLimits, SandboxState};
 use crate::probe::Probes;
 
 use super::capture::WatchedTargets;
+use super::confinement;
 use super::supervisor::Supervisor;
 use super::telemetry;
 
@@ -93,7 +94,7 @@ impl SelfReporter {
             export: self.deliveries.as_ref().map(telemetry::state).unwrap_or_default(),
             degraded: self.supervisor.degraded().to_vec(),
             stages: self.supervisor.stages(),
-            hardening: Some(hardening(&self.sandbox)),
+            hardening: Some(confinement::status(PrivilegeLimits::in_force(), &self.sandbox)),
             inspector: self.reader.report(),
         }
     }
@@ -104,11 +105,6 @@ impl SelfReporter {
         let mut cpu = self.cpu.lock().unwrap_or_else(PoisonError::into_inner);
         stat.and_then(|stat| cpu.percent(now_ns, stat.utime + stat.stime))
     }
-}
-
-fn hardening(sandbox: &SandboxState) -> HardeningStatus {
-    let PrivilegeLimits { capabilities, no_new_privs, dumpable, seccomp } = PrivilegeLimits::in_force();
-    HardeningStatus { capabilities, no_new_privs, dumpable, seccomp, landlock: sandbox.about() }
 }
 
 /// Events lost so far, by reason.

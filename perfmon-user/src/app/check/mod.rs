@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::http::HardeningStatus;
 use crate::inspect::{ForeignReader, Refusal};
 use crate::printable::printable;
-use crate::privilege::{self, PrivilegeLimits};
+use crate::privilege;
 use crate::probe::{self, Facts, Probes, TlsSight};
 use crate::proto::detect::Protocol;
 use crate::record::{BlindSpot, ServiceSource};
@@ -136,7 +136,7 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
         map_bytes: None,
         probes: Vec::new(),
         protocols: Protocols::known(),
-        hardening: hardening(config),
+        hardening: confinement::outlook(config),
         targets: Vec::new(),
     };
     if let Some(reason) = privilege::foreign_pid_namespace() {
@@ -168,12 +168,6 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
             (findings, Some(probes))
         }
     }
-}
-
-fn hardening(config: &Config) -> HardeningStatus {
-    let (limits, sandbox) = confinement::outlook(config);
-    let PrivilegeLimits { capabilities, no_new_privs, dumpable, seccomp } = limits;
-    HardeningStatus { capabilities, no_new_privs, dumpable, seccomp, landlock: sandbox.about() }
 }
 
 fn processes(pids: &[u32], mut describer: Describer, probes: Option<&Probes>) -> Vec<TargetProcess> {
