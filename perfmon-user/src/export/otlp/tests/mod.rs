@@ -1,7 +1,7 @@
 mod cardinality;
 mod events;
 mod receiver;
-mod sample;
+pub(crate) mod sample;
 mod strict;
 
 use std::collections::BTreeMap;
