@@ -157,6 +157,7 @@ impl Prepared {
     }
 
     fn start(mut self, config: &Config) -> Result<Running, CommandFailure> {
+        let sampler = config.resources.then(sampler::begin);
         let probes = Arc::new(probe::start(&start_options(config, &self.selector))?);
         for pid in &self.first {
             probes.watch(*pid).context("a process could not be added to the kernel's list of targets")?;
@@ -175,6 +176,11 @@ impl Prepared {
         let jsonl = self.jsonl.map(|output| output.start(self.counters.clone(), &stages)).transpose().context("no thread for records")?;
         let ring = probes.take_ring().context("the kernel's ring is already in use")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
+        let sampler = sampler.map(|mut sampler| {
+            // It is the first batch: there is room.
+            batches.try_send(sampler::first(&mut sampler)).ok();
+            sampler
+        });
         let spare = Arc::new(SpareBatches::default());
         let (watched_tx, watched) = watch::channel(WatchedTargets::default());
         let stop = Arc::new(AtomicBool::new(false));
@@ -222,8 +228,8 @@ impl Prepared {
         let (sampling, sampler_stop) = std::sync::mpsc::channel();
         let (sampler_watched, sampler_counters) = (watched.clone(), self.counters.clone());
         let to_sampler = batches.clone();
-        let sample = move || sampler::run(&sampler_watched, &to_sampler, &sampler_counters, &sampler_stop);
-        let sampler = config.resources.then(|| thread(stages.add("sampler", Patience::OUTSIDE), sample)).transpose()?;
+        let sample = |sampler| move || sampler::run(sampler, &sampler_watched, &to_sampler, &sampler_counters, &sampler_stop);
+        let sampler = sampler.map(|sampler| thread(stages.add("sampler", Patience::OUTSIDE), sample(sampler))).transpose()?;
         let supervisor = Supervisor::new(&stages);
         if let Some(launched) = &mut self.launched {
             launched.release().context("the command could not be started")?;
@@ -297,7 +303,7 @@ impl Running {
 
     async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
         let (signals, hangups) = (EndSignals::take()?, Hangups::take()?);
-        let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
+        let (snapshots, mut snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
         let store = start_store(config, &self.counters, &self.stages)?;
         let (history, audit) = store.as_ref().map(|store| (store.reader(), store.audit_trail())).unzip();
@@ -315,6 +321,8 @@ impl Running {
         let (batches, spare, until) = (self.to_hub, self.spare, Arc::clone(&budget));
         let hub = Hub { batches, snapshots, consumers, spare, counters, budget: until, requests, pulse, check };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
+        // Nobody is answered from an empty snapshot; an error is the hub's end, which the supervisor sees.
+        snapshot.changed().await.ok();
         let alert_service = self.alerting.alert_service();
         let alerts = alert_service.clone();
         let degraded = self.supervisor.degraded_now();

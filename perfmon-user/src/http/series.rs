@@ -55,7 +55,6 @@ impl LatencyBuckets {
         self.buckets[BOUNDS_NS.partition_point(|bound| *bound < nanoseconds)] += 1;
         self.sum_ns = self.sum_ns.saturating_add(nanoseconds);
     }
-
 }
 
 impl Cumulative for LatencyBuckets {

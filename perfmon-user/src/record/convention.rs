@@ -6,7 +6,7 @@ use super::metric::Field;
 
 /// How a field of one side is called outside.
 #[derive(Debug)]
-pub struct Convention {
+pub struct OutsideName {
     kind: RecordKind,
     field: &'static str,
     side: Side,
@@ -16,7 +16,7 @@ pub struct Convention {
     pub label: Option<(&'static str, &'static str)>,
 }
 
-static CONVENTIONS: &[Convention] = &[
+static CONVENTIONS: &[OutsideName] = &[
     llm("response_time_ms", Side::Client, "gen_ai.client.operation.duration", None),
     llm("response_time_ms", Side::Server, "gen_ai.server.request.duration", None),
     llm("time_to_first_token_ms", Side::Client, "gen_ai.client.operation.time_to_first_chunk", None),
@@ -25,13 +25,13 @@ static CONVENTIONS: &[Convention] = &[
     llm("output_tokens", Side::Client, "gen_ai.client.token.usage", Some(("gen_ai.token.type", "output"))),
 ];
 
-const fn llm(field: &'static str, side: Side, name: &'static str, label: Option<(&'static str, &'static str)>) -> Convention {
-    Convention { kind: RecordKind::Llm, field, side, name, label }
+const fn llm(field: &'static str, side: Side, name: &'static str, label: Option<(&'static str, &'static str)>) -> OutsideName {
+    OutsideName { kind: RecordKind::Llm, field, side, name, label }
 }
 
 impl Field {
     /// The convention for this field of a side.
-    pub fn convention(&self, side: &str) -> Option<&'static Convention> {
+    pub fn convention(&self, side: &str) -> Option<&'static OutsideName> {
         let mut conventions = CONVENTIONS.iter();
         conventions.find(|known| known.kind == self.kind && known.field == self.name && known.side.name() == side)
     }

@@ -29,7 +29,7 @@ pub enum RecordKind {
 pub const LABELS: usize = 5;
 
 /// What tells the series of a kind apart.
-pub struct Label {
+pub struct SeriesLabel {
     /// Name in the history.
     pub name: &'static str,
     /// Attribute of the OpenTelemetry conventions, or a name like it.
@@ -47,7 +47,7 @@ enum LabelValue {
     Process(fn(&Process) -> Option<Arc<str>>),
 }
 
-impl Label {
+impl SeriesLabel {
     /// The value in a record.
     pub fn value(&self, record: &Record) -> Option<Arc<str>> {
         match (&self.value, record) {
@@ -63,29 +63,29 @@ impl Label {
 }
 
 /// A row of the table.
-struct Kind {
+struct KindRow {
     kind: RecordKind,
     name: &'static str,
     /// Its records in a sentence.
     things: &'static str,
     /// Its records in the name of a metric.
     counted: &'static str,
-    labels: &'static [Label],
+    labels: &'static [SeriesLabel],
 }
 
 macro_rules! kinds {
     ($($kind:ident $name:literal $counted:literal $things:literal ($record:ident) { $($label:literal $attribute:literal = $value:expr;)* })*) => {
-        &[$(Kind {
+        &[$(KindRow {
             kind: RecordKind::$kind,
             name: $name,
             things: $things,
             counted: $counted,
-            labels: &[$(Label { name: $label, attribute: $attribute, value: LabelValue::$kind(|$record| $value) },)*],
+            labels: &[$(SeriesLabel { name: $label, attribute: $attribute, value: LabelValue::$kind(|$record| $value) },)*],
         },)*]
     };
 }
 
-static KINDS: &[Kind] = kinds! {
+static KINDS: &[KindRow] = kinds! {
     Request "request" "requests" "requests" (r) {
         "side" "side" = side(r.side);
         "service" "service.name" = Some(r.origin.service.clone());
@@ -146,7 +146,7 @@ impl RecordKind {
         }
     }
 
-    fn row(self) -> &'static Kind {
+    fn row(self) -> &'static KindRow {
         let row = &KINDS[self as usize - 1];
         debug_assert!(row.kind == self, "rows stand in the order of their numbers");
         row
@@ -168,7 +168,7 @@ impl RecordKind {
     }
 
     /// Labels that identify a series of this kind.
-    pub fn labels(self) -> &'static [Label] {
+    pub fn labels(self) -> &'static [SeriesLabel] {
         self.row().labels
     }
 

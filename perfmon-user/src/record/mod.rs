@@ -25,7 +25,7 @@ pub use crate::stream::Failure;
 pub use address::address;
 pub use agent::{Agent, Tool, Workflow};
 pub use audit::AuditEntry;
-pub use convention::Convention;
+pub use convention::OutsideName;
 pub use database::{Db, Dns};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
 pub use gauges::{BlindSpot, Degradation, DegradedNow, Gauges, InFlight, LostExchanges, ServiceSource, TargetCoverage};

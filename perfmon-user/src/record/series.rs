@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Record;
-use super::kind::{LABELS, Label, RecordKind};
+use super::kind::{LABELS, RecordKind, SeriesLabel};
 
 /// One series: a kind of record and the values of its labels, in the order of [`RecordKind::labels`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +54,7 @@ impl SeriesKey {
     }
 
     /// Labels and their values.
-    pub fn labels(&self) -> impl Iterator<Item = (&'static Label, Option<&Arc<str>>)> {
+    pub fn labels(&self) -> impl Iterator<Item = (&'static SeriesLabel, Option<&Arc<str>>)> {
         self.kind.labels().iter().zip(self.labels.iter().map(Option::as_ref))
     }
 

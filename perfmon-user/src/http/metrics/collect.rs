@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::family::*;
 use super::kinds;
-use super::text::{Exposition, Label, Shape};
+use super::text::{Exposition, HistogramValues, Label};
 use crate::aggregate::snapshot::Snapshot;
+use crate::http::HttpState;
+use crate::http::bounded::Cumulative;
 use crate::http::sample_series::{Moved, SampleTotals};
 use crate::http::self_report::SelfReport;
 use crate::http::series::{BOUNDS_S, LatencyLabels, LatencyTable, LatencyTables};
-use crate::http::HttpState;
-use crate::http::bounded::Cumulative;
 use crate::record::{Alert, AlertState, Failure, Process, address};
 
 pub(super) fn collect(state: &HttpState, report: &SelfReport, mut out: Exposition) -> String {
@@ -83,7 +83,7 @@ fn side(out: &mut Exposition, family: &MetricFamily, table: &LatencyTable) {
             ("error_type", &error),
         ];
         let sum = histogram.sum_ns as f64 / 1e9;
-        out.histogram(family, &labels, &Shape { bounds: &BOUNDS_S, buckets: &histogram.buckets, sum });
+        out.histogram(family, &labels, &HistogramValues { bounds: &BOUNDS_S, buckets: &histogram.buckets, sum });
     }
 }
 

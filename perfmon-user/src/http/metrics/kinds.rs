@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use super::family::{FamilyKind, MetricFamily};
-use super::text::{Exposition, Label, Shape};
+use super::text::{Exposition, HistogramValues, Label};
 use crate::http::bounded::Cumulative;
 use crate::http::kind_series::{KindLabels, KindSums, KindTable, bounds};
 use crate::record::metric::{Field, RecordKind, Unit};
-use crate::record::{Convention, Side, address};
+use crate::record::{OutsideName, Side, address};
 
 /// What the samples of a family are made of.
 enum Source {
     /// Number of records.
     Count,
     /// A field of the records of one side; of both where the side is not given.
-    Field(&'static Field, Option<Side>, Option<&'static Convention>),
+    Field(&'static Field, Option<Side>, Option<&'static OutsideName>),
 }
 
 /// A family of a kind, and where its samples come from: tokens in and out are two sources of one family.
@@ -34,7 +34,13 @@ fn kinds() -> impl Iterator<Item = RecordKind> {
 fn families() -> Vec<KindFamily> {
     let mut families: Vec<KindFamily> = Vec::new();
     for kind in kinds() {
-        let count = family(kind, format!("perfmon_{}", kind.counted()), FamilyKind::Counter, None, format!("All {}; failed ones have an error_type.", kind.things()));
+        let count = family(
+            kind,
+            format!("perfmon_{}", kind.counted()),
+            FamilyKind::Counter,
+            None,
+            format!("All {}; failed ones have an error_type.", kind.things()),
+        );
         families.push(KindFamily { kind, family: count, sources: vec![Source::Count] });
         for field in Field::of(kind).filter(|field| field.unit != Unit::Number) {
             for (source, family) in of_field(kind, field) {
@@ -58,7 +64,11 @@ fn of_field(kind: RecordKind, field: &'static Field) -> Vec<(Source, MetricFamil
         let unit = (field.unit == Unit::Duration).then_some("seconds");
         let name = convention.name.replace('.', "_") + unit.map_or("", |_| "_seconds");
         let made = if side == Side::Client { "that the service made" } else { "that the service answered" };
-        let help = if convention.label.is_some() { format!("Tokens of {} {made}.", kind.things()) } else { format!("{} of {} {made}.", capital(&words), kind.things()) };
+        let help = if convention.label.is_some() {
+            format!("Tokens of {} {made}.", kind.things())
+        } else {
+            format!("{} of {} {made}.", capital(&words), kind.things())
+        };
         all.push((Source::Field(field, Some(side), Some(convention)), family(kind, name, FamilyKind::Histogram, unit, help)));
     }
     let unnamed: Vec<Side> = sides.into_iter().filter(|(_, convention)| convention.is_none()).map(|(side, _)| side).collect();
@@ -131,7 +141,7 @@ fn sample(out: &mut Exposition, family: &MetricFamily, source: &Source, labels: 
                 shown.push((&own_name, value));
             }
             match bounds(field.unit).filter(|_| family.kind == FamilyKind::Histogram) {
-                Some(bounds) => out.histogram(family, &shown, &Shape { bounds, buckets: &values.buckets, sum: values.sum }),
+                Some(bounds) => out.histogram(family, &shown, &HistogramValues { bounds, buckets: &values.buckets, sum: values.sum }),
                 None => out.sample(family, &shown, values.sum),
             }
         }

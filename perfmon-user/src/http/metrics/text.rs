@@ -43,7 +43,7 @@ pub(super) enum Buckets {
 }
 
 /// The values of a histogram.
-pub(super) struct Shape<'a> {
+pub(super) struct HistogramValues<'a> {
     /// Upper bounds of all buckets but the last.
     pub bounds: &'a [f64; 14],
     /// In each bucket, not cumulative.
@@ -92,7 +92,7 @@ impl Exposition {
     }
 
     /// The samples of a histogram.
-    pub fn histogram(&mut self, family: &MetricFamily, labels: &[Label<'_>], histogram: &Shape<'_>) {
+    pub fn histogram(&mut self, family: &MetricFamily, labels: &[Label<'_>], histogram: &HistogramValues<'_>) {
         let name = family.name.as_ref();
         let count: u64 = histogram.buckets.iter().sum();
         let mut below = 0;
@@ -160,7 +160,7 @@ mod tests {
         text.family(&SECONDS);
         let mut counts = [0; 15];
         (counts[0], counts[14]) = (2, 1);
-        text.histogram(&SECONDS, &[("x", &"y")], &Shape { bounds: &BOUNDS_S, buckets: &counts, sum: 12.5 });
+        text.histogram(&SECONDS, &[("x", &"y")], &HistogramValues { bounds: &BOUNDS_S, buckets: &counts, sum: 12.5 });
         text.finish()
     }
 

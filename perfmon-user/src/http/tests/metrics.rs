@@ -42,7 +42,8 @@ async fn model_calls_agents_and_tools_are_counted_by_the_table_of_kinds() {
         format!(r#"perfmon_llm_cost_usd_total{{side="client",{model}}} 0.009"#),
         r#"perfmon_agent_runs_total{service_name="shop",gen_ai_agent_name="helper",error_type="error"} 1"#.into(),
         r#"perfmon_agent_execution_time_seconds_count{service_name="shop",gen_ai_agent_name="helper"} 1"#.into(),
-        r#"perfmon_tool_calls_total{service_name="shop",gen_ai_tool_name="search",perfmon_tool_source="mcp",error_type="timeout"} 1"#.into(),
+        r#"perfmon_tool_calls_total{service_name="shop",gen_ai_tool_name="search",perfmon_tool_source="mcp",error_type="timeout"} 1"#
+            .into(),
     ] {
         assert!(body.lines().any(|found| found == line), "{line} is not in\n{body}");
     }
@@ -62,7 +63,8 @@ async fn the_series_of_a_crowd_of_models_are_bounded() {
     let next = Record::Llm(Box::new(sample::call(&origin("next"), Side::Client)));
     server.state.push(&Arc::new(crowd.chain([next]).collect()));
     let body = metrics(&server, "?buckets=none").await;
-    let other = r#"perfmon_llm_calls_total{side="client",service_name="shop",gen_ai_provider_name="(other)",gen_ai_request_model="(other)","#;
+    let other =
+        r#"perfmon_llm_calls_total{side="client",service_name="shop",gen_ai_provider_name="(other)",gen_ai_request_model="(other)","#;
     assert!(body.contains(&format!("{other}server_address=\"(other)\"}} {}\n", limits::METRIC_SERIES / 2)), "half is left for others");
     assert!(body.contains(r#"perfmon_llm_calls_total{side="client",service_name="next","#), "the next service");
 }
