@@ -74,7 +74,7 @@ families! {
     FINDINGS = "perfmon_findings_open", Gauge, None, "type, severity", "Open findings.";
     COMPLETENESS = "perfmon_target_completeness_ratio", Gauge, Some("ratio"), "service_name, process_pid", "Exchanges fully seen of those known to exist.";
     LOST_EXCHANGES = "perfmon_target_exchanges_lost", Counter, None, "service_name, process_pid",
-        "Exchanges that passed while the ring was full, so that nothing is known of them.";
+        "Exchanges of which nothing is known but that they were: they passed while the ring was full, or their records were dropped.";
     ALERTS = "perfmon_alerts", Gauge, None, "alertname, severity, perfmon_alert_scope, state",
         "Alerts that fire or are acknowledged, 1 each.";
     SYSTEM_CPU = "system_cpu_utilization_ratio", Gauge, Some("ratio"), "", "CPU use of the host over all cores.";
