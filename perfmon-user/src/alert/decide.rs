@@ -39,7 +39,7 @@ impl Machine {
         }
     }
 
-    /// Acknowledges a firing alert, which stops its escalation.
+    /// Acknowledges a firing alert, which stops its escalation; channels that follow the life of an incident are notified.
     pub fn acknowledge(&mut self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Change, Refused> {
         let key = self.key_of(id)?;
         let open = self.open.get_mut(&key).ok_or(Refused::Unknown)?;
@@ -49,7 +49,9 @@ impl Machine {
         let alert = &mut open.alert;
         (alert.time, alert.state, alert.acknowledged_by) = (now, AlertState::Acknowledged, by);
         alert.note = note.or(alert.note.take());
-        Ok(Change { alert: alert.clone(), tell: Vec::new() })
+        let alert = alert.clone();
+        let tell = self.all_told(&alert).into_iter().filter(|channel| self.acknowledging.contains(channel)).collect();
+        Ok(Change { alert, tell })
     }
 
     /// Resolves an alert. While its condition remains true, no new alert opens.

@@ -13,7 +13,7 @@ use crate::counters::Counters;
 use crate::limits;
 use crate::record::{Alert, AlertState, Degradation, WallTime};
 
-use super::channel::{Channel, Escalation};
+use super::channel::{Channel, Escalation, Sender};
 use super::judgement::{Judgement, ended, judgement, new_alert, sentence};
 use super::metric::{AlertMetric, MetricReading, MetricSource};
 use super::rule::{HOLD, Rule};
@@ -28,6 +28,8 @@ pub struct AlertSettings {
     pub channels: Vec<Channel>,
     /// Steps, in order.
     pub escalation: Vec<Escalation>,
+    /// Who notifies.
+    pub sender: Arc<Sender>,
 }
 
 /// A record, and the channels to notify of it.
@@ -75,6 +77,8 @@ pub(super) struct OpenAlert {
 pub struct Machine {
     pub(super) rules: Arc<[Rule]>,
     pub(super) default_channels: Vec<Arc<str>>,
+    /// Channels that are notified of acknowledgements too.
+    pub(super) acknowledging: Vec<Arc<str>>,
     pub(super) escalation: Vec<Escalation>,
     pub(super) open: BTreeMap<AlertKey, OpenAlert>,
     /// Newest first.
@@ -88,10 +92,13 @@ pub struct Machine {
 impl Machine {
     /// A machine without alerts.
     pub fn new(settings: &AlertSettings, counters: Arc<Counters>) -> Self {
-        let default_channels = settings.channels.iter().filter(|channel| channel.default).map(|channel| channel.name.clone()).collect();
+        let named = |wanted: fn(&Channel) -> bool| {
+            settings.channels.iter().filter(|channel| wanted(channel)).map(|channel| channel.name.clone()).collect()
+        };
         Self {
             rules: settings.rules.clone().into(),
-            default_channels,
+            default_channels: named(|channel| channel.default),
+            acknowledging: named(|channel| channel.kind.takes_acknowledgements),
             escalation: settings.escalation.clone(),
             open: BTreeMap::new(),
             over: VecDeque::new(),
@@ -103,8 +110,8 @@ impl Machine {
 
     /// Takes other rules, channels and steps. Alerts and silences stay; an open alert of a rule that is gone ends with the next snapshot.
     pub fn replace(&mut self, settings: &AlertSettings) {
-        let Self { rules, default_channels, escalation, .. } = Self::new(settings, self.counters.clone());
-        (self.rules, self.default_channels, self.escalation) = (rules, default_channels, escalation);
+        let Self { rules, default_channels, acknowledging, escalation, .. } = Self::new(settings, self.counters.clone());
+        (self.rules, self.default_channels, self.acknowledging, self.escalation) = (rules, default_channels, acknowledging, escalation);
     }
 
     /// Judges what a snapshot says of the observed programs.

@@ -11,10 +11,10 @@ use tokio::task::{JoinError, JoinSet};
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeats;
 use crate::limits;
-use crate::record::{Alert, AlertState, Notified, Severity};
+use crate::record::{Alert, AlertState, Notified};
 
-use super::channel::{Channel, ChannelKind};
-use super::webhook::{DeliveryError, Webhook};
+use super::channel::{Attempts, Channel, DeliveryError, Notification, Sender};
+use super::machine::AlertSettings;
 
 /// How long a delivery is tried.
 #[derive(Clone, Copy, Debug)]
@@ -43,32 +43,28 @@ pub(super) struct Delivery {
 }
 
 /// A channel and what carries to it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct ChannelSender {
     pub channel: Channel,
-    webhook: Option<Webhook>,
+    attempts: Attempts,
+    sender: Arc<Sender>,
     retry: RetryPolicy,
 }
 
 impl ChannelSender {
     /// One for each channel.
-    pub fn all(channels: &[Channel], retry: RetryPolicy, stages: &Heartbeats) -> Vec<Self> {
-        let webhook = |channel: &Channel| match &channel.kind {
-            ChannelKind::Webhook { url } => Some(Webhook::new(url, retry.timeout, stages.clone())),
-            ChannelKind::Log => None,
+    pub fn all(settings: &AlertSettings, retry: RetryPolicy, stages: &Heartbeats) -> Vec<Self> {
+        let sender = |channel: &Channel| {
+            let transport = channel.kind.open(&channel.options, retry.timeout);
+            let attempts = Attempts::new(channel.kind, transport, retry.timeout, stages.clone());
+            Self { channel: channel.clone(), attempts, sender: settings.sender.clone(), retry }
         };
-        channels.iter().map(|channel| Self { channel: channel.clone(), webhook: webhook(channel), retry }).collect()
+        settings.channels.iter().map(sender).collect()
     }
 
     /// One attempt.
     pub async fn attempt(&self, alert: &Alert) -> Result<(), DeliveryError> {
-        match &self.webhook {
-            Some(webhook) => webhook.post(alert).await,
-            None => {
-                log(alert);
-                Ok(())
-            }
-        }
+        self.attempts.attempt(Notification { alert: alert.clone(), sender: self.sender.clone() }).await
     }
 
     /// All attempts.
@@ -77,7 +73,8 @@ impl ChannelSender {
         loop {
             match self.attempt(alert).await {
                 Err(error) if error.may_pass() && attempt < self.retry.attempts => {
-                    tokio::time::sleep(scattered(self.retry.pause * (1 << (attempt - 1)))).await;
+                    let pause = scattered(self.retry.pause * (1 << (attempt - 1)));
+                    tokio::time::sleep(error.retry_after().map_or(pause, |wanted| pause.max(wanted))).await;
                     attempt += 1;
                 }
                 result => return result,
@@ -90,16 +87,6 @@ impl ChannelSender {
 fn scattered(pause: Duration) -> Duration {
     let part = RandomState::new().hash_one(pause) % 1_000;
     pause.mul_f64(0.5 + part as f64 / 1_000.0)
-}
-
-fn log(alert: &Alert) {
-    let Alert { alert_id, rule, state, message, scope, .. } = alert;
-    match (alert.severity, state) {
-        (_, AlertState::Resolved) => tracing::info!(%alert_id, %rule, %scope, "Alert resolved. {message}"),
-        (Severity::Info, _) => tracing::info!(%alert_id, %rule, %scope, "Alert firing. {message}"),
-        (Severity::Warning, _) => tracing::warn!(%alert_id, %rule, %scope, "Alert firing. {message}"),
-        (Severity::Critical, _) => tracing::error!(%alert_id, %rule, %scope, "Alert firing. {message}"),
-    }
 }
 
 /// The tasks and the queues to them.

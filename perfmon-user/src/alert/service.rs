@@ -53,14 +53,14 @@ impl AlertService {
     ) -> Arc<Self> {
         let mut machine = Machine::new(settings, counters.clone());
         machine.restore(stored);
-        let senders = ChannelSender::all(&settings.channels, retry, &stages);
+        let senders = ChannelSender::all(settings, retry, &stages);
         let state = Mutex::new(ServiceState { machine, outbox: Vec::new(), senders, replaced: false });
         Arc::new(Self { state, wake: Notify::new(), retry, counters, stages })
     }
 
     /// Takes other rules, channels and steps; alerts and silences stay.
     pub fn replace(&self, settings: &AlertSettings) {
-        let senders = ChannelSender::all(&settings.channels, self.retry, &self.stages);
+        let senders = ChannelSender::all(settings, self.retry, &self.stages);
         let mut state = self.state();
         state.machine.replace(settings);
         state.senders = senders;

@@ -73,8 +73,7 @@ async fn serve(mut stream: TcpStream, manner: Manner, bodies: Arc<Mutex<Vec<serd
 }
 
 fn hook(name: &str, server: &Server, fallback: Option<&str>) -> Channel {
-    let kind = ChannelKind::Webhook { url: server.url.clone() };
-    Channel { name: name.into(), kind, default: fallback.is_some(), fallback: fallback.map(Into::into), send_resolved: true }
+    Channel { default: fallback.is_some(), fallback: fallback.map(Into::into), ..Channel::webhook(name, &server.url) }
 }
 
 /// A running desk with one judging a call of `judge`.
@@ -97,7 +96,7 @@ fn run_degraded(channels: Vec<Channel>, timeout: Duration, degraded_now: Degrade
     let rules = Thresholds::default().rules().into_iter().chain([degraded()]).map(hasty).collect();
     let counters = Arc::new(Counters::default());
     let retry = RetryPolicy { timeout, attempts: 3, pause: Duration::from_millis(5) };
-    let service = AlertService::new(&AlertSettings { rules, channels, escalation: vec![] }, vec![], retry, counters.clone());
+    let service = AlertService::new(&AlertSettings { rules, channels, ..AlertSettings::default() }, vec![], retry, counters.clone());
     let (snapshots, judged) = watch::channel(Arc::new(Snapshot::default()));
     let (stop, stopped) = watch::channel(false);
     let published = Arc::new(Mutex::new(Vec::new()));
@@ -196,8 +195,7 @@ async fn nobody_there_is_a_failure_that_names_no_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/s3cr3t", listener.local_addr().unwrap());
     drop(listener);
-    let kind = ChannelKind::Webhook { url };
-    let channel = Channel { name: "hook".into(), kind, default: true, fallback: None, send_resolved: true };
+    let channel = Channel { default: true, ..Channel::webhook("hook", &url) };
     let running = run(vec![channel], LONG);
     let tried = running.service.test(at(0), None).await.unwrap();
     let error = tried[0].error.clone().unwrap();
@@ -272,7 +270,7 @@ async fn other_channels_and_rules_take_over_while_it_runs() {
     running.until("the former is told", |_| former.got("firing") == 1).await;
     let rules = Thresholds { error_rate_5min: 0.9, ..Thresholds::default() }.rules();
     let rules = rules.into_iter().map(|rule| Rule { hold: Duration::ZERO, keep_firing: Duration::ZERO, ..rule }).collect();
-    running.service.replace(&AlertSettings { rules, channels: vec![hook("next", &next, Some("none"))], escalation: vec![] });
+    running.service.replace(&AlertSettings { rules, channels: vec![hook("next", &next, Some("none"))], ..AlertSettings::default() });
     // The same figure is well by the other threshold.
     running.judge(BAD);
     running.until("the next is told", |_| next.got("resolved") == 1).await;

@@ -102,6 +102,15 @@ fn acknowledging_and_resolving_need_the_right_state() {
 }
 
 #[test]
+fn who_acknowledged_is_told_where_incidents_are_followed() {
+    let pager = Channel { name: "pager".into(), kind: ChannelType::named("pagerduty").unwrap(), ..Channel::log() };
+    let mut machine = machine(&AlertSettings { channels: vec![Channel::log(), pager], ..standing() });
+    let id = live(&mut machine, 0..30, |_| State { memory: 99.0, ..CALM })[0].1.alert.alert_id.clone();
+    let change = machine.acknowledge(at(30), &id, Some("kim".into()), None).unwrap();
+    assert_eq!((change.alert.state, &change.tell[..]), (Acknowledged, &["pager".into()][..]));
+}
+
+#[test]
 fn resolved_by_hand_it_stays_quiet_until_the_condition_has_gone() {
     let bad = |_| State { memory: 99.0, ..CALM };
     let mut machine = machine(&standing());

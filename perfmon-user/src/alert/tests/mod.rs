@@ -81,7 +81,7 @@ fn snapshot(state: State) -> Snapshot {
 }
 
 fn standing() -> AlertSettings {
-    AlertSettings { rules: Thresholds::default().rules(), channels: vec![Channel::log()], escalation: vec![] }
+    AlertSettings { rules: Thresholds::default().rules(), channels: vec![Channel::log()], ..AlertSettings::default() }
 }
 
 fn machine(settings: &AlertSettings) -> Machine {
