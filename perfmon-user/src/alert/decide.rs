@@ -11,6 +11,9 @@ use super::judgement;
 use super::machine::{AlertKey, Change, Machine, OpenAlert, Refused};
 use super::silence::{NewSilence, Silence};
 
+/// Ends of alerts are told this long after a restart.
+const OWED: Duration = Duration::from_secs(3_600);
+
 impl Machine {
     /// Restores the alert records of an earlier run, in any order, without notifying again.
     pub fn restore(&mut self, stored: Vec<Alert>) {
@@ -37,6 +40,27 @@ impl Machine {
                 self.open.insert(key, OpenAlert { judged_at: alert.time, alert, bad_since: None, well_since: None, told });
             }
         }
+    }
+
+    /// What an earlier run told its channels no more: alerts that fire, and ends of the last hour.
+    pub(super) fn owed(&self, now: WallTime) -> Vec<Change> {
+        let accepted = |alert: &Alert, channel: &str, state| {
+            // Records of earlier versions do not say which state they told.
+            let is = |told: &Notified| told.ok && *told.channel == *channel && told.state.is_none_or(|told| told == state);
+            alert.notified.iter().any(is)
+        };
+        let firing = self.open.values().filter(|open| open.told && open.alert.state == AlertState::Firing).map(|open| {
+            let mut tell = self.all_told(&open.alert);
+            tell.retain(|channel| !accepted(&open.alert, channel, AlertState::Firing));
+            Change { alert: open.alert.clone(), tell }
+        });
+        let recent = self.over.iter().filter(|alert| now.0.saturating_sub(alert.time.0) < nanoseconds(OWED));
+        let over = recent.map(|alert| {
+            let mut tell = self.all_told(alert);
+            tell.retain(|channel| !accepted(alert, channel, AlertState::Resolved));
+            Change { alert: alert.clone(), tell }
+        });
+        firing.chain(over).filter(|change| !change.tell.is_empty()).collect()
     }
 
     /// Acknowledges a firing alert, which stops its escalation; channels that follow the life of an incident are notified.

@@ -150,4 +150,14 @@ pub(super) static CHANNEL_KEYS: &[Key<ChannelEntry>] = &[
         set: |channel, node| node.bool().map(|value| channel.quiet_end = !value),
         show: |channel| Some((!channel.quiet_end).to_string()),
     },
+    Key {
+        about: about(
+            "max_per_minute",
+            None,
+            "integer from 1 to 6000",
+            "Notifications a minute. What comes faster waits; `slack`, `teams` and `email`, which have 20 by default, then get one summary of it.",
+        ),
+        set: |channel, node| node.integer(1, 6_000).map(|value| channel.max_per_minute = Some(value as u32)),
+        show: |channel| channel.max_per_minute.map(|value| value.to_string()),
+    },
 ];

@@ -18,6 +18,7 @@ pub struct ChannelEntry {
     pub(super) default: bool,
     pub(super) fallback: Option<String>,
     pub(super) quiet_end: bool,
+    pub(super) max_per_minute: Option<u32>,
 }
 
 impl std::fmt::Debug for ChannelEntry {
@@ -37,6 +38,7 @@ impl ChannelEntry {
             default: self.default,
             fallback: self.fallback.as_deref().map(Into::into),
             send_resolved: !self.quiet_end,
+            max_per_minute: self.max_per_minute,
         }
     }
 

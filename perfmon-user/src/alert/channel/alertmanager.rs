@@ -15,6 +15,7 @@ pub(super) static TYPE: ChannelType = ChannelType {
     needs: &["url"],
     takes: &[],
     takes_acknowledgements: false,
+    sums_up: false,
     check: check_url,
     open: |options, timeout| {
         let url = below(options.url.as_deref().unwrap_or_default(), "/api/v2/alerts");

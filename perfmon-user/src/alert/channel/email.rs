@@ -24,6 +24,7 @@ pub(super) static TYPE: ChannelType = ChannelType {
     needs: &["smtp", "from", "to"],
     takes: &["starttls", "username", "password"],
     takes_acknowledgements: false,
+    sums_up: true,
     check,
     open: |options, timeout| Arc::new(Email { options: options.clone(), timeout }),
 };

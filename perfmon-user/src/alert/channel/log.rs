@@ -5,8 +5,15 @@ use crate::record::{Alert, AlertState, Severity};
 
 use super::{ChannelTransport, ChannelType, DeliveryError, Notification, no_fault};
 
-pub(super) static TYPE: ChannelType =
-    ChannelType { name: "log", needs: &[], takes: &[], takes_acknowledgements: false, check: no_fault, open: |_, _| Arc::new(LogLine) };
+pub(super) static TYPE: ChannelType = ChannelType {
+    name: "log",
+    needs: &[],
+    takes: &[],
+    takes_acknowledgements: false,
+    sums_up: false,
+    check: no_fault,
+    open: |_, _| Arc::new(LogLine),
+};
 
 struct LogLine;
 

@@ -43,6 +43,8 @@ pub struct Channel {
     pub fallback: Option<Arc<str>>,
     /// Whether the end of an alert is notified too.
     pub send_resolved: bool,
+    /// Most notifications a minute; the type's default when not set.
+    pub max_per_minute: Option<u32>,
 }
 
 /// Settings that depend on the type. URLs, keys and passwords among them are never shown.
@@ -98,6 +100,9 @@ impl ChannelOptions {
 /// A setting, and what is wrong with it.
 pub type OptionFault = (&'static str, String);
 
+/// People read no more in a minute.
+const READABLE_PER_MINUTE: u32 = 20;
+
 /// A type of channel.
 pub struct ChannelType {
     /// Its name in the configuration.
@@ -108,6 +113,8 @@ pub struct ChannelType {
     takes: &'static [&'static str],
     /// Wants to know who acknowledged an alert.
     pub(super) takes_acknowledgements: bool,
+    /// For people: above a rate, one summary tells what waited. For programs each notification counts.
+    pub(super) sums_up: bool,
     /// What is wrong with options that are complete.
     check: fn(&ChannelOptions) -> Vec<OptionFault>,
     /// The way to the receiver; an attempt takes no longer than the time-out. Made without I/O.
@@ -177,7 +184,13 @@ impl Channel {
             default: true,
             fallback: None,
             send_resolved: true,
+            max_per_minute: None,
         }
+    }
+
+    /// Most notifications a minute.
+    pub(super) fn rate(&self) -> Option<u32> {
+        self.max_per_minute.or_else(|| self.kind.sums_up.then_some(READABLE_PER_MINUTE))
     }
 
     /// The alert's record to a URL, as JSON.

@@ -15,6 +15,7 @@ pub(super) static TYPE: ChannelType = ChannelType {
     needs: &["routing_key"],
     takes: &["url"],
     takes_acknowledgements: true,
+    sums_up: false,
     check: check_url,
     open: |options, timeout| {
         let key = options.routing_key.clone().unwrap_or_default();

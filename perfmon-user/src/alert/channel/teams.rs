@@ -14,6 +14,7 @@ pub(super) static TYPE: ChannelType = ChannelType {
     needs: &["url"],
     takes: &[],
     takes_acknowledgements: false,
+    sums_up: true,
     check: check_url,
     open: |options, timeout| Arc::new(Teams(Receiver::new(options.url.as_deref().unwrap_or_default(), None, timeout))),
 };

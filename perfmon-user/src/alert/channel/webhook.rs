@@ -19,6 +19,7 @@ pub(super) static TYPE: ChannelType = ChannelType {
     needs: &["url"],
     takes: &["template", "signing_key"],
     takes_acknowledgements: false,
+    sums_up: false,
     check,
     open: |options, timeout| Arc::new(Webhook::new(options, timeout)),
 };

@@ -8,6 +8,7 @@ use crate::record::{Alert, AlertState, Degradation, Disk, Millis, Notified, Orig
 
 mod delivery;
 mod machine;
+mod queue;
 
 const SECOND: u64 = 1_000_000_000;
 const BEGIN: u64 = 1_795_341_599 * SECOND;
