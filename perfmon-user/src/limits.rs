@@ -120,6 +120,8 @@ pub const ALERTS_RESOLVED: usize = 100;
 pub const SILENCES: usize = 100;
 /// Notifications queued for one channel; a further one is refused and counted.
 pub const CHANNEL_QUEUE: usize = 64;
+/// Notifications that a channel is known to have accepted, so that none is sent again.
+pub const CHANNEL_REMEMBERED: usize = 256;
 /// Series of the history on disk, shared likewise, each kind of a service apart; the rest is added up in one series `(other)` a service.
 pub const STORE_SERIES: usize = 20_000;
 /// Cells, and records, that wait for a file that cannot be written; more are dropped and counted.

@@ -32,7 +32,7 @@ use crate::target::{Describer, Selector};
 use crate::ui::Messages;
 
 use super::access;
-use super::alerts::AlertStage;
+use super::alerts::{self, AlertStage};
 use super::capture::{self, Capturing, Chosen, WatchedTargets};
 use super::display::{self, RunningDisplay};
 use super::ending::{self, EndBudget, EndSignals, RunEnd, WatchedOutputs};
@@ -100,7 +100,7 @@ impl Prepared {
         let launched = if job.command.is_empty() {
             None
         } else {
-            Launched::start(job.command).map_err(|error| or_problem("-- CMD".into(), &error)).ok()
+            Launched::start(job.command, &config.alerts.secret_variables()).map_err(|error| or_problem("-- CMD".into(), &error)).ok()
         };
         let recorder =
             job.record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
@@ -113,7 +113,7 @@ impl Prepared {
         {
             or_problem("--db".into(), &refusal);
         }
-        let (settings, retry) = (config.alerts.settings(), alert::RetryPolicy::default());
+        let (settings, retry) = (alerts::settings(config), alert::RetryPolicy::default());
         let alert_service = alert::AlertService::supervised(&settings, earlier_alerts(config), retry, counters.clone(), stages.clone());
         let reader = ForeignReader::in_processes();
         let describer = Describer::new(&service_rules(config), reader.clone());
