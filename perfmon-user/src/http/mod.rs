@@ -17,6 +17,7 @@ mod findings;
 mod follow;
 pub mod health;
 mod history;
+mod introduction;
 mod listener;
 mod metrics;
 mod owner;

@@ -191,7 +191,7 @@ fn members_of_gzip_cost_time_like_plain_bytes() {
 fn a_coded_body_of_no_model_call_is_not_decoded() {
     let bomb = [gzip(b"{}"), members(1_000, b"x", 100_000)].concat();
     let budget = Budget::new(64 << 20, Arc::new(Counters::default()));
-    let mut followed = |target| {
+    let followed = |target| {
         let talk = Talk::new("files", target, bomb.clone()).request_header("content-encoding", "gzip");
         let (mut pieces, mut most) = (0, 0);
         talk.play_charged(&mut tracker(), &mut Calls::default(), 1_000, &budget.of(1), |calls| {
