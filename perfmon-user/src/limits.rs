@@ -60,6 +60,8 @@ pub const SERVICE_NAMES_PER_CGROUP: usize = 256;
 pub const NAMING_GROUPS: usize = 1_024;
 /// Bytes that the kernel keeps for a client of the HTTP server that does not read (it doubles them for its own use).
 pub const HTTP_SEND_BUFFER: usize = 64 * 1024;
+/// Lookups of the users of new connections at once; each may wait half a second for the kernel.
+pub const HTTP_LOOKUPS: usize = 8;
 /// Connections to the HTTP server.
 pub const HTTP_CONNECTIONS: usize = 256;
 /// Of those, of one user or address that is not admitted.

@@ -187,6 +187,7 @@ impl Prepared {
         let (questions, to_inspector) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
         let (to_capture, answers) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
         let chosen = (!self.selector.watches_all()).then_some(Chosen { first: self.first, follow: config.targets.follow });
+        self.recorder.iter().for_each(Recorder::announce);
         let recording = self.recorder.as_ref().map(Recorder::fault);
         let capturing = Capturing {
             probes: probes.clone(),

@@ -18,6 +18,7 @@ mod findings;
 mod follow;
 pub mod health;
 mod history;
+mod introduction;
 mod kind_series;
 mod listener;
 mod metrics;
