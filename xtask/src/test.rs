@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::clock::Stopwatch;
 use crate::shell::{self, cargo, execute, say};
-use crate::{build_dashboard, build_ebpf, install, lint};
+use crate::{build_dashboard, build_ebpf, fuzz, install, lint};
 
 /// Options.
 #[derive(clap::Args)]
@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 36] = [
+const LIVE: [&str; 37] = [
     "harness",
     "lifecycle",
     "commands",
@@ -56,12 +56,16 @@ const LIVE: [&str; 36] = [
     "live_positions",
     "live_proxies",
     "live_memory",
+    "live_budgets",
     "browser",
     "tiers",
     "replay",
     "live_load",
     "live_loss",
 ];
+
+/// Seconds for each target of the fuzz program.
+const FUZZ_SECONDS: u32 = 3;
 
 /// Results summed over test programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +103,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             ok &= page(&mut total)?;
         }
         ok &= live(args, &mut total)?;
+        if args.filter.is_none() {
+            fuzz::all(FUZZ_SECONDS)?;
+        }
     }
     say(format_args!("{} after {} s", if ok { "all passed" } else { "tests failed" }, watch.elapsed().as_secs()));
     println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);

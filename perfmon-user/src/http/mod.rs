@@ -55,6 +55,8 @@ pub use access::Access;
 pub use alive::Readiness;
 pub use caller::{AccountFiles, Admitted, Caller};
 pub use metrics::document as metrics_document;
+#[cfg(feature = "fuzzing")]
+pub use params::read_query;
 use recent::Recent;
 pub use self_report::{EventsLost, ExportState, ProbeStatus, ProgramStats, SelfReport, StageStatus};
 use series::LatencySeries;
