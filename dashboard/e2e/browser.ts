@@ -35,7 +35,10 @@ export async function open(browser: Browser, url: string, { width = 1_440, heigh
   const problems: string[] = [];
   page.on("console", (message) => {
     // The browser itself writes this line for a route that perfmon does not have or keeps nothing for, and when it is down.
-    if (["error", "warning"].includes(message.type()) && !/^Failed to load resource: .*(404|501|503|401|net::ERR_)/.test(message.text()))
+    if (
+      ["error", "warning"].includes(message.type()) &&
+      !/^Failed to load resource: .*(404|501|503|401|403|net::ERR_)/.test(message.text())
+    )
       problems.push(message.text());
   });
   page.on("pageerror", (error) => problems.push(error.message));

@@ -257,6 +257,21 @@ it("shows a login and nothing else while perfmon wants a token", async () => {
   expect(await page.getByLabel("Token").count()).toBe(0);
 });
 
+it("says why it refuses a user and how to be let in, and opens once it does", async () => {
+  mock.refuses = true;
+  watched = await open(browser, mock.url);
+  const { page } = watched;
+  await page.getByText("user bob may only see health here; ask as root").waitFor();
+  expect(await page.locator("h1").innerText()).toBe("perfmon does not let you in");
+  expect(await page.locator("main").innerText()).toContain("allow_users");
+  expect(await page.locator("section, .tiles, .windows, #token").count()).toBe(0);
+  expect(await page.locator("body").innerText()).not.toMatch(/connection lost|reconnecting/i);
+  expect(await page.getByRole("link", { name: "the health of the services" }).getAttribute("href")).toBe("health/performance");
+  mock.refuses = false;
+  await live(page);
+  expect(await page.getByText("perfmon does not let you in").count()).toBe(0);
+});
+
 describe("the address", () => {
   it("holds window, filter, sort and open rows", async () => {
     const page = await show();

@@ -321,6 +321,8 @@ export interface Target {
   events_lost?: number;
   /** Protocols of its connections that are recognised and not read. */
   unread?: string[];
+  /** What of it is not seen whatever its traffic: `requests`, `io_uring`, `process`, `service_name`. */
+  not_seen?: { part: string; reason: string }[];
 }
 
 /** `GET /api/v1/self`. */

@@ -59,7 +59,7 @@ async function ask<T>(path: string, init: RequestInit): Promise<T> {
 }
 
 /** What `{"error":{"code","message"}}` says. */
-function errorMessage(body: string): string | null {
+export function errorMessage(body: string): string | null {
   try {
     const message = (JSON.parse(body) as { error?: { message?: unknown } }).error?.message;
     return typeof message === "string" ? message : null;

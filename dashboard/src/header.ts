@@ -12,6 +12,7 @@ const LINK_WORDS: Record<LinkState, string> = {
   polled: "Polling",
   lost: "Reconnecting",
   locked: "Locked",
+  refused: "Refused",
 };
 const WINDOW_WORDS: Record<Window, string> = { "1m": "minute", "5m": "5 minutes", "1h": "hour" };
 

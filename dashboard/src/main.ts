@@ -1,4 +1,5 @@
-// Puts the page together: sections in their order, each with its routes; one stream that feeds them; a login where perfmon wants a token.
+// Puts the page together: sections in their order, each with its routes; one stream that feeds them; a login where perfmon wants a token, the
+// reason where it does not let the user in.
 import "./style/page.css";
 import "./style/parts.css";
 import "./style/controls.css";
@@ -11,6 +12,7 @@ import { Feed } from "./feed";
 import { Header } from "./header";
 import { listenForKeys } from "./keys";
 import { Login } from "./login";
+import { Refused } from "./refused";
 import { alertsSection } from "./sections/alerts";
 import { endpointsSection } from "./sections/endpoints";
 import { findingsSection } from "./sections/findings";
@@ -36,6 +38,7 @@ const login = new Login((token) => {
   setToken(token);
   reconnect();
 });
+const refused = new Refused();
 const warning = h("div", { class: "banner watch", role: "status", hidden: true });
 const tileRow = new TileRow();
 const resources = new Resources(feed);
@@ -74,13 +77,16 @@ const content = h(
 );
 const app = document.getElementById("app");
 
-/** Shows the page, or nothing but the login. */
-function stage(locked: boolean): void {
-  const wanted = locked ? [login.element] : [header.element, content];
+/** Shows the page; or nothing but the login, or why perfmon does not let this user in. */
+function stage(state: LinkState, why: string): void {
+  const wanted = state === "locked" ? [login.element] : state === "refused" ? [refused.element] : [header.element, content];
   if (app && app.firstElementChild !== wanted[0]) app.replaceChildren(...wanted);
-  if (locked) {
+  if (state === "locked") {
     document.title = "perfmon: log in";
     login.show();
+  } else if (state === "refused") {
+    document.title = "perfmon: not admitted";
+    refused.show(why);
   }
 }
 
@@ -92,11 +98,11 @@ function asked(): void {
 reconnect = openStream({
   path: () => feed.path(chosenWindow()),
   event: (event) => feed.take(event),
-  state: (state) => {
+  state: (state, why) => {
     const before = link;
     link = state;
     if (state === "connecting") return;
-    stage(state === "locked");
+    stage(state, why ?? "");
     header.link(state);
     if (state === "polled" && before !== "polled") void feed.ask();
     if (state !== "live") return;

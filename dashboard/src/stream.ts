@@ -1,17 +1,20 @@
 // The live stream: one connection to `api/v1/stream`, made again whenever it ends or falls silent. It is read by `fetch` and not by
 // EventSource, because that one cannot send a token and hides why it failed.
-import { ApiError, headers } from "./client";
+import { ApiError, errorMessage, headers } from "./client";
 import { EventParser, type ServerEvent } from "./events";
 
-export type LinkState = "connecting" | "live" | "polled" | "lost" | "locked";
+export type LinkState = "connecting" | "live" | "polled" | "lost" | "locked" | "refused";
 
 export interface StreamHandlers {
   /** The stream's address at the time of an attempt. */
   path: () => string;
   /** Something happened in perfmon. */
   event: (event: ServerEvent) => void;
-  /** The connection's state, said again at each attempt: `polled` = perfmon is there but has no stream to spare, `locked` = it wants a token. */
-  state: (state: LinkState) => void;
+  /**
+   * The connection's state, said again at each attempt: `polled` = perfmon is there but has no stream to spare, `locked` = it wants a token,
+   * `refused` = it does not let this user in; `why` is what perfmon says about a failure.
+   */
+  state: (state: LinkState, why?: string) => void;
 }
 
 /** perfmon sends a summary each second; silence for this long means that the connection is dead although it was not closed. */
@@ -35,7 +38,7 @@ export function openStream(handlers: StreamHandlers): () => void {
         });
         if (!anew) handlers.state("lost");
       } catch (error) {
-        if (!anew) handlers.state(failureState(error));
+        if (!anew) handlers.state(failureState(error), error instanceof ApiError ? error.message : undefined);
       }
       if (!anew) {
         await new Promise<void>((resolve) => {
@@ -59,6 +62,7 @@ export function openStream(handlers: StreamHandlers): () => void {
 function failureState(error: unknown): LinkState {
   if (!(error instanceof ApiError)) return "lost";
   if (error.status === 401) return "locked";
+  if (error.status === 403) return "refused";
   return error.status === 503 || error.status === 429 ? "polled" : "lost";
 }
 
@@ -71,7 +75,8 @@ async function readStream(handlers: StreamHandlers, abort: AbortController, open
       cache: "no-store",
       signal: abort.signal,
     });
-    if (!response.ok || !response.body) throw new ApiError(response.status, "no stream");
+    if (!response.ok) throw new ApiError(response.status, errorMessage(await response.text()) ?? "no stream");
+    if (!response.body) throw new ApiError(response.status, "no stream");
     opened();
     const parser = new EventParser();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

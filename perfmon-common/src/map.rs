@@ -119,7 +119,7 @@ pub struct Settings {
 const _: () = assert!(size_of::<Settings>() == 32 && align_of::<Settings>() == 4);
 
 /// Reasons for which kernel programs lose something; index of the `LOSSES` per-CPU array.
-pub const LOSSES: [&str; 12] = [
+pub const LOSSES: [&str; 13] = [
     "ring_full",
     "socket_table_full",
     "user_copy_failed",
@@ -132,6 +132,7 @@ pub const LOSSES: [&str; 12] = [
     "tls_record_busy",
     "tls_call_unpaired",
     "io_uring_unread",
+    "process_losses_full",
 ];
 /// The ring had no room.
 pub const LOST_RING_FULL: u32 = 0;
@@ -157,6 +158,8 @@ pub const LOST_TLS_BUSY: u32 = 9;
 pub const LOST_TLS_UNPAIRED: u32 = 10;
 /// An operation of io_uring whose buffers were not found: its bytes are counted, its payload is not known.
 pub const LOST_URING: u32 = 11;
+/// Something that the full ring refused of a process, which the table of losses by process has no room for: only the totals have it.
+pub const LOST_PROCESS_LOSSES: u32 = 12;
 
 /// `KernelOffsets`: this kernel has no such member.
 pub const ABSENT: u32 = u32::MAX;

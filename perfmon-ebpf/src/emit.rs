@@ -1,7 +1,7 @@
 //! The only place that touches the ring and the counters of losses. The reader polls: nothing here wakes it.
 use aya_ebpf::bindings::{BPF_ANY, BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS, BPF_RB_NO_WAKEUP, BPF_RB_PROD_POS};
 use aya_ebpf::helpers::generated::{bpf_ringbuf_output, bpf_ringbuf_query};
-use perfmon_common::map::{LOST_RING_FULL, ProcessLosses};
+use perfmon_common::map::{LOST_PROCESS_LOSSES, LOST_RING_FULL, ProcessLosses};
 
 use crate::capture::at_most;
 use crate::log;
@@ -26,9 +26,10 @@ pub fn lost_to_full_ring(tgid: u32) -> u32 {
     match LOST_BY_TGID.get_ptr_mut(tgid) {
         // SAFETY: a live map value; a count lost to a race between CPUs is still in LOSSES.
         Some(losses) => unsafe { (*losses).events += 1 },
-        // When this table is full too, the total has it.
         None => {
-            LOST_BY_TGID.insert(tgid, ProcessLosses { events: 1, exchanges: [0; 3] }, u64::from(BPF_ANY)).ok();
+            if LOST_BY_TGID.insert(tgid, ProcessLosses { events: 1, exchanges: [0; 3] }, u64::from(BPF_ANY)).is_err() {
+                lost(LOST_PROCESS_LOSSES);
+            }
         }
     }
     0
@@ -37,10 +38,17 @@ pub fn lost_to_full_ring(tgid: u32) -> u32 {
 /// Counts an exchange of process `tgid`, on a socket of this role, of which no event was told. Events of it were counted before.
 #[inline(always)]
 pub fn exchange_lost(tgid: u32, role: u8) {
-    if let Some(losses) = LOST_BY_TGID.get_ptr_mut(tgid) {
-        let index = at_most::<2>(role.into()) as usize;
-        // SAFETY: a live map value, an index within the array.
-        unsafe { *(&raw mut (*losses).exchanges).cast::<u64>().add(index) += 1 };
+    let Some(losses) = LOST_BY_TGID.get_ptr_mut(tgid) else { return lost(LOST_PROCESS_LOSSES) };
+    let index = at_most::<2>(role.into()) as usize;
+    // SAFETY: a live map value, an index within the array.
+    unsafe { *(&raw mut (*losses).exchanges).cast::<u64>().add(index) += 1 };
+}
+
+/// A process begins: it has lost nothing yet, whatever an earlier one under its id has. Looked up first, which takes no lock.
+#[inline(always)]
+pub fn nothing_lost_yet(tgid: u32) {
+    if LOST_BY_TGID.get_ptr(tgid).is_some() {
+        LOST_BY_TGID.remove(tgid).ok();
     }
 }
 
@@ -103,7 +111,7 @@ pub fn record<T: 'static>(tgid: u32, fill: impl FnOnce(*mut T)) -> bool {
     true
 }
 
-/// The same for what a socket or a TLS call moved: within the process's share of the ring.
+/// Puts what a socket or a TLS call moved into the ring, if the share of process `tgid` has room. True when the ring took it.
 #[inline(always)]
 pub fn data(tgid: u32, event: *mut u8, size: u64) -> bool {
     has_room(tgid, size) && bytes(tgid, event, size)

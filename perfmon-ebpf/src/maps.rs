@@ -12,7 +12,7 @@ use perfmon_common::map::*;
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 
 /// Address of a `struct sock` → what is known of it. Written by socket programs, removed when the socket ends (unix sockets: by age).
-/// As many connections as user space keeps.
+/// As many connections as user space keeps. A socket that went by age and is used again is announced again: user space counts it.
 #[map]
 pub static SOCKETS: LruHashMap<u64, SocketState> = LruHashMap::with_max_entries(65_536, 0);
 
@@ -30,7 +30,8 @@ pub static WATCHED: HashMap<u32, u8> = HashMap::with_max_entries(16_384, BPF_F_N
 #[map]
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOSSES_LEN, 0);
 
-/// Process id → what the full ring refused of it. Written by `emit`, read by user space; full = only `LOSSES` counts.
+/// Process id → what the full ring refused of it. Written by `emit`, read by user space, which removes what ended; removed too when another
+/// process begins under the id. Full = only `LOSSES` counts, with `LOST_PROCESS_LOSSES`.
 #[map]
 pub static LOST_BY_TGID: HashMap<u32, ProcessLosses> = HashMap::with_max_entries(1_024, BPF_F_NO_PREALLOC);
 

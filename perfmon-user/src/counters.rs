@@ -51,6 +51,8 @@ counters! {
     connections_evicted,
     /// Connections forgotten because they were idle for too long.
     connections_expired,
+    /// Connections that the kernel's table forgot while they were open, because it was full, and that were used again.
+    sockets_evicted,
     /// Connections with an unknown protocol.
     connections_unparsed,
     /// Connections whose protocol is recognised and not read (HTTP/2).
@@ -63,6 +65,8 @@ counters! {
     budget_refusals,
     /// Exchanges dropped because a connection had too many pipelined requests.
     exchanges_evicted,
+    /// Exchanges told as records of which a part was not seen, whatever the reason; `completeness` is made of them.
+    exchanges_incomplete,
     /// Answers without a request.
     orphan_responses,
     /// Batches of records dropped because the aggregation was behind.

@@ -1,7 +1,7 @@
 //! Heartbeats of stages. In: a beat from a stage each time it gets around its loop; out: the number of beats, the thread that the stage has,
 //! and whether it runs, ended or panicked. `app/supervisor` looks at them. A beat is one store; nothing here waits or reads a clock.
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ struct HeartbeatShared {
     life: AtomicU8,
     /// Thread id; 0: a task of the async runtime.
     thread: AtomicI32,
+    /// See `outside`.
+    is_outside: AtomicBool,
 }
 
 thread_local! {
@@ -77,7 +79,7 @@ impl Heartbeat {
     }
 
     fn new(name: &'static str, patience: Patience) -> Self {
-        Self(Arc::new(HeartbeatShared { name, patience, beats: 0.into(), life: 0.into(), thread: 0.into() }))
+        Self(Arc::new(HeartbeatShared { name, patience, beats: 0.into(), life: 0.into(), thread: 0.into(), is_outside: false.into() }))
     }
 
     /// Whether both are the same heartbeat.
@@ -98,6 +100,20 @@ impl Heartbeat {
     /// The stage is alive. Only the stage itself calls this.
     pub fn beat(&self) {
         self.0.beats.store(self.0.beats.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Does something that may take as long as another program or host wants, and is no stall: a receiver answers, a reader reads.
+    pub fn outside<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.0.is_outside.store(true, Ordering::Relaxed);
+        let done = work();
+        self.beat();
+        self.0.is_outside.store(false, Ordering::Relaxed);
+        done
+    }
+
+    /// Whether its beats are awaited now.
+    pub fn is_paced(&self) -> bool {
+        self.0.patience.beats && !self.0.is_outside.load(Ordering::Relaxed)
     }
 
     /// Beats until dropped: for a task that waits.
@@ -163,6 +179,11 @@ impl Heartbeats {
         heartbeat
     }
 
+    /// A stage that came for a while has left in order.
+    pub fn remove(&self, heartbeat: &Heartbeat) {
+        self.list().retain(|one| !one.is(heartbeat));
+    }
+
     /// All stages.
     pub fn all(&self) -> Vec<Heartbeat> {
         self.list().clone()
@@ -208,6 +229,17 @@ mod tests {
         assert!(well.thread().is_some() && well.thread() != bad.thread());
         beat();
         assert_eq!(well.count(), 1, "this thread is no stage");
+    }
+
+    #[test]
+    fn what_waits_for_others_is_not_awaited_until_it_is_done() {
+        let stages = Heartbeats::default();
+        let (stage, other) = (stages.add("export traces", Patience::STEADY), stages.add("webhook", Patience::UNPACED));
+        assert!(stage.is_paced() && !other.is_paced());
+        assert!(!stage.outside(|| stage.is_paced()));
+        assert_eq!((stage.is_paced(), stage.count()), (true, 1), "it beats when it is done");
+        stages.remove(&other);
+        assert!(stages.all().len() == 1 && stages.all()[0].is(&stage));
     }
 
     #[tokio::test]

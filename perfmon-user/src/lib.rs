@@ -19,6 +19,7 @@ pub mod limits;
 pub mod llm;
 pub mod outbound;
 pub mod pipeline;
+pub mod printable;
 pub mod private_file;
 pub mod privilege;
 pub mod probe;

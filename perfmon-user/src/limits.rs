@@ -1,9 +1,11 @@
 //! All caps of the program: what grows, how far, and what is evicted on overflow (always the longest idle, counted).
 
-/// Connections that `track` keeps; a connection without a parser state costs about 400 bytes.
+/// Connections that `track` keeps; an idle HTTP connection costs about 800 bytes.
 pub const CONNECTIONS: usize = 65_536;
 /// Open connections of all targets that are counted; with more their number is not known.
 pub const OPEN_CONNECTIONS: usize = 262_144;
+/// Connections that ended since the kernel's table of connections was last taken, in case that it still has them; the older half goes.
+pub const ENDED_CONNECTIONS: usize = 49_152;
 /// Bytes of unfinished messages: heads in pieces, bodies of model calls, plaintext without a socket, pipelined requests. One process has half
 /// of them at most.
 pub const UNFINISHED_BYTES: usize = 32 << 20;
@@ -31,6 +33,8 @@ pub const QUEUED_RECORDS: usize = 32_768;
 pub const BATCH_QUEUE: usize = 1_024;
 /// Batches that wait for one consumer of records.
 pub const CONSUMER_QUEUE: usize = 256;
+/// Former files of records that are kept beside the one that is written.
+pub const ROTATED_FILES: u32 = 3;
 /// Findings kept open.
 pub const FINDINGS: usize = 200;
 /// Cached container names; the cache is cleared when full.
@@ -84,9 +88,9 @@ pub const AGENT_INBOUND: usize = 4_096;
 pub const AGENT_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// A run whose last call failed counts as failed after this time without another attempt.
 pub const AGENT_RETRY_NS: u64 = 60 * 1_000_000_000;
-/// Destinations of all services; the rest is counted in one row `(other)` a service.
+/// Destinations of all services, shared by the rule of `METRIC_SERIES`; the rest is counted in one row `(other)` a service.
 pub const DESTINATIONS: usize = 1_000;
-/// Rows of models, agents, tools and workflows, each; the rest is counted in one row `(other)` a service.
+/// Rows of models, agents, tools and workflows, each, shared likewise; the rest is counted in one row `(other)` a service.
 pub const WORK_ROWS: usize = 500;
 /// Cached endpoints of paths, the same number for the client side; a path overwrites another one.
 pub const PATHS_REMEMBERED: usize = 4_096;
@@ -110,7 +114,7 @@ pub const ALERTS_RESOLVED: usize = 100;
 pub const SILENCES: usize = 100;
 /// Notifications queued for one channel; a further one is refused and counted.
 pub const CHANNEL_QUEUE: usize = 64;
-/// Series of the history on disk; further ones are added up in one series `(other)` a service.
+/// Series of the history on disk, shared likewise, each kind of a service apart; the rest is added up in one series `(other)` a service.
 pub const STORE_SERIES: usize = 20_000;
 /// Cells, and records, that wait for a file that cannot be written; more are dropped and counted.
 pub const STORE_PENDING: usize = 20_000;

@@ -1,7 +1,8 @@
 //! Files that perfmon writes (records, recordings, reports, the history). In: a path; out: an open file with mode 0600. perfmon runs as
 //! root and may be asked to write where others can, so no symbolic link is followed at the end of the path, and a file that somebody else
-//! may read, own or know by another name is refused. Permissions are set on the descriptor.
-use std::fs::{File, OpenOptions, Permissions};
+//! may read, own or know by another name is refused. Permissions are set on the descriptor. A folder in which files come and go by name is
+//! checked as well: whoever may write there could put a link in their place.
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -30,6 +31,22 @@ pub enum FileRefusal {
     /// It has another name too.
     #[error("it has {0} hard links; remove it or choose another path")]
     MoreLinks(u64),
+    /// The end of a folder's path is a link.
+    #[error("its folder is a symbolic link; name the folder that it points to")]
+    LinkedFolder,
+    /// A folder, or one above it, of a user whom perfmon does not serve.
+    #[error("its folder, or one above it, belongs to user {0}, who could replace the file; choose another")]
+    ForeignFolder(u32),
+    /// A folder in which every user may make files.
+    #[error("every user may write to its folder (mode {0:04o}); choose another or take that right away with chmod o-w")]
+    WritableFolder(u32),
+}
+
+impl FileRefusal {
+    /// The refusal in an error of this module.
+    pub fn of(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
 }
 
 impl From<FileRefusal> for io::Error {
@@ -46,17 +63,71 @@ pub fn open(path: &Path, existing: Existing) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // Truncation waits until the file is known to be the user's own. A pipe without a reader must not hold perfmon up.
     options.write(true).append(existing == Existing::Extended).create(true).mode(0o600);
+    let file = open_there(&mut options, path)?;
+    // /dev/null and the like keep nothing.
+    if file.metadata()?.file_type().is_char_device() {
+        return Ok(file);
+    }
+    secure(&file)?;
+    if existing == Existing::Replaced {
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
+/// Makes a file that is there as private as a new one. A path without a file is fine.
+///
+/// # Errors
+/// What the file system says, or a [`FileRefusal`].
+pub fn check(path: &Path) -> io::Result<()> {
+    match open_there(OpenOptions::new().write(true), path) {
+        Ok(file) => secure(&file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether files may be made and opened by name in a folder that is there: only perfmon's user, root and who started perfmon through sudo or
+/// pkexec can change what their names mean.
+///
+/// # Errors
+/// What the file system says, or a [`FileRefusal`].
+pub fn check_folder(folder: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(folder)?.is_symlink() {
+        return Err(FileRefusal::LinkedFolder.into());
+    }
+    let folder = fs::canonicalize(folder)?;
+    for (above, folder) in folder.ancestors().enumerate() {
+        let found = fs::metadata(folder)?;
+        if !is_trusted(found.uid()) {
+            return Err(FileRefusal::ForeignFolder(found.uid()).into());
+        }
+        // A sticky one leaves existing names to their owners, which is enough above.
+        let is_guarded = above > 0 && found.mode() & libc::S_ISVTX != 0;
+        if found.mode() & libc::S_IWOTH != 0 && !is_guarded {
+            return Err(FileRefusal::WritableFolder(found.mode() & 0o7777).into());
+        }
+    }
+    Ok(())
+}
+
+fn is_trusted(user: u32) -> bool {
+    let started_by = |name| std::env::var(name).ok()?.parse().ok();
+    let own = rustix::process::geteuid().as_raw();
+    user == 0 || user == own || ["SUDO_UID", "PKEXEC_UID"].into_iter().filter_map(started_by).any(|starter: u32| starter == user)
+}
+
+fn open_there(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC);
-    let file = options.open(path).map_err(|error| match error.raw_os_error() {
+    options.open(path).map_err(|error| match error.raw_os_error() {
         Some(libc::ELOOP) => FileRefusal::Link.into(),
         Some(libc::ENXIO | libc::EISDIR) => FileRefusal::NotRegular.into(),
         _ => error,
-    })?;
+    })
+}
+
+fn secure(file: &File) -> io::Result<()> {
     let found = file.metadata()?;
-    // /dev/null and the like keep nothing.
-    if found.file_type().is_char_device() {
-        return Ok(file);
-    }
     if !found.is_file() {
         return Err(FileRefusal::NotRegular.into());
     }
@@ -66,11 +137,7 @@ pub fn open(path: &Path, existing: Existing) -> io::Result<File> {
     if found.nlink() > 1 {
         return Err(FileRefusal::MoreLinks(found.nlink()).into());
     }
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    if existing == Existing::Replaced {
-        file.set_len(0)?;
-    }
-    Ok(file)
+    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 #[cfg(test)]
@@ -110,6 +177,46 @@ mod tests {
         assert!(refusal(&pipe).contains("no regular file"), "{}", refusal(&pipe));
         assert!(refusal(folder.path()).contains("no regular file"));
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    }
+
+    #[test]
+    fn what_is_there_becomes_private_and_what_is_not_stays_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        check(&path).unwrap();
+        assert!(!path.exists());
+        std::fs::write(&path, "kept").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        check(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept");
+        let link = folder.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert_eq!(check(&link).map_err(|error| FileRefusal::of(&error)), Err(Some(FileRefusal::Link)));
+    }
+
+    #[test]
+    fn folders_in_which_others_may_write_are_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        check_folder(&folder).unwrap();
+        let refusal = |folder: &Path| check_folder(folder).map_err(|error| FileRefusal::of(&error)).unwrap_err().unwrap();
+        for mode in [0o777, 0o1777] {
+            std::fs::set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(refusal(&folder), FileRefusal::WritableFolder(mode));
+        }
+        std::fs::create_dir(folder.join("inner")).unwrap();
+        check_folder(&folder.join("inner")).unwrap();
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(refusal(&folder.join("inner")), FileRefusal::WritableFolder(0o777), "it could be replaced");
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        let link = place.path().join("link");
+        symlink(&folder, &link).unwrap();
+        assert_eq!(refusal(&link), FileRefusal::LinkedFolder);
+        if std::os::unix::fs::chown(&folder, Some(65_534), None).is_ok() {
+            assert_eq!(refusal(&folder), FileRefusal::ForeignFolder(65_534));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `perfmon top` against the HTTP server of this crate: the names that one writes are the names that the other reads.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it likes")]
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,10 @@ use perfmon_user::aggregate::snapshot::{EndpointRow, Latency, Snapshot, Totals, 
 use perfmon_user::alert::{AlertService, RetryPolicy};
 use perfmon_user::config::Config;
 use perfmon_user::counters::Counters;
-use perfmon_user::http::{Access, HttpParts, HttpState, Readiness, SelfReport, serve};
+use perfmon_user::http::{Access, HttpParts, HttpState, ListeningSocket, Readiness, SelfReport, serve};
+use perfmon_user::outbound::TrustedRoots;
 use perfmon_user::record::{Gauges, TargetCoverage, WallTime};
 use perfmon_user::ui::{RemoteError, RemoteSource, ScreenSource};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 const TOKEN: &str = "0123456789abcdef";
@@ -49,31 +50,32 @@ fn snapshot() -> Snapshot {
 }
 
 async fn start(snapshot: Snapshot) -> (String, watch::Sender<bool>, watch::Sender<Arc<Snapshot>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (shutdown, asked) = watch::channel(false);
     let (sender, snapshots) = watch::channel(Arc::new(snapshot));
     let state = HttpState::new(HttpParts {
-        access: Access::new(address, &[], Some(TOKEN.into())),
+        access: Access::new(true, &[], Some(TOKEN.into())),
         snapshot: snapshots,
         counters: Arc::new(Counters::default()),
         self_report: Box::new(SelfReport::default),
         readiness: Box::new(Readiness::default),
-        degraded: Box::new(|| Arc::from([])),
+        degraded: Arc::new(|| Arc::from([])),
         heartbeat: perfmon_user::heartbeat::Heartbeat::unwatched(),
         now: || WallTime(0),
         spare: Arc::default(),
         history: None,
+        audit: None,
         alerts: AlertService::new(&Config::default().alerts.settings(), Vec::new(), RetryPolicy::default(), Arc::default()),
         shutdown: asked,
     });
-    tokio::spawn(serve(listener, state));
+    tokio::spawn(serve(vec![ListeningSocket::tcp(listener, None).unwrap()], state));
     (format!("http://{address}"), shutdown, sender)
 }
 
 async fn connect(url: &str, token: Option<&'static str>) -> Result<RemoteSource, RemoteError> {
     let url = url.to_string();
-    tokio::task::spawn_blocking(move || RemoteSource::connect(&url, token)).await.unwrap()
+    tokio::task::spawn_blocking(move || RemoteSource::connect(&url, &TrustedRoots::HostAnd(None), token)).await.unwrap()
 }
 
 #[tokio::test]

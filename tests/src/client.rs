@@ -161,7 +161,7 @@ fn scripted(command: &mut Command, calls: &[Call]) -> Result<Vec<Logged>> {
 }
 
 /// Runs a command with this standard input and gives its standard output.
-pub(crate) fn fed(command: &mut Command, input: &str) -> Result<String> {
+pub fn fed(command: &mut Command, input: &str) -> Result<String> {
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.with_context(|| format!("cannot start {command:?}"))?;
     child.stdin.take().context("no standard input")?.write_all(input.as_bytes())?;

@@ -1,6 +1,7 @@
 //! Shared code of perfmon's live, replay and API tests, which are in `tests/tests/`, one file for each topic. Servers and clients under
 //! observation are real programs (`servers/`, `clients/`); each ends when its value is dropped.
 pub mod answers;
+pub mod canary;
 pub mod client;
 pub mod demo;
 pub mod events;

@@ -59,15 +59,19 @@ struct Read {
 
 /// Waits until `/readyz` of a started perfmon reports that data flows.
 pub(crate) fn wait_until_ready(running: &mut Running, port: u16) -> Result<()> {
+    wait_until_it_answers(running, || wire::get(port, "/readyz"))
+}
+
+fn wait_until_it_answers(running: &mut Running, ask: impl Fn() -> Result<wire::Answer>) -> Result<()> {
     let ready = wait_until(15, || {
         ensure!(running.ended()?.is_none(), "perfmon ended:\n{}", running.log());
-        Ok(wire::get(port, "/readyz").ok().filter(|answer| answer.status == 200))
+        Ok(ask().ok().filter(|answer| answer.status == 200))
     })?;
     ready.with_context(|| format!("perfmon was not ready after 15 s:\n{}", running.log())).map(drop)
 }
 
 /// The process id of a started perfmon: the child of sudo if it runs through sudo.
-pub(crate) fn own_pid(running: &Running) -> Result<u32> {
+pub fn own_pid(running: &Running) -> Result<u32> {
     let started = running.pid();
     if need::is_root() {
         return Ok(started);
@@ -84,6 +88,20 @@ impl Perfmon {
 
     /// The same with further environment variables; the options decide about the store.
     pub fn start_in(environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
+        Self::start_as("none", None, environment, options)
+    }
+
+    /// The same; it listens at a unix socket too, and is asked there whether it is ready.
+    pub fn start_at(socket: Option<&Path>, environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
+        Self::start_as("none", socket, environment, options)
+    }
+
+    /// The same with a kind of `--ui`, which goes into the log.
+    pub fn start_showing(ui: &str, environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
+        Self::start_as(ui, None, environment, options)
+    }
+
+    fn start_as(ui: &str, socket: Option<&Path>, environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
@@ -92,10 +110,16 @@ impl Perfmon {
         // Without a terminal, where SIGHUP has another meaning; sudo passes no environment on.
         let mut command = need::as_root("setsid");
         command.args(["env", "--default-signal=HUP"]).args(environment.iter().map(|(name, value)| format!("{name}={value}"))).arg(binary());
-        command.args(["run", "--ui", "none", "--listen", &format!("127.0.0.1:{port}"), "--jsonl"]).arg(jsonl).args(options);
+        let also = socket.map_or_else(String::new, |path| format!(",unix:{}", path.display()));
+        command.args(["run", "--ui", ui, "--listen", &format!("127.0.0.1:{port}{also}"), "--jsonl"]).arg(jsonl).args(options);
         let running = Running::start(&mut command, &folder.path().join("perfmon.log"))?;
         let mut perfmon = Self { pid: running.pid(), running, port, folder, read: RefCell::default(), _turn: turn };
-        wait_until_ready(&mut perfmon.running, port)?;
+        match socket {
+            None => wait_until_ready(&mut perfmon.running, port)?,
+            Some(path) => {
+                wait_until_it_answers(&mut perfmon.running, || wire::Wire::connect_unix(path)?.call("GET", "/readyz", "test", b""))?;
+            }
+        }
         perfmon.pid = own_pid(&perfmon.running)?;
         Ok(perfmon)
     }

@@ -30,7 +30,12 @@ pub fn built(source: &str) -> Result<PathBuf> {
         _ => bail!("{source} is neither C nor C++"),
     };
     compiler.arg(if ending == "c" { "-std=gnu11" } else { "-std=c++20" }).args(["-O2", "-Wall", "-Wextra", "-o"]).arg(&program);
-    let libraries: &[&str] = if stem.starts_with("uring") { &["-luring"] } else { &["-lssl", "-lcrypto"] };
+    let libraries: &[&str] = match stem {
+        _ if stem.starts_with("uring") => &["-luring"],
+        // Without libraries: those of 32 bits are seldom installed.
+        _ if stem.starts_with("compat32") => &["-m32", "-nostdlib", "-static", "-no-pie", "-fno-pie", "-fno-stack-protector"],
+        _ => &["-lssl", "-lcrypto"],
+    };
     let output = compiler.arg(&path).args(libraries).output().with_context(|| format!("cannot start {compiler:?}"))?;
     ensure!(output.status.success(), "{source} does not compile: {}", String::from_utf8_lossy(&output.stderr));
     Ok(program)

@@ -167,7 +167,7 @@ pub fn libssl() -> Result<PathBuf> {
 }
 
 /// A certificate for 127.0.0.1 that signs itself, and its key.
-pub(crate) fn make_certificate(folder: &Path) -> Result<(PathBuf, PathBuf)> {
+pub fn make_certificate(folder: &Path) -> Result<(PathBuf, PathBuf)> {
     let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     let mut command = Command::new("openssl");
     command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
-use perfmon_tests::need::{self, Need, missing};
+use perfmon_tests::client::{Call, Client};
+use perfmon_tests::need::{self, Need, as_root, missing};
 use perfmon_tests::perfmon::{Perfmon, binary_for_everybody, perfmon};
 use perfmon_tests::process::signal;
 use perfmon_tests::receiver::{Receiver, Reply};
@@ -73,6 +74,55 @@ fn complaints(child: &mut Child) -> Result<String> {
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_file_of_records_rotates_and_loses_none() -> Result<()> {
+    const REQUESTS: usize = 240;
+    if missing(&NEEDS) || missing(&[Need::Program("curl")]) {
+        return Ok(());
+    }
+    let (server, folder) = (Server::start(server::NGINX)?, tempfile::tempdir()?);
+    let file = folder.path().join("records.jsonl").display().to_string();
+    let options = ["--ui", "none", "--jsonl", &file, "--jsonl-max", "64KiB", "--port", &server.port.to_string()];
+    let mut child = run(&options)?;
+    BufReader::new(child.stderr.take().context("no standard error")?).read_line(&mut String::new())?; // it is watching
+    Client::Curl.run(server.port, "rotation", &vec![Call::get("/hello"); REQUESTS])?;
+    let names = [".3", ".2", ".1", ""].map(|number| format!("{file}{number}"));
+    let lines = || -> Result<Vec<String>> {
+        let text = as_root("cat").args(&names).stderr(Stdio::null()).output()?.stdout;
+        Ok(String::from_utf8(text)?.lines().map(str::to_owned).collect())
+    };
+    let is_request = |line: &&String| line.contains("\"kind\":\"request\"") && line.contains("\"user_agent\":\"rotation\"");
+    wait_until(10, || Ok((lines()?.iter().filter(is_request).count() >= REQUESTS).then_some(())))?;
+    signal(child.id(), "INT")?;
+    assert_eq!(ended(&mut child, 10)?.context("it did not end")?.code(), Some(0));
+    let lines = lines()?;
+    assert_eq!(lines.iter().filter(is_request).count(), REQUESTS, "{} lines", lines.len());
+    assert!(lines.iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "a line is torn");
+    let listed = as_root("stat").args(["--format", "%a %s %h"]).args(&names[1..]).output()?;
+    for file in String::from_utf8(listed.stdout)?.lines() {
+        let [mode, bytes, links] = file.split(' ').collect::<Vec<_>>()[..] else { anyhow::bail!("stat printed {file}") };
+        assert!(mode == "600" && links == "1" && bytes.parse::<u64>()? <= 65_536, "{file}");
+    }
+    assert!(lines.iter().map(|line| line.len() + 1).sum::<usize>() > 2 * 65_536, "there was too little to rotate twice");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_rotate_is_refused() -> Result<()> {
+    if missing(&NEEDS) {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let pipe = folder.path().join("pipe").display().to_string();
+    anyhow::ensure!(Command::new("mkfifo").arg(&pipe).status()?.success(), "no FIFO was made");
+    for (path, why) in [("-", "standard output cannot be rotated"), ("/dev/stdout", "cannot be rotated"), (&pipe, "cannot be rotated")] {
+        let mut child = run(&["--ui", "none", "--jsonl", path, "--jsonl-max", "100MB"])?;
+        let output = ended(&mut child, 5)?.map(|_| child.wait_with_output()).context("it runs")??;
+        assert!(output.status.code() == Some(2) && said(&output).contains(why), "{path}: {output:?}");
+    }
+    Ok(())
 }
 
 #[test]

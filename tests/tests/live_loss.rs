@@ -166,6 +166,26 @@ fn bodies_make_room_for_heads_while_perfmon_does_not_run() -> Result<()> {
     Ok(())
 }
 
+/// The ring that lost much is told as degraded by an alert and a finding, both of which end.
+fn the_ring_is_told(perfmon: &Perfmon) -> Result<()> {
+    let of_ring = |record: &Value, kind: &str| record[kind] == "perfmon_degraded" && record["scope"] == "ring";
+    let state = |states: &[&str], finding_is_open: bool| -> Result<Option<()>> {
+        let alerts = perfmon.records("alert")?;
+        let is_state = |record: &Value| states.iter().any(|state| record["state"] == *state);
+        let findings = perfmon.records("finding")?;
+        let alert = alerts.iter().any(|record| of_ring(record, "rule") && is_state(record));
+        let finding = findings.iter().any(|record| of_ring(record, "type") && record["open"] == finding_is_open);
+        Ok((alert && finding).then_some(()))
+    };
+    let begun = wait_until(5, || state(&["firing"], true))?;
+    ensure!(begun.is_some(), "no alert and finding about the ring:\n{}", perfmon.log());
+    let message = perfmon.records("finding")?.iter().find(|record| of_ring(record, "type")).map(|record| record["message"].to_string());
+    ensure!(message.as_ref().is_some_and(|message| message.contains("found the ring full and are lost")), "{message:?}");
+    let over = wait_until(25, || state(&["resolved"], false))?;
+    ensure!(over.is_some(), "the alert or the finding about the ring does not end:\n{}", perfmon.log());
+    Ok(())
+}
+
 /// Requests of the service that does not flood, and how many a second.
 const MODEST: (u32, u32) = (500, 100);
 
@@ -191,5 +211,5 @@ fn the_loss_of_one_service_is_not_anothers() -> Result<()> {
     let lost = perfmon.figure("/api/v1/self", "/events_lost/by_reason/ring_full")?;
     ensure!(lost > 0.0, "nothing was lost: the test shows nothing");
     ensure!(told.is_some(), "{} of {} whole exchanges, {lost} events lost", perfmon.matching(whole)?.len(), MODEST.0);
-    Ok(())
+    the_ring_is_told(&perfmon)
 }

@@ -7,8 +7,8 @@ use perfmon_tests::process::{Running, signal};
 use perfmon_tests::programs::{COMPILERS, built};
 use perfmon_tests::wait_until;
 
-/// Perfmon sees both ends: 20,000 connections of HTTP, 2,000 heads of 40 KB.
-const SHAPES: [&str; 4] = ["connections=10000", "processes=5000", "paths=100000", "heads=1000"];
+/// Perfmon sees both ends: 40,000 ends of 20,000 connections of HTTP, 2,000 heads of 40 KB.
+const SHAPES: [&str; 5] = ["connections=10000", "connections=10000", "processes=5000", "paths=100000", "heads=1000"];
 /// Anonymous memory at its peak before the heads. Code and the mapped ring take 30 MB more in an optimised build: 100 MB together.
 const PEAK_BYTES: u64 = 70_000_000;
 /// What the heads may add to that: the budget of unfinished messages, and what surrounds it.
@@ -35,7 +35,7 @@ fn a_crowd_of_every_shape_costs_a_bounded_number_of_bytes_and_gives_them_back() 
     let perfmon = Perfmon::start(&["--pid", &crowd.pid().to_string()])?;
     signal(crowd.pid(), "USR1")?;
     let (mut peak, mut peak_with_heads) = (0, 0);
-    let complete = wait_until(60, || {
+    let complete = wait_until(90, || {
         anyhow::ensure!(crowd.ended()?.is_none(), "the crowd ended:\n{}", crowd.log());
         let now = anonymous(perfmon.pid())?;
         peak_with_heads = peak_with_heads.max(now);
@@ -52,6 +52,8 @@ fn a_crowd_of_every_shape_costs_a_bounded_number_of_bytes_and_gives_them_back() 
         left = anonymous(perfmon.pid())?;
         Ok((left < LEFT_BYTES).then_some(()))
     })?;
+    let (seen, lost) = (perfmon.figure("/api/v1/self", "/events_seen")?, perfmon.lost()? as f64);
+    anyhow::ensure!(lost < seen / 3.0, "{lost} of {seen} events were lost: the test shows nothing");
     println!("peak {peak}, with heads {peak_with_heads}, left {left} bytes");
     assert!(peak < PEAK_BYTES, "{peak} bytes of anonymous memory before the heads");
     assert!(peak_with_heads < PEAK_BYTES + HEADS_BYTES, "{peak_with_heads} bytes of anonymous memory with the heads");

@@ -84,6 +84,17 @@ fn every_thread_keeps_only_what_is_listed() -> Result<()> {
     }
     let perfmon = Perfmon::start(&[])?;
     assert_confined(perfmon.pid(), LEAST | SYS_ADMIN)?;
+    let hardening = perfmon.api("/api/v1/self")?["hardening"].clone();
+    let count = hardening["capabilities"].as_array().map(Vec::len);
+    assert_eq!(count, Some((LEAST | SYS_ADMIN).count_ones() as usize), "{hardening}");
+    assert_eq!(["no_new_privs", "dumpable", "seccomp"].map(|name| hardening[name].as_bool()), [Some(true), Some(false), Some(true)]);
+    let active = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    let landlock = hardening["landlock"].as_str().unwrap_or_default().to_owned();
+    // Without securityfs the kernel alone knows; it must be said then too.
+    assert!(landlock.starts_with("on (") || (landlock.starts_with("off: ") && !active.contains("landlock")), "{landlock}");
+    let checked = perfmon_tests::perfmon::perfmon(&["check", "--json"]).output()?;
+    let checked: serde_json::Value = serde_json::from_slice(&checked.stdout)?;
+    assert_eq!(checked["hardening"], hardening, "what check says is what a run gives up");
     let reader = wait_until(10, || Ok(children(perfmon.pid())?.first().copied()))?.context("no process reads files")?;
     for (name, limits) in threads(reader)? {
         assert_eq!(limits, Limits::confined_to(READS_FILES), "{name} of the process that reads files");

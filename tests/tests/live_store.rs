@@ -150,7 +150,7 @@ impl Small {
     /// None where this is not allowed, as in some containers.
     fn mount() -> Result<Option<Self>> {
         let folder = tempfile::tempdir()?;
-        let mounted = as_root("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(folder.path()).output()?;
+        let mounted = as_root("mount").args(["-t", "tmpfs", "-o", "size=8m,mode=0755", "tmpfs"]).arg(folder.path()).output()?;
         if !mounted.status.success() {
             eprintln!("skipped: a small file system cannot be mounted: {}", String::from_utf8_lossy(&mounted.stderr));
         }

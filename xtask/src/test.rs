@@ -44,6 +44,7 @@ const LIVE: [&str; 37] = [
     "live_privileges",
     "live_api",
     "live_access",
+    "live_canary",
     "live_models",
     "live_models_bad",
     "live_demo",

@@ -18,6 +18,8 @@ export class MockPerfmon {
   absent = new Set();
   /** Asked for as `Bearer …` when set. */
   token = null;
+  /** It does not let this user in. */
+  refuses = false;
   endpoints = fixtures.endpoints(40);
   alerts = fixtures.alerts();
   lost = 0;
@@ -77,6 +79,7 @@ export class MockPerfmon {
     this.asked.push(request.url);
     if (this.token !== null && request.headers.authorization !== `Bearer ${this.token}`)
       return json(401, error("unauthorized", "a token is needed"));
+    if (this.refuses) return json(403, error("not_admitted", "user bob may only see health here; ask as root"));
     if (this.absent.has(route)) return json(404, error("not_found", "no such route"));
     if (route === "stream" && this.full) return json(503, error("too_many_clients", "all places of the stream are taken"));
     if (route === "stream") return this.#stream(request, response, url.searchParams);

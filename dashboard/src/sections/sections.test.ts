@@ -233,6 +233,18 @@ describe("what perfmon did not see", () => {
     ];
     expect(blindSpots({ ...self, targets, probes: [] })).toEqual(["h2 is recognised but not decoded: api, shop."]);
   });
+  it("is said of processes that cannot be read, with the reason, and not of names", () => {
+    const self = fixtures.self(0) as Self;
+    const target = { ...(self.targets as Target[])[1], completeness: null } as Target;
+    const spot = { part: "requests", reason: "it is a 32-bit program" };
+    const targets = [
+      { ...target, service: "till", not_seen: [spot] },
+      { ...target, service: "till", not_seen: [spot] },
+      { ...target, service: "shop", not_seen: [spot, { part: "service_name", reason: "it has a title" }] },
+      { ...target, service: "old" },
+    ];
+    expect(blindSpots({ ...self, targets, probes: [] })).toEqual(["Not seen of till, shop: it is a 32-bit program."]);
+  });
   it("is nothing when all was seen", () => {
     expect(blindSpots({ ...(fixtures.self(0) as Self), targets: [], probes: [] })).toEqual([]);
   });

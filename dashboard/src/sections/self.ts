@@ -23,6 +23,10 @@ export function blindSpots(self: Self): string[] {
     const more = services.length > 5 ? ` and ${count(services.length - 5)} more` : "";
     spots.push(`${protocol} is recognised but not decoded: ${services.slice(0, 5).join(", ")}${more}.`);
   }
+  for (const [reason, services] of notSeen(self.targets ?? [])) {
+    const more = services.length > 5 ? ` and ${count(services.length - 5)} more` : "";
+    spots.push(`Not seen of ${services.slice(0, 5).join(", ")}${more}: ${reason}.`);
+  }
   const missing = (self.probes ?? []).filter(({ state }) => state === "failed");
   if (missing.length > 0)
     spots.push(`Not attached: ${missing.map(({ name, reason }) => (reason ? `${name} (${reason})` : name)).join(", ")}.`);
@@ -32,16 +36,26 @@ export function blindSpots(self: Self): string[] {
   return spots;
 }
 
-/** The services that speak each protocol that is not read. */
-function unread(targets: Target[]): Map<string, string[]> {
+/** The services of which each of the words that `of` gives is true. */
+function servicesBy(targets: Target[], of: (target: Target) => string[]): Map<string, string[]> {
   const services = new Map<string, string[]>();
-  for (const { service, unread: protocols } of targets)
-    for (const protocol of protocols ?? []) {
-      const known = services.get(protocol) ?? [];
-      if (!known.includes(service)) services.set(protocol, [...known, service]);
+  for (const target of targets)
+    for (const word of of(target)) {
+      const known = services.get(word) ?? [];
+      if (!known.includes(target.service)) services.set(word, [...known, target.service]);
     }
   return services;
 }
+
+/** The services that speak each protocol that is not read. */
+const unread = (targets: Target[]) => servicesBy(targets, ({ unread: protocols }) => protocols ?? []);
+
+/** The services of which something is not seen, by the reason. A name that is not known hides no traffic: the table says it. */
+const notSeen = (targets: Target[]) =>
+  servicesBy(targets, ({ not_seen: spots }) => (spots ?? []).filter(({ part }) => part !== "service_name").map(({ reason }) => reason));
+
+/** All reasons of a process, one in a line. */
+const reasons = ({ not_seen: spots }: Target): string | null => spots?.map(({ reason }) => reason).join("\n") || null;
 
 function facts(self: Self): Child {
   const nanoseconds = self.kernel_ns_per_event === null ? "–" : `${count(self.kernel_ns_per_event)} ns`;
@@ -86,6 +100,15 @@ function coverage(): Table<Target> {
       { key: "service", label: "Process", value: (row) => row.service, text: (row) => `${row.service} ${row.pid}` },
       { key: "runtime", label: "Runtime", room: "medium", value: (row) => row.runtime, text: (row) => text(row.runtime) },
       { key: "tls", label: "TLS library", room: "medium", value: (row) => row.tls, text: (row) => text(row.tls), hint: (row) => row.tls },
+      {
+        key: "not_seen",
+        label: "Not seen",
+        title: "What is not seen of the process whatever its traffic",
+        room: "wide",
+        value: (row) => row.not_seen?.length ?? 0,
+        text: (row) => text(row.not_seen?.map(({ part }) => words(part)).join(", ") || null),
+        hint: reasons,
+      },
       {
         key: "exchanges",
         label: "Requests",

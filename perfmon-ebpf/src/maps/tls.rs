@@ -7,7 +7,7 @@ use perfmon_common::tls::{CallRegisters, TlsMode, TlsObjectKey};
 use super::PIECE;
 
 /// Thread id → the TLS call that it is in, or was in last. Written at entry and by socket programs, marked idle at the result; removed by
-/// age. As many threads as call TLS libraries at about the same time.
+/// age: a call under way that went so is `LOST_TLS_UNPAIRED`. As many threads as call TLS libraries at about the same time.
 #[map]
 pub static TLS_CALLS: LruHashMap<u32, TlsCall> = LruHashMap::with_max_entries(8_192, 0);
 

@@ -79,8 +79,12 @@ fn executed(with_environment: bool) -> i32 {
 pub fn process_fork(ctx: RawTracePointContext) -> i32 {
     let child: u64 = ctx.arg(1);
     let (pid, tgid) = (child_id(child, offset!(task_pid)), child_id(child, offset!(task_tgid)));
+    if pid != tgid {
+        return 0;
+    }
+    emit::nothing_lost_yet(tgid);
     let parent = filter::caller().tgid;
-    if pid != tgid || !filter::is_watched(parent) {
+    if !filter::is_watched(parent) {
         return 0;
     }
     if setting!(follow) != 0 {

@@ -114,6 +114,21 @@ mod tests {
         assert_eq!(told(&mut losses, 0), [("shop".to_owned(), 4)], "its name was not known before");
     }
 
+    #[test]
+    fn a_process_under_the_id_of_another_inherits_nothing() {
+        let mut losses = LossTable::default();
+        let mut taken = |served| {
+            losses.observe(&[target(1, served)]);
+            let mut told = 0;
+            losses.settle(|_, lost| {
+                told += lost.served;
+                LostExchanges::default()
+            });
+            told
+        };
+        assert_eq!([7, 9, 3, 4].map(&mut taken), [7, 2, 3, 1]);
+    }
+
     proptest! {
         #[test]
         fn shares_add_up_and_are_proportional(lost in 0..1_000_000_u64, weights in prop::collection::vec(0..10_000_u64, 1..20)) {

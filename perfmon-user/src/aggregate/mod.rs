@@ -48,7 +48,7 @@ use self::series::{SeriesTable, Tick};
 use self::snapshot::{Snapshot, Window};
 use self::window::SliceClock;
 use crate::limits;
-use crate::record::{Finding, Gauges, LostExchanges, Record, Request, Side, WallTime, Workflow};
+use crate::record::{Degradation, Finding, Gauges, LostExchanges, Record, Request, Side, WallTime, Workflow};
 
 /// Rates are taken when this much time has passed since they last were: ticks come about once a second.
 const SECOND_NS: u64 = 900_000_000;
@@ -97,6 +97,7 @@ pub struct Aggregate {
     concurrency: Concurrency,
     host: LatestSamples,
     gauges: Arc<Gauges>,
+    degraded: Arc<[Degradation]>,
     detectors: Vec<Box<dyn Detector>>,
     tracker: FindingTracker,
     /// Time of the last tick.
@@ -112,21 +113,22 @@ impl Aggregate {
             clock: SliceClock::new(options.now),
             names: Endpoints::new(options.endpoint_rules),
             // The limits of both are kept by `names`.
-            endpoints: SeriesTable::new(usize::MAX),
-            services: SeriesTable::new(usize::MAX),
+            endpoints: SeriesTable::unbounded(),
+            services: SeriesTable::unbounded(),
             totals: HttpSeries::default(),
             totals_merger: Merger::default(),
-            destinations: SeriesTable::new(limits::DESTINATIONS),
-            llm: SeriesTable::new(limits::WORK_ROWS),
-            agents: SeriesTable::new(limits::WORK_ROWS),
-            tools: SeriesTable::new(limits::WORK_ROWS),
-            workflows: SeriesTable::new(limits::WORK_ROWS),
+            destinations: SeriesTable::new(limits::DESTINATIONS, DestinationKey::other),
+            llm: SeriesTable::new(limits::WORK_ROWS, LlmKey::other),
+            agents: SeriesTable::new(limits::WORK_ROWS, AgentKey::other),
+            tools: SeriesTable::new(limits::WORK_ROWS, ToolKey::other),
+            workflows: SeriesTable::new(limits::WORK_ROWS, WorkflowKey::other),
             served: Arrivals::default(),
             asked: Arrivals::default(),
             losses: LossTable::default(),
             concurrency: Concurrency::default(),
             host: LatestSamples::default(),
             gauges: Arc::default(),
+            degraded: Arc::default(),
             detectors: finding::detectors(),
             tracker: FindingTracker::default(),
             ticked: options.now,
@@ -139,9 +141,9 @@ impl Aggregate {
         match record {
             Record::Request(request) if request.side == Side::Server => self.add_server(request),
             Record::Request(request) => self.add_client(request),
-            Record::Llm(call) => row::llm::add(call, self.llm.row(LlmKey::new(call), LlmKey::other).count()),
-            Record::Agent(run) => row::agent::add(run, self.agents.row(AgentKey::new(run), AgentKey::other).count()),
-            Record::Tool(tool) => row::tool::add(tool, self.tools.row(ToolKey::new(tool), ToolKey::other).count()),
+            Record::Llm(call) => row::llm::add(call, self.llm.row(LlmKey::new(call)).count()),
+            Record::Agent(run) => row::agent::add(run, self.agents.row(AgentKey::new(run)).count()),
+            Record::Tool(tool) => row::tool::add(tool, self.tools.row(ToolKey::new(tool)).count()),
             Record::Workflow(run) => self.add_workflow(run),
             Record::Process(process) => self.host.add_process(process, self.ticked),
             Record::System(system) => self.host.add_system(system),
@@ -157,7 +159,7 @@ impl Aggregate {
             request.endpoint = self.names.name(slot.row).map(|name| name.endpoint.clone());
         }
         if !request.counts() {
-            return HttpObservation::stream_end(request).add_to(self.endpoints.row(slot.row, |row| *row).amend());
+            return HttpObservation::stream_end(request).add_to(self.endpoints.row(slot.row).amend());
         }
         let exchange = HttpObservation::new(request);
         let arrival = self.served.entry((slot.row as usize, slot.service as usize), || slot);
@@ -186,7 +188,7 @@ impl Aggregate {
             let endpoint = self.names.text_of(&run.origin.service, method, path, false);
             run.workflow_name = format!("{method} {endpoint}").into();
         }
-        row::workflow::add(run, self.workflows.row(WorkflowKey::new(run), WorkflowKey::other).count());
+        row::workflow::add(run, self.workflows.row(WorkflowKey::new(run)).count());
     }
 
     /// Rows that were found to be one endpoint.
@@ -207,7 +209,7 @@ impl Aggregate {
         let Self { served, asked, endpoints, services, totals, destinations, .. } = self;
         served.drain(|arrival| {
             let (EndpointSlot { row, service }, count) = (arrival.label, arrival.sums.count());
-            for row in [endpoints.row(row, |row| *row), services.row(service, |service| *service)] {
+            for row in [endpoints.row(row), services.row(service)] {
                 arrival.sums.add_to(row.count_all(count));
                 row.samples().merge(&arrival.samples);
             }
@@ -215,7 +217,7 @@ impl Aggregate {
         });
         asked.drain(|arrival| {
             let count = arrival.sums.count();
-            arrival.sums.add_to(destinations.row_for(arrival.label.clone(), count, DestinationKey::other).count_all(count));
+            arrival.sums.add_to(destinations.row_for(arrival.label.clone(), count).count_all(count));
         });
         self.settle_losses();
     }
@@ -240,16 +242,16 @@ impl Aggregate {
             let mut rest = LostExchanges::default();
             match number.filter(|_| !answered.is_empty()) {
                 Some(number) => {
-                    services.row(number, |row| *row).lose(served);
+                    services.row(number).lose(served);
                     totals.lose(served);
-                    loss::shares(served, answered).for_each(|(row, share)| endpoints.row(row, |row| *row).lose(share));
+                    loss::shares(served, answered).for_each(|(row, share)| endpoints.row(row).lose(share));
                 }
                 None => rest.served = served,
             }
             if asked_of.is_empty() {
                 rest.asked = asked;
             } else {
-                loss::shares(asked, asked_of).for_each(|(key, share)| destinations.row(key, DestinationKey::other).lose(share));
+                loss::shares(asked, asked_of).for_each(|(key, share)| destinations.row(key).lose(share));
             }
             rest
         });
@@ -259,6 +261,11 @@ impl Aggregate {
     pub fn gauges(&mut self, gauges: Gauges) {
         self.losses.observe(&gauges.targets);
         self.gauges = Arc::new(gauges);
+    }
+
+    /// Takes what does not work of perfmon itself; call it before each tick.
+    pub fn degraded(&mut self, degraded: Arc<[Degradation]>) {
+        self.degraded = degraded;
     }
 
     /// Ends the second. To be called once a second.
@@ -303,10 +310,10 @@ impl Aggregate {
             self.totals.concurrency(peaks.total);
         }
         for (row, peak) in peaks.rows {
-            self.endpoints.row(row, |row| *row).concurrency(peak);
+            self.endpoints.row(row).concurrency(peak);
         }
         for (service, peak) in peaks.services {
-            self.services.row(service, |row| *row).concurrency(peak);
+            self.services.row(service).concurrency(peak);
         }
     }
 

@@ -1,5 +1,5 @@
-//! All series of one kind: key in, windowed series out. Bounded: a new key beyond the cap goes to the overflow series of its kind and is
-//! counted; a series without data in the last hour is dropped. Figures are recomputed only when something was counted or a slice left the
+//! All series of one kind: key in, windowed series out. Bounded: a new key beyond the share of its owner goes to that owner's overflow series
+//! and is counted; a series without data in the last hour is dropped. Figures are recomputed only when something was counted or a slice left the
 //! window.
 use std::hash::Hash;
 
@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::accumulator::{Accumulator, CountSet};
 use super::figures::{Merger, WindowFigures};
+use super::quota::Quota;
 use super::sample::Samples;
 use super::snapshot::Window;
 use super::window::{SliceClock, Windows};
@@ -153,34 +154,58 @@ impl<C: CountSet, const H: usize> Series<C, H> {
 #[derive(Debug)]
 pub struct SeriesTable<K, C, const H: usize> {
     rows: FxHashMap<K, Series<C, H>>,
-    cap: usize,
+    /// The overflow row of a key, which names its owner.
+    other: fn(&K) -> K,
+    /// Shares of the rows, overflow rows aside.
+    quota: Quota<K>,
     overflowed: u64,
     merger: Merger<C, H>,
 }
 
 impl<K: Eq + Hash + Clone, C: CountSet, const H: usize> SeriesTable<K, C, H> {
-    /// Keeps at most `cap` rows, overflow rows aside.
-    pub fn new(cap: usize) -> Self {
-        Self { rows: FxHashMap::default(), cap, overflowed: 0, merger: Merger::default() }
+    /// Keeps at most `cap` rows, overflow rows aside. `other` gives the overflow row of a key; keys with the same one share it, and their rows.
+    pub fn new(cap: usize, other: fn(&K) -> K) -> Self {
+        Self { rows: FxHashMap::default(), other, quota: Quota::new(cap), overflowed: 0, merger: Merger::default() }
     }
 
-    /// The row of `key`, or of `other` when there are too many.
-    pub fn row(&mut self, key: K, other: impl FnOnce(&K) -> K) -> &mut Series<C, H> {
-        self.row_for(key, 1, other)
+    /// Keeps every row.
+    pub fn unbounded() -> Self {
+        Self::new(0, K::clone)
+    }
+
+    /// The row of `key`, or its overflow row when its owner has too many.
+    pub fn row(&mut self, key: K) -> &mut Series<C, H> {
+        self.row_for(key, 1)
     }
 
     /// The same for so many things at once.
-    pub fn row_for(&mut self, key: K, count: u32, other: impl FnOnce(&K) -> K) -> &mut Series<C, H> {
-        let full = self.rows.len() >= self.cap && !self.rows.contains_key(&key);
-        self.overflowed += if full { u64::from(count) } else { 0 };
-        let key = if full { other(&key) } else { key };
+    pub fn row_for(&mut self, key: K, count: u32) -> &mut Series<C, H> {
+        let key = if self.rows.contains_key(&key) { key } else { self.admit(key, count) };
         self.rows.entry(key).or_default()
+    }
+
+    /// The key of the row for a key that has none.
+    fn admit(&mut self, key: K, count: u32) -> K {
+        let owner = (self.other)(&key);
+        if owner == key || self.quota.take(&owner) {
+            return key;
+        }
+        self.overflowed += u64::from(count);
+        owner
     }
 
     /// Adds the row `from` to the row `into` and drops it.
     pub fn merge(&mut self, from: &K, into: K) {
         if let Some(row) = self.rows.remove(from) {
-            self.rows.entry(into).or_default().merge(row);
+            self.give_back(from);
+            self.row_for(into, 0).merge(row);
+        }
+    }
+
+    fn give_back(&mut self, key: &K) {
+        let owner = (self.other)(key);
+        if owner != *key {
+            self.quota.give_back(&owner);
         }
     }
 
@@ -188,7 +213,9 @@ impl<K: Eq + Hash + Clone, C: CountSet, const H: usize> SeriesTable<K, C, H> {
     pub fn tick(&mut self, tick: &Tick) -> Vec<K> {
         let merger = &mut self.merger;
         self.rows.values_mut().for_each(|row| row.tick(tick, merger));
-        self.rows.extract_if(|_, row| row.is_idle()).map(|(key, _)| key).collect()
+        let idle: Vec<K> = self.rows.extract_if(|_, row| row.is_idle()).map(|(key, _)| key).collect();
+        idle.iter().for_each(|key| self.give_back(key));
+        idle
     }
 
     /// All rows, in no order.

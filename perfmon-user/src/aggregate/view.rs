@@ -63,6 +63,7 @@ impl Aggregate {
             processes: self.host.processes(),
             findings: Vec::new(),
             gauges: self.gauges.clone(),
+            degraded: self.degraded.clone(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::aggregate::snapshot::Snapshot;
 use crate::record::{Alert, AlertState, Origin, Severity, WallTime};
 
-use super::metric::MetricReading;
+use super::metric::{AlertMetric, MetricReading};
 use super::rule::{Condition, Rule};
 
 /// Result of comparing a reading with its rule's condition.
@@ -100,6 +100,9 @@ pub(super) fn id(parts: &[&str], now: WallTime) -> Arc<str> {
 
 /// The message, with the figures.
 pub(super) fn sentence(rule: &Rule, reading: &MetricReading) -> String {
+    if let Some(reason) = &reading.reason {
+        return reason.clone();
+    }
     let (value, limit) = (shown(rule, reading.value), limit(rule));
     format!("{} of {} is {value}, {limit}{}.", capital(&rule.metric.words()), reading.scope, window(rule))
 }
@@ -108,6 +111,7 @@ pub(super) fn sentence(rule: &Rule, reading: &MetricReading) -> String {
 pub(super) fn ended(read: Option<(&Rule, &MetricReading)>, alert: &Alert) -> String {
     match read {
         None => format!("Resolved: the rule {} no longer exists.", alert.rule),
+        Some((rule, _)) if rule.metric == AlertMetric::Degraded => format!("{} of perfmon works again.", capital(&alert.scope)),
         Some((rule, reading)) if reading.value.is_none() => {
             format!("{} of {}: resolved, there is no more data.", capital(&rule.metric.words()), alert.scope)
         }

@@ -11,11 +11,11 @@ use std::time::Duration;
 use crate::aggregate::snapshot::Snapshot;
 use crate::counters::Counters;
 use crate::limits;
-use crate::record::{Alert, AlertState, WallTime};
+use crate::record::{Alert, AlertState, Degradation, WallTime};
 
 use super::channel::{Channel, Escalation};
 use super::judgement::{Judgement, ended, judgement, new_alert, sentence};
-use super::metric::MetricReading;
+use super::metric::{AlertMetric, MetricReading, MetricSource};
 use super::rule::{HOLD, Rule};
 use super::silence::Silence;
 
@@ -107,17 +107,27 @@ impl Machine {
         (self.rules, self.default_channels, self.escalation) = (rules, default_channels, escalation);
     }
 
-    /// Judges a snapshot.
+    /// Judges what a snapshot says of the observed programs.
     pub fn judge(&mut self, now: WallTime, snapshot: &Snapshot) -> Vec<Change> {
+        self.judge_rules(now, snapshot, |metric| metric.source() != MetricSource::Own)
+    }
+
+    /// Judges perfmon itself. Needs no new snapshot: the part that makes snapshots may be the one that does not work.
+    pub fn judge_own(&mut self, now: WallTime, degraded: Arc<[Degradation]>) -> Vec<Change> {
+        let snapshot = Snapshot { time: now, degraded, ..Snapshot::default() };
+        self.judge_rules(now, &snapshot, |metric| metric.source() == MetricSource::Own)
+    }
+
+    fn judge_rules(&mut self, now: WallTime, snapshot: &Snapshot, is_meant: impl Fn(&AlertMetric) -> bool) -> Vec<Change> {
         let mut changes = Vec::new();
         self.silences.retain(|silence| silence.until > now);
         let rules = self.rules.clone();
-        for rule in &*rules {
+        for rule in rules.iter().filter(|rule| is_meant(&rule.metric)) {
             for reading in rule.metric.read(snapshot, rule.window, &rule.filter) {
                 self.step(now, rule, &reading, judgement(rule, &reading, snapshot), &mut changes);
             }
         }
-        self.step_unread(now, snapshot, &mut changes);
+        self.step_unread(now, snapshot, is_meant, &mut changes);
         self.heed_silences(now, &mut changes);
         self.escalate(now, &mut changes);
         changes
@@ -161,13 +171,14 @@ impl Machine {
     }
 
     /// Handles alerts whose row, sample or rule is gone.
-    fn step_unread(&mut self, now: WallTime, snapshot: &Snapshot, changes: &mut Vec<Change>) {
+    fn step_unread(&mut self, now: WallTime, snapshot: &Snapshot, is_meant: impl Fn(&AlertMetric) -> bool, changes: &mut Vec<Change>) {
         let unread: Vec<AlertKey> = self.open.iter().filter(|(_, open)| open.judged_at != now).map(|(key, _)| key.clone()).collect();
         let rules = self.rules.clone();
         for key in unread {
             match rules.iter().find(|rule| rule.name == key.0) {
+                Some(rule) if !is_meant(&rule.metric) => {}
                 Some(rule) => {
-                    let reading = MetricReading { scope: key.1.clone(), origin: None, value: None, samples: 0 };
+                    let reading = MetricReading::unread(key.1.clone());
                     self.step(now, rule, &reading, judgement(rule, &reading, snapshot), changes);
                 }
                 None => self.end(&key, None, now, changes),

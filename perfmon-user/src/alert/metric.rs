@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, ServiceRow, Snapshot, Totals, Window, WindowView, WorkTotals};
 use crate::record::metric::{Field, Measure, Metric as Named, RecordKind, Statistic};
-use crate::record::{Disk, Origin};
+use crate::record::{Degradation, Disk, Origin};
 
 use super::rule::{MIN_SAMPLES, RuleFilter};
 
@@ -23,11 +23,21 @@ pub enum MetricSource {
     Processes,
     /// Current state.
     Now,
+    /// perfmon itself.
+    Own,
 }
 
 /// A metric that can be judged.
 #[derive(Clone, Copy, PartialEq)]
-pub struct AlertMetric(Named);
+pub enum AlertMetric {
+    /// A metric of records.
+    Observed(Named),
+    /// A part of perfmon does not work as it should: 1 for each such part.
+    Degraded,
+}
+
+/// Name of the metric about perfmon itself, and of the rule on it.
+pub const DEGRADED: &str = "perfmon_degraded";
 
 /// A value that was read.
 #[derive(Clone, Debug)]
@@ -40,6 +50,15 @@ pub struct MetricReading {
     pub value: Option<f64>,
     /// Exchanges behind it; `u64::MAX` for a sample, which is never too few.
     pub samples: u64,
+    /// What the message says instead of the figures.
+    pub reason: Option<String>,
+}
+
+impl MetricReading {
+    /// Of something of which there is no figure.
+    pub fn unread(scope: Arc<str>) -> Self {
+        Self { scope, origin: None, value: None, samples: 0, reason: None }
+    }
 }
 
 /// The figures that totals, endpoints and destinations share.
@@ -120,9 +139,10 @@ impl fmt::Debug for AlertMetric {
 impl AlertMetric {
     /// The metric of a name; the error names those that there are.
     pub fn named(name: &str) -> Result<Self, String> {
-        let known = Named::parse(name).map(Self).filter(Self::can_be_judged);
+        let parsed = |name: &str| Named::parse(name).map(Self::Observed).filter(Self::can_be_judged);
+        let known = if name == DEGRADED { Some(Self::Degraded) } else { parsed(name) };
         known.ok_or_else(|| {
-            let all = Named::names().into_iter().filter_map(|name| Named::parse(&name)).map(Self).filter(Self::can_be_judged);
+            let all = Named::names().into_iter().filter_map(|name| parsed(&name)).chain([Self::Degraded]);
             let mut names: Vec<String> = all.map(|metric| metric.name()).collect();
             names.sort();
             names.dedup();
@@ -131,8 +151,9 @@ impl AlertMetric {
     }
 
     fn can_be_judged(&self) -> bool {
-        let Named { kind, measure } = self.0;
+        let Self::Observed(Named { kind, measure }) = *self else { return true };
         match self.source() {
+            MetricSource::Own => false,
             MetricSource::Requests => ExchangeFigures::default().value(measure).is_ok(),
             MetricSource::Work => work(kind, measure, &WorkTotals::default()).is_ok(),
             // A sample is its own mean.
@@ -144,21 +165,23 @@ impl AlertMetric {
 
     /// Its name, the first of its names; of a sample without a statistic.
     pub fn name(&self) -> String {
-        let name = self.0.to_string();
+        let Self::Observed(named) = self else { return DEGRADED.into() };
+        let name = named.to_string();
         if self.of_window() { name } else { name.trim_end_matches(".mean").into() }
     }
 
     /// What it is in a sentence, like `error rate`.
     pub fn words(&self) -> String {
-        let things = match self.0.kind {
+        let Self::Observed(named) = self else { return "number of degraded parts".into() };
+        let things = match named.kind {
             RecordKind::Request => "requests",
             RecordKind::Llm => "model calls",
             RecordKind::Agent => "agent runs",
             RecordKind::Tool => "tool calls",
             RecordKind::Workflow | RecordKind::Process | RecordKind::System => "",
         };
-        let of = if self.0.kind == RecordKind::Request { String::new() } else { format!(" of {things}") };
-        match self.0.measure {
+        let of = if named.kind == RecordKind::Request { String::new() } else { format!(" of {things}") };
+        match named.measure {
             Measure::Count => format!("number of {things}"),
             Measure::PerMinute => format!("{things} per minute"),
             Measure::Errors => format!("number of failed {things}"),
@@ -176,14 +199,15 @@ impl AlertMetric {
 
     /// Written after its value in a sentence.
     pub fn unit(&self) -> &'static str {
-        let Measure::Field(field, _) = self.0.measure else { return "" };
+        let Self::Observed(Named { measure: Measure::Field(field, _), .. }) = self else { return "" };
         let units = [("_ms", " ms"), ("_percent", " %"), ("_bytes", " bytes"), ("_usd", " USD")];
         units.into_iter().find(|(ending, _)| field.name.ends_with(ending)).map_or("", |(_, unit)| unit)
     }
 
     /// What it is read from.
     pub fn source(&self) -> MetricSource {
-        match self.0 {
+        let Self::Observed(named) = *self else { return MetricSource::Own };
+        match named {
             Named { kind: RecordKind::Request, .. } => MetricSource::Requests,
             Named { kind: RecordKind::Llm | RecordKind::Agent | RecordKind::Tool | RecordKind::Workflow, .. } => MetricSource::Work,
             Named { kind: RecordKind::Process, .. } => MetricSource::Processes,
@@ -201,18 +225,21 @@ impl AlertMetric {
 
     /// Default of the smallest number of requests, calls or runs; counts and sums need no minimum.
     pub fn min_samples(&self) -> u64 {
-        if !self.of_window() || self.0.is_amount() { 0 } else { MIN_SAMPLES }
+        match self {
+            Self::Observed(named) if self.of_window() && !named.is_amount() => MIN_SAMPLES,
+            _ => 0,
+        }
     }
 
     /// All readings. A row that no longer exists gives none.
     pub fn read(&self, snapshot: &Snapshot, window: Window, wanted: &RuleFilter) -> Vec<MetricReading> {
-        let Named { kind, measure } = self.0;
+        let Self::Observed(Named { kind, measure }) = *self else { return degraded(snapshot) };
         match (self.source(), measure) {
             (MetricSource::Requests, _) => snapshot.window(window).map_or_else(Vec::new, |view| requests(view, wanted, measure)),
             (MetricSource::Work, _) => {
                 let read = |view: &WindowView| {
                     let (value, samples) = work(kind, measure, &view.work).unwrap_or_default();
-                    MetricReading { scope: "all services".into(), origin: None, value, samples }
+                    MetricReading { value, samples, ..MetricReading::unread("all services".into()) }
                 };
                 snapshot.window(window).map(read).into_iter().collect()
             }
@@ -237,7 +264,7 @@ impl AlertMetric {
             (MetricSource::Now, _) => {
                 vec![sampled("all services".into(), None, snapshot.gauges.active_connections.map(|count| count as f64))]
             }
-            (MetricSource::Host | MetricSource::Processes, _) => Vec::new(),
+            (MetricSource::Host | MetricSource::Processes | MetricSource::Own, _) => Vec::new(),
         }
     }
 }
@@ -270,8 +297,15 @@ fn words(field: &Field) -> Cow<'static, str> {
     words.into()
 }
 
+/// The parts of perfmon that do not work as they should.
+fn degraded(snapshot: &Snapshot) -> Vec<MetricReading> {
+    let origin = Arc::new(Origin::of_perfmon());
+    let reading = |one: &Degradation| MetricReading { reason: Some(one.message()), ..sampled(one.part.into(), Some(&origin), Some(1.0)) };
+    snapshot.degraded.iter().map(reading).collect()
+}
+
 fn sampled(scope: Arc<str>, origin: Option<&Arc<Origin>>, value: Option<f64>) -> MetricReading {
-    MetricReading { scope, origin: origin.cloned(), value, samples: u64::MAX }
+    MetricReading { origin: origin.cloned(), value, samples: u64::MAX, ..MetricReading::unread(scope) }
 }
 
 fn matches(wanted: Option<&str>, given: &str) -> bool {
@@ -281,10 +315,9 @@ fn matches(wanted: Option<&str>, given: &str) -> bool {
 /// Readings of the totals, or of the rows that the filter selects: destinations, endpoints or services.
 fn requests(view: &WindowView, wanted: &RuleFilter, measure: Measure) -> Vec<MetricReading> {
     let reading = |scope: String, figures: ExchangeFigures| MetricReading {
-        scope: scope.into(),
-        origin: None,
         value: figures.value(measure).unwrap_or_default(),
         samples: figures.count,
+        ..MetricReading::unread(scope.into())
     };
     let of_service = |service: &str| matches(wanted.service.as_deref(), service);
     if wanted.destination.is_some() {

@@ -17,8 +17,8 @@ mod webhook;
 
 pub use channel::{Channel, ChannelKind, Escalation};
 pub use machine::{AlertSettings, Change, Machine, Refused};
-pub use metric::{AlertMetric, MetricSource};
+pub use metric::{AlertMetric, DEGRADED, MetricSource};
 pub use notify::RetryPolicy;
-pub use rule::{Condition, HOLD, KEEP_FIRING, Rule, RuleFilter, STANDING, Thresholds};
+pub use rule::{Condition, HOLD, KEEP_FIRING, Rule, RuleFilter, STANDING, Thresholds, degraded};
 pub use service::AlertService;
 pub use silence::{NewSilence, Silence};

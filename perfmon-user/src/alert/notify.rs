@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::counters::Counters;
+use crate::heartbeat::Heartbeats;
 use crate::limits;
 use crate::record::{Alert, AlertState, Notified, Severity};
 
@@ -51,9 +52,9 @@ pub(super) struct ChannelSender {
 
 impl ChannelSender {
     /// One for each channel.
-    pub fn all(channels: &[Channel], retry: RetryPolicy) -> Vec<Self> {
+    pub fn all(channels: &[Channel], retry: RetryPolicy, stages: &Heartbeats) -> Vec<Self> {
         let webhook = |channel: &Channel| match &channel.kind {
-            ChannelKind::Webhook { url } => Some(Webhook::new(url, retry.timeout)),
+            ChannelKind::Webhook { url } => Some(Webhook::new(url, retry.timeout, stages.clone())),
             ChannelKind::Log => None,
         };
         channels.iter().map(|channel| Self { channel: channel.clone(), webhook: webhook(channel), retry }).collect()
@@ -119,11 +120,20 @@ impl Notifier {
     /// Other channels from now on: tasks of the former ones deliver what they have queued, and end.
     pub fn replace(&mut self, senders: &[ChannelSender], deliveries: &mpsc::Sender<Delivery>) {
         self.close();
-        while self.tasks.try_join_next().is_some() {}
+        self.check();
         for sender in senders {
             let (queue, waiting) = mpsc::channel(limits::CHANNEL_QUEUE);
             self.queues.insert(sender.channel.name.clone(), (sender.channel.clone(), queue));
             self.tasks.spawn(carry(sender.clone(), waiting, deliveries.clone()));
+        }
+    }
+
+    /// The task of a channel ends in order with its queue. One that panicked would leave its channel silent: so the alert stage panics too.
+    pub fn check(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            if let Some(panic) = ended.err().filter(JoinError::is_panic) {
+                std::panic::resume_unwind(panic.into_panic());
+            }
         }
     }
 

@@ -1,11 +1,11 @@
-//! Rules: a metric, its limit, and for how long. The five standing thresholds are ordinary rules.
+//! Rules: a metric, its limit, and for how long. The five standing thresholds are ordinary rules, and so is that on perfmon itself.
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aggregate::snapshot::Window;
 use crate::record::Severity;
 
-use super::metric::AlertMetric;
+use super::metric::{AlertMetric, DEGRADED};
 
 /// When a value is bad.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,6 +81,26 @@ pub const KEEP_FIRING: Duration = Duration::from_secs(60);
 const HOLD_RESOURCE: Duration = Duration::from_secs(20);
 /// Requests that a window needs.
 pub const MIN_SAMPLES: u64 = 10;
+
+/// perfmon itself was well for this long before its alert is over; the supervisor has waited before it calls a part degraded.
+const KEEP_FIRING_OWN: Duration = Duration::from_secs(5);
+
+/// The standing rule on perfmon itself, which has no limit to set.
+pub fn degraded() -> Rule {
+    Rule {
+        name: DEGRADED.into(),
+        metric: AlertMetric::Degraded,
+        filter: RuleFilter::default(),
+        condition: Condition::Above(0.0),
+        window: Window::FiveMinutes,
+        hold: Duration::ZERO,
+        keep_firing: KEEP_FIRING_OWN,
+        min_samples: 0,
+        severity: Severity::Warning,
+        kind: "reliability".into(),
+        channels: Vec::new(),
+    }
+}
 
 /// Limits of the standing rules.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,8 +7,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::aggregate::snapshot::Snapshot;
 use crate::counters::Counters;
-use crate::heartbeat::{BEAT, Heartbeat};
-use crate::record::{Alert, Notified, WallTime};
+use crate::heartbeat::{BEAT, Heartbeat, Heartbeats};
+use crate::record::{Alert, DegradedNow, Notified, WallTime};
 
 use super::judgement;
 use super::machine::{AlertSettings, Change, Machine, Refused};
@@ -24,6 +24,7 @@ pub struct AlertService {
     wake: Notify,
     retry: RetryPolicy,
     counters: Arc<Counters>,
+    stages: Heartbeats,
 }
 
 struct ServiceState {
@@ -39,18 +40,30 @@ struct ServiceState {
 impl AlertService {
     /// A desk with what an earlier run left.
     pub fn new(settings: &AlertSettings, stored: Vec<Alert>, retry: RetryPolicy, counters: Arc<Counters>) -> Arc<Self> {
+        Self::supervised(settings, stored, retry, counters, Heartbeats::default())
+    }
+
+    /// The same; threads that deliver are among `stages` while they run.
+    pub fn supervised(
+        settings: &AlertSettings,
+        stored: Vec<Alert>,
+        retry: RetryPolicy,
+        counters: Arc<Counters>,
+        stages: Heartbeats,
+    ) -> Arc<Self> {
         let mut machine = Machine::new(settings, counters.clone());
         machine.restore(stored);
-        let senders = ChannelSender::all(&settings.channels, retry);
+        let senders = ChannelSender::all(&settings.channels, retry, &stages);
         let state = Mutex::new(ServiceState { machine, outbox: Vec::new(), senders, replaced: false });
-        Arc::new(Self { state, wake: Notify::new(), retry, counters })
+        Arc::new(Self { state, wake: Notify::new(), retry, counters, stages })
     }
 
     /// Takes other rules, channels and steps; alerts and silences stay.
     pub fn replace(&self, settings: &AlertSettings) {
+        let senders = ChannelSender::all(&settings.channels, self.retry, &self.stages);
         let mut state = self.state();
         state.machine.replace(settings);
-        state.senders = ChannelSender::all(&settings.channels, self.retry);
+        state.senders = senders;
         state.replaced = true;
         self.wake.notify_one();
     }
@@ -63,7 +76,7 @@ impl AlertService {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Evaluates each snapshot until `stop` becomes true or is closed; `publish` gets the records. Then waits a short time for open
+    /// Evaluates each snapshot, and twice a second what is degraded of perfmon, until `stop` becomes true or is closed; `publish` gets the records. Then waits a short time for open
     /// deliveries.
     pub async fn run(
         self: Arc<Self>,
@@ -72,6 +85,7 @@ impl AlertService {
         now: fn() -> WallTime,
         mut publish: impl FnMut(Vec<Alert>) + Send,
         heartbeat: Heartbeat,
+        degraded: DegradedNow,
     ) {
         let _run = heartbeat.run_as_task();
         let mut pulse = tokio::time::interval(BEAT);
@@ -79,6 +93,7 @@ impl AlertService {
         let mut notifier = Notifier::start(&self.senders(), &sender, self.counters.clone());
         loop {
             heartbeat.beat();
+            notifier.check();
             let changes = tokio::select! {
                 _ = stop.wait_for(|asked| *asked) => break,
                 changed = snapshots.changed() => match changed {
@@ -93,7 +108,7 @@ impl AlertService {
                     changes.extend(self.settle(&notifier, delivery, now()));
                     changes
                 }
-                _ = pulse.tick() => continue,
+                _ = pulse.tick() => self.step(&mut notifier, &sender, |machine| machine.judge_own(now(), degraded())),
                 () = self.wake.notified() => self.step(&mut notifier, &sender, |_| Vec::new()),
             };
             self.spread(&notifier, changes, now(), &mut publish);

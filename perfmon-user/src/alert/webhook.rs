@@ -1,5 +1,5 @@
 //! The webhook: an alert's record as JSON by POST (RFC 9110); any 2xx counts as received. Redirects are not followed, and a URL, which may
-//! contain a secret, appears in no error. An attempt runs on its own thread, which is not awaited at shutdown.
+//! contain a secret, appears in no error. An attempt runs on its own thread, which is a stage while it runs and is not awaited at shutdown.
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use ureq::http::StatusCode;
 use ureq::{Agent, Error};
 
+use crate::heartbeat::{Heartbeats, Patience};
 use crate::outbound;
 use crate::record::{Alert, Record};
 
@@ -42,12 +43,18 @@ pub(super) struct Webhook {
     agent: Agent,
     url: String,
     timeout: Duration,
+    stages: Heartbeats,
 }
+
+/// Name of the threads and their stages.
+const THREAD: &str = "webhook";
+/// An attempt whose thread does not end for this long after its time is over is given up.
+const MARGIN: Duration = Duration::from_secs(1);
 
 impl Webhook {
     /// At a URL; an attempt takes no longer than `timeout`.
-    pub fn new(url: &str, timeout: Duration) -> Self {
-        Self { agent: outbound::agent(url, timeout), url: url.into(), timeout }
+    pub fn new(url: &str, timeout: Duration, stages: Heartbeats) -> Self {
+        Self { agent: outbound::agent(url, timeout), url: url.into(), timeout, stages }
     }
 
     /// One attempt.
@@ -55,10 +62,19 @@ impl Webhook {
         let (webhook, record) = (self.clone(), Record::Alert(Box::new(alert.clone())));
         let (sender, result) = oneshot::channel();
         // The receiver may be gone at shutdown.
-        let attempt = move || drop(sender.send(webhook.attempt(&record)));
-        let started = Builder::new().name("webhook".into()).spawn(attempt);
+        let attempt = move || {
+            let stage = webhook.stages.add(THREAD, Patience::UNPACED);
+            let run = stage.run_here();
+            drop(sender.send(webhook.attempt(&record)));
+            drop(run);
+            webhook.stages.remove(&stage);
+        };
+        let started = Builder::new().name(THREAD.into()).spawn(attempt);
         started.map_err(|error| DeliveryError::Unreachable(error.to_string()))?;
-        result.await.unwrap_or_else(|_| Err(DeliveryError::Unreachable("the attempt panicked".into())))
+        match tokio::time::timeout(self.timeout + MARGIN, result).await {
+            Ok(ended) => ended.unwrap_or_else(|_| Err(DeliveryError::Unreachable("the attempt panicked".into()))),
+            Err(_) => Err(DeliveryError::TimedOut(self.timeout)),
+        }
     }
 
     fn attempt(&self, record: &Record) -> Result<(), DeliveryError> {

@@ -1,4 +1,5 @@
 //! Wires the alert stage: snapshots in, its records into the hub like those of any other producer.
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use crate::alert::AlertService;
 use crate::clock;
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
-use crate::record::Record;
+use crate::record::{Alert, AlertState, AuditEntry, DegradedNow, Record};
+use crate::store::AuditTrail;
 
 use super::hub::Batch;
 
@@ -39,16 +41,56 @@ impl AlertStage {
     }
 
     /// Judges from now on.
-    pub fn start(self, snapshots: watch::Receiver<Arc<Snapshot>>, heartbeat: Heartbeat) -> RunningAlertStage {
+    pub fn start(
+        self,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        audit: Option<AuditTrail>,
+        heartbeat: Heartbeat,
+        degraded: DegradedNow,
+    ) -> RunningAlertStage {
         let (stop, stopped) = watch::channel(false);
         let Self { alert_service, batches, counters } = self;
-        let publish = move |alerts: Vec<crate::record::Alert>| {
+        let mut levels = EscalationLevels::of(&alert_service.alerts());
+        let publish = move |alerts: Vec<Alert>| {
+            for alert in alerts.iter().filter(|alert| levels.rises(alert)) {
+                note_escalation(alert, audit.as_ref());
+            }
             let records = alerts.into_iter().map(|alert| Record::Alert(Box::new(alert))).collect();
             if batches.try_send(Batch { records, gauges: None, seats: None }).is_err() {
                 counters.batches_dropped.inc();
             }
         };
-        RunningAlertStage { task: tokio::spawn(alert_service.run(snapshots, stopped, clock::wall_now, publish, heartbeat)), stop }
+        let judging = alert_service.run(snapshots, stopped, clock::wall_now, publish, heartbeat, degraded);
+        RunningAlertStage { task: tokio::spawn(judging), stop }
+    }
+}
+
+/// How far each open alert was escalated.
+struct EscalationLevels(HashMap<Arc<str>, u32>);
+
+impl EscalationLevels {
+    fn of(alerts: &[Alert]) -> Self {
+        let open = alerts.iter().filter(|alert| alert.state != AlertState::Resolved);
+        Self(open.map(|alert| (alert.alert_id.clone(), alert.escalation_level)).collect())
+    }
+
+    /// Whether this state of the alert is a further step.
+    fn rises(&mut self, alert: &Alert) -> bool {
+        let before = match alert.state {
+            AlertState::Resolved => self.0.remove(&alert.alert_id),
+            _ => self.0.insert(alert.alert_id.clone(), alert.escalation_level),
+        };
+        alert.escalation_level > before.unwrap_or(0)
+    }
+}
+
+fn note_escalation(alert: &Alert, audit: Option<&AuditTrail>) {
+    let note = format!("{}: level {}", alert.rule, alert.escalation_level);
+    tracing::info!(id = &*alert.alert_id, note, "An alert was escalated.");
+    if let Some(trail) = audit {
+        let (by, from) = (AuditEntry::PERFMON.into(), AuditEntry::PERFMON.into());
+        let (time, action) = (clock::wall_now(), "escalate".into());
+        trail.push(AuditEntry { time, by, uid: None, from, action, id: alert.alert_id.clone(), note: Some(note.into()) });
     }
 }
 
@@ -66,5 +108,25 @@ impl RunningAlertStage {
                 Ok(())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_step_of_an_escalation_is_noted_once() {
+        let begun = serde_json::json!({"time": "2026-11-22T09:59:59.000000000Z", "pid": 0, "comm": "", "service": "host", "container": null, "alert_id": "a",
+            "rule": "cpu_usage", "type": "resource", "severity": "warning", "state": "firing", "message": "", "metric": "cpu_usage", "scope": "",
+            "value": 1, "threshold": 0.8, "escalation_level": 0, "notified": [], "started_at": "2026-11-22T09:59:59.000000000Z", "fired_at": null,
+            "acknowledged_by": null, "resolved_by": null, "note": null});
+        let alert = |level, state| Alert { escalation_level: level, state, ..serde_json::from_value(begun.clone()).unwrap() };
+        let mut levels = EscalationLevels::of(&[alert(1, AlertState::Firing)]);
+        assert!(!levels.rises(&alert(1, AlertState::Firing)), "an earlier run did that");
+        assert!(levels.rises(&alert(2, AlertState::Firing)));
+        assert!(!levels.rises(&alert(2, AlertState::Acknowledged)));
+        assert!(!levels.rises(&alert(2, AlertState::Resolved)));
+        assert!(levels.0.is_empty());
     }
 }

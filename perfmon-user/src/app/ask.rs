@@ -7,12 +7,13 @@ use comfy_table::presets::NOTHING;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body, Error, RequestBuilder};
+use ureq::{Body, Error, RequestBuilder};
 
 use crate::cli::{AlertsAction, Url};
 use crate::config::Config;
-use crate::outbound;
-use crate::record::{Alert, Notified};
+use crate::outbound::{self, PerfmonAgent, TrustedRoots};
+use crate::printable::printable;
+use crate::record::{Alert, AuditEntry, Notified};
 
 use super::{CommandFailure, EXIT_FAILED, print};
 
@@ -28,13 +29,20 @@ struct ListReply<T> {
 /// Runs a `perfmon alerts` command.
 pub fn alerts(url: &Url, config: &Config, action: &AlertsAction) -> Result<u8, CommandFailure> {
     let token = config.http.token.as_ref().map(|token| format!("Bearer {}", token.expose()));
-    AlertsClient { url: url.to_string(), authorization: token, agent: outbound::direct(TIMEOUT) }.act(action)
+    let url = url.to_string();
+    let way = outbound::direct(&url, &trusted_roots(config), TIMEOUT).map_err(anyhow::Error::from)?;
+    AlertsClient { url, authorization: token, way }.act(action)
+}
+
+/// Whose certificates are trusted when another perfmon is asked.
+pub(super) fn trusted_roots(config: &Config) -> TrustedRoots {
+    config.http.tls_ca.clone().map_or_else(|| TrustedRoots::HostAnd(config.http.tls_cert.clone()), TrustedRoots::Only)
 }
 
 struct AlertsClient {
     url: String,
     authorization: Option<String>,
-    agent: Agent,
+    way: PerfmonAgent,
 }
 
 impl AlertsClient {
@@ -47,7 +55,12 @@ impl AlertsClient {
             AlertsAction::Silence { rule, scope, duration, by, note } => {
                 let wish = json!({"rule": rule, "scope": scope, "duration": duration, "by": by, "note": note});
                 let begun = self.post("silences", &wish)?;
-                print(&format!("{} until {}\n", text(&begun, "silence_id"), text(&begun, "until")))
+                print(&format!("{} until {}\n", printable(text(&begun, "silence_id")), printable(text(&begun, "until"))))
+            }
+            AlertsAction::Audit { json: true } => print(&format!("{}\n", self.get("audit")?)),
+            AlertsAction::Audit { json: false } => {
+                let list: ListReply<AuditEntry> = read(self.get("audit")?)?;
+                print(&audit_table(&list.items))
             }
             AlertsAction::Test { channel } => {
                 let body = self.post("alerts/test", &json!({"channel": channel}))?;
@@ -72,21 +85,21 @@ impl AlertsClient {
             _ => return Err(failure(format!("{} alert ids begin with {id}; give more of it", matching.len()))),
         };
         let alert: Alert = read(self.post(&format!("alerts/{id}/{what}"), &json!({"by": by, "note": note}))?)?;
-        print(&format!("{} {} is {}\n", alert.alert_id, alert.rule, alert.state.name()))
+        print(&format!("{} {} is {}\n", printable(&alert.alert_id), printable(&alert.rule), alert.state.name()))
     }
 
     fn get(&self, path: &str) -> Result<Value, CommandFailure> {
-        let request = self.agent.get(self.address(path));
+        let request = self.way.agent.get(self.address(path));
         self.answered(self.authorized(request).call())
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
-        let request = self.agent.post(self.address(path));
+        let request = self.way.agent.post(self.address(path));
         self.answered(self.authorized(request).send_json(body))
     }
 
     fn address(&self, path: &str) -> String {
-        format!("{}/api/v1/{path}", self.url)
+        format!("{}/api/v1/{path}", self.way.base)
     }
 
     fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
@@ -100,7 +113,7 @@ impl AlertsClient {
         let url = &self.url;
         let mut answer = answer.map_err(|error| {
             failure(match error {
-                Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                Error::Io(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {
                     format!("no perfmon answers at {url}; start one with `sudo perfmon run`, or name another with --url")
                 }
                 error => format!("{url} did not answer: {error}"),
@@ -112,7 +125,9 @@ impl AlertsClient {
         match status {
             status if status.is_success() => Ok(body),
             StatusCode::UNAUTHORIZED => Err(failure(format!("{url} requires a token: set http.token (PERFMON_HTTP__TOKEN)"))),
-            _ => Err(failure(body["error"]["message"].as_str().map_or_else(|| format!("{url} answered {status}"), str::to_owned))),
+            _ => Err(failure(
+                body["error"]["message"].as_str().map_or_else(|| format!("{url} answered {status}"), |why| printable(why).to_string()),
+            )),
         }
     }
 }
@@ -132,8 +147,8 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 fn said(notified: &Notified) -> String {
     match &notified.error {
-        None => format!("{}: delivered\n", notified.channel),
-        Some(error) => format!("{}: failed: {error}\n", notified.channel),
+        None => format!("{}: delivered\n", printable(&notified.channel)),
+        Some(error) => format!("{}: failed: {}\n", printable(&notified.channel), printable(error)),
     }
 }
 
@@ -150,12 +165,22 @@ fn table(alerts: &[Alert]) -> String {
         let severity = format!("{:?}", alert.severity).to_lowercase();
         let since = format!("{}Z", since.get(..19).unwrap_or_default());
         let cells: [&str; 7] = [&alert.alert_id, alert.state.name(), &severity, &alert.rule, &since, by, &alert.message];
-        table.add_row(cells.map(printable));
+        table.add_row(cells.map(|cell| printable(cell).to_string()));
     }
     format!("{table}\n")
 }
 
-/// Without control characters: messages carry names that others chose.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// The audit trail as a text table.
+fn audit_table(entries: &[AuditEntry]) -> String {
+    if entries.is_empty() {
+        return "nobody changed anything\n".into();
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["TIME", "BY", "FROM", "ACTION", "ID", "NOTE"]);
+    for entry in entries {
+        let time = format!("{}Z", entry.time.to_string().get(..19).unwrap_or_default());
+        let cells: [&str; 6] = [&time, &entry.by, &entry.from, &entry.action, &entry.id, entry.note.as_deref().unwrap_or("")];
+        table.add_row(cells.map(printable));
+    }
+    format!("{table}\n")
 }

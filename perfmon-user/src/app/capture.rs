@@ -303,6 +303,9 @@ impl Worker {
             if let Some(at) = at {
                 gauges.targets[at].add_losses(losses.events, losses.exchanges);
             }
+            if self.pipeline.processes().has_left(pid) {
+                self.probes.forget_losses(pid);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::alert::AlertService;
 use crate::cli::{self, Invocation};
 use crate::config::{self, Config};
+use crate::http::ServerCertificate;
 
 /// Settings that a running perfmon takes over.
 const LIVE: &str = "alerts.";
@@ -53,7 +54,7 @@ impl Hangups {
     }
 
     /// Obeys the signal; returns when the terminal is lost.
-    pub async fn terminal_lost(self, running: &Config, alerts: &AlertService) {
+    pub async fn terminal_lost(self, running: &Config, alerts: &AlertService, certificate: Option<&ServerCertificate>) {
         let Some(mut hangups) = self.hangups else { return std::future::pending().await };
         let mut config = running.clone();
         loop {
@@ -63,6 +64,9 @@ impl Hangups {
                 return;
             }
             reload(&mut config, alerts);
+            if let Some(certificate) = certificate {
+                renew(certificate);
+            }
         }
     }
 }
@@ -86,6 +90,15 @@ fn reload(config: &mut Config, alerts: &AlertService) {
     tracing::info!(changed = live.join(", "), "The configuration was read again.");
     if !later.is_empty() {
         tracing::warn!(changed = later.join(", "), "These settings take effect with the next start of perfmon.");
+    }
+}
+
+/// Reads the certificate again, also when the configuration is wrong.
+fn renew(certificate: &ServerCertificate) {
+    match certificate.renew() {
+        Ok(true) => tracing::info!("New connections get the new TLS certificate."),
+        Ok(false) => {}
+        Err(error) => tracing::error!(%error, "The TLS certificate was not read again; the former one stays in use."),
     }
 }
 

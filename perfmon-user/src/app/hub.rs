@@ -204,6 +204,7 @@ impl Hub {
     }
 
     fn tick(&mut self, aggregate: &mut Aggregate) {
+        aggregate.degraded(self.check.degraded());
         let ticked = aggregate.tick(clock::wall_now());
         self.counters.endpoints_overflowed.add(ticked.endpoints_overflowed);
         self.counters.rows_overflowed.add(ticked.rows_overflowed);

@@ -11,7 +11,7 @@ use crate::host::{accepted, accepted_by_all};
 use crate::inspect::Refusal;
 use crate::probe::Probes;
 use crate::process::{Described, ExecFacts, Inquiry, Inspected, ProcessIdentity, ProgramId};
-use crate::target::{Action, Describer, Description, Executed, Selector};
+use crate::target::{Action, Describer, Description, Executed, Interior, Selector};
 
 /// How often all processes are looked at for targets whose beginning was not told.
 const RESCAN_NS: u64 = 5 * 1_000_000_000;
@@ -126,7 +126,7 @@ impl Inspector {
         match self.describer.maps(pid) {
             Ok(maps) => self.probes.watch_tls(pid, &maps).map(|sight| sight.as_result().map_err(Arc::from)),
             Err(Refusal::Absent) => None,
-            Err(refusal) => Some(Err(format!("what it has mapped is not known: {refusal}").into())),
+            Err(refusal) => Some(Err(unknown_maps(refusal).into())),
         }
     }
 
@@ -181,9 +181,9 @@ impl Inspector {
                 if *comm != *known.comm {
                     self.describe(program, pid)?;
                 } else if known.young {
-                    let (runtime, tls) = self.describer.look_inside(pid);
+                    let Interior { runtime, tls, not_seen } = self.describer.look_inside(pid);
                     let tls = tls.map(|tls| tls.to_string().into());
-                    self.answers.send(Inspected::Inside { pid, program, runtime, tls })?;
+                    self.answers.send(Inspected::Inside { pid, program, runtime, tls, not_seen })?;
                 }
                 Ok(())
             }
@@ -210,11 +210,16 @@ impl Inspector {
     }
 }
 
+/// Why nothing is known of the TLS library of a process.
+pub fn unknown_maps(refusal: Refusal) -> String {
+    format!("what it has mapped is not known: {refusal}")
+}
+
 fn executed(facts: &ExecFacts) -> Executed<'_> {
     Executed { pid: facts.pid, parent: facts.parent, comm: &facts.comm, argv: &facts.argv, env: &facts.env }
 }
 
 fn from_description(description: Description) -> Described {
-    let Description { origin, runtime, tls, start_time, .. } = description;
-    Described { origin, runtime, tls: tls.map(|tls| tls.to_string().into()), start_time }
+    let Description { origin, interior: Interior { runtime, tls, not_seen }, start_time, .. } = description;
+    Described { origin, runtime, tls: tls.map(|tls| tls.to_string().into()), start_time, not_seen }
 }

@@ -11,6 +11,7 @@ mod hangup;
 mod hub;
 mod inspector;
 mod libraries;
+mod listeners;
 mod logging;
 mod options;
 mod recorder;
@@ -26,6 +27,7 @@ mod top;
 use std::process::ExitCode;
 
 use crate::cli::{EXIT_USAGE, Invocation};
+use crate::printable::printable;
 use crate::probe::ProbeError;
 
 use run::RunJob;
@@ -65,8 +67,11 @@ impl CommandFailure {
             Self::Impossible(lines) => (EXIT_IMPOSSIBLE, lines.clone()),
             Self::Failed(error) => (EXIT_FAILED, vec![format!("{error:#}")]),
         };
+        // Only perfmon's own text has several lines, the kernel's verdict on a program.
         for line in lines {
-            complain(&format!("perfmon: {line}\n"));
+            let mut parts = line.split('\n');
+            complain(&format!("perfmon: {}\n", printable(parts.next().unwrap_or_default())));
+            parts.for_each(|part| complain(&format!("  {}\n", printable(part))));
         }
         code
     }

@@ -9,10 +9,11 @@ use crate::target::command::Launched;
 use crate::target::{Selector, ServiceRule, Target};
 
 /// Where lines of JSON go.
-pub(super) fn destination(to: &Jsonl) -> jsonl::JsonlDestination {
-    match to {
-        Jsonl::Stdout => jsonl::JsonlDestination::Stdout,
-        Jsonl::File(path) => jsonl::JsonlDestination::File(path.clone()),
+pub(super) fn destination(to: &Jsonl, config: &Config) -> jsonl::JsonlDestination {
+    match (to, config.jsonl_max) {
+        (Jsonl::Stdout, _) => jsonl::JsonlDestination::Stdout,
+        (Jsonl::File(path), None) => jsonl::JsonlDestination::File(path.clone()),
+        (Jsonl::File(path), Some(max_bytes)) => jsonl::JsonlDestination::Rotating { path: path.clone(), max_bytes },
     }
 }
 
@@ -75,6 +76,7 @@ pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOption
             TierSetting::Three => TierChoice::Only(probe::Tier::SyscallExit),
         },
         return_probes: config.capture.return_probes,
+        tables: probe::TableSizes::default(),
     }
 }
 

@@ -28,7 +28,7 @@ pub fn replay(config: &Config, file: &Path) -> Result<u8, CommandFailure> {
     let mut reader = Reader::open(file).with_context(|| file.display().to_string())?;
     let writer = match &config.jsonl {
         Some(to) => {
-            let writer = jsonl::JsonlWriter::start(&destination(to), counters.clone());
+            let writer = jsonl::JsonlWriter::start(&destination(to, config), counters.clone());
             Some(writer.with_context(|| format!("--jsonl {}", to.name()))?)
         }
         None => None,

@@ -13,17 +13,17 @@ use tokio::sync::{mpsc, watch};
 use crate::aggregate::Aggregate;
 use crate::aggregate::snapshot::Snapshot;
 use crate::alert;
-use crate::cli::Url;
 use crate::clock;
 use crate::config::{Config, Display, Jsonl, Ui};
 use crate::counters::Counters;
 use crate::export::jsonl::{self, JsonlFault};
 use crate::export::otlp::{Deliveries, Exporter};
 use crate::heartbeat::{Heartbeat, Heartbeats, Patience};
-use crate::http::{self, Access, HttpParts, HttpState};
+use crate::http::{Access, HttpParts, HttpState};
 use crate::inspect::ForeignReader;
 use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE, INSPECTOR_QUEUE};
 use crate::llm;
+use crate::privilege::SandboxState;
 use crate::probe::{self, Probes};
 use crate::record::{SpareBatches, WallTime};
 use crate::store::{self, Store};
@@ -40,6 +40,7 @@ use super::hangup::Hangups;
 use super::hub::{Consumer, Hub, HubPulse, RequestCount};
 use super::inspector::Inspector;
 use super::libraries::LibraryWatch;
+use super::listeners::{HttpListeners, HttpServer};
 use super::options::{aggregate_options, destination, retention, service_rules, start_options, targets};
 use super::recorder::Recorder;
 use super::self_report::{SelfReporter, events_lost, readiness};
@@ -67,7 +68,7 @@ pub fn run(config: &Config, job: RunJob<'_>) -> Result<u8, CommandFailure> {
     confinement::refuse_foreign_processes()?;
     supervisor::log_panics();
     let prepared = Prepared::new(config, job)?;
-    if prepared.listener.is_some() {
+    if prepared.listeners.is_some() {
         access::warn_of_clear_text(config);
     }
     let result = prepared.start(config)?.until_the_end(config, display, &messages);
@@ -82,17 +83,18 @@ struct Prepared {
     first: Vec<u32>,
     describer: Describer,
     reader: ForeignReader,
-    listener: Option<std::net::TcpListener>,
+    listeners: Option<HttpListeners>,
     recorder: Option<Recorder>,
     jsonl: Option<jsonl::JsonlOutput>,
     alert_service: Arc<alert::AlertService>,
     access: Access,
     counters: Arc<Counters>,
+    stages: Heartbeats,
 }
 
 impl Prepared {
     fn new(config: &Config, job: RunJob<'_>) -> Result<Self, CommandFailure> {
-        let counters = Arc::new(Counters::default());
+        let (counters, stages) = (Arc::new(Counters::default()), Heartbeats::default());
         let mut problems = Vec::new();
         let mut or_problem = |what: String, error: &dyn std::fmt::Display| problems.push(format!("{what}: {error}"));
         let launched = if job.command.is_empty() {
@@ -100,20 +102,23 @@ impl Prepared {
         } else {
             Launched::start(job.command).map_err(|error| or_problem("-- CMD".into(), &error)).ok()
         };
-        let listener = (!job.unserved).then(|| std::net::TcpListener::bind(config.listen));
-        let listener =
-            listener.and_then(|bound| bound.map_err(|error| or_problem(format!("--listen {}", config.listen), &listen_mend(&error))).ok());
         let recorder =
             job.record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
         let jsonl = config.jsonl.as_ref().map(|to| {
             let named = format!("--jsonl {}", to.name());
-            jsonl::JsonlOutput::open(&destination(to)).map_err(|error| or_problem(named, &error)).ok()
+            jsonl::JsonlOutput::open(&destination(to, config)).map_err(|error| or_problem(named, &error)).ok()
         });
-        let alert_service =
-            alert::AlertService::new(&config.alerts.settings(), earlier_alerts(config), alert::RetryPolicy::default(), counters.clone());
+        if !config.no_store
+            && let Some(refusal) = store::refusal(&config.db)
+        {
+            or_problem("--db".into(), &refusal);
+        }
+        let (settings, retry) = (config.alerts.settings(), alert::RetryPolicy::default());
+        let alert_service = alert::AlertService::supervised(&settings, earlier_alerts(config), retry, counters.clone(), stages.clone());
         let reader = ForeignReader::in_processes();
         let describer = Describer::new(&service_rules(config), reader.clone());
-        let access = access::access(config);
+        let (access, group) = access::access(config).map_or_else(|wrong| (Err(wrong), None), |(access, group)| (Ok(access), group));
+        let listeners = (!job.unserved).then(|| HttpListeners::bind(config, group)).transpose();
         let wanted = targets(config, launched.as_ref());
         let mut selector = Selector::new(wanted, config.targets.follow, config.targets.wait, reader.clone());
         let first = selector.check();
@@ -126,10 +131,26 @@ impl Prepared {
         if let Err(wrong) = &access {
             problems.extend(wrong.iter().cloned());
         }
-        match (describer, first, access) {
-            (Ok(describer), Ok(first), Ok(access)) if problems.is_empty() => {
+        if let Err(wrong) = &listeners {
+            problems.extend(wrong.iter().cloned());
+        }
+        match (describer, first, access, listeners) {
+            (Ok(describer), Ok(first), Ok(access), Ok(listeners)) if problems.is_empty() => {
                 let (recorder, jsonl) = (recorder.flatten(), jsonl.flatten());
-                Ok(Self { launched, selector, first, describer, reader, listener, recorder, jsonl, alert_service, access, counters })
+                Ok(Self {
+                    launched,
+                    selector,
+                    first,
+                    describer,
+                    reader,
+                    listeners,
+                    recorder,
+                    jsonl,
+                    alert_service,
+                    access,
+                    counters,
+                    stages,
+                })
             }
             _ => Err(CommandFailure::Usage(problems)),
         }
@@ -150,7 +171,8 @@ impl Prepared {
         }
         // No thread runs yet: all inherit what is left.
         confinement::confine(config, self.launched.is_some());
-        let jsonl = self.jsonl.map(|output| output.start(self.counters.clone())).transpose().context("no thread for records")?;
+        let stages = self.stages;
+        let jsonl = self.jsonl.map(|output| output.start(self.counters.clone(), &stages)).transpose().context("no thread for records")?;
         let ring = probes.take_ring().context("the kernel's ring is already in use")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
         let spare = Arc::new(SpareBatches::default());
@@ -182,12 +204,11 @@ impl Prepared {
         let inspector = Inspector {
             probes: probes.clone(),
             selector: self.selector,
-            describer: self.describer,
+            describer: self.describer.with_io_uring_read(probes.reads_io_uring()),
             tls: config.capture.tls,
             questions: to_inspector,
             answers: to_capture,
         };
-        let stages = Heartbeats::default();
         if config.capture.tls {
             let (everywhere, stop) = (inspector.selector.watches_all(), stop.clone());
             let libraries = LibraryWatch { probes: probes.clone(), everywhere, counters: self.counters.clone(), stop };
@@ -206,6 +227,7 @@ impl Prepared {
         if let Some(launched) = &mut self.launched {
             launched.release().context("the command could not be started")?;
         }
+        let sandbox = confinement::restrict_files(config);
         Ok(Running {
             probes,
             watched,
@@ -216,7 +238,7 @@ impl Prepared {
             sampling,
             launched: self.launched,
             reader: self.reader,
-            listener: self.listener,
+            listeners: self.listeners,
             jsonl,
             recording,
             access: self.access,
@@ -225,6 +247,7 @@ impl Prepared {
             counters: self.counters,
             stages,
             supervisor,
+            sandbox,
         })
     }
 }
@@ -240,7 +263,7 @@ struct Running {
     sampling: std::sync::mpsc::Sender<()>,
     launched: Option<Launched>,
     reader: ForeignReader,
-    listener: Option<std::net::TcpListener>,
+    listeners: Option<HttpListeners>,
     jsonl: Option<jsonl::JsonlWriter>,
     recording: Option<watch::Receiver<Option<String>>>,
     access: Access,
@@ -249,6 +272,7 @@ struct Running {
     counters: Arc<Counters>,
     stages: Heartbeats,
     supervisor: Supervisor,
+    sandbox: SandboxState,
 }
 
 impl Running {
@@ -275,10 +299,10 @@ impl Running {
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
         let store = start_store(config, &self.counters, &self.stages)?;
-        let history = store.as_ref().map(Store::reader);
-        let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages)?;
+        let (history, audit) = store.as_ref().map(|store| (store.reader(), store.audit_trail())).unzip();
+        let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages, self.supervisor.degraded_now())?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
-        let state = HttpState::new(HttpParts { history, ..self.parts(snapshot.clone(), deliveries, shutdown) });
+        let state = HttpState::new(HttpParts { history, audit: audit.clone(), ..self.parts(snapshot.clone(), deliveries, shutdown) });
         let fault = self.jsonl.as_ref().map(jsonl::JsonlWriter::fault);
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         consumers.extend(self.jsonl.take().map(|writer| Box::new(writer) as Box<dyn Consumer>));
@@ -292,9 +316,13 @@ impl Running {
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         let alert_service = self.alerting.alert_service();
         let alerts = alert_service.clone();
-        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone(), self.stages.add("alert", Patience::STEADY)));
-        let (url, server) = self.listener.map(|listener| listen(listener, state)).transpose()?.unzip();
-        say_when_ready(self.watched, self.probes.tier(), url);
+        let degraded = self.supervisor.degraded_now();
+        let alert_stage = || self.stages.add("alert", Patience::STEADY);
+        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone(), audit, alert_stage(), degraded));
+        let certificate = self.listeners.as_ref().and_then(HttpListeners::certificate);
+        let server = self.listeners.map(|listeners| listeners.serve(state)).transpose()?;
+        let (url, server) = server.map(|HttpServer { url, task }| (url, task)).unzip();
+        say_when_ready(self.watched, self.probes.tier(), url.map(|url| url.of_page()));
         let showing = RunningDisplay::start(display, snapshot.clone(), Box::new(move || alert_service.alerts()), messages);
         let stdout = config.jsonl == Some(Jsonl::Stdout);
         let jsonl = fault.clone().filter(|_| stdout);
@@ -302,7 +330,7 @@ impl Running {
         let closed = async {
             tokio::select! {
                 () = showing.asked() => {}
-                () = hangups.terminal_lost(config, &alerts) => {}
+                () = hangups.terminal_lost(config, &alerts, certificate.as_deref()) => {}
             }
         };
         let main = self.stages.add("main", Patience::STEADY);
@@ -352,22 +380,23 @@ impl Running {
         deliveries: Option<Deliveries>,
         shutdown: watch::Receiver<bool>,
     ) -> HttpParts {
-        let self_report =
-            SelfReporter::new(self.probes.clone(), deliveries, self.reader.clone(), self.counters.clone(), self.supervisor.clone());
-        let (watched, of_ready, of_health) = (self.watched.clone(), self.supervisor.clone(), self.supervisor.clone());
+        let (probes, reader, counters) = (self.probes.clone(), self.reader.clone(), self.counters.clone());
+        let self_report = SelfReporter::new(probes, deliveries, reader, counters, self.supervisor.clone(), self.sandbox.clone());
+        let (watched, of_ready) = (self.watched.clone(), self.supervisor.clone());
         HttpParts {
             access: self.access.clone(),
             snapshot,
             counters: self.counters.clone(),
             self_report: Box::new(move || self_report.report()),
             readiness: Box::new(move || readiness(&watched, &of_ready)),
-            degraded: Box::new(move || of_health.degraded()),
+            degraded: self.supervisor.degraded_now(),
             heartbeat: self.stages.add("http", Patience::STEADY),
             alerts: self.alerting.alert_service(),
             now: clock::wall_now,
             shutdown,
             spare: self.spare.clone(),
             history: None,
+            audit: None,
         }
     }
 }
@@ -400,19 +429,12 @@ fn earlier_alerts(config: &Config) -> Vec<crate::record::Alert> {
     lines.unwrap_or_default().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// The server and its URL.
-fn listen(listener: std::net::TcpListener, state: Arc<HttpState>) -> anyhow::Result<(Url, tokio::task::JoinHandle<std::io::Result<()>>)> {
-    listener.set_nonblocking(true)?;
-    let url = Url::of(listener.local_addr()?);
-    Ok((url, tokio::spawn(http::serve(tokio::net::TcpListener::from_std(listener)?, state))))
-}
-
 /// Logs once that capture runs, and where the dashboard is.
-fn say_when_ready(mut watched: watch::Receiver<WatchedTargets>, tier: probe::Tier, url: Option<Url>) {
+fn say_when_ready(mut watched: watch::Receiver<WatchedTargets>, tier: probe::Tier, url: Option<String>) {
     tokio::spawn(async move {
         let begun = watched.wait_for(|targets| targets.begun).await.is_ok();
         match url {
-            Some(url) if begun => tracing::info!(url = %format_args!("{url}/"), tier = tier.number(), "perfmon is watching."),
+            Some(url) if begun => tracing::info!(url = %url, tier = tier.number(), "perfmon is watching."),
             None if begun => tracing::info!(tier = tier.number(), "perfmon is watching."),
             _ => {}
         }
@@ -455,15 +477,4 @@ fn thread(stage: Heartbeat, work: impl FnOnce() + Send + 'static) -> anyhow::Res
         work();
     };
     Builder::new().name(name.into()).spawn(work).with_context(|| format!("the {name} thread could not be started"))
-}
-
-fn listen_mend(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            "another program is listening there, perhaps another perfmon; choose another address with --listen (port 0 takes a free one)"
-                .into()
-        }
-        std::io::ErrorKind::AddrNotAvailable => "this host does not have that address; choose one of its own with --listen".into(),
-        _ => error.to_string(),
-    }
 }

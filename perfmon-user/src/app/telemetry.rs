@@ -9,8 +9,10 @@ use crate::clock;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::export::otlp::{Clocks, Deliveries, Exporter};
-use crate::heartbeat::{Heartbeats, Patience};
+use crate::heartbeat::Heartbeats;
 use crate::http::ExportState;
+use crate::record::DegradedNow;
+use crate::redact;
 
 /// Starts the exporter if a receiver is configured.
 pub fn start(
@@ -18,6 +20,7 @@ pub fn start(
     snapshots: watch::Receiver<Arc<Snapshot>>,
     counters: &Arc<Counters>,
     stages: &Heartbeats,
+    degraded: DegradedNow,
 ) -> anyhow::Result<Option<Exporter>> {
     let wrong = |faults: Vec<(&'static str, String)>| anyhow::anyhow!("{faults:?}");
     let targets = config.export.targets().map_err(wrong)?;
@@ -28,11 +31,11 @@ pub fn start(
         tracing::warn!("A Logfire token names no known region; the US region is assumed. Set LOGFIRE_BASE_URL if that is wrong.");
     }
     for target in &targets {
-        let url = target.url.split('?').next();
+        let url = redact::url(&target.url);
         tracing::debug!(target = target.name, signal = target.signal.name(), url, "Telemetry is sent.");
     }
     let clocks = Clocks { wall: clock::wall_now, steady_ns: clock::boot_now_ns };
-    let exporter = Exporter::start(&config.export, &targets, snapshots, clocks, counters.clone(), stages.add("export", Patience::OUTSIDE));
+    let exporter = Exporter::start(&config.export, &targets, snapshots, clocks, counters.clone(), stages, degraded);
     exporter.map(Some).context("the threads that send telemetry could not be started")
 }
 

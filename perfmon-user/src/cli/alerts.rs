@@ -42,6 +42,11 @@ pub enum AlertsAction {
         /// Why.
         note: Option<String>,
     },
+    /// Show the audit trail.
+    Audit {
+        /// As JSON.
+        json: bool,
+    },
     /// Try channels.
     Test {
         /// Only this one.
@@ -60,6 +65,7 @@ impl Reading {
                 (AlertsAction::Resolve { id, by: by.or_else(|| self.user()), note }, server)
             }
             AlertsCommand::Silence(args) => self.silence(args),
+            AlertsCommand::Audit { json, server } => (AlertsAction::Audit { json }, server),
             AlertsCommand::Test { channel, server } => (AlertsAction::Test { channel }, server),
         };
         let url = match server.url.as_deref().map(Url::parse).transpose() {
@@ -69,8 +75,8 @@ impl Reading {
                 None
             }
         };
-        let config = self.config(&server.general, |_| ())?;
-        Some(Invocation::Alerts { url: url.unwrap_or_else(|| Url::of(config.listen)), config, action })
+        let config = self.config(&server.general, |flags| flags.value("http.tls_ca", "--ca", server.ca.as_ref()))?;
+        Some(Invocation::Alerts { url: url.unwrap_or_else(|| Url::of_configured(&config)), config, action })
     }
 
     fn silence(&mut self, args: SilenceArgs) -> (AlertsAction, ServerArgs) {

@@ -115,12 +115,15 @@ pub(super) struct RunArgs {
     pub capture: CaptureArgs,
     #[command(flatten)]
     pub general: GeneralArgs,
-    /// Address of the HTTP server; port 0 takes a free one [default: 127.0.0.1:9911]
+    /// Address of the HTTP server, or unix:/PATH; several with commas; port 0 takes a free one [default: 127.0.0.1:9911]
     #[arg(long, value_name = "ADDR", help_heading = "Output")]
     pub listen: Option<String>,
     /// Append every record to a file, one JSON object per line; - is standard output
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub jsonl: Option<String>,
+    /// Begin a new file of records at this size, like 100MB, and keep three more: PATH.1, PATH.2, PATH.3
+    #[arg(long, value_name = "SIZE", help_heading = "Output")]
+    pub jsonl_max: Option<String>,
     /// File of the history on disk [default: /var/lib/perfmon/perfmon.db]
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     pub db: Option<String>,
@@ -138,9 +141,12 @@ pub(super) struct RunArgs {
 #[derive(Group, Debug)]
 #[command(after_help = examples::TOP)]
 pub(super) struct TopArgs {
-    /// URL of the running perfmon [default: the configured address]
+    /// URL of the running perfmon: http://, https:// or unix:/PATH [default: the configured address]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    /// File of the certificates (PEM) to trust at an https:// URL [default: this host's]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<String>,
     #[command(flatten)]
     pub general: GeneralArgs,
 }
@@ -188,15 +194,21 @@ pub(super) struct ReplayArgs {
     /// Append every record to a file, one JSON object per line; - is standard output
     #[arg(long, value_name = "PATH")]
     pub jsonl: Option<String>,
+    /// Begin a new file of records at this size, like 100MB, and keep three more: PATH.1, PATH.2, PATH.3
+    #[arg(long, value_name = "SIZE")]
+    pub jsonl_max: Option<String>,
     #[command(flatten)]
     pub general: GeneralArgs,
 }
 
 #[derive(Group, Debug)]
 pub(super) struct ServerArgs {
-    /// URL of the running perfmon [default: the configured address]
+    /// URL of the running perfmon: http://, https:// or unix:/PATH [default: the configured address]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    /// File of the certificates (PEM) to trust at an https:// URL [default: this host's]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<String>,
     #[command(flatten)]
     pub general: GeneralArgs,
 }
@@ -282,6 +294,15 @@ pub(super) enum AlertsCommand {
     /// Silence the alerts of a rule or scope for some time
     #[command(after_help = examples::ALERTS_SILENCE)]
     Silence(SilenceArgs),
+    /// Show who acknowledged, resolved, silenced and tested what, newest first
+    #[command(after_help = examples::ALERTS_AUDIT)]
+    Audit {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Send a test alert to one channel, or to all
     #[command(after_help = examples::ALERTS_TEST)]
     Test {

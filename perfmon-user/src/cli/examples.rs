@@ -58,6 +58,10 @@ pub(super) const ALERTS_SILENCE: &str = "Examples:
   perfmon alerts silence --rule cpu_usage --for 2h --note 'nightly build'
   perfmon alerts silence --scope shop --for 30m";
 
+pub(super) const ALERTS_AUDIT: &str = "Examples:
+  perfmon alerts audit
+  perfmon alerts audit --json --url unix:/run/perfmon.sock";
+
 pub(super) const ALERTS_TEST: &str = "Examples:
   perfmon alerts test
   perfmon alerts test hook";

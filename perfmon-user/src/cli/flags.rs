@@ -53,6 +53,7 @@ impl Flags {
         self.general(&args.general);
         self.value("listen", "--listen", args.listen.as_ref());
         self.value("jsonl", "--jsonl", args.jsonl.as_ref());
+        self.value("jsonl_max", "--jsonl-max", args.jsonl_max.as_ref());
         self.value("db", "--db", args.db.as_ref());
         self.switch("no_store", "--no-store", args.no_store, "true");
         self.value("ui", "--ui", args.ui.as_ref());

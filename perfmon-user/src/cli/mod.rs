@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 
 use crate::config::{self, Config, ConfigProblem, Sources};
+use crate::printable::printable;
 pub use alerts::AlertsAction;
 use args::{Args, CliCommand, ConfigAction, GeneralArgs};
 use flags::Flags;
@@ -140,7 +141,7 @@ impl From<ConfigProblem> for Stop {
 /// All problems as text for standard error.
 pub fn report(problems: &[ConfigProblem]) -> String {
     let count = if problems.len() == 1 { "1 problem".to_string() } else { format!("{} problems", problems.len()) };
-    let lines: String = problems.iter().map(|problem| format!("  {problem}\n")).collect();
+    let lines: String = problems.iter().map(|problem| format!("  {}\n", printable(&problem.to_string()))).collect();
     let help = "`perfmon COMMAND --help` lists options, `perfmon config keys` the keys of the configuration.";
     format!("perfmon: {count}, nothing was started\n{lines}{help}\n")
 }
@@ -193,7 +194,10 @@ impl Reading {
                 if let Err(error) = std::fs::File::open(&args.file) {
                     self.problems.push(ConfigProblem::new(args.file.display().to_string(), format!("cannot be read: {error}")));
                 }
-                let config = self.config(&args.general, |flags| flags.value("jsonl", "--jsonl", args.jsonl.as_ref()))?;
+                let config = self.config(&args.general, |flags| {
+                    flags.value("jsonl", "--jsonl", args.jsonl.as_ref());
+                    flags.value("jsonl_max", "--jsonl-max", args.jsonl_max.as_ref());
+                })?;
                 Some(Invocation::Replay { config, file: args.file })
             }
             CliCommand::Alerts { action } => self.alerts(action),
@@ -217,11 +221,11 @@ impl Reading {
 
     fn top(&mut self, args: &args::TopArgs) -> Option<Invocation> {
         let url = args.url.as_deref().map(Url::parse).transpose();
-        let config = self.config(&args.general, |_| ());
+        let config = self.config(&args.general, |flags| flags.value("http.tls_ca", "--ca", args.ca.as_ref()));
         match (url, config) {
             (Ok(url), Some(config)) => {
                 let named = url.is_some();
-                Some(Invocation::Top { url: url.unwrap_or_else(|| Url::of(config.listen)), named, config })
+                Some(Invocation::Top { url: url.unwrap_or_else(|| Url::of_configured(&config)), named, config })
             }
             (Ok(_), None) => None,
             (Err(why), _) => {

@@ -1,22 +1,33 @@
-//! The address of a running perfmon, from `--url`. Plain HTTP only, the only protocol that perfmon serves.
+//! The address of a running perfmon, from `--url` or the configuration: HTTP, HTTPS or a unix socket.
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// `http://host:port`.
+use crate::config::{Config, ListenAddress};
+
+const HOW: &str = "write it like http://127.0.0.1:9911, https://HOST:9911 or unix:/run/perfmon.sock";
+
+/// `http://host:port`, `https://host:port` or `unix:/path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
-    authority: String,
+    scheme: &'static str,
+    /// Host and port, or the path.
+    place: String,
 }
 
 impl Url {
     /// Parses the address; the error shows the syntax.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let how = "write it like http://127.0.0.1:9911";
-        let Some(rest) = text.strip_prefix("http://") else {
-            return Err(match text.starts_with("https://") {
-                true => format!("{text:?}: perfmon serves plain HTTP; use a tunnel to reach another machine, and {how}"),
-                false => format!("{text:?} is not a URL; {how}"),
-            });
+        if let Some(path) = text.strip_prefix("unix:") {
+            let is_path = path.starts_with('/') && !path.contains('\0');
+            return if is_path {
+                Ok(Self { scheme: "unix:", place: path.into() })
+            } else {
+                Err(format!("{text:?} has no absolute path; {HOW}"))
+            };
+        }
+        let schemes = ["http://", "https://"];
+        let Some((scheme, rest)) = schemes.iter().find_map(|scheme| Some((*scheme, text.strip_prefix(scheme)?))) else {
+            return Err(format!("{text:?} is not a URL; {HOW}"));
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = match authority.rsplit_once(':') {
@@ -26,27 +37,45 @@ impl Url {
         let named = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).is_some_and(|host| host.parse::<Ipv6Addr>().is_ok());
         match port.map(str::parse::<u16>) {
-            _ if !named && !bracketed => Err(format!("{text:?} has no host, or it has a path; {how}")),
-            Some(Err(_) | Ok(0)) => Err(format!("{text:?} has no valid port; {how}")),
-            Some(Ok(_)) => Ok(Self { authority: authority.into() }),
-            None => Ok(Self { authority: format!("{authority}:9911") }),
+            _ if !named && !bracketed => Err(format!("{text:?} has no host, or it has a path; {HOW}")),
+            Some(Err(_) | Ok(0)) => Err(format!("{text:?} has no valid port; {HOW}")),
+            Some(Ok(_)) => Ok(Self { scheme, place: authority.into() }),
+            None => Ok(Self { scheme, place: format!("{authority}:9911") }),
         }
     }
 
     /// The URL of a listening address; an unspecified one is reached through loopback.
-    pub fn of(listen: SocketAddr) -> Self {
+    pub fn of(listen: &ListenAddress, speaks_tls: bool) -> Self {
+        let listen = match listen {
+            ListenAddress::Tcp(address) => *address,
+            ListenAddress::Unix(path) => return Self { scheme: "unix:", place: path.display().to_string() },
+        };
         let ip = match listen.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        Self { authority: SocketAddr::new(ip, listen.port()).to_string() }
+        let scheme = if speaks_tls { "https://" } else { "http://" };
+        Self { scheme, place: SocketAddr::new(ip, listen.port()).to_string() }
+    }
+
+    /// The dashboard's.
+    pub fn of_page(&self) -> String {
+        if self.scheme == "unix:" { self.to_string() } else { format!("{self}/") }
+    }
+
+    /// How the perfmon with this configuration is reached on its own host: over its unix socket where it speaks HTTPS, whose certificate seldom
+    /// names 127.0.0.1; else at its first address.
+    pub fn of_configured(config: &Config) -> Self {
+        let speaks_tls = config.http.tls_cert.is_some();
+        let unix = config.listen.iter().find(|address| speaks_tls && matches!(address, ListenAddress::Unix(_)));
+        Self::of(unix.or(config.listen.first()).unwrap_or(&ListenAddress::USUAL), speaks_tls)
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority)
+        write!(f, "{}{}", self.scheme, self.place)
     }
 }
 
@@ -62,6 +91,8 @@ mod tests {
             ("http://localhost", "http://localhost:9911"),
             ("http://[::1]:5", "http://[::1]:5"),
             ("http://[::1]", "http://[::1]:9911"),
+            ("https://box.lan", "https://box.lan:9911"),
+            ("unix:/run/perfmon.sock", "unix:/run/perfmon.sock"),
         ] {
             assert_eq!(Url::parse(text).unwrap().to_string(), url);
         }
@@ -72,7 +103,9 @@ mod tests {
         for text in [
             "",
             "localhost:9911",
-            "https://localhost",
+            "unix:run",
+            "unix:",
+            "ftp://a",
             "http://",
             "http://:80",
             "http://a:b",
@@ -87,8 +120,20 @@ mod tests {
     }
 
     #[test]
-    fn an_unspecified_address_is_reached_through_loopback() {
-        assert_eq!(Url::of("0.0.0.0:1".parse().unwrap()).to_string(), "http://127.0.0.1:1");
-        assert_eq!(Url::of("[::]:1".parse().unwrap()).to_string(), "http://[::1]:1");
+    fn the_url_of_a_configuration_is_one_that_answers_here() {
+        let url = |listen: &str, tls: bool| {
+            let listen = listen.split(',').map(|text| match text.strip_prefix("unix:") {
+                Some(path) => ListenAddress::Unix(path.into()),
+                None => ListenAddress::Tcp(text.parse().unwrap()),
+            });
+            let mut config = Config { listen: listen.collect(), ..Config::default() };
+            config.http.tls_cert = tls.then(|| "c.pem".into());
+            Url::of_configured(&config).to_string()
+        };
+        assert_eq!(url("0.0.0.0:1", false), "http://127.0.0.1:1");
+        assert_eq!(url("[::]:1", true), "https://[::1]:1");
+        assert_eq!(url("127.0.0.1:1,unix:/p", false), "http://127.0.0.1:1");
+        assert_eq!(url("0.0.0.0:1,unix:/p", true), "unix:/p");
+        assert_eq!(url("unix:/p,127.0.0.1:1", false), "unix:/p");
     }
 }

@@ -9,8 +9,8 @@ use super::duration;
 use super::key::show_text;
 use crate::aggregate::snapshot::Window;
 use crate::alert::{
-    AlertMetric, AlertSettings, Channel, ChannelKind, Condition, Escalation, HOLD, KEEP_FIRING, MetricSource, Rule, RuleFilter, STANDING,
-    Thresholds,
+    self, AlertMetric, AlertSettings, Channel, ChannelKind, Condition, DEGRADED, Escalation, HOLD, KEEP_FIRING, MetricSource, Rule,
+    RuleFilter, STANDING, Thresholds,
 };
 use crate::record::Severity;
 
@@ -77,6 +77,7 @@ impl Alerts {
     pub fn settings(&self) -> AlertSettings {
         let mut rules = self.thresholds.rules();
         rules.extend(self.rules.iter().filter_map(AlertRule::rule));
+        rules.push(alert::degraded());
         let mut channels: Vec<Channel> = self.channels.iter().map(ChannelEntry::channel).collect();
         if channels.is_empty() {
             channels.push(Channel::log());
@@ -140,6 +141,9 @@ impl AlertRule {
         faults.extend(unfit.map(|(key, ..)| (key, format!("does not go with {what}; leave it out"))));
         if STANDING.contains(&self.name.as_str()) {
             faults.push(("name", format!("{} is a rule that always stands; set its limit in alerts.thresholds", self.name)));
+        }
+        if self.name == DEGRADED {
+            faults.push(("name", format!("{DEGRADED} is a rule that always stands")));
         }
         faults
     }

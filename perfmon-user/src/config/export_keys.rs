@@ -7,6 +7,7 @@ use super::key::{About, Key, show_list, show_text};
 use super::keys::about;
 use super::node::{Checked, ConfigNode, RawValue};
 use super::settings::Config;
+use crate::redact;
 
 pub(super) const INTERVAL: Key<Config> = Key {
     about: about("export.interval", None, "duration from `1s` to `5m`", "How often metrics are sent."),
@@ -101,7 +102,7 @@ pub(super) const LOGFIRE_BASE_URL: Key<Config> = Key {
         "URL of Logfire, if it differs from that of the token's region. Also `LOGFIRE_BASE_URL`.",
     ),
     set: |config, node| node.text().map(|text| config.export.logfire.base_url = Some(text.into())),
-    show: |config| config.export.logfire.base_url.as_deref().map(show_text),
+    show: |config| config.export.logfire.base_url.as_deref().map(shown_url),
 };
 
 pub(super) const LOGFIRE_SEND: Key<Config> = Key {
@@ -124,7 +125,7 @@ pub(super) const OTLP_ENDPOINT: Key<Config> = Key {
          the variables for one signal, like `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, are used as they are.",
     ),
     set: |config, node| node.text().map(|text| config.export.otlp.endpoint = Some(text.into())),
-    show: |config| config.export.otlp.endpoint.as_deref().map(show_text),
+    show: |config| config.export.otlp.endpoint.as_deref().map(shown_url),
 };
 
 pub(super) const OTLP_HEADERS: Key<Config> = Key {
@@ -161,6 +162,11 @@ pub(super) const OTLP_COMPRESSION: Key<Config> = Key {
     set: |config, node| node.choice(&[("gzip", true), ("none", false)]).map(|value| config.export.otlp.all.gzip = Some(value)),
     show: |config| config.export.otlp.all.gzip.map(|gzip| show_text(if gzip { "gzip" } else { "none" })),
 };
+
+/// A receiver without what may be a secret in its URL.
+fn shown_url(url: &str) -> String {
+    show_text(&redact::url(url))
+}
 
 /// Sets a value from its text; the error names the problem.
 type Set<T> = fn(&mut T, &str) -> Result<(), String>;

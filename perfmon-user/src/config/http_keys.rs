@@ -1,4 +1,6 @@
-//! Keys of the HTTP server: who may ask it.
+//! Keys of the HTTP server: who may ask it, and over what.
+use std::path::PathBuf;
+
 use super::export::Secret;
 use super::key::{About, Key, show_list, show_text};
 use super::keys::{about, name_of, words};
@@ -64,6 +66,47 @@ pub(super) const LOOPBACK: Key<Config> = Key {
     set: |config, node| node.choice(&LOOPBACKS).map(|open| config.http.open_loopback = open),
     show: |config| Some(name_of(&LOOPBACKS, config.http.open_loopback)),
 };
+
+pub(super) const TLS_CERT: Key<Config> = Key {
+    about: about(
+        "http.tls_cert",
+        None,
+        "path",
+        "File of the server's certificate in PEM, its own first, then those between it and the root. With it every TCP address of `listen` speaks HTTPS (TLS 1.2 and 1.3, HTTP/1.1). SIGHUP reads the file and the key again.",
+    ),
+    set: |config, node| path(node).map(|path| config.http.tls_cert = Some(path)),
+    show: |config| show_path(&config.http.tls_cert),
+};
+
+pub(super) const TLS_KEY: Key<Config> = Key {
+    about: about(
+        "http.tls_key",
+        None,
+        "path",
+        "File of the certificate's private key in PEM, without a passphrase. Only root, or the user that perfmon runs as, should be able to read it.",
+    ),
+    set: |config, node| path(node).map(|path| config.http.tls_key = Some(path)),
+    show: |config| show_path(&config.http.tls_key),
+};
+
+pub(super) const TLS_CA: Key<Config> = Key {
+    about: about(
+        "http.tls_ca",
+        Some("--ca"),
+        "path",
+        "File of the certificates in PEM that `perfmon top` and `perfmon alerts` trust when they ask an `https://` URL; else those of this host, and the one in `http.tls_cert`.",
+    ),
+    set: |config, node| path(node).map(|path| config.http.tls_ca = Some(path)),
+    show: |config| show_path(&config.http.tls_ca),
+};
+
+fn path(node: &ConfigNode) -> Checked<PathBuf> {
+    node.text().map(PathBuf::from)
+}
+
+fn show_path(path: &Option<PathBuf>) -> Option<String> {
+    path.as_ref().map(|path| show_text(&path.to_string_lossy()))
+}
 
 fn token(node: &ConfigNode) -> Checked<Secret> {
     let text = node.text()?;

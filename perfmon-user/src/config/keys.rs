@@ -1,5 +1,4 @@
 //! The table of keys. The default of a key is the one in [`Config::default`]; its flag, if any, is defined in `cli`.
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,9 +6,11 @@ use super::alert_keys;
 use super::duration;
 use super::export_keys;
 use super::http_keys;
+use super::jsonl_keys;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
+use super::listen;
 use super::node::{Checked, ConfigNode};
-use super::settings::{Config, EndpointRuleEntry, Jsonl, LogLevel, ServiceRuleEntry, TierSetting, Ui};
+use super::settings::{Config, EndpointRuleEntry, LogLevel, ServiceRuleEntry, TierSetting, Ui};
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -33,29 +34,14 @@ pub(super) static KEYS: &[Key<Config>] = &[
         about: about(
             "listen",
             Some("--listen"),
-            "`address:port`",
-            "Address of the HTTP server. An address other than loopback requires `http.token`. Port 0 selects a free port.",
+            "`address:port` or `unix:/path`, or a list of them",
+            "Addresses of the HTTP server. One other than loopback requires `http.token`. Port 0 selects a free port. The file of a unix socket is its owner's alone (0600), or, when `http.allow_groups` names one group, that group's too (0660).",
         ),
-        set: |config, node| address(node).map(|value| config.listen = value),
-        show: |config| Some(show_text(&config.listen.to_string())),
+        set: |config, node| listen::read(node).map(|value| config.listen = value),
+        show: |config| listen::show(&config.listen),
     },
-    Key {
-        about: about(
-            "jsonl",
-            Some("--jsonl"),
-            "path or `-`",
-            "File to which every record is appended, one JSON object a line; `-` is standard output.",
-        ),
-        set: |config, node| {
-            node.text().map(|text| config.jsonl = Some(if text == "-" { Jsonl::Stdout } else { Jsonl::File(PathBuf::from(text)) }))
-        },
-        show: |config| {
-            config.jsonl.as_ref().map(|jsonl| match jsonl {
-                Jsonl::Stdout => show_text("-"),
-                Jsonl::File(path) => show_text(&path.to_string_lossy()),
-            })
-        },
-    },
+    jsonl_keys::JSONL,
+    jsonl_keys::JSONL_MAX,
     Key {
         about: about(
             "db",
@@ -337,6 +323,9 @@ pub(super) static KEYS: &[Key<Config>] = &[
     http_keys::ALLOW_USERS,
     http_keys::ALLOW_GROUPS,
     http_keys::LOOPBACK,
+    http_keys::TLS_CERT,
+    http_keys::TLS_KEY,
+    http_keys::TLS_CA,
     Key {
         about: about("alerts.enabled", None, "`true` or `false`", "Evaluate the alert rules. When false, no alert fires."),
         set: |config, node| node.bool().map(|value| config.alerting = value),
@@ -414,19 +403,6 @@ static SERVICE_KEYS: &[Key<ServiceRuleEntry>] = &[
 
 pub(super) fn name_of<T: Copy + PartialEq>(choices: &[(&str, T)], value: T) -> String {
     choices.iter().find(|(_, choice)| *choice == value).map_or(String::new(), |(name, _)| show_text(name))
-}
-
-fn address(node: &ConfigNode) -> Checked<SocketAddr> {
-    let text = node.text()?;
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
-    match (host, port.parse()) {
-        ("localhost", Ok(port)) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        _ if text.parse::<IpAddr>().is_ok() => node.fault(format!("{text:?} has no port; write it like 127.0.0.1:9911 or [::1]:9911")),
-        _ => node.fault(format!("{text:?} is not an address with a port; write it like 127.0.0.1:9911 or [::1]:9911")),
-    }
 }
 
 fn power_of_two(node: &ConfigNode) -> Checked<u32> {

@@ -11,12 +11,15 @@ mod export;
 mod export_keys;
 mod file;
 mod http_keys;
+mod jsonl_keys;
 mod key;
 mod keys;
+mod listen;
 mod node;
 mod origin;
 mod print;
 mod settings;
+mod size;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +30,7 @@ pub use alerts::{AlertRule, Alerts};
 pub use document::{document, keys};
 pub use duration::parse as parse_duration;
 pub use export::{Export, ExportTarget, Secret, Signal};
+pub use listen::ListenAddress;
 pub use node::ConfigNode;
 pub use origin::{ConfigProblem, SettingOrigin};
 pub use print::{changed, print};

@@ -1,20 +1,22 @@
 //! The checked configuration, its defaults and its contradictions. Each stage gets only its part.
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::alerts::{self, Alerts};
 use super::export::{Export, Secret};
+use super::listen::ListenAddress;
 use super::{ConfigProblem, SettingOrigin};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Address of the HTTP server.
-    pub listen: SocketAddr,
+    /// Addresses of the HTTP server; never empty.
+    pub listen: Vec<ListenAddress>,
     /// Where records go as lines of JSON.
     pub jsonl: Option<Jsonl>,
+    /// Size in bytes at which their file is rotated.
+    pub jsonl_max: Option<u64>,
     /// File of the history on disk.
     pub db: PathBuf,
     /// No history on disk.
@@ -54,8 +56,9 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9911)),
+            listen: vec![ListenAddress::USUAL],
             jsonl: None,
+            jsonl_max: None,
             db: PathBuf::from("/var/lib/perfmon/perfmon.db"),
             no_store: false,
             store: StoreSettings::default(),
@@ -309,6 +312,12 @@ pub struct Http {
     pub allow_groups: Vec<String>,
     /// Every user of this host may read.
     pub open_loopback: bool,
+    /// File of the server's certificate; with it the server speaks HTTPS.
+    pub tls_cert: Option<PathBuf>,
+    /// File of its private key.
+    pub tls_key: Option<PathBuf>,
+    /// File of the certificates that are trusted when another perfmon is asked.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// A template for paths; the user's rules win over what perfmon finds itself.
@@ -337,16 +346,24 @@ pub struct ServiceRuleEntry {
 pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, SettingOrigin>) -> Vec<ConfigProblem> {
     let place = |path: &str| origins.get(path).map_or(path.to_string(), |origin| format!("{path} ({origin})"));
     let mut problems = Vec::new();
-    if !config.listen.ip().is_loopback() && config.http.token.is_none() {
+    for address in config.listen.iter().filter(|address| !address.is_local() && config.http.token.is_none()) {
         let message = format!(
-            "{} can be reached from other machines, so a token is needed: set http.token (PERFMON_HTTP__TOKEN), or listen on 127.0.0.1",
-            config.listen
+            "{address} can be reached from other machines, so a token is needed: set http.token (PERFMON_HTTP__TOKEN), or listen on 127.0.0.1"
         );
         problems.push(ConfigProblem::new(place("listen"), message));
+    }
+    match (&config.http.tls_cert, &config.http.tls_key) {
+        (Some(_), None) => problems.push(ConfigProblem::new(place("http.tls_cert"), "needs its private key: set http.tls_key")),
+        (None, Some(_)) => problems.push(ConfigProblem::new(place("http.tls_key"), "needs the certificate: set http.tls_cert")),
+        _ => {}
     }
     if config.ui == Ui::Table && config.jsonl == Some(Jsonl::Stdout) {
         problems
             .push(ConfigProblem::new(place("jsonl"), "records and the table would share standard output; name a file, or use --ui none"));
+    }
+    if let (Some(Jsonl::Stdout) | None, Some(_)) = (&config.jsonl, config.jsonl_max) {
+        let what = if config.jsonl.is_some() { "standard output cannot be rotated" } else { "there is no file to rotate" };
+        problems.push(ConfigProblem::new(place("jsonl_max"), format!("{what}; name a file with jsonl (--jsonl PATH), or leave this out")));
     }
     if let Err(faults) = config.export.targets() {
         problems.extend(faults.into_iter().map(|(path, message)| ConfigProblem::new(place(path), message)));

@@ -21,7 +21,7 @@ fn nothing_given_is_the_default() {
     let loaded = load(&Sources::default()).unwrap();
     assert_eq!(loaded.config, Config::default());
     assert!(loaded.origins.is_empty());
-    assert_eq!(loaded.config.listen.to_string(), "127.0.0.1:9911");
+    assert_eq!(loaded.config.listen[0].to_string(), "127.0.0.1:9911");
     assert!(loaded.config.targets.specs().is_empty());
 }
 
@@ -69,7 +69,7 @@ fn later_layers_win_and_say_so() {
     ];
     sources.flags = vec![Flag { path: "listen", name: "--listen", node: ConfigNode::word("localhost:3") }];
     let loaded = load(&sources).unwrap();
-    assert_eq!(loaded.config.listen.to_string(), "127.0.0.1:3");
+    assert_eq!(loaded.config.listen[0].to_string(), "127.0.0.1:3");
     assert_eq!(loaded.config.capture.ring_mib, Some(32));
     let printed = print(&loaded);
     assert!(printed.contains("listen = \"127.0.0.1:3\"  # flag --listen"), "{printed}");
@@ -240,7 +240,7 @@ channel = "log"
     let limits: Vec<_> = settings.rules.iter().map(|rule| (&*rule.name, rule.condition.limit())).collect();
     let standing =
         [("response_time_p95", 250.0), ("error_rate_5min", 0.2), ("memory_usage", 0.85), ("cpu_usage", 0.8), ("disk_usage", 0.7)];
-    assert_eq!(limits, [&standing[..], &[("checkout slow", 800.0)]].concat());
+    assert_eq!(limits, [&standing[..], &[("checkout slow", 800.0), ("perfmon_degraded", 0.0)]].concat());
     let own = &settings.rules[5];
     assert_eq!((own.hold.as_secs(), own.keep_firing.as_secs(), own.min_samples, &*own.kind), (60, 120, 20, "business"));
     assert_eq!((own.filter.method.as_deref(), own.window.seconds(), own.channels.len()), (Some("POST"), 60, 1));

@@ -1,6 +1,7 @@
-//! `--jsonl`: every record as one line of JSON, appended to a file (created with mode 0600) or written to standard output. Lost records are
-//! counted. A file that cannot be written (full disk) is logged once, and writing resumes when there is space again. On standard output the
-//! first failure ends the writing, a closed reader silently; whoever runs the writer learns of it through [`JsonlWriter::fault`].
+//! `--jsonl`: every record as one line of JSON, appended to a file (mode 0600, rotated where that is wanted) or written to standard output.
+//! Lost records are counted. A file that cannot be written (full disk) is logged once, and writing resumes when there is space again. On
+//! standard output the first failure ends the writing, a closed reader silently; whoever runs the writer learns of it through
+//! [`JsonlWriter::fault`].
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
@@ -10,10 +11,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::rotating_file::RotatingFile;
 use crate::counters::Counters;
+use crate::heartbeat::{self, BEAT, Heartbeat, Heartbeats, Patience};
 use crate::limits;
 use crate::private_file::{self, Existing};
 use crate::record::{QueueRoom, Record, RecordBatch, Seats};
+
+/// Name of the thread and the stage.
+const THREAD: &str = "jsonl";
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +28,13 @@ pub enum JsonlDestination {
     Stdout,
     /// The end of a file.
     File(PathBuf),
+    /// The end of a file that is rotated.
+    Rotating {
+        /// The file.
+        path: PathBuf,
+        /// Size at which a new one begins.
+        max_bytes: u64,
+    },
 }
 
 /// Why records were not written.
@@ -51,6 +64,8 @@ pub enum JsonlOutput {
     Stdout,
     /// A file.
     File(File),
+    /// A file that is rotated.
+    Rotating(RotatingFile),
 }
 
 impl JsonlOutput {
@@ -62,6 +77,7 @@ impl JsonlOutput {
         match to {
             JsonlDestination::Stdout => Ok(Self::Stdout),
             JsonlDestination::File(path) => private_file::open(path, Existing::Extended).map(Self::File),
+            JsonlDestination::Rotating { path, max_bytes } => RotatingFile::open(path, *max_bytes).map(Self::Rotating),
         }
     }
 
@@ -69,27 +85,30 @@ impl JsonlOutput {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(self, counters: Arc<Counters>) -> io::Result<JsonlWriter> {
+    pub fn start(self, counters: Arc<Counters>, stages: &Heartbeats) -> io::Result<JsonlWriter> {
         match self {
-            Self::Stdout => JsonlWriter::to(io::stdout(), false, counters),
-            Self::File(file) => JsonlWriter::to(file, true, counters),
+            // Whoever reads it may pause.
+            Self::Stdout => JsonlWriter::to(io::stdout(), false, counters, stages.add(THREAD, Patience::UNPACED)),
+            Self::File(file) => JsonlWriter::to(file, true, counters, stages.add(THREAD, Patience::OUTSIDE)),
+            Self::Rotating(file) => JsonlWriter::to(file, true, counters, stages.add(THREAD, Patience::OUTSIDE)),
         }
     }
 }
 
 impl JsonlWriter {
-    /// Opens the destination and starts the thread.
+    /// Opens the destination and starts the thread, which no supervisor looks at.
     pub fn start(to: &JsonlDestination, counters: Arc<Counters>) -> io::Result<Self> {
-        JsonlOutput::open(to)?.start(counters)
+        JsonlOutput::open(to)?.start(counters, &Heartbeats::default())
     }
 
     /// `resumes`: after a failed write the next batch is tried again.
-    fn to(out: impl Write + Send + 'static, resumes: bool, counters: Arc<Counters>) -> io::Result<Self> {
+    fn to(out: impl Write + Send + 'static, resumes: bool, counters: Arc<Counters>, heartbeat: Heartbeat) -> io::Result<Self> {
         let (queue, batches) = sync_channel(limits::CONSUMER_QUEUE);
         let (running, ended) = sync_channel(0);
         let (faults, fault) = watch::channel(None);
         let lines = Lines { out, buffer: Vec::new(), torn: false, failing: false, resumes, faults, counters: counters.clone() };
-        std::thread::Builder::new().name("jsonl".into()).spawn(move || {
+        std::thread::Builder::new().name(THREAD.into()).spawn(move || {
+            let _run = heartbeat.run_here();
             lines.write_all_of(&batches);
             drop(running);
         })?;
@@ -141,7 +160,13 @@ struct Lines<W> {
 
 impl<W: Write> Lines<W> {
     fn write_all_of(mut self, batches: &Receiver<(RecordBatch, Option<Seats>)>) {
-        for (batch, _seats) in batches {
+        loop {
+            heartbeat::beat();
+            let (batch, _seats) = match batches.recv_timeout(BEAT) {
+                Ok(taken) => taken,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             if let Err((error, lost)) = self.write(&batch) {
                 self.counters.jsonl_records_lost.add(lost);
                 let first = self.faults.borrow().is_none();
@@ -241,7 +266,7 @@ mod tests {
     fn run(resumes: bool, answers: &[Result<usize, ErrorKind>], batches: &[RecordBatch]) -> (Vec<String>, u64, Option<JsonlFault>) {
         let out = Scripted { answers: Arc::new(Mutex::new(answers.iter().copied().collect())), taken: Arc::default() };
         let counters = Arc::new(Counters::default());
-        let writer = JsonlWriter::to(out.clone(), resumes, counters.clone()).unwrap();
+        let writer = JsonlWriter::to(out.clone(), resumes, counters.clone(), Heartbeat::unwatched()).unwrap();
         let fault = writer.fault();
         for batch in batches {
             writer.push(batch);

@@ -3,3 +3,4 @@
 pub mod jsonl;
 mod logfire;
 pub mod otlp;
+mod rotating_file;

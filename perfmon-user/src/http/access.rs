@@ -1,8 +1,9 @@
 //! Access control. Against DNS rebinding, `Host` and `Origin` must be a known name of this machine. On loopback the user at the other end
 //! decides: admitted users read and act, others get health. From elsewhere every route but the page's files, `/healthz` and `/readyz`
 //! requires the token (RFC 6750). A request that a proxy passes on is nobody's. Adds the security headers for browsers.
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
@@ -40,10 +41,10 @@ pub struct Access {
 }
 
 impl Access {
-    /// For a server at `listen` that answers to `localhost`, its addresses and `hosts`: to those who have the token.
-    pub fn new(listen: SocketAddr, hosts: &[String], token: Option<String>) -> Self {
+    /// For a server that answers to `localhost`, its addresses and `hosts`: to those who have the token. `loopback`: no other host reaches it.
+    pub fn new(loopback: bool, hosts: &[String], token: Option<String>) -> Self {
         let hosts = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-        Self { loopback: listen.ip().is_loopback(), hosts, token, admitted: Admitted::default(), open: false }
+        Self { loopback, hosts, token, admitted: Admitted::default(), open: false }
     }
 
     /// Also to these users of this host; `open`: every user of this host may read.
@@ -68,8 +69,12 @@ impl Access {
 
     /// Who acts, when it is known; or why the request is refused.
     fn check(&self, request: &Request) -> Result<Option<Actor>, ApiError> {
-        self.check_names(request)?;
         let peer = request.extensions().get::<Peer>();
+        if peer.is_some_and(|peer| peer.clear_text.load(Ordering::Relaxed)) {
+            let message = "this port speaks HTTPS: use https:// in the URL; a token that came with this request has travelled in the clear";
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "https_required", message));
+        }
+        self.check_names(request)?;
         let path = request.uri().path();
         if peer.is_some_and(|peer| peer.reserved) && !RESERVED_ROUTES.contains(&path) {
             let message = "you have too many connections to this server; close some of them";
@@ -82,7 +87,11 @@ impl Access {
         let has_token = self.token.as_ref().is_some_and(|token| carries(request.headers(), token));
         if has_token || self.admitted.has(caller) {
             let by = self.admitted.name(caller).unwrap_or_else(|| "token".into());
-            return Ok(Some(Actor { by, address: peer.map(|peer| peer.address) }));
+            let uid = match caller {
+                Caller::User(uid) => Some(uid),
+                Caller::Unknown | Caller::Remote(_) => None,
+            };
+            return Ok(Some(Actor { by, uid, from: peer.map_or_else(|| "unknown".into(), |peer| peer.from.clone()) }));
         }
         let is_local = !matches!(caller, Caller::Remote(_));
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);

@@ -1,5 +1,5 @@
 //! Alert management: `/api/v1/alerts` with `ack`, `resolve` and `test`, and `/api/v1/silences`. Bodies are small JSON objects, parsed
-//! strictly. Who acts is the user at the other end; a name given in the body is noted. Each action is logged. 409: the alert's state does not allow the action. 404: no alert or silence has this id.
+//! strictly. Who acts is the user at the other end; a name given in the body is noted. Each action stands in the audit trail. 409: the alert's state does not allow the action. 404: no alert or silence has this id.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::HttpState;
 use super::answer::{ApiError, List, json, json_with};
+use super::audit;
 use super::caller::Actor;
 use super::params::Params;
 use crate::alert::{NewSilence, Refused};
@@ -95,7 +96,7 @@ fn decide(state: &HttpState, id: &str, actor: &Actor, body: RequestBody, act: Ac
     let note = noted(actor, said("by", by)?, said("note", note)?);
     let by = Some(actor.by.clone());
     let alert = act(&state.parts.alerts, (state.parts.now)(), id, by, note).map_err(|refused| refusal("alert", id, refused))?;
-    log_action(actor, alert.state.name(), id, alert.note.as_deref());
+    audit::note(state, actor, alert.state.name(), id, alert.note.as_ref());
     Ok(json(&alert))
 }
 
@@ -105,7 +106,7 @@ pub(super) async fn test(
     body: RequestBody,
 ) -> Result<Response, ApiError> {
     let Trial { channel } = read(body)?;
-    log_action(&actor, "test", channel.as_deref().unwrap_or("every channel"), None);
+    audit::note(&state, &actor, "test", channel.as_deref().unwrap_or("every channel"), None);
     let tried = state.parts.alerts.test((state.parts.now)(), channel.as_deref()).await;
     let items = tried.map_err(|refused| refusal("channel", channel.as_deref().unwrap_or(""), refused))?;
     Ok(json(&List { window_s: None, total: items.len(), items }))
@@ -135,7 +136,7 @@ pub(super) async fn silence(
     let note = noted(&actor, said("by", wish.by)?, said("note", wish.note)?);
     let new = NewSilence { rule, scope, duration, by: Some(actor.by.clone()), note };
     let begun = state.parts.alerts.silence((state.parts.now)(), new).map_err(|refused| refusal("silence", "", refused))?;
-    log_action(&actor, "silence", &begun.silence_id, begun.note.as_deref());
+    audit::note(&state, &actor, "silence", &begun.silence_id, begun.note.as_ref());
     Ok(json_with(StatusCode::CREATED, &begun))
 }
 
@@ -145,7 +146,7 @@ pub(super) async fn unsilence(
     Extension(actor): Extension<Actor>,
 ) -> Result<Response, ApiError> {
     let ended = state.parts.alerts.unsilence(&id).map_err(|refused| refusal("silence", &id, refused))?;
-    log_action(&actor, "unsilence", &id, None);
+    audit::note(&state, &actor, "unsilence", &id, None);
     Ok(json(&ended))
 }
 
@@ -156,11 +157,6 @@ fn noted(actor: &Actor, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Option<
         (Some(by), None) => Some(format!("as {by}").into()),
         (None, note) => note,
     }
-}
-
-/// The audit trail: who did what. Text of a request is quoted.
-fn log_action(actor: &Actor, action: &str, id: &str, note: Option<&str>) {
-    tracing::info!(by = &*actor.by, from = ?actor.address, action, id = ?id, note = ?note.unwrap_or(""), "Somebody acted on alerts.");
 }
 
 /// A JSON object; an empty body is an empty object.

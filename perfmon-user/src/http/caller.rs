@@ -1,8 +1,8 @@
 //! Who asks: what is known of the other end of a connection, and the users who may read and act. In: the owner of the peer's socket,
 //! settings, `/etc/passwd` and `/etc/group` as they are at the start; users of other sources are named by their number.
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::listener::RequestClock;
 
@@ -20,10 +20,13 @@ pub enum Caller {
 /// A connection, kept for its life and given to each of its requests.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
-    pub address: SocketAddr,
+    /// Address and port, or `unix`.
+    pub from: Arc<str>,
     pub caller: Caller,
     /// It came when its caller had all its places: good for health and metrics alone.
     pub reserved: bool,
+    /// Requests come in clear text where TLS is spoken: every one is refused.
+    pub clear_text: Arc<AtomicBool>,
     pub clock: Arc<RequestClock>,
 }
 
@@ -32,8 +35,10 @@ pub(super) struct Peer {
 pub(super) struct Actor {
     /// Name of the user, or `token`.
     pub by: Arc<str>,
+    /// Number of the user.
+    pub uid: Option<u32>,
     /// From where.
-    pub address: Option<SocketAddr>,
+    pub from: Arc<str>,
 }
 
 /// Users of this host that may read and act.
@@ -72,15 +77,25 @@ impl AccountFiles {
         self.users().find(|(known, ..)| *known == name).map(|(_, uid, _)| uid).or_else(|| name.parse().ok())
     }
 
-    /// Its number and its members; primary members are added.
-    fn members(&self, wanted: &str) -> Option<Vec<u32>> {
-        let groups = self.group.lines().filter_map(|line| {
+    /// The number of a group and its listed members.
+    fn group(&self, wanted: &str) -> Option<(u32, &str)> {
+        let mut groups = self.group.lines().filter_map(|line| {
             let mut fields = line.split(':');
             let (name, gid) = (fields.next()?, fields.nth(1)?);
             Some((name, gid.parse::<u32>().ok()?, fields.next().unwrap_or_default()))
         });
-        let found = groups.into_iter().find(|(name, gid, _)| *name == wanted || wanted.parse() == Ok(*gid));
-        let (gid, members) = found.map(|(_, gid, members)| (gid, members)).or_else(|| Some((wanted.parse().ok()?, "")))?;
+        let found = groups.find(|(name, gid, _)| *name == wanted || wanted.parse() == Ok(*gid));
+        found.map(|(_, gid, members)| (gid, members)).or_else(|| Some((wanted.parse().ok()?, "")))
+    }
+
+    /// The number of a group.
+    pub fn gid(&self, group: &str) -> Option<u32> {
+        self.group(group).map(|(gid, _)| gid)
+    }
+
+    /// Its members, those with it as their primary group too.
+    fn members(&self, group: &str) -> Option<Vec<u32>> {
+        let (gid, members) = self.group(group)?;
         let primary = self.users().filter(|(_, _, own)| *own == gid).map(|(_, uid, _)| uid);
         Some(members.split(',').filter_map(|name| self.uid(name.trim())).chain(primary).collect())
     }

@@ -12,6 +12,7 @@ use super::changes::{KnownAnswer, ListHead};
 use super::fields::{NoFields, WantedFields};
 use super::params::Params;
 use super::recent::{RecentRecord, RecordFilter};
+use super::self_report::SelfReport;
 use super::summary::Summary;
 use super::{health, self_report};
 use crate::aggregate::snapshot::{Snapshot, Window, WindowView};
@@ -52,6 +53,14 @@ const ROUTES: [(&str, Route); 14] = [
     ("alerts", Route::Alerts),
     ("records", Route::Records),
 ];
+
+/// What answers are made from.
+pub(super) struct FollowedState<'a> {
+    pub state: &'a HttpState,
+    pub snapshot: &'a Snapshot,
+    /// perfmon's report on itself, when it is followed and could be made.
+    pub report: Option<SelfReport>,
+}
 
 /// One followed route and what the client knows of it.
 struct Followed {
@@ -97,30 +106,39 @@ impl Follower {
     }
 
     /// The data of the events that bring the client up to date.
-    pub fn changes(&mut self, state: &HttpState, snapshot: &Snapshot) -> Vec<Vec<u8>> {
-        self.0.iter_mut().filter_map(|followed| followed.change_or_none(state, snapshot)).collect()
+    pub fn changes(&mut self, now: &FollowedState<'_>) -> Vec<Vec<u8>> {
+        self.0.iter_mut().filter_map(|followed| followed.change_or_none(now)).collect()
+    }
+
+    /// Whether perfmon's report on itself is followed.
+    pub fn wants_report(&self) -> bool {
+        self.0.iter().any(|followed| followed.route == Route::SelfReport)
     }
 
     /// The same for what need not wait for the next snapshot.
-    pub fn urgent_changes(&mut self, state: &HttpState, snapshot: &Snapshot) -> Vec<Vec<u8>> {
+    pub fn urgent_changes(&mut self, now: &FollowedState<'_>) -> Vec<Vec<u8>> {
         let urgent = self.0.iter_mut().filter(|followed| followed.route == Route::Alerts);
-        urgent.filter_map(|followed| followed.change_or_none(state, snapshot)).collect()
+        urgent.filter_map(|followed| followed.change_or_none(now)).collect()
     }
 }
 
 impl Followed {
-    fn change_or_none(&mut self, state: &HttpState, snapshot: &Snapshot) -> Option<Vec<u8>> {
-        self.change(state, snapshot).unwrap_or_else(|error| {
+    fn change_or_none(&mut self, now: &FollowedState<'_>) -> Option<Vec<u8>> {
+        self.change(now).unwrap_or_else(|error| {
             tracing::error!(%error, route = self.name, "A followed route could not be written as JSON.");
             None
         })
     }
 
-    fn change(&mut self, state: &HttpState, snapshot: &Snapshot) -> Result<Option<Vec<u8>>, NoFields> {
+    fn change(&mut self, now: &FollowedState<'_>) -> Result<Option<Vec<u8>>, NoFields> {
+        let FollowedState { state, snapshot, report } = now;
         match self.route {
             Route::Health => self.object(&health::health(snapshot, (state.parts.now)(), &(state.parts.degraded)())),
             Route::Summary => self.object(&Summary::of(snapshot, self.window, state.parts.alerts.firing())),
-            Route::SelfReport => self.object(&self_report::body(state, snapshot)),
+            Route::SelfReport => match report {
+                Some(report) => self.object(&self_report::body(state, snapshot, report.clone())),
+                None => Ok(None),
+            },
             Route::System => self.object(&Latest { latest: &snapshot.system }),
             Route::Endpoints => self.rows(snapshot, |view| &view.endpoints, |row| (&row.service, &row.method, &row.endpoint)),
             Route::Destinations => self.rows(snapshot, |view| &view.destinations, |row| (&row.service, &row.destination)),

@@ -35,7 +35,7 @@ struct HistoryAnswer {
 
 pub(super) async fn history(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
     let Some(reader) = state.parts.history.clone() else {
-        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_store", "this perfmon keeps no history (no_store is set)"));
+        return Err(no_store());
     };
     let (name, query) = query(params, (state.parts.now)())?;
     let (from, to) = (WallTime(query.from * NS), WallTime(query.to * NS));
@@ -47,7 +47,11 @@ pub(super) async fn history(State(state): State<Arc<HttpState>>, params: Params)
     }
 }
 
-fn unreadable(error: &dyn std::fmt::Display) -> ApiError {
+pub(super) fn no_store() -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no_store", "this perfmon keeps no history (no_store is set)")
+}
+
+pub(super) fn unreadable(error: &dyn std::fmt::Display) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "store_unreadable", format!("the history cannot be read: {error}"))
 }
 

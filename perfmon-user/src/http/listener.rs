@@ -1,4 +1,4 @@
-//! Accepts connections, finds out whose they are, and bounds them: `limits::HTTP_CONNECTIONS` at once, half of them for admitted callers, a
+//! Accepts connections, finds out who has them, and bounds them: `limits::HTTP_CONNECTIONS` at once, half of them for admitted callers, a
 //! share for each other user and address. A caller beyond its share gets a reserved place, on which health and metrics are served; further
 //! connections are closed at once. Requests that arrive slowly and answers that are not read have deadlines.
 use std::collections::HashMap;
@@ -12,14 +12,13 @@ use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep};
 
 use super::access::Access;
 use super::caller::{Caller, Peer};
 use super::owner::OwnerLookup;
+use super::transport::{ListeningSocket, Transport, TransportPeer};
 use crate::counters::Counters;
 use crate::limits;
 
@@ -46,9 +45,9 @@ impl RequestClock {
     }
 }
 
-/// Connections by who has them.
+/// Connections by who has them, over all sockets that listen.
 #[derive(Debug, Default)]
-struct Places(Mutex<HashMap<PlaceHolder, usize>>);
+pub(super) struct Places(Mutex<HashMap<PlaceHolder, usize>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum PlaceHolder {
@@ -122,7 +121,7 @@ impl Drop for HeldPlace {
 }
 
 pub(super) struct BoundedListener {
-    listener: TcpListener,
+    socket: ListeningSocket,
     places: Arc<Places>,
     access: Access,
     owners: OwnerLookup,
@@ -130,50 +129,52 @@ pub(super) struct BoundedListener {
 }
 
 impl BoundedListener {
-    pub fn new(listener: TcpListener, access: Access, counters: Arc<Counters>) -> Self {
-        Self { listener, places: Arc::default(), access, owners: OwnerLookup::new(), counters }
+    pub fn new(socket: ListeningSocket, places: Arc<Places>, access: Access, counters: Arc<Counters>) -> Self {
+        Self { socket, places, access, owners: OwnerLookup::new(), counters }
     }
 
-    /// Who is at the other end. The lookup comes before the question whether the connection still stands: then the owner that was found is
-    /// that of this connection, not of a later one with the same ports.
-    fn caller(&self, stream: &TcpStream, address: SocketAddr) -> Caller {
+    /// Who is at the other end, and from where. The lookup comes before the question whether the connection still stands: then the owner that
+    /// was found is that of this connection, not of a later one with the same ports.
+    fn caller(&self, stream: &Transport) -> (Caller, Arc<str>) {
         let is_loopback = |address: SocketAddr| address.ip().to_canonical().is_loopback();
-        match stream.local_addr() {
-            Ok(local) if is_loopback(local) && is_loopback(address) => {
-                let uid = self.owners.user_of(address, local).filter(|_| stream.peer_addr().is_ok());
-                uid.map_or(Caller::Unknown, Caller::User)
+        match stream.peer() {
+            TransportPeer::Tcp { peer, local } if is_loopback(local) && is_loopback(peer) => {
+                let uid = self.owners.user_of(peer, local).filter(|_| matches!(stream.peer(), TransportPeer::Tcp { .. }));
+                (uid.map_or(Caller::Unknown, Caller::User), peer.to_string().into())
             }
-            _ => Caller::Remote(address.ip().to_canonical()),
+            TransportPeer::Tcp { peer, .. } => (Caller::Remote(peer.ip().to_canonical()), peer.to_string().into()),
+            TransportPeer::User(uid) => (self.owners.known(uid).map_or(Caller::Unknown, Caller::User), "unix".into()),
+            TransportPeer::Unknown => (Caller::Unknown, "unknown".into()),
         }
     }
 }
 
 impl Listener for BoundedListener {
-    type Io = Watched<TcpStream>;
+    type Io = Watched<Transport>;
     type Addr = PeerAddress;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            let (stream, address) = Listener::accept(&mut self.listener).await;
-            let caller = self.caller(&stream, address);
+            let stream = self.socket.accept().await;
+            let (caller, from) = self.caller(&stream);
             let Some(place) = self.places.take(caller, self.access.admits(caller)) else {
                 self.counters.http_connections_refused.inc();
                 continue;
             };
-            if let Err(error) = set_socket_send_buffer_size(&stream, limits::HTTP_SEND_BUFFER) {
+            if let Err(error) = stream.bound_send_buffer(limits::HTTP_SEND_BUFFER) {
                 tracing::debug!(%error, "The send buffer of a client stays as large as the kernel makes it.");
             }
             let times = if place.reserved { ConnectionTimes { request: RESERVED_REQUEST, ..TIMES } } else { TIMES };
             let clock = Arc::new(RequestClock::default());
-            let peer = Peer { address, caller, reserved: place.reserved, clock: clock.clone() };
+            let peer = Peer { from, caller, reserved: place.reserved, clear_text: stream.clear_text(), clock: clock.clone() };
             let watched = Watched { _place: Some(place), ..Watched::new(stream, times, clock, self.counters.clone()) };
             return (watched, PeerAddress(peer));
         }
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        let address = self.listener.local_addr()?;
-        Ok(PeerAddress(Peer { address, caller: Caller::Unknown, reserved: false, clock: Arc::default() }))
+        let (from, clear_text, clock) = ("here".into(), Arc::default(), Arc::default());
+        Ok(PeerAddress(Peer { from, caller: Caller::Unknown, reserved: false, clear_text, clock }))
     }
 }
 
@@ -241,6 +242,21 @@ impl<T> Watched<T> {
     }
 }
 
+impl<T: Unpin> Watched<T> {
+    /// The deadline of writing runs until everything is taken.
+    fn await_reader(&mut self, context: &mut Context<'_>, result: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        if result.is_ready() {
+            self.write = None;
+            return result;
+        }
+        self.unread = true;
+        if self.write.is_none() {
+            self.write = Some(Box::pin(sleep(self.times.write)));
+        }
+        self.judge(context, result)
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
@@ -263,14 +279,15 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         self.judge(context, result)
     }
 
-    /// The server flushes when all that it had to write is written.
+    /// The server flushes when all that it had to write is written. TLS keeps records that the socket did not take, until then.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write = None;
-        Pin::new(&mut self.io).poll_flush(context)
+        let result = Pin::new(&mut self.io).poll_flush(context);
+        self.await_reader(context, result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        let result = Pin::new(&mut self.io).poll_shutdown(context);
+        self.await_reader(context, result)
     }
 }
 

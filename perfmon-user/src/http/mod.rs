@@ -5,6 +5,7 @@ mod access;
 mod alerts;
 mod alive;
 mod answer;
+mod audit;
 mod caller;
 mod changes;
 mod destinations;
@@ -27,11 +28,13 @@ mod resources;
 mod rows;
 mod self_report;
 mod series;
+mod server_tls;
 mod socket_table;
 mod stream;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod work;
 
 use std::io;
@@ -40,6 +43,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
+use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use tokio::sync::{Semaphore, broadcast, watch};
 
@@ -48,18 +52,21 @@ use crate::alert::AlertService;
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::limits;
-use crate::record::{Degradation, Record, RecordBatch, SpareBatches, WallTime};
+use crate::record::{DegradedNow, Record, RecordBatch, SpareBatches, WallTime};
 use crate::store;
 
 pub use access::Access;
 pub use alive::Readiness;
+use answer::ApiError;
 pub use caller::{AccountFiles, Admitted, Caller};
 pub use metrics::document as metrics_document;
 #[cfg(feature = "fuzzing")]
 pub use params::read_query;
 use recent::Recent;
-pub use self_report::{EventsLost, ExportState, ProbeStatus, ProgramStats, SelfReport, StageStatus};
+pub use self_report::{EventsLost, ExportState, HardeningStatus, ProbeStatus, ProgramStats, SelfReport, StageStatus};
 use series::LatencySeries;
+pub use server_tls::{CertificateError, ServerCertificate};
+pub use transport::ListeningSocket;
 
 /// Time that open answers get to finish at shutdown.
 const GRACE: Duration = Duration::from_secs(2);
@@ -75,12 +82,12 @@ pub struct HttpParts {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     /// perfmon's counters.
     pub counters: Arc<Counters>,
-    /// How perfmon itself is.
+    /// How perfmon itself is. Reads files and may wait: called on threads that may.
     pub self_report: Box<dyn Fn() -> SelfReport + Send + Sync>,
     /// Whether data flows from every target.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
     /// Parts of perfmon that do not work as they should.
-    pub degraded: Box<dyn Fn() -> Arc<[Degradation]> + Send + Sync>,
+    pub degraded: DegradedNow,
     /// The server's own heartbeat.
     pub heartbeat: Heartbeat,
     /// Alerts.
@@ -93,6 +100,8 @@ pub struct HttpParts {
     pub spare: Arc<SpareBatches>,
     /// History on disk, when there is one.
     pub history: Option<store::StoreReader>,
+    /// Its audit trail.
+    pub audit: Option<store::AuditTrail>,
 }
 
 /// What the routes share.
@@ -126,6 +135,15 @@ impl HttpState {
         self.recent.push(batch, &self.parts.spare);
     }
 
+    /// How perfmon itself is, from a thread that may wait: who asks for anything else meanwhile is answered.
+    async fn own_report(self: &Arc<Self>) -> Result<SelfReport, ApiError> {
+        let state = self.clone();
+        let read = tokio::task::spawn_blocking(move || (state.parts.self_report)()).await;
+        read.map_err(|_| {
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "no_report", "perfmon's report on itself failed; its log says why")
+        })
+    }
+
     fn snapshot(&self) -> Arc<Snapshot> {
         self.parts.snapshot.borrow().clone()
     }
@@ -156,6 +174,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/api/v1/alerts/{id}/resolve", post(alerts::resolve))
         .route("/api/v1/silences", get(alerts::silences).post(alerts::silence))
         .route("/api/v1/silences/{id}", delete(alerts::unsilence))
+        .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/history", get(history::history))
         .route("/api/v1/self", get(self_report::self_report))
         .route("/api/v1/stream", get(stream::stream))
@@ -167,17 +186,21 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .with_state(state)
 }
 
-/// Serves until shutdown is requested, then gives open answers a short time to finish.
-pub async fn serve(listener: tokio::net::TcpListener, state: Arc<HttpState>) -> io::Result<()> {
+/// Serves on all sockets until shutdown is requested, then gives open answers a short time to finish.
+pub async fn serve(sockets: Vec<ListeningSocket>, state: Arc<HttpState>) -> io::Result<()> {
     let heartbeat = state.parts.heartbeat.clone();
     let _run = heartbeat.run_as_task();
-    let (asked, late) = (state.parts.shutdown.clone(), state.parts.shutdown.clone());
-    let listener = listener::BoundedListener::new(listener, state.parts.access.clone(), state.parts.counters.clone());
-    let service = router(state).layer(axum::middleware::map_request(introduced));
-    let server =
-        axum::serve(listener, service.into_make_service_with_connect_info::<listener::PeerAddress>()).with_graceful_shutdown(ended(asked));
+    let late = state.parts.shutdown.clone();
+    let places = Arc::default();
+    let servers = sockets.into_iter().map(|socket| {
+        let listener =
+            listener::BoundedListener::new(socket, Arc::clone(&places), state.parts.access.clone(), state.parts.counters.clone());
+        let service = router(state.clone()).layer(axum::middleware::map_request(introduced));
+        let service = service.into_make_service_with_connect_info::<listener::PeerAddress>();
+        axum::serve(listener, service).with_graceful_shutdown(ended(state.parts.shutdown.clone())).into_future()
+    });
     tokio::select! {
-        result = async { server.await } => result,
+        result = futures_util::future::try_join_all(servers) => result.map(drop),
         never = heartbeat.beats() => match never {},
         () = async { ended(late).await; tokio::time::sleep(GRACE).await } => Ok(()),
     }

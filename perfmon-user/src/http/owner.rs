@@ -65,6 +65,11 @@ impl OwnerLookup {
                 return None;
             }
         };
+        self.known(uid)
+    }
+
+    /// The user, unless the number stands for all that this namespace does not know.
+    pub fn known(self, uid: u32) -> Option<u32> {
         (!self.partial_ids || uid != OVERFLOW_UID).then_some(uid)
     }
 }

@@ -41,8 +41,25 @@ pub struct SelfReport {
     pub degraded: Vec<Degradation>,
     /// Its stages; empty in a replay.
     pub stages: Vec<StageStatus>,
+    /// What perfmon may not do; null in a replay.
+    pub hardening: Option<HardeningStatus>,
     /// What could not be learnt of other processes, and why.
     pub inspector: InspectorReport,
+}
+
+/// Privileges that were given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HardeningStatus {
+    /// Capabilities that are left, by name.
+    pub capabilities: Vec<String>,
+    /// No program that it starts gains privileges.
+    pub no_new_privs: bool,
+    /// Core dumps are possible.
+    pub dumpable: bool,
+    /// System calls are filtered.
+    pub seccomp: bool,
+    /// `on (ABI …)`, or `off: ` with the reason: where files may be written.
+    pub landlock: String,
 }
 
 /// State of the delivery of one signal to one receiver. Items are spans, points or log records.
@@ -127,16 +144,17 @@ pub(super) struct SelfBody {
 
 pub(super) async fn self_report(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
     params.only(&[])?;
-    Ok(json(&body(&state, &state.snapshot())))
+    let report = state.own_report().await?;
+    Ok(json(&body(&state, &state.snapshot(), report)))
 }
 
 /// The answer.
-pub(super) fn body(state: &HttpState, snapshot: &Snapshot) -> SelfBody {
+pub(super) fn body(state: &HttpState, snapshot: &Snapshot, report: SelfReport) -> SelfBody {
     SelfBody {
         version: env!("CARGO_PKG_VERSION"),
         pid: std::process::id(),
         uptime_s: snapshot.uptime_s,
-        report: (state.parts.self_report)(),
+        report,
         targets: snapshot.gauges.targets.clone(),
         store: state.parts.history.as_ref().and_then(StoreReader::report),
         counters: state.parts.counters.all().into_iter().map(|(name, _, value)| (name, value)).collect(),

@@ -14,7 +14,7 @@ use super::HttpState;
 use super::answer::ApiError;
 use super::encoding;
 use super::event_writer::EventWriter;
-use super::follow::Follower;
+use super::follow::{FollowedState, Follower};
 use super::params::Params;
 use super::summary::Summary;
 use crate::aggregate::snapshot::{Snapshot, Window};
@@ -93,7 +93,7 @@ impl StreamClient {
         };
         match news {
             Some(record) => self.tell_record(&record),
-            None => self.tell_snapshot(),
+            None => self.tell_snapshot().await,
         }
     }
 
@@ -102,18 +102,21 @@ impl StreamClient {
             return StreamStep::End;
         }
         let snapshot = self.state.snapshot();
-        for data in self.follower.urgent_changes(&self.state, &snapshot) {
+        let now = FollowedState { state: &self.state, snapshot: &snapshot, report: None };
+        for data in self.follower.urgent_changes(&now) {
             self.writer.text("change", &data);
         }
         StreamStep::Events(self.writer.take())
     }
 
-    fn tell_snapshot(&mut self) -> StreamStep {
+    async fn tell_snapshot(&mut self) -> StreamStep {
         let snapshot = self.snapshot.borrow_and_update().clone();
         if !self.writer.event("summary", &Summary::of(&snapshot, self.window, self.state.parts.alerts.firing())) {
             return StreamStep::End;
         }
-        for data in self.follower.changes(&self.state, &snapshot) {
+        let report = if self.follower.wants_report() { self.state.own_report().await.ok() } else { None };
+        let now = FollowedState { state: &self.state, snapshot: &snapshot, report };
+        for data in self.follower.changes(&now) {
             self.writer.text("change", &data);
         }
         StreamStep::Events(self.writer.take())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::record::ToolCall;
 
 use super::body::Documents;
-use super::detail::{identifier, shared_bytes};
+use super::detail::{identifier, shared_bytes, word};
 use super::json::{Handler, JsonValue, Scalar};
 use super::usage::{Usage, UsageField};
 
@@ -161,16 +161,17 @@ impl Answer {
     }
 
     fn text(&mut self, field: AnswerField, text: &str, length: u64) {
-        let set = |slot: &mut Option<Arc<str>>| *slot = identifier(text).or(slot.take());
+        let set = |slot: &mut Option<Arc<str>>| *slot = word(text).or(slot.take());
+        let set_id = |slot: &mut Option<Arc<str>>| *slot = identifier(text).or(slot.take());
         match field {
             AnswerField::Model => set(&mut self.model),
-            AnswerField::Id => set(&mut self.id),
+            AnswerField::Id => set_id(&mut self.id),
             AnswerField::Finish => set(&mut self.finish),
             AnswerField::Status if !matches!(text, "in_progress" | "queued") => set(&mut self.status),
             AnswerField::Tier => set(&mut self.tier),
             AnswerField::Content => self.document.has_content |= length > 0,
             AnswerField::Delta => self.document.has_content = true,
-            AnswerField::ToolId => set(&mut self.tool.id),
+            AnswerField::ToolId => set_id(&mut self.tool.id),
             AnswerField::ToolName => set(&mut self.tool.name),
             AnswerField::ToolType => match NAMED_BY_TYPE.iter().find(|(kind, _)| *kind == text) {
                 Some((_, name)) => self.tool.name = Some((*name).into()),

@@ -1,5 +1,4 @@
 //! One model call under way. In: heads and body pieces of an exchange; out: whether the exchange is a model call, and its record.
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +14,7 @@ use super::answer::{Answer, AnswerField};
 use super::api::{self, Api};
 use super::body::{Body, MediaType, Outcome};
 use super::coding::work::DecodingWork;
-use super::detail::{identifier, shared_bytes};
+use super::detail::{identifier, shared_bytes, word};
 use super::price::{Priced, cost};
 use super::provider::{COMPATIBLE, OLLAMA_PORT, of_host, split_authority};
 use super::request::{ModelRequest, RequestField};
@@ -254,8 +253,8 @@ impl ModelCall {
             destination: context.destination.cloned(),
             peer: Arc::clone(context.peer),
             tls: context.tls,
-            request_model: self.request.model.as_ref().map(without_keys),
-            response_model: self.answer.model.as_ref().map(without_keys),
+            request_model: self.request.model.clone(),
+            response_model: self.answer.model.clone(),
             stream,
             status_code: exchange.status,
             error_type: self.error_type(exchange, outcome, is_streamed),
@@ -357,15 +356,7 @@ fn authority_of<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
     authority.map(redact::host)
 }
 
-/// A model's name; some clients put a key into it.
-fn without_keys(model: &Arc<str>) -> Arc<str> {
-    match redact::text(model) {
-        Cow::Borrowed(_) => model.clone(),
-        Cow::Owned(clean) => clean.into(),
-    }
-}
-
 /// The first product of a `User-Agent` with its version.
 fn product(user_agent: &str) -> Option<Arc<str>> {
-    identifier(user_agent.split([' ', '(']).next().unwrap_or_default())
+    word(user_agent.split([' ', '(']).next().unwrap_or_default())
 }

@@ -2,6 +2,8 @@
 //! counts and identifiers, never text of a prompt or an answer.
 use std::sync::Arc;
 
+use crate::redact;
+
 /// Prefix hashes kept of one history; a longer one is still counted.
 pub const PREFIXES: usize = 2_048;
 /// Tool results kept of one history, the last ones.
@@ -140,6 +142,12 @@ impl Hash {
 pub(super) fn identifier(text: &str) -> Option<Arc<str>> {
     let fits = (1..=super::json::keep::WORD).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| text.into())
+}
+
+/// An [`identifier`] that is a name, not an id of one thing: without keys, which some clients put into it.
+pub(super) fn word(text: &str) -> Option<Arc<str>> {
+    identifier(text)?;
+    Some(redact::text(text).into())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::body::Documents;
-use super::detail::{CallDetail, Hash, MessageRole, PREFIXES, TOOL_RESULTS, ToolResult, identifier, shared_bytes};
+use super::detail::{CallDetail, Hash, MessageRole, PREFIXES, TOOL_RESULTS, ToolResult, identifier, shared_bytes, word};
 use super::json::{Handler, JsonValue, Scalar};
 
 /// A field of a request.
@@ -144,7 +144,7 @@ impl ModelRequest {
     fn text(&mut self, field: RequestField, text: &str, length: u64) {
         match field {
             RequestField::Model => {
-                self.model = identifier(text);
+                self.model = word(text);
                 self.parts |= part::MODEL;
             }
             RequestField::Role => {
@@ -157,7 +157,7 @@ impl ModelRequest {
             }
             RequestField::BlockType => self.item.block_is_result = text == "tool_result",
             RequestField::ResultId => self.item.result.id = identifier(text),
-            RequestField::ResultName => self.item.result.name = identifier(text),
+            RequestField::ResultName => self.item.result.name = word(text),
             RequestField::ResultText => self.item.result.reads_as_error |= reads_as_error(text),
             RequestField::System => self.detail.system = Some(self.hash.take()),
             RequestField::Prompt => {

@@ -18,7 +18,7 @@ use crate::counters::Counters;
 use crate::decode::{Event, Exit, SocketKey, SocketStateChange, StateChange, decode};
 use crate::limits::{IN_FLIGHT, UNFINISHED_BYTES};
 use crate::process::{Inquiry, Inspected, ProcessTable};
-use crate::proto::PendingExchange;
+use crate::proto::{self, PendingExchange};
 use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
 use crate::stream::Role;
 use crate::tls::{Binder, TlsObject};
@@ -302,6 +302,7 @@ impl Pipeline {
         self.processes.expire(now_ns);
         self.binder.expire(now_ns);
         self.budget.expire();
+        proto::forget();
         let (tracker, context) = &mut self.parts();
         let visit = &mut |connection: &mut Connection<Session>, step: ConnectionEvent<'_>| advance(connection, step, context, out);
         tracker.expire(now_ns, |connection| connection.state.is_busy(), visit);

@@ -28,6 +28,8 @@ const LATE_PATIENCE: u32 = 64;
 const OPENING_SEGMENTS: usize = 16;
 /// Exchanges whose memory is kept for the next ones.
 const SPARE_EXCHANGES: usize = 64;
+/// A connection that was silent for so long gives memory back: at one tick at least, at a few at most.
+const REST_NS: std::ops::Range<u64> = 1_000_000_000..4_000_000_000;
 /// Most hand-overs between parsers within one segment.
 const HAND_OVERS: u32 = 4;
 
@@ -143,10 +145,16 @@ impl Session {
     }
 }
 
-/// Ends an exchange that nothing but silence can end. Called about once a second.
+/// Ends an exchange that nothing but silence can end; gives memory back on a connection that fell silent. Called about once a second.
 pub(super) fn settle(connection: &mut Connection<Session>, now_ns: u64, context: &mut BuildContext<'_>, out: &mut Out) {
     if matches!(&connection.state.phase, Phase::Parsed(parser) if parser.is_unsettled()) {
         with_parser(connection, context, out, |parser, sink| parser.settle(now_ns, sink));
+    }
+    let silent_ns = now_ns.saturating_sub(connection.last_ns);
+    if REST_NS.contains(&silent_ns)
+        && let Phase::Parsed(parser) = &mut connection.state.phase
+    {
+        parser.rest();
     }
 }
 

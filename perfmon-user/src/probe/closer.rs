@@ -24,7 +24,8 @@ const QUICK: &str = "raw_tracepoint";
 /// When it cannot be started or cannot take them over; then they are still to be closed here.
 pub fn hand_over() -> io::Result<Closer> {
     let mut command = Command::new("/proc/self/exe");
-    command.args([CLOSER.to_owned(), std::process::id().to_string()]);
+    // It needs nothing of the environment, which may hold secrets.
+    command.args([CLOSER.to_owned(), std::process::id().to_string()]).env_clear();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).current_dir("/").spawn()?;
     let mut ready = [0];
     child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.read_exact(&mut ready)?;

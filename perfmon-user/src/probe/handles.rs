@@ -7,7 +7,8 @@ use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use perfmon_common::map::{LOSSES, MODE_HEAD, ProcessLosses};
 use perfmon_common::tls::{TlsMode, TlsObjectKey};
 
-use super::attach::ProbeReport;
+use super::attach::{ProbeReport, ProbeState};
+use super::hooks;
 use super::library::mapped::{self, Mapped};
 use super::plan::Tier;
 use super::policy::{Budgets, PolicySetter};
@@ -38,7 +39,7 @@ pub struct Probes {
     budgets: Budgets,
     watched: Mutex<HashMap<MapData, u32, u8>>,
     losses: PerCpuArray<MapData, u64>,
-    lost_by_pid: HashMap<MapData, u32, ProcessLosses>,
+    lost_by_pid: Mutex<HashMap<MapData, u32, ProcessLosses>>,
     programs: Vec<(&'static str, OwnedFd)>,
     reports: Vec<ProbeReport>,
     tier: Tier,
@@ -63,7 +64,7 @@ impl Probes {
             budgets,
             watched: Mutex::new(take("WATCHED")?.try_into()?),
             losses: take("LOSSES")?.try_into()?,
-            lost_by_pid: take("LOST_BY_TGID")?.try_into()?,
+            lost_by_pid: Mutex::new(take("LOST_BY_TGID")?.try_into()?),
             tls_modes: Mutex::new(take("TLS_MODES")?.try_into()?),
             ebpf: Mutex::new(ebpf),
             libraries: Mutex::new(libraries),
@@ -228,12 +229,23 @@ impl Probes {
 
     /// What the full ring refused, by process.
     pub fn lost_by_pid(&self) -> Vec<(u32, ProcessLosses)> {
-        self.lost_by_pid.iter().filter_map(Result::ok).collect()
+        lock(&self.lost_by_pid).iter().filter_map(Result::ok).collect()
+    }
+
+    /// Gives the place of a process that ended, and whose losses were read, to others.
+    pub fn forget_losses(&self, pid: u32) {
+        // The kernel removes it as well, when another process begins under the id.
+        lock(&self.lost_by_pid).remove(&pid).ok();
     }
 
     /// What became of each program.
     pub fn reports(&self) -> &[ProbeReport] {
         &self.reports
+    }
+
+    /// Whether requests of io_uring are read.
+    pub fn reads_io_uring(&self) -> bool {
+        self.reports.iter().any(|report| report.name == hooks::URING_SUBMIT && report.state == ProbeState::Attached)
     }
 
     /// The capture tier in use.

@@ -77,7 +77,7 @@ pub const HOOKS: [Hook; 22] = [
         "4.16",
         "when bytes leave a socket by splice or zero-copy receive: their number shows at the next operation",
     ),
-    hook("uring_submit", RawTracepoint("io_uring_submit_req"), Instead("syscall_exit"), "6.4", URING),
+    hook(URING_SUBMIT, RawTracepoint("io_uring_submit_req"), Instead("syscall_exit"), "6.4", URING),
     hook("uring_punt", RawTracepoint("io_uring_queue_async_work"), Instead("syscall_exit"), "5.15", URING),
     hook("uring_wake", RawTracepoint("io_uring_task_add"), Instead("syscall_exit"), "5.15", URING),
     hook("sock_state", RawTracepoint("inet_sock_set_state"), Always, "4.16", "who began a TCP connection, its end, and who listens"),
@@ -109,6 +109,8 @@ pub const HOOKS: [Hook; 22] = [
     hook("tls_free", Uprobe, Always, "5.15", "that a TLS library freed a connection object: the next one at its address may be cut once"),
 ];
 
+/// The program that reads requests of io_uring.
+pub const URING_SUBMIT: &str = "uring_submit";
 /// Without the requests the socket tracepoints tell of sizes alone.
 const URING: &str = "what io_uring sends and receives: only its bytes are counted";
 const TLS: &str = "plaintext of TLS libraries";

@@ -12,6 +12,15 @@ use super::library::CALL_REGISTERS;
 #[cfg(any(test, not(feature = "kernel-log")))]
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../ebpf/perfmon.bpf.o");
 
+/// Entries of tables in the kernel, where they differ from the usual ones: tests fill small ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TableSizes {
+    /// Sockets.
+    pub sockets: Option<u32>,
+    /// Processes whose losses are counted apart.
+    pub process_losses: Option<u32>,
+}
+
 /// Globals that are set before the programs are loaded.
 pub struct Globals {
     /// User space's decisions.
@@ -26,8 +35,15 @@ pub struct Globals {
 ///
 /// # Errors
 /// When the kernel refuses a map.
-pub fn load(globals: &Globals, ring_bytes: u32) -> Result<Ebpf, aya::EbpfError> {
-    EbpfLoader::new()
+pub fn load(globals: &Globals, ring_bytes: u32, tables: TableSizes) -> Result<Ebpf, aya::EbpfError> {
+    let mut loader = EbpfLoader::new();
+    let sizes = [("SOCKETS", tables.sockets), ("LOST_BY_TGID", tables.process_losses)];
+    for (map, entries) in sizes {
+        if let Some(entries) = entries {
+            loader.map_max_entries(map, entries);
+        }
+    }
+    loader
         .btf(None)
         .override_global("SETTINGS", &globals.settings, true)
         .override_global("OFFSETS", &globals.offsets, true)

@@ -25,6 +25,7 @@ pub use closer::{Closer, closer, hand_over};
 pub use handles::{KernelCost, Probes};
 pub use hooks::missed;
 pub use library::mapped::{FileId, Mapped};
+pub use load::TableSizes;
 pub use mappings::{MappedNow, Mappings};
 pub use offsets::OffsetError;
 pub use plan::{Tier, TierChoice};
@@ -55,6 +56,8 @@ pub struct StartOptions {
     pub tier: TierChoice,
     /// Return probes on TLS libraries that cannot be probed otherwise: they kill programs that switch stacks.
     pub return_probes: bool,
+    /// Sizes of tables.
+    pub tables: TableSizes,
 }
 
 /// Why nothing can be observed.
@@ -113,7 +116,7 @@ pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
     let globals = load::Globals { settings: settings(options), offsets: offsets::read(btf, page_size())?, syscalls: syscalls::table() };
     let mut refused = Vec::new();
     for tier in plan::tiers(&facts.tracepoints, options.tier) {
-        let mut ebpf = load::load(&globals, options.ring_bytes).map_err(Box::new)?;
+        let mut ebpf = load::load(&globals, options.ring_bytes, options.tables).map_err(Box::new)?;
         let tls = tls::TlsOptions { everywhere: options.watch_all, return_probes: options.return_probes };
         // Before anything is attached: the kernel verifies for a while, and libraries shall be probed right after.
         let (tls_reports, programs) = tls::load(&mut ebpf, tls);

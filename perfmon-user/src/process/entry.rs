@@ -1,7 +1,7 @@
 //! An entry of the process table: program, watch verdict, runtime and TLS library, and coverage of its traffic.
 use std::sync::Arc;
 
-use crate::record::{Origin, TargetCoverage};
+use crate::record::{BlindSpot, Origin, TargetCoverage};
 
 use super::inquiry::{ExecFacts, ProcessIdentity, ProgramId};
 
@@ -100,6 +100,8 @@ pub(super) struct Entry {
     pub(super) missing_bytes: u64,
     /// Protocols of its connections that are recognised and not read.
     pub(super) unread: Vec<&'static str>,
+    /// What of it is not seen, whatever its traffic.
+    pub(super) not_seen: Vec<BlindSpot>,
 }
 
 /// The search for a process's TLS library.
@@ -148,6 +150,7 @@ impl Entry {
             incomplete: 0,
             missing_bytes: 0,
             unread: Vec::new(),
+            not_seen: Vec::new(),
         }
     }
 
@@ -174,7 +177,7 @@ impl Entry {
 
     /// Whether something of its traffic is known not to be seen.
     fn is_unseen(&self) -> bool {
-        !self.unread.is_empty() || self.tls_search.is_wanted && self.tls_search.refusal().is_some()
+        !self.unread.is_empty() || !self.not_seen.is_empty() || self.tls_search.is_wanted && self.tls_search.refusal().is_some()
     }
 
     /// Coverage of its traffic; `None` without exchanges, unless something is known not to be seen.
@@ -192,6 +195,11 @@ impl Entry {
         is_meant.then(|| self.listed())
     }
 
+    /// It ended, and its coverage was told after that.
+    pub(super) fn is_told(&self) -> bool {
+        self.left_ns.is_some() && self.last_told
+    }
+
     fn listed(&self) -> TargetCoverage {
         TargetCoverage {
             runtime: self.runtime.clone(),
@@ -201,6 +209,7 @@ impl Entry {
             incomplete: self.incomplete,
             missing_bytes: self.missing_bytes,
             unread: self.unread.iter().map(|name| Arc::from(*name)).collect(),
+            not_seen: self.not_seen.clone(),
             ..TargetCoverage::named(&self.program.guessed().service, self.pid())
         }
     }

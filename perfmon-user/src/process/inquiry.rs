@@ -2,7 +2,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::record::Origin;
+use crate::record::{BlindSpot, Origin};
 
 /// A program of a process: from its exec, or from when the process was first seen, until the next exec. Never the same twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -116,6 +116,8 @@ pub enum Inspected {
         runtime: Option<Arc<str>>,
         /// See [`Described`].
         tls: Option<Arc<str>>,
+        /// What of it is not seen, in addition to what was known.
+        not_seen: Vec<BlindSpot>,
     },
     /// The library of a process that uses TLS: none yet, probed, or why it is not.
     Tls {
@@ -155,4 +157,6 @@ pub struct Described {
     pub tls: Option<Arc<str>>,
     /// Clock ticks between boot and its start; `None` when only its exec event told.
     pub start_time: Option<u64>,
+    /// What of it is not seen.
+    pub not_seen: Vec<BlindSpot>,
 }

@@ -154,11 +154,11 @@ impl ProcessTable {
             self.forget(fork.pid);
             return;
         }
-        let (runtime, tls) = (parent.runtime.clone(), parent.tls.clone());
+        let (runtime, tls, not_seen) = (parent.runtime.clone(), parent.tls.clone(), parent.not_seen.clone());
         let program = self.program(fork.pid, facts);
         let is_asked = origin.is_some();
         let entry = Entry::new(ProgramIdentity { origin, ..program }, verdict);
-        self.insert(Entry { is_asked, runtime, tls, young: false, ..entry });
+        self.insert(Entry { is_asked, runtime, tls, not_seen, young: false, ..entry });
         if self.scope != WatchScope::All {
             self.ask_fork(fork);
         }
@@ -244,6 +244,7 @@ impl ProcessTable {
 
     /// Counts an exchange of a process; returns its origin, provisional until the process is described.
     pub fn on_exchange(&mut self, pid: u32, complete: bool, missing_bytes: u64) -> Arc<Origin> {
+        self.counters.exchanges_incomplete.add(u64::from(!complete));
         let Some(entry) = self.by_pid.get_mut(&pid) else { return Arc::new(Origin::unknown(pid)) };
         entry.exchanges += 1;
         entry.incomplete += u64::from(!complete);
@@ -268,6 +269,11 @@ impl ProcessTable {
     /// Coverage of a watched process without exchanges.
     pub fn unseen_coverage(&self, pid: u32) -> Option<TargetCoverage> {
         self.by_pid.get(&pid).and_then(Entry::unseen_coverage)
+    }
+
+    /// Whether a process has ended and was listed for the last time.
+    pub fn has_left(&self, pid: u32) -> bool {
+        self.by_pid.get(&pid).is_some_and(Entry::is_told)
     }
 
     /// Watched processes that run and are described, with their runtimes.

@@ -52,9 +52,12 @@ impl ProcessTable {
         match answer {
             Inspected::Judged { pid, program, watched } => self.judged(*pid, *program, *watched),
             Inspected::Described(program, described) => self.described(*program, described),
-            Inspected::Inside { pid, program, runtime, tls } => {
+            Inspected::Inside { pid, program, runtime, tls, not_seen } => {
                 if let Some(entry) = self.entry_of(*pid, *program) {
                     (entry.runtime, entry.tls, entry.young) = (runtime.clone(), tls.clone(), false);
+                    entry.not_seen.extend(not_seen);
+                    entry.not_seen.sort_unstable();
+                    entry.not_seen.dedup();
                 }
             }
             Inspected::Tls { pid, program, probed } => {
@@ -84,7 +87,7 @@ impl ProcessTable {
                 id
             }
         };
-        self.described(id, &Described { origin, runtime: None, tls: None, start_time: None });
+        self.described(id, &Described { origin, runtime: None, tls: None, start_time: None, not_seen: Vec::new() });
     }
 
     /// Whether records wait.
@@ -194,6 +197,7 @@ impl ProcessTable {
             entry.is_asked = true;
             entry.program.origin = Some(origin.clone());
             (entry.runtime, entry.tls, entry.start_time) = (described.runtime.clone(), described.tls.clone(), described.start_time);
+            entry.not_seen.clone_from(&described.not_seen);
             if entry.verdict == WatchVerdict::Watched {
                 self.release(id, origin);
             }

@@ -1,6 +1,6 @@
 //! The table as the capture thread uses it: events, answers, records.
 use super::*;
-use crate::record::{Millis, Process, WallTime};
+use crate::record::{BlindSpot, Millis, Process, WallTime};
 
 const SECOND: u64 = 1_000_000_000;
 const PARKED_NS: u64 = crate::limits::PARKED_NS;
@@ -102,7 +102,7 @@ fn record(origin: Arc<Origin>, number: u64) -> Record {
 
 fn described(pid: u32, comm: &str, service: &str) -> Described {
     let origin = Arc::new(Origin { pid, comm: comm.into(), service: service.into(), container: None });
-    Described { origin, runtime: Some("python".into()), tls: None, start_time: Some(7) }
+    Described { origin, runtime: Some("python".into()), tls: None, start_time: Some(7), not_seen: Vec::new() }
 }
 
 fn told(service: &str, comm: &str, numbers: &[u64]) -> Vec<(String, String, u64)> {
@@ -335,7 +335,7 @@ fn a_tls_library_is_looked_for_until_it_is_found() {
     room.answer(Inspected::Tls { pid: 10, program, probed: Some(Err("it is odd".into())) });
     room.now_ns += SECOND;
     assert_eq!(find(&mut room), None);
-    room.answer(Inspected::Inside { pid: 10, program, runtime: None, tls: Some("OpenSSL 3".into()) });
+    room.answer(Inspected::Inside { pid: 10, program, runtime: None, tls: Some("OpenSSL 3".into()), not_seen: Vec::new() });
     room.table.on_exchange(10, true, 0);
     assert_eq!(room.table.coverage()[0].tls.as_deref(), Some("OpenSSL 3: no plaintext, because it is odd"));
     // The reason may have passed.
@@ -367,6 +367,25 @@ fn a_process_whose_tls_is_not_seen_is_listed_without_exchanges() {
     let program = room.table.by_pid[&10].program.id;
     room.answer(Inspected::Tls { pid: 10, program, probed: Some(Err("its file cannot be opened".into())) });
     assert_eq!(room.table.coverage()[0].tls.as_deref(), Some("no plaintext, because its file cannot be opened"));
+}
+
+#[test]
+fn what_of_a_process_is_not_seen_is_said_without_exchanges() {
+    let mut room = HostTable::all();
+    let spot = |part| BlindSpot { part, reason: "it is odd" };
+    room.table.on_use(10);
+    let program = room.table.by_pid[&10].program.id;
+    let described = Described { not_seen: vec![spot("service_name")], ..described(10, "till", "till") };
+    room.answer(Inspected::Described(program, described));
+    assert_eq!(room.table.coverage()[0].not_seen, [spot("service_name")]);
+    // A later look adds to it, and a child has it too.
+    let later = vec![spot("requests"), spot("service_name")];
+    room.answer(Inspected::Inside { pid: 10, program, runtime: None, tls: None, not_seen: later });
+    room.fork(11, 10);
+    let mut listed = room.table.coverage();
+    listed.sort_by_key(|target| target.pid);
+    let spots: Vec<_> = listed.iter().map(|target| (target.pid, target.exchanges, target.not_seen.len())).collect();
+    assert_eq!(spots, [(10, 0, 2), (11, 0, 2)]);
 }
 
 #[test]
@@ -454,4 +473,13 @@ fn one_process_cannot_fill_the_room_of_all() {
     let program = describe_asked(&room.questions(), 11).unwrap();
     room.answer(Inspected::Described(program, described(11, "x", "x")));
     assert_eq!(room.told(), told("x", "x", &[1]));
+}
+
+#[test]
+fn an_exchange_that_was_not_seen_whole_is_counted_whoever_had_it() {
+    let mut room = HostTable::all();
+    for (pid, complete, missing) in [(10, true, 0), (10, false, 7), (99, false, 0)] {
+        room.table.on_exchange(pid, complete, missing);
+    }
+    assert_eq!(room.counters.exchanges_incomplete.get(), 2);
 }

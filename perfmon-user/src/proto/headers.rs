@@ -21,6 +21,11 @@ impl<'h> Headers<'h> {
         Self(lines)
     }
 
+    /// The lines.
+    pub const fn lines(self) -> &'h [u8] {
+        self.0
+    }
+
     /// One after the other.
     pub fn iter(self) -> impl Iterator<Item = Header<'h>> {
         let mut from = 0;

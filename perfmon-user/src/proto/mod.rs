@@ -28,6 +28,11 @@ use frame::FramePart;
 use kept::Kept;
 use question::Question;
 
+/// Forgets what parsers remember beyond a connection. Called every few seconds, since it may hold secrets.
+pub fn forget() {
+    http1::forget_lines();
+}
+
 /// A message of a parser, by family.
 #[derive(Debug, PartialEq)]
 pub enum Message<'a> {
@@ -165,6 +170,8 @@ pub trait Parser: Send {
     fn is_open(&self) -> bool {
         false
     }
+    /// Gives memory back that is needed only while messages pass; called when the connection has been silent for a while.
+    fn rest(&mut self) {}
     /// Whether the process is the server, once that is known.
     fn serves(&self) -> Option<bool>;
     /// Bytes that this state holds on the heap, about.

@@ -27,7 +27,15 @@ pub struct Degradation {
     pub reason: String,
 }
 
+/// What is degraded at this moment; may be called from any thread, waits for nothing.
+pub type DegradedNow = Arc<dyn Fn() -> Arc<[Degradation]> + Send + Sync>;
+
 impl Degradation {
+    /// As a message of its own.
+    pub fn message(&self) -> String {
+        format!("A part of perfmon does not work as it should: {}: {}.", self.part, self.reason)
+    }
+
     /// All of them in a sentence without a period.
     pub fn sentence(all: &[Self]) -> String {
         all.iter().map(|one| format!("{}: {}", one.part, one.reason)).collect::<Vec<_>>().join("; ")
@@ -75,6 +83,17 @@ pub struct TargetCoverage {
     pub events_lost: u64,
     /// Protocols of its connections that are recognised and not read, such as `h2`.
     pub unread: Vec<Arc<str>>,
+    /// What of it is not seen, whatever its traffic.
+    pub not_seen: Vec<BlindSpot>,
+}
+
+/// Something of a process that perfmon cannot see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct BlindSpot {
+    /// `requests` | `io_uring` | `process` | `service_name`.
+    pub part: &'static str,
+    /// Why, to be read after the process's name.
+    pub reason: &'static str,
 }
 
 /// Numbers of exchanges that the full ring hid.
@@ -104,6 +123,7 @@ impl TargetCoverage {
             missing_bytes: 0,
             events_lost: 0,
             unread: Vec::new(),
+            not_seen: Vec::new(),
         }
     }
 
@@ -121,10 +141,12 @@ impl LostExchanges {
     /// Those since `before`.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
-        Self {
-            unknown: self.unknown.saturating_sub(before.unknown),
-            asked: self.asked.saturating_sub(before.asked),
-            served: self.served.saturating_sub(before.served),
+        let parts = [(self.unknown, before.unknown), (self.asked, before.asked), (self.served, before.served)];
+        // Numbers only grow: smaller ones are those of another process under the same id.
+        if parts.iter().any(|(now, before)| now < before) {
+            return self;
         }
+        let [unknown, asked, served] = parts.map(|(now, before)| now - before);
+        Self { unknown, asked, served }
     }
 }

@@ -1,6 +1,7 @@
 //! The boundary of the program: left of it are bytes, right of it requests. Only these types cross it; their field names are those of
 //! docs/records.md. A record is written once and not changed, except that `aggregate` sets a request's `endpoint`.
 mod agent;
+mod audit;
 mod database;
 mod finding;
 mod gauges;
@@ -18,9 +19,10 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::stream::Failure;
 pub use agent::{Agent, Tool, Workflow};
+pub use audit::AuditEntry;
 pub use database::{Db, Dns};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
-pub use gauges::{Degradation, Gauges, InFlight, LostExchanges, TargetCoverage};
+pub use gauges::{BlindSpot, Degradation, DegradedNow, Gauges, InFlight, LostExchanges, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
 pub use request::{Category, Quality, Request, Side};
@@ -45,6 +47,11 @@ impl Origin {
     /// A process without a description.
     pub fn unknown(pid: u32) -> Self {
         Self { pid, comm: "".into(), service: "unknown".into(), container: None }
+    }
+
+    /// perfmon itself.
+    pub fn of_perfmon() -> Self {
+        Self { pid: std::process::id(), comm: "perfmon".into(), service: "perfmon".into(), container: None }
     }
 }
 

@@ -12,7 +12,7 @@ const NAMES_FOLLOW: [&str; 5] = ["acct", "mailto", "sip", "sips", "xmpp"];
 pub fn path(path: &str) -> Cow<'_, str> {
     if !path.starts_with('/') {
         let rest = super::host(path);
-        return if rest.starts_with('/') { self::path(rest) } else { Cow::Borrowed(rest) };
+        return if rest.starts_with('/') { self::path(rest) } else { super::text(rest) };
     }
     if !is_suspicious(path) {
         return Cow::Borrowed(path);

@@ -90,7 +90,20 @@ fn what_is_secret_in_a_path_is_replaced() {
 }
 
 #[test]
+fn what_repeats_a_few_characters_is_no_token() {
+    for filler in ["a".repeat(1_000), "x".repeat(16), "xoxoxoxoxoxoxoxoxo".into(), "0a".repeat(20), "deadbeef".repeat(4), "A1b".repeat(9)] {
+        assert_eq!(path(&format!("/{filler}")), format!("/{filler}"));
+        assert_eq!(text(&filler), filler);
+    }
+}
+
+#[test]
 fn hosts_and_texts_lose_their_secrets() {
+    assert_eq!(text("bot/1 (+https://me:hunter2@a.b/c; x://d@e)"), "bot/1 (+https://{token}@a.b/c; x://{token}@e)");
+    assert_eq!(text("see https://a.b/c@d"), "see https://a.b/c@d");
+    assert_eq!(url("https://me:hunter2@a.b:4318/in/4eC39HqLyjWDarjtT1zdp7dc/v1?key=x#y"), "https://a.b:4318/in/{token}/v1");
+    assert_eq!(url("http://localhost:4318"), "http://localhost:4318");
+    assert_eq!(path("4eC39HqLyjWDarjtT1zdp7dc"), "{token}");
     assert_eq!(host("root:hunter2@db.internal:443"), "db.internal:443");
     assert_eq!(host_bytes(b"a@b@c"), b"c");
     assert_eq!(text("gpt-4o?key=sk-proj-4eC39HqLyjWDarjtT1zdp7dc"), "gpt-4o?key={token}");

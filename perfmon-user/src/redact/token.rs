@@ -1,5 +1,6 @@
 //! The rule of what is a token: at least 16 characters of letters, digits, `-`, `_`, `+`, of which most are neither words nor numbers nor
-//! a known form of id. Words are told from random letters by the pairs of letters that languages use. In doubt it is no token.
+//! a known form of id. Words are told from random letters by the pairs of letters that languages use, and what repeats a few characters
+//! (`aaaaaaaa`, `xoxoxo`) holds no secret. In doubt it is no token.
 
 /// Fewest characters of a token.
 const SHORTEST: usize = 16;
@@ -9,6 +10,8 @@ const UNEXPLAINED: usize = 12;
 const SHORTEST_PART: usize = 8;
 /// Fewest digits of a hexadecimal token: shorter ones are ids and hashes.
 const SHORTEST_HEX: usize = 20;
+/// Fewest different characters of a secret; of a short piece, a third of its length.
+const DIFFERENT: usize = 6;
 /// Beginnings that only keys have.
 const KEY_PREFIXES: [&str; 32] = [
     "sk-",
@@ -178,7 +181,7 @@ impl Unexplained {
 /// Characters of a piece without joints that no word and no number explains.
 fn unexplained(piece: &[u8]) -> usize {
     let digits = piece.iter().filter(|byte| class(**byte) == DIGIT).count();
-    if digits == piece.len() {
+    if digits == piece.len() || is_repetitive(piece) {
         return 0;
     }
     if digits > 0 && piece.iter().all(u8::is_ascii_hexdigit) {
@@ -195,6 +198,12 @@ fn unexplained(piece: &[u8]) -> usize {
     }
     // Letters and digits that alternate are no words, whatever pairs they have.
     if changes * 3 >= piece.len() { piece.len() } else { unknown }
+}
+
+/// Whether few characters repeat. The pieces are ASCII.
+fn is_repetitive(piece: &[u8]) -> bool {
+    let different = piece.iter().fold(0_u128, |seen, byte| seen | 1 << (byte & 127)).count_ones() as usize;
+    different <= (piece.len() / 3).min(DIFFERENT - 1)
 }
 
 fn number_length(text: &[u8]) -> usize {

@@ -1,7 +1,7 @@
 //! A document as one HTML page: inline style and pictures, no script, nothing from another host; its Content-Security-Policy enforces that.
 use super::chart;
 use super::document::{Chart, ReportDocument, Table};
-use super::text::plain;
+use crate::printable::printable;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--mark:#2563eb}\
@@ -65,7 +65,7 @@ fn table(table: &Table, out: &mut String) {
 
 fn escape(text: &str) -> String {
     let mut out = String::new();
-    for c in plain(text).chars() {
+    for c in printable(text).text().chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

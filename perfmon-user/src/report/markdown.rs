@@ -1,7 +1,7 @@
 //! A document as Markdown (CommonMark with tables). Everything that came from traffic is escaped, so that no name is a link, a tag or a
 //! column of its own.
 use super::document::{ReportDocument, Table};
-use super::text::plain;
+use crate::printable::printable;
 
 /// Renders it.
 pub fn render(document: &ReportDocument) -> String {
@@ -31,7 +31,7 @@ fn line(cells: &[String], out: &mut String) {
 /// Characters that mean something are written as themselves.
 fn escape(text: &str) -> String {
     let mut out = String::new();
-    for c in plain(text).chars() {
+    for c in printable(text).text().chars() {
         if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '&' | '~' | '#' | '!') {
             out.push('\\');
         }

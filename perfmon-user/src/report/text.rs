@@ -87,22 +87,6 @@ pub fn moment_of(rfc_3339: &str, zone: &TimeZone) -> String {
     }
 }
 
-/// Escapes the characters of a name from traffic that would change the surrounding text: control characters and direction marks become
-/// their numbers.
-pub fn plain(name: &str) -> String {
-    let mut text = String::new();
-    for c in name.chars() {
-        match c {
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
-                text.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
-            }
-            c if c.is_control() => text.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            c => text.push(c),
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +99,5 @@ mod tests {
         assert_eq!([bytes(Some(512.0)), bytes(Some(1_536.0)), bytes(Some(3e12))], ["512 B", "1.5 KiB", "2.7 TiB"]);
         assert_eq!([dollars(Some(0.000_123)), dollars(Some(12.345)), dollars(Some(0.0))], ["$0.000123", "$12.35", "$0.00"]);
         assert_eq!([change(Some(3.0), Some(2.0)), change(Some(1.0), Some(0.0)), change(None, Some(1.0))], ["+50.0 %", "–", "–"]);
-        assert_eq!(plain("a\nb\u{202e}c"), "a\\u{a}b\\u{202e}c");
     }
 }

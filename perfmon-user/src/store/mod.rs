@@ -2,6 +2,7 @@
 //! read through [`StoreReader`] while perfmon runs and afterwards. Rollups of 10 s, a minute and an hour with mergeable histograms; model
 //! calls, agent runs, tools, workflows, findings, alerts and slow or failed requests also as records. A killed process loses at most the
 //! records since the last transaction, about one second. Time is an argument (`StoreOptions::now`).
+mod audit;
 pub mod cell;
 mod pending;
 mod reader;
@@ -22,16 +23,17 @@ use std::thread::JoinHandle;
 
 use serde::Serialize;
 
+pub use self::audit::AuditTrail;
 pub use self::cell::Cell;
 use self::pending::PendingWrites;
 pub use self::reader::{History, HistoryPoint, HistoryQuery, SeriesLabels, StoreReader};
 pub use self::resolution::Retention;
-pub use self::schema::StoreError;
+pub use self::schema::{StoreError, refusal};
 use self::writer::{StoreWriter, WriterTimes};
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::limits;
-use crate::record::{Gauges, QueueRoom, RecordBatch, Seats, WallTime};
+use crate::record::{AuditEntry, Gauges, QueueRoom, RecordBatch, Seats, WallTime};
 
 /// What a store is made from.
 #[derive(Clone, Debug)]
@@ -103,15 +105,17 @@ impl SharedReport {
 }
 
 /// Messages to the writer thread.
+#[derive(Debug)]
 enum StoreMessage {
     Records(RecordBatch, Seats),
     Gauges(Box<Gauges>),
+    Audit(Box<AuditEntry>),
 }
 
 /// The thread that writes, and the queue to it.
 #[derive(Debug)]
 pub struct Store {
-    queue: SyncSender<StoreMessage>,
+    queue: Arc<SyncSender<StoreMessage>>,
     room: QueueRoom,
     thread: JoinHandle<()>,
     counters: Arc<Counters>,
@@ -140,7 +144,7 @@ impl Store {
             let _run = heartbeat.run_here();
             writer.run(&messages);
         })?;
-        Ok(Self { queue, room: QueueRoom::new(limits::QUEUED_RECORDS), thread, counters, reader })
+        Ok(Self { queue: Arc::new(queue), room: QueueRoom::new(limits::QUEUED_RECORDS), thread, counters, reader })
     }
 
     /// Queues records without waiting; counts those that do not fit.
@@ -157,6 +161,11 @@ impl Store {
         if self.queue.try_send(StoreMessage::Gauges(Box::new(slim))).is_err() {
             self.counters.store_dropped.inc();
         }
+    }
+
+    /// The audit trail, for those who note changes.
+    pub fn audit_trail(&self) -> AuditTrail {
+        AuditTrail { queue: Arc::downgrade(&self.queue), counters: self.counters.clone() }
     }
 
     /// The reading side.

@@ -7,7 +7,7 @@ use super::resolution::Resolution;
 use super::series::{SeriesKey, ended_s};
 use crate::limits;
 use crate::record::metric::{Field, RecordKind};
-use crate::record::{Category, Gauges, Record};
+use crate::record::{AuditEntry, Category, Gauges, Record};
 
 /// A record to store.
 #[derive(Debug)]
@@ -32,7 +32,8 @@ pub struct PendingWrites {
     /// Slow or failed requests beyond the limit.
     pub skipped: u64,
     requests: usize,
-    /// An alert changed its state. It is written at once: its notification has gone out, and a restarted perfmon must not repeat it.
+    /// An alert changed its state: its notification has gone out, and a restarted perfmon must not repeat it. Or somebody changed something.
+    /// Both are written at once.
     pub urgent: bool,
 }
 
@@ -56,6 +57,15 @@ impl PendingWrites {
         };
         let start = Resolution::Finest.floor(gauges.time.0 / 1_000_000_000);
         self.cells.entry((start, SeriesKey::system())).or_default().add_value(field, count as f64);
+    }
+
+    /// Takes an entry of the audit trail.
+    pub fn audit(&mut self, entry: &AuditEntry) {
+        self.records += 1;
+        self.urgent = true;
+        if let Ok(json) = serde_json::to_string(entry) {
+            self.kept.push(StoredRecord { time_ns: entry.time.0, kind: AuditEntry::KIND, json });
+        }
     }
 
     fn keep(&mut self, record: &Record) {

@@ -1,5 +1,7 @@
 //! The writing side of the file. One transaction writes everything pending and makes finished minutes and hours from finer cells. A record
 //! that arrives after its minute or hour was made is added there too, so that all resolutions agree.
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rustc_hash::FxHashMap;
 
@@ -8,7 +10,9 @@ use super::pending::PendingWrites;
 use super::resolution::Resolution;
 use super::schema::StoreError;
 use super::series::SeriesKey;
+use crate::aggregate::Quota;
 use crate::limits;
+use crate::record::metric::RecordKind;
 
 /// A minute or an hour is made when this much time has passed since its end: most records that belong to it have come.
 const SETTLED_S: u64 = 15;
@@ -27,12 +31,17 @@ pub struct WriteCounts {
 pub struct Rollup {
     db: Connection,
     ids: FxHashMap<SeriesKey, i64>,
+    /// Shares of the series by kind and service; `None`: as the file has them.
+    quota: Option<SeriesQuota>,
 }
+
+/// Series of each kind and service.
+type SeriesQuota = Quota<(RecordKind, Option<Arc<str>>)>;
 
 impl Rollup {
     /// Uses a connection whose schema is up to date.
     pub fn new(db: Connection) -> Self {
-        Self { db, ids: FxHashMap::default() }
+        Self { db, ids: FxHashMap::default(), quota: None }
     }
 
     /// The connection, for other work on the file.
@@ -43,15 +52,18 @@ impl Rollup {
     /// Forgets what it knows of series, after some were removed.
     pub fn forget(&mut self) {
         self.ids.clear();
+        self.quota = None;
     }
 
     /// Writes all pending data, or nothing.
     pub fn write(&mut self, pending: &PendingWrites) -> Result<WriteCounts, StoreError> {
-        let mut ids = std::mem::take(&mut self.ids);
+        // A write that fails took no series.
+        let (mut ids, mut quota) = (std::mem::take(&mut self.ids), self.quota.take());
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut writing = RollupTransaction {
             transaction: &transaction,
             ids: &mut ids,
+            quota: &mut quota,
             until: complete_until(&transaction)?,
             wrote: WriteCounts::default(),
         };
@@ -65,7 +77,7 @@ impl Rollup {
         }
         drop(insert);
         transaction.commit()?;
-        self.ids = ids;
+        (self.ids, self.quota) = (ids, quota);
         Ok(wrote)
     }
 
@@ -122,9 +134,24 @@ fn make(transaction: &Transaction<'_>, resolution: Resolution, begin: u64, end: 
     Ok(())
 }
 
+/// The series in the file, by kind and service.
+fn shares(transaction: &Transaction<'_>) -> Result<SeriesQuota, StoreError> {
+    let mut quota = Quota::new(limits::STORE_SERIES);
+    let mut query = transaction.prepare_cached("SELECT kind, json_extract(labels, '$.service') FROM series")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let number: u8 = row.get(0)?;
+        let Some(kind) = RecordKind::ALL.into_iter().find(|kind| *kind as u8 == number) else { continue };
+        let service: Option<String> = row.get(1)?;
+        quota.take_any(&(kind, service.map(Arc::from)));
+    }
+    Ok(quota)
+}
+
 struct RollupTransaction<'a> {
     transaction: &'a Transaction<'a>,
     ids: &'a mut FxHashMap<SeriesKey, i64>,
+    quota: &'a mut Option<SeriesQuota>,
     until: [u64; 3],
     wrote: WriteCounts,
 }
@@ -157,7 +184,7 @@ impl RollupTransaction<'_> {
         Ok(())
     }
 
-    /// The id of a series; a new one beyond the limit gets the id of the overflow series.
+    /// The id of a series; a new one beyond the share of its service gets the id of the overflow series.
     fn id(&mut self, series: &SeriesKey) -> Result<i64, StoreError> {
         if let Some(id) = self.ids.get(series) {
             return Ok(*id);
@@ -167,7 +194,7 @@ impl RollupTransaction<'_> {
         let known: Option<i64> = find.query_row(params![series.kind as u8, labels], |row| row.get(0)).optional()?;
         let id = match known {
             Some(id) => id,
-            None if self.is_full()? && *series != series.other() => {
+            None if !self.takes(series)? => {
                 self.wrote.overflowed += 1;
                 return self.id(&series.other());
             }
@@ -185,8 +212,19 @@ impl RollupTransaction<'_> {
         Ok(id)
     }
 
-    fn is_full(&self) -> Result<bool, StoreError> {
-        let count: i64 = self.transaction.prepare_cached("SELECT count(*) FROM series")?.query_row([], |row| row.get(0))?;
-        Ok(count as usize >= limits::STORE_SERIES)
+    /// Takes a place for a new series; false when its service may have no more. An overflow series always has one.
+    fn takes(&mut self, series: &SeriesKey) -> Result<bool, StoreError> {
+        let quota = match self.quota.take() {
+            Some(quota) => quota,
+            None => shares(self.transaction)?,
+        };
+        let quota = self.quota.insert(quota);
+        let owner = (series.kind, series.service());
+        Ok(if *series == series.other() {
+            quota.take_any(&owner);
+            true
+        } else {
+            quota.take(&owner)
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! The file: creation (mode 0600), settings, schema with migrations, integrity check. SQLite 3 in WAL mode, so that reports can read while
 //! perfmon writes. `user_version` is the number of applied migrations.
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -9,8 +10,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::heartbeat;
-use crate::private_file::{self, Existing};
+use crate::private_file::{self, Existing, FileRefusal};
 
+/// Endings of SQLite's own files: the journals and the index of the log.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// How long another program's transaction is waited for.
 const BUSY: Duration = Duration::from_secs(1);
 /// Instructions of SQLite between two beats of the writer: some milliseconds.
@@ -73,7 +76,7 @@ impl StoreError {
 
 /// Opens the file for writing, making it and its folder when they are not there.
 pub fn open(path: &Path) -> Result<Connection, StoreError> {
-    make(path).map_err(|source| StoreError::File { path: path.into(), source })?;
+    make(path)?;
     let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
     // Long statements are no hang.
@@ -91,6 +94,8 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     // The file stays whole when the host dies; a killed perfmon loses nothing that was committed.
     db.pragma_update(None, "synchronous", "NORMAL")?;
     db.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    // Files elsewhere cannot be made, see docs/privileges.md.
+    db.pragma_update(None, "temp_store", "MEMORY")?;
     check(&db, path)?;
     migrate(&mut db, MIGRATIONS)?;
     Ok(db)
@@ -103,6 +108,7 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     }
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
     let found = version(&db)?;
     refuse_newer(found)?;
     if found < MIGRATIONS.len() {
@@ -115,11 +121,39 @@ fn refuse_newer(found: usize) -> Result<(), StoreError> {
     if found > MIGRATIONS.len() { Err(StoreError::Newer { found, known: MIGRATIONS.len() }) } else { Ok(()) }
 }
 
-fn make(path: &Path) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    private_file::open(path, Existing::Extended).map(drop)
+/// Why no history is kept at a path, as far as that can be told before anything is made: its folder or a file there is refused.
+pub fn refusal(path: &Path) -> Option<StoreError> {
+    let is_refusal = |error: &StoreError| matches!(error, StoreError::File { source, .. } if FileRefusal::of(source).is_some());
+    private_file::check_folder(folder_of(path)).map_err(of_file(path)).and_then(|()| check_files(path)).err().filter(is_refusal)
+}
+
+fn make(path: &Path) -> Result<(), StoreError> {
+    let folder = folder_of(path);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(of_file(path))?;
+    private_file::check_folder(folder).map_err(of_file(path))?;
+    check_files(path)?;
+    private_file::open(path, Existing::Extended).map(drop).map_err(of_file(path))
+}
+
+/// The file, and those that SQLite keeps beside it and gives the file's mode when it makes them.
+fn check_files(path: &Path) -> Result<(), StoreError> {
+    let files = std::iter::once(path.to_owned()).chain(BESIDE.iter().map(|suffix| beside(path, suffix)));
+    files.into_iter().try_for_each(|file| private_file::check(&file).map_err(of_file(&file)))
+}
+
+fn of_file(path: &Path) -> impl Fn(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::File { path: path.clone(), source }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
 }
 
 fn check(db: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -148,12 +182,11 @@ pub fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<(), StoreErro
 
 /// Moves a damaged file and its WAL out of the way; returns the new path.
 pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
-    let aside = (1..).map(|n| beside(&format!(".damaged-{n}"))).find(|aside| !aside.exists());
+    let aside = (1..).map(|n| beside(path, &format!(".damaged-{n}"))).find(|aside| !aside.exists());
     let aside = aside.ok_or_else(|| io::Error::from(io::ErrorKind::AlreadyExists))?;
     fs::rename(path, &aside)?;
-    for suffix in ["-wal", "-shm"] {
-        match fs::rename(beside(suffix), format!("{}{suffix}", aside.display())) {
+    for suffix in BESIDE {
+        match fs::rename(beside(path, suffix), beside(&aside, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }

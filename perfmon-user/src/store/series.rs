@@ -60,6 +60,12 @@ impl SeriesKey {
         Self { kind: self.kind, labels }
     }
 
+    /// Its service, if it is one's.
+    pub fn service(&self) -> Option<Arc<str>> {
+        let index = self.kind.labels().iter().position(|name| *name == "service")?;
+        self.labels[index].clone()
+    }
+
     /// Labels that are known, as a JSON object.
     pub fn to_json(&self) -> String {
         let known = self.kind.labels().iter().zip(&self.labels).filter_map(|(name, value)| Some((*name, value.as_deref()?)));

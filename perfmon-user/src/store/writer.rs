@@ -63,6 +63,7 @@ impl StoreWriter {
         match message {
             StoreMessage::Records(records, _seats) => self.pending.add(records),
             StoreMessage::Gauges(gauges) => self.pending.gauges(gauges),
+            StoreMessage::Audit(entry) => self.pending.audit(entry),
         }
         if self.pending.is_full() {
             self.drop_pending();

@@ -1,5 +1,6 @@
 //! Does a process match a target? `Candidate` is what can be known of a process, read when it is asked for and once; what the kernel
 //! told at its exec stands in for what /proc no longer has.
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
@@ -22,14 +23,15 @@ pub(super) struct Candidate<'a> {
     is_gone: bool,
     exe: OnceCell<Option<PathBuf>>,
     argv: OnceCell<Vec<String>>,
+    environ: OnceCell<Vec<u8>>,
     cwd: OnceCell<Option<PathBuf>>,
     cgroups: OnceCell<Cgroups>,
 }
 
 impl<'a> Candidate<'a> {
     pub(super) fn new(proc: &'a ProcRoot, pid: u32, executed: Option<&'a Executed<'a>>) -> Self {
-        let (exe, argv, cwd, cgroups) = (OnceCell::new(), OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { proc, pid, executed, is_gone: false, exe, argv, cwd, cgroups }
+        let (exe, argv, environ, cwd, cgroups) = Default::default();
+        Self { proc, pid, executed, is_gone: false, exe, argv, environ, cwd, cgroups }
     }
 
     /// A program that its process runs no longer.
@@ -50,6 +52,16 @@ impl<'a> Candidate<'a> {
             Some(argv) if !argv.is_empty() => argv,
             _ => self.executed.map(Executed::arguments).unwrap_or_default(),
         })
+    }
+
+    /// Its exec event told arguments and the variables that name a service.
+    pub(super) fn is_told(&self) -> bool {
+        self.executed.is_some_and(|executed| !executed.argv.is_empty())
+    }
+
+    /// The environment that it was started with; empty where that cannot be read.
+    pub(super) fn environ(&self) -> &[u8] {
+        self.environ.get_or_init(|| self.look(|| self.proc.environ(self.pid)).unwrap_or_default())
     }
 
     pub(super) fn comm(&self) -> String {
@@ -82,8 +94,9 @@ impl<'a> Candidate<'a> {
         if told.iter().any(Option::is_some) {
             return told;
         }
-        let here = if self.exe().is_some() { Some(self.pid) } else { self.parent() };
-        here.map_or(told, |pid| self.proc.env(pid, names))
+        let of_parent = || self.parent().and_then(|parent| self.proc.environ(parent)).unwrap_or_default();
+        let environ = if self.exe().is_some() { Cow::Borrowed(self.environ()) } else { Cow::Owned(of_parent()) };
+        names.iter().map(|name| root::variable(&environ, name)).collect()
     }
 
     /// Looks at it as a program.

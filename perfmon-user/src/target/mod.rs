@@ -1,6 +1,7 @@
 //! Selects and describes the watched processes. In: targets of the user ([`Target`]), /proc, and exec, fork, listen and exit events. Out:
 //! process ids to watch ([`Selector`]), and a [`Description`] of each ([`Describer`]). Also starts the
 //! program behind `--` ([`command`]). It loads nothing into the kernel and reads no clock.
+mod blind_spot;
 mod cgroup;
 pub mod command;
 mod container;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-pub use describe::{Describer, Description};
+pub use describe::{Describer, Description, Interior};
 pub use select::{Action, Selector};
 pub use tls::SharedTlsLibrary;
 

@@ -2,7 +2,7 @@
 //! or empty. Reads are bounded, since the observed process decides how long its arguments and environment are. What can hang because
 //! the kernel touches the process's memory or file systems goes through [`ForeignReader`]; the rest is the kernel's own. Format: proc(5).
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -109,10 +109,21 @@ impl ProcRoot {
         fs::read_link(self.path(pid, "cwd")).ok()
     }
 
-    /// A variable of the environment that the process was started with.
-    pub(super) fn env(&self, pid: u32, names: &[&str]) -> Vec<Option<String>> {
-        let environ = self.read_memory(pid, "environ", ENVIRON_BYTES).unwrap_or_default().0;
-        names.iter().map(|name| variable(&environ, name)).collect()
+    /// The environment that the process was started with, each variable ended by NUL.
+    pub(super) fn environ(&self, pid: u32) -> Option<Vec<u8>> {
+        Some(self.read_memory(pid, "environ", ENVIRON_BYTES)?.0)
+    }
+
+    /// The kernel refuses a look into the process.
+    pub(super) fn is_forbidden(&self, pid: u32) -> bool {
+        fs::read_link(self.path(pid, "exe")).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    }
+
+    /// Whether a ring of io_uring is among the first `limit` descriptors.
+    pub(super) fn has_io_uring(&self, pid: u32, limit: usize) -> bool {
+        let Ok(entries) = fs::read_dir(self.path(pid, "fd")) else { return false };
+        let is_ring = |entry: fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str() == "anon_inode:[io_uring]");
+        entries.flatten().take(limit).any(is_ring)
     }
 
     pub(super) fn cgroup(&self, pid: u32) -> Option<String> {
@@ -203,7 +214,9 @@ mod tests {
         assert_eq!(proc.argv(own).unwrap(), std::env::args().collect::<Vec<_>>());
         assert!(proc.pids().contains(&own));
         assert!(proc.mapped_files(own).contains(&std::env::current_exe().unwrap()));
-        assert_eq!(proc.env(own, &["PATH", "PERFMON_NO_SUCH"]), [std::env::var("PATH").ok(), None]);
+        let environ = proc.environ(own).unwrap();
+        assert_eq!(["PATH", "PERFMON_NO_SUCH"].map(|name| variable(&environ, name)), [std::env::var("PATH").ok(), None]);
+        assert!(!proc.is_forbidden(own) && !proc.has_io_uring(own, 4096));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert!(!proc.socket_inodes(own, 4096).is_empty());
         drop(listener);

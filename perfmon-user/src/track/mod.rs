@@ -78,7 +78,8 @@ pub enum ConnectionEvent<'a> {
 /// All connections. `S` is built when a connection appears.
 #[derive(Debug)]
 pub struct Tracker<S> {
-    connections: FxHashMap<u64, Connection<S>>,
+    /// Each on its own, so that the table's room for more costs little.
+    connections: FxHashMap<u64, Box<Connection<S>>>,
     unix_of_process: FxHashMap<u32, FxHashSet<u64>>,
     /// Connections that the peer reset and whose process has not closed them, oldest first.
     resets: VecDeque<SocketStateChange>,
@@ -93,7 +94,8 @@ impl<S: Default> Tracker<S> {
         Self { connections, unix_of_process, resets, counters, capacity: CONNECTIONS }
     }
 
-    /// Inserts a new socket. Calls `visit` with the end of an earlier connection at the same address.
+    /// Inserts a new socket. Calls `visit` with the end of an earlier connection at the same address. The same socket again, under way for
+    /// long, is one that the kernel's table had forgotten: what it carried between is not known.
     pub fn open(&mut self, open: Open, visit: &mut impl FnMut(&mut Connection<S>, ConnectionEvent<'_>)) {
         self.make_room(visit);
         let connection = Connection {
@@ -113,7 +115,10 @@ impl<S: Default> Tracker<S> {
         if connection.unix {
             self.unix_of_process.entry(open.pid).or_default().insert(open.key.sock);
         }
-        if let Some(mut former) = self.connections.insert(open.key.sock, connection) {
+        if let Some(mut former) = self.connections.insert(open.key.sock, Box::new(connection)) {
+            if open.late && open.key == former.key && open.key.inode != 0 {
+                self.counters.sockets_evicted.inc();
+            }
             visit(&mut former, ConnectionEvent::Ended { ending: Ending::Forgotten, time_ns: open.time_ns });
         }
     }
@@ -131,7 +136,7 @@ impl<S: Default> Tracker<S> {
                 }
                 connection
             }
-            Entry::Vacant(entry) => entry.insert(unannounced(data)),
+            Entry::Vacant(entry) => entry.insert(Box::new(unannounced(data))),
         };
         connection.pid = data.pid;
         connection.last_ns = data.stamp.time_ns;
@@ -270,17 +275,20 @@ impl<S: Default> Tracker<S> {
 
     /// All connections.
     pub fn iter(&self) -> impl Iterator<Item = &Connection<S>> {
-        self.connections.values()
+        self.connections.values().map(|connection| &**connection)
     }
 
     /// All connections, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Connection<S>> {
-        self.connections.values_mut()
+        self.connections.values_mut().map(|connection| &mut **connection)
     }
 
     /// A connection by its socket.
     pub fn get_mut(&mut self, key: SocketKey) -> Option<&mut Connection<S>> {
-        self.connections.get_mut(&key.sock).filter(|connection| connection.key.inode == key.inode || key.inode == 0)
+        self.connections
+            .get_mut(&key.sock)
+            .map(|connection| &mut **connection)
+            .filter(|connection| connection.key.inode == key.inode || key.inode == 0)
     }
 
     /// Ends all connections as forgotten (shutdown, end of a recording).

@@ -3,7 +3,7 @@
 //! A connection that is silent has no event: it is counted from the next taking on. Knows inode numbers only, which no two sockets share.
 use rustc_hash::FxHashMap;
 
-use crate::limits::OPEN_CONNECTIONS;
+use crate::limits::{ENDED_CONNECTIONS, OPEN_CONNECTIONS};
 
 /// The open connections.
 #[derive(Debug, Default)]
@@ -12,6 +12,8 @@ pub struct OpenConnections {
     open: FxHashMap<u32, u64>,
     /// Inode number → when it ended: a table that was taken before still has it.
     ended: FxHashMap<u32, u64>,
+    /// Ends until then were forgotten: a table that was taken before may have connections that are over.
+    forgotten_ns: u64,
     is_known: bool,
 }
 
@@ -31,9 +33,21 @@ impl OpenConnections {
     /// A connection ended; others than those of targets may be told too.
     pub fn ended(&mut self, inode: u32, time_ns: u64) {
         self.open.remove(&inode);
-        if inode != 0 && self.ended.len() < OPEN_CONNECTIONS {
-            self.ended.insert(inode, time_ns);
+        if inode == 0 {
+            return;
         }
+        if self.ended.len() >= ENDED_CONNECTIONS {
+            self.forget_older_half();
+        }
+        self.ended.insert(inode, time_ns);
+    }
+
+    fn forget_older_half(&mut self) {
+        let mut times: Vec<u64> = self.ended.values().copied().collect();
+        let half = times.len() / 2;
+        let (_, &mut newest_gone, _) = times.select_nth_unstable(half);
+        self.ended.retain(|_, ended_ns| *ended_ns > newest_gone);
+        self.forgotten_ns = self.forgotten_ns.max(newest_gone);
     }
 
     /// The socket table as it was at `taken_ns`; `None` when it could not be read. What events told of since then stays.
@@ -43,11 +57,13 @@ impl OpenConnections {
             return;
         };
         self.open.retain(|_, since_ns| *since_ns > taken_ns);
-        self.is_known = true;
+        self.is_known = taken_ns >= self.forgotten_ns;
         for inode in inodes {
             self.opened(inode, taken_ns);
         }
         self.ended.retain(|_, ended_ns| *ended_ns > taken_ns);
+        self.ended.shrink_to(self.ended.len() * 2);
+        self.open.shrink_to(self.open.len() * 2);
     }
 
     /// How many are open; `None` = not known.
@@ -94,6 +110,19 @@ mod tests {
         assert_eq!(open.count(), Some(1));
         open.taken(Some([2]), 300);
         assert_eq!(open.count(), Some(1));
+    }
+
+    #[test]
+    fn ends_that_were_forgotten_make_an_older_table_useless_and_no_newer_one() {
+        let mut open = OpenConnections::default();
+        let ends = 2 * ENDED_CONNECTIONS as u32;
+        (1..=ends).for_each(|inode| open.ended(inode, u64::from(inode)));
+        assert!(open.ended.len() <= ENDED_CONNECTIONS && open.ended.capacity() < 2 * ENDED_CONNECTIONS, "{}", open.ended.len());
+        // It was taken before the ends and arrives now.
+        open.taken(Some(1..=3), 0);
+        assert_eq!(open.count(), None);
+        open.taken(Some([ends, ends + 1]), u64::from(ends) - 1);
+        assert_eq!(open.count(), Some(1), "the newest ends are known");
     }
 
     #[test]

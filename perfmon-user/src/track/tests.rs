@@ -65,6 +65,23 @@ fn uncaptured_and_lost_bytes_are_gaps_to_the_byte() {
 }
 
 #[test]
+fn a_socket_that_the_kernel_forgot_is_counted_when_it_is_used_again() {
+    let (mut tracker, counters) = tracker();
+    let mut log = Log::default();
+    tracker.open(open(KEY, 1), &mut log.visit());
+    tracker.data(&data(KEY, 0, 4, b"abcd"), &mut log.visit());
+    tracker.open(Open { late: true, ..open(KEY, 9) }, &mut log.visit());
+    tracker.data(&data(KEY, 0, 2, b"ef"), &mut log.visit());
+    assert_eq!(log.0, ["7:abcd", "7:Forgotten", "7:ef"]);
+    assert_eq!(counters.sockets_evicted.get(), 1);
+    // Another socket at that address, one that connects anew, and one that was not known.
+    tracker.open(Open { late: true, ..open(SocketKey { inode: 8, ..KEY }, 10) }, &mut log.visit());
+    tracker.open(open(SocketKey { inode: 8, ..KEY }, 11), &mut log.visit());
+    tracker.open(Open { late: true, ..open(SocketKey { sock: 5, inode: 9 }, 12) }, &mut log.visit());
+    assert_eq!(counters.sockets_evicted.get(), 1);
+}
+
+#[test]
 fn what_was_lost_last_shows_at_the_close() {
     let (mut tracker, counters) = tracker();
     let mut log = Log::default();

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::look::Tone;
+use crate::printable::printable;
 
 /// Width between two columns.
 const GAP: u16 = 1;
@@ -57,7 +58,7 @@ pub(super) fn fill<R>(columns: &[Column<R>], rows: &[&R], width: u16) -> Vec<(us
     let total = |kept: &[(usize, u16)]| kept.iter().map(|(_, width)| width + GAP).sum::<u16>().saturating_sub(GAP);
     least.iter_mut().filter(|(index, _)| columns[*index].flexible).for_each(|(index, width)| *width = columns[*index].width);
     let mut spare = width.saturating_sub(total(&least));
-    let longest = |index: usize| rows.iter().map(|row| (columns[index].text)(row).chars().count()).max().unwrap_or(0);
+    let longest = |index: usize| rows.iter().map(|row| printed_width(&(columns[index].text)(row))).max().unwrap_or(0);
     let mut wanting: Vec<(usize, usize)> =
         least.iter().enumerate().filter(|(_, (index, _))| columns[*index].left).map(|(at, (index, _))| (at, longest(*index))).collect();
     // One character each in turn, so that a long text does not take the room of all others.
@@ -165,11 +166,16 @@ pub(super) fn span(seconds: f64) -> String {
     }
 }
 
-/// Fits `text` into `width` characters; a longer text ends with `~`.
+/// Characters of a text when it is printed.
+pub(super) fn printed_width(text: &str) -> usize {
+    printable(text).text().chars().count()
+}
+
+/// Fits `text`, printable, into `width` characters; a longer text ends with `~`.
 pub(super) fn cut(text: &str, width: usize) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let clean = printable(text).text();
     if clean.chars().count() <= width {
-        return clean;
+        return clean.into_owned();
     }
     clean.chars().take(width.saturating_sub(1)).chain(['~']).take(width).collect()
 }
@@ -236,6 +242,6 @@ mod tests {
         assert_eq!([0.0, 0.001, 0.0123, 0.5, 0.9999, 1.0].map(|share| percent(Some(share))), ["0", "0.1", "1.2", "50", "99", "100"]);
         assert_eq!([0.0, 59.9, 61.0, 7_620.0, 273_600.0].map(span), ["0s", "59s", "1m01s", "2h07m", "3d04h"]);
         assert_eq!([512, 12_900_000, 1_610_612_736].map(bytes), ["512B", "12.3M", "1.50G"]);
-        assert_eq!((cut("abcdef", 4).as_str(), cut("abc", 4).as_str(), cut("a\u{1b}b", 4).as_str()), ("abc~", "abc", "a?b"));
+        assert_eq!((cut("abcdef", 4).as_str(), cut("abc", 4).as_str(), cut("a\u{1b}b", 9).as_str()), ("abc~", "abc", "a\\u{1b}b"));
     }
 }

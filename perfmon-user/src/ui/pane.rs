@@ -6,7 +6,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 
-use super::column::cut;
+use super::column::{cut, printed_width};
 use super::detail::{DetailBlock, LabelledValue, RowDetail};
 use super::look::Look;
 
@@ -52,7 +52,7 @@ fn block_lines(look: Look, block: &DetailBlock, width: usize) -> Vec<Line<'stati
     let mut beside = side_by_side;
     for pair in &block.values {
         // A long value has a line of its own.
-        let long = LABEL + 1 + pair.value.chars().count() > each;
+        let long = LABEL + 1 + printed_width(&pair.value) > each;
         if long || beside == side_by_side {
             lines.push(Line::default());
             beside = 0;
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn prose_is_broken_between_words() {
         assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
-        assert_eq!(wrapped("a\u{1b}b", 8), ["a?b"]);
+        assert_eq!(wrapped("a\u{1b}b", 8), ["a\\u{1b}b"]);
         for width in 1..20 {
             let lines = wrapped("Requests wait 80 ms of 100 ms for GET /a/very/long/path/without/a/space.", width);
             assert!(lines.iter().all(|line| line.chars().count() <= width), "{width}: {lines:?}");

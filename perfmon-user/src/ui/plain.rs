@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::column::{Column, count, figure, fit, millis, percent, span};
+use super::column::{Column, count, figure, fit, millis, percent, printed_width, span};
 use super::draw::padded;
 use super::model::ScreenModel;
 use super::tables::{DESTINATIONS, ENDPOINTS};
 use crate::aggregate::snapshot::{Snapshot, Window};
+use crate::printable::printable;
 
 /// Time between two tables.
 const EVERY: Duration = Duration::from_secs(5);
@@ -63,7 +64,7 @@ pub(super) fn tables(model: &ScreenModel, width: u16, most: usize) -> String {
     table(&mut text, &model.endpoints, &ENDPOINTS, width, most);
     table(&mut text, &model.destinations, &DESTINATIONS, width, most);
     for finding in &model.findings {
-        add(&mut text, format_args!("finding ({}): {}: {}\n", finding.kind, finding.scope, finding.message));
+        add(&mut text, format_args!("finding ({}): {}: {}\n", finding.kind, printable(&finding.scope), printable(&finding.message)));
     }
     text.push('\n');
     text
@@ -87,7 +88,7 @@ fn table<R>(text: &mut String, rows: &[R], columns: &[Column<R>], width: u16, mo
 
 /// Every column, as wide as its longest text.
 fn uncut<R>(rows: &[R], columns: &[Column<R>]) -> Vec<(usize, u16)> {
-    let longest = |column: &Column<R>| rows.iter().map(|row| (column.text)(row).chars().count()).max().unwrap_or(0);
+    let longest = |column: &Column<R>| rows.iter().map(|row| printed_width(&(column.text)(row))).max().unwrap_or(0);
     let width = |column: &Column<R>| u16::try_from(longest(column).max(column.title.len())).unwrap_or(u16::MAX);
     columns.iter().enumerate().filter(|(_, column)| !column.wide).map(|(index, column)| (index, width(column))).collect()
 }

@@ -11,7 +11,7 @@ use super::samples::GraphSample;
 use super::screen::{ScreenSource, Shown, ShownTable};
 use super::view::Tab;
 use crate::aggregate::snapshot::Window;
-use crate::outbound;
+use crate::outbound::{self, PerfmonAgent, TrustError, TrustedRoots};
 
 const EVERY: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -44,6 +44,15 @@ pub enum RemoteError {
         /// Requested URL.
         url: String,
     },
+    /// The port speaks HTTPS.
+    #[error("the perfmon at {url} speaks HTTPS: write https:// in the URL")]
+    NeedsTls {
+        /// Requested URL.
+        url: String,
+    },
+    /// The trusted certificates cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The thread could not be started.
     #[error("cannot start the polling thread")]
     Thread(#[from] std::io::Error),
@@ -65,11 +74,13 @@ struct WantedView {
 }
 
 impl RemoteSource {
-    /// Sends one request to check that a perfmon answers, then polls. `url` is `http://host:port`.
-    pub fn connect(url: &str, token: Option<&str>) -> Result<Self, RemoteError> {
-        let client = ApiClient::new(url, token);
+    /// Sends one request to check that a perfmon answers, then polls. `url` is `http://host:port`, `https://host:port` or
+    /// `unix:/path`.
+    pub fn connect(url: &str, roots: &TrustedRoots, token: Option<&str>) -> Result<Self, RemoteError> {
+        let client = ApiClient::new(url, roots, token)?;
         let wanted = WantedView { window: Window::Minute, tab: None };
         client.totals(Window::Minute).map_err(|error| match error {
+            ureq::Error::StatusCode(400) => RemoteError::NeedsTls { url: url.into() },
             ureq::Error::StatusCode(401) => RemoteError::Unauthorized { url: url.into() },
             ureq::Error::StatusCode(403) => RemoteError::NotAdmitted { url: url.into() },
             error => RemoteError::Unreachable { url: url.into(), source: Box::new(error) },
@@ -123,7 +134,7 @@ fn follow(mut client: ApiClient, mut wanted: WantedView, wished: &Receiver<Wante
 }
 
 struct ApiClient {
-    agent: ureq::Agent,
+    way: PerfmonAgent,
     url: String,
     authorization: Option<String>,
     round: u32,
@@ -163,19 +174,19 @@ struct HistoryValue {
 }
 
 impl ApiClient {
-    fn new(url: &str, token: Option<&str>) -> Self {
-        Self {
-            agent: outbound::direct(TIMEOUT),
-            url: url.trim_end_matches('/').into(),
+    fn new(url: &str, roots: &TrustedRoots, token: Option<&str>) -> Result<Self, TrustError> {
+        Ok(Self {
+            way: outbound::direct(url, roots, TIMEOUT)?,
+            url: url.into(),
             authorization: token.map(|token| format!("Bearer {token}")),
             round: 0,
             host: None,
             events_lost: 0,
-        }
+        })
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ureq::Error> {
-        let mut request = self.agent.get(format!("{}/api/v1/{path}", self.url));
+        let mut request = self.way.agent.get(format!("{}/api/v1/{path}", self.way.base));
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }

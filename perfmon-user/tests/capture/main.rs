@@ -6,13 +6,16 @@ mod observed;
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use expected::{Operation, Script, Seen};
 use observed::Observed;
-use perfmon_user::decode::{Address, StateChange};
-use perfmon_user::probe::{self, Budgets, ProbeError, Probes, StartOptions, Tier, TierChoice};
+use perfmon_user::counters::Counters;
+use perfmon_user::decode::{Address, Event, StateChange, decode};
+use perfmon_user::probe::{self, Budgets, ProbeError, Probes, StartOptions, TableSizes, Tier, TierChoice};
 use perfmon_user::stream::{Direction, Role};
+use perfmon_user::track::Tracker;
 
 use serde_json::Value;
 
@@ -27,6 +30,7 @@ fn options() -> StartOptions {
         ring_bytes: 8 << 20,
         tier: TierChoice::Auto,
         return_probes: false,
+        tables: TableSizes::default(),
     }
 }
 
@@ -261,6 +265,77 @@ fn a_full_ring_is_counted_by_process_and_the_rest_is_exact() {
     let requests = observed.operations(server, Direction::In);
     assert!(!requests.is_empty() && requests.len() < 6000);
     assert!(requests.iter().enumerate().all(|(number, request)| request.offset == 100 * number as u64), "the first ones are all there");
+}
+
+/// Number of losses for a reason.
+fn losses(probes: &Probes, reason: &str) -> u64 {
+    probes.losses().iter().find(|(name, _)| *name == reason).unwrap().1
+}
+
+/// Runs 2,000 exchanges while nothing reads the ring; the process's id.
+fn overrun(probes: &Probes) -> u32 {
+    let mut child = script("runs.py", &["2000"]);
+    let pid = child.id();
+    probes.watch(pid).unwrap();
+    go(&mut child);
+    assert!(child.wait().unwrap().success());
+    pid
+}
+
+#[test]
+fn losses_of_processes_without_a_place_in_the_table_are_counted() {
+    let tables = TableSizes { process_losses: Some(1), ..TableSizes::default() };
+    let Some(probes) = start(&StartOptions { watch_all: false, ring_bytes: 64 * 1024, tables, ..options() }) else { return };
+    let pids = [overrun(&probes), overrun(&probes)];
+    let by_pid = probes.lost_by_pid();
+    assert_eq!(by_pid.iter().map(|(pid, _)| *pid).collect::<Vec<_>>(), [pids[0]]);
+    let (all, placeless) = (losses(&probes, "ring_full"), losses(&probes, "process_losses_full"));
+    // The exchanges of which nothing was told are counted too.
+    assert!(placeless > all - by_pid[0].1.events, "{placeless}, {all} in all, {:?}", by_pid[0]);
+    probes.forget_losses(pids[0]);
+    let third = overrun(&probes);
+    let by_pid = probes.lost_by_pid();
+    assert_eq!(by_pid.iter().map(|(pid, _)| *pid).collect::<Vec<_>>(), [third], "what ended makes room");
+}
+
+#[test]
+fn a_process_under_the_id_of_an_earlier_one_has_lost_nothing() {
+    let Some(probes) = start(&StartOptions { watch_all: false, ring_bytes: 64 * 1024, ..options() }) else { return };
+    let pid = overrun(&probes);
+    assert_eq!(probes.lost_by_pid().len(), 1);
+    for _ in 0..200 {
+        if let Err(error) = std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()) {
+            return eprintln!("not tested here: {error}");
+        }
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        if child.id() == pid {
+            return assert_eq!(probes.lost_by_pid(), []);
+        }
+    }
+    panic!("no process had the id {pid} again");
+}
+
+#[test]
+fn sockets_that_the_full_table_forgot_are_counted_when_they_are_used_again() {
+    let tables = TableSizes { sockets: Some(64), ..TableSizes::default() };
+    let Some(probes) = start(&StartOptions { watch_all: false, tables, ..options() }) else { return };
+    let mut child = script("many.py", &["200"]);
+    probes.watch(child.id()).unwrap();
+    go(&mut child);
+    assert!(child.wait().unwrap().success());
+    let counters = Arc::new(Counters::default());
+    let mut tracker = Tracker::<()>::new(counters.clone());
+    probes.take_ring().unwrap().drain(|bytes| match decode(bytes).unwrap() {
+        Event::Open(open) => tracker.open(open, &mut |_, _| ()),
+        Event::Data(data) => tracker.data(&data, &mut |_, _| ()),
+        Event::State(state) => tracker.state(&state, &mut |_, _| ()),
+        _ => {}
+    });
+    assert_eq!(losses(&probes, "ring_full"), 0);
+    let evicted = counters.sockets_evicted.get();
+    // Both ends of 200 connections were used and forgotten; a few are still in the table.
+    assert!((300..=400).contains(&evicted), "{evicted}");
 }
 
 #[test]

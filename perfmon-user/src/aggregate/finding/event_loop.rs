@@ -2,7 +2,7 @@
 //! The finding is about a service when that is true of all its requests together, else about an endpoint.
 use std::sync::Arc;
 
-use super::{Detection, Detector};
+use super::{Detection, Detector, Steadiness};
 use crate::aggregate::snapshot::{EndpointRow, Latency, ServiceRow, Snapshot, Window};
 use crate::record::{Origin, Severity, SpanId};
 
@@ -72,6 +72,7 @@ impl WaitingCalls<'_> {
             message,
             evidence: evidence.iter().map(|id| id.to_string().into()).collect(),
             cost: self.mean_ms * self.count as f64,
+            steadiness: Steadiness::MEASURED,
         })
     }
 }

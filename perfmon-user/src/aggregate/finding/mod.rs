@@ -3,6 +3,7 @@
 //! To add a detector: a file here with a small struct that implements [`Detector`] (no state, no clock: a snapshot in, detections out; the
 //! message is one sentence with the figures), and a line in [`detectors`]. The detector reports what is true now; [`tracker`] opens and
 //! closes late and limits repetitions. Test it with a hand-made snapshot on both sides of each limit.
+pub mod degraded;
 pub mod event_loop;
 pub mod tracker;
 
@@ -28,6 +29,24 @@ pub struct Detection {
     pub evidence: Vec<Arc<str>>,
     /// What it costs, in milliseconds of waiting a minute: the order of the list.
     pub cost: f64,
+    /// When it opens and closes a finding.
+    pub steadiness: Steadiness,
+}
+
+/// Ticks in a row that open and close a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steadiness {
+    /// With it.
+    pub open_after: u32,
+    /// Without it.
+    pub close_after: u32,
+}
+
+impl Steadiness {
+    /// Of figures, which go up and down.
+    pub const MEASURED: Self = Self { open_after: 3, close_after: 30 };
+    /// Of what somebody else has judged.
+    pub const STATED: Self = Self { open_after: 1, close_after: 5 };
 }
 
 /// Judges a snapshot.
@@ -38,5 +57,5 @@ pub trait Detector: std::fmt::Debug + Send {
 
 /// All detectors.
 pub fn detectors() -> Vec<Box<dyn Detector>> {
-    vec![Box::new(event_loop::EventLoopBlocked)]
+    vec![Box::new(degraded::PerfmonDegraded), Box::new(event_loop::EventLoopBlocked)]
 }

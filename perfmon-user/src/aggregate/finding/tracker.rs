@@ -1,4 +1,4 @@
-//! Turns detections into findings that do not flap. A finding opens after three ticks in a row and closes after thirty ticks without it.
+//! Turns detections into findings that do not flap. A finding opens and closes after ticks in a row with and without it (`Steadiness`).
 //! While it is open, a record repeats it at most every thirty seconds, or at once when the severity rises. At most `limits::FINDINGS` are
 //! open.
 use std::collections::BTreeMap;
@@ -8,10 +8,6 @@ use super::Detection;
 use crate::limits;
 use crate::record::{Finding, WallTime};
 
-/// Ticks in a row that open a finding.
-const OPEN_AFTER: u32 = 3;
-/// Ticks in a row without it that close it.
-const CLOSE_AFTER: u32 = 30;
 /// Time between two records of an open finding.
 const UPDATE_NS: u64 = 30 * 1_000_000_000;
 /// Ids of evidence.
@@ -41,7 +37,7 @@ impl FindingTracker {
         self.tracked.values_mut().for_each(|tracked| tracked.missed += 1);
         let mut records: Vec<Finding> = detections.into_iter().filter_map(|detection| self.holds(now, detection)).collect();
         self.tracked.retain(|_, tracked| {
-            let over = tracked.missed >= if tracked.told.is_some() { CLOSE_AFTER } else { 1 };
+            let over = tracked.missed >= if tracked.told.is_some() { tracked.detection.steadiness.close_after } else { 1 };
             if over && tracked.told.is_some() {
                 records.push(tracked.finding(now, false));
             }
@@ -69,7 +65,7 @@ impl FindingTracker {
         tracked.last_seen = now;
         (tracked.held, tracked.missed) = (tracked.held + 1, 0);
         let due = match tracked.told {
-            None => tracked.held >= OPEN_AFTER,
+            None => tracked.held >= tracked.detection.steadiness.open_after,
             Some(told) => worse || now.0.saturating_sub(told.0) >= UPDATE_NS,
         };
         due.then(|| {
@@ -120,6 +116,7 @@ fn id(detection: &Detection, first_seen: WallTime) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aggregate::finding::Steadiness;
     use crate::record::{Origin, Severity};
 
     fn detection(scope: &str, severity: Severity, cost: f64) -> Detection {
@@ -131,6 +128,7 @@ mod tests {
             message: "It waits.".into(),
             evidence: (0..9).map(|id| id.to_string().into()).collect(),
             cost,
+            steadiness: Steadiness::MEASURED,
         }
     }
 
@@ -153,6 +151,17 @@ mod tests {
         );
         assert!(told.iter().all(|(_, _, id)| *id == told[0].2 && id.len() == 16));
         assert!(tracker.open(at(160)).is_empty());
+    }
+
+    #[test]
+    fn what_somebody_else_has_judged_opens_at_once_and_closes_soon() {
+        let mut tracker = FindingTracker::default();
+        let stated = || Detection { steadiness: Steadiness::STATED, ..detection("ring", Severity::Warning, 1.0) };
+        let told = (0..20).flat_map(|second| {
+            let detections = if second < 4 { vec![stated()] } else { vec![] };
+            tracker.judge(at(second), detections).into_iter().map(move |finding| (second, finding.open))
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [(0, true), (8, false)]);
     }
 
     #[test]

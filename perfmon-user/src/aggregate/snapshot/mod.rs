@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::work::{AgentRow, LlmRow, ToolRow, WorkTotals, WorkflowRow};
-use crate::record::{Finding, Gauges, Origin, Process, SpanId, System, WallTime};
+use crate::record::{Degradation, Finding, Gauges, Origin, Process, SpanId, System, WallTime};
 
 /// The windows that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub findings: Vec<Arc<Finding>>,
     /// Newest gauges.
     pub gauges: Arc<Gauges>,
+    /// Parts of perfmon that do not work as they should.
+    pub degraded: Arc<[Degradation]>,
 }
 
 impl Snapshot {

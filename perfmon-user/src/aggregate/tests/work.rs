@@ -182,13 +182,27 @@ fn agents_tools_and_workflows() {
 #[test]
 fn names_beyond_the_limit_are_counted_together() {
     let mut aggregate = aggregate();
-    for number in 0..limits::WORK_ROWS + 20 {
+    // One service has half of the rows at most, the next one finds room.
+    let (half, calls) = (limits::WORK_ROWS / 2, limits::WORK_ROWS as u64 + 20);
+    for number in 0..calls {
         aggregate.add(&mut Record::Tool(Box::new(Tool { tool_name: number.to_string().into(), ..tool(None) })));
+    }
+    let late = Arc::new(Origin { service: "late".into(), ..(*origin()).clone() });
+    for number in 0..100 {
+        aggregate.add(&mut Record::Tool(Box::new(Tool { tool_name: number.to_string().into(), origin: late.clone(), ..tool(None) })));
     }
     let ticked = aggregate.tick(at(1));
     let view = &ticked.snapshot.windows[0];
-    assert_eq!((view.tools.len(), view.work.tool_calls), (limits::WORK_ROWS + 1, limits::WORK_ROWS as u64 + 20));
-    assert_eq!((&*view.tools[0].tool_name, view.tools[0].count, ticked.rows_overflowed), ("(other)", 20, 20));
+    let of_late = view.tools.iter().filter(|row| &*row.service == "late").count();
+    assert_eq!((view.tools.len() - of_late, of_late, view.work.tool_calls), (half + 1, 100, calls + 100));
+    let beyond = calls - half as u64;
+    assert_eq!((&*view.tools[0].tool_name, view.tools[0].count, ticked.rows_overflowed), ("(other)", beyond, beyond));
+    // Rows that are gone leave room.
+    aggregate.tick(at(2 * 3_600));
+    aggregate.tick(at(4 * 3_600));
+    aggregate.add(&mut Record::Tool(Box::new(Tool { tool_name: "new".into(), ..tool(None) })));
+    let view = &aggregate.tick(at(4 * 3_600 + 1)).snapshot.windows[0];
+    assert_eq!(view.tools.iter().map(|row| &*row.tool_name).collect::<Vec<_>>(), ["new"]);
 }
 
 #[test]

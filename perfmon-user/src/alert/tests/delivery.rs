@@ -6,6 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::*;
+use crate::record::DegradedNow;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -88,8 +89,12 @@ struct Running {
 
 /// Rules that fire at once, so that no test depends on the clock's pace.
 fn run(channels: Vec<Channel>, timeout: Duration) -> Running {
+    run_degraded(channels, timeout, Arc::new(|| Arc::from([])))
+}
+
+fn run_degraded(channels: Vec<Channel>, timeout: Duration, degraded_now: DegradedNow) -> Running {
     let hasty = |rule: Rule| Rule { hold: Duration::ZERO, keep_firing: Duration::ZERO, ..rule };
-    let rules = Thresholds::default().rules().into_iter().map(hasty).collect();
+    let rules = Thresholds::default().rules().into_iter().chain([degraded()]).map(hasty).collect();
     let counters = Arc::new(Counters::default());
     let retry = RetryPolicy { timeout, attempts: 3, pause: Duration::from_millis(5) };
     let service = AlertService::new(&AlertSettings { rules, channels, escalation: vec![] }, vec![], retry, counters.clone());
@@ -98,8 +103,8 @@ fn run(channels: Vec<Channel>, timeout: Duration) -> Running {
     let published = Arc::new(Mutex::new(Vec::new()));
     let kept = published.clone();
     let publish = move |alerts: Vec<Alert>| kept.lock().unwrap().extend(alerts);
-    let task =
-        tokio::spawn(service.clone().run(judged, stopped, crate::clock::wall_now, publish, crate::heartbeat::Heartbeat::unwatched()));
+    let heartbeat = crate::heartbeat::Heartbeat::unwatched();
+    let task = tokio::spawn(service.clone().run(judged, stopped, crate::clock::wall_now, publish, heartbeat, degraded_now));
     Running { service, snapshots, stop, task, published, counters }
 }
 
@@ -224,6 +229,22 @@ async fn a_channel_that_hangs_delays_neither_judging_nor_others_nor_the_end() {
         alerts.iter().filter(|alert| alert.state == AlertState::Firing).count()
     };
     assert_eq!(id, 0);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn what_is_degraded_of_perfmon_is_told_without_any_snapshot() {
+    let server = Server::start(Manner::Answers("200 OK")).await;
+    let parts = Arc::new(Mutex::new(vec![Degradation { part: "snapshot", reason: "shows no sign of life for 3.0 s".into() }]));
+    let now = parts.clone();
+    let running = run_degraded(
+        vec![Channel { default: true, ..hook("hook", &server, None) }],
+        LONG,
+        Arc::new(move || now.lock().unwrap().clone().into()),
+    );
+    running.until("told", |_| server.got("firing") == 1).await;
+    parts.lock().unwrap().clear();
+    running.until("told of the end", |_| server.got("resolved") == 1).await;
     running.end().await;
 }
 

@@ -239,6 +239,57 @@ fn too_little_needs_a_window_that_was_watched() {
     assert_eq!(states(&live(&mut machine, 0..400, idle)), [(300, "own", Firing)]);
 }
 
+fn parts(parts: &[&'static str]) -> Arc<[Degradation]> {
+    parts.iter().map(|part| Degradation { part, reason: "shows no sign of life for 2.0 s".into() }).collect()
+}
+
+#[test]
+fn perfmon_itself_is_judged_without_a_snapshot_and_a_part_at_a_time() {
+    let mut machine = machine(&AlertSettings { rules: vec![degraded()], ..standing() });
+    let mut judge = |seconds: std::ops::Range<u64>, bad: &[&'static str]| -> Vec<(u64, Change)> {
+        let judged = seconds.flat_map(|second| machine.judge_own(at(second), parts(bad)).into_iter().map(move |change| (second, change)));
+        judged.collect()
+    };
+    assert_eq!(judge(0..5, &[]), []);
+    let fired = judge(5..20, &["hub"]);
+    assert_eq!((states(&fired), told(&fired)), (vec![(5, DEGRADED, Firing)], 1), "the supervisor has waited before");
+    let alert = &fired[0].1.alert;
+    assert_eq!(alert.message, "A part of perfmon does not work as it should: hub: shows no sign of life for 2.0 s.");
+    assert_eq!((&*alert.scope, &*alert.origin.service, &*alert.metric, alert.value), ("hub", "perfmon", DEGRADED, Some(1.0)));
+    let more = judge(20..22, &["hub", "ring"]);
+    assert_eq!(more.iter().map(|(second, change)| (*second, &*change.alert.scope)).collect::<Vec<_>>(), [(20, "ring")]);
+    let over = judge(22..40, &["hub"]);
+    assert_eq!(states(&over), [(27, DEGRADED, Resolved)]);
+    assert_eq!(over[0].1.alert.message, "Ring of perfmon works again.");
+    assert_eq!(states(&judge(40..60, &[])), [(45, DEGRADED, Resolved)]);
+}
+
+#[test]
+fn a_snapshot_says_nothing_of_an_alert_on_perfmon_and_the_reverse() {
+    let rules = standing().rules.into_iter().chain([degraded()]).collect();
+    let mut machine = machine(&AlertSettings { rules, ..standing() });
+    let disk = |_| State { disk: 99.0, ..CALM };
+    live(&mut machine, 0..30, disk);
+    machine.judge_own(at(30), parts(&["store"]));
+    assert_eq!(machine.firing(), 2);
+    assert_eq!(states(&live(&mut machine, 31..300, disk)), []);
+    (300..600).for_each(|second| assert_eq!(machine.judge_own(at(second), parts(&["store"])), []));
+    assert_eq!(machine.firing(), 2);
+}
+
+#[test]
+fn an_alert_on_perfmon_is_silenced_and_acknowledged_like_others() {
+    let mut machine = machine(&AlertSettings { rules: vec![degraded()], ..standing() });
+    let silence = NewSilence { rule: Some(DEGRADED.into()), duration: Duration::from_secs(60), ..NewSilence::default() };
+    machine.silence(at(0), silence).unwrap();
+    let changes = machine.judge_own(at(1), parts(&["store"]));
+    assert_eq!((changes[0].alert.state, changes[0].tell.len()), (AlertState::Silenced, 0));
+    let changes = machine.judge_own(at(62), parts(&["store"]));
+    assert_eq!((changes[0].alert.state, changes[0].tell.len()), (Firing, 1));
+    let id = changes[0].alert.alert_id.clone();
+    assert_eq!(machine.acknowledge(at(63), &id, Some("ann".into()), None).unwrap().alert.state, AlertState::Acknowledged);
+}
+
 #[test]
 fn every_metric_reads_and_unknown_ones_are_refused() {
     let names = AlertMetric::named("nonsense").unwrap_err();
@@ -247,7 +298,7 @@ fn every_metric_reads_and_unknown_ones_are_refused() {
     for name in names {
         let metric = AlertMetric::named(name).unwrap();
         assert_eq!(metric.name(), name);
-        let readings = metric.read(&snapshot(CALM), Window::Hour, &RuleFilter::default());
+        let readings = metric.read(&Snapshot { degraded: parts(&["hub"]), ..snapshot(CALM) }, Window::Hour, &RuleFilter::default());
         assert!(!readings.is_empty() || metric.source() == MetricSource::Processes, "{name}");
     }
     assert_eq!(AlertMetric::named("response_time_p95").unwrap().name(), "request.response_time_ms.p95");

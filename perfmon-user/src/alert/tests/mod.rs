@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::aggregate::snapshot::{EndpointRow, Latency, ServiceRow, Snapshot, Totals, Window, WindowView, WorkTotals};
 use crate::counters::Counters;
-use crate::record::{Alert, AlertState, Disk, Millis, Notified, Origin, Record, Severity, System, WallTime};
+use crate::record::{Alert, AlertState, Degradation, Disk, Millis, Notified, Origin, Record, Severity, System, WallTime};
 
 mod delivery;
 mod machine;

@@ -5,15 +5,18 @@ mod text;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::inspect::ForeignReader;
-use crate::privilege;
+use crate::http::HardeningStatus;
+use crate::inspect::{ForeignReader, Refusal};
+use crate::printable::printable;
+use crate::privilege::{self, PrivilegeLimits};
 use crate::probe::{self, Facts, Probes, TlsSight};
 use crate::proto::detect::Protocol;
-use crate::target::{Describer, Selector};
+use crate::record::BlindSpot;
+use crate::target::{Describer, Interior, Selector};
 
-use super::ask::printable;
+use super::inspector::unknown_maps;
 use super::options::{service_rules, start_options, targets};
-use super::{CommandFailure, EXIT_IMPOSSIBLE, logging, print};
+use super::{CommandFailure, EXIT_IMPOSSIBLE, confinement, logging, print};
 
 /// Everything that was found out.
 #[derive(Serialize)]
@@ -34,6 +37,8 @@ struct Findings {
     probes: Vec<Probe>,
     /// What is read of traffic.
     protocols: Protocols,
+    /// What a run with this configuration gives up.
+    hardening: HardeningStatus,
     /// Every target process that runs.
     targets: Vec<TargetProcess>,
 }
@@ -75,6 +80,7 @@ struct TargetProcess {
     runtime: Option<String>,
     tls: Option<String>,
     encrypted_traffic: String,
+    not_seen: Vec<BlindSpot>,
     #[serde(skip)]
     coverage: Coverage,
 }
@@ -108,6 +114,7 @@ pub fn check(config: &Config, json: bool, all_processes: bool) -> Result<u8, Com
         }
     };
     let (mut findings, probes) = host(config, &selector);
+    let describer = describer.with_io_uring_read(probes.as_ref().is_none_or(Probes::reads_io_uring));
     findings.targets = processes(&pids, describer, probes.as_ref());
     let text = match json {
         true => format!("{}\n", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?),
@@ -128,6 +135,7 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
         map_bytes: None,
         probes: Vec::new(),
         protocols: Protocols::known(),
+        hardening: hardening(config),
         targets: Vec::new(),
     };
     if let Some(reason) = privilege::foreign_pid_namespace() {
@@ -161,17 +169,30 @@ fn host(config: &Config, selector: &Selector) -> (Findings, Option<Probes>) {
     }
 }
 
+fn hardening(config: &Config) -> HardeningStatus {
+    let (limits, sandbox) = confinement::outlook(config);
+    let PrivilegeLimits { capabilities, no_new_privs, dumpable, seccomp } = limits;
+    HardeningStatus { capabilities, no_new_privs, dumpable, seccomp, landlock: sandbox.about() }
+}
+
 fn processes(pids: &[u32], mut describer: Describer, probes: Option<&Probes>) -> Vec<TargetProcess> {
     let describe = |pid: &u32| {
         let description = describer.describe(*pid)?;
+        let Interior { runtime, tls, not_seen } = &description.interior;
         // Threads of the kernel have no program.
-        description.exe.as_ref()?;
-        let sight = probes.and_then(|probes| probes.watch_tls(*pid, &describer.maps(*pid).ok()?));
+        if description.exe.is_none() && not_seen.is_empty() {
+            return None;
+        }
+        let (sight, refusal) = match describer.maps(*pid) {
+            Ok(maps) => (probes.and_then(|probes| probes.watch_tls(*pid, &maps)), None),
+            Err(Refusal::Absent) => (None, None),
+            Err(refusal) => (None, Some(unknown_maps(refusal))),
+        };
         let result = sight.as_ref().map(TlsSight::as_result);
-        let has_own = description.runtime.as_deref().is_some_and(|runtime| OWN_TLS.contains(&runtime));
+        let has_own = runtime.as_deref().is_some_and(|runtime| OWN_TLS.contains(&runtime));
         let coverage = match result {
             Some(Ok(())) => Coverage::Read,
-            _ if description.tls.is_some() || has_own => Coverage::Unread,
+            _ if tls.is_some() || has_own => Coverage::Unread,
             _ => Coverage::Unknown,
         };
         Some(TargetProcess {
@@ -179,9 +200,10 @@ fn processes(pids: &[u32], mut describer: Describer, probes: Option<&Probes>) ->
             comm: description.origin.comm.to_string(),
             service: description.origin.service.to_string(),
             container: description.origin.container.as_ref().map(ToString::to_string),
-            runtime: description.runtime.as_ref().map(ToString::to_string),
-            tls: description.tls.as_ref().map(ToString::to_string),
-            encrypted_traffic: description.tls_outlook(result).into_owned(),
+            runtime: runtime.as_ref().map(ToString::to_string),
+            tls: tls.as_ref().map(ToString::to_string),
+            encrypted_traffic: refusal.unwrap_or_else(|| description.tls_outlook(result).into_owned()),
+            not_seen: not_seen.clone(),
             coverage,
         })
     };

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
+use crate::http::HardeningStatus;
+
 use super::{Coverage, Findings, Protocols, TargetProcess, printable};
 
 /// Services named for one coverage; the rest is a number.
@@ -19,9 +21,9 @@ pub fn text(findings: &Findings, long: bool) -> String {
 }
 
 fn write(findings: &Findings, long: bool, text: &mut String) -> fmt::Result {
-    writeln!(text, "perfmon {} on Linux {}", if findings.can_run { "can run" } else { "cannot run" }, findings.kernel)?;
+    writeln!(text, "perfmon {} on Linux {}", if findings.can_run { "can run" } else { "cannot run" }, printable(&findings.kernel))?;
     for problem in &findings.problems {
-        writeln!(text, "  {problem}")?;
+        problem.lines().try_for_each(|line| writeln!(text, "  {}", printable(line)))?;
     }
     if let (Some(tier), Some(capture), Some(bytes)) = (findings.capture_tier, findings.capture, findings.map_bytes) {
         writeln!(text, "Capture tier {tier}: {capture}; {:.1} MB of kernel maps", bytes as f64 / 1e6)?;
@@ -31,6 +33,8 @@ fn write(findings: &Findings, long: bool, text: &mut String) -> fmt::Result {
     writeln!(text, "Protocols")?;
     writeln!(text, "  read: {}", read.join(", "))?;
     writeln!(text, "  recognised and not read yet: {}", unread.join(", "))?;
+    blind_spots(&findings.targets, text)?;
+    hardening(&findings.hardening, text)?;
     match long {
         true => every_process(&findings.targets, text),
         false => coverages(&findings.targets, text),
@@ -50,11 +54,42 @@ fn programs(findings: &Findings, long: bool, text: &mut String) -> fmt::Result {
         writeln!(text, "Kernel programs: {attached} attached, {others} not needed here")?;
     }
     for probe in findings.probes.iter().filter(|probe| long || probe.missed.is_some()) {
-        let line = format!("  {:<18} {:<9} {}", probe.name, probe.state, probe.reason.as_deref().unwrap_or(""));
+        let line = format!("  {:<18} {:<9} {}", probe.name, probe.state, printable(probe.reason.as_deref().unwrap_or("")));
         writeln!(text, "{}", line.trim_end())?;
         if let Some(missed) = probe.missed {
             writeln!(text, "  {:<28} not seen: {missed}", "")?;
         }
+    }
+    Ok(())
+}
+
+/// What a run gives up after attaching, in a line.
+fn hardening(hardening: &HardeningStatus, text: &mut String) -> fmt::Result {
+    let HardeningStatus { capabilities, no_new_privs, dumpable, seccomp, landlock } = hardening;
+    let given_up = [
+        if *no_new_privs { "no_new_privs" } else { "new privileges" },
+        if *dumpable { "core dumps" } else { "no core dumps" },
+        if *seccomp { "seccomp" } else { "no seccomp" },
+    ];
+    let names: Vec<String> = capabilities.iter().map(|name| name.trim_start_matches("CAP_").to_lowercase()).collect();
+    let kept = if names.is_empty() { "none".into() } else { names.join(", ") };
+    writeln!(text, "Hardening of a run: {}, landlock {landlock}; capabilities kept: {kept}", given_up.join(", "))
+}
+
+/// What is not seen of processes whatever their traffic, and of which services.
+fn blind_spots(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
+    let mut groups: BTreeMap<&str, CoverageGroup<'_>> = BTreeMap::new();
+    for target in targets {
+        for spot in &target.not_seen {
+            groups.entry(spot.reason).or_default().add(target);
+        }
+    }
+    if !groups.is_empty() {
+        writeln!(text, "Not seen of these processes:")?;
+    }
+    for (reason, group) in &groups {
+        writeln!(text, "  {reason} ({})", counted(group.processes, "process", "processes"))?;
+        services(group, text)?;
     }
     Ok(())
 }
@@ -65,7 +100,11 @@ fn every_process(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
     }
     for target in targets {
         let runtime = target.runtime.as_deref().unwrap_or("unknown runtime");
-        writeln!(text, "  {:>7} {:<20} {runtime}, {}", target.pid, printable(&target.service), target.encrypted_traffic)?;
+        let (service, about) = (printable(&target.service), printable(&target.encrypted_traffic));
+        writeln!(text, "  {:>7} {service:<20} {}, {about}", target.pid, printable(runtime))?;
+        for spot in &target.not_seen {
+            writeln!(text, "  {:>7} {:<20} not seen: {}", "", spot.part, spot.reason)?;
+        }
     }
     Ok(())
 }
@@ -77,6 +116,13 @@ struct CoverageGroup<'a> {
     services: BTreeMap<&'a str, usize>,
 }
 
+impl<'a> CoverageGroup<'a> {
+    fn add(&mut self, target: &'a TargetProcess) {
+        self.processes += 1;
+        *self.services.entry(&target.service).or_default() += 1;
+    }
+}
+
 /// What is seen of encrypted traffic, the worst first, and of which services.
 fn coverages(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
     if targets.is_empty() {
@@ -84,13 +130,11 @@ fn coverages(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
     }
     let mut groups: BTreeMap<(Coverage, &str), CoverageGroup<'_>> = BTreeMap::new();
     for target in targets {
-        let group = groups.entry((target.coverage, &target.encrypted_traffic)).or_default();
-        group.processes += 1;
-        *group.services.entry(&target.service).or_default() += 1;
+        groups.entry((target.coverage, &target.encrypted_traffic)).or_default().add(target);
     }
     writeln!(text, "Processes: {}. What is seen of their TLS traffic (all other HTTP/1 traffic is read):", targets.len())?;
     for ((_, about), group) in &groups {
-        writeln!(text, "  {about} ({})", counted(group.processes, "process", "processes"))?;
+        writeln!(text, "  {} ({})", printable(about), counted(group.processes, "process", "processes"))?;
         services(group, text)?;
     }
     writeln!(text, "`perfmon check --all-processes` lists every kernel program and every process.")
@@ -101,7 +145,7 @@ fn services(group: &CoverageGroup<'_>, text: &mut String) -> fmt::Result {
     let mut by_count: Vec<_> = group.services.iter().collect();
     by_count.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
     let name = |(service, count): &(&&str, &usize)| match count {
-        1 => printable(service),
+        1 => printable(service).to_string(),
         count => format!("{} ({count})", printable(service)),
     };
     let mut parts: Vec<String> = by_count.iter().take(NAMED_SERVICES).map(name).collect();
@@ -127,6 +171,7 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 mod tests {
     use super::super::Probe;
     use super::*;
+    use crate::record::BlindSpot;
 
     fn process(pid: u32, service: &str, coverage: Coverage, about: &str) -> TargetProcess {
         TargetProcess {
@@ -137,6 +182,7 @@ mod tests {
             runtime: None,
             tls: None,
             encrypted_traffic: about.into(),
+            not_seen: Vec::new(),
             coverage,
         }
     }
@@ -152,15 +198,32 @@ mod tests {
             map_bytes: Some(1_000_000),
             probes: vec![probe("sock_recv", "attached", None), probe("x", "skipped", None), probe("y", "failed", Some("resets"))],
             protocols: Protocols { read: vec!["http/1.1"], unread: vec!["h2"] },
+            hardening: HardeningStatus {
+                capabilities: vec!["CAP_BPF".into(), "CAP_PERFMON".into()],
+                no_new_privs: true,
+                dumpable: false,
+                seccomp: true,
+                landlock: "off: the kernel has none".into(),
+            },
             targets,
         }
+    }
+
+    #[test]
+    fn what_is_not_seen_is_one_line_for_all_of_whom_it_is_true() {
+        let spot = BlindSpot { part: "requests", reason: "it is of another kind" };
+        let blind = |pid, service| TargetProcess { not_seen: vec![spot], ..process(pid, service, Coverage::Unknown, "no library") };
+        let findings = findings(vec![blind(1, "till"), blind(2, "till"), blind(3, "shop"), process(4, "seen", Coverage::Read, "all")]);
+        let short = text(&findings, false);
+        assert!(short.contains("Not seen of these processes:\n  it is of another kind (3 processes)\n    till (2), shop\n"), "{short}");
+        assert_eq!(text(&findings, true).matches("not seen: it is of another kind").count(), 3);
     }
 
     #[test]
     fn processes_of_the_same_coverage_are_one_line() {
         let mut targets: Vec<_> = (0..500).map(|n| process(n, &format!("worker-{}", n % 40), Coverage::Unknown, "no library")).collect();
         targets.push(process(900, "shop", Coverage::Read, "plaintext"));
-        targets.push(process(901, "api\u{1b}[2J", Coverage::Unread, "built in"));
+        targets.push(process(901, "api\u{1b}[2J\u{202e}\nforged", Coverage::Unread, "built in"));
         let findings = findings(targets);
         let short = text(&findings, false);
         assert!(short.lines().count() < 20, "{short}");
@@ -170,9 +233,14 @@ mod tests {
         let order =
             ["not seen: resets", "built in (1 process)", "plaintext (1 process)", "no library (500 processes)", "and 28 more services"];
         assert!(order.map(place).is_sorted(), "{short}");
-        assert!(short.contains("1 attached, 1 not needed") && !short.contains('\u{1b}'), "{short}");
+        assert!(
+            short.contains("1 attached, 1 not needed") && !short.contains(['\u{1b}', '\u{202e}']) && !short.contains("\nforged"),
+            "{short}"
+        );
+        let hardening = "no_new_privs, no core dumps, seccomp, landlock off: the kernel has none; capabilities kept: bpf, perfmon\n";
+        assert!(short.contains(hardening), "{short}");
         let long = text(&findings, true);
         assert_eq!(long.matches("no library").count(), 500);
-        assert!(long.contains("sock_recv") && !long.contains('\u{1b}'));
+        assert!(long.contains("sock_recv") && !long.contains(['\u{1b}', '\u{202e}']) && !long.contains("\nforged"));
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::heartbeat::{BEAT, Heartbeat, Heartbeats, Patience, StageLife};
 use crate::http::StageStatus;
-use crate::record::Degradation;
+use crate::record::{Degradation, DegradedNow};
 
 pub use ring_share::RingFigures;
 use ring_share::RingShare;
@@ -96,6 +96,12 @@ impl Supervisor {
         }
         let own = Degradation { part: "supervisor", reason: "shows no sign of life".into() };
         known.iter().cloned().chain([own]).collect()
+    }
+
+    /// The same, for other stages.
+    pub fn degraded_now(&self) -> DegradedNow {
+        let supervisor = self.clone();
+        Arc::new(move || supervisor.degraded())
     }
 
     /// Every stage as it was seen last.
@@ -287,7 +293,7 @@ impl Rounds {
     fn changes(&mut self, degraded: &[Degradation]) -> Vec<String> {
         let now: Vec<&'static str> = degraded.iter().map(|one| one.part).collect();
         let new = degraded.iter().filter(|one| !self.told.contains(&one.part));
-        let new = new.map(|one| format!("A part of perfmon does not work as it should: {}: {}.", one.part, one.reason));
+        let new = new.map(Degradation::message);
         let over = self.told.iter().filter(|part| !now.contains(part)).map(|part| format!("{part} works again."));
         let log = new.chain(over).collect();
         self.told = now;
@@ -323,6 +329,11 @@ impl SupervisorCheck {
     pub fn new(supervisor: Supervisor) -> Self {
         let watch = StageWatch::new(supervisor.0.own.clone());
         Self { supervisor, watch }
+    }
+
+    /// What the supervisor finds degraded.
+    pub fn degraded(&self) -> Arc<[Degradation]> {
+        self.supervisor.degraded()
     }
 
     /// To be called every [`BEAT`].

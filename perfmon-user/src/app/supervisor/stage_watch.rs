@@ -110,15 +110,15 @@ impl StageWatch {
             StageLife::Ended if patience.beats => return StageVerdict::Ended,
             StageLife::Ended => return StageVerdict::Well,
         }
-        let count = self.heartbeat.count();
-        let is_late = patience.beats && count == self.count;
+        let (count, beats) = (self.heartbeat.count(), self.heartbeat.is_paced());
+        let is_late = count == self.count;
         self.count = count;
-        if patience.beats && !is_late {
+        if beats && !is_late {
             (self.idle_ms, self.hung_ms, self.cpu_ms) = (0, 0, None);
             return StageVerdict::Well;
         }
         // A stage beats every other round at least; what its thread does matters from the second one on.
-        if patience.beats && self.idle_ms == 0 {
+        if beats && self.idle_ms == 0 {
             (self.idle_ms, self.hung_ms) = (step_ms, step_ms);
             return StageVerdict::Well;
         }
@@ -130,7 +130,7 @@ impl StageWatch {
             },
             None => threads.runtime(),
         };
-        self.age(step_ms, state, patience.beats);
+        self.age(step_ms, state, beats);
         match self.idle_ms {
             _ if self.hung_ms >= patience.hung_ms => StageVerdict::Hung(self.idle_ms),
             idle if idle >= patience.stalled_ms => StageVerdict::Stalled(idle),
@@ -226,6 +226,18 @@ mod tests {
         assert_eq!(verdicts(&mut watch, 1, ThreadMode::Sleeps, 0), [(1, "well")]);
         drop(run);
         assert_eq!(verdicts(&mut watch, 1, ThreadMode::Sleeps, 0), [(1, "well")]);
+    }
+
+    #[test]
+    fn a_stage_that_waits_for_a_receiver_may_wait_but_not_be_stopped_nor_die() {
+        let (mut watch, _run) = stage(Patience::STEADY);
+        let heartbeat = watch.heartbeat().clone();
+        heartbeat.outside(|| {
+            assert_eq!(verdicts(&mut watch, 400, ThreadMode::Sleeps, 0), [(1, "well")]);
+            assert_eq!(verdicts(&mut watch, 10, ThreadMode::Stopped, 0), [(1, "well"), (8, "stalled")]);
+            assert_eq!(watch.look(250, &mut Scripted(None)), StageVerdict::Vanished);
+        });
+        assert_eq!(verdicts(&mut watch, 9, ThreadMode::Sleeps, 0), [(1, "well"), (9, "stalled")], "then it has to beat again");
     }
 
     #[test]

@@ -12,20 +12,19 @@ use super::Clocks;
 use super::delivery::Deliveries;
 use super::envelope::{SignalRequest, pack};
 use super::logs::Logs;
-use super::metrics::IntervalMetrics;
+use super::metrics::{HostState, IntervalMetrics};
 use super::resource::{Common, Resources};
 use super::spans::Spans;
 use crate::aggregate::snapshot::Snapshot;
 use crate::config::Export;
 use crate::counters::Counters;
 use crate::heartbeat::{self, BEAT};
-use crate::record::{Record, RecordBatch, Seats};
+use crate::record::{DegradedNow, Record, RecordBatch, Seats};
 
 /// How often spans and log records are sent.
 const EVENTS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What the thread owns.
-#[derive(Debug)]
 pub struct Collector {
     resources: Resources,
     metrics: IntervalMetrics,
@@ -34,6 +33,7 @@ pub struct Collector {
     logs: Logs,
     deliveries: Deliveries,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    degraded: DegradedNow,
     interval: Duration,
     clocks: Clocks,
     counters: Arc<Counters>,
@@ -47,6 +47,7 @@ impl Collector {
         snapshots: watch::Receiver<Arc<Snapshot>>,
         clocks: Clocks,
         counters: Arc<Counters>,
+        degraded: DegradedNow,
     ) -> Self {
         let resources = Resources::new(Common {
             host: host_name(),
@@ -56,7 +57,18 @@ impl Collector {
         });
         let metrics = IntervalMetrics::new((clocks.wall)(), resources.host());
         let spans = (!settings.metrics_only).then(|| Spans::new(settings.span_rate));
-        Self { resources, metrics, spans, logs: Logs::default(), deliveries, snapshots, interval: settings.interval, clocks, counters }
+        Self {
+            resources,
+            metrics,
+            spans,
+            logs: Logs::default(),
+            deliveries,
+            snapshots,
+            degraded,
+            interval: settings.interval,
+            clocks,
+            counters,
+        }
     }
 
     /// Collects until the sender of the batches is dropped, then sends the rest.
@@ -113,7 +125,8 @@ impl Collector {
 
     fn send_metrics(&mut self) {
         let gauges = self.snapshots.borrow().gauges.clone();
-        let (resource_metrics, overflowed) = self.metrics.take((self.clocks.wall)(), &gauges, processes(), &self.resources);
+        let state = HostState { processes: processes(), degraded: (self.degraded)().len() as u64 };
+        let (resource_metrics, overflowed) = self.metrics.take((self.clocks.wall)(), &gauges, state, &self.resources);
         self.counters.export_series_overflowed.add(overflowed);
         self.send(ExportMetricsServiceRequest { resource_metrics });
     }

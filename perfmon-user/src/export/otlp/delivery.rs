@@ -12,6 +12,8 @@ use super::queue::{DeliveryFigures, DeliveryOutcome, DeliveryQueue, QueueStep};
 use crate::config::{ExportTarget, Signal};
 use crate::counters::Counters;
 use crate::export::logfire;
+use crate::heartbeat::{self, BEAT, Heartbeat, Heartbeats, Patience};
+use crate::redact;
 
 /// State of the delivery of one signal to one receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub struct TargetFigures {
     pub name: String,
     /// What it gets.
     pub signal: Signal,
-    /// Where, without a query.
+    /// Where, without what may be a secret.
     pub url: String,
     /// The figures.
     pub figures: DeliveryFigures,
@@ -56,9 +58,14 @@ impl Deliveries {
         bound: usize,
         clocks: Clocks,
         counters: &Arc<Counters>,
+        stages: &Heartbeats,
         running: SyncSender<()>,
     ) -> io::Result<Self> {
-        let deliveries = targets.iter().map(|target| DeliveryShared::start(target, bound, clocks, counters.clone(), running.clone()));
+        let start = |target: &ExportTarget| {
+            let heartbeat = stages.add(thread_name(target.signal), Patience::STEADY);
+            DeliveryShared::start(target, bound, clocks, counters.clone(), heartbeat, running.clone())
+        };
+        let deliveries = targets.iter().map(start);
         deliveries.collect::<io::Result<_>>().map(Self)
     }
 
@@ -67,13 +74,16 @@ impl Deliveries {
         for shared in self.0.iter().filter(|shared| shared.target.signal == envelope.signal) {
             let mut state = shared.lock();
             let overflowing = state.queue.push(envelope.clone());
-            if overflowing && !state.overflowing {
-                let (target, signal) = (shared.target.name.as_str(), envelope.signal.name());
-                tracing::warn!(target, signal, "Too much telemetry is queued for delivery; the oldest is dropped and counted.");
-            }
+            let begins = overflowing && !state.overflowing;
             state.overflowing = overflowing;
             shared.count(&mut state);
             shared.changed.notify_one();
+            // The log may wait for its reader, and whoever asks for figures takes the lock.
+            drop(state);
+            if begins {
+                let (target, signal) = (shared.target.name.as_str(), envelope.signal.name());
+                tracing::warn!(target, signal, "Too much telemetry is queued for delivery; the oldest is dropped and counted.");
+            }
         }
     }
 
@@ -91,10 +101,18 @@ impl Deliveries {
     pub fn figures(&self) -> Vec<TargetFigures> {
         let figures = |shared: &Arc<DeliveryShared>| {
             let ExportTarget { name, signal, url, .. } = &shared.target;
-            let url = url.split(['?', '#']).next().unwrap_or_default().to_string();
-            TargetFigures { name: name.clone(), signal: *signal, url, figures: shared.lock().queue.figures() }
+            TargetFigures { name: name.clone(), signal: *signal, url: redact::url(url), figures: shared.lock().queue.figures() }
         };
         self.0.iter().map(figures).collect()
+    }
+}
+
+/// Name of the thread that delivers a signal, and of the stage.
+fn thread_name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "export traces",
+        Signal::Metrics => "export metrics",
+        Signal::Logs => "export logs",
     }
 }
 
@@ -104,14 +122,16 @@ impl DeliveryShared {
         bound: usize,
         clocks: Clocks,
         counters: Arc<Counters>,
+        heartbeat: Heartbeat,
         running: SyncSender<()>,
     ) -> io::Result<Arc<Self>> {
         let state = DeliveryState { queue: DeliveryQueue::new(bound), closing: false, counted: (0, 0), overflowing: false };
         let shared = Arc::new(Self { target: target.clone(), state: Mutex::new(state), changed: Condvar::new(), counters });
         let poster = Poster::new(target.clone());
         let worker = shared.clone();
-        Builder::new().name(format!("export {}", target.signal.name())).spawn(move || {
-            worker.deliver(&poster, clocks);
+        Builder::new().name(heartbeat.name().into()).spawn(move || {
+            let _run = heartbeat.run_here();
+            worker.deliver(&poster, clocks, &heartbeat);
             drop(running);
         })?;
         Ok(shared)
@@ -121,19 +141,21 @@ impl DeliveryShared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn deliver(&self, poster: &Poster, clocks: Clocks) {
+    fn deliver(&self, poster: &Poster, clocks: Clocks, heartbeat: &Heartbeat) {
         if let Some(url) = &self.target.check_url {
-            logfire::check(poster, url);
+            heartbeat.outside(|| logfire::check(poster, url));
         }
         let mut trouble = DeliveryTrouble::default();
         while let Some(envelope) = self.next(clocks) {
-            let outcome = poster.send(&envelope, (clocks.wall)());
+            let outcome = heartbeat.outside(|| poster.send(&envelope, (clocks.wall)()));
             trouble.tell(&self.target, &outcome);
             let mut state = self.lock();
             let unreachable = matches!(outcome, DeliveryOutcome::Again { .. });
             state.queue.answered((clocks.steady_ns)(), outcome);
-            if unreachable && state.closing {
-                let lost = state.queue.give_up();
+            let given_up = (unreachable && state.closing).then(|| state.queue.give_up());
+            self.count(&mut state);
+            drop(state);
+            if let Some(lost) = given_up {
                 tracing::error!(
                     target = self.target.name,
                     signal = self.target.signal.name(),
@@ -141,7 +163,6 @@ impl DeliveryShared {
                     "Telemetry is lost: it could not be delivered."
                 );
             }
-            self.count(&mut state);
         }
     }
 
@@ -149,12 +170,14 @@ impl DeliveryShared {
     fn next(&self, clocks: Clocks) -> Option<Envelope> {
         let mut state = self.lock();
         loop {
-            state = match state.queue.next((clocks.steady_ns)()) {
+            heartbeat::beat();
+            let time = match state.queue.next((clocks.steady_ns)()) {
                 QueueStep::Send(envelope) => return Some(envelope),
-                QueueStep::Wait(time) => self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0,
+                QueueStep::Wait(time) => time.min(BEAT),
                 QueueStep::Idle if state.closing => return None,
-                QueueStep::Idle => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                QueueStep::Idle => BEAT,
             };
+            state = self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -192,7 +215,7 @@ impl DeliveryTrouble {
         if kind == self.0 {
             return;
         }
-        let (name, signal, url) = (target.name.as_str(), target.signal.name(), target.url.split('?').next());
+        let (name, signal, url) = (target.name.as_str(), target.signal.name(), redact::url(&target.url));
         match kind {
             None => tracing::info!(target = name, signal, "Telemetry is delivered again."),
             Some(TroubleKind::Unreachable) => {

@@ -73,5 +73,6 @@ instruments! {
     SYSTEM_PROCESSES "system.process.count" "{process}" UpDown 1.0 "Processes of the host.";
     SYSTEM_DISK_IO "system.disk.io" "By" Counter 1.0 "Bytes read from and written to disks.";
     SYSTEM_NETWORK_IO "system.network.io" "By" Counter 1.0 "Bytes received and sent.";
+    DEGRADED "perfmon.degraded" "{part}" Gauge 1.0 "Parts of perfmon that do not work as they should; 0 is well.";
     SYSTEM_FILESYSTEM "system.filesystem.utilization" "1" Gauge 1.0 "Share of a file system in use.";
 }

@@ -30,9 +30,9 @@ pub use self::queue::DeliveryFigures;
 use crate::aggregate::snapshot::Snapshot;
 use crate::config::{Export, ExportTarget};
 use crate::counters::Counters;
-use crate::heartbeat::Heartbeat;
+use crate::heartbeat::{Heartbeats, Patience};
 use crate::limits;
-use crate::record::{QueueRoom, RecordBatch, Seats, WallTime};
+use crate::record::{DegradedNow, QueueRoom, RecordBatch, Seats, WallTime};
 
 /// The end waits no longer for receivers.
 const GRACE: Duration = Duration::from_secs(5);
@@ -65,12 +65,14 @@ impl Exporter {
         snapshots: watch::Receiver<Arc<Snapshot>>,
         clocks: Clocks,
         counters: Arc<Counters>,
-        heartbeat: Heartbeat,
+        stages: &Heartbeats,
+        degraded: DegradedNow,
     ) -> io::Result<Self> {
         let (queue, batches) = sync_channel(limits::CONSUMER_QUEUE);
         let (running, ended) = sync_channel(0);
-        let deliveries = Deliveries::start(targets, settings.queue_bytes, clocks, &counters, running)?;
-        let collector = Collector::new(settings, deliveries.clone(), snapshots, clocks, counters.clone());
+        let deliveries = Deliveries::start(targets, settings.queue_bytes, clocks, &counters, stages, running)?;
+        let collector = Collector::new(settings, deliveries.clone(), snapshots, clocks, counters.clone(), degraded);
+        let heartbeat = stages.add("export", Patience::OUTSIDE);
         Builder::new().name("export".into()).spawn(move || {
             let _run = heartbeat.run_here();
             collector.run(&batches);

@@ -14,6 +14,7 @@ use super::queue::DeliveryOutcome;
 use crate::config::{ExportTarget, Signal};
 use crate::outbound;
 use crate::record::WallTime;
+use crate::redact;
 
 /// Bytes of an answer that are read.
 const ANSWER_BYTES: u64 = 64 * 1024;
@@ -90,10 +91,11 @@ impl Poster {
         if text.is_empty() { format!("answered {status}") } else { format!("answered {status}: {text}") }
     }
 
-    /// Cuts out the values of the headers and their words, as in `Bearer …`.
+    /// Cuts out the values of the headers and their words, as in `Bearer …`, and whatever looks like a key: receivers repeat the path.
     fn without_secrets(&self, text: &str) -> String {
         let words = self.target.headers.iter().flat_map(|(_, value)| std::iter::once(&*value.0).chain(value.0.split_whitespace()));
-        words.filter(|word| word.len() >= SECRET_BYTES).fold(text.to_string(), |text, word| text.replace(word, "…"))
+        let cut = words.filter(|word| word.len() >= SECRET_BYTES).fold(text.to_string(), |text, word| text.replace(word, "…"));
+        redact::text(&cut).into_owned()
     }
 }
 
@@ -150,6 +152,7 @@ mod tests {
         let target = ExportTarget { name, signal: Signal::Logs, url, headers, timeout, gzip: true, check_url: None };
         let poster = Poster::new(target);
         assert_eq!(poster.without_secrets("no Bearer hunter2, not hunter2 at all"), "no …, not … at all");
+        assert_eq!(poster.without_secrets("no /in/4eC39HqLyjWDarjtT1zdp7dc/v1 here"), "no /in/{token}/v1 here");
         assert!(!format!("{poster:?}").contains("hunter2"));
     }
 

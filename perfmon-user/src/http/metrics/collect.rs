@@ -12,14 +12,15 @@ use crate::http::series::{LatencyTable, LatencyTables};
 use crate::http::{HttpState, series};
 use crate::record::{Failure, Process};
 
-pub(super) fn collect(state: &HttpState, format: Format) -> String {
+pub(super) fn collect(state: &HttpState, report: &SelfReport, format: Format) -> String {
     let mut out = Exposition::new(format);
-    let (snapshot, report) = (state.snapshot(), (state.parts.self_report)());
+    let snapshot = state.snapshot();
     requests(&mut out, &state.series.tables());
     gauges(&mut out, &snapshot);
     host(&mut out, &snapshot);
     processes(&mut out, &snapshot);
-    self_report(&mut out, &snapshot, &report);
+    self_report(&mut out, &snapshot, report);
+    single(&mut out, &DEGRADED, Some((state.parts.degraded)().len()));
     for (name, meaning, value) in state.parts.counters.all() {
         let family = MetricFamily::of_counter(name, meaning);
         out.family(&family);

@@ -88,6 +88,8 @@ families! {
     OWN_MEMORY = "perfmon_memory_bytes", Gauge, Some("bytes"), "", "Resident memory of perfmon itself.";
     OWN_MAPS = "perfmon_kernel_map_bytes", Gauge, Some("bytes"), "", "Memory of perfmon's maps in the kernel.";
     OWN_KERNEL = "perfmon_kernel_event_seconds", Gauge, Some("seconds"), "", "Mean time of a kernel program, when the kernel keeps statistics.";
+    DEGRADED = "perfmon_degraded", Gauge, None, "",
+        "Parts of perfmon that do not work as they should; 0 is well. `/health/performance` and the finding `perfmon_degraded` name them.";
     LOST = "perfmon_events_lost", Counter, None, "reason", "Events that did not reach perfmon.";
     PROBE = "perfmon_probe_attached", Gauge, None, "probe", "1 when the probe is attached.";
 }

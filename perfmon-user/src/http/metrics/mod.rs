@@ -20,6 +20,6 @@ use text::Format;
 pub(super) async fn metrics(State(state): State<Arc<HttpState>>, params: Params, headers: HeaderMap) -> Result<Response, ApiError> {
     params.only(&[])?;
     let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or(""));
-    let body = collect::collect(&state, format);
+    let body = collect::collect(&state, &state.own_report().await?, format);
     Ok(([(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")], body).into_response())
 }

@@ -130,3 +130,33 @@ async fn the_stream_gets_alerts_at_once() {
         seen.push_str(std::str::from_utf8(&chunk.unwrap().unwrap()).unwrap());
     }
 }
+
+#[tokio::test]
+async fn each_change_stands_in_the_audit_trail() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = crate::store::StoreOptions {
+        path: folder.path().join("perfmon.db"),
+        max_bytes: 1 << 30,
+        retention: crate::store::Retention::default(),
+        now: || WallTime(1_795_341_599 * SECOND),
+    };
+    let store = crate::store::Store::start(options, Arc::default(), crate::heartbeat::Heartbeat::unwatched()).unwrap();
+    let (mut server, id) = firing();
+    let parts = &mut Arc::get_mut(&mut server.state).unwrap().parts;
+    (parts.history, parts.audit) = (Some(store.reader()), Some(store.audit_trail()));
+    assert_eq!(post(&server, &format!("/api/v1/alerts/{id}/ack"), json!({"by": "kim", "note": "on it"})).await.0, 200);
+    let (_, begun) = post(&server, "/api/v1/silences", json!({"rule": "cpu_usage", "duration": "1m"})).await;
+    let silence = begun["silence_id"].as_str().unwrap().to_owned();
+    assert_eq!(send(&server, Method::DELETE, &format!("/api/v1/silences/{silence}"), "").await.0, 200);
+    // What was refused changed nothing.
+    assert_eq!(send(&server, Method::DELETE, "/api/v1/silences/x", "").await.0, 404);
+    store.finish();
+    let list = ok(&server, "/api/v1/audit").await;
+    let said: Vec<_> = list["items"].as_array().unwrap().iter().map(|entry| (entry["action"].as_str().unwrap(), &entry["id"])).collect();
+    assert_eq!(said, [("unsilence", &json!(silence)), ("silence", &json!(silence)), ("acknowledged", &json!(id))]);
+    let first = &list["items"][2];
+    assert_eq!((&first["by"], &first["uid"], &first["from"]), (&json!("ann"), &json!(1001), &json!("127.0.0.1:5000")));
+    assert_eq!((&first["note"], &first["time"]), (&json!("on it (as kim)"), &json!("2026-11-22T09:59:59.123456789Z")));
+    assert_eq!(ok(&server, "/api/v1/audit?limit=1").await["items"].as_array().unwrap().len(), 1);
+    assert_eq!(ok(&server, "/api/v1/audit?to=2026-11-22T09:00:00Z").await["total"], 0);
+}

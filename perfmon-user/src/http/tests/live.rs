@@ -66,7 +66,7 @@ async fn it_serves_on_a_socket_and_ends_when_asked_with_streams_open() {
     let server = server();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let serving = tokio::spawn(serve(listener, server.state.clone()));
+    let serving = tokio::spawn(serve(vec![ListeningSocket::Tcp(listener, None)], server.state.clone()));
     let mut plain = TcpStream::connect(address).await.unwrap();
     plain.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();

@@ -1,5 +1,6 @@
 //! The routes, called through the router without a socket; `tests/live.rs` tests the stream and the server over a socket.
 use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex};
 
 use axum::body::Body;
 use axum::http::{Method, Request as HttpRequest, StatusCode, header};
@@ -185,18 +186,19 @@ fn server_over(alerts: Arc<AlertService>, snapshot: Snapshot, listen: &str, toke
     let probes = vec![ProbeStatus { name: "sock_recv_length".into(), state: "attached".into(), reason: None }];
     let report = SelfReport { capture_tier: Some(1), events_seen: 9, events_lost: lost, probes, ..SelfReport::default() };
     let state = HttpState::new(HttpParts {
-        access: Access::new(listen.parse().unwrap(), &["Box.lan".to_string()], token.map(String::from)).admitting(admitted(), false),
+        access: Access::new(listen.starts_with("127."), &["Box.lan".to_string()], token.map(String::from)).admitting(admitted(), false),
         snapshot: receiver,
         counters: Arc::new(Counters::default()),
         self_report: Box::new(move || report.clone()),
         readiness: Box::new(move || readiness.clone()),
-        degraded: Box::new(move || degraded.clone()),
+        degraded: Arc::new(move || degraded.clone()),
         heartbeat: crate::heartbeat::Heartbeat::unwatched(),
         alerts,
         now: || WallTime(1_795_341_599_123_456_789),
         shutdown: asked,
         spare: Arc::default(),
         history: None,
+        audit: None,
     });
     Server { state, snapshots, shutdown }
 }
@@ -212,7 +214,7 @@ fn admitted() -> Admitted {
 }
 
 fn peer(caller: Caller) -> caller::Peer {
-    caller::Peer { address: "127.0.0.1:5000".parse().unwrap(), caller, reserved: false, clock: Arc::default() }
+    caller::Peer { from: "127.0.0.1:5000".into(), caller, reserved: false, clear_text: Arc::default(), clock: Arc::default() }
 }
 
 /// Root asks.
@@ -425,6 +427,44 @@ async fn resources_findings_and_self() {
     assert_eq!(own["counters"]["batches_dropped"], 0);
 }
 
+/// Waits until it is opened, ten seconds at most.
+#[derive(Default)]
+struct Gate(Mutex<bool>, Condvar);
+
+impl Gate {
+    fn open(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
+
+    /// False: nobody opened it.
+    fn wait(&self) -> bool {
+        *self.1.wait_timeout_while(self.0.lock().unwrap(), Duration::from_secs(10), |open| !*open).unwrap().0
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_waits_for_a_file_makes_nobody_else_wait() {
+    let (mut server, gate) = (server(), Arc::new(Gate::default()));
+    let stalls = gate.clone();
+    let report = move || SelfReport { events_seen: u64::from(stalls.wait()), ..SelfReport::default() };
+    Arc::get_mut(&mut server.state).unwrap().parts.self_report = Box::new(report);
+    let stalled = ["/metrics", "/api/v1/self", "/metrics", "/api/v1/self"].map(|path| {
+        let request = ask(&server, HttpRequest::get(path).header("host", "localhost"));
+        async { text(request.await).await }
+    });
+    let others = async {
+        for path in ["/health/performance", "/readyz", "/api/v1/endpoints", "/api/v1/records", "/api/v1/alerts", "/api/v1/findings"] {
+            ok(&server, path).await;
+        }
+        gate.open();
+    };
+    let (reports, ()) = tokio::join!(futures_util::future::join_all(stalled), others);
+    let own: Value = serde_json::from_str(&reports[1]).unwrap();
+    assert_eq!(own["events_seen"], 1, "the others were answered while the reports waited");
+    assert!(reports[0].contains("perfmon_uptime_seconds 40"), "{}", reports[0]);
+}
+
 #[tokio::test]
 async fn metrics_count_requests_by_side() {
     let server = server();
@@ -450,9 +490,13 @@ async fn metrics_count_requests_by_side() {
         "perfmon_active_connections 12",
         "system_memory_utilization_ratio 0.9",
         "perfmon_batches_dropped_total 0",
+        "perfmon_degraded 0",
     ] {
         assert!(body.lines().any(|found| found == line), "{line} is not in\n{body}");
     }
+    let stalled = server_with(Snapshot::default(), "127.0.0.1:9911", None, false);
+    let stalled = text(ask(&stalled, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
+    assert!(stalled.lines().any(|line| line == "perfmon_degraded 1"), "{stalled}");
     let empty = server_with(Snapshot::default(), "127.0.0.1:9911", None, true);
     let unknown = text(ask(&empty, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
     assert!(!unknown.lines().any(|line| line.starts_with("perfmon_active_connections ")), "{unknown}");
@@ -565,4 +609,5 @@ mod alerts;
 mod follow;
 mod history;
 mod live;
+mod transport;
 mod wire;

@@ -77,3 +77,9 @@ fn coded_bodies_of_model_calls() {
     assert_bounded(&host);
     assert_given_back(&mut host, socks());
 }
+
+#[test]
+fn a_connection_of_the_table_is_small() {
+    let bytes = size_of::<Connection<Session>>();
+    assert!(bytes <= 256, "{bytes} bytes");
+}

@@ -24,7 +24,7 @@ pub(super) enum BodyFraming {
 }
 
 /// What follows a request's head.
-pub(super) fn of_request(fields: &Fields<'_>) -> BodyFraming {
+pub(super) fn of_request(fields: &Fields) -> BodyFraming {
     match (fields.transfer_coded, fields.chunked, fields.content_length) {
         (true, true, _) => BodyFraming::Chunked,
         (true, false, _) => BodyFraming::Unknown,
@@ -35,7 +35,7 @@ pub(super) fn of_request(fields: &Fields<'_>) -> BodyFraming {
 }
 
 /// What follows the head of an answer to a request with this method (`None`: not seen).
-pub(super) fn of_response(method: Option<&str>, status: u16, fields: &Fields<'_>) -> BodyFraming {
+pub(super) fn of_response(method: Option<&str>, status: u16, fields: &Fields) -> BodyFraming {
     match (method, status) {
         (_, 101) => BodyFraming::Tunnel,
         (_, 100..=199) => BodyFraming::Interim,

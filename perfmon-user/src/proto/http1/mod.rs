@@ -13,6 +13,7 @@ mod target;
 mod tests;
 mod wait;
 
+pub use head::forget as forget_lines;
 pub use line::detect;
 
 use super::{Demand, HandOver, Parser, PendingExchange, Sink, Stats, Successor};
@@ -91,6 +92,11 @@ impl Http1 {
         }
     }
 
+    /// An answer's head waits for its request.
+    fn is_waiting(&self) -> bool {
+        self.inbound.waits_since().is_some() || self.outbound.waits_since().is_some()
+    }
+
     /// Lets answers go on that wait for their request, if that is there now.
     fn release(&mut self, sink: &mut dyn Sink) {
         for direction in [Direction::In, Direction::Out] {
@@ -120,7 +126,7 @@ impl Http1 {
                     let known = lost_at.is_some() || context.pairing.in_step || context.pairing.request_unseen;
                     // Requests that waited at a loss were told without their answers.
                     let known = known && !(context.pairing.torn && context.pairing.overlaps);
-                    context.pairing.orphans = Some(if known { Orphans::Infer(lost_at) } else { Orphans::Drop });
+                    context.pairing.orphans = Some(if known { Orphans::Infer(lost_at.map(Box::new)) } else { Orphans::Drop });
                 }
                 stream.resume(&mut context);
                 context.pairing.orphans = None;
@@ -166,11 +172,15 @@ impl Parser for Http1 {
             self.pairing.runs[direction.index()] = Some(run.number);
         }
         let turned = self.last.replace(direction) != Some(direction);
-        self.expire(Some(stamp.time_ns), sink);
+        if self.is_waiting() {
+            self.expire(Some(stamp.time_ns), sink);
+        }
         let heads_before = self.pairing.heads;
         let (stream, _, pairing) = self.parts(direction);
         stream.push(stamp, content, turned, &mut StreamContext { pairing, sink });
-        self.release(sink);
+        if self.is_waiting() {
+            self.release(sink);
+        }
         self.judge(direction, heads_before, stamp.time_ns, sink);
         match (self.pairing.tunnel, self.opaque, self.pairing.wants_full) {
             (true, ..) => Demand::HandOver,
@@ -242,11 +252,15 @@ impl Parser for Http1 {
         self.pairing.server
     }
 
+    fn rest(&mut self) {
+        self.pairing.rest();
+    }
+
     fn heap_bytes(&self) -> usize {
         self.inbound.heap_bytes() + self.outbound.heap_bytes() + self.pairing.heap_bytes()
     }
 
     fn take_stats(&mut self) -> Stats {
-        std::mem::take(&mut self.pairing.stats)
+        self.pairing.take_stats()
     }
 }

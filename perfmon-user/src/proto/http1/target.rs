@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::proto::Sink;
+use crate::redact;
 
 /// Bytes of a path that are kept.
 const PATH_BYTES: usize = 2_048;
@@ -58,9 +59,12 @@ impl LastTexts {
         Self::same(&mut self.host, host, sink)
     }
 
-    /// The user agent's.
+    /// The user agent's, without keys and passwords.
     pub(super) fn user_agent(&mut self, user_agent: &[u8], sink: &mut dyn Sink) -> Arc<str> {
-        Self::same(&mut self.user_agent, user_agent, sink)
+        match &self.user_agent {
+            Some(known) if known.as_bytes() == user_agent => known.clone(),
+            _ => self.user_agent.insert(sink.text(&redact::text(&value(user_agent)))).clone(),
+        }
     }
 
     fn same(last: &mut Option<Arc<str>>, bytes: &[u8], sink: &mut dyn Sink) -> Arc<str> {

@@ -86,6 +86,40 @@ fn a_folder_that_cannot_be_made_is_said_and_tried_again() {
 }
 
 #[test]
+fn a_folder_of_everybody_and_planted_files_are_refused_until_they_are_mended() {
+    use std::os::unix::fs::PermissionsExt;
+    clock!(CLOCK);
+    let place = tempfile::tempdir().unwrap();
+    let (folder, path) = (place.path().join("data"), place.path().join("data/perfmon.db"));
+    let victim = place.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let (store, _) = store(&path, || WallTime(CLOCK.load(Ordering::Relaxed)));
+    let refused = |part: &str| {
+        let (_, report) = until(&store, &CLOCK, |report| matches!(&report.state, StoreState::Degraded { reason } if reason.contains(part)));
+        let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(!names.iter().any(|name| name == "perfmon.db"), "{names:?} {report:?}");
+        assert!(refusal(&path).unwrap().to_string().contains(part));
+    };
+    refused("data/perfmon.db: every user may write to its folder (mode 0777)");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    for suffix in ["-wal", "-shm"] {
+        let planted = place.path().join(format!("data/perfmon.db{suffix}"));
+        std::os::unix::fs::symlink(&victim, &planted).unwrap();
+        refused(&format!("perfmon.db{suffix}: it is a symbolic link"));
+        fs::remove_file(planted).unwrap();
+    }
+    until(&store, &CLOCK, |report| report.state == StoreState::Ok);
+    for suffix in ["", "-wal", "-shm"] {
+        let mode = fs::metadata(format!("{}{suffix}", path.display())).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{suffix}");
+    }
+    store.finish();
+    assert_eq!((fs::read_to_string(&victim).unwrap().as_str(), refusal(&path).map(|error| error.to_string())), ("precious", None));
+}
+
+#[test]
 fn what_can_never_be_written_is_counted() {
     clock!(CLOCK);
     let folder = tempfile::tempdir().unwrap();
@@ -102,7 +136,7 @@ struct Small(tempfile::TempDir);
 impl Small {
     fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(folder.path()).status();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs"]).arg(folder.path()).status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
     }
 }

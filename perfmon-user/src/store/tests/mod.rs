@@ -14,6 +14,7 @@ use crate::record::{Category, Failure, Llm, Millis, Origin, Quality, Record, Req
 
 mod failures;
 mod killed;
+mod shares;
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 /// A whole hour and day.

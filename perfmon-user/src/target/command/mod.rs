@@ -18,6 +18,8 @@ use std::process::{Child, Command, ExitStatus};
 use rustix::process::{Gid, Pid, Signal, Uid, kill_process};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
+use crate::redact;
+
 /// First argument of the process that waits: `launch-when-watched PARENT FD -- CMD ARGS…`.
 pub const LAUNCHER: &str = "launch-when-watched";
 
@@ -66,7 +68,8 @@ impl Launched {
         find_program(program, &std::env::var_os("PATH").unwrap_or_default())?;
         let (read_end, gate) = io::pipe()?;
         launcher.arg(std::process::id().to_string()).arg(read_end.as_raw_fd().to_string()).arg("--").args(command);
-        std::env::vars_os().filter(|(name, _)| is_own_secret(&name.to_string_lossy())).for_each(|(name, _)| {
+        let is_secret = |name: &OsStr, value: &OsStr| is_own_secret(&name.to_string_lossy(), &value.to_string_lossy());
+        std::env::vars_os().filter(|(name, value)| is_secret(name, value)).for_each(|(name, _)| {
             launcher.env_remove(name);
         });
         Ok(Self { child: launcher.spawn()?, gate: Some(gate), _read_end: read_end })
@@ -119,9 +122,14 @@ fn exit_code(status: ExitStatus) -> i32 {
 }
 
 /// Variables that configure perfmon and may hold secrets; the program is somebody else's.
-fn is_own_secret(name: &str) -> bool {
-    let is_headers = name.starts_with("OTEL_EXPORTER_OTLP_") && name.ends_with("HEADERS");
-    is_headers || name.starts_with("PERFMON_") || matches!(name, "LOGFIRE_TOKEN" | "LOGFIRE_TOKEN_FILE" | "CREDENTIALS_DIRECTORY")
+fn is_own_secret(name: &str, value: &str) -> bool {
+    let is_of_exporter = |ending| name.starts_with("OTEL_EXPORTER_OTLP_") && name.ends_with(ending);
+    // Without a key in it the program may want it for its own telemetry.
+    let is_keyed = (is_of_exporter("ENDPOINT") || name == "LOGFIRE_BASE_URL") && redact::url(value) != value;
+    is_keyed
+        || is_of_exporter("HEADERS")
+        || name.starts_with("PERFMON_")
+        || matches!(name, "LOGFIRE_TOKEN" | "LOGFIRE_TOKEN_FILE" | "CREDENTIALS_DIRECTORY")
 }
 
 /// The file that a shell would execute.

@@ -99,9 +99,12 @@ fn perfmons_own_secrets_are_not_inherited() {
     for name in
         ["PERFMON_HTTP__TOKEN", "LOGFIRE_TOKEN", "LOGFIRE_TOKEN_FILE", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"]
     {
-        assert!(is_own_secret(name), "{name}");
+        assert!(is_own_secret(name, "x"), "{name}");
     }
     for name in ["PATH", "HOME", "OTEL_SERVICE_NAME", "OTEL_EXPORTER_OTLP_ENDPOINT", "LOGFIRE_ENVIRONMENT", "OPENAI_API_KEY"] {
-        assert!(!is_own_secret(name), "{name}");
+        assert!(!is_own_secret(name, "x"), "{name}");
     }
+    let keyed = "https://otlp.example/in/4eC39HqLyjWDarjtT1zdp7dc";
+    assert!(is_own_secret("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", keyed) && is_own_secret("LOGFIRE_BASE_URL", "https://a:b@c"));
+    assert!(!is_own_secret("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318") && !is_own_secret("OTHER", keyed));
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::inspect::{ForeignReader, Refusal};
-use crate::record::Origin;
+use crate::record::{BlindSpot, Origin};
+use crate::redact;
 
 use super::cgroup::{Cgroups, Container};
 use super::container::ContainerNames;
@@ -15,7 +16,7 @@ use super::listen::Listeners;
 use super::matcher::{Candidate, Matcher, World};
 use super::name::{self, Name};
 use super::root::ProcRoot;
-use super::{Executed, Problem, ServiceRule, SharedTlsLibrary, Target, runtime, tls};
+use super::{Executed, Problem, ServiceRule, SharedTlsLibrary, Target, blind_spot, runtime, tls};
 
 /// Most ancestors that are searched for a worker's name.
 const PARENTS: usize = 4;
@@ -30,20 +31,29 @@ pub struct Description {
     pub origin: Arc<Origin>,
     /// Its executable, as its mount namespace names it.
     pub exe: Option<PathBuf>,
-    /// `python` `node` `go` `jvm` `ruby` `php` `dotnet` `deno` `bun` `native`; `None` when the process was gone.
-    pub runtime: Option<Arc<str>>,
-    /// The shared TLS library that was mapped when it was looked at; libraries come later than the exec.
-    pub tls: Option<SharedTlsLibrary>,
+    /// What it has inside; empty when the process was gone.
+    pub interior: Interior,
     /// Its control group, v2 before v1; `None` in the root group.
     pub cgroup: Option<Arc<str>>,
     /// Clock ticks between boot and its start: with the pid, its identity. `None` when the process was gone.
     pub start_time: Option<u64>,
 }
 
+/// What a process has inside when it is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interior {
+    /// `python` `node` `go` `jvm` `ruby` `php` `dotnet` `deno` `bun` `native`; `None` when the process was gone.
+    pub runtime: Option<Arc<str>>,
+    /// The shared TLS library that is mapped; libraries come later than the exec.
+    pub tls: Option<SharedTlsLibrary>,
+    /// What of it is not seen.
+    pub not_seen: Vec<BlindSpot>,
+}
+
 impl Description {
     /// Coverage of its encrypted traffic, in words. `probed`: whether its shared OpenSSL took the probes, or why not.
     pub fn tls_outlook(&self, probed: Option<Result<(), &str>>) -> Cow<'static, str> {
-        tls::outlook(self.runtime.as_deref(), self.tls.as_ref(), probed)
+        tls::outlook(self.interior.runtime.as_deref(), self.interior.tls.as_ref(), probed)
     }
 }
 
@@ -54,6 +64,7 @@ pub struct Describer {
     containers: ContainerNames,
     rules: Vec<(Matcher, Arc<str>)>,
     ports: Vec<u16>,
+    reads_io_uring: bool,
 }
 
 impl Describer {
@@ -76,7 +87,13 @@ impl Describer {
                 ports.push(port);
             }
         }
-        if problems.is_empty() { Ok(Self { proc, containers, rules: ready, ports }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self { proc, containers, rules: ready, ports, reads_io_uring: true }) } else { Err(problems) }
+    }
+
+    /// Whether hooks read what passes io_uring.
+    #[must_use]
+    pub fn with_io_uring_read(self, reads_io_uring: bool) -> Self {
+        Self { reads_io_uring, ..self }
     }
 
     /// A running process; `None` when it is gone.
@@ -117,31 +134,34 @@ impl Describer {
         self.proc.maps(pid).map(|maps| String::from_utf8_lossy(&maps).into_owned())
     }
 
-    /// Runtime and TLS library as they are now.
-    pub fn look_inside(&self, pid: u32) -> (Option<Arc<str>>, Option<SharedTlsLibrary>) {
+    /// What a process has inside now.
+    pub fn look_inside(&self, pid: u32) -> Interior {
         let candidate = Candidate::new(&self.proc, pid, None);
+        let not_seen = blind_spot::of_process(&self.proc, pid, self.reads_io_uring);
         if candidate.exe().is_none() {
-            return (None, None);
+            return Interior { not_seen, ..Interior::default() };
         }
         let mapped = self.proc.mapped_files(pid);
         let family = candidate.program(None, |program| program.family());
         let runtime = runtime::detect(family, &mapped, &|offset, length| self.proc.executable_range(pid, offset, length));
-        (Some(runtime.into()), tls::find(&mapped))
+        Interior { runtime: Some(runtime.into()), tls: tls::find(&mapped), not_seen }
     }
 
     fn build(&mut self, candidate: &Candidate<'_>, start_time: Option<u64>) -> Description {
         let service = self.service(candidate, PARENTS);
         let cgroups = candidate.cgroups();
         let container = self.container(cgroups);
-        let (runtime, tls) = if start_time.is_some() { self.look_inside(candidate.pid) } else { (None, None) };
+        let mut interior = if start_time.is_some() { self.look_inside(candidate.pid) } else { Interior::default() };
+        if start_time.is_some() {
+            interior.not_seen.extend(self.hidden_name(candidate));
+        }
         if let Some(exe) = candidate.exe().filter(|exe| exe.to_str().is_none()) {
             self.proc.reader().refused(candidate.pid, exe, Refusal::NotUtf8);
         }
         Description {
             origin: Arc::new(Origin { pid: candidate.pid, comm: candidate.comm().into(), service: service.into(), container }),
             exe: candidate.exe().map(Path::to_owned),
-            runtime,
-            tls,
+            interior,
             cgroup: cgroups.path().map(Arc::from),
             start_time,
         }
@@ -167,6 +187,15 @@ impl Describer {
         service
     }
 
+    /// What could name the process and was overwritten by itself, unless a configured rule names it.
+    fn hidden_name(&mut self, candidate: &Candidate<'_>) -> Option<BlindSpot> {
+        if candidate.is_told() || self.rule(candidate).is_some() {
+            return None;
+        }
+        let is_hidden = || candidate.program(None, name::is_hidden).then_some(blind_spot::ARGUMENTS);
+        blind_spot::of_environment(candidate.environ()).or_else(is_hidden)
+    }
+
     fn rule(&mut self, candidate: &Candidate<'_>) -> Option<String> {
         let mut world = World { containers: &mut self.containers, listeners: Listeners::new(candidate.proc, &self.ports) };
         let rule = self.rules.iter().find(|(matcher, _)| matcher.matches(candidate, &mut world));
@@ -185,13 +214,21 @@ impl Describer {
     fn program(&mut self, candidate: &Candidate<'_>, flask_app: Option<&str>, parents: usize) -> String {
         let otherwise = match candidate.program(flask_app, name::name) {
             Name::Own(name) if name.is_empty() => return "unknown".to_owned(),
-            Name::Own(name) => return name,
-            Name::Parents(otherwise) => otherwise,
+            Name::Own(name) => return without_keys(name),
+            Name::Parents(otherwise) => without_keys(otherwise),
         };
         match candidate.parent().filter(|_| parents > 0) {
             Some(parent) if is_same_program(candidate, parent) => self.service(&Candidate::new(candidate.proc, parent, None), parents - 1),
             _ => otherwise,
         }
+    }
+}
+
+/// A name from a command line, which may hold a key.
+fn without_keys(name: String) -> String {
+    match redact::text(&name) {
+        Cow::Borrowed(_) => name,
+        Cow::Owned(clean) => clean,
     }
 }
 

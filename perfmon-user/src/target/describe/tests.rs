@@ -80,7 +80,7 @@ fn a_process_that_is_gone_has_what_its_parent_has() {
     let gone = Executed { pid: 99, parent: 10, comm: "curl", argv: b"curl\0-s\0http://localhost/\0", env: b"" };
     let description = describer(&fixture, &[]).describe_exec(&gone);
     assert_eq!((&*description.origin.service, &*description.origin.comm, description.origin.pid), ("curl", "curl", 99));
-    assert_eq!((description.runtime, description.start_time, description.exe), (None, None, None));
+    assert_eq!((description.interior.runtime, description.start_time, description.exe), (None, None, None));
     assert!(describer(&fixture, &[]).describe(99).is_none());
     fixture.file("proc/10/cgroup", "0::/system.slice/backup.service\n");
     assert_eq!(&*describer(&fixture, &[]).describe_exec(&gone).origin.service, "backup");
@@ -116,14 +116,14 @@ fn a_live_python_with_ssl() {
     let description = Describer::new(&[], ForeignReader::in_threads()).unwrap().describe(child.id()).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(description.runtime.as_deref(), Some("python"));
+    assert_eq!(description.interior.runtime.as_deref(), Some("python"));
     assert_eq!((description.origin.pid, description.start_time.is_some()), (child.id(), true));
     let own_unit = Cgroups::parse(&std::fs::read_to_string("/proc/self/cgroup").unwrap());
     if own_unit.unit().is_none() && own_unit.container().is_none() {
         assert_eq!(&*description.origin.service, "till");
     }
     assert!(description.exe.unwrap().to_str().unwrap().contains("python"));
-    if let Some(tls) = description.tls {
+    if let Some(tls) = description.interior.tls {
         assert!(tls.library.starts_with("OpenSSL"), "{tls}");
     }
 }

@@ -137,7 +137,27 @@ pub(super) fn script_of(program: &Program<'_>) -> Option<String> {
 
 /// Names from a line like `gunicorn: master [shop.main:app]`, `puma 6.4.0 (tcp://…) [shop]`, `php-fpm: pool shop`, `next-server (v14)`.
 fn titled(program: &Program<'_>, family: Family, title: &str) -> Name {
-    let word = program.called().unwrap_or(program.comm).trim_start_matches('[').to_owned();
+    let word = title_word(program);
+    match titled_own(program, family, title) {
+        Some(name) => Name::Own(name),
+        None if family == Family::Python => Name::Parents(word),
+        None => Name::Own(word),
+    }
+}
+
+fn title_word(program: &Program<'_>) -> String {
+    program.called().unwrap_or(program.comm).trim_start_matches('[').to_owned()
+}
+
+/// Whether a title hides what an interpreter runs, and tells no name of it.
+pub(super) fn is_hidden(program: &Program<'_>) -> bool {
+    let family = program.family();
+    family != Family::Native && program.title().is_some_and(|title| titled_own(program, family, title).is_none())
+}
+
+/// The name of an application in a title.
+fn titled_own(program: &Program<'_>, family: Family, title: &str) -> Option<String> {
+    let word = title_word(program);
     let bracket = title.rsplit_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|(inside, _)| inside);
     let own = match family {
         Family::Python => bracket.filter(|_| word == "gunicorn").map(python::first_part),
@@ -147,11 +167,7 @@ fn titled(program: &Program<'_>, family: Family, title: &str) -> Name {
         Family::Node | Family::Bun => program.cwd.and_then(|cwd| node::package(program, cwd)),
         _ => None,
     };
-    match own.filter(|name| !name.is_empty()) {
-        Some(name) => Name::Own(name),
-        None if family == Family::Python => Name::Parents(word),
-        None => Name::Own(word),
-    }
+    own.filter(|name| !name.is_empty())
 }
 
 /// A file name as a service name: without directory and ending; of `index.js` and `__main__.py` the directory's name.

@@ -339,9 +339,20 @@ fn colours_only_where_wanted() {
 fn control_characters_do_not_reach_the_terminal() {
     let hostile = EndpointRow { endpoint: "/\u{1b}[2J\u{7}x".into(), ..(*endpoint(1)).clone() };
     let model = ScreenModel { endpoints: vec![Arc::new(hostile)], ..ScreenModel::default() };
-    assert!(screen(120, 24, &mut view(), &model)[10].contains("GET /?[2J?x"));
+    assert!(screen(120, 24, &mut view(), &model)[10].contains("GET /\\u{1b}[2J\\u{7}x"));
     let opened = frame(120, 24, &mut ViewState { opened: true, ..view() }, &model, None);
     assert!(opened.content.iter().all(|cell| !cell.symbol().contains(char::is_control)));
+}
+
+#[test]
+fn control_characters_do_not_reach_plain_tables() {
+    let evil = "evil\u{1b}[2J\u{202e}\nforged";
+    let finding = FindingRow { scope: evil.into(), message: evil.into(), ..model().findings.remove(0) };
+    let row = EndpointRow { service: evil.into(), endpoint: evil.into(), ..(*endpoint(1)).clone() };
+    let model = ScreenModel { endpoints: vec![Arc::new(row)], findings: vec![finding], ..ScreenModel::default() };
+    let text = tables(&model, UNCUT, 10);
+    assert!(!text.contains(['\u{1b}', '\u{202e}']) && !text.contains("\nforged"), "{text}");
+    assert_eq!(text.matches(r"evil\u{1b}[2J\u{202e}\nforged").count(), 4, "{text}");
 }
 
 #[test]

@@ -67,11 +67,20 @@ impl ProcessSums {
     }
 }
 
+/// The host at the end of an interval.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostState {
+    /// Its processes, where known.
+    pub processes: Option<u64>,
+    /// Parts of perfmon that do not work as they should.
+    pub degraded: u64,
+}
+
 /// Samples of the host.
 #[derive(Debug, Default)]
 pub struct SystemSums {
     newest: Option<System>,
-    processes: Option<u64>,
+    state: Option<HostState>,
     cpu: Mean,
     disks: FxHashMap<(Arc<str>, &'static str), u64>,
     network: FxHashMap<(Arc<str>, &'static str), u64>,
@@ -94,14 +103,17 @@ impl SystemSums {
         self.newest = Some(sample.clone());
     }
 
-    /// Sets how many processes there are.
-    pub fn processes(&mut self, count: u64) {
-        self.processes = Some(count);
+    /// Sets how the host is now.
+    pub fn now(&mut self, state: HostState) {
+        self.state = Some(state);
     }
 
     /// Adds the sums to the metric set.
     pub fn write(&self, metric_set: &mut MetricSet) {
-        self.processes.into_iter().for_each(|count| metric_set.count(&of::SYSTEM_PROCESSES, count, vec![]));
+        if let Some(state) = self.state {
+            metric_set.count(&of::DEGRADED, state.degraded, vec![]);
+            state.processes.into_iter().for_each(|count| metric_set.count(&of::SYSTEM_PROCESSES, count, vec![]));
+        }
         let Some(newest) = &self.newest else { return };
         let state = |state: &str| Attributes::default().add("state", state).take();
         if let Some(share) = self.cpu.value() {

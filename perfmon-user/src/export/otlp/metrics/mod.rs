@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use rustc_hash::FxHashMap;
 
 use self::attempt::{AttemptCount, AttemptKey};
+pub use self::host::HostState;
 use self::host::{Active, ProcessSums, SystemSums};
 use self::http::{HttpKey, HttpSums};
 use self::metric_set::{MetricSet, TimeSpan};
@@ -121,17 +122,14 @@ impl IntervalMetrics {
     }
 
     /// Ends the interval: returns its metrics by resource and the number of records in overflow series, and starts the next interval.
-    /// `processes` are those of the host.
-    pub fn take(&mut self, now: WallTime, gauges: &Gauges, processes: Option<u64>, resources: &Resources) -> (Vec<ResourceMetrics>, u64) {
+    pub fn take(&mut self, now: WallTime, gauges: &Gauges, state: HostState, resources: &Resources) -> (Vec<ResourceMetrics>, u64) {
         self.active.set(gauges);
         let with_active: Vec<Arc<Origin>> = self.active.origins().cloned().collect();
         for origin in with_active {
             self.sums(&origin);
         }
-        if let Some(processes) = processes {
-            let host = self.host.clone();
-            self.sums(&host).0.system.processes(processes);
-        }
+        let host = self.host.clone();
+        self.sums(&host).0.system.now(state);
         let span = TimeSpan { began: self.began, since: self.since, until: now };
         self.since = now;
         let overflowed = std::mem::take(&mut self.budget).overflowed;

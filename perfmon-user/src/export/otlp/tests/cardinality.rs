@@ -2,7 +2,7 @@
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 
 use super::*;
-use crate::export::otlp::metrics::IntervalMetrics;
+use crate::export::otlp::metrics::{HostState, IntervalMetrics};
 use crate::export::otlp::resource::{Common, Resources};
 
 const DURATION: &str = "http.server.request.duration";
@@ -27,7 +27,8 @@ impl Interval {
 
     /// Ends the interval: its points and the number of records without a series of their own.
     fn take(&mut self) -> (Vec<Point>, u64) {
-        let (resources, overflowed) = self.metrics.take(WallTime(BEGIN + SECOND), &Gauges::default(), Some(1), &self.resources);
+        let (resources, overflowed) =
+            self.metrics.take(WallTime(BEGIN + SECOND), &Gauges::default(), HostState { processes: Some(1), degraded: 2 }, &self.resources);
         (resources.iter().flat_map(points).collect(), overflowed)
     }
 }

@@ -19,7 +19,7 @@ use self::receiver::{Answer, Receiver as Otlp};
 use self::sample::{BEGIN, SECOND, attempt, call, origin, process, request, server, system, tool};
 use super::*;
 use crate::config::{Signal, Sources, load};
-use crate::record::{Gauges, InFlight, Record, Side};
+use crate::record::{Degradation, Gauges, InFlight, Record, Side};
 
 fn wall() -> WallTime {
     static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -53,7 +53,8 @@ fn start(env: &[(&str, String)], clocks: Clocks, gauges: Gauges) -> Run {
         snapshots,
         clocks,
         counters.clone(),
-        crate::heartbeat::Heartbeat::unwatched(),
+        &crate::heartbeat::Heartbeats::default(),
+        Arc::new(|| Arc::new([Degradation { part: "ring", reason: "loses".into() }])),
     )
     .unwrap();
     Run { exporter, counters }
@@ -192,6 +193,7 @@ fn every_metric_of_the_table_is_sent_as_the_conventions_say() {
     assert_eq!((host["system.disk.io"], host["system.network.io"]), (3_000.0, 30.0));
     assert!((host["system.memory.utilization"] - 1.0).abs() < 1e-9);
     assert!(host["system.process.count"] >= 1.0);
+    assert_eq!(host["perfmon.degraded"], 1.0);
 }
 
 #[test]

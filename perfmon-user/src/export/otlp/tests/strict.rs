@@ -47,6 +47,7 @@ pub const TABLE: &[Row] = &[
     ("process.context_switches", "{context_switch}", 'C', &[], &[]),
     ("process.disk.io", "By", 'C', &["disk.io.direction"], &[]),
     ("process.uptime", "s", 'G', &[], &[]),
+    ("perfmon.degraded", "{part}", 'G', &[], &[]),
     ("system.cpu.utilization", "1", 'G', &[], &[]),
     ("system.cpu.simple_utilization", "1", 'G', &[], &[]),
     ("system.memory.utilization", "1", 'G', &["state"], &[]),

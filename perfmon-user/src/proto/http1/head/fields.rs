@@ -16,7 +16,7 @@ pub(in crate::proto::http1) enum ContentLength {
 
 /// The fields that the parser itself needs; values are trimmed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::proto::http1) struct Fields<'h> {
+pub(in crate::proto::http1) struct Fields {
     pub(in crate::proto::http1) content_length: ContentLength,
     /// There is a `Transfer-Encoding`.
     pub(in crate::proto::http1) transfer_coded: bool,
@@ -29,9 +29,16 @@ pub(in crate::proto::http1) struct Fields<'h> {
     /// The content type is one whose life is no latency.
     pub(in crate::proto::http1) streaming: bool,
     pub(in crate::proto::http1) grpc_status: Option<u8>,
-    pub(in crate::proto::http1) host: Option<&'h [u8]>,
-    pub(in crate::proto::http1) user_agent: Option<&'h [u8]>,
-    pub(in crate::proto::http1) traceparent: Option<&'h [u8]>,
+    pub(in crate::proto::http1) host: Option<ValuePosition>,
+    pub(in crate::proto::http1) user_agent: Option<ValuePosition>,
+    pub(in crate::proto::http1) traceparent: Option<ValuePosition>,
+}
+
+/// Where a value stands in the lines of its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proto::http1) struct ValuePosition {
+    from: u32,
+    len: u32,
 }
 
 /// Initials of the names in [`Fields`]: most lines have another one.
@@ -44,16 +51,16 @@ const INITIALS: [bool; 256] = {
     initials
 };
 
-impl<'h> Fields<'h> {
-    /// Takes a line, without its LF.
+impl Fields {
+    /// Takes the line that begins at `at`, without its LF.
     #[inline]
-    pub(super) fn add(&mut self, line: &'h [u8]) {
+    pub(super) fn add(&mut self, line: &[u8], at: usize) {
         if line.first().is_some_and(|first| INITIALS[usize::from(*first)]) {
-            self.compare(line);
+            self.compare(line, at);
         }
     }
 
-    fn compare(&mut self, line: &'h [u8]) {
+    fn compare(&mut self, line: &[u8], at: usize) {
         let value = |name: &str| {
             // The colon first: names of one initial differ in length.
             if line.get(name.len()) != Some(&b':') || !line[..name.len()].eq_ignore_ascii_case(name.as_bytes()) {
@@ -61,11 +68,16 @@ impl<'h> Fields<'h> {
             }
             value_of(&line[name.len() + 1..])
         };
+        let position = |name: &str| {
+            let value = value(name)?;
+            let from = at + (value.as_ptr().addr() - line.as_ptr().addr());
+            Some(ValuePosition { from: u32::try_from(from).ok()?, len: u32::try_from(value.len()).ok()? })
+        };
         match line.first().map(u8::to_ascii_lowercase) {
-            Some(b'h') => self.host = self.host.or_else(|| value("host")),
+            Some(b'h') => self.host = self.host.or_else(|| position("host")),
             Some(b'e') => self.expects_continue |= value("expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue")),
             Some(b'u') if value("upgrade").is_some() => self.upgrade = true,
-            Some(b'u') => self.user_agent = self.user_agent.or_else(|| value("user-agent")),
+            Some(b'u') => self.user_agent = self.user_agent.or_else(|| position("user-agent")),
             Some(b'g') => {
                 if let Some(value) = value("grpc-status") {
                     self.grpc_status = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
@@ -84,11 +96,19 @@ impl<'h> Fields<'h> {
                     let last = value.rsplit(|byte| *byte == b',').next().unwrap_or_default();
                     self.chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
                 } else {
-                    self.traceparent = self.traceparent.or_else(|| value("traceparent"));
+                    self.traceparent = self.traceparent.or_else(|| position("traceparent"));
                 }
             }
             _ => {}
         }
+    }
+}
+
+impl ValuePosition {
+    /// The value, of the lines that it was found in.
+    pub(super) fn of(self, lines: &[u8]) -> &[u8] {
+        let (from, len) = (self.from as usize, self.len as usize);
+        lines.get(from..from + len).unwrap_or_default()
     }
 }
 

@@ -3,6 +3,7 @@
 //! pairs.
 mod fields;
 mod first_line;
+mod known;
 #[cfg(test)]
 mod tests;
 
@@ -10,8 +11,11 @@ use memchr::memchr;
 
 use super::{HEAD_BYTES, HEADERS, MessageSide};
 use crate::proto::headers::Headers;
+use fields::ValuePosition;
 pub(super) use fields::{ContentLength, Fields};
 pub(super) use first_line::FirstLine;
+pub(super) use known::LastLines;
+pub use known::forget;
 
 /// A head.
 #[derive(Debug)]
@@ -23,9 +27,30 @@ pub(super) struct Head<'h> {
     /// Fields in order.
     pub(super) headers: Headers<'h>,
     /// What matters of them.
-    pub(super) fields: &'h Fields<'h>,
+    pub(super) fields: &'h Fields,
     /// Bytes of it.
     pub(super) len: usize,
+}
+
+impl<'h> Head<'h> {
+    /// `Host`.
+    pub(super) fn host(&self) -> Option<&'h [u8]> {
+        self.value(self.fields.host)
+    }
+
+    /// `User-Agent`.
+    pub(super) fn user_agent(&self) -> Option<&'h [u8]> {
+        self.value(self.fields.user_agent)
+    }
+
+    /// `traceparent`.
+    pub(super) fn traceparent(&self) -> Option<&'h [u8]> {
+        self.value(self.fields.traceparent)
+    }
+
+    fn value(&self, position: Option<ValuePosition>) -> Option<&'h [u8]> {
+        position.map(|position| position.of(self.headers.lines()))
+    }
 }
 
 /// Outcome of parsing.
@@ -52,10 +77,10 @@ enum HeadReading<'h> {
     Irregular(usize),
 }
 
-/// Parses the head at the front of `bytes` and hands it to `then`.
-pub(super) fn parse<R>(side: MessageSide, bytes: &[u8], then: impl FnOnce(&Head<'_>) -> R) -> Parsed<R> {
+/// Parses the head at the front of `bytes` and hands it to `then`. `last` are the lines that the stream had last.
+pub(super) fn parse<R>(side: MessageSide, bytes: &[u8], last: &mut LastLines, then: impl FnOnce(&Head<'_>) -> R) -> Parsed<R> {
     let mut fields = Fields::default();
-    match read(side, bytes, &mut fields) {
+    match read(side, bytes, last, &mut fields) {
         HeadReading::Partial => Parsed::Partial,
         HeadReading::Whole { len, .. } | HeadReading::Irregular(len) if len > HEAD_BYTES => Parsed::Malformed(len),
         HeadReading::Whole { line, minor, headers, len } => Parsed::Whole(then(&Head { line, minor, headers, fields: &fields, len })),
@@ -67,18 +92,22 @@ pub(super) fn parse<R>(side: MessageSide, bytes: &[u8], then: impl FnOnce(&Head<
 #[cold]
 fn mended<R>(side: MessageSide, head: &[u8], then: impl FnOnce(&Head<'_>) -> R) -> Parsed<R> {
     let (copy, mut fields, len) = (mend(head), Fields::default(), head.len());
-    match read(side, &copy, &mut fields) {
+    match read(side, &copy, &mut LastLines::default(), &mut fields) {
         HeadReading::Whole { line, minor, headers, .. } => Parsed::Whole(then(&Head { line, minor, headers, fields: &fields, len })),
         HeadReading::Partial | HeadReading::Irregular(_) => Parsed::Malformed(len),
     }
 }
 
 /// Reads lines up to the empty one.
-fn read<'h>(side: MessageSide, bytes: &'h [u8], fields: &mut Fields<'h>) -> HeadReading<'h> {
+fn read<'h>(side: MessageSide, bytes: &'h [u8], last: &mut LastLines, fields: &mut Fields) -> HeadReading<'h> {
     let Some(first_end) = line_end(bytes, 0) else { return HeadReading::Partial };
     let first = &bytes[..first_end];
     let line = FirstLine::of(side, first.strip_suffix(b"\r").unwrap_or(first));
     let start = first_end + 1;
+    if let (Some((line, minor)), Some((known, lines, all))) = (line, last.find(&bytes[start..])) {
+        *fields = known;
+        return HeadReading::Whole { line, minor, headers: Headers::new(&bytes[start..start + lines]), len: start + all };
+    }
     let (mut from, mut count, mut folded) = (start, 0, false);
     while let Some(end) = line_end(bytes, from) {
         let len = end + 1;
@@ -86,12 +115,15 @@ fn read<'h>(side: MessageSide, bytes: &'h [u8], fields: &mut Fields<'h>) -> Head
             [] | [b'\r'] => {
                 let headers = Headers::new(&bytes[start..from]);
                 return match line {
-                    Some((line, minor)) if !folded && count <= HEADERS => HeadReading::Whole { line, minor, headers, len },
+                    Some((line, minor)) if !folded && count <= HEADERS => {
+                        last.keep(&bytes[start..len], from - start, fields);
+                        HeadReading::Whole { line, minor, headers, len }
+                    }
                     _ => HeadReading::Irregular(len),
                 };
             }
             [b' ' | b'\t', ..] => folded = true,
-            line => fields.add(line),
+            line => fields.add(line, from - start),
         }
         count += 1;
         from = len;
@@ -127,7 +159,8 @@ pub(super) fn salvage(side: MessageSide, bytes: &[u8]) -> Option<Vec<u8>> {
     let lines = || until(bytes.iter().rposition(is_line_end));
     let first_line = || until(bytes.iter().position(is_line_end));
     let candidates: [&dyn Fn() -> Option<Vec<u8>>; 3] = [&lines, &first_line, &|| complete_line(side, bytes)];
-    candidates.iter().find_map(|candidate| candidate().filter(|head| matches!(parse(side, head, |_| ()), Parsed::Whole(()))))
+    let is_head = |head: &Vec<u8>| matches!(parse(side, head, &mut LastLines::default(), |_| ()), Parsed::Whole(()));
+    candidates.iter().find_map(|candidate| candidate().filter(is_head))
 }
 
 /// A first line that was cut or has too many words, made whole as far as that is possible.

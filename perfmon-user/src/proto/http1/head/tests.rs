@@ -9,7 +9,11 @@ use crate::proto::http1::line::METHOD_BYTES;
 type Told = Option<(usize, String, u8, Vec<(String, Vec<u8>)>)>;
 
 fn ours(side: MessageSide, bytes: &[u8]) -> Told {
-    let told = parse(side, bytes, |head| {
+    after(&mut LastLines::default(), side, bytes)
+}
+
+fn after(last: &mut LastLines, side: MessageSide, bytes: &[u8]) -> Told {
+    let told = parse(side, bytes, last, |head| {
         let line = match head.line {
             FirstLine::Request { method, target } => format!("{method} {target}"),
             FirstLine::Response { status } => status.to_string(),
@@ -103,6 +107,48 @@ proptest! {
             prop_assert_eq!(ours(side, &bytes), reference(side, &bytes));
         }
     }
+}
+
+/// What the parser itself takes from a head.
+fn fields(last: &mut LastLines, bytes: &[u8]) -> Option<(Fields, [Option<Vec<u8>>; 3])> {
+    match parse(MessageSide::Request, bytes, last, |head| {
+        (*head.fields, [head.host(), head.user_agent(), head.traceparent()].map(|value| value.map(<[u8]>::to_vec)))
+    }) {
+        Parsed::Whole(fields) => Some(fields),
+        Parsed::Partial | Parsed::Malformed(_) => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// Few different heads, so that most were there before; those of a neighbour evict them.
+    #[test]
+    fn a_head_that_is_remembered_is_the_head_that_is_read(
+        heads in prop::collection::vec(head(MessageSide::Request), 1..5),
+        order in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 1..40),
+    ) {
+        let mut lasts = [LastLines::default(), LastLines::default()];
+        for (index, other) in order {
+            let (bytes, last) = (index.get(&heads), &mut lasts[usize::from(other)]);
+            prop_assert_eq!(after(last, MessageSide::Request, bytes), ours(MessageSide::Request, bytes), "{}", bytes.escape_ascii());
+            prop_assert_eq!(fields(last, bytes), fields(&mut LastLines::default(), bytes));
+        }
+    }
+}
+
+#[test]
+fn values_are_those_of_the_head_itself() {
+    let mut last = LastLines::default();
+    let head = |target: &str| {
+        format!("GET {target} HTTP/1.1\r\nAccept: a\r\nHost:  shop \r\nuser-agent: probe\r\ntraceparent: 00-1\r\n\r\n").into_bytes()
+    };
+    let expected = [Some(b"shop".to_vec()), Some(b"probe".to_vec()), Some(b"00-1".to_vec())];
+    for target in ["/", "/longer/than/before", "/x"] {
+        assert_eq!(fields(&mut last, &head(target)).map(|fields| fields.1), Some(expected.clone()), "{target}");
+    }
+    assert!(last.find(b"Accept: a\r\nHost:  shop \r\nuser-agent: probe\r\ntraceparent: 00-1\r\n\r\nrest").is_some());
+    assert_eq!(last.find(b"Accept: a\r\n"), None);
 }
 
 #[test]

@@ -39,8 +39,8 @@ pub(super) struct Pairing {
     pub(super) unread: Kept,
     /// What answers that have no request mean: `None`: wait for the request, else see [`Orphans`].
     pub(super) orphans: Option<Orphans>,
-    /// Losses, counted.
-    pub(super) stats: Stats,
+    /// Losses since they were last taken, counted. There are seldom any.
+    stats: Option<Box<Stats>>,
     /// Oldest first; ids without holes. Only the first one can have a part of its answer.
     open: VecDeque<OpenExchange>,
     next_id: ExchangeId,
@@ -70,12 +70,12 @@ pub(super) struct Pairing {
 }
 
 /// Handling of an answer without its request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Orphans {
     /// Its request was before this parser's time, or there is none.
     Drop,
     /// Its request was lost, here if that is known.
-    Infer(Option<Stamp>),
+    Infer(Option<Box<Stamp>>),
 }
 
 /// Position and times of a head.
@@ -107,6 +107,23 @@ pub(super) struct Accepted {
 }
 
 impl Pairing {
+    /// What is counted.
+    pub(super) fn stats(&mut self) -> &mut Stats {
+        self.stats.get_or_insert_default()
+    }
+
+    /// Takes what was counted.
+    pub(super) fn take_stats(&mut self) -> Stats {
+        self.stats.take().map(|stats| *stats).unwrap_or_default()
+    }
+
+    /// Gives memory back that only an exchange under way needs.
+    pub(super) fn rest(&mut self) {
+        if self.open.is_empty() {
+            self.open = VecDeque::new();
+        }
+    }
+
     /// Takes a head. `None`: it is an answer, and there is no request that it could belong to.
     pub(super) fn head(&mut self, head: &Head<'_>, place: &HeadPosition, sink: &mut dyn Sink) -> Option<Accepted> {
         self.heads += 1;
@@ -126,15 +143,14 @@ impl Pairing {
 
     fn request(&mut self, method: &str, target: &str, head: &Head<'_>, place: &HeadPosition, sink: &mut dyn Sink) -> Accepted {
         self.before_request(place, sink);
-        let fields = head.fields;
         let (path, authority) = target::split(target);
         let mut exchange = self.new_exchange(place, head.minor, sink);
         let texts = &mut self.texts;
         exchange.method = Some(texts.method(method, sink));
         exchange.path = Some(sink.path(target::path(path)));
-        exchange.host = fields.host.or(authority.map(str::as_bytes)).map(|host| texts.host(redact::host_bytes(host), sink));
-        exchange.user_agent = fields.user_agent.map(|user_agent| texts.user_agent(user_agent, sink));
-        exchange.traceparent = fields.traceparent.map(|traceparent| target::value(traceparent).into());
+        exchange.host = head.host().or(authority.map(str::as_bytes)).map(|host| texts.host(redact::host_bytes(host), sink));
+        exchange.user_agent = head.user_agent().map(|user_agent| texts.user_agent(user_agent, sink));
+        exchange.traceparent = head.traceparent().map(|traceparent| target::value(traceparent).into());
         let id = exchange.id;
         let time_ns = place.now.time_ns;
         let request = RequestHead {
@@ -152,8 +168,13 @@ impl Pairing {
         open.after_loss = place.lost.is_some();
         open.request.run = place.now.run.map(|run| run.number);
         self.add(open, sink);
-        let framing = if place.whole { body::of_request(fields) } else { BodyFraming::Unknown };
-        Accepted { id: Some(id), framing, may_lack_body: fields.expects_continue, may_switch: method == "CONNECT" || fields.upgrade }
+        let framing = if place.whole { body::of_request(head.fields) } else { BodyFraming::Unknown };
+        Accepted {
+            id: Some(id),
+            framing,
+            may_lack_body: head.fields.expects_continue,
+            may_switch: method == "CONNECT" || head.fields.upgrade,
+        }
     }
 
     fn new_exchange(&mut self, place: &HeadPosition, minor: u8, sink: &mut dyn Sink) -> Box<Exchange> {
@@ -225,7 +246,7 @@ impl Pairing {
         while (!self.open.is_empty() || bytes > LARGE) && open.charge.resize(bytes, || sink.allowance()).is_err() {
             if self.open.is_empty() {
                 open.drop_texts();
-                self.stats.evicted += 1;
+                self.stats().evicted += 1;
                 break;
             }
             self.evict(sink);
@@ -297,7 +318,7 @@ impl Pairing {
         if torn && self.open.len() == 1 && !self.open[0].request.is_whole() && self.front_skips_to(place.start) {
             // The unseen run may have been the rest of its request, or another one.
             self.close_lost_front(sink);
-            self.stats.orphans += 1;
+            self.stats().orphans += 1;
             return Some(None);
         }
         if (self.front_is_lost() && !self.front_lacks_its_head()) || (self.request_unseen && self.open.len() == 1 && torn) {
@@ -311,11 +332,11 @@ impl Pairing {
         if !place.whole {
             return Some(None);
         }
-        let start = match self.orphans? {
+        let start = match self.orphans.as_ref()? {
             // Some servers say 408 to a client that asks nothing.
-            Orphans::Infer(start) if self.open.is_empty() && (start.is_some() || status != 408) => start,
+            Orphans::Infer(start) if self.open.is_empty() && (start.is_some() || status != 408) => start.as_deref().copied(),
             Orphans::Drop | Orphans::Infer(_) => {
-                self.stats.orphans += 1;
+                self.stats().orphans += 1;
                 return Some(None);
             }
         };

@@ -45,7 +45,7 @@ impl Pairing {
         time_ns: u64,
         sink: &mut dyn Sink,
     ) {
-        self.stats.desyncs += 1;
+        self.stats().desyncs += 1;
         self.tear();
         let Some(open) = self.get(id) else { return };
         open.exchange.inferred = true;
@@ -91,7 +91,7 @@ impl Pairing {
             self.close_answered_before(at, sink);
         }
         let awaited = self.awaited()?;
-        self.stats.desyncs += 1;
+        self.stats().desyncs += 1;
         if at.run.is_some_and(|run| run.begins) && !self.overlaps {
             // They passed before its request.
             return None;
@@ -241,7 +241,7 @@ impl Pairing {
         let Some(front) = self.open.front_mut() else { return };
         front.exchange.inferred = true;
         self.answers_to_skip += u64::from(front.answer.stage == Stage::Awaited);
-        self.stats.evicted += 1;
+        self.stats().evicted += 1;
         self.close_front(sink);
     }
 }

@@ -115,7 +115,7 @@ impl MessageStream {
                 } else if let Some(side) = self.side(cx) {
                     self.state = StreamState::LostChunks;
                     self.certain = false;
-                    cx.pairing.stats.desyncs += 1;
+                    cx.pairing.stats().desyncs += 1;
                     cx.pairing.fail(side, self.exchange, cx.sink);
                 }
             }

@@ -1,6 +1,6 @@
 //! Heads: in one piece, in many, not valid, too long, or cut by a loss.
 use super::{MessageStream, StreamContext, StreamState};
-use crate::proto::http1::head::{self, Parsed};
+use crate::proto::http1::head::{self, LastLines, Parsed};
 use crate::proto::http1::line::{self, Line};
 use crate::proto::http1::pairing::{HeadPosition, Orphans};
 use crate::proto::http1::{HEAD_BYTES, MessageSide};
@@ -120,8 +120,8 @@ impl MessageStream {
 
     /// Parses a head and hands it on. An answer without a request waits.
     pub(super) fn deliver(&mut self, side: MessageSide, bytes: &[u8], now: Stamp, cx: &mut StreamContext<'_>) -> Parsed<usize> {
-        let (direction, start, blank, lost) = (self.direction, self.start, self.blank, self.lost);
-        let parsed = head::parse(side, bytes, |head| {
+        let (direction, start, blank, lost) = (self.direction, self.start, self.blank, self.lost_at());
+        let parsed = head::parse(side, bytes, &mut self.last_lines, |head| {
             let place = HeadPosition { direction, start, now, wire: blank + head.len as u64, whole: true, lost };
             (head.len, cx.pairing.head(head, &place, cx.sink))
         });
@@ -137,7 +137,7 @@ impl MessageStream {
                 Parsed::Whole(len)
             }
             Parsed::Whole((len, None)) => {
-                self.waiting.since = Some(now);
+                self.waiting.begin(now);
                 Parsed::Whole(len)
             }
             Parsed::Partial => Parsed::Partial,
@@ -177,13 +177,14 @@ impl MessageStream {
 
     /// A head that is not valid: its exchange fails.
     fn broken(&mut self, side: MessageSide, bytes: &[u8], now: Stamp, cx: &mut StreamContext<'_>) {
-        cx.pairing.stats.desyncs += 1;
-        cx.pairing.stats.heads_too_long += u64::from(bytes.len() >= HEAD_BYTES);
+        cx.pairing.stats().desyncs += 1;
+        cx.pairing.stats().heads_too_long += u64::from(bytes.len() >= HEAD_BYTES);
         let wire = self.blank + bytes.len() as u64;
         if !self.salvage(side, bytes, wire, now, cx) {
             self.exchange = match side {
                 MessageSide::Request => {
-                    let place = HeadPosition { direction: self.direction, start: self.start, now, wire, whole: false, lost: self.lost };
+                    let place =
+                        HeadPosition { direction: self.direction, start: self.start, now, wire, whole: false, lost: self.lost_at() };
                     Some(cx.pairing.broken_request(&place, cx.sink))
                 }
                 MessageSide::Response => cx.pairing.awaited(),
@@ -201,8 +202,12 @@ impl MessageStream {
     /// Makes the most of a head that is not whole or not valid. Whether there is an exchange that it belongs to.
     pub(super) fn salvage(&mut self, side: MessageSide, bytes: &[u8], wire: u64, now: Stamp, cx: &mut StreamContext<'_>) -> bool {
         let Some(head) = head::salvage(side, bytes) else { return false };
-        let place = HeadPosition { direction: self.direction, start: self.start, now, wire, whole: false, lost: self.lost };
-        let Parsed::Whole(Some(accepted)) = head::parse(side, &head, |head| cx.pairing.head(head, &place, cx.sink)) else { return false };
+        let place = HeadPosition { direction: self.direction, start: self.start, now, wire, whole: false, lost: self.lost_at() };
+        let Parsed::Whole(Some(accepted)) =
+            head::parse(side, &head, &mut LastLines::default(), |head| cx.pairing.head(head, &place, cx.sink))
+        else {
+            return false;
+        };
         self.exchange = accepted.id;
         self.blank = 0;
         self.lost = None;

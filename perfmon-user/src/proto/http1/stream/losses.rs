@@ -23,7 +23,7 @@ impl MessageStream {
             StreamState::Skip { .. } => {
                 self.wire(now, n, cx);
                 self.state = StreamState::Search;
-                self.lost = Some(now);
+                self.lost = Some(Box::new(now));
                 cx.pairing.doubt = true;
             }
             StreamState::Length(left) => {
@@ -72,7 +72,7 @@ impl MessageStream {
                 if self.side(cx) == Some(MessageSide::Response) && (self.exchange.is_none() || at.run.is_some()) =>
             {
                 self.state = StreamState::Search;
-                self.lost = Some(at);
+                self.lost = Some(Box::new(at));
                 if let Some(run) = at.run {
                     cx.pairing.runs[self.direction.index()] = Some(run.number);
                 }
@@ -81,7 +81,7 @@ impl MessageStream {
             StreamState::Start | StreamState::Search => self.lose_place(at, Some(n), cx),
             StreamState::Head { sure } => {
                 self.lose_head(now, sure, Some(n), cx);
-                self.lost = Some(at);
+                self.lost = Some(Box::new(at));
             }
             StreamState::Length(left) if n >= left => {
                 cx.pairing.infer_end(self.exchange);
@@ -95,7 +95,7 @@ impl MessageStream {
                 match gapped {
                     Gapped::Inside(_) => {}
                     Gapped::MaybeEnded(_) => cx.pairing.infer_end(self.exchange),
-                    Gapped::Lost(_) => self.lost = Some(at),
+                    Gapped::Lost(_) => self.lost = Some(Box::new(at)),
                 }
                 self.state = StreamState::Chunked(chunked);
                 self.gap_in_chunks(now, n, gapped, cx);
@@ -107,7 +107,7 @@ impl MessageStream {
             }
             StreamState::Skip { .. } | StreamState::LostChunks => {
                 self.gap(now, n, cx);
-                self.lost = Some(at);
+                self.lost = Some(Box::new(at));
             }
             StreamState::Length(_) | StreamState::UntilClose => self.gap(now, n, cx),
         }
@@ -128,7 +128,7 @@ impl MessageStream {
         }
         self.state = StreamState::Search;
         self.exchange = None;
-        self.lost.get_or_insert(at);
+        self.lost.get_or_insert_with(|| Box::new(at));
     }
 
     fn gap_in_length(&mut self, now: Stamp, left: u64, taken: u64, cx: &mut StreamContext<'_>) {
@@ -164,7 +164,7 @@ impl MessageStream {
             }
             StreamState::Length(_) | StreamState::UntilClose => self.lose_message(now, StreamState::Search, None, cx),
         }
-        self.lost = Some(now);
+        self.lost = Some(Box::new(now));
         cx.pairing.doubt = true;
     }
 
@@ -173,7 +173,7 @@ impl MessageStream {
         self.state = state;
         self.may_lack_body = false;
         self.certain = false;
-        self.lost.get_or_insert(now);
+        self.lost.get_or_insert_with(|| Box::new(now));
         if let Some(side) = self.side(cx) {
             cx.pairing.lose(side, self.exchange, missing, now.time_ns, cx.sink);
         }
@@ -200,7 +200,7 @@ impl MessageStream {
         cx.pairing.doubt = true;
         cx.pairing.tear();
         self.state = StreamState::Search;
-        self.lost = Some(now);
+        self.lost = Some(Box::new(now));
         self.pass_unread(now, missing.unwrap_or(0), missing, cx);
     }
 

@@ -8,6 +8,7 @@ use heads::may_be;
 
 use super::MessageSide;
 use super::body::{BodyFraming, Chunked};
+use super::head::LastLines;
 use super::line::{self, Line};
 use super::pairing::{Accepted, Pairing};
 use super::wait::Waiting;
@@ -42,7 +43,7 @@ pub(super) struct MessageStream {
     /// Another protocol may follow this message.
     may_switch: bool,
     /// Segment in which bytes were lost that may have been a message; until the next message.
-    lost: Option<Stamp>,
+    lost: Option<Box<Stamp>>,
     /// Number of the last segment's run.
     run: Option<u16>,
     /// Bytes were lost behind the last segment, maybe those that begin the next run.
@@ -63,6 +64,7 @@ pub(super) struct MessageStream {
     foreign: bool,
     /// A whole answer's head that has no request yet, and what came after it.
     waiting: Waiting,
+    last_lines: LastLines,
 }
 
 /// Where in a message.
@@ -112,6 +114,7 @@ impl MessageStream {
             missed: false,
             foreign: false,
             waiting: Waiting::default(),
+            last_lines: LastLines::default(),
         }
     }
 
@@ -121,7 +124,7 @@ impl MessageStream {
         if cx.pairing.tunnel {
             return cx.pairing.unread.push(segment, || cx.sink.allowance());
         }
-        if self.waiting.since.is_some() {
+        if self.waiting.since().is_some() {
             return self.waiting.keep(segment, || cx.sink.allowance());
         }
         self.turned |= turned;
@@ -155,7 +158,7 @@ impl MessageStream {
 
     /// When the head passed that waits for its request.
     pub(super) fn waits_since(&self) -> Option<u64> {
-        self.waiting.since.map(|since| since.time_ns)
+        self.waiting.since().map(|since| since.time_ns)
     }
 
     /// It waits, and no more can be kept.
@@ -166,14 +169,14 @@ impl MessageStream {
     /// Goes on with the head that waited.
     pub(super) fn resume(&mut self, cx: &mut StreamContext<'_>) {
         let (head, waiting) = (std::mem::take(&mut self.head), std::mem::take(&mut self.waiting));
-        let now = waiting.since.unwrap_or_default();
+        let now = waiting.since().unwrap_or_default();
         self.deliver(MessageSide::Response, &head, now, cx);
         waiting.release(|segment| self.push(segment.stamp, segment.content, false, cx));
     }
 
     /// Where bytes were lost since the last message began.
     pub(super) fn lost_at(&self) -> Option<Stamp> {
-        self.lost
+        self.lost.as_deref().copied()
     }
 
     /// Whether a segment began no message where one was looked for, since the last call.
@@ -198,7 +201,7 @@ impl MessageStream {
         }
         self.begin_anew(now, bytes, cx);
         let mut rest = bytes;
-        while !rest.is_empty() && self.waiting.since.is_none() && !cx.pairing.tunnel {
+        while !rest.is_empty() && self.waiting.since().is_none() && !cx.pairing.tunnel {
             self.begins_run &= rest.len() == bytes.len();
             rest = match self.state {
                 StreamState::Start | StreamState::Search => self.begin(now, rest, cx),

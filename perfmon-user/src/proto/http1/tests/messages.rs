@@ -237,3 +237,19 @@ fn content_that_flows_is_streaming() {
         assert_eq!(done.streaming, streaming, "{content_type}");
     }
 }
+
+#[test]
+fn a_connection_that_rests_holds_no_more_than_itself_and_goes_on() {
+    let mut connection = Connection::new();
+    for round in 0..3 {
+        connection.recv(format!("GET /{round} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        // Nothing of an exchange under way is given back.
+        connection.parser.rest();
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        connection.parser.rest();
+        assert_eq!(connection.parser.heap_bytes(), 0);
+    }
+    assert_eq!(connection.summary(), ["GET /0 200", "GET /1 200", "GET /2 200"]);
+    // 20,000 connections with both ends on a host are 40,000 of these.
+    assert!(size_of::<Http1>() <= 480, "{} bytes", size_of::<Http1>());
+}
