@@ -2,17 +2,17 @@
 
 `hostile_bodies.py MODE PORT`: begins at SIGUSR1, writes `sent`, and closes its connections at the next SIGUSR1. Modes:
   bombs     100 connections, each with a call of a model whose body is 63 blocks of zstd, 8 MiB plain, and not over
-  members   a call with 8 MB of gzip members, each with a long name
-  nothing   a call with 4 MB of deflate blocks that hold a byte each
-  plain     a call with 8 MB of JSON
+  members   eight calls with 8 MB of gzip members each, every member with a long name
+  plain     eight calls with 8 MB of JSON each, a long conversation
   pipeline  100 connections with 1,024 requests each and no answer
-  calls     100 calls in gzip, one after the other, each answered
+  calls     100 calls in gzip, one after the other, each on its own connection and answered
 """
 import gzip
 import signal
 import socket
 import struct
 import sys
+import time
 import zlib
 
 MODE, PORT = sys.argv[1], int(sys.argv[2])
@@ -41,28 +41,26 @@ def members():
     return member * (SIZE // len(member))
 
 
-def blocks_of_a_byte():
-    """Blocks of deflate with the fixed code: begin, a letter, end; 18 bits each, four of them in nine bytes."""
-    bits, count = 0, 0
-    for _ in range(4):
-        for value, width in ((0b010, 3), (int(f"{ord('{') + 0x30:08b}"[::-1], 2), 8), (0, 7)):
-            bits |= value << count
-            count += width
-    return bits.to_bytes(9, "little") * (SIZE // 2 // 9)
-
-
 def connect():
     connection = socket.create_connection(("127.0.0.1", PORT))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
 
-def one(body, coding):
-    connection = connect()
-    connection.sendall(head(len(body), coding))
-    for at in range(0, len(body), 16_384):
-        connection.sendall(body[at : at + 16_384])
-    return [connection]
+def conversation():
+    message = b'{"role":"user","content":"' + b"Some words of a question. " * 4 + b'"},'
+    return b'{"model":"m","messages":[' + message * (SIZE // len(message)) + b"{}]}"
+
+
+def eight(body, coding):
+    """Slowly enough that nothing is lost."""
+    connections = [connect() for _ in range(8)]
+    for connection in connections:
+        connection.sendall(head(len(body), coding))
+        for at in range(0, len(body), 16_384):
+            connection.sendall(body[at : at + 16_384])
+            time.sleep(0.0005)
+    return connections
 
 
 def bombs():
@@ -74,30 +72,31 @@ def bombs():
 
 
 def pipeline():
+    """Each connection's requests stay below the 64 KiB that are captured of a run of them."""
     connections = [connect() for _ in range(100)]
-    for number in range(1_024):
-        path = f"/{number}/" + "long/" * 200
+    for first in range(0, 1_024, 64):
+        requests = "".join(f"GET /{number} HTTP/1.1\r\nHost: host\r\n\r\n" for number in range(first, first + 64)).encode()
         for connection in connections:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            connection.sendall(requests)
+        time.sleep(0.25)
     return connections
 
 
 def calls():
-    connection = connect()
     body = gzip.compress(b'{"model":"m","messages":[{"role":"user","content":"hi"}]}')
     for _ in range(100):
-        connection.sendall(head(len(body), "gzip", answer=True) + body)
-        answer = b""
-        while not answer.endswith(b"}\n"):
-            answer += connection.recv(65_536)
-    return [connection]
+        with connect() as connection:
+            connection.sendall(head(len(body), "gzip", answer=True) + body)
+            answer = b""
+            while not answer.endswith(b"}\n"):
+                answer += connection.recv(65_536)
+    return []
 
 
 MODES = {
     "bombs": bombs,
-    "members": lambda: one(members(), "gzip"),
-    "nothing": lambda: one(blocks_of_a_byte(), "deflate"),
-    "plain": lambda: one(b'{"model":"m","messages":["' + b"x" * SIZE + b'"]}', None),
+    "members": lambda: eight(members(), "gzip"),
+    "plain": lambda: eight(conversation(), None),
     "pipeline": pipeline,
     "calls": calls,
 }

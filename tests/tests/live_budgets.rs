@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use perfmon_tests::need::{Need, missing};
@@ -15,8 +16,9 @@ use tempfile::TempDir;
 const NEEDS: [Need; 2] = [Need::Perfmon, Need::Program("python3")];
 /// What a hundred bombs of 8 MiB may add.
 const BOMBS_BYTES: u64 = 20_000_000;
-/// What a hundred pipelines of 1,024 requests may add: the share of one program, and the records of what found no room.
-const PIPELINES_BYTES: u64 = 50_000_000;
+/// What a hundred pipelines of 1,024 requests may add: perfmon's budget for unfinished traffic (32 MiB), of which one program gets half; the rest
+/// are records of what found no room.
+const PIPELINES_BYTES: u64 = 32 << 20;
 /// An answer that says how many tokens it took.
 const ANSWER: &str = "{\"choices\":[{\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":77,\"completion_tokens\":5}}\n";
 
@@ -48,7 +50,7 @@ impl Hostile {
     }
 
     fn wait_for(&self, word: &str) -> Result<()> {
-        let said = wait_until(30, || Ok(self.running.log().lines().any(|line| line == word).then_some(())))?;
+        let said = wait_until(40, || Ok(self.running.log().lines().any(|line| line == word).then_some(())))?;
         said.with_context(|| format!("the program did not say {word}:\n{}", self.running.log()))
     }
 }
@@ -74,7 +76,7 @@ fn serve(mut socket: TcpStream) -> Result<()> {
             return Ok(());
         }
         request.extend_from_slice(&buffer[..read]);
-        let text = String::from_utf8_lossy(&request);
+        let text = String::from_utf8_lossy(&request[..request.len().min(1_024)]);
         let Some((head, _)) = text.split_once("\r\n\r\n").filter(|(head, _)| head.contains("X-Answer")) else {
             request.clear();
             continue;
@@ -87,18 +89,19 @@ fn serve(mut socket: TcpStream) -> Result<()> {
     }
 }
 
+/// A counter; one that perfmon does not have counts nothing.
 fn counter(perfmon: &Perfmon, name: &str) -> Result<f64> {
-    perfmon.figure("/api/v1/self", &format!("/counters/{name}"))
+    Ok(perfmon.api("/api/v1/self")?["counters"][name].as_f64().unwrap_or(0.0))
 }
 
-/// Waits until perfmon has taken no more events for half a second.
+/// Waits until perfmon has taken hardly any events for a second and a half; other programs may have some.
 fn settle(perfmon: &Perfmon) -> Result<()> {
-    let (mut before, mut rounds) = (-1.0, 0);
+    let (mut before, mut rounds) = (-20.0, 0);
     let quiet = wait_until(20, || {
         let now = counter(perfmon, "events_seen")?;
-        rounds = if now == before { rounds + 1 } else { 0 };
+        rounds = if now < before + 20.0 { rounds + 1 } else { 0 };
         before = now;
-        std::thread::sleep(std::time::Duration::from_millis(250));
+        std::thread::sleep(Duration::from_millis(250));
         Ok((rounds >= 6).then_some(()))
     })?;
     quiet.context("events do not end")
@@ -125,8 +128,11 @@ fn a_hundred_bombs_cost_little_memory() -> Result<()> {
     if missing(&NEEDS) {
         return Ok(());
     }
-    let hostile = Hostile::start("bombs", server()?)?;
-    let perfmon = watched(&[&hostile])?;
+    let port = server()?;
+    let (first, hostile) = (Hostile::start("calls", port)?, Hostile::start("bombs", port)?);
+    let perfmon = watched(&[&first, &hostile])?;
+    // The first model call brings the list of prices, 17 MB that have nothing to do with bombs.
+    first.send()?;
     settle(&perfmon)?;
     let before = Usage::of(perfmon.pid())?.rss_bytes;
     hostile.send()?;
@@ -139,34 +145,30 @@ fn a_hundred_bombs_cost_little_memory() -> Result<()> {
     Ok(())
 }
 
-/// CPU time of perfmon for what a program sends.
-fn cost(mode: &str, port: u16) -> Result<(u64, f64)> {
+/// CPU time of perfmon for what a program sends, beyond that of as long a time without.
+fn cost(mode: &str, port: u16) -> Result<u64> {
     let hostile = Hostile::start(mode, port)?;
     let perfmon = watched(&[&hostile])?;
     settle(&perfmon)?;
-    let (before, idle) = (cpu_ns(perfmon.pid())?, {
-        let begin = cpu_ns(perfmon.pid())?;
-        settle(&perfmon)?;
-        cpu_ns(perfmon.pid())? - begin
-    });
+    let (begin, at_begin) = (Instant::now(), cpu_ns(perfmon.pid())?);
     hostile.send()?;
     settle(&perfmon)?;
-    let cost = (cpu_ns(perfmon.pid())? - before).saturating_sub(2 * idle);
-    Ok((cost, counter(&perfmon, "decoders_given_up")?))
+    let (took, at_end) = (begin.elapsed(), cpu_ns(perfmon.pid())?);
+    ensure!(perfmon.lost()? == 0, "{mode}: perfmon lost events");
+    std::thread::sleep(took);
+    let idle = cpu_ns(perfmon.pid())? - at_end;
+    println!("{mode}: {} ns in {} ms, {idle} ns without", at_end - at_begin, took.as_millis());
+    Ok((at_end - at_begin).saturating_sub(idle))
 }
 
 #[test]
-fn codings_cost_time_like_their_bytes() -> Result<()> {
+fn gzip_members_cost_time_like_plain_bytes() -> Result<()> {
     if missing(&NEEDS) {
         return Ok(());
     }
     let port = server()?;
-    let (plain, _) = cost("plain", port)?;
-    let (members, _) = cost("members", port)?;
-    let (nothing, given_up) = cost("nothing", port)?;
-    println!("plain {plain} ns, gzip members {members} ns, blocks of a byte {nothing} ns, {given_up} given up");
-    ensure!(members < 2 * plain, "8 MB of gzip members cost {members} ns, 8 MB of plain bytes {plain}");
-    ensure!(nothing < 2 * plain, "4 MB of deflate blocks cost {nothing} ns, 8 MB of plain bytes {plain}");
+    let (plain, members) = (cost("plain", port)?, cost("members", port)?);
+    ensure!(members < 2 * plain, "gzip members cost {members} ns, as many plain bytes {plain}");
     Ok(())
 }
 
