@@ -3,13 +3,14 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use perfmon_tests::need::{Need, missing};
 use perfmon_tests::perfmon::Perfmon;
 use perfmon_tests::process::{Running, Usage, signal};
 use perfmon_tests::{wait_until, workspace};
+use perfmon_user::clock::boot_now_ns;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -150,10 +151,10 @@ fn cost(mode: &str, port: u16) -> Result<u64> {
     let hostile = Hostile::start(mode, port)?;
     let perfmon = watched(&[&hostile])?;
     settle(&perfmon)?;
-    let (begin, at_begin) = (Instant::now(), cpu_ns(perfmon.pid())?);
+    let (begin, at_begin) = (boot_now_ns(), cpu_ns(perfmon.pid())?);
     hostile.send()?;
     settle(&perfmon)?;
-    let (took, at_end) = (begin.elapsed(), cpu_ns(perfmon.pid())?);
+    let (took, at_end) = (Duration::from_nanos(boot_now_ns() - begin), cpu_ns(perfmon.pid())?);
     ensure!(perfmon.lost()? == 0, "{mode}: perfmon lost events");
     std::thread::sleep(took);
     let idle = cpu_ns(perfmon.pid())? - at_end;

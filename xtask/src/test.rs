@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 37] = [
+const LIVE: [&str; 38] = [
     "harness",
     "lifecycle",
     "commands",
