@@ -60,6 +60,8 @@ pub use alive::Readiness;
 use answer::ApiError;
 pub use caller::{AccountFiles, Admitted, Caller};
 pub use metrics::document as metrics_document;
+#[cfg(feature = "fuzzing")]
+pub use params::read_query;
 use recent::Recent;
 pub use self_report::{EventsLost, ExportState, HardeningStatus, ProbeStatus, ProgramStats, SelfReport, StageStatus};
 use series::LatencySeries;
