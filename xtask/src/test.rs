@@ -104,8 +104,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             ok &= page(&mut total)?;
         }
         ok &= live(args, &mut total)?;
-        if args.filter.is_none() {
-            fuzz::all(FUZZ_SECONDS)?;
+        if args.filter.is_none()
+            && let Err(error) = fuzz::all(FUZZ_SECONDS)
+        {
+            eprintln!("error: {error:#}");
+            ok = false;
         }
     }
     say(format_args!("{} after {} s", if ok { "all passed" } else { "tests failed" }, watch.elapsed().as_secs()));

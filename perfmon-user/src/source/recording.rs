@@ -187,7 +187,8 @@ impl<R: Read> Reader<R> {
         if !self.fill(&mut payload)? {
             return Ok(None);
         }
-        let time = |bytes| Some(u64::from_le_bytes(bytes)).filter(|time_ns| *time_ns < LATEST_NS).ok_or_else(|| damaged("a time is impossible"));
+        let time =
+            |bytes| Some(u64::from_le_bytes(bytes)).filter(|time_ns| *time_ns < LATEST_NS).ok_or_else(|| damaged("a time is impossible"));
         let frame = match kind {
             KIND_CLOCK => Frame::Clock(time(payload.try_into().map_err(|_| damaged("the clock has the wrong length"))?)?),
             KIND_EVENT => Frame::Event(payload),

@@ -1,4 +1,4 @@
-//! This program in the place of the compiler (RUSTC_WRAPPER): perfmon's own packages get coverage counters for libFuzzer and the checks of a debug
+//! This program in the place of the compiler (RUSTC_WRAPPER): perfmon and the targets get coverage counters for libFuzzer and the checks of a debug
 //! build, everything else is compiled as it is. The options are those of cargo-fuzz without its sanitizer.
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 
 /// Says that this process is a compiler.
 const STANDS_IN: &str = "PERFMON_XTASK_COMPILER";
-/// Compiled with counters.
-const COUNTED: [&str; 3] = ["perfmon_user", "perfmon_common", "perfmon_fuzz"];
+/// Compiled with counters. No package that the optimised perfmon shares may be: it would be linked without libFuzzer.
+const COUNTED: [&str; 2] = ["perfmon_user", "perfmon_fuzz"];
 const OPTIONS: [&str; 9] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",

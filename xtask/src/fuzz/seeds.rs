@@ -8,8 +8,11 @@ use crate::shell;
 
 /// Where distributions put the library.
 const LIBRARIES: [&str; 3] = ["/usr/lib/x86_64-linux-gnu/libssl.so.3", "/usr/lib64/libssl.so.3", "/usr/lib/libssl.so.3"];
-/// Kinds of operations of connections: bytes that came in, bytes that went out.
-const BYTES: [u8; 2] = [0x18, 0x19];
+/// Beginnings of operations of connections: bytes that came in, bytes that went out.
+const BYTES: [&[u8]; 2] = [&[0x18], &[0x19]];
+/// The same as events: of a socket, and of a TLS library.
+const EVENTS_OF_SOCKET: [&[u8]; 2] = [&[0, 0], &[0, 16]];
+const EVENTS_OF_TLS: [&[u8]; 2] = [&[5, 0], &[5, 16]];
 /// A recording's first bytes, and a frame's before its payload.
 const MAGIC: usize = 8;
 const FRAME_HEAD: usize = 13;
@@ -46,15 +49,17 @@ fn files(folder: &Path, ending: Option<&str>) -> Result<Vec<PathBuf>> {
 
 fn made(target: &str) -> Result<Vec<Vec<u8>>> {
     let corpus = shell::root().join("tests/corpus");
-    let connections = |protocol: &str| -> Result<Vec<Vec<u8>>> {
-        files(&corpus.join(protocol), Some(protocol))?.iter().map(|file| Ok(connection(&std::fs::read_to_string(file)?))).collect()
+    let connections_as = |protocol: &str, begins: [&[u8]; 2]| -> Result<Vec<Vec<u8>>> {
+        files(&corpus.join(protocol), Some(protocol))?.iter().map(|file| Ok(connection(&std::fs::read_to_string(file)?, begins))).collect()
     };
+    let connections = |protocol| connections_as(protocol, BYTES);
     let recordings =
         || -> Result<Vec<Vec<u8>>> { files(&corpus.join("recordings"), Some("perfmon"))?.iter().map(|f| Ok(std::fs::read(f)?)).collect() };
     Ok(match target {
         "http1" => connections("http1")?,
         "websocket" => connections("websocket")?.into_iter().map(|seed| [&[0][..], &seed].concat()).collect(),
         "detect" => connections("http1")?.into_iter().map(|seed| seed[2.min(seed.len())..].to_vec()).collect(),
+        "pipeline" => [connections_as("http1", EVENTS_OF_SOCKET)?, connections_as("http1", EVENTS_OF_TLS)?].concat(),
         "recording" => recordings()?
             .into_iter()
             .map(|mut recording| {
@@ -73,15 +78,16 @@ fn made(target: &str) -> Result<Vec<Vec<u8>>> {
 }
 
 /// A connection of the corpus as operations: one of each 255 bytes. Times, gaps and ends are left to the fuzzer.
-fn connection(text: &str) -> Vec<u8> {
-    let (mut operations, mut kind) = (Vec::new(), BYTES[0]);
+fn connection(text: &str, begins: [&[u8]; 2]) -> Vec<u8> {
+    let (mut operations, mut begin) = (Vec::new(), begins[0]);
     for line in text.lines() {
         match line.split_at_checked(1) {
-            Some((">", _)) => kind = BYTES[0],
-            Some(("<", _)) => kind = BYTES[1],
+            Some((">", _)) => begin = begins[0],
+            Some(("<", _)) => begin = begins[1],
             Some(("|", escaped)) => {
                 for bytes in unescape(escaped).chunks(255) {
-                    operations.extend([kind, bytes.len() as u8]);
+                    operations.extend(begin);
+                    operations.push(bytes.len() as u8);
                     operations.extend(bytes);
                 }
             }

@@ -34,6 +34,7 @@ pub fn coding(data: &[u8]) {
     }
     assert!(plain <= (1 << 20) + 100 * body.len(), "{plain} bytes of {}", body.len());
     assert_eq!(budget.used(), 0, "all is given back");
+    budget.expire();
 }
 
 #[derive(Default, PartialEq, Debug)]
@@ -158,4 +159,5 @@ pub fn model_call(data: &[u8]) {
     let ids = || Ids { trace_id: None, span_id: SpanId(1) };
     tracker.on_done(&mut calls, &exchange, &context, ids, WallTime);
     assert_eq!((budget.used(), calls.heap_bytes()), (0, 0), "all is given back");
+    budget.expire();
 }

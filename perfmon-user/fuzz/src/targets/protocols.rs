@@ -94,3 +94,21 @@ pub fn tls(data: &[u8]) {
         }
     }
 }
+
+/// A byte that says how large the pieces are, the content of the first handshake records: the same is said however it is cut, and garbage has no
+/// server name.
+pub fn hello(data: &[u8]) {
+    let Some((piece, content)) = data.split_first() else { return };
+    let read = |piece: usize| {
+        let mut hello = Hello::default();
+        for piece in content.chunks(piece) {
+            hello.push(Walked::Fragment(piece));
+        }
+        (hello.take(), hello.is_over())
+    };
+    let whole = read(usize::MAX);
+    if let Some(HelloInfo::Client { server_name: Some(name) }) = &whole.0 {
+        assert!(!name.is_empty() && name.len() <= 253 && name.bytes().all(|byte| byte.is_ascii_graphic()), "a host name, not {name:?}");
+    }
+    assert_eq!(read(usize::from(*piece) + 1), whole, "in pieces of {}", usize::from(*piece) + 1);
+}

@@ -1,4 +1,5 @@
-//! Texts: paths and their templates, what must not leave perfmon, queries of the HTTP API. No panic; templates and redacted paths are stable.
+//! Texts: paths and their templates, what must not leave perfmon, queries of the HTTP API. No panic; redacted texts are stable, and a path has
+//! the template of its redacted form.
 use perfmon_user::aggregate::endpoint::learn::Tree;
 use perfmon_user::aggregate::endpoint::template;
 use perfmon_user::redact as redacted;
@@ -9,12 +10,12 @@ pub fn endpoint(data: &[u8]) {
     let mut tree = Tree::default();
     for (row, line) in text.lines().take(64).enumerate() {
         let Some(path) = template::origin_form(line) else { continue };
-        let (mut once, mut twice) = (String::new(), String::new());
-        template::template(path, &mut once);
-        template::template(&once, &mut twice);
-        assert_eq!(once, twice, "the template of {path:?}");
-        if tree.find(&once).is_none() {
-            tree.insert(&once, row as u32, &|_| 1);
+        let (mut raw, mut redacted) = (String::new(), String::new());
+        template::template(path, &mut raw);
+        template::template(&redacted::path(path), &mut redacted);
+        assert_eq!(raw, redacted, "the template of {path:?}");
+        if tree.find(&raw).is_none() {
+            tree.insert(&raw, row as u32, &|_| 1);
         }
     }
 }
