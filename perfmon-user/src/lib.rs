@@ -2,13 +2,16 @@
 pub mod agent;
 pub mod aggregate;
 pub mod alert;
+#[cfg(not(feature = "fuzzing"))]
 pub mod app;
 pub mod budget;
+#[cfg(not(feature = "fuzzing"))]
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod counters;
 pub mod decode;
+#[cfg(not(feature = "fuzzing"))]
 pub mod export;
 pub mod heap;
 pub mod heartbeat;
@@ -27,6 +30,7 @@ pub mod process;
 pub mod proto;
 pub mod record;
 pub mod redact;
+#[cfg(not(feature = "fuzzing"))]
 pub mod report;
 pub mod source;
 pub mod store;
@@ -34,4 +38,5 @@ pub mod stream;
 pub mod target;
 pub mod tls;
 pub mod track;
+#[cfg(not(feature = "fuzzing"))]
 pub mod ui;

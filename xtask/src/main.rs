@@ -6,6 +6,7 @@ mod build_ebpf;
 mod capture;
 mod clock;
 mod demo;
+mod fuzz;
 mod install;
 mod lint;
 mod process;
@@ -32,6 +33,8 @@ enum Task {
     Demo(demo::Args),
     /// Install what the tests need, then lint, rebuild the kernel object, run unit, replay and live tests
     Test(test::Args),
+    /// Feed the parsers with what a fuzzer makes up
+    Fuzz(fuzz::Args),
     /// Formatting, clippy, licences and sources of dependencies
     Lint(lint::Args),
     /// Rebuild the kernel programs' object file (perfmon-user/ebpf/perfmon.bpf.o)
@@ -46,10 +49,14 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = fuzz::stand_in() {
+        return code;
+    }
     let result = match Args::parse().task {
         Task::Run(args) => run::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => return finish(test::run(&args)),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Lint(args) => lint::run(&args),
         Task::BuildEbpf => build_ebpf::run(),
         Task::BuildDashboard => build_dashboard::run(),

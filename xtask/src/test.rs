@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::clock::Stopwatch;
 use crate::shell::{self, cargo, execute, say};
-use crate::{build_dashboard, build_ebpf, install, lint};
+use crate::{build_dashboard, build_ebpf, fuzz, install, lint};
 
 /// Options.
 #[derive(clap::Args)]
@@ -65,6 +65,9 @@ const LIVE: [&str; 38] = [
     "live_loss",
 ];
 
+/// Seconds for each target of the fuzz program.
+const FUZZ_SECONDS: u32 = 3;
+
 /// Results summed over test programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Total {
@@ -101,6 +104,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             ok &= page(&mut total)?;
         }
         ok &= live(args, &mut total)?;
+        if args.filter.is_none()
+            && let Err(error) = fuzz::all(FUZZ_SECONDS)
+        {
+            eprintln!("error: {error:#}");
+            ok = false;
+        }
     }
     say(format_args!("{} after {} s", if ok { "all passed" } else { "tests failed" }, watch.elapsed().as_secs()));
     println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);

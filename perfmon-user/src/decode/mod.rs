@@ -251,6 +251,33 @@ pub enum DecodeError {
         /// Its value.
         value: u32,
     },
+    /// A time or a count of bytes is larger than any can be.
+    #[error("event field {field} cannot be {value}")]
+    Number {
+        /// Which field.
+        field: &'static str,
+        /// Its value.
+        value: u64,
+    },
+}
+
+/// Times stay below: 146 years after boot. What is added to one or to wall time fits into 64 bits.
+const LATEST_NS: u64 = 1 << 62;
+/// Counts of bytes stay below: 9 PB. Sums of many fit into 64 bits.
+const MOST_BYTES: u64 = 1 << 53;
+
+/// A number below its limit.
+fn below(limit: u64, field: &'static str, value: u64) -> Result<u64, DecodeError> {
+    if value < limit { Ok(value) } else { Err(DecodeError::Number { field, value }) }
+}
+
+fn time(value: u64) -> Result<u64, DecodeError> {
+    below(LATEST_NS, "time_ns", value)
+}
+
+/// A time that may be unknown, which is 0.
+fn time_if_known(value: u64) -> Option<u64> {
+    (1..LATEST_NS).contains(&value).then_some(value)
 }
 
 /// Decodes one event.
@@ -267,7 +294,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         KIND_EXIT => exit(bytes),
         KIND_FORK => {
             let h: ForkHeader = header(bytes)?;
-            Ok(Event::Fork(Fork { time_ns: h.time_ns, pid: h.tgid, parent: h.parent }))
+            Ok(Event::Fork(Fork { time_ns: time(h.time_ns)?, pid: h.tgid, parent: h.parent }))
         }
         KIND_TLS => tls(bytes),
         other => Err(DecodeError::Kind(other)),
@@ -303,15 +330,15 @@ fn data(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     Ok(Event::Data(Data {
         key: SocketKey { sock: h.sock, inode: h.inode },
         stamp: Stamp {
-            time_ns: h.time_ns,
-            arrival_ns: (h.arrival_ns != 0).then_some(h.arrival_ns),
+            time_ns: time(h.time_ns)?,
+            arrival_ns: time_if_known(h.arrival_ns),
             thread: h.thread,
             run: (h.flags & DATA_RUN != 0)
                 .then_some(OperationRun { number: h.run, begins: h.flags & DATA_BEGINS != 0 && h.piece_offset == 0 }),
         },
         pid: h.tgid,
         direction: direction(h.direction)?,
-        offset: h.offset,
+        offset: below(MOST_BYTES, "offset", h.offset)?,
         total_len: h.total_len,
         piece_offset: h.piece_offset,
         payload,
@@ -349,7 +376,7 @@ fn open(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     let key = SocketKey { sock: h.sock, inode: h.inode };
     Ok(Event::Open(Open {
         key,
-        time_ns: h.time_ns,
+        time_ns: time(h.time_ns)?,
         pid: h.tgid,
         role,
         late: h.flags & OPEN_LATE != 0,
@@ -380,7 +407,8 @@ fn state(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         other => return Err(DecodeError::Value { field: "new_state", value: other.into() }),
     };
     let key = SocketKey { sock: h.sock, inode: h.inode };
-    Ok(Event::State(SocketStateChange { key, time_ns: h.time_ns, pid: h.tgid, change, in_bytes: h.in_bytes, out_bytes: h.out_bytes }))
+    let (in_bytes, out_bytes) = (below(MOST_BYTES, "in_bytes", h.in_bytes)?, below(MOST_BYTES, "out_bytes", h.out_bytes)?);
+    Ok(Event::State(SocketStateChange { key, time_ns: time(h.time_ns)?, pid: h.tgid, change, in_bytes, out_bytes }))
 }
 
 /// The failure of a connect() with this errno (include/uapi/asm-generic/errno.h).
@@ -401,14 +429,15 @@ fn exec(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     let comm = comm_field.split(|b| *b == 0).next().unwrap_or_default();
     let behind = bytes.get(size_of::<ExecHeader>() + argv.len()..).unwrap_or_default();
     let (start, env) = behind.split_first_chunk().map_or((0, &[][..]), |(start, env)| (u64::from_ne_bytes(*start), env));
-    let start_ns = (start != 0).then_some(start);
-    Ok(Event::Exec(Exec { time_ns: h.time_ns, pid: h.tgid, parent: h.parent, uid: h.uid, cgroup: h.cgroup, comm, argv, start_ns, env }))
+    let (time_ns, start_ns) = (time(h.time_ns)?, time_if_known(start));
+    Ok(Event::Exec(Exec { time_ns, pid: h.tgid, parent: h.parent, uid: h.uid, cgroup: h.cgroup, comm, argv, start_ns, env }))
 }
 
 fn exit(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     let h: ExitHeader = header(bytes)?;
-    let (user_ns, system_ns) = (h.user_ns, h.system_ns);
-    Ok(Event::Exit(Exit { time_ns: h.time_ns, pid: h.tgid, user_ns, system_ns, peak_rss_bytes: h.peak_rss_bytes, exit_code: h.exit_code }))
+    let (user_ns, system_ns) = (below(LATEST_NS, "user_ns", h.user_ns)?, below(LATEST_NS, "system_ns", h.system_ns)?);
+    let (time_ns, peak_rss_bytes) = (time(h.time_ns)?, below(MOST_BYTES, "peak_rss_bytes", h.peak_rss_bytes)?);
+    Ok(Event::Exit(Exit { time_ns, pid: h.tgid, user_ns, system_ns, peak_rss_bytes, exit_code: h.exit_code }))
 }
 
 fn tls(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
@@ -419,9 +448,9 @@ fn tls(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     }
     Ok(Event::Tls(TlsCall {
         pid: h.tgid,
-        stamp: Stamp { time_ns: h.time_ns, thread: h.thread, ..Stamp::default() },
+        stamp: Stamp { time_ns: time(h.time_ns)?, thread: h.thread, ..Stamp::default() },
         ssl: h.ssl,
-        start_ns: h.start_ns,
+        start_ns: time(h.start_ns)?,
         socket: (h.sock != 0).then_some(SocketKey { sock: h.sock, inode: h.inode }),
         direction: direction(h.direction)?,
         total_len: h.total_len,

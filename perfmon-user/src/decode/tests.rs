@@ -48,3 +48,25 @@ fn a_failed_connect_is_told_by_its_flag() {
     assert_eq!(change(STATE_NOT_CONNECTED, 111), StateChange::NotConnected(Failure::ConnectRefused));
     assert_eq!(change(0, 0), StateChange::Closed { peer_reset: false, local_reset: false }, "an older recording");
 }
+
+#[test]
+fn impossible_times_and_counts_are_refused() {
+    let mut data = DataHeader::zeroed();
+    data.kind = KIND_DATA;
+    let refused = |header: &DataHeader| match decode(bytes_of(header)) {
+        Err(DecodeError::Number { field, .. }) => Some(field),
+        _ => None,
+    };
+    assert_eq!(refused(&data), None);
+    assert_eq!(refused(&DataHeader { time_ns: u64::MAX - 1, ..data }), Some("time_ns"));
+    assert_eq!(refused(&DataHeader { offset: u64::MAX - 1, ..data }), Some("offset"));
+    let arrived = DataHeader { arrival_ns: u64::MAX, ..data };
+    assert!(matches!(decode(bytes_of(&arrived)), Ok(Event::Data(data)) if data.stamp.arrival_ns.is_none()), "the rest is of use");
+
+    let mut state = StateHeader::zeroed();
+    (state.kind, state.new_state, state.in_bytes) = (KIND_STATE, 7, u64::MAX);
+    assert!(matches!(decode(bytes_of(&state)), Err(DecodeError::Number { field: "in_bytes", .. })));
+    let mut exit = ExitHeader::zeroed();
+    (exit.kind, exit.user_ns) = (KIND_EXIT, u64::MAX);
+    assert!(matches!(decode(bytes_of(&exit)), Err(DecodeError::Number { field: "user_ns", .. })));
+}

@@ -65,6 +65,8 @@ use answer::ApiError;
 pub use caller::{AccountFiles, Admitted, Caller};
 use kind_series::KindSeries;
 pub use metrics::document as metrics_document;
+#[cfg(feature = "fuzzing")]
+pub use params::read_query;
 use recent::Recent;
 use sample_series::SampleSeries;
 pub use self_report::{EventsLost, ExportState, HardeningStatus, ProbeStatus, ProgramStats, SelfReport, StageStatus};

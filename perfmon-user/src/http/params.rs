@@ -114,3 +114,16 @@ impl Params {
         }
     }
 }
+
+/// Reads a query in every way that a route may, for the fuzz program.
+#[cfg(feature = "fuzzing")]
+pub fn read_query(query: &str) {
+    let Ok(uri) = axum::http::Uri::builder().path_and_query(format!("/?{query}")).build() else { return };
+    let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(&uri) else { return };
+    let params = Params(pairs);
+    let _read = (params.window().is_ok(), params.limit(10, 100).is_ok(), params.choice("kind", &[("request", 1)]).is_ok());
+    for name in ["since", "until", "step", "missing", "hide"] {
+        let _read = (params.switch(name).is_ok(), params.seconds(name).is_ok(), params.time(name).is_ok());
+    }
+    let _known = params.only(&["limit", "window", "since"]).is_ok();
+}

@@ -6,7 +6,10 @@ mod handles;
 mod hooks;
 #[cfg(feature = "kernel-log")]
 mod kernel_log;
+#[cfg(not(feature = "fuzzing"))]
 mod library;
+#[cfg(feature = "fuzzing")]
+pub mod library;
 mod load;
 mod mappings;
 mod offsets;

@@ -17,6 +17,8 @@ use crate::record::Origin;
 const MAGIC: &[u8; 8] = b"perfmon\x01";
 /// A longer frame is no frame.
 const LONGEST_FRAME: u32 = 1 << 20;
+/// Times stay below: 146 years after boot, and until the year 2116.
+const LATEST_NS: u64 = 1 << 62;
 
 const KIND_CLOCK: u8 = 0;
 const KIND_EVENT: u8 = 1;
@@ -176,7 +178,7 @@ impl<R: Read> Reader<R> {
         if !self.fill(&mut head)? {
             return Ok(None);
         }
-        let [l0, l1, l2, l3, kind, time @ ..] = head;
+        let [l0, l1, l2, l3, kind, now @ ..] = head;
         let len = u32::from_le_bytes([l0, l1, l2, l3]);
         if !(9..=LONGEST_FRAME).contains(&len) {
             return Err(damaged("a frame has an impossible length"));
@@ -185,8 +187,10 @@ impl<R: Read> Reader<R> {
         if !self.fill(&mut payload)? {
             return Ok(None);
         }
+        let time =
+            |bytes| Some(u64::from_le_bytes(bytes)).filter(|time_ns| *time_ns < LATEST_NS).ok_or_else(|| damaged("a time is impossible"));
         let frame = match kind {
-            KIND_CLOCK => Frame::Clock(u64::from_le_bytes(payload.try_into().map_err(|_| damaged("the clock has the wrong length"))?)),
+            KIND_CLOCK => Frame::Clock(time(payload.try_into().map_err(|_| damaged("the clock has the wrong length"))?)?),
             KIND_EVENT => Frame::Event(payload),
             KIND_PROCESS => {
                 let frame: ProcessFrame = serde_json::from_slice(&payload).map_err(|_| damaged("a process cannot be read"))?;
@@ -199,7 +203,7 @@ impl<R: Read> Reader<R> {
             }
             _ => return Err(damaged("a frame is of an unknown kind")),
         };
-        Ok(Some((u64::from_le_bytes(time), frame)))
+        Ok(Some((time(now)?, frame)))
     }
 
     /// Fills the buffer; false when the input ended before.
@@ -253,6 +257,18 @@ mod tests {
         let count = frames(&whole).len();
         for len in MAGIC.len()..whole.len() {
             assert!(frames(&whole[..len]).len() < count);
+        }
+    }
+
+    #[test]
+    fn impossible_times_are_damage() {
+        let mut late = Writer::new(Vec::new()).unwrap();
+        late.tick(u64::MAX).unwrap();
+        let mut clock = Writer::new(Vec::new()).unwrap();
+        clock.clock(1, u64::MAX).unwrap();
+        for bytes in [late.out, clock.out] {
+            let read = Reader::new(&*bytes).unwrap().next_frame();
+            assert!(matches!(read, Err(RecordingError::Damaged { .. })), "{read:?}");
         }
     }
 

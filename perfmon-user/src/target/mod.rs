@@ -174,6 +174,13 @@ impl Executed<'_> {
     }
 }
 
+/// Reads the text of /proc/PID/cgroup, for the fuzz program.
+#[cfg(feature = "fuzzing")]
+pub fn read_cgroup(text: &str) {
+    let groups = cgroup::Cgroups::parse(text);
+    let _found = (groups.path(), groups.container(), groups.unit(), groups.is_in("/system.slice"));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

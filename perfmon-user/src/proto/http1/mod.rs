@@ -11,6 +11,8 @@ mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod valid;
 mod wait;
 
 pub use head::forget as forget_lines;

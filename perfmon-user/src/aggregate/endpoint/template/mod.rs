@@ -26,30 +26,40 @@ pub fn template(path: &str, out: &mut String) {
         out.push_str(if path == "*" { "*" } else { AUTHORITY });
         return;
     };
-    let mut count = 0;
-    for segment in segments(path) {
+    let (mut count, mut ends_with_slash) = (0, true);
+    for segment in path.split('/').map(without_parameters) {
+        ends_with_slash = segment.is_empty();
+        if ends_with_slash {
+            continue;
+        }
+        let start = out.len();
         out.push('/');
+        push_segment(segment, out);
+        if out.len() == start + 1 {
+            // It was escaped parameters alone.
+            out.truncate(start);
+            ends_with_slash = true;
+            continue;
+        }
         if count == limits::ENDPOINT_SEGMENTS {
+            out.truncate(start + 1);
             out.push_str("{rest}");
             return;
         }
-        let start = out.len();
-        push_segment(segment, out);
-        if out.len() == start {
-            // It was escaped parameters alone.
-            out.pop();
-            continue;
-        }
         count += 1;
     }
-    if count == 0 || path.ends_with('/') {
+    if count == 0 || ends_with_slash {
         out.push('/');
     }
 }
 
 /// The segments of a path in origin form, without parameters and without empty ones.
 pub fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
-    path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).filter(|segment| !segment.is_empty())
+    path.split('/').map(without_parameters).filter(|segment| !segment.is_empty())
+}
+
+fn without_parameters(segment: &str) -> &str {
+    segment.split(';').next().unwrap_or_default()
 }
 
 /// The path of a request target, starting with `/`; `None` for `*` and for an authority.

@@ -58,8 +58,13 @@ fn forms_of_a_target() {
         ("/100%/x%2", "/100%/x%2"),
         ("/%%34A", "/%%34A"),
         ("/a/%3Bx=1/", "/a/"),
+        ("/a/%3Bx=1", "/a/"),
+        ("/a/;x=1", "/a/"),
+        ("/a;x=1/", "/a/"),
+        ("/;x=1", "/"),
         ("/:~@aaaaa0A0", "/{token}@{id}"),
         ("/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r", "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/{rest}"),
+        ("/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/%3Bx=1", "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/"),
     ] {
         assert_eq!(of(path), expected, "{path}");
     }

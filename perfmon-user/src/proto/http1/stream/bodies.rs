@@ -73,7 +73,7 @@ impl MessageStream {
     }
 
     /// A piece of the message was found in this run.
-    fn see(&mut self, cx: &mut StreamContext<'_>) {
+    pub(super) fn see(&mut self, cx: &mut StreamContext<'_>) {
         if !self.certain || self.of_run == self.run {
             return;
         }

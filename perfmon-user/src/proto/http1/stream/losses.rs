@@ -28,6 +28,10 @@ impl MessageStream {
             }
             StreamState::Length(left) => {
                 let taken = left.min(n);
+                if n == left {
+                    // An operation that ends where the body ends is its rest.
+                    self.see(cx);
+                }
                 self.gap_in_length(now, left, taken, cx);
                 self.gap(now, n - taken, cx);
             }

@@ -12,6 +12,7 @@ mod verified;
 
 use std::sync::Arc;
 
+use super::valid::summary;
 use super::{HEAD_BYTES, Http1, PIPELINE};
 use crate::proto::exchange::{Exchange, Part};
 use crate::proto::{Demand, HandOver, Message, Parser, Stats, Successor};
@@ -113,12 +114,4 @@ fn collect(body: &mut Vec<u8>, content: Content<'_>) {
         Content::Gap(n) | Content::Lost(n) => body.extend(std::iter::repeat_n(b'?', n.min(1 << 17) as usize)),
         Content::Unknown | Content::Datagram(_) => body.extend_from_slice(b"<lost>"),
     }
-}
-
-fn summary(exchange: &Exchange) -> String {
-    let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or("-").to_owned();
-    let status = exchange.status.map_or("-".into(), |status| status.to_string());
-    let failure = exchange.failure.map_or(String::new(), |failure| format!(" {failure:?}"));
-    let inferred = if exchange.inferred { " ~" } else { "" };
-    format!("{} {} {status}{failure}{inferred}", text(&exchange.method), text(&exchange.path))
 }
