@@ -9,7 +9,7 @@ use crate::build_dashboard;
 use crate::shell::{self, as_root, command, execute, say};
 
 /// A program and the Debian package that brings it. Node.js from elsewhere often brings its own npm, then that one is used.
-const PROGRAMS: [(&str, &str); 16] = [
+const PROGRAMS: [(&str, &str); 17] = [
     ("nginx", "nginx-light"),
     ("haproxy", "haproxy"),
     ("apache2", "apache2-bin"),
@@ -25,6 +25,7 @@ const PROGRAMS: [(&str, &str); 16] = [
     ("javac", "default-jdk-headless"),
     ("python3", "python3"),
     ("gcc", "gcc"),
+    ("make", "make"),
     ("g++", "g++"),
 ];
 

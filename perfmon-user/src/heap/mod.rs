@@ -1,90 +1,78 @@
-//! The heap is given back. In: a call a second; effect: what was freed and the allocator still keeps goes back to the system, once it is
-//! much. glibc keeps freed memory below the top of each arena for ever; other allocators have rules of their own and are left alone.
+//! The heap is given back. In: a call a second; effect: pages that are free go back to the system. The binary's allocator is jemalloc, which
+//! keeps objects of one size together: when many connections end, whole pages are free. glibc's allocator lays them between records that stay.
+use std::ffi::CStr;
+use std::ptr::null_mut;
 
 #[cfg(test)]
 pub(crate) mod measured;
 
-/// Bytes freed and kept by the allocator that are worth a round through its arenas.
-const SLACK: usize = 4 << 20;
-/// Calls of [`HeapKeeper::tick`] between two looks.
-const TICKS: u32 = 10;
+/// What jemalloc reads at the start, with a zero at the end. One arena: a second one for each thread would keep free pages of its own, and a
+/// thread locks an arena only when its cache is empty or full.
+pub const OPTIONS: &[u8] = b"narenas:1,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
+/// The command that frees the unused pages of all arenas: 4096 is jemalloc's `MALLCTL_ARENAS_ALL`.
+const PURGE: &CStr = c"arena.4096.purge";
+/// Calls of [`HeapKeeper::tick`] between two rounds.
+const TICKS: u32 = 5;
 
-/// Looks after the heap of this process.
+/// Looks after the heap of this process. jemalloc itself frees pages only while threads allocate, which an idle perfmon seldom does.
 #[derive(Debug, Default)]
 pub struct HeapKeeper {
     ticks: u32,
-    /// What the allocator kept after the last round: pages in which something is still used.
-    scattered: usize,
 }
 
 impl HeapKeeper {
     /// Runs once a second.
     pub fn tick(&mut self) {
         self.ticks += 1;
-        if !self.ticks.is_multiple_of(TICKS) {
-            return;
-        }
-        let kept = kept_bytes();
-        if kept > self.scattered + SLACK {
+        if self.ticks.is_multiple_of(TICKS) {
             give_back();
-            self.scattered = kept_bytes();
         }
-        self.scattered = self.scattered.min(kept);
     }
 }
 
-/// Resident bytes that nothing allocated, about.
-fn kept_bytes() -> usize {
-    let page = usize::try_from(procfs::page_size()).unwrap_or(4_096);
-    let resident = procfs::process::Process::myself().and_then(|own| own.statm()).map(|statm| statm.resident.saturating_sub(statm.shared));
-    let resident = resident.map_or(0, |pages| usize::try_from(pages).unwrap_or(usize::MAX).saturating_mul(page));
-    resident.saturating_sub(used_bytes())
-}
-
-#[cfg(target_env = "gnu")]
-#[expect(unsafe_code, reason = "the allocator's figures have no safe wrapper")]
-fn used_bytes() -> usize {
-    // SAFETY: takes nothing and returns a structure by value.
-    let info = unsafe { libc::mallinfo2() };
-    info.uordblks + info.hblkhd
-}
-
-/// Gives every free page of the heap back to the system. Call it after a large piece of work that freed most of what it took; it costs a
-/// pass through the free memory of all threads.
-#[cfg(target_env = "gnu")]
-#[expect(unsafe_code, reason = "the allocator has no safe wrapper for it")]
+/// Gives every free page of the heap back to the system. Call it after a large piece of work that freed most of what it took.
+#[expect(unsafe_code, reason = "the allocator's commands have no safe wrapper")]
 pub fn give_back() {
-    // SAFETY: takes a number; glibc locks each arena while it works on it.
-    unsafe { libc::malloc_trim(0) };
+    // SAFETY: the name ends with a zero, and the command neither takes nor returns a value.
+    let status = unsafe { tikv_jemalloc_sys::mallctl(PURGE.as_ptr(), null_mut(), null_mut(), null_mut(), 0) };
+    debug_assert_eq!(status, 0, "jemalloc does not know {PURGE:?}");
 }
 
-#[cfg(not(target_env = "gnu"))]
-fn used_bytes() -> usize {
-    usize::MAX
-}
-
-/// Does nothing: allocators other than glibc's have rules of their own.
-#[cfg(not(target_env = "gnu"))]
-pub fn give_back() {}
-
-#[cfg(all(test, target_env = "gnu"))]
+#[cfg(test)]
 mod tests {
+    use std::alloc::{GlobalAlloc, Layout};
+
+    use tikv_jemallocator::Jemalloc;
+
     use super::*;
 
+    fn resident_bytes() -> u64 {
+        procfs::process::Process::myself().unwrap().statm().unwrap().resident * procfs::page_size()
+    }
+
     #[test]
-    fn what_is_freed_between_what_is_used_is_given_back() {
-        // Small pieces, every hundredth of which stays: the allocator gives back none of it by itself.
-        let mut pieces: Vec<Option<Box<[u8]>>> = (0..40_000).map(|_| Some(vec![1; 1_024].into())).collect();
-        for (at, piece) in pieces.iter_mut().enumerate() {
-            if at % 100 != 0 {
-                *piece = None;
+    #[expect(unsafe_code, reason = "the tests of this crate have another allocator: this one is asked directly")]
+    fn what_is_freed_between_what_stays_is_given_back() {
+        let layouts = [512, 64].map(|size| Layout::from_size_align(size, 8).unwrap());
+        let take = |layout: Layout| {
+            // SAFETY: the layout has a size, and as many bytes are written.
+            unsafe {
+                let piece = Jemalloc.alloc(layout);
+                piece.write_bytes(1, layout.size());
+                piece
             }
-        }
-        let before = kept_bytes();
+        };
+        let pieces: Vec<[*mut u8; 2]> = (0..128 * 1_024).map(|_| layouts.map(take)).collect();
+        let before = resident_bytes();
+        let free = |which: usize| {
+            // SAFETY: each piece was given by this allocator for this layout and is freed once.
+            pieces.iter().for_each(|pair| unsafe { Jemalloc.dealloc(pair[which], layouts[which]) });
+        };
+        free(0);
         let mut keeper = HeapKeeper::default();
         (0..TICKS).for_each(|_| keeper.tick());
-        let after = kept_bytes();
-        assert!(after + (24 << 20) < before, "{before} bytes kept before, {after} after");
-        drop(pieces);
+        let after = resident_bytes();
+        free(1);
+        assert!(after + (48 << 20) < before, "{before} bytes before 64 MiB were freed, {after} after");
     }
 }
