@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use perfmon_tests::client::{Sum, h2load, wrk};
-use perfmon_tests::need::{Need, missing};
+use perfmon_tests::need::{self, Need, missing};
 use perfmon_tests::perfmon::Perfmon;
 use perfmon_tests::process::{Running, signal};
 use perfmon_tests::record::Request;
 use perfmon_tests::server::{self, Server};
-use perfmon_tests::traced::Traced;
+use perfmon_tests::traced::{Traced, threads};
 use perfmon_tests::wait_until;
 use serde_json::Value;
 
@@ -29,17 +29,17 @@ struct LossCase {
     ring_mib: &'static str,
     /// perfmon is stopped and continued: lengths of its pauses and of its work between them, in milliseconds.
     pauses: Option<(u64, u64)>,
-    /// Processes that want the cores, too.
+    /// Processes that want the core on which perfmon reads the ring.
     busy: usize,
     /// Least and largest share of the exchanges that is lost, else the case shows nothing.
     band: (f64, f64),
 }
 
-/// A ring of 1 MiB is full about 30 ms after perfmon stopped under the paced load. Under full speed on few cores perfmon falls behind by itself.
-const CASES: [LossCase; 7] = [
+/// A ring of 1 MiB is full some 50 ms after perfmon stopped under the paced load.
+const CASES: [LossCase; 6] = [
     LossCase { name: "1 %", full_speed: false, ring_mib: "1", pauses: Some((80, 1_600)), busy: 0, band: (0.002, 0.04) },
     LossCase { name: "10 %", full_speed: false, ring_mib: "1", pauses: Some((200, 1_000)), busy: 0, band: (0.04, 0.2) },
-    LossCase { name: "50 %", full_speed: false, ring_mib: "1", pauses: Some((700, 560)), busy: 0, band: (0.35, 0.65) },
+    LossCase { name: "50 %", full_speed: false, ring_mib: "1", pauses: Some((850, 560)), busy: 0, band: (0.35, 0.65) },
     LossCase { name: "90 %", full_speed: false, ring_mib: "1", pauses: Some((1_200, 100)), busy: 0, band: (0.75, 0.98) },
     LossCase {
         name: "a second's pause at full speed",
@@ -49,8 +49,7 @@ const CASES: [LossCase; 7] = [
         busy: 0,
         band: (0.05, 0.98),
     },
-    LossCase { name: "a small ring at full speed", full_speed: true, ring_mib: "1", pauses: None, busy: 0, band: (0.002, 0.98) },
-    LossCase { name: "busy cores at full speed", full_speed: true, ring_mib: "2", pauses: None, busy: 6, band: (0.002, 0.98) },
+    LossCase { name: "a busy core at full speed", full_speed: true, ring_mib: "1", pauses: Some((500, 300)), busy: 3, band: (0.02, 0.98) },
 ];
 
 /// The load of nginx while a case takes effect on perfmon.
@@ -58,8 +57,13 @@ fn load(case: &LossCase, perfmon: &Perfmon, server: &Server) -> Result<Sum> {
     let folder = tempfile::tempdir()?;
     let spin = |number: usize| {
         let log = folder.path().join(number.to_string());
-        Running::start(Command::new("sh").args(["-c", "while :; do :; done"]), &log)
+        Running::start(Command::new("taskset").args(["--cpu-list", "0", "sh", "-c", "while :; do :; done"]), &log)
     };
+    if case.busy > 0 {
+        let capture = threads(perfmon.pid(), "capture")?.pop().context("perfmon has no thread capture")?;
+        let pinned = need::as_root("taskset").args(["--pid", "--cpu-list", "0", &capture.to_string()]).output()?;
+        ensure!(pinned.status.success(), "{pinned:?}");
+    }
     let _busy = (0..case.busy).map(spin).collect::<Result<Vec<_>>>()?;
     let (pid, done) = (perfmon.pid(), AtomicBool::new(false));
     let url = format!("{}/bytes/1000", server.url());
