@@ -7,6 +7,7 @@ pub mod demo;
 pub mod events;
 pub mod kept;
 pub mod load;
+pub mod mail_sink;
 pub mod model;
 pub mod need;
 pub mod neighbour;

@@ -115,8 +115,16 @@ impl Machine {
         let NewSilence { rule, scope, duration, by, note } = new;
         let number = self.silences.len();
         let silence_id = judgement::id(&["silence", &number.to_string()], now);
-        let silence =
-            Silence { silence_id, time: now, until: WallTime(now.0.saturating_add(nanoseconds(duration))), rule, scope, by, note };
+        let silence = Silence {
+            id: silence_id.clone(),
+            silence_id,
+            time: now,
+            until: WallTime(now.0.saturating_add(nanoseconds(duration))),
+            rule,
+            scope,
+            by,
+            note,
+        };
         self.silences.push(silence.clone());
         Ok(silence)
     }

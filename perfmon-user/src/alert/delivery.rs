@@ -53,7 +53,7 @@ pub(super) enum ChannelHealth {
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum NextStep {
-    /// Send this; then call [`DeliveryQueue::done`].
+    /// Send this; then call [`ChannelQueue::done`].
     Send(Box<Alert>),
     /// Nothing before this time.
     WaitUntil(Duration),
@@ -63,7 +63,7 @@ pub(super) enum NextStep {
 
 /// How the delivery of a notification went.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct DeliveryOutcome {
+pub(super) struct NotificationOutcome {
     /// What was told.
     pub news: Alert,
     /// Why the channel did not accept it.
@@ -79,7 +79,7 @@ fn key(news: &Alert) -> NewsKey {
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingNotification {
     news: Alert,
     since: Duration,
     /// Its failure was reported.
@@ -88,12 +88,12 @@ struct Waiting {
 
 /// The queue of a channel. Times are those of any clock that does not jump.
 #[derive(Debug)]
-pub(super) struct DeliveryQueue {
+pub(super) struct ChannelQueue {
     retry: RetryPolicy,
     /// Notifications a minute.
     rate: Option<u32>,
     sums_up: bool,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingNotification>,
     /// Number of notifications at the front that are on their way.
     in_flight: usize,
     /// Attempts in vain since the last accepted one.
@@ -107,7 +107,7 @@ pub(super) struct DeliveryQueue {
     health: ChannelHealth,
 }
 
-impl DeliveryQueue {
+impl ChannelQueue {
     /// An empty one.
     pub fn new(retry: RetryPolicy, rate: Option<u32>, sums_up: bool) -> Self {
         Self {
@@ -143,7 +143,7 @@ impl DeliveryQueue {
 
     /// Queues a notification. One that repeats another is ignored; the end of an alert takes the place of what still waited of it. Returns a
     /// failed delivery when the queue is full, or when the channel is down: the notification is then tried, but others need to know it now.
-    pub fn push(&mut self, now: Duration, news: Alert) -> Option<DeliveryOutcome> {
+    pub fn push(&mut self, now: Duration, news: Alert) -> Option<NotificationOutcome> {
         let key_of_news = key(&news);
         if self.accepted.contains(&key_of_news) || self.waiting.iter().any(|waiting| key(&waiting.news) == key_of_news) {
             return None;
@@ -157,9 +157,9 @@ impl DeliveryQueue {
             ChannelHealth::Down(error) if self.failures >= self.retry.attempts => Some(error.clone()),
             _ => None,
         };
-        let outcome = error.map(|error| DeliveryOutcome { news: news.clone(), error: Some(error) });
+        let outcome = error.map(|error| NotificationOutcome { news: news.clone(), error: Some(error) });
         if !is_full {
-            self.waiting.push_back(Waiting { news, since: now, reported: outcome.is_some() });
+            self.waiting.push_back(WaitingNotification { news, since: now, reported: outcome.is_some() });
         }
         outcome
     }
@@ -201,7 +201,7 @@ impl DeliveryQueue {
     }
 
     /// The attempt ended; `spread` from 0.5 to 1.5 scatters the pause. Returns deliveries that are decided.
-    pub fn done(&mut self, now: Duration, result: Result<(), DeliveryError>, spread: f64) -> Vec<DeliveryOutcome> {
+    pub fn done(&mut self, now: Duration, result: Result<(), DeliveryError>, spread: f64) -> Vec<NotificationOutcome> {
         let sent = std::mem::take(&mut self.in_flight).min(self.waiting.len());
         match result {
             Ok(()) => self.accept(now, sent),
@@ -210,7 +210,7 @@ impl DeliveryQueue {
                 let error = error.to_string();
                 self.health = ChannelHealth::Down(error.clone());
                 let refused = self.waiting.drain(..sent).filter(|waiting| !waiting.reported);
-                refused.map(|waiting| DeliveryOutcome { news: waiting.news, error: Some(error.clone()) }).collect()
+                refused.map(|waiting| NotificationOutcome { news: waiting.news, error: Some(error.clone()) }).collect()
             }
         }
     }
@@ -223,7 +223,7 @@ impl DeliveryQueue {
         }
     }
 
-    fn accept(&mut self, now: Duration, sent: usize) -> Vec<DeliveryOutcome> {
+    fn accept(&mut self, now: Duration, sent: usize) -> Vec<NotificationOutcome> {
         self.tried(None);
         self.accepted_at.push_back(now);
         let told: Vec<Alert> = self.waiting.drain(..sent).map(|waiting| waiting.news).collect();
@@ -232,10 +232,10 @@ impl DeliveryQueue {
         self.accepted.drain(..excess);
         // A minute's number of them is known by the rate; without one it is not needed.
         self.accepted_at.drain(..self.accepted_at.len().saturating_sub(self.rate.unwrap_or(0) as usize));
-        told.into_iter().map(|news| DeliveryOutcome { news, error: None }).collect()
+        told.into_iter().map(|news| NotificationOutcome { news, error: None }).collect()
     }
 
-    fn fail(&mut self, now: Duration, sent: usize, error: &DeliveryError, spread: f64) -> Vec<DeliveryOutcome> {
+    fn fail(&mut self, now: Duration, sent: usize, error: &DeliveryError, spread: f64) -> Vec<NotificationOutcome> {
         self.is_held = sent > 1;
         self.failures = self.failures.saturating_add(1);
         let doubled = 2_u32.saturating_pow(self.failures - 1);
@@ -250,7 +250,7 @@ impl DeliveryQueue {
         let unreported = self.waiting.iter_mut().filter(|waiting| !waiting.reported);
         let failed = unreported.map(|waiting| {
             waiting.reported = true;
-            DeliveryOutcome { news: waiting.news.clone(), error: Some(error.clone()) }
+            NotificationOutcome { news: waiting.news.clone(), error: Some(error.clone()) }
         });
         let failed = failed.collect();
         self.forget_ended();

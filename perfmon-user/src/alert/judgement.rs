@@ -38,7 +38,7 @@ pub(super) fn judgement(rule: &Rule, reading: &MetricReading, snapshot: &Snapsho
     }
 }
 
-pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &MetricReading) -> Alert {
+pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &MetricReading, host: &str) -> Alert {
     let origin = reading.origin.clone().unwrap_or_else(|| {
         let service = rule.filter.service.as_deref().unwrap_or("all").into();
         Arc::new(Origin { pid: 0, comm: "".into(), service, container: None })
@@ -51,7 +51,7 @@ pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &MetricReading) -> 
         kind_name: rule.kind.clone(),
         severity: rule.severity,
         state: AlertState::Pending,
-        message: sentence(rule, reading),
+        message: sentence(rule, reading, host),
         metric: rule.metric.name().into(),
         scope: reading.scope.clone(),
         value: reading.value,
@@ -121,46 +121,81 @@ pub(super) fn id(parts: &[&str], now: WallTime) -> Arc<str> {
     format!("{hash:016x}").into()
 }
 
-/// The message, with the figures.
-pub(super) fn sentence(rule: &Rule, reading: &MetricReading) -> String {
+/// The message, with the figures, as people say it: "CPU of web-1 is 99.5 %, limit 80 %."
+pub(super) fn sentence(rule: &Rule, reading: &MetricReading, host: &str) -> String {
     if let Some(reason) = &reading.reason {
         return reason.clone();
     }
-    let (value, limit) = (shown(rule, reading.value), limit(rule));
-    format!("{} of {} is {value}, {limit}{}.", capital(&rule.metric.words()), reading.scope, window(rule))
+    let subject = subject(rule, &reading.scope, host);
+    let (value, limit) = figures(rule, reading.value);
+    format!("{subject} is {value}, {} {limit}{}.", limit_word(rule), window(rule))
 }
 
 /// Why an alert is over.
-pub(super) fn ended(read: Option<(&Rule, &MetricReading)>, alert: &Alert) -> String {
+pub(super) fn ended(read: Option<(&Rule, &MetricReading)>, alert: &Alert, host: &str) -> String {
     match read {
         None => format!("Resolved: the rule {} no longer exists.", alert.rule),
         Some((rule, _)) if rule.metric == AlertMetric::Degraded => format!("{} of perfmon works again.", capital(&alert.scope)),
         Some((rule, reading)) if reading.value.is_none() => {
-            format!("{} of {}: resolved, there is no more data.", capital(&rule.metric.words()), alert.scope)
+            format!("{}: resolved, there is no more data.", subject(rule, &alert.scope, host))
         }
         Some((rule, reading)) => {
-            let value = shown(rule, reading.value);
-            format!("{} of {} is {value}, no longer {}{}.", capital(&rule.metric.words()), alert.scope, limit(rule), window(rule))
+            let (value, limit) = figures(rule, reading.value);
+            format!("{} is {value} again, {} {limit}{}.", subject(rule, &alert.scope, host), limit_word(rule), window(rule))
         }
     }
 }
 
-fn limit(rule: &Rule) -> String {
-    let word = match rule.condition {
-        Condition::Above(_) => "above",
-        Condition::Below(_) => "below",
-    };
-    format!("{word} {}", shown(rule, Some(rule.condition.limit())))
+/// What the alert is about, with the host.
+fn subject(rule: &Rule, scope: &str, host: &str) -> String {
+    let words = capital(&rule.metric.words());
+    match (scope, host) {
+        ("host", "") => format!("{words} of this host"),
+        ("host", host) => format!("{words} of {host}"),
+        (scope, "") => format!("{words} of {scope}"),
+        (scope, host) => format!("{words} of {scope} on {host}"),
+    }
+}
+
+fn limit_word(rule: &Rule) -> &'static str {
+    match rule.condition {
+        Condition::Above(_) => "limit",
+        Condition::Below(_) => "minimum",
+    }
 }
 
 fn window(rule: &Rule) -> String {
-    if rule.metric.of_window() { format!(" over {} min", rule.window.seconds() / 60) } else { String::new() }
+    if rule.metric.of_window() { format!(", over {} min", rule.window.seconds() / 60) } else { String::new() }
 }
 
-fn shown(rule: &Rule, value: Option<f64>) -> String {
-    let Some(value) = value else { return "unknown".into() };
-    let digits = format!("{value:.3}");
-    format!("{}{}", digits.trim_end_matches('0').trim_end_matches('.'), rule.metric.unit())
+/// Decimals that a figure has at most.
+const DECIMALS: usize = 6;
+
+/// Value and limit with their unit. The value has the digits that tell it from the limit.
+fn figures(rule: &Rule, value: Option<f64>) -> (String, String) {
+    let limit = rule.condition.limit();
+    let (factor, unit) = rule.metric.shown_as(limit.abs().max(value.unwrap_or(0.0).abs()));
+    let shown_limit = trimmed(limit * factor, DECIMALS);
+    let with_unit = |digits: &str| format!("{digits}{unit}");
+    let Some(value) = value else { return ("unknown".into(), with_unit(&shown_limit)) };
+    let first = match (value * factor).abs() {
+        large if large >= 1_000.0 => 0,
+        small if small < 1.0 => 3,
+        _ => 1,
+    };
+    let mut shown = trimmed(value * factor, first);
+    for decimals in first + 1..=DECIMALS {
+        if value == limit || shown != shown_limit {
+            break;
+        }
+        shown = trimmed(value * factor, decimals);
+    }
+    (with_unit(&shown), with_unit(&shown_limit))
+}
+
+fn trimmed(value: f64, decimals: usize) -> String {
+    let digits = format!("{value:.decimals$}");
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.').into() } else { digits }
 }
 
 fn capital(words: &str) -> String {

@@ -77,6 +77,8 @@ pub(super) struct OpenAlert {
 #[derive(Debug)]
 pub struct Machine {
     pub(super) rules: Arc<[Rule]>,
+    /// Name of this host, for messages.
+    host: Arc<str>,
     pub(super) default_channels: Vec<Arc<str>>,
     /// Channels that are notified of acknowledgements too.
     pub(super) acknowledging: Vec<Arc<str>>,
@@ -101,6 +103,7 @@ impl Machine {
         };
         Self {
             rules: settings.rules.clone().into(),
+            host: settings.sender.host.clone(),
             default_channels: named(|channel| channel.default),
             acknowledging: named(|channel| channel.kind.takes_acknowledgements),
             all_channels: named(|_| true),
@@ -163,7 +166,7 @@ impl Machine {
                 Judgement::Bad if self.quiet.contains(&key) => return,
                 Judgement::Bad if self.open.len() >= limits::ALERTS_OPEN => return self.counters.alerts_refused.inc(),
                 Judgement::Bad => {
-                    let alert = new_alert(now, rule, reading);
+                    let alert = new_alert(now, rule, reading, &self.host);
                     if rule.hold > Duration::ZERO {
                         changes.push(Change { alert: alert.clone(), tell: Vec::new() });
                     }
@@ -183,7 +186,7 @@ impl Machine {
             Judgement::Bad => {
                 open.well_since = None;
                 open.alert.value = reading.value;
-                open.alert.message = sentence(rule, reading);
+                open.alert.message = sentence(rule, reading, &self.host);
                 let bad_since = *open.bad_since.get_or_insert(now);
                 if open.alert.state == AlertState::Pending && passed(bad_since, now) >= rule.hold {
                     self.fire(&key, now, changes);
@@ -243,7 +246,7 @@ impl Machine {
         let Some(open) = self.open.remove(key) else { return };
         let tell = if open.told { self.all_told(&open.alert) } else { Vec::new() };
         let mut alert = open.alert;
-        alert.message = ended(read, &alert);
+        alert.message = ended(read, &alert, &self.host);
         alert.value = read.and_then(|(_, reading)| reading.value);
         (alert.time, alert.state) = (now, AlertState::Resolved);
         self.keep(alert.clone());

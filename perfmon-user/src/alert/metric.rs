@@ -197,11 +197,20 @@ impl AlertMetric {
         }
     }
 
-    /// Written after its value in a sentence.
-    pub fn unit(&self) -> &'static str {
-        let Self::Observed(Named { measure: Measure::Field(field, _), .. }) = self else { return "" };
-        let units = [("_ms", " ms"), ("_percent", " %"), ("_bytes", " bytes"), ("_usd", " USD")];
-        units.into_iter().find(|(ending, _)| field.name.ends_with(ending)).map_or("", |(_, unit)| unit)
+    /// How its figures are shown when the largest is `largest`: a factor, and what is written after the number.
+    pub fn shown_as(&self, largest: f64) -> (f64, &'static str) {
+        let Self::Observed(Named { measure, .. }) = self else { return (1.0, "") };
+        let name = match measure {
+            Measure::ErrorRate | Measure::Availability => return (100.0, " %"),
+            Measure::Field(field, _) => field.name,
+            _ => return (1.0, ""),
+        };
+        let units = [("_ms", 1.0, " ms"), ("_percent", 1.0, " %"), ("_usage", 100.0, " %"), ("_usd", 1.0, " USD")];
+        let sizes = [(1e9, 1e-9, " GB"), (1e6, 1e-6, " MB"), (0.0, 1.0, " bytes")];
+        if name.ends_with("_bytes") {
+            return sizes.into_iter().find(|(from, ..)| largest >= *from).map_or((1.0, " bytes"), |(_, factor, unit)| (factor, unit));
+        }
+        units.into_iter().find(|(ending, ..)| name.ends_with(ending)).map_or((1.0, ""), |(_, factor, unit)| (factor, unit))
     }
 
     /// What it is read from.
@@ -276,14 +285,14 @@ fn words(field: &Field) -> Cow<'static, str> {
         (RecordKind::Llm, "cost_usd") => "cost of model calls",
         (RecordKind::Llm, "input_tokens") => "number of input tokens",
         (RecordKind::Llm, "output_tokens") => "number of output tokens",
-        (RecordKind::System, "cpu_percent") => "CPU use",
-        (RecordKind::System, "cpu_usage") => "CPU use (1 = all cores)",
-        (RecordKind::System, "memory_percent") => "memory use",
-        (RecordKind::System, "memory_usage") => "memory use (1 = all)",
+        (RecordKind::System, "cpu_percent") => "CPU",
+        (RecordKind::System, "cpu_usage") => "CPU",
+        (RecordKind::System, "memory_percent") => "memory",
+        (RecordKind::System, "memory_usage") => "memory",
         (RecordKind::System, "memory_available_bytes") => "available memory",
         (RecordKind::System, "swap_percent") => "swap use",
         (RecordKind::System, "load_1m") => "load of one minute",
-        (RecordKind::System, "disk_usage") => "disk use (1 = full)",
+        (RecordKind::System, "disk_usage") => "disk use",
         (RecordKind::System, "disk_used_percent") => "disk use",
         (RecordKind::System, "active_connections") => "number of open connections",
         (RecordKind::Process, "cpu_percent") => "CPU use (100 = one core)",

@@ -1,4 +1,4 @@
-//! Delivers notifications to channels. Each channel has its own task and bounded [`DeliveryQueue`], so that one that hangs delays neither the
+//! Delivers notifications to channels. Each channel has its own task and bounded [`ChannelQueue`], so that one that hangs delays neither the
 //! evaluation nor the other channels. How a delivery went comes back as a [`Delivery`].
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -14,7 +14,7 @@ use crate::heartbeat::Heartbeats;
 use crate::record::{Alert, AlertState, Notified};
 
 use super::channel::{Attempts, Channel, DeliveryError, Notification, Sender};
-use super::delivery::{ChannelHealth, DeliveryOutcome, DeliveryQueue, NextStep, RetryPolicy};
+use super::delivery::{ChannelHealth, ChannelQueue, NextStep, NotificationOutcome, RetryPolicy};
 use super::machine::AlertSettings;
 
 /// How a delivery went.
@@ -29,13 +29,13 @@ pub(super) struct Delivery {
 /// What waits for a channel, and who is woken by more.
 #[derive(Debug)]
 struct Outbox {
-    queue: Mutex<DeliveryQueue>,
+    queue: Mutex<ChannelQueue>,
     wake: Notify,
     started: Instant,
 }
 
 impl Outbox {
-    fn queue(&self) -> MutexGuard<'_, DeliveryQueue> {
+    fn queue(&self) -> MutexGuard<'_, ChannelQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -66,7 +66,7 @@ impl ChannelSender {
                     former.outbox.clone()
                 }
                 None => {
-                    let queue = Mutex::new(DeliveryQueue::new(retry, rate, sums_up));
+                    let queue = Mutex::new(ChannelQueue::new(retry, rate, sums_up));
                     Arc::new(Outbox { queue, wake: Notify::new(), started: Instant::now() })
                 }
             };
@@ -91,8 +91,8 @@ impl ChannelSender {
         Notified { channel: self.channel.name.clone(), ok: error.is_none(), error, state: Some(news.state) }
     }
 
-    fn delivery(&self, outcome: DeliveryOutcome) -> Delivery {
-        let DeliveryOutcome { news, error } = outcome;
+    fn delivery(&self, outcome: NotificationOutcome) -> Delivery {
+        let NotificationOutcome { news, error } = outcome;
         Delivery { notified: self.notified(&news, error), news }
     }
 }

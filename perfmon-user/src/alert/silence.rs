@@ -2,15 +2,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::record::{Alert, WallTime};
 
 /// A silence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
     /// Its id.
     pub silence_id: Arc<str>,
+    /// The same, by the name that lists use.
+    pub id: Arc<str>,
     /// Start.
     pub time: WallTime,
     /// End.

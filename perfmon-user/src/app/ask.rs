@@ -1,5 +1,6 @@
 //! Commands that ask a running perfmon over HTTP: `perfmon alerts`. Everything that can go wrong there becomes one sentence.
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use comfy_table::Table;
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use ureq::http::{Response, StatusCode};
 use ureq::{Body, Error, RequestBuilder};
 
+use crate::alert::Silence;
 use crate::cli::{AlertsAction, Url};
 use crate::config::Config;
 use crate::outbound::{self, PerfmonAgent, TrustedRoots};
@@ -56,6 +58,20 @@ impl AlertsClient {
                 let wish = json!({"rule": rule, "scope": scope, "duration": duration, "by": by, "note": note});
                 let begun = self.post("silences", &wish)?;
                 print(&format!("{} until {}\n", printable(text(&begun, "silence_id")), printable(text(&begun, "until"))))
+            }
+            AlertsAction::Silences { json: true } => print_json(&self.get("silences")?.to_string()),
+            AlertsAction::Silences { json: false } => {
+                let list: ListReply<Silence> = read(self.get("silences")?)?;
+                print(&silence_table(&list.items))
+            }
+            AlertsAction::Unsilence { id } => {
+                // An id has hexadecimal digits alone; anything else is none and must not become another path.
+                if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                    return Err(failure(format!("no silence has the id {id:?}; `perfmon alerts silence list` shows the ids")));
+                }
+                let request = self.way.agent.delete(self.address(&format!("silences/{id}")));
+                let ended = self.answered(self.authorized(request).call())?;
+                print(&format!("{} is over\n", printable(text(&ended, "silence_id"))))
             }
             AlertsAction::Audit { json: true } => print_json(&self.get("audit")?.to_string()),
             AlertsAction::Audit { json: false } => {
@@ -165,6 +181,24 @@ fn table(alerts: &[Alert]) -> String {
         let severity = format!("{:?}", alert.severity).to_lowercase();
         let since = format!("{}Z", since.get(..19).unwrap_or_default());
         let cells: [&str; 7] = [&alert.alert_id, alert.state.name(), &severity, &alert.rule, &since, by, &alert.message];
+        table.add_row(cells.map(|cell| printable(cell).to_string()));
+    }
+    format!("{table}\n")
+}
+
+/// Silences as a text table.
+fn silence_table(silences: &[Silence]) -> String {
+    if silences.is_empty() {
+        return "no silences\n".into();
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["ID", "RULE", "SCOPE", "UNTIL", "BY", "NOTE"]);
+    for silence in silences {
+        let until = format!("{}Z", silence.until.to_string().get(..19).unwrap_or_default());
+        let any = |text: &Option<Arc<str>>| text.as_deref().unwrap_or("any").to_owned();
+        let (rule, scope) = (any(&silence.rule), any(&silence.scope));
+        let cells: [&str; 6] =
+            [&silence.silence_id, &rule, &scope, &until, silence.by.as_deref().unwrap_or(""), silence.note.as_deref().unwrap_or("")];
         table.add_row(cells.map(|cell| printable(cell).to_string()));
     }
     format!("{table}\n")

@@ -1,5 +1,5 @@
 //! `perfmon alerts`: from arguments to requests to a running perfmon. The acting user is the user's name unless `--by` is given.
-use super::args::{AlertsCommand, DecisionArgs, ServerArgs, SilenceArgs};
+use super::args::{AlertsCommand, DecisionArgs, ServerArgs, SilenceArgs, SilenceCommand};
 use super::{Invocation, Reading, Url};
 use crate::config::{self, ConfigProblem};
 
@@ -42,6 +42,16 @@ pub enum AlertsAction {
         /// Why.
         note: Option<String>,
     },
+    /// Show the silences in force.
+    Silences {
+        /// As JSON.
+        json: bool,
+    },
+    /// End a silence.
+    Unsilence {
+        /// Its id.
+        id: String,
+    },
     /// Show the audit trail.
     Audit {
         /// As JSON.
@@ -80,7 +90,13 @@ impl Reading {
     }
 
     fn silence(&mut self, args: SilenceArgs) -> (AlertsAction, ServerArgs) {
-        let SilenceArgs { rule, scope, duration, by, note, server } = args;
+        let SilenceArgs { command, rule, scope, duration, by, note, server } = args;
+        match command {
+            Some(SilenceCommand::List { json, server }) => return (AlertsAction::Silences { json }, server),
+            Some(SilenceCommand::Delete { id, server }) => return (AlertsAction::Unsilence { id }, server),
+            None => {}
+        }
+        let duration = duration.unwrap_or_default();
         if rule.is_none() && scope.is_none() {
             self.problems.push(ConfigProblem::new("silence", "give --rule, --scope or both"));
         }

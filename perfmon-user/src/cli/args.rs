@@ -253,8 +253,32 @@ pub(super) struct DecisionArgs {
     pub server: ServerArgs,
 }
 
+#[derive(Subcommand, Debug)]
+pub(super) enum SilenceCommand {
+    /// List the silences in force
+    #[command(after_help = examples::SILENCE_LIST)]
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// End a silence
+    #[command(after_help = examples::SILENCE_DELETE)]
+    Delete {
+        /// Its id, as `perfmon alerts silence list` shows it
+        id: String,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
 #[derive(Group, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct SilenceArgs {
+    #[command(subcommand)]
+    pub command: Option<SilenceCommand>,
     /// Name of the rule [default: any]
     #[arg(long, value_name = "RULE")]
     pub rule: Option<String>,
@@ -262,8 +286,8 @@ pub(super) struct SilenceArgs {
     #[arg(long, value_name = "SCOPE")]
     pub scope: Option<String>,
     /// How long, like 30m or 2h
-    #[arg(long = "for", value_name = "TIME")]
-    pub duration: String,
+    #[arg(long = "for", value_name = "TIME", required = true)]
+    pub duration: Option<String>,
     /// Who creates it [default: your user name]
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,
@@ -291,7 +315,7 @@ pub(super) enum AlertsCommand {
     /// Resolve an alert; it does not fire again until its condition has been false
     #[command(after_help = examples::ALERTS_RESOLVE)]
     Resolve(DecisionArgs),
-    /// Silence the alerts of a rule or scope for some time
+    /// Silence the alerts of a rule or scope for some time; list and end silences
     #[command(after_help = examples::ALERTS_SILENCE)]
     Silence(SilenceArgs),
     /// Show who acknowledged, resolved, silenced and tested what, newest first

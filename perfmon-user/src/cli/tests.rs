@@ -191,6 +191,12 @@ fn alerts_are_asked_for_by_url_or_configuration() {
     let Ok(Invocation::Alerts { action, .. }) = read_line("perfmon alerts list --json") else { panic!() };
     assert_eq!(action, AlertsAction::List { json: true });
     assert!(problems("perfmon alerts list --url nowhere")[0].starts_with("--url: "));
+    let Ok(Invocation::Alerts { action, .. }) = read_line("perfmon alerts silence list --json") else { panic!() };
+    assert_eq!(action, AlertsAction::Silences { json: true });
+    let Ok(Invocation::Alerts { url, action, .. }) = read_line("perfmon alerts silence delete 3f2a --url http://localhost:7") else {
+        panic!()
+    };
+    assert_eq!((url.to_string().as_str(), action), ("http://localhost:7", AlertsAction::Unsilence { id: "3f2a".into() }));
     let found = problems("perfmon alerts silence --for 5 --url nowhere");
     assert!(found.iter().any(|line| line.starts_with("--for: ")) && found.iter().any(|line| line.contains("--rule")), "{found:?}");
 }

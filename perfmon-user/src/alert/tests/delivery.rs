@@ -183,7 +183,10 @@ async fn a_channel_that_fails_or_hangs_falls_back_and_shows_no_secret() {
         let notified = running.notified();
         assert_eq!(notified.iter().map(|n| (&*n.channel, n.ok)).collect::<Vec<_>>(), [("dead", false), ("spare", true)]);
         assert!(notified[0].error.as_ref().unwrap().starts_with(error), "{notified:?}");
-        assert_eq!((dead.got("firing"), spare.got("firing")), (attempts, 1), "{error}");
+        // What may pass is tried on, what is refused is not.
+        let of = |server: &Server| server.bodies.lock().unwrap().iter().filter(|body| body["rule"] == "error_rate_5min").count();
+        assert!(if attempts == 1 { of(&dead) == 1 } else { of(&dead) >= attempts }, "{error}: {}", of(&dead));
+        assert_eq!(of(&spare), 1, "{error}");
         assert_eq!(running.counters.notifications_failed.get(), 1);
         assert!(!format!("{:?}", running.published.lock().unwrap()).contains("s3cr3t"));
         running.end().await;

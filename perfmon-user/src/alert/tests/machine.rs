@@ -21,12 +21,12 @@ fn each_threshold_fires_alone_within_30_s_and_is_over_after_a_minute() {
         assert_eq!((pending.alert.state, firing.alert.state), (Pending, Firing));
         assert_eq!((&*firing.alert.rule, firing.alert.severity, &*firing.alert.kind_name), (rule, severity, kind));
         assert_eq!((pending.tell.len(), &firing.tell[..]), (0, &["log".into()][..]));
-        assert!(firing.alert.value > Some(firing.alert.threshold) && firing.alert.message.contains("above"), "{}", firing.alert.message);
+        assert!(firing.alert.value > Some(firing.alert.threshold) && firing.alert.message.contains(", limit "), "{}", firing.alert.message);
         let over = live(&mut machine, 200..400, |_| CALM);
         assert_eq!(states(&over), [(260, rule, Resolved)]);
         let ids = [&pending.alert, &firing.alert, &over[0].1.alert].map(|alert| alert.alert_id.clone());
         assert!(ids[0] == ids[1] && ids[1] == ids[2], "{ids:?}");
-        assert!(over[0].1.alert.message.contains("no longer above"), "{}", over[0].1.alert.message);
+        assert!(over[0].1.alert.message.contains(" again, limit "), "{}", over[0].1.alert.message);
     }
 }
 
@@ -237,7 +237,7 @@ fn model_calls_are_judged_together() {
     let mut machine = machine(&AlertSettings { rules: rules.map(rule).to_vec(), ..standing() });
     let changes = live(&mut machine, 0..5, |_| CALM);
     assert_eq!(states(&changes), [(0, "llm.cost_usd.sum", Firing), (0, "llm.error_rate", Firing)]);
-    assert!(changes[0].1.alert.message.contains("1.5 USD, above 1 USD over 5 min"), "{}", changes[0].1.alert.message);
+    assert!(changes[0].1.alert.message.contains("1.5 USD, limit 1 USD, over 5 min"), "{}", changes[0].1.alert.message);
 }
 
 #[test]
@@ -354,5 +354,40 @@ fn a_dead_channel_is_told_to_the_others_and_ends_only_when_it_works() {
         assert_eq!(judge(&mut after, 1..100), []);
         after.note_health(health(ChannelHealth::Up));
         assert_eq!(judge(&mut after, 100..200), [Resolved]);
+    }
+}
+
+#[test]
+fn messages_name_host_scope_and_limit_with_the_digits_that_tell_them_apart() {
+    let first = |rule: Rule, state: State| {
+        let sender = Arc::new(Sender { host: "web-1".into(), page: None });
+        let mut machine = machine(&AlertSettings { rules: vec![rule], sender, ..standing() });
+        live(&mut machine, 0..1, |_| state)[0].1.alert.message.clone()
+    };
+    let rule = |name: &str| Thresholds::default().rules().into_iter().find(|rule| &*rule.name == name).unwrap();
+    let shop = RuleFilter { service: Some("shop".into()), ..RuleFilter::default() };
+    let own = |metric, limit| own_rule(metric, Condition::Above(limit), RuleFilter::default());
+    for (rule, state, message) in [
+        (rule("cpu_usage"), State { cpu: 99.5, ..CALM }, "CPU of web-1 is 99.5 %, limit 80 %."),
+        (rule("cpu_usage"), State { cpu: 80.003, ..CALM }, "CPU of web-1 is 80.003 %, limit 80 %."),
+        (rule("disk_usage"), State { disk: 95.0, ..CALM }, "Disk use of / on web-1 is 95 %, limit 90 %."),
+        (
+            rule("error_rate_5min"),
+            State { error_rate: Some(0.2), ..CALM },
+            "Error rate of all services on web-1 is 20 %, limit 5 %, over 5 min.",
+        ),
+        (
+            Rule { filter: shop, ..own("request.response_time_ms.p95", 1_000.0) },
+            State { p95_ms: Some(1_199.455), ..CALM },
+            "95th percentile of response time of shop on web-1 is 1199 ms, limit 1000 ms, over 5 min.",
+        ),
+        (own("system.cpu_percent", 80.0), State { cpu: 80.04, ..CALM }, "CPU of web-1 is 80.04 %, limit 80 %."),
+        (
+            own_rule("system.memory_available_bytes", Condition::Below(2e9), RuleFilter::default()),
+            CALM,
+            "Available memory of web-1 is 0 GB, minimum 2 GB.",
+        ),
+    ] {
+        assert_eq!(first(rule, state), message);
     }
 }

@@ -3,11 +3,11 @@ use ureq::http::StatusCode;
 
 use super::*;
 use crate::alert::channel::DeliveryError;
-use crate::alert::delivery::{ChannelHealth, DeliveryOutcome, DeliveryQueue, NextStep};
+use crate::alert::delivery::{ChannelHealth, ChannelQueue, NextStep, NotificationOutcome};
 use crate::alert::judgement;
 
-fn queue(rate: Option<u32>, sums_up: bool) -> DeliveryQueue {
-    DeliveryQueue::new(RetryPolicy::default(), rate, sums_up)
+fn queue(rate: Option<u32>, sums_up: bool) -> ChannelQueue {
+    ChannelQueue::new(RetryPolicy::default(), rate, sums_up)
 }
 
 fn news(name: &str, state: AlertState) -> Alert {
@@ -25,11 +25,11 @@ fn s(seconds: u64) -> Duration {
 
 /// Goes on until a time. `answer` gives the result of an attempt by its time; returns what was sent and what was decided, with their times.
 fn go(
-    queue: &mut DeliveryQueue,
+    queue: &mut ChannelQueue,
     from: Duration,
     until: Duration,
     answer: impl Fn(Duration) -> Result<(), DeliveryError>,
-) -> (Vec<(Duration, Alert)>, Vec<(Duration, DeliveryOutcome)>) {
+) -> (Vec<(Duration, Alert)>, Vec<(Duration, NotificationOutcome)>) {
     let (mut now, mut sent, mut decided) = (from, Vec::new(), Vec::new());
     loop {
         match queue.next(now) {

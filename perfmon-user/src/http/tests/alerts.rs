@@ -111,7 +111,7 @@ async fn silences_come_and_go() {
 #[tokio::test]
 async fn a_test_alert_goes_to_the_channels() {
     let (server, _) = firing();
-    let want = json!({"window_s": null, "total": 1, "items": [{"channel": "log", "ok": true, "error": null}]});
+    let want = json!({"window_s": null, "total": 1, "items": [{"channel": "log", "ok": true, "error": null, "state": "firing"}]});
     assert_eq!(post(&server, "/api/v1/alerts/test", json!({})).await, (200, want.clone()));
     assert_eq!(post(&server, "/api/v1/alerts/test", json!({"channel": "log"})).await, (200, want));
 }
