@@ -16,6 +16,9 @@ if (url === "") throw new Error("PERFMON_URL is not set: where is the perfmon wh
 
 type Row = Record<string, unknown>;
 
+/** Columns of the table of processes that do not move with the traffic. */
+const COVERAGE = ["service", "service_source", "runtime", "tls"];
+
 /** Tables, the route of each, and the columns that are fields of its rows. */
 const TABLES: [id: string, route: string, columns: string[]][] = [
   [
@@ -158,14 +161,23 @@ it("every table is the API's", async () => {
   for (const table of TABLES) await agreeTable(page, ...table);
 });
 
+it("where the names of processes come from is the API's", async () => {
+  const targets = async (): Promise<Row[]> => (await api<{ targets: Row[] }>("api/v1/self")).targets;
+  await agreeRows(await show(), "coverage", "self", COVERAGE, targets);
+});
+
 async function agreeTable(page: Page, id: string, route: string, columns: string[]): Promise<void> {
-  const first = await list(route);
+  await agreeRows(page, id, route, columns, () => list(route));
+}
+
+async function agreeRows(page: Page, id: string, route: string, columns: string[], read: () => Promise<Row[]>): Promise<void> {
+  const first = await read();
   if (complete) expect(first.length, `rows of ${route}`).toBeGreaterThan(0);
   for (const row of first) for (const column of columns) expect(row, route).toHaveProperty(column);
   const rows = page.locator(`#${id} tbody tr`);
   await page.locator(`#${id}`).scrollIntoViewIfNeeded();
   await agree(async () => {
-    const fromApi = (await list(route)).map((row) => columns.map((key) => (row[key] == null ? null : String(row[key]))));
+    const fromApi = (await read()).map((row) => columns.map((key) => (row[key] == null ? null : String(row[key]))));
     const fromPage = await rows.evaluateAll(
       (all, keys) => all.map((row) => keys.map((key) => row.querySelector(`[data-column="${key}"]`)?.getAttribute("data-value") ?? null)),
       columns,

@@ -311,6 +311,8 @@ export interface Probe {
 
 export interface Target {
   service: string;
+  /** Where the name comes from: `configuration`, `environment`, `container`, `unit`, `program`. */
+  service_source?: string | null;
   pid: number;
   runtime: string | null;
   tls: string | null;

@@ -60,6 +60,8 @@ pub const SERVICE_NAMES_PER_CGROUP: usize = 256;
 pub const NAMING_GROUPS: usize = 1_024;
 /// Bytes that the kernel keeps for a client of the HTTP server that does not read (it doubles them for its own use).
 pub const HTTP_SEND_BUFFER: usize = 64 * 1024;
+/// Lookups of the users of new connections at once; each may wait half a second for the kernel.
+pub const HTTP_LOOKUPS: usize = 8;
 /// Connections to the HTTP server.
 pub const HTTP_CONNECTIONS: usize = 256;
 /// Of those, of one user or address that is not admitted.
@@ -120,6 +122,8 @@ pub const ALERTS_RESOLVED: usize = 100;
 pub const SILENCES: usize = 100;
 /// Notifications queued for one channel; a further one is refused and counted.
 pub const CHANNEL_QUEUE: usize = 64;
+/// Notifications that a channel is known to have accepted, so that none is sent again.
+pub const CHANNEL_REMEMBERED: usize = 256;
 /// Series of the history on disk, shared likewise, each kind of a service apart; the rest is added up in one series `(other)` a service.
 pub const STORE_SERIES: usize = 20_000;
 /// Cells, and records, that wait for a file that cannot be written; more are dropped and counted.

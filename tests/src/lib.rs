@@ -19,6 +19,7 @@ pub mod record;
 pub mod script;
 pub mod server;
 pub mod terminal;
+pub mod traced;
 pub mod websocket;
 pub mod wire;
 

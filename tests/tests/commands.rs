@@ -233,6 +233,7 @@ fn a_recording_stands_beside_a_running_perfmon() -> Result<()> {
     let output = record(&[])?;
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(!said(&output).contains("http://"), "{}", said(&output));
+    assert!(said(&output).contains("holds captured bytes as they are, with every secret in them"), "{}", said(&output));
     assert!(!records.exists(), "the recording wrote the other perfmon's records");
     let output = perfmon(&["replay", &file, "--jsonl", "-"]).output()?;
     assert!(String::from_utf8_lossy(&output.stdout).contains("\"path\":\"/hello\""), "{}", said(&output));

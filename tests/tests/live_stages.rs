@@ -1,16 +1,15 @@
 //! Death of stages: threads of a real perfmon are stopped or ended from outside by ptrace. A stopped one makes `/readyz` 503 within three
 //! seconds, a dead one ends perfmon with status 1 within five (a second more each on a busy machine), and a pause of the whole process
 //! does neither.
-use std::io::Read as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use perfmon_tests::need::{self, Need, missing};
+use perfmon_tests::need::{Need, missing};
 use perfmon_tests::perfmon::Perfmon;
 use perfmon_tests::receiver::{Receiver, Reply};
-use perfmon_tests::{free_port, wait_until, wire, workspace};
+use perfmon_tests::traced::Traced;
+use perfmon_tests::{free_port, wait_until, wire};
 use perfmon_user::clock::boot_now_ns;
 use serde_json::Value;
 
@@ -19,33 +18,6 @@ const STAGES: [&str; 10] =
     ["capture", "inspector", "libraries", "sampler", "store", "jsonl", "export", "export traces", "supervisor", "perfmon"];
 /// Of these, stages that may stand still for longer than five seconds.
 const PATIENT: [&str; 6] = ["inspector", "libraries", "sampler", "store", "jsonl", "export"];
-
-/// Holds a thread, or has ended one.
-struct Traced(Child);
-
-impl Drop for Traced {
-    fn drop(&mut self) {
-        // Its standard input ends.
-        drop(self.0.stdin.take());
-        self.0.wait().ok();
-    }
-}
-
-fn trace(what: &str, pid: u32, comm: &str) -> Result<Traced> {
-    let is_meant = |task: &Path| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == comm);
-    // A thread has its name a little after its start.
-    let task = wait_until(5, || {
-        let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task"))?.flatten().map(|task| task.path());
-        Ok(tasks.find(|task| is_meant(task)))
-    })?;
-    let task = task.with_context(|| format!("perfmon has no thread {comm}"))?;
-    let mut command: Command = need::as_root("python3");
-    command.arg(workspace().join("tests/src/ptrace.py")).arg(what).arg(task.file_name().context("no thread id")?);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let mut said = [0; 5];
-    child.stdout.as_mut().context("no output")?.read_exact(&mut said).with_context(|| format!("{comm} could not be traced"))?;
-    Ok(Traced(child))
-}
 
 fn start(folder: &Path) -> Result<Perfmon> {
     // A receiver that refuses.
@@ -89,7 +61,7 @@ fn a_stopped_thread_makes_it_unready_and_one_that_goes_on_ready() -> Result<()> 
     let perfmon = start(folder.path())?;
     for comm in STAGES {
         let start_ns = boot_now_ns();
-        let traced = trace("stop", perfmon.pid(), comm)?;
+        let traced = Traced::first("stop", perfmon.pid(), comm)?;
         let told = wait_until(4, || unready(&perfmon))?.with_context(|| format!("{comm} is stopped, and /readyz does not say so"))?;
         let took = seconds_since(start_ns);
         let health = perfmon.api("/health/performance")?;
@@ -141,7 +113,7 @@ fn a_dead_thread_ends_it_with_an_error() -> Result<()> {
         let folder = tempfile::tempdir()?;
         let perfmon = start(folder.path())?;
         let start_ns = boot_now_ns();
-        let _traced = trace("exit", perfmon.pid(), comm)?;
+        let _traced = Traced::first("exit", perfmon.pid(), comm)?;
         let gone = wait_until(8, || Ok(wire::get(perfmon.port(), "/healthz").is_err().then_some(())))?;
         let took = seconds_since(start_ns);
         ensure!(gone.is_some(), "{comm} is dead, and perfmon goes on:\n{}", perfmon.log());
@@ -166,7 +138,7 @@ fn a_stopped_delivery_of_an_alert_makes_it_unready() -> Result<()> {
     let port = perfmon.port();
     std::thread::scope(|scope| {
         let trial = scope.spawn(move || wire::Wire::connect("127.0.0.1", port)?.call("POST", "/api/v1/alerts/test", "test", b"{}"));
-        let traced = trace("stop", perfmon.pid(), "webhook")?;
+        let traced = Traced::first("stop", perfmon.pid(), "webhook")?;
         let told = wait_until(4, || unready(&perfmon))?.context("the thread is stopped, and /readyz does not say so")?;
         ensure!(told.contains("webhook: shows no sign of life"), "{told}");
         drop(traced);

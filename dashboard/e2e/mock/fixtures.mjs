@@ -518,6 +518,7 @@ export const self = (lost) => ({
   targets: [
     {
       service: "shop",
+      service_source: "environment",
       pid: 4211,
       runtime: "python",
       tls: null,
@@ -529,6 +530,7 @@ export const self = (lost) => ({
     },
     {
       service: "nginx",
+      service_source: "unit",
       pid: 990,
       runtime: null,
       tls: "openssl 3",

@@ -11,7 +11,7 @@ import { healthView, reasons } from "./health";
 import { failures, modelsNote } from "./models";
 import { outcome, outcomeSentence } from "./outcome";
 import { historyPoints, hostView, trendPoints } from "./resources";
-import { blindSpots } from "./self";
+import { blindSpots, coverageTable } from "./self";
 import { tiles } from "./tiles";
 
 const box = (children: Child[]): HTMLElement => h("div", {}, ...children);
@@ -248,6 +248,18 @@ describe("what perfmon did not see", () => {
   it("is nothing when all was seen", () => {
     expect(blindSpots({ ...(fixtures.self(0) as Self), targets: [], probes: [] })).toEqual([]);
   });
+});
+
+it("marks names that come from the environment of a process", () => {
+  const table = coverageTable();
+  table.update(fixtures.self(0).targets as Target[]);
+  const cell = (name: string): Element | null =>
+    table.element.querySelector(`tr:has([data-value="${name}"]) td[data-column="service_source"]`);
+  const told = ["shop", "nginx"].map(cell).map((cell) => [cell?.textContent, cell?.getAttribute("data-tone")]);
+  expect(told).toEqual([
+    ["its environment", "watch"],
+    ["unit", null],
+  ]);
 });
 
 it("tells a model asked from the same model served, and counts their cost once", () => {

@@ -54,6 +54,9 @@ const unread = (targets: Target[]) => servicesBy(targets, ({ unread: protocols }
 const notSeen = (targets: Target[]) =>
   servicesBy(targets, ({ not_seen: spots }) => (spots ?? []).filter(({ part }) => part !== "service_name").map(({ reason }) => reason));
 
+/** Whoever starts a process chooses its environment, and with it the name. */
+const claimsItsName = ({ service_source: source }: Target): boolean => source === "environment";
+
 /** All reasons of a process, one in a line. */
 const reasons = ({ not_seen: spots }: Target): string | null => spots?.map(({ reason }) => reason).join("\n") || null;
 
@@ -88,7 +91,7 @@ function probes(self: Self): Child {
   return h("details", { class: "probes" }, h("summary", {}, `Probes (${count(self.probes.length)})`), h("ul", {}, ...items));
 }
 
-function coverage(): Table<Target> {
+export function coverageTable(): Table<Target> {
   return new Table<Target>({
     id: "coverage",
     caption: "Coverage of each process",
@@ -97,7 +100,22 @@ function coverage(): Table<Target> {
     pageSize: 10,
     sort: { column: "completeness", descending: false },
     columns: [
-      { key: "service", label: "Process", value: (row) => row.service, text: (row) => `${row.service} ${row.pid}` },
+      {
+        key: "service",
+        label: "Process",
+        value: (row) => row.service,
+        text: (row) => `${row.service} ${row.pid}`,
+        hint: (row) => (claimsItsName(row) ? "The name comes from the process's own environment." : null),
+      },
+      {
+        key: "service_source",
+        label: "Named by",
+        title: "Where the name comes from. Whoever starts a process chooses its environment.",
+        room: "medium",
+        value: (row) => row.service_source ?? null,
+        text: (row) => text(claimsItsName(row) ? "its environment" : (row.service_source ?? null)),
+        tone: (row) => (claimsItsName(row) ? "watch" : null),
+      },
       { key: "runtime", label: "Runtime", room: "medium", value: (row) => row.runtime, text: (row) => text(row.runtime) },
       { key: "tls", label: "TLS library", room: "medium", value: (row) => row.tls, text: (row) => text(row.tls), hint: (row) => row.tls },
       {
@@ -148,7 +166,7 @@ const FIELDS = [
 /** Also fills `warning`, which stands at the top of the page. */
 export function selfSection(feed: Feed, warning: HTMLElement): Section {
   const section = new Section("self", "perfmon itself");
-  const table = coverage();
+  const table = coverageTable();
   const [above, below] = [h("div", {}), h("div", {})];
   let wasOpen = false;
   section.body.append(above, table.element, below);

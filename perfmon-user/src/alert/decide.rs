@@ -11,6 +11,9 @@ use super::judgement;
 use super::machine::{AlertKey, Change, Machine, OpenAlert, Refused};
 use super::silence::{NewSilence, Silence};
 
+/// Ends of alerts are told this long after a restart.
+const OWED: Duration = Duration::from_secs(3_600);
+
 impl Machine {
     /// Restores the alert records of an earlier run, in any order, without notifying again.
     pub fn restore(&mut self, stored: Vec<Alert>) {
@@ -39,7 +42,28 @@ impl Machine {
         }
     }
 
-    /// Acknowledges a firing alert, which stops its escalation.
+    /// What an earlier run told its channels no more: alerts that fire, and ends of the last hour.
+    pub(super) fn owed(&self, now: WallTime) -> Vec<Change> {
+        let accepted = |alert: &Alert, channel: &str, state| {
+            // Records of earlier versions do not say which state they told.
+            let is = |told: &Notified| told.ok && *told.channel == *channel && told.state.is_none_or(|told| told == state);
+            alert.notified.iter().any(is)
+        };
+        let firing = self.open.values().filter(|open| open.told && open.alert.state == AlertState::Firing).map(|open| {
+            let mut tell = self.all_told(&open.alert);
+            tell.retain(|channel| !accepted(&open.alert, channel, AlertState::Firing));
+            Change { alert: open.alert.clone(), tell }
+        });
+        let recent = self.over.iter().filter(|alert| now.0.saturating_sub(alert.time.0) < nanoseconds(OWED));
+        let over = recent.map(|alert| {
+            let mut tell = self.all_told(alert);
+            tell.retain(|channel| !accepted(alert, channel, AlertState::Resolved));
+            Change { alert: alert.clone(), tell }
+        });
+        firing.chain(over).filter(|change| !change.tell.is_empty()).collect()
+    }
+
+    /// Acknowledges a firing alert, which stops its escalation; channels that follow the life of an incident are notified.
     pub fn acknowledge(&mut self, now: WallTime, id: &str, by: Option<Arc<str>>, note: Option<Arc<str>>) -> Result<Change, Refused> {
         let key = self.key_of(id)?;
         let open = self.open.get_mut(&key).ok_or(Refused::Unknown)?;
@@ -49,7 +73,9 @@ impl Machine {
         let alert = &mut open.alert;
         (alert.time, alert.state, alert.acknowledged_by) = (now, AlertState::Acknowledged, by);
         alert.note = note.or(alert.note.take());
-        Ok(Change { alert: alert.clone(), tell: Vec::new() })
+        let alert = alert.clone();
+        let tell = self.all_told(&alert).into_iter().filter(|channel| self.acknowledging.contains(channel)).collect();
+        Ok(Change { alert, tell })
     }
 
     /// Resolves an alert. While its condition remains true, no new alert opens.

@@ -91,6 +91,29 @@ pub(super) fn test_alert(now: WallTime) -> Alert {
     }
 }
 
+/// Alerts that a summary names.
+const NAMED: usize = 10;
+
+/// One notification of several alerts that waited for a channel.
+pub(super) fn summary(held: &[&Alert]) -> Alert {
+    let newest = held.iter().map(|alert| alert.time).max().unwrap_or_default();
+    let name = |alert: &&Alert| format!("{} of {} is {}", alert.rule, alert.scope, alert.state.name());
+    let mut names: Vec<String> = held.iter().take(NAMED).map(name).collect();
+    if held.len() > NAMED {
+        names.push(format!("and {} more", held.len() - NAMED));
+    }
+    let state = if held.iter().all(|alert| alert.state == AlertState::Resolved) { AlertState::Resolved } else { AlertState::Firing };
+    Alert {
+        rule: "summary".into(),
+        scope: format!("{} alerts", held.len()).into(),
+        alert_id: id(&["summary"], newest),
+        severity: held.iter().map(|alert| alert.severity).max().unwrap_or(Severity::Info),
+        state,
+        message: format!("{} notifications came faster than this channel takes them: {}.", held.len(), names.join("; ")),
+        ..test_alert(newest)
+    }
+}
+
 /// An id that depends on the start only (FNV-1a, 64 bits).
 pub(super) fn id(parts: &[&str], now: WallTime) -> Arc<str> {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0])).chain(now.0.to_le_bytes());

@@ -13,9 +13,10 @@ use crate::counters::Counters;
 use crate::limits;
 use crate::record::{Alert, AlertState, Degradation, WallTime};
 
-use super::channel::{Channel, Escalation};
+use super::channel::{Channel, Escalation, Sender};
+use super::delivery::ChannelHealth;
 use super::judgement::{Judgement, ended, judgement, new_alert, sentence};
-use super::metric::{AlertMetric, MetricReading, MetricSource};
+use super::metric::{AlertMetric, DEGRADED, MetricReading, MetricSource};
 use super::rule::{HOLD, Rule};
 use super::silence::Silence;
 
@@ -28,6 +29,8 @@ pub struct AlertSettings {
     pub channels: Vec<Channel>,
     /// Steps, in order.
     pub escalation: Vec<Escalation>,
+    /// Who notifies.
+    pub sender: Arc<Sender>,
 }
 
 /// A record, and the channels to notify of it.
@@ -75,6 +78,11 @@ pub(super) struct OpenAlert {
 pub struct Machine {
     pub(super) rules: Arc<[Rule]>,
     pub(super) default_channels: Vec<Arc<str>>,
+    /// Channels that are notified of acknowledgements too.
+    pub(super) acknowledging: Vec<Arc<str>>,
+    all_channels: Vec<Arc<str>>,
+    /// Whether each channel accepts notifications, as last known.
+    health: BTreeMap<Arc<str>, ChannelHealth>,
     pub(super) escalation: Vec<Escalation>,
     pub(super) open: BTreeMap<AlertKey, OpenAlert>,
     /// Newest first.
@@ -88,10 +96,15 @@ pub struct Machine {
 impl Machine {
     /// A machine without alerts.
     pub fn new(settings: &AlertSettings, counters: Arc<Counters>) -> Self {
-        let default_channels = settings.channels.iter().filter(|channel| channel.default).map(|channel| channel.name.clone()).collect();
+        let named = |wanted: fn(&Channel) -> bool| {
+            settings.channels.iter().filter(|channel| wanted(channel)).map(|channel| channel.name.clone()).collect()
+        };
         Self {
             rules: settings.rules.clone().into(),
-            default_channels,
+            default_channels: named(|channel| channel.default),
+            acknowledging: named(|channel| channel.kind.takes_acknowledgements),
+            all_channels: named(|_| true),
+            health: BTreeMap::new(),
             escalation: settings.escalation.clone(),
             open: BTreeMap::new(),
             over: VecDeque::new(),
@@ -103,13 +116,19 @@ impl Machine {
 
     /// Takes other rules, channels and steps. Alerts and silences stay; an open alert of a rule that is gone ends with the next snapshot.
     pub fn replace(&mut self, settings: &AlertSettings) {
-        let Self { rules, default_channels, escalation, .. } = Self::new(settings, self.counters.clone());
+        let Self { rules, default_channels, acknowledging, all_channels, escalation, .. } = Self::new(settings, self.counters.clone());
         (self.rules, self.default_channels, self.escalation) = (rules, default_channels, escalation);
+        (self.acknowledging, self.all_channels) = (acknowledging, all_channels);
     }
 
     /// Judges what a snapshot says of the observed programs.
     pub fn judge(&mut self, now: WallTime, snapshot: &Snapshot) -> Vec<Change> {
         self.judge_rules(now, snapshot, |metric| metric.source() != MetricSource::Own)
+    }
+
+    /// Takes whether each channel accepts notifications, which [`Machine::judge_own`] judges.
+    pub(super) fn note_health(&mut self, health: BTreeMap<Arc<str>, ChannelHealth>) {
+        self.health = health;
     }
 
     /// Judges perfmon itself. Needs no new snapshot: the part that makes snapshots may be the one that does not work.
@@ -123,7 +142,11 @@ impl Machine {
         self.silences.retain(|silence| silence.until > now);
         let rules = self.rules.clone();
         for rule in rules.iter().filter(|rule| is_meant(&rule.metric)) {
-            for reading in rule.metric.read(snapshot, rule.window, &rule.filter) {
+            let mut readings = rule.metric.read(snapshot, rule.window, &rule.filter);
+            if rule.metric.source() == MetricSource::Own {
+                readings.extend(self.health.iter().filter_map(|(name, health)| dead_channel(name, health)));
+            }
+            for reading in readings {
                 self.step(now, rule, &reading, judgement(rule, &reading, snapshot), &mut changes);
             }
         }
@@ -176,7 +199,7 @@ impl Machine {
         let rules = self.rules.clone();
         for key in unread {
             match rules.iter().find(|rule| rule.name == key.0) {
-                Some(rule) if !is_meant(&rule.metric) => {}
+                Some(rule) if !is_meant(&rule.metric) || self.is_untried(&key) => {}
                 Some(rule) => {
                     let reading = MetricReading::unread(key.1.clone());
                     self.step(now, rule, &reading, judgement(rule, &reading, snapshot), changes);
@@ -202,7 +225,7 @@ impl Machine {
 
     /// It fires, or would.
     fn fire(&mut self, key: &AlertKey, now: WallTime, changes: &mut Vec<Change>) {
-        let channels = self.channels_of(&key.0);
+        let channels = self.channels_of(&key.0, &key.1);
         let Some(open) = self.open.get_mut(key) else { return };
         let silenced = self.silences.iter().any(|silence| silence.covers(&open.alert));
         open.alert.time = now;
@@ -284,22 +307,52 @@ impl Machine {
         self.open.values().filter(|open| open.alert.state == AlertState::Firing).count() as u64
     }
 
-    fn channels_of(&self, rule: &str) -> Vec<Arc<str>> {
+    /// Channels that are told when an alert of this rule and scope fires. That a channel is dead is told to the others.
+    pub(super) fn channels_of(&self, rule: &str, scope: &str) -> Vec<Arc<str>> {
         let own = self.rules.iter().find(|known| *known.name == *rule).map(|rule| &rule.channels).filter(|channels| !channels.is_empty());
-        own.unwrap_or(&self.default_channels).clone()
+        let channels = own.unwrap_or(&self.default_channels);
+        let Some(dead) = channel_of(rule, scope) else { return channels.clone() };
+        let others = |channels: &[Arc<str>]| channels.iter().filter(|name| ***name != *dead).cloned().collect::<Vec<_>>();
+        Some(others(channels)).filter(|channels| !channels.is_empty()).unwrap_or_else(|| others(&self.all_channels))
     }
 
-    /// All channels that were notified of the firing alert.
+    /// All channels that were notified of the firing alert, fallbacks that accepted it included.
     pub(super) fn all_told(&self, alert: &Alert) -> Vec<Arc<str>> {
-        let mut channels = self.channels_of(&alert.rule);
+        let mut channels = self.channels_of(&alert.rule, &alert.scope);
         let steps = self.escalation.iter().take(alert.escalation_level as usize);
-        for step in steps.filter(|step| step.severity.is_none_or(|least| alert.severity >= least)) {
-            if !channels.contains(&step.channel) {
-                channels.push(step.channel.clone());
+        let steps = steps.filter(|step| step.severity.is_none_or(|least| alert.severity >= least)).map(|step| &step.channel);
+        let accepted = alert.notified.iter().filter(|told| told.ok && told.state == Some(AlertState::Firing)).map(|told| &told.channel);
+        for channel in steps.chain(accepted) {
+            if !channels.contains(channel) {
+                channels.push(channel.clone());
             }
         }
         channels
     }
+
+    /// An alert about a channel of which this run knows nothing yet.
+    fn is_untried(&self, (rule, scope): &AlertKey) -> bool {
+        channel_of(rule, scope).is_some_and(|channel| {
+            let health = self.health.get(channel);
+            self.all_channels.iter().any(|known| **known == *channel) && matches!(health, None | Some(ChannelHealth::Unknown))
+        })
+    }
+}
+
+/// Beginning of the scope of an alert about a channel.
+const CHANNEL_SCOPE: &str = "channel ";
+
+/// The channel that an alert is about.
+fn channel_of<'a>(rule: &str, scope: &'a str) -> Option<&'a str> {
+    (rule == DEGRADED).then(|| scope.strip_prefix(CHANNEL_SCOPE)).flatten()
+}
+
+fn dead_channel(name: &str, health: &ChannelHealth) -> Option<MetricReading> {
+    let ChannelHealth::Down(error) = health else { return None };
+    let reason =
+        format!("The alert channel {name} accepts no notifications: {error}. They are tried again; a fallback gets them meanwhile.");
+    let scope = format!("{CHANNEL_SCOPE}{name}").into();
+    Some(MetricReading { value: Some(1.0), samples: u64::MAX, reason: Some(reason), ..MetricReading::unread(scope) })
 }
 
 fn passed(since: WallTime, now: WallTime) -> Duration {

@@ -1,37 +1,21 @@
-//! Delivers notifications to channels. Each channel has its own task and bounded queue, so that one that hangs delays neither the
-//! evaluation nor the other channels. A delivery is retried with growing, jittered pauses; its result comes back as a [`Delivery`].
+//! Delivers notifications to channels. Each channel has its own task and bounded [`DeliveryQueue`], so that one that hangs delays neither the
+//! evaluation nor the other channels. How a delivery went comes back as a [`Delivery`].
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeats;
-use crate::limits;
-use crate::record::{Alert, AlertState, Notified, Severity};
+use crate::record::{Alert, AlertState, Notified};
 
-use super::channel::{Channel, ChannelKind};
-use super::webhook::{DeliveryError, Webhook};
-
-/// How long a delivery is tried.
-#[derive(Clone, Copy, Debug)]
-pub struct RetryPolicy {
-    /// For the answer to one attempt.
-    pub timeout: Duration,
-    /// Attempts.
-    pub attempts: u32,
-    /// Before the second attempt; doubled before each further one, give or take a half.
-    pub pause: Duration,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self { timeout: Duration::from_secs(5), attempts: 3, pause: Duration::from_millis(500) }
-    }
-}
+use super::channel::{Attempts, Channel, DeliveryError, Notification, Sender};
+use super::delivery::{ChannelHealth, DeliveryOutcome, DeliveryQueue, NextStep, RetryPolicy};
+use super::machine::AlertSettings;
 
 /// How a delivery went.
 #[derive(Clone, Debug)]
@@ -42,69 +26,101 @@ pub(super) struct Delivery {
     pub notified: Notified,
 }
 
+/// What waits for a channel, and who is woken by more.
+#[derive(Debug)]
+struct Outbox {
+    queue: Mutex<DeliveryQueue>,
+    wake: Notify,
+    started: Instant,
+}
+
+impl Outbox {
+    fn queue(&self) -> MutexGuard<'_, DeliveryQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
 /// A channel and what carries to it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct ChannelSender {
     pub channel: Channel,
-    webhook: Option<Webhook>,
-    retry: RetryPolicy,
+    attempts: Attempts,
+    sender: Arc<Sender>,
+    outbox: Arc<Outbox>,
 }
 
 impl ChannelSender {
-    /// One for each channel.
-    pub fn all(channels: &[Channel], retry: RetryPolicy, stages: &Heartbeats) -> Vec<Self> {
-        let webhook = |channel: &Channel| match &channel.kind {
-            ChannelKind::Webhook { url } => Some(Webhook::new(url, retry.timeout, stages.clone())),
-            ChannelKind::Log => None,
-        };
-        channels.iter().map(|channel| Self { channel: channel.clone(), webhook: webhook(channel), retry }).collect()
-    }
-
-    /// One attempt.
-    pub async fn attempt(&self, alert: &Alert) -> Result<(), DeliveryError> {
-        match &self.webhook {
-            Some(webhook) => webhook.post(alert).await,
-            None => {
-                log(alert);
-                Ok(())
-            }
-        }
-    }
-
-    /// All attempts.
-    async fn deliver(&self, alert: &Alert) -> Result<(), DeliveryError> {
-        let mut attempt = 1;
-        loop {
-            match self.attempt(alert).await {
-                Err(error) if error.may_pass() && attempt < self.retry.attempts => {
-                    tokio::time::sleep(scattered(self.retry.pause * (1 << (attempt - 1)))).await;
-                    attempt += 1;
+    /// One for each channel; what waits for a former channel of the same name waits for the new one.
+    pub fn all(settings: &AlertSettings, retry: RetryPolicy, stages: &Heartbeats, former: &[Self]) -> Vec<Self> {
+        let sender = |channel: &Channel| {
+            let transport = channel.kind.open(&channel.options, retry.timeout);
+            let attempts = Attempts::new(channel.kind, transport, retry.timeout, stages.clone());
+            let (rate, sums_up) = (channel.rate(), channel.kind.sums_up);
+            let outbox = match former.iter().find(|former| former.channel.name == channel.name) {
+                Some(former) => {
+                    former.outbox.queue().configure(retry, rate, sums_up);
+                    former.outbox.clone()
                 }
-                result => return result,
-            }
-        }
+                None => {
+                    let queue = Mutex::new(DeliveryQueue::new(retry, rate, sums_up));
+                    Arc::new(Outbox { queue, wake: Notify::new(), started: Instant::now() })
+                }
+            };
+            Self { channel: channel.clone(), attempts, sender: settings.sender.clone(), outbox }
+        };
+        settings.channels.iter().map(sender).collect()
+    }
+
+    async fn attempt(&self, alert: &Alert) -> Result<(), DeliveryError> {
+        self.attempts.attempt(Notification { alert: alert.clone(), sender: self.sender.clone() }).await
+    }
+
+    /// One attempt beside what waits.
+    pub async fn trial(&self, alert: &Alert) -> Notified {
+        let error = self.attempt(alert).await.err().map(|error| error.to_string());
+        self.outbox.queue().tried(error.as_deref());
+        self.outbox.wake.notify_one();
+        self.notified(alert, error)
+    }
+
+    fn notified(&self, news: &Alert, error: Option<String>) -> Notified {
+        Notified { channel: self.channel.name.clone(), ok: error.is_none(), error, state: Some(news.state) }
+    }
+
+    fn delivery(&self, outcome: DeliveryOutcome) -> Delivery {
+        let DeliveryOutcome { news, error } = outcome;
+        Delivery { notified: self.notified(&news, error), news }
     }
 }
 
-/// Between half and one and a half of a pause, so that many clients of a service that fails do not all come back at once.
-fn scattered(pause: Duration) -> Duration {
-    let part = RandomState::new().hash_one(pause) % 1_000;
-    pause.mul_f64(0.5 + part as f64 / 1_000.0)
+/// From half to one and a half, so that many clients of a service that fails do not all come back at once.
+fn spread(failed_at: Duration) -> f64 {
+    0.5 + (RandomState::new().hash_one(failed_at) % 1_000) as f64 / 1_000.0
 }
 
-fn log(alert: &Alert) {
-    let Alert { alert_id, rule, state, message, scope, .. } = alert;
-    match (alert.severity, state) {
-        (_, AlertState::Resolved) => tracing::info!(%alert_id, %rule, %scope, "Alert resolved. {message}"),
-        (Severity::Info, _) => tracing::info!(%alert_id, %rule, %scope, "Alert firing. {message}"),
-        (Severity::Warning, _) => tracing::warn!(%alert_id, %rule, %scope, "Alert firing. {message}"),
-        (Severity::Critical, _) => tracing::error!(%alert_id, %rule, %scope, "Alert firing. {message}"),
-    }
+/// How long the task of a channel goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LaneEnd {
+    Open,
+    /// Until nothing can be delivered without a pause.
+    Closing,
+    /// Another task has its queue.
+    Replaced,
+}
+
+/// The task of a channel, with the way to end it.
+struct Lane {
+    sender: ChannelSender,
+    end: watch::Sender<LaneEnd>,
 }
 
 /// The tasks and the queues to them.
 pub(super) struct Notifier {
-    queues: BTreeMap<Arc<str>, (Channel, mpsc::Sender<Alert>)>,
+    lanes: BTreeMap<Arc<str>, Lane>,
     tasks: JoinSet<()>,
     counters: Arc<Counters>,
 }
@@ -112,19 +128,24 @@ pub(super) struct Notifier {
 impl Notifier {
     /// Starts a task for each channel; how deliveries went is sent to `deliveries`.
     pub fn start(senders: &[ChannelSender], deliveries: &mpsc::Sender<Delivery>, counters: Arc<Counters>) -> Self {
-        let mut notifier = Self { queues: BTreeMap::new(), tasks: JoinSet::new(), counters };
+        let mut notifier = Self { lanes: BTreeMap::new(), tasks: JoinSet::new(), counters };
         notifier.replace(senders, deliveries);
         notifier
     }
 
-    /// Other channels from now on: tasks of the former ones deliver what they have queued, and end.
+    /// Other channels from now on. What waits for one that is gone is lost and counted.
     pub fn replace(&mut self, senders: &[ChannelSender], deliveries: &mpsc::Sender<Delivery>) {
-        self.close();
+        let gone = self.lanes.values().filter(|lane| !senders.iter().any(|sender| sender.channel.name == lane.sender.channel.name));
+        let lost: usize = gone.map(|lane| lane.sender.outbox.queue().len()).sum();
+        self.counters.notifications_dropped.add(lost as u64);
+        for (_, lane) in std::mem::take(&mut self.lanes) {
+            lane.end.send_replace(LaneEnd::Replaced);
+        }
         self.check();
         for sender in senders {
-            let (queue, waiting) = mpsc::channel(limits::CHANNEL_QUEUE);
-            self.queues.insert(sender.channel.name.clone(), (sender.channel.clone(), queue));
-            self.tasks.spawn(carry(sender.clone(), waiting, deliveries.clone()));
+            let (end, ended) = watch::channel(LaneEnd::Open);
+            self.lanes.insert(sender.channel.name.clone(), Lane { sender: sender.clone(), end });
+            self.tasks.spawn(carry(sender.clone(), ended, deliveries.clone()));
         }
     }
 
@@ -137,26 +158,53 @@ impl Notifier {
         }
     }
 
-    /// Queues a notification without waiting; returns a failed delivery at once when the queue is full.
+    /// Queues a notification without waiting; returns a failed delivery at once when the queue is full or the channel is down.
     pub fn offer(&self, channel: &str, news: &Alert) -> Option<Delivery> {
-        let (channel, queue) = self.queues.get(channel)?;
-        if news.state == AlertState::Resolved && !channel.send_resolved {
+        let sender = &self.lanes.get(channel)?.sender;
+        if news.state == AlertState::Resolved && !sender.channel.send_resolved {
+            sender.outbox.queue().withdraw(&news.alert_id);
             return None;
         }
-        queue.try_send(news.clone()).err().map(|_| {
+        let (before, refused, after) = {
+            let mut queue = sender.outbox.queue();
+            let before = queue.len();
+            let refused = queue.push(sender.outbox.now(), news.clone());
+            (before, refused, queue.len())
+        };
+        if refused.is_some() && before == after {
             self.counters.notifications_dropped.inc();
-            failed(channel, news, "too many notifications are queued for this channel")
-        })
+        }
+        sender.outbox.wake.notify_one();
+        refused.map(|outcome| sender.delivery(outcome))
+    }
+
+    /// An alert is over: channels that are not told so forget what waits of it.
+    pub fn withdraw(&self, alert_id: &str, told: &[Arc<str>]) {
+        for (_, lane) in self.lanes.iter().filter(|(name, _)| !told.contains(name)) {
+            lane.sender.outbox.queue().withdraw(alert_id);
+        }
+    }
+
+    /// Whether each channel accepts notifications.
+    pub fn health(&self) -> BTreeMap<Arc<str>, ChannelHealth> {
+        self.lanes.iter().map(|(name, lane)| (name.clone(), lane.sender.outbox.queue().health().clone())).collect()
     }
 
     /// Who takes what a channel failed to deliver.
     pub fn fallback(&self, channel: &str) -> Option<Arc<str>> {
-        self.queues.get(channel).and_then(|(channel, _)| channel.fallback.clone())
+        self.lanes.get(channel).and_then(|lane| lane.sender.channel.fallback.clone())
     }
 
-    /// Closes the queues: the tasks end after they have delivered what is queued.
+    /// Asks the tasks to end: each delivers what it can without a pause.
     pub fn close(&mut self) {
-        self.queues.clear();
+        for lane in self.lanes.values() {
+            lane.end.send_replace(LaneEnd::Closing);
+        }
+    }
+
+    /// Number of notifications that were not delivered.
+    pub fn left(&self) -> usize {
+        self.lanes.values().map(|lane| lane.sender.outbox.queue().len()).sum()
     }
 
     /// Waits for the tasks.
@@ -170,21 +218,47 @@ impl Notifier {
     }
 }
 
-fn failed(channel: &Channel, news: &Alert, error: impl ToString) -> Delivery {
-    Delivery { news: news.clone(), notified: Notified { channel: channel.name.clone(), ok: false, error: Some(error.to_string()) } }
+async fn carry(sender: ChannelSender, mut end: watch::Receiver<LaneEnd>, deliveries: mpsc::Sender<Delivery>) {
+    let outbox = sender.outbox.clone();
+    while *end.borrow() != LaneEnd::Replaced {
+        let step = outbox.queue().next(outbox.now());
+        let pause = match step {
+            NextStep::Send(news) => {
+                let result = sender.attempt(&news).await;
+                note(&sender, &result);
+                let now = outbox.now();
+                let decided = outbox.queue().done(now, result, spread(now));
+                // A task that took this one's place waits for the end of the attempt.
+                outbox.wake.notify_one();
+                for outcome in decided {
+                    if deliveries.send(sender.delivery(outcome)).await.is_err() {
+                        return;
+                    }
+                }
+                continue;
+            }
+            _ if *end.borrow() == LaneEnd::Closing => return,
+            NextStep::WaitUntil(at) => at.saturating_sub(outbox.now()),
+            NextStep::Idle => Duration::MAX,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = outbox.wake.notified() => {}
+            _ = end.changed() => {}
+        }
+    }
 }
 
-async fn carry(sender: ChannelSender, mut waiting: mpsc::Receiver<Alert>, deliveries: mpsc::Sender<Delivery>) {
-    while let Some(news) = waiting.recv().await {
-        let delivery = match sender.deliver(&news).await {
-            Ok(()) => Delivery { news, notified: Notified { channel: sender.channel.name.clone(), ok: true, error: None } },
-            Err(error) => {
-                tracing::warn!(channel = %sender.channel.name, %error, "An alert notification could not be delivered.");
-                failed(&sender.channel, &news, error)
-            }
-        };
-        if deliveries.send(delivery).await.is_err() {
-            return;
+fn note(sender: &ChannelSender, result: &Result<(), DeliveryError>) {
+    let channel = &sender.channel.name;
+    let was_down = matches!(sender.outbox.queue().health(), ChannelHealth::Down(_));
+    match result {
+        Ok(()) if was_down => tracing::info!(%channel, "The channel accepts notifications again."),
+        Ok(()) => {}
+        Err(error) if !error.may_pass() => {
+            tracing::error!(%channel, %error, "The channel refuses notifications; check its settings.");
         }
+        Err(error) if !was_down => tracing::warn!(%channel, %error, "An alert notification could not be delivered; it is tried again."),
+        Err(error) => tracing::debug!(%channel, %error, "An alert notification could not be delivered."),
     }
 }

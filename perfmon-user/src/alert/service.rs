@@ -8,11 +8,12 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::aggregate::snapshot::Snapshot;
 use crate::counters::Counters;
 use crate::heartbeat::{BEAT, Heartbeat, Heartbeats};
-use crate::record::{Alert, DegradedNow, Notified, WallTime};
+use crate::record::{Alert, AlertState, DegradedNow, Notified, WallTime};
 
+use super::delivery::RetryPolicy;
 use super::judgement;
 use super::machine::{AlertSettings, Change, Machine, Refused};
-use super::notify::{ChannelSender, Delivery, Notifier, RetryPolicy};
+use super::notify::{ChannelSender, Delivery, Notifier};
 use super::silence::{NewSilence, Silence};
 
 /// How long the end waits for deliveries under way.
@@ -53,15 +54,15 @@ impl AlertService {
     ) -> Arc<Self> {
         let mut machine = Machine::new(settings, counters.clone());
         machine.restore(stored);
-        let senders = ChannelSender::all(&settings.channels, retry, &stages);
+        let senders = ChannelSender::all(settings, retry, &stages, &[]);
         let state = Mutex::new(ServiceState { machine, outbox: Vec::new(), senders, replaced: false });
         Arc::new(Self { state, wake: Notify::new(), retry, counters, stages })
     }
 
     /// Takes other rules, channels and steps; alerts and silences stay.
     pub fn replace(&self, settings: &AlertSettings) {
-        let senders = ChannelSender::all(&settings.channels, self.retry, &self.stages);
         let mut state = self.state();
+        let senders = ChannelSender::all(settings, self.retry, &self.stages, &state.senders);
         state.machine.replace(settings);
         state.senders = senders;
         state.replaced = true;
@@ -91,6 +92,9 @@ impl AlertService {
         let mut pulse = tokio::time::interval(BEAT);
         let (sender, mut deliveries) = mpsc::channel(crate::limits::CHANNEL_QUEUE);
         let mut notifier = Notifier::start(&self.senders(), &sender, self.counters.clone());
+        // What an earlier run could not deliver.
+        let owed = self.state().machine.owed(now());
+        self.spread(&notifier, owed, now(), &mut |_| {});
         loop {
             heartbeat.beat();
             notifier.check();
@@ -108,7 +112,13 @@ impl AlertService {
                     changes.extend(self.settle(&notifier, delivery, now()));
                     changes
                 }
-                _ = pulse.tick() => self.step(&mut notifier, &sender, |machine| machine.judge_own(now(), degraded())),
+                _ = pulse.tick() => {
+                    let health = notifier.health();
+                    self.step(&mut notifier, &sender, |machine| {
+                        machine.note_health(health);
+                        machine.judge_own(now(), degraded())
+                    })
+                }
                 () = self.wake.notified() => self.step(&mut notifier, &sender, |_| Vec::new()),
             };
             self.spread(&notifier, changes, now(), &mut publish);
@@ -125,8 +135,13 @@ impl AlertService {
             }
             notifier.ended().await;
         };
-        if tokio::time::timeout(GRACE, last).await.is_err() {
-            tracing::warn!("Some alert notifications were still being delivered at the end and are lost.");
+        let in_time = tokio::time::timeout(GRACE, last).await.is_ok();
+        let left = notifier.left();
+        if !in_time || left > 0 {
+            tracing::warn!(
+                left,
+                "Some alert notifications are not delivered yet; the next run of perfmon with this history delivers them."
+            );
         }
     }
 
@@ -149,6 +164,10 @@ impl AlertService {
 
     /// Publishes changes and notifies their channels.
     fn spread(&self, notifier: &Notifier, mut decided: Vec<Change>, now: WallTime, publish: &mut impl FnMut(Vec<Alert>)) {
+        // The record of a delivery tells nobody.
+        for change in decided.iter().filter(|change| change.alert.state == AlertState::Resolved && !change.tell.is_empty()) {
+            notifier.withdraw(&change.alert.alert_id, &change.tell);
+        }
         let refused: Vec<Delivery> =
             decided.iter().flat_map(|change| change.tell.iter().filter_map(|channel| notifier.offer(channel, &change.alert))).collect();
         decided.extend(refused.into_iter().flat_map(|delivery| self.settle(notifier, delivery, now)));
@@ -223,10 +242,7 @@ impl AlertService {
             return Err(Refused::Unknown);
         }
         let news = judgement::test_alert(now);
-        let trial = async |sender: ChannelSender| {
-            let error = sender.attempt(&news).await.err().map(|error| error.to_string());
-            Notified { channel: sender.channel.name.clone(), ok: error.is_none(), error }
-        };
+        let trial = async |sender: ChannelSender| sender.trial(&news).await;
         Ok(futures_util::future::join_all(trials.drain(..).map(trial)).await)
     }
 }

@@ -7,14 +7,28 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::aggregate::snapshot::Snapshot;
-use crate::alert::AlertService;
+use crate::alert::{AlertService, AlertSettings, Sender};
 use crate::clock;
+use crate::config::{Config, ListenAddress};
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::record::{Alert, AlertState, AuditEntry, DegradedNow, Record};
 use crate::store::AuditTrail;
 
 use super::hub::Batch;
+
+/// Rules, channels and steps, with the words that notifications have for this host.
+pub fn settings(config: &Config) -> AlertSettings {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let scheme = if config.http.tls_cert.is_some() { "https" } else { "http" };
+    let reached = config.listen.iter().find_map(|address| match address {
+        ListenAddress::Tcp(address) if address.ip().is_unspecified() => Some(format!("{scheme}://{}:{}", host.trim(), address.port())),
+        ListenAddress::Tcp(address) => Some(format!("{scheme}://{address}")),
+        ListenAddress::Unix(_) => None,
+    });
+    let page = config.alerts.page_url.clone().or(reached).map(Into::into);
+    AlertSettings { sender: Arc::new(Sender { host: host.trim().into(), page }), ..config.alerts.settings() }
+}
 
 /// The stage before the runtime is there.
 pub struct AlertStage {

@@ -15,7 +15,7 @@ use crate::outbound::{self, PerfmonAgent, TrustedRoots};
 use crate::printable::printable;
 use crate::record::{Alert, AuditEntry, Notified};
 
-use super::{CommandFailure, EXIT_FAILED, print};
+use super::{CommandFailure, EXIT_FAILED, print, print_json};
 
 /// A trial of a webhook that hangs takes five seconds.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -48,7 +48,7 @@ struct AlertsClient {
 impl AlertsClient {
     fn act(&self, action: &AlertsAction) -> Result<u8, CommandFailure> {
         match action {
-            AlertsAction::List { json: true } => print(&format!("{}\n", self.get("alerts")?)),
+            AlertsAction::List { json: true } => print_json(&self.get("alerts")?.to_string()),
             AlertsAction::List { json: false } => print(&table(&self.alerts()?)),
             AlertsAction::Acknowledge { id, by, note } => self.decide(id, "ack", by, note),
             AlertsAction::Resolve { id, by, note } => self.decide(id, "resolve", by, note),
@@ -57,7 +57,7 @@ impl AlertsClient {
                 let begun = self.post("silences", &wish)?;
                 print(&format!("{} until {}\n", printable(text(&begun, "silence_id")), printable(text(&begun, "until"))))
             }
-            AlertsAction::Audit { json: true } => print(&format!("{}\n", self.get("audit")?)),
+            AlertsAction::Audit { json: true } => print_json(&self.get("audit")?.to_string()),
             AlertsAction::Audit { json: false } => {
                 let list: ListReply<AuditEntry> = read(self.get("audit")?)?;
                 print(&audit_table(&list.items))

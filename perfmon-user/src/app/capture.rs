@@ -323,12 +323,14 @@ impl Worker {
         }
         let seats = self.room.take(self.out.records.len());
         if seats.is_none() {
-            // The aggregate hangs. What it is told once a second has room.
+            // The aggregate is behind. What it is told once a second has room, and the lost exchanges are in it.
+            self.pipeline.dropped(&self.out.records);
             self.out.records.clear();
             self.counters.batches_dropped.inc();
         }
         let batch = Batch { records: std::mem::replace(&mut self.out.records, self.spare.take()), gauges, seats };
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.batches.try_send(batch) {
+        if let Err(mpsc::error::TrySendError::Full(batch)) = self.batches.try_send(batch) {
+            self.pipeline.dropped(&batch.records);
             self.counters.batches_dropped.inc();
         }
     }

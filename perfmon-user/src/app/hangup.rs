@@ -7,6 +7,8 @@ use crate::cli::{self, Invocation};
 use crate::config::{self, Config};
 use crate::http::ServerCertificate;
 
+use super::alerts::settings;
+
 /// Settings that a running perfmon takes over.
 const LIVE: &str = "alerts.";
 /// One of them that it does not.
@@ -84,8 +86,8 @@ fn reload(config: &mut Config, alerts: &AlertService) {
     let changed = config::changed(config, &read);
     let (live, later): (Vec<&str>, Vec<&str>) = changed.into_iter().partition(|path| path.starts_with(LIVE) && *path != NOT_LIVE);
     if !live.is_empty() {
-        alerts.replace(&read.alerts.settings());
         config.alerts = read.alerts;
+        alerts.replace(&settings(config));
     }
     tracing::info!(changed = live.join(", "), "The configuration was read again.");
     if !later.is_empty() {

@@ -164,6 +164,10 @@ impl Hub {
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The host's first sample, where it is sampled: the first snapshot has it.
+        if let Ok(batch) = self.batches.try_recv() {
+            self.take(&mut aggregate, batch);
+        }
         loop {
             self.pulse.hub.beat();
             tokio::select! {

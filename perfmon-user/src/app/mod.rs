@@ -27,7 +27,7 @@ mod top;
 use std::process::ExitCode;
 
 use crate::cli::{EXIT_USAGE, Invocation};
-use crate::printable::printable;
+use crate::printable::{printable, printable_json};
 use crate::probe::ProbeError;
 
 use run::RunJob;
@@ -104,6 +104,11 @@ fn print(text: &str) -> Result<u8, CommandFailure> {
         }
         _ => Ok(0),
     }
+}
+
+/// The same with JSON, for a terminal as for a program.
+fn print_json(json: &str) -> Result<u8, CommandFailure> {
+    print(&format!("{}\n", printable_json(json)))
 }
 
 /// Prints text to standard error; without a reader it is lost.

@@ -26,6 +26,11 @@ impl Recorder {
         Ok(Self { writer: Writer::create(path)?, path: path.display().to_string(), fault: watch::Sender::new(None) })
     }
 
+    /// Logs what the file will hold.
+    pub fn announce(&self) {
+        tracing::warn!(path = self.path, "The recording holds captured bytes as they are, with every secret in them.");
+    }
+
     /// Why the recording has ended, once it has.
     pub fn fault(&self) -> watch::Receiver<Option<String>> {
         self.fault.subscribe()

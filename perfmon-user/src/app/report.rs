@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use crate::cli::{Period, ReportFormat};
 use crate::clock;
 use crate::config::Config;
+use crate::printable::printable_json;
 use crate::private_file::{self, Existing};
 use crate::report::{self, Report};
 use crate::store::{StoreError, StoreReader};
@@ -42,7 +43,7 @@ fn render(made: &Report, format: ReportFormat) -> anyhow::Result<String> {
     Ok(match format {
         ReportFormat::Html => made.html(&TimeZone::system()),
         ReportFormat::Markdown => made.markdown(&TimeZone::system()),
-        ReportFormat::Json => serde_json::to_string_pretty(made)? + "\n",
+        ReportFormat::Json => printable_json(&serde_json::to_string_pretty(made)?).into_owned() + "\n",
     })
 }
 

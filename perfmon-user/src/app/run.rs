@@ -32,7 +32,7 @@ use crate::target::{Describer, Selector};
 use crate::ui::Messages;
 
 use super::access;
-use super::alerts::AlertStage;
+use super::alerts::{self, AlertStage};
 use super::capture::{self, Capturing, Chosen, WatchedTargets};
 use super::display::{self, RunningDisplay};
 use super::ending::{self, EndBudget, EndSignals, RunEnd, WatchedOutputs};
@@ -100,7 +100,7 @@ impl Prepared {
         let launched = if job.command.is_empty() {
             None
         } else {
-            Launched::start(job.command).map_err(|error| or_problem("-- CMD".into(), &error)).ok()
+            Launched::start(job.command, &config.alerts.secret_variables()).map_err(|error| or_problem("-- CMD".into(), &error)).ok()
         };
         let recorder =
             job.record_to.map(|path| Recorder::create(path).map_err(|error| or_problem(format!("-o {}", path.display()), &error)).ok());
@@ -113,7 +113,7 @@ impl Prepared {
         {
             or_problem("--db".into(), &refusal);
         }
-        let (settings, retry) = (config.alerts.settings(), alert::RetryPolicy::default());
+        let (settings, retry) = (alerts::settings(config), alert::RetryPolicy::default());
         let alert_service = alert::AlertService::supervised(&settings, earlier_alerts(config), retry, counters.clone(), stages.clone());
         let reader = ForeignReader::in_processes();
         let describer = Describer::new(&service_rules(config), reader.clone());
@@ -157,6 +157,7 @@ impl Prepared {
     }
 
     fn start(mut self, config: &Config) -> Result<Running, CommandFailure> {
+        let sampler = config.resources.then(sampler::begin);
         let probes = Arc::new(probe::start(&start_options(config, &self.selector))?);
         for pid in &self.first {
             probes.watch(*pid).context("a process could not be added to the kernel's list of targets")?;
@@ -175,12 +176,18 @@ impl Prepared {
         let jsonl = self.jsonl.map(|output| output.start(self.counters.clone(), &stages)).transpose().context("no thread for records")?;
         let ring = probes.take_ring().context("the kernel's ring is already in use")?;
         let (batches, to_hub) = mpsc::channel(BATCH_QUEUE);
+        let sampler = sampler.map(|mut sampler| {
+            // It is the first batch: there is room.
+            batches.try_send(sampler::first(&mut sampler)).ok();
+            sampler
+        });
         let spare = Arc::new(SpareBatches::default());
         let (watched_tx, watched) = watch::channel(WatchedTargets::default());
         let stop = Arc::new(AtomicBool::new(false));
         let (questions, to_inspector) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
         let (to_capture, answers) = std::sync::mpsc::sync_channel(INSPECTOR_QUEUE);
         let chosen = (!self.selector.watches_all()).then_some(Chosen { first: self.first, follow: config.targets.follow });
+        self.recorder.iter().for_each(Recorder::announce);
         let recording = self.recorder.as_ref().map(Recorder::fault);
         let capturing = Capturing {
             probes: probes.clone(),
@@ -222,8 +229,8 @@ impl Prepared {
         let (sampling, sampler_stop) = std::sync::mpsc::channel();
         let (sampler_watched, sampler_counters) = (watched.clone(), self.counters.clone());
         let to_sampler = batches.clone();
-        let sample = move || sampler::run(&sampler_watched, &to_sampler, &sampler_counters, &sampler_stop);
-        let sampler = config.resources.then(|| thread(stages.add("sampler", Patience::OUTSIDE), sample)).transpose()?;
+        let sample = |sampler| move || sampler::run(sampler, &sampler_watched, &to_sampler, &sampler_counters, &sampler_stop);
+        let sampler = sampler.map(|sampler| thread(stages.add("sampler", Patience::OUTSIDE), sample(sampler))).transpose()?;
         let supervisor = Supervisor::new(&stages);
         if let Some(launched) = &mut self.launched {
             launched.release().context("the command could not be started")?;
@@ -297,7 +304,7 @@ impl Running {
 
     async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
         let (signals, hangups) = (EndSignals::take()?, Hangups::take()?);
-        let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
+        let (snapshots, mut snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
         let store = start_store(config, &self.counters, &self.stages)?;
         let (history, audit) = store.as_ref().map(|store| (store.reader(), store.audit_trail())).unzip();
@@ -315,6 +322,8 @@ impl Running {
         let (batches, spare, until) = (self.to_hub, self.spare, Arc::clone(&budget));
         let hub = Hub { batches, snapshots, consumers, spare, counters, budget: until, requests, pulse, check };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
+        // Nobody is answered from an empty snapshot; an error is the hub's end, which the supervisor sees.
+        snapshot.changed().await.ok();
         let alert_service = self.alerting.alert_service();
         let alerts = alert_service.clone();
         let degraded = self.supervisor.degraded_now();

@@ -15,9 +15,26 @@ use super::hub::Batch;
 /// Length of an interval, in beats.
 const INTERVAL: u32 = 2;
 
-/// Samples until the sender of `stop` is dropped.
-pub fn run(watched: &watch::Receiver<WatchedTargets>, batches: &mpsc::Sender<Batch>, counters: &Arc<Counters>, stop: &Receiver<()>) {
+/// The start of the first interval: so that the host's figures are there with the first answer, which comes after the programs are attached.
+pub fn begin() -> Sampler {
     let mut sampler = Sampler::new();
+    sampler.sample(clock::wall_now(), &[]);
+    sampler
+}
+
+/// The sample of the host that ends the first interval.
+pub fn first(sampler: &mut Sampler) -> Batch {
+    Batch { records: sampler.sample(clock::wall_now(), &[]), gauges: None, seats: None }
+}
+
+/// Samples until the sender of `stop` is dropped.
+pub fn run(
+    mut sampler: Sampler,
+    watched: &watch::Receiver<WatchedTargets>,
+    batches: &mpsc::Sender<Batch>,
+    counters: &Arc<Counters>,
+    stop: &Receiver<()>,
+) {
     let mut beats = 0;
     while stop.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
         heartbeat::beat();

@@ -1,7 +1,9 @@
 //! Keys of alerts: thresholds, rules, channels, escalation.
 use std::time::Duration;
 
-use super::alerts::{AlertRule, ChannelEntry, EscalationEntry, KINDS};
+use super::alerts::{AlertRule, EscalationEntry, KINDS};
+use super::channel_keys::CHANNEL_KEYS;
+use super::channels::ChannelEntry;
 use super::duration;
 use super::export::is_web;
 use super::key::{About, Key, show_list, show_tables, show_text, tables};
@@ -14,7 +16,6 @@ use crate::record::Severity;
 
 const WINDOWS: [(&str, Window); 3] = [("1m", Window::Minute), ("5m", Window::FiveMinutes), ("1h", Window::Hour)];
 const SEVERITIES: [(&str, Severity); 3] = [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
-const CHANNELS_TO_COME: [&str; 6] = ["slack", "teams", "pagerduty", "email", "alertmanager", "command"];
 const DAY: Duration = Duration::from_secs(86_400);
 const LARGEST: f64 = 1e15;
 
@@ -77,6 +78,25 @@ pub(super) const ESCALATION: Key<Config> = Key {
     },
     set: |config, node| tables(node, ESCALATION_KEYS, &["after", "channel"]).map(|steps| config.alerts.escalation = steps),
     show: |config| show_tables(&config.alerts.escalation, ESCALATION_KEYS),
+};
+
+pub(super) const PAGE_URL: Key<Config> = Key {
+    about: about(
+        "alerts.page_url",
+        None,
+        "URL",
+        "Address at which people reach perfmon's page, for the links in notifications; by default the first address of `listen`.",
+    ),
+    set: |config, node| {
+        let text = node.text()?;
+        if is_web(text) {
+            config.alerts.page_url = Some(text.trim_end_matches('/').into());
+            Ok(())
+        } else {
+            node.fault("is not a URL that begins with http:// or https://")
+        }
+    },
+    show: |config| config.alerts.page_url.as_deref().map(show_text),
 };
 
 pub(super) const RESPONSE_TIME_P95: Key<Config> = Key {
@@ -254,48 +274,6 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
     },
 ];
 
-/// Keys of an entry of `alerts.channels`.
-static CHANNEL_KEYS: &[Key<ChannelEntry>] = &[
-    Key {
-        about: about("name", None, "text, required", "The channel's name."),
-        set: |channel, node| node.text().map(|text| channel.name = text.into()),
-        show: |channel| Some(show_text(&channel.name)),
-    },
-    Key {
-        about: about("type", None, "`log` or `webhook`, required", "`webhook` sends the alert's record as JSON by POST."),
-        set: |channel, node| match node.text() {
-            Ok(name) if CHANNELS_TO_COME.contains(&name) => node.fault(format!("{name} is not supported yet; use log or webhook")),
-            _ => node.choice(&[("log", false), ("webhook", true)]).map(|value| channel.webhook = Some(value)),
-        },
-        show: |channel| channel.webhook.map(|webhook| show_text(if webhook { "webhook" } else { "log" })),
-    },
-    Key {
-        about: About { secret: true, ..about("url", None, "URL", "URL of the webhook; only its host is ever shown.") },
-        set: |channel, node| url(node).map(|url| channel.url = Some(url)),
-        show: ChannelEntry::shown_url,
-    },
-    Key {
-        about: about(
-            "default",
-            None,
-            "`true` or `false`",
-            "Gets the notifications of rules without channels; by default the first channel.",
-        ),
-        set: |channel, node| node.bool().map(|value| channel.default = value),
-        show: |channel| Some(channel.default.to_string()),
-    },
-    Key {
-        about: about("fallback", None, "name of a channel", "Notified instead when this one fails."),
-        set: |channel, node| words(node).map(|name| channel.fallback = Some(name)),
-        show: |channel| channel.fallback.as_deref().map(show_text),
-    },
-    Key {
-        about: about("send_resolved", None, "`true` or `false`", "Whether the end of an alert is notified too; true by default."),
-        set: |channel, node| node.bool().map(|value| channel.quiet_end = !value),
-        show: |channel| Some((!channel.quiet_end).to_string()),
-    },
-];
-
 /// Keys of an entry of `alerts.escalation`.
 static ESCALATION_KEYS: &[Key<EscalationEntry>] = &[
     Key {
@@ -314,9 +292,3 @@ static ESCALATION_KEYS: &[Key<EscalationEntry>] = &[
         show: |step| Some(show_text(&step.channel)),
     },
 ];
-
-fn url(node: &ConfigNode) -> Checked<String> {
-    let text = node.text()?;
-    // The text itself may hold a secret.
-    if is_web(text) { Ok(text.into()) } else { node.fault("is not a URL that begins with http:// or https://") }
-}

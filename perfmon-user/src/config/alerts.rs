@@ -2,15 +2,13 @@
 //! them. The keys are in `alert_keys.rs`.
 use std::time::Duration;
 
-use ureq::http::Uri;
-
 use super::ConfigProblem;
+use super::channels::ChannelEntry;
 use super::duration;
-use super::key::show_text;
 use crate::aggregate::snapshot::Window;
 use crate::alert::{
-    self, AlertMetric, AlertSettings, Channel, ChannelKind, Condition, DEGRADED, Escalation, HOLD, KEEP_FIRING, MetricSource, Rule,
-    RuleFilter, STANDING, Thresholds,
+    self, AlertMetric, AlertSettings, Channel, Condition, DEGRADED, Escalation, HOLD, KEEP_FIRING, MetricSource, Rule, RuleFilter,
+    STANDING, Thresholds,
 };
 use crate::record::Severity;
 
@@ -28,6 +26,8 @@ pub struct Alerts {
     pub channels: Vec<ChannelEntry>,
     /// Channels to notify when nobody acknowledges.
     pub escalation: Vec<EscalationEntry>,
+    /// Address of the page in notifications.
+    pub page_url: Option<String>,
 }
 
 /// An entry of `alerts.rules`.
@@ -47,23 +47,6 @@ pub struct AlertRule {
     pub(super) channels: Vec<String>,
 }
 
-/// An entry of `alerts.channels`.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct ChannelEntry {
-    pub(super) name: String,
-    pub(super) webhook: Option<bool>,
-    pub(super) url: Option<String>,
-    pub(super) default: bool,
-    pub(super) fallback: Option<String>,
-    pub(super) quiet_end: bool,
-}
-
-impl std::fmt::Debug for ChannelEntry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "channel {}", self.name)
-    }
-}
-
 /// An entry of `alerts.escalation`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EscalationEntry {
@@ -73,7 +56,8 @@ pub struct EscalationEntry {
 }
 
 impl Alerts {
-    /// As the alert stage takes it: all rules; perfmon's log when no channel is named; the first channel when none is the default.
+    /// As the alert stage takes it: all rules; perfmon's log when no channel is named; the first channel when none is the default. Without
+    /// the host.
     pub fn settings(&self) -> AlertSettings {
         let mut rules = self.thresholds.rules();
         rules.extend(self.rules.iter().filter_map(AlertRule::rule));
@@ -87,7 +71,14 @@ impl Alerts {
         }
         let step =
             |entry: &EscalationEntry| Escalation { after: entry.after, severity: entry.severity, channel: entry.channel.as_str().into() };
-        AlertSettings { rules, channels, escalation: self.escalation.iter().map(step).collect() }
+        AlertSettings { rules, channels, escalation: self.escalation.iter().map(step).collect(), ..AlertSettings::default() }
+    }
+}
+
+impl Alerts {
+    /// Names of environment variables that hold secrets of channels.
+    pub fn secret_variables(&self) -> Vec<String> {
+        self.channels.iter().flat_map(ChannelEntry::secret_variables).map(String::from).collect()
     }
 }
 
@@ -146,36 +137,6 @@ impl AlertRule {
             faults.push(("name", format!("{DEGRADED} is a rule that always stands")));
         }
         faults
-    }
-}
-
-impl ChannelEntry {
-    fn channel(&self) -> Channel {
-        let kind = match &self.url {
-            Some(url) => ChannelKind::Webhook { url: url.clone() },
-            None => ChannelKind::Log,
-        };
-        Channel {
-            name: self.name.as_str().into(),
-            kind,
-            default: self.default,
-            fallback: self.fallback.as_deref().map(Into::into),
-            send_resolved: !self.quiet_end,
-        }
-    }
-
-    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
-        match (self.webhook, &self.url) {
-            (Some(true), None) => vec![("url", "is missing; a webhook needs one".into())],
-            (Some(false), Some(_)) => vec![("url", "does not go with type log; leave it out".into())],
-            _ => vec![],
-        }
-    }
-
-    /// Scheme and host; the rest may be a secret.
-    pub(super) fn shown_url(&self) -> Option<String> {
-        let url: Uri = self.url.as_deref()?.parse().ok()?;
-        Some(show_text(&format!("{}://{}/(not-shown)", url.scheme_str()?, url.host()?)))
     }
 }
 

@@ -334,6 +334,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     alert_keys::RULES,
     alert_keys::CHANNELS,
     alert_keys::ESCALATION,
+    alert_keys::PAGE_URL,
     alert_keys::RESPONSE_TIME_P95,
     alert_keys::ERROR_RATE,
     alert_keys::MEMORY_USAGE,

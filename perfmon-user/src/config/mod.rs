@@ -5,6 +5,8 @@
 //! `config print` and docs/configuration.md follow.
 mod alert_keys;
 mod alerts;
+mod channel_keys;
+mod channels;
 mod document;
 mod duration;
 mod export;

@@ -279,8 +279,8 @@ name = "a"
 metric = "db.rows.sum"
 spike = 3.0
 [[alerts.channels]]
-name = "mail"
-type = "email"
+name = "run"
+type = "command"
 [[alerts.channels]]
 name = "hook"
 type = "webhook"
@@ -297,7 +297,7 @@ url = "ftp://x"
         "p.toml:7: alerts.thresholds.disk_use: unknown; did you mean",
         "p.toml:10: alerts.rules.metric: \"db.rows.sum\" cannot be evaluated",
         "p.toml:11: alerts.rules.spike: rules on spikes are not supported yet",
-        "p.toml:14: alerts.channels.type: email is not supported yet",
+        "p.toml:14: alerts.channels.type: command is refused: a running perfmon starts no other program",
         "p.toml:18: alerts.channels.url: is not a URL",
         "PERFMON_ALERT_CPU_USAGE: 80 is out of range; give a number from 0.01 to 1",
     ];
@@ -336,6 +336,42 @@ fn rules_and_channels_must_fit_together() {
     ] {
         assert!(found.iter().any(|line| line.contains(want)), "{want} is not in {found:#?}");
     }
+}
+
+#[test]
+fn secrets_of_channels_come_from_files_and_variables_and_are_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    std::fs::write(&path, "k3y-s3cr3t\n").unwrap();
+    let path = path.display();
+    let mail = "name='mail'\ntype='email'\nsmtp='smtps://mail.example.com'\nfrom='perfmon@example.com'\nto=['ops@example.com']\n";
+    let text = format!(
+        "[[alerts.channels]]\nname='pd'\ntype='pagerduty'\nrouting_key_file='{path}'\n\
+         [[alerts.channels]]\n{mail}username='u'\npassword='p-s3cr3t'\n\
+         [[alerts.channels]]\nname='slack'\ntype='slack'\nurl='https://hooks.slack.com/services/s3cr3t'\n"
+    );
+    let loaded = load(&file(&text)).unwrap();
+    let channels = loaded.config.alerts.settings().channels;
+    assert_eq!(channels[0].options.routing_key.as_deref(), Some("k3y-s3cr3t"));
+    assert_eq!((channels[1].kind.name, channels[1].options.password.as_deref()), ("email", Some("p-s3cr3t")));
+    let printed = print(&loaded);
+    assert!(
+        !printed.contains("s3cr3t") && printed.contains(&path.to_string()) && printed.contains("smtps://mail.example.com"),
+        "{printed}"
+    );
+    assert!(!format!("{:?} {channels:?}", loaded.config).contains("s3cr3t"));
+    load(&file(&printed)).unwrap();
+
+    let wrong = format!(
+        "[[alerts.channels]]\nname='a'\ntype='slack'\nurl='https://x/s3cr3t'\nurl_file='{path}'\n\
+         [[alerts.channels]]\nname='b'\ntype='pagerduty'\nrouting_key_file='{path}.none'\n\
+         [[alerts.channels]]\nname='c'\ntype='pagerduty'\nrouting_key_env='PERFMON_TEST_NOT_SET'\n"
+    );
+    let found = problems(&file(&wrong));
+    for want in ["given in two ways", "No such file", "variable PERFMON_TEST_NOT_SET is not set"] {
+        assert!(found.iter().any(|line| line.contains(want)), "{want} is not in {found:#?}");
+    }
+    assert!(found.len() == 3 && !format!("{found:?}").contains("s3cr3t"), "{found:#?}");
 }
 
 #[test]

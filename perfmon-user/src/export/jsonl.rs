@@ -2,6 +2,7 @@
 //! Lost records are counted. A file that cannot be written (full disk) is logged once, and writing resumes when there is space again. On
 //! standard output the first failure ends the writing, a closed reader silently; whoever runs the writer learns of it through
 //! [`JsonlWriter::fault`].
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use super::rotating_file::RotatingFile;
 use crate::counters::Counters;
 use crate::heartbeat::{self, BEAT, Heartbeat, Heartbeats, Patience};
 use crate::limits;
+use crate::printable::printable_json;
 use crate::private_file::{self, Existing};
 use crate::record::{QueueRoom, Record, RecordBatch, Seats};
 
@@ -199,6 +201,13 @@ impl<W: Write> Lines<W> {
             serde_json::to_writer(&mut self.buffer, record).map_err(|error| (error.into(), batch.len() as u64))?;
             self.buffer.push(b'\n');
         }
+        // Standard output may be a terminal.
+        if !self.resumes
+            && let Ok(text) = std::str::from_utf8(&self.buffer)
+            && let Cow::Owned(escaped) = printable_json(text)
+        {
+            self.buffer = escaped.into_bytes();
+        }
         let mut left = &self.buffer[..];
         let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
         while !left.is_empty() {
@@ -282,6 +291,16 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(line).ok().map(|value| value["finding_id"].as_str().unwrap().to_string())
         };
         lines.iter().map(id).collect()
+    }
+
+    #[test]
+    fn standard_output_shows_no_controls_and_a_file_keeps_them() {
+        let hostile = "a\u{202e}b\u{9b}2J";
+        for (resumes, is_raw) in [(false, false), (true, true)] {
+            let (lines, _, _) = run(resumes, &[], &[batch(&[hostile])]);
+            assert_eq!(ids(&lines), [Some(hostile.into())]);
+            assert_eq!(lines[0].contains(['\u{202e}', '\u{9b}']), is_raw);
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl HeapKeeper {
         }
         let kept = kept_bytes();
         if kept > self.scattered + SLACK {
-            trim();
+            give_back();
             self.scattered = kept_bytes();
         }
         self.scattered = self.scattered.min(kept);
@@ -49,9 +49,11 @@ fn used_bytes() -> usize {
     info.uordblks + info.hblkhd
 }
 
+/// Gives every free page of the heap back to the system. Call it after a large piece of work that freed most of what it took; it costs a
+/// pass through the free memory of all threads.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the allocator has no safe wrapper for it")]
-fn trim() {
+pub fn give_back() {
     // SAFETY: takes a number; glibc locks each arena while it works on it.
     unsafe { libc::malloc_trim(0) };
 }
@@ -61,8 +63,9 @@ fn used_bytes() -> usize {
     usize::MAX
 }
 
+/// Does nothing: allocators other than glibc's have rules of their own.
 #[cfg(not(target_env = "gnu"))]
-fn trim() {}
+pub fn give_back() {}
 
 #[cfg(all(test, target_env = "gnu"))]
 mod tests {

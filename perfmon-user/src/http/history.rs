@@ -61,8 +61,8 @@ fn query(params: Params, now: WallTime) -> Result<(String, HistoryQuery), ApiErr
         let given = params.text("metric").map_or("is required".into(), |name| format!("{name:?} is not a metric"));
         return Err(ApiError::parameter("metric", format!("{given}; metrics are {}", Metric::names().join(", "))));
     };
-    let names = metric.kind.labels();
-    let params = params.only(&[&["metric", "from", "to", "step"], names].concat())?;
+    let names: Vec<&str> = metric.kind.labels().iter().map(|label| label.name).collect();
+    let params = params.only(&[&["metric", "from", "to", "step"], &*names].concat())?;
     let labels: SeriesLabels = names.iter().filter_map(|name| Some(((*name).to_string(), params.text(name)?.to_string()))).collect();
     let to = params.time("to")?.unwrap_or(now).0.div_ceil(NS);
     let from = params.time("from")?.map_or(to.saturating_sub(HOUR_S), |from| from.0 / NS);

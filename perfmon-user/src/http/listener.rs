@@ -1,9 +1,9 @@
-//! Accepts connections, finds out who has them, and bounds them: `limits::HTTP_CONNECTIONS` at once, half of them for admitted callers, a
+//! Accepts connections and bounds them: `limits::HTTP_CONNECTIONS` at once, half of them for admitted callers, a
 //! share for each other user and address. A caller beyond its share gets a reserved place, on which health and metrics are served; further
 //! connections are closed at once. Requests that arrive slowly and answers that are not read have deadlines.
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +17,8 @@ use tokio::time::{Sleep, sleep};
 
 use super::access::Access;
 use super::caller::{Caller, Peer};
-use super::owner::OwnerLookup;
-use super::transport::{ListeningSocket, Transport, TransportPeer};
+use super::introduction::{Introduced, Introductions};
+use super::transport::{ListeningSocket, Transport};
 use crate::counters::Counters;
 use crate::limits;
 
@@ -124,28 +124,13 @@ pub(super) struct BoundedListener {
     socket: ListeningSocket,
     places: Arc<Places>,
     access: Access,
-    owners: OwnerLookup,
+    introductions: Introductions,
     counters: Arc<Counters>,
 }
 
 impl BoundedListener {
     pub fn new(socket: ListeningSocket, places: Arc<Places>, access: Access, counters: Arc<Counters>) -> Self {
-        Self { socket, places, access, owners: OwnerLookup::new(), counters }
-    }
-
-    /// Who is at the other end, and from where. The lookup comes before the question whether the connection still stands: then the owner that
-    /// was found is that of this connection, not of a later one with the same ports.
-    fn caller(&self, stream: &Transport) -> (Caller, Arc<str>) {
-        let is_loopback = |address: SocketAddr| address.ip().to_canonical().is_loopback();
-        match stream.peer() {
-            TransportPeer::Tcp { peer, local } if is_loopback(local) && is_loopback(peer) => {
-                let uid = self.owners.user_of(peer, local).filter(|_| matches!(stream.peer(), TransportPeer::Tcp { .. }));
-                (uid.map_or(Caller::Unknown, Caller::User), peer.to_string().into())
-            }
-            TransportPeer::Tcp { peer, .. } => (Caller::Remote(peer.ip().to_canonical()), peer.to_string().into()),
-            TransportPeer::User(uid) => (self.owners.known(uid).map_or(Caller::Unknown, Caller::User), "unix".into()),
-            TransportPeer::Unknown => (Caller::Unknown, "unknown".into()),
-        }
+        Self { socket, places, access, introductions: Introductions::new(), counters }
     }
 }
 
@@ -155,8 +140,7 @@ impl Listener for BoundedListener {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            let stream = self.socket.accept().await;
-            let (caller, from) = self.caller(&stream);
+            let Introduced { stream, caller, from } = self.introductions.next(&mut self.socket).await;
             let Some(place) = self.places.take(caller, self.access.admits(caller)) else {
                 self.counters.http_connections_refused.inc();
                 continue;

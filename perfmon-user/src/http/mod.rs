@@ -6,6 +6,7 @@ mod alerts;
 mod alive;
 mod answer;
 mod audit;
+mod bounded;
 mod caller;
 mod changes;
 mod destinations;
@@ -17,6 +18,8 @@ mod findings;
 mod follow;
 pub mod health;
 mod history;
+mod introduction;
+mod kind_series;
 mod listener;
 mod metrics;
 mod owner;
@@ -26,6 +29,7 @@ mod recent;
 mod records;
 mod resources;
 mod rows;
+mod sample_series;
 mod self_report;
 mod series;
 mod server_tls;
@@ -59,10 +63,12 @@ pub use access::Access;
 pub use alive::Readiness;
 use answer::ApiError;
 pub use caller::{AccountFiles, Admitted, Caller};
+use kind_series::KindSeries;
 pub use metrics::document as metrics_document;
 #[cfg(feature = "fuzzing")]
 pub use params::read_query;
 use recent::Recent;
+use sample_series::SampleSeries;
 pub use self_report::{EventsLost, ExportState, HardeningStatus, ProbeStatus, ProgramStats, SelfReport, StageStatus};
 use series::LatencySeries;
 pub use server_tls::{CertificateError, ServerCertificate};
@@ -109,6 +115,8 @@ pub struct HttpState {
     parts: HttpParts,
     recent: Recent,
     series: LatencySeries,
+    kinds: KindSeries,
+    samples: SampleSeries,
     live: broadcast::Sender<Arc<Record>>,
     stream_places: Arc<Semaphore>,
 }
@@ -120,6 +128,8 @@ impl HttpState {
             parts,
             recent: Recent::default(),
             series: LatencySeries::default(),
+            kinds: KindSeries::default(),
+            samples: SampleSeries::default(),
             live: broadcast::channel(limits::STREAM_BACKLOG).0,
             stream_places: Arc::new(Semaphore::new(limits::STREAM_CLIENTS)),
         })
@@ -128,6 +138,8 @@ impl HttpState {
     /// Takes finished records: for `/api/v1/records`, for the cumulative series of `/metrics`, findings and alerts for the stream.
     pub fn push(&self, batch: &RecordBatch) {
         self.series.count(batch, &self.parts.counters);
+        self.kinds.count(batch, &self.parts.counters);
+        self.samples.count(batch);
         for record in batch.iter().filter(|record| matches!(record, Record::Finding(_) | Record::Alert(_))) {
             // Fails without clients, which is fine.
             self.live.send(Arc::new(record.clone())).ok();

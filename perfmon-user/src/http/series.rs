@@ -1,13 +1,10 @@
-//! Cumulative series for `/metrics`, counted from request records: Prometheus needs counters that only grow, unlike the sliding windows of
-//! the snapshot. The number of label sets is bounded: a service may have as many as are still free, the rest is counted in an overflow series
-//! of the service. Where room is needed, series that were silent for an hour go: names that paths had before they were folded.
+//! Cumulative series of requests for `/metrics`: Prometheus needs counters that only grow, unlike the sliding windows of the snapshot.
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use crate::aggregate::Quota;
+use super::bounded::{BoundedSeries, Cumulative, CumulativeLabels};
 use crate::counters::Counters;
-use crate::limits;
 use crate::record::{Failure, Quality, Record, Request, Side, WallTime};
 
 /// Upper bounds of the buckets in seconds, as the semantic conventions for HTTP advise.
@@ -30,11 +27,6 @@ const BOUNDS_NS: [u64; 14] = [
 ];
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 const OVERFLOW: &str = "(other)";
-/// A series without requests for so long goes when room is needed.
-const SILENT_NS: u64 = 3_600 * 1_000_000_000;
-/// Shortest time between two searches for such series.
-const SWEEP_NS: u64 = 60 * 1_000_000_000;
-
 /// What a series is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct LatencyLabels {
@@ -63,70 +55,40 @@ impl LatencyBuckets {
         self.buckets[BOUNDS_NS.partition_point(|bound| *bound < nanoseconds)] += 1;
         self.sum_ns = self.sum_ns.saturating_add(nanoseconds);
     }
+}
 
+impl Cumulative for LatencyBuckets {
     fn merge(&mut self, other: &Self) {
         self.buckets.iter_mut().zip(other.buckets).for_each(|(mine, its)| *mine += its);
         self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
         self.last = self.last.max(other.last);
     }
 
-    pub fn count(&self) -> u64 {
+    fn count(&self) -> u64 {
         self.buckets.iter().sum()
+    }
+
+    fn last(&self) -> WallTime {
+        self.last
     }
 }
 
 /// One side's series.
-#[derive(Clone, Debug)]
-pub(super) struct LatencyTable {
-    series: FxHashMap<LatencyLabels, LatencyBuckets>,
-    quota: Quota<Arc<str>>,
-    swept: WallTime,
-}
+pub(super) type LatencyTable = BoundedSeries<LatencyLabels, LatencyBuckets>;
 
-impl Default for LatencyTable {
-    fn default() -> Self {
-        Self { series: FxHashMap::default(), quota: Quota::new(limits::METRIC_SERIES), swept: WallTime::default() }
-    }
-}
+impl CumulativeLabels for LatencyLabels {
+    type Owner = Arc<str>;
 
-impl LatencyTable {
-    /// All series, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&LatencyLabels, &LatencyBuckets)> {
-        self.series.iter()
+    fn owner(&self) -> Arc<str> {
+        self.service.clone()
     }
 
-    fn add(&mut self, labels: LatencyLabels, latencies: &LatencyBuckets, counters: &Counters) {
-        if let Some(known) = self.series.get_mut(&labels) {
-            return known.merge(latencies);
-        }
-        if !self.quota.has_room(&labels.service) {
-            self.sweep(latencies.last);
-        }
-        if self.quota.take(&labels.service) {
-            self.series.insert(labels, *latencies);
-            return;
-        }
-        counters.metric_series_overflowed.add(latencies.count());
-        let service = labels.service;
-        let own = LatencyLabels { service: service.clone(), target: Some(OVERFLOW.into()), ..overflow() };
-        let has_own = self.series.contains_key(&own) || (self.quota.knows(&service) && self.quota.take_any(&service));
-        self.series.entry(if has_own { own } else { overflow() }).or_default().merge(latencies);
+    fn other(&self) -> Self {
+        Self { service: self.service.clone(), target: Some(OVERFLOW.into()), method: None, status: None, error: None }
     }
 
-    /// Drops the series that were silent for long.
-    fn sweep(&mut self, now: WallTime) {
-        if now.0 < self.swept.0 + SWEEP_NS {
-            return;
-        }
-        self.swept = now;
-        let quota = &mut self.quota;
-        self.series.retain(|labels, latencies| {
-            let stays = latencies.last.0 + SILENT_NS > now.0;
-            if !stays {
-                quota.give_back(&labels.service);
-            }
-            stays
-        });
+    fn other_owners(&self) -> Self {
+        Self { service: OVERFLOW.into(), target: None, method: None, status: None, error: None }
     }
 }
 
@@ -194,10 +156,6 @@ impl LatencySeries {
     }
 }
 
-fn overflow() -> LatencyLabels {
-    LatencyLabels { service: OVERFLOW.into(), target: None, method: None, status: None, error: None }
-}
-
 fn alike_as(request: &Request) -> Alike {
     let address = |text: Option<&Arc<str>>| text.map_or(0, |text| Arc::as_ptr(text).addr());
     let texts = [address(Some(&request.origin.service)), address(target(request)), address(request.method.as_ref())];
@@ -224,6 +182,7 @@ fn labels(request: &Request) -> LatencyLabels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
 
     const HOUR: u64 = 3_600 * 1_000_000_000;
 

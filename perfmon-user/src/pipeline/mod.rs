@@ -19,7 +19,7 @@ use crate::decode::{Event, Exit, SocketKey, SocketStateChange, StateChange, deco
 use crate::limits::{IN_FLIGHT, UNFINISHED_BYTES};
 use crate::process::{Inquiry, Inspected, ProcessTable};
 use crate::proto::{self, PendingExchange};
-use crate::record::{Gauges, InFlight, Origin, Record, WallTime};
+use crate::record::{Gauges, InFlight, Origin, Quality, Record, WallTime};
 use crate::stream::Role;
 use crate::tls::{Binder, TlsObject};
 use crate::track::{Connection, ConnectionEvent, OpenConnections, Tracker};
@@ -199,6 +199,18 @@ impl Pipeline {
     /// The process table.
     pub fn processes(&self) -> &ProcessTable {
         &self.processes
+    }
+
+    /// Counts the exchanges of records that left the pipeline and were dropped by whoever was to take them.
+    pub fn dropped(&mut self, records: &[Record]) {
+        for record in records {
+            // The handshake of a WebSocket connection counted, its record has none to take back.
+            if let Record::Request(request) = record
+                && request.protocol != "websocket"
+            {
+                self.processes.on_dropped(request.origin.pid, request.side, request.quality == Quality::Exact);
+            }
+        }
     }
 
     /// The next question to the inspector.

@@ -1,7 +1,7 @@
 //! An entry of the process table: program, watch verdict, runtime and TLS library, and coverage of its traffic.
 use std::sync::Arc;
 
-use crate::record::{BlindSpot, Origin, ServiceSource, TargetCoverage};
+use crate::record::{BlindSpot, LostExchanges, Origin, ServiceSource, TargetCoverage};
 
 use super::inquiry::{ExecFacts, ProcessIdentity, ProgramId};
 
@@ -99,6 +99,9 @@ pub(super) struct Entry {
     pub(super) used: u64,
     pub(super) exchanges: u64,
     pub(super) incomplete: u64,
+    /// Exchanges, and incomplete ones among them, of records that were dropped after they were counted.
+    pub(super) dropped: LostExchanges,
+    pub(super) dropped_incomplete: u64,
     pub(super) missing_bytes: u64,
     /// Protocols of its connections that are recognised and not read.
     pub(super) unread: Vec<&'static str>,
@@ -151,6 +154,8 @@ impl Entry {
             used: 0,
             exchanges: 0,
             incomplete: 0,
+            dropped: LostExchanges::default(),
+            dropped_incomplete: 0,
             missing_bytes: 0,
             unread: Vec::new(),
             not_seen: Vec::new(),
@@ -204,17 +209,18 @@ impl Entry {
     }
 
     fn listed(&self) -> TargetCoverage {
-        TargetCoverage {
+        let mut listed = TargetCoverage {
             service_source: self.source,
             runtime: self.runtime.clone(),
             tls: self.tls_outlook(),
-            completeness: (self.exchanges > 0).then(|| (self.exchanges - self.incomplete) as f64 / self.exchanges as f64),
-            exchanges: self.exchanges,
-            incomplete: self.incomplete,
+            exchanges: self.exchanges - self.dropped.asked - self.dropped.served,
+            incomplete: self.incomplete - self.dropped_incomplete,
             missing_bytes: self.missing_bytes,
             unread: self.unread.iter().map(|name| Arc::from(*name)).collect(),
             not_seen: self.not_seen.clone(),
             ..TargetCoverage::named(&self.program.guessed().service, self.pid())
-        }
+        };
+        listed.add_lost_exchanges(self.dropped);
+        listed
     }
 }

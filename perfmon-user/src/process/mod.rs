@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 use crate::counters::Counters;
 use crate::decode::{Exec, Exit, Fork};
 use crate::limits::{FORMER_PROGRAMS, PROCESSES, QUESTIONS};
-use crate::record::{Origin, Record, TargetCoverage};
+use crate::record::{Origin, Record, Side, TargetCoverage};
 
 use entry::{Entry, ProgramIdentity, WatchVerdict};
 use parked::Parked;
@@ -250,6 +250,20 @@ impl ProcessTable {
         entry.incomplete += u64::from(!complete);
         entry.missing_bytes += missing_bytes;
         entry.program.origin().clone()
+    }
+
+    /// Notes that the record of a counted exchange was dropped: nothing after the pipeline knows of it.
+    pub fn on_dropped(&mut self, pid: u32, side: Side, complete: bool) {
+        let Some(entry) = self.by_pid.get_mut(&pid) else { return };
+        // A process that left the table and came back was not charged for it.
+        if entry.dropped.asked + entry.dropped.served >= entry.exchanges {
+            return;
+        }
+        match side {
+            Side::Client => entry.dropped.asked += 1,
+            Side::Server => entry.dropped.served += 1,
+        }
+        entry.dropped_incomplete += u64::from(!complete && entry.dropped_incomplete < entry.incomplete);
     }
 
     /// Notes a connection with a detected protocol that has no parser.

@@ -1,6 +1,6 @@
 //! The table as the capture thread uses it: events, answers, records.
 use super::*;
-use crate::record::{BlindSpot, Millis, Process, ServiceSource, WallTime};
+use crate::record::{BlindSpot, LostExchanges, Millis, Process, ServiceSource, WallTime};
 
 const SECOND: u64 = 1_000_000_000;
 const PARKED_NS: u64 = crate::limits::PARKED_NS;
@@ -484,4 +484,25 @@ fn an_exchange_that_was_not_seen_whole_is_counted_whoever_had_it() {
         room.table.on_exchange(pid, complete, missing);
     }
     assert_eq!(room.counters.exchanges_incomplete.get(), 2);
+}
+
+#[test]
+fn the_exchanges_of_dropped_records_are_lost_ones() {
+    let mut room = HostTable::all();
+    room.exec(10, b"curl", b"curl\0");
+    let complete = [true, true, true, false];
+    complete.iter().for_each(|complete| drop(room.table.on_exchange(10, *complete, 0)));
+    room.table.on_dropped(10, Side::Client, true);
+    room.table.on_dropped(10, Side::Server, false);
+    room.table.on_dropped(99, Side::Server, true);
+    let told = |room: &mut HostTable| {
+        let mut told = room.table.coverage().remove(0);
+        told.add_losses(9, [0, 0, 4]);
+        (told.exchanges, told.incomplete, told.lost_by_role, told.exchanges_lost, told.completeness)
+    };
+    let lost = LostExchanges { unknown: 0, asked: 1, served: 5 };
+    assert_eq!(told(&mut room), (2, 0, lost, 6, Some(0.25)));
+    (0..9).for_each(|_| room.table.on_dropped(10, Side::Client, true));
+    let lost = LostExchanges { unknown: 0, asked: 3, served: 5 };
+    assert_eq!(told(&mut room), (0, 0, lost, 8, Some(0.0)), "no more than were counted");
 }

@@ -84,6 +84,9 @@ pub struct Notified {
     pub ok: bool,
     /// Why not.
     pub error: Option<String>,
+    /// The alert's state that it told; null in records of earlier versions.
+    #[serde(default)]
+    pub state: Option<AlertState>,
 }
 
 /// An alert's change of state, or the delivery of a notification. Read back from the store at the start of perfmon.

@@ -90,7 +90,8 @@ pub struct TargetCoverage {
     pub exchanges: u64,
     /// Of these, not fully seen.
     pub incomplete: u64,
-    /// Exchanges that passed while the ring was full, of which nothing is known but that they were.
+    /// Exchanges that passed while the ring was full, of which nothing is known but that they were, and those of records that were dropped
+    /// because the aggregation was behind.
     pub exchanges_lost: u64,
     /// These, by the end that the process is.
     #[serde(skip)]
@@ -114,7 +115,7 @@ pub struct BlindSpot {
     pub reason: &'static str,
 }
 
-/// Numbers of exchanges that the full ring hid.
+/// Numbers of exchanges that the full ring, or a full queue after it, hid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LostExchanges {
     /// On connections whose beginning was not seen: the process is one end or the other.
@@ -149,8 +150,14 @@ impl TargetCoverage {
     /// Adds what the full ring refused of the process: events, and exchanges by the socket's role (unknown, client, server).
     pub fn add_losses(&mut self, events: u64, [unknown, asked, served]: [u64; 3]) {
         self.events_lost = events;
-        self.lost_by_role = LostExchanges { unknown, asked, served };
-        self.exchanges_lost = unknown + asked + served;
+        self.add_lost_exchanges(LostExchanges { unknown, asked, served });
+    }
+
+    /// Adds exchanges that nothing shows.
+    pub fn add_lost_exchanges(&mut self, more: LostExchanges) {
+        let LostExchanges { unknown, asked, served } = &mut self.lost_by_role;
+        (*unknown, *asked, *served) = (*unknown + more.unknown, *asked + more.asked, *served + more.served);
+        self.exchanges_lost = *unknown + *asked + *served;
         let known = self.exchanges + self.exchanges_lost;
         self.completeness = (known > 0).then(|| (self.exchanges - self.incomplete) as f64 / known as f64);
     }

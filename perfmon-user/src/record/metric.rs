@@ -1,72 +1,20 @@
 //! Names of metrics, the same in `/api/v1/history`, in alert rules and in reports: `<record kind>.<field>.<statistic>`, made from the kinds
-//! and fields of records, and short names of the common ones. One table lists the fields, the labels that form a series of each kind, and
-//! the value that a record adds. A new field of a record gets a line here with its own id; ids are stored on disk and never reused.
+//! and fields of records, and short names of the common ones. One table lists the fields and the value that a record adds. A new field of a record gets a line here with its own id; ids are stored on disk and never reused.
 use std::fmt;
 
+pub use super::kind::RecordKind;
 use super::{Agent, Llm, Millis, Process, Record, Request, System, Tool, Workflow};
-
-/// Kinds of records that metrics are made of. The numbers are kept on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum RecordKind {
-    /// HTTP exchanges.
-    Request = 1,
-    /// Model calls.
-    Llm = 2,
-    /// Agent runs.
-    Agent = 3,
-    /// Tool executions.
-    Tool = 4,
-    /// Workflows.
-    Workflow = 5,
-    /// Samples of processes.
-    Process = 6,
-    /// Samples of the host.
-    System = 7,
-}
-
-impl RecordKind {
-    /// Every kind.
-    pub const ALL: [Self; 7] = [Self::Request, Self::Llm, Self::Agent, Self::Tool, Self::Workflow, Self::Process, Self::System];
-
-    /// As in the records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Request => "request",
-            Self::Llm => "llm",
-            Self::Agent => "agent",
-            Self::Tool => "tool",
-            Self::Workflow => "workflow",
-            Self::Process => "process",
-            Self::System => "system",
-        }
-    }
-
-    /// Labels that identify a series of this kind.
-    pub fn labels(self) -> &'static [&'static str] {
-        match self {
-            Self::Request => &["side", "service", "method", "endpoint", "destination"],
-            Self::Llm => &["side", "service", "provider", "request_model", "destination"],
-            Self::Agent => &["service", "agent_type"],
-            Self::Tool => &["service", "tool_name", "source", "server"],
-            Self::Workflow => &["service", "workflow_name"],
-            Self::Process => &["service", "pid"],
-            Self::System => &[],
-        }
-    }
-
-    /// Whether its records can fail.
-    fn fails(self) -> bool {
-        !matches!(self, Self::Process | Self::System)
-    }
-}
 
 /// What the values of a field are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Milliseconds, with a stored distribution.
     Duration,
-    /// Any other number.
+    /// Tokens of models, which add up.
+    Tokens,
+    /// Other numbers that add up.
+    Amount,
+    /// Any other number: a level, a share, a rate.
     Number,
 }
 
@@ -159,32 +107,32 @@ static FIELDS: &[Field] = fields! {
         1 response_time_ms Duration = ms(r.latency());
         2 time_to_first_byte_ms Duration = ms(r.time_to_first_byte_ms);
         3 queue_time_ms Duration = ms(r.queue_time_ms);
-        4 request_bytes Number = Some(r.request_bytes as f64);
-        5 response_bytes Number = Some(r.response_bytes as f64);
-        6 status_4xx Number = one(r.status_code.is_some_and(|status| (400..500).contains(&status)));
-        7 status_5xx Number = one(r.status_code.is_some_and(|status| (500..600).contains(&status)));
-        8 failed Number = one(r.error.is_some());
-        9 slow Number = one(r.performance_category == Some(super::Category::Slow));
-        10 exact Number = one(r.quality == super::Quality::Exact);
+        4 request_bytes Amount = Some(r.request_bytes as f64);
+        5 response_bytes Amount = Some(r.response_bytes as f64);
+        6 status_4xx Amount = one(r.status_code.is_some_and(|status| (400..500).contains(&status)));
+        7 status_5xx Amount = one(r.status_code.is_some_and(|status| (500..600).contains(&status)));
+        8 failed Amount = one(r.error.is_some());
+        9 slow Amount = one(r.performance_category == Some(super::Category::Slow));
+        10 exact Amount = one(r.quality == super::Quality::Exact);
     }
     Llm(r) {
         1 response_time_ms Duration = ms(r.response_time_ms);
         2 time_to_first_byte_ms Duration = ms(r.time_to_first_byte_ms);
         3 time_to_first_token_ms Duration = ms(r.time_to_first_token_ms);
-        4 input_tokens Number = number(r.input_tokens);
-        5 output_tokens Number = number(r.output_tokens);
-        6 cache_read_tokens Number = number(r.cache_read_tokens);
-        7 cache_write_tokens Number = number(r.cache_write_tokens);
-        8 reasoning_tokens Number = number(r.reasoning_tokens);
-        9 cost_usd Number = r.cost_usd;
+        4 input_tokens Tokens = number(r.input_tokens);
+        5 output_tokens Tokens = number(r.output_tokens);
+        6 cache_read_tokens Tokens = number(r.cache_read_tokens);
+        7 cache_write_tokens Tokens = number(r.cache_write_tokens);
+        8 reasoning_tokens Tokens = number(r.reasoning_tokens);
+        9 cost_usd Amount = r.cost_usd;
         10 output_tokens_per_second Number = r.output_tokens_per_second;
     }
     Agent(r) {
         1 execution_time_ms Duration = ms(Some(r.execution_time_ms));
-        2 llm_calls Number = Some(r.llm_calls as f64);
-        3 tools_called Number = Some(r.tools_called as f64);
-        4 tokens_used Number = number(r.tokens_used);
-        5 cost_usd Number = r.cost_usd;
+        2 llm_calls Amount = Some(r.llm_calls as f64);
+        3 tools_called Amount = Some(r.tools_called as f64);
+        4 tokens_used Tokens = number(r.tokens_used);
+        5 cost_usd Amount = r.cost_usd;
         6 model_time_ms Duration = ms(Some(r.model_time_ms));
         7 tool_time_ms Duration = ms(Some(r.tool_time_ms));
         8 local_time_ms Duration = ms(Some(r.local_time_ms));
@@ -194,10 +142,10 @@ static FIELDS: &[Field] = fields! {
     }
     Workflow(r) {
         1 execution_time_ms Duration = ms(Some(r.execution_time_ms));
-        2 llm_calls Number = Some(r.llm_calls as f64);
-        3 tools_called Number = Some(r.tools_called as f64);
-        4 tokens_used Number = number(r.tokens_used);
-        5 cost_usd Number = r.cost_usd;
+        2 llm_calls Amount = Some(r.llm_calls as f64);
+        3 tools_called Amount = Some(r.tools_called as f64);
+        4 tokens_used Tokens = number(r.tokens_used);
+        5 cost_usd Amount = r.cost_usd;
     }
     Process(r) {
         1 cpu_percent Number = r.cpu_percent;
@@ -206,8 +154,8 @@ static FIELDS: &[Field] = fields! {
         4 threads Number = Some(r.threads as f64);
         5 open_files Number = number(r.open_files);
         6 connections Number = number(r.connections);
-        7 read_bytes Number = number(r.read_bytes);
-        8 write_bytes Number = number(r.write_bytes);
+        7 read_bytes Amount = number(r.read_bytes);
+        8 write_bytes Amount = number(r.write_bytes);
         9 run_queue_wait_ms Number = ms(r.run_queue_wait_ms);
         10 blocked_io_ms Number = ms(r.blocked_io_ms);
     }
@@ -218,8 +166,8 @@ static FIELDS: &[Field] = fields! {
         4 swap_percent Number = r.swap_percent;
         5 load_1m Number = Some(r.load_1m);
         6 disk_used_percent Number = r.disks.iter().map(|disk| disk.used_percent).reduce(f64::max);
-        7 rx_bytes Number = Some(r.network.iter().map(|network| network.rx_bytes as f64).sum());
-        8 tx_bytes Number = Some(r.network.iter().map(|network| network.tx_bytes as f64).sum());
+        7 rx_bytes Amount = Some(r.network.iter().map(|network| network.rx_bytes as f64).sum());
+        8 tx_bytes Amount = Some(r.network.iter().map(|network| network.tx_bytes as f64).sum());
         9 interval_ms Number = ms(Some(r.interval_ms));
         10 active_connections Number = { let _ = r; None };
         11 cpu_usage Number = r.cpu_percent.map(|percent| percent / 100.0);
@@ -341,7 +289,7 @@ impl Metric {
 
     fn makes_sense(&self) -> bool {
         match self.measure {
-            Measure::Errors | Measure::ErrorRate | Measure::Availability => self.kind.fails(),
+            Measure::Errors | Measure::ErrorRate | Measure::Availability => !self.kind.is_sample(),
             Measure::Field(field, Statistic::Quantile(_)) => field.unit == Unit::Duration,
             _ => true,
         }

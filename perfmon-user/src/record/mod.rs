@@ -1,15 +1,19 @@
 //! The boundary of the program: left of it are bytes, right of it requests. Only these types cross it; their field names are those of
 //! docs/records.md. A record is written once and not changed, except that `aggregate` sets a request's `endpoint`.
+mod address;
 mod agent;
 mod audit;
+mod convention;
 mod database;
 mod finding;
 mod gauges;
 mod host;
+pub mod kind;
 mod llm;
 pub mod metric;
 mod request;
 mod room;
+mod series;
 mod spare;
 mod unit;
 
@@ -18,8 +22,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use crate::stream::Failure;
+pub use address::address;
 pub use agent::{Agent, Tool, Workflow};
 pub use audit::AuditEntry;
+pub use convention::OutsideName;
 pub use database::{Db, Dns};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
 pub use gauges::{BlindSpot, Degradation, DegradedNow, Gauges, InFlight, LostExchanges, ServiceSource, TargetCoverage};
@@ -27,6 +33,7 @@ pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
 pub use request::{Category, Quality, Request, Side};
 pub use room::{QueueRoom, Seats};
+pub use series::SeriesKey;
 pub use spare::SpareBatches;
 pub use unit::{Millis, SpanId, WallTime, mixed};
 

@@ -16,6 +16,16 @@ pub enum Side {
     Client,
 }
 
+impl Side {
+    /// As in the records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        }
+    }
+}
+
 /// `fast` ≤ 500 ms < `moderate` ≤ 1,000 ms < `slow`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -121,7 +121,7 @@ impl Cell {
     /// Counts a record.
     pub fn add(&mut self, kind: RecordKind, record: &Record) {
         self.count += 1;
-        self.errors += u64::from(failed(record));
+        self.errors += u64::from(record.failure().is_some());
         for field in Field::of(kind) {
             if let Some(value) = field.value(record) {
                 self.add_value(field, value);
@@ -247,18 +247,4 @@ fn rounded(value: f64, unit: Unit) -> f64 {
 
 fn nanoseconds(milliseconds: f64) -> u64 {
     (milliseconds * 1e6).round() as u64
-}
-
-/// Whether a record counts as failed.
-fn failed(record: &Record) -> bool {
-    match record {
-        Record::Request(request) => request.is_error(),
-        Record::Db(command) => command.error.is_some(),
-        Record::Dns(question) => &*question.rcode != "NOERROR",
-        Record::Llm(call) => call.error_type.is_some(),
-        Record::Agent(run) => run.status == "error",
-        Record::Tool(run) => run.success == Some(false),
-        Record::Workflow(run) => run.status == "error",
-        Record::Process(_) | Record::System(_) | Record::Finding(_) | Record::Alert(_) => false,
-    }
 }

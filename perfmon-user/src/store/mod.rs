@@ -10,7 +10,6 @@ mod resolution;
 mod retention;
 mod rollup;
 mod schema;
-mod series;
 #[cfg(test)]
 pub(crate) mod tests;
 mod writer;

@@ -4,10 +4,9 @@ use rustc_hash::FxHashMap;
 
 use super::cell::Cell;
 use super::resolution::Resolution;
-use super::series::{SeriesKey, ended_s};
 use crate::limits;
 use crate::record::metric::{Field, RecordKind};
-use crate::record::{AuditEntry, Category, Gauges, Record};
+use crate::record::{AuditEntry, Category, Gauges, Millis, Record, SeriesKey};
 
 /// A record to store.
 #[derive(Debug)]
@@ -98,4 +97,20 @@ impl PendingWrites {
     pub fn is_full(&self) -> bool {
         self.cells.len() > limits::STORE_PENDING || self.kept.len() > limits::STORE_PENDING
     }
+}
+
+/// When a record ended, seconds since 1970: the time at which it counts.
+fn ended_s(record: &Record) -> u64 {
+    let lasted = match record {
+        Record::Request(request) => request.response_time_ms,
+        Record::Db(command) => command.response_time_ms,
+        Record::Dns(question) => question.response_time_ms,
+        Record::Llm(call) => call.response_time_ms,
+        Record::Agent(run) => Some(run.execution_time_ms),
+        Record::Tool(run) => run.execution_time_ms,
+        Record::Workflow(run) => Some(run.execution_time_ms),
+        // An interval belongs to the cell in which it started, so that a cell of ten seconds holds ten of them.
+        Record::Process(_) | Record::System(_) | Record::Finding(_) | Record::Alert(_) => None,
+    };
+    record.time().0.saturating_add(lasted.unwrap_or(Millis(0)).0) / 1_000_000_000
 }

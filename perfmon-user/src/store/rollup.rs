@@ -9,9 +9,9 @@ use super::cell::Cell;
 use super::pending::PendingWrites;
 use super::resolution::Resolution;
 use super::schema::StoreError;
-use super::series::SeriesKey;
 use crate::aggregate::Quota;
 use crate::limits;
+use crate::record::SeriesKey;
 use crate::record::metric::RecordKind;
 
 /// A minute or an hour is made when this much time has passed since its end: most records that belong to it have come.
@@ -118,7 +118,7 @@ fn make(transaction: &Transaction<'_>, resolution: Resolution, begin: u64, end: 
         transaction.prepare_cached("SELECT time, series, cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
     let mut write =
         transaction.prepare_cached("INSERT OR REPLACE INTO rollup (level, kind, time, series, cell) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for kind in crate::record::metric::RecordKind::ALL {
+    for kind in RecordKind::ALL {
         let mut cells: FxHashMap<(u64, i64), Cell> = FxHashMap::default();
         let mut rows = read.query(params![finer as u8, kind as u8, begin as i64, end as i64])?;
         while let Some(row) = rows.next()? {

@@ -38,7 +38,7 @@ impl<'a> Cursor<'a> {
                 self.bytes = tail;
                 Ok(head)
             }
-            None if len <= self.bytes.len().saturating_add(self.missing) => Err(Shortfall::NeedMore),
+            None if len <= self.left() => Err(Shortfall::NeedMore),
             None => Err(Shortfall::Malformed),
         }
     }
@@ -89,6 +89,11 @@ impl<'a> Cursor<'a> {
         self.bytes.is_empty() && self.missing == 0
     }
 
+    /// Bytes up to the end of the structure, those that are not there too.
+    pub fn left(&self) -> usize {
+        self.bytes.len().saturating_add(self.missing)
+    }
+
     /// The bytes that are there and not taken yet.
     pub fn rest(&self) -> &'a [u8] {
         self.bytes
@@ -118,6 +123,7 @@ mod tests {
         // 10 bytes of which 3 are there.
         let mut outer = Cursor::of_stream(&[10, 4, b'a', b'b']).vector(1).unwrap();
         assert!(!outer.is_whole());
+        assert_eq!(outer.left(), 10);
         let mut inner = outer.vector(1).unwrap();
         assert_eq!(inner.take(2), Ok(&b"ab"[..]));
         assert_eq!((inner.u8(), inner.take(3)), (Err(Shortfall::NeedMore), Err(Shortfall::Malformed)));

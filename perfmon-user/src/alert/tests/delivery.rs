@@ -73,8 +73,7 @@ async fn serve(mut stream: TcpStream, manner: Manner, bodies: Arc<Mutex<Vec<serd
 }
 
 fn hook(name: &str, server: &Server, fallback: Option<&str>) -> Channel {
-    let kind = ChannelKind::Webhook { url: server.url.clone() };
-    Channel { name: name.into(), kind, default: fallback.is_some(), fallback: fallback.map(Into::into), send_resolved: true }
+    Channel { default: fallback.is_some(), fallback: fallback.map(Into::into), ..Channel::webhook(name, &server.url) }
 }
 
 /// A running desk with one judging a call of `judge`.
@@ -96,8 +95,8 @@ fn run_degraded(channels: Vec<Channel>, timeout: Duration, degraded_now: Degrade
     let hasty = |rule: Rule| Rule { hold: Duration::ZERO, keep_firing: Duration::ZERO, ..rule };
     let rules = Thresholds::default().rules().into_iter().chain([degraded()]).map(hasty).collect();
     let counters = Arc::new(Counters::default());
-    let retry = RetryPolicy { timeout, attempts: 3, pause: Duration::from_millis(5) };
-    let service = AlertService::new(&AlertSettings { rules, channels, escalation: vec![] }, vec![], retry, counters.clone());
+    let retry = RetryPolicy { timeout, attempts: 3, pause: Duration::from_millis(5), longest_pause: Duration::from_millis(50) };
+    let service = AlertService::new(&AlertSettings { rules, channels, ..AlertSettings::default() }, vec![], retry, counters.clone());
     let (snapshots, judged) = watch::channel(Arc::new(Snapshot::default()));
     let (stop, stopped) = watch::channel(false);
     let published = Arc::new(Mutex::new(Vec::new()));
@@ -196,8 +195,7 @@ async fn nobody_there_is_a_failure_that_names_no_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/s3cr3t", listener.local_addr().unwrap());
     drop(listener);
-    let kind = ChannelKind::Webhook { url };
-    let channel = Channel { name: "hook".into(), kind, default: true, fallback: None, send_resolved: true };
+    let channel = Channel { default: true, ..Channel::webhook("hook", &url) };
     let running = run(vec![channel], LONG);
     let tried = running.service.test(at(0), None).await.unwrap();
     let error = tried[0].error.clone().unwrap();
@@ -216,7 +214,7 @@ async fn a_channel_that_hangs_delays_neither_judging_nor_others_nor_the_end() {
         vec![Channel { default: true, ..hook("dead", &dead, None) }, Channel { default: true, ..hook("alive", &alive, None) }],
         10 * LONG,
     );
-    for round in 0..2 * crate::limits::CHANNEL_QUEUE {
+    for round in 0..3 * crate::limits::CHANNEL_QUEUE {
         let (state, name) = if round % 2 == 0 { (BAD, "firing") } else { (CALM, "resolved") };
         running.judge(state);
         running.until("the other is told", |_| alive.got(name) == round / 2 + 1).await;
@@ -272,11 +270,74 @@ async fn other_channels_and_rules_take_over_while_it_runs() {
     running.until("the former is told", |_| former.got("firing") == 1).await;
     let rules = Thresholds { error_rate_5min: 0.9, ..Thresholds::default() }.rules();
     let rules = rules.into_iter().map(|rule| Rule { hold: Duration::ZERO, keep_firing: Duration::ZERO, ..rule }).collect();
-    running.service.replace(&AlertSettings { rules, channels: vec![hook("next", &next, Some("none"))], escalation: vec![] });
+    running.service.replace(&AlertSettings { rules, channels: vec![hook("next", &next, Some("none"))], ..AlertSettings::default() });
     // The same figure is well by the other threshold.
     running.judge(BAD);
     running.until("the next is told", |_| next.got("resolved") == 1).await;
     assert_eq!((former.got("resolved"), next.got("firing")), (0, 0));
     assert!(running.service.test(crate::clock::wall_now(), Some("former")).await.is_err());
     running.end().await;
+}
+
+#[tokio::test]
+async fn a_channel_that_comes_back_is_told_once_and_its_fallback_hears_the_end() {
+    let (dead, spare) = (Server::start(Manner::Recovers(12)).await, Server::start(Manner::Answers("200 OK")).await);
+    let running = run(vec![hook("dead", &dead, Some("spare")), hook("spare", &spare, None)], LONG);
+    running.judge(BAD);
+    let of = |server: &Server, rule: &str, state: &str| {
+        server.bodies.lock().unwrap().iter().filter(|body| body["rule"] == rule && body["state"] == state).count()
+    };
+    running.until("both are told", |_| of(&spare, "error_rate_5min", "firing") == 1 && of(&dead, "error_rate_5min", "firing") == 13).await;
+    running.until("three deliveries", |running| running.service.alerts().iter().any(|alert| alert.notified.len() == 3)).await;
+    let alert = running.service.alerts().into_iter().find(|alert| &*alert.rule == "error_rate_5min").unwrap();
+    let told: Vec<_> = alert.notified.iter().map(|told| (&*told.channel, told.ok, told.state)).collect();
+    let firing = Some(AlertState::Firing);
+    assert_eq!(told, [("dead", false, firing), ("spare", true, firing), ("dead", true, firing)]);
+    running.judge(CALM);
+    let ended = |server: &Server| of(server, "error_rate_5min", "resolved") == 1;
+    running.until("both hear the end", |_| ended(&dead) && ended(&spare)).await;
+    running.end().await;
+    assert_eq!((of(&dead, "error_rate_5min", "firing"), of(&spare, "error_rate_5min", "firing")), (13, 1));
+}
+
+#[tokio::test]
+async fn a_dead_channel_is_an_alert_on_the_others() {
+    let (dead, other) = (Server::start(Manner::Answers("404 Not Found")).await, Server::start(Manner::Answers("200 OK")).await);
+    let running = run(vec![hook("dead", &dead, Some("none")), hook("other", &other, None)], LONG);
+    running.judge(BAD);
+    running.until("the other is told", |_| other.got("firing") == 1).await;
+    let body = other.bodies.lock().unwrap()[0].clone();
+    assert_eq!((&body["rule"], &body["scope"]), (&"perfmon_degraded".into(), &"channel dead".into()));
+    assert!(body["message"].as_str().unwrap().contains("it answered 404 Not Found"), "{body}");
+    assert!(!body.to_string().contains("s3cr3t"));
+    running.end().await;
+    assert_eq!(dead.got("firing"), 1, "it is not told of itself");
+}
+
+#[tokio::test]
+async fn what_a_killed_run_did_not_deliver_the_next_one_does() {
+    let server = Server::start(Manner::Answers("200 OK")).await;
+    let settings = |channels| AlertSettings { channels, ..standing() };
+    let mut before = machine(&settings(vec![hook("hook", &server, Some("none"))]));
+    let mut stored: Vec<Alert> =
+        live(&mut before, 0..50, |_| State { memory: 99.0, ..BAD }).into_iter().map(|(_, change)| change.alert).collect();
+    let memory = stored.iter().find(|alert| &*alert.rule == "memory_usage").unwrap().alert_id.clone();
+    let told = Notified { channel: "hook".into(), ok: true, error: None, state: Some(AlertState::Firing) };
+    stored.push(before.delivered(at(50), &memory, told).unwrap().alert);
+    let counters = Arc::new(Counters::default());
+    let service = AlertService::new(&settings(vec![hook("hook", &server, Some("none"))]), stored, RetryPolicy::default(), counters);
+    let (_snapshots, judged) = watch::channel(Arc::new(Snapshot::default()));
+    let (stop, stopped) = watch::channel(false);
+    let heartbeat = crate::heartbeat::Heartbeat::unwatched();
+    let task = tokio::spawn(service.clone().run(judged, stopped, crate::clock::wall_now, |_| {}, heartbeat, Arc::new(|| Arc::from([]))));
+    let delivered = async {
+        while !service.alerts().iter().any(|alert| &*alert.rule == "error_rate_5min" && alert.notified.len() == 1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LONG, delivered).await.unwrap();
+    stop.send_replace(true);
+    task.await.unwrap();
+    let rules: Vec<_> = server.bodies.lock().unwrap().iter().map(|body| body["rule"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(rules, ["error_rate_5min"], "what was told before is not told again");
 }

@@ -102,6 +102,15 @@ fn acknowledging_and_resolving_need_the_right_state() {
 }
 
 #[test]
+fn who_acknowledged_is_told_where_incidents_are_followed() {
+    let pager = Channel { name: "pager".into(), kind: ChannelType::named("pagerduty").unwrap(), ..Channel::log() };
+    let mut machine = machine(&AlertSettings { channels: vec![Channel::log(), pager], ..standing() });
+    let id = live(&mut machine, 0..30, |_| State { memory: 99.0, ..CALM })[0].1.alert.alert_id.clone();
+    let change = machine.acknowledge(at(30), &id, Some("kim".into()), None).unwrap();
+    assert_eq!((change.alert.state, &change.tell[..]), (Acknowledged, &["pager".into()][..]));
+}
+
+#[test]
 fn resolved_by_hand_it_stays_quiet_until_the_condition_has_gone() {
     let bad = |_| State { memory: 99.0, ..CALM };
     let mut machine = machine(&standing());
@@ -313,9 +322,37 @@ fn open_alerts_and_those_over_are_bounded() {
         live(&mut machine, base + 30..base + 100, |_| CALM);
     }
     assert_eq!(machine.alerts().len(), crate::limits::ALERTS_RESOLVED);
-    let delivered = Notified { channel: "log".into(), ok: true, error: None };
+    let delivered = Notified { channel: "log".into(), ok: true, error: None, state: None };
     let newest = machine.alerts()[0].clone();
     let change = machine.delivered(at(99_999), &newest.alert_id, delivered.clone()).unwrap();
     assert_eq!((change.alert.notified, change.alert.state), (vec![delivered.clone()], Resolved));
     assert_eq!(machine.delivered(at(99_999), "gone", delivered), None);
+}
+
+#[test]
+fn a_dead_channel_is_told_to_the_others_and_ends_only_when_it_works() {
+    use crate::alert::delivery::ChannelHealth;
+    let channel = |name: &str, default| Channel { name: name.into(), default, ..Channel::log() };
+    let settings = |channels| AlertSettings { rules: vec![degraded()], channels, ..AlertSettings::default() };
+    let health = |health: ChannelHealth| std::collections::BTreeMap::from([(Arc::from("a"), health)]);
+    for (channels, told) in [
+        (vec![channel("a", true), channel("b", true)], vec!["b"]),
+        (vec![channel("a", true), channel("b", false)], vec!["b"]),
+        (vec![channel("a", true)], vec![]),
+    ] {
+        let mut machine = machine(&settings(channels.clone()));
+        machine.note_health(health(ChannelHealth::Down("it answered 404".into())));
+        let changes = machine.judge_own(at(0), Arc::from([]));
+        assert_eq!(changes.iter().map(|change| (&*change.alert.scope, change.alert.state)).collect::<Vec<_>>(), [("channel a", Firing)]);
+        assert_eq!(changes[0].tell.iter().map(|name| &**name).collect::<Vec<_>>(), told);
+        // The next run does not know: it neither ends nor opens.
+        let mut after = super::machine(&settings(channels));
+        after.restore(vec![changes[0].alert.clone()]);
+        let judge = |machine: &mut Machine, seconds: std::ops::Range<u64>| -> Vec<_> {
+            seconds.flat_map(|second| machine.judge_own(at(second), Arc::from([]))).map(|change| change.alert.state).collect()
+        };
+        assert_eq!(judge(&mut after, 1..100), []);
+        after.note_health(health(ChannelHealth::Up));
+        assert_eq!(judge(&mut after, 100..200), [Resolved]);
+    }
 }

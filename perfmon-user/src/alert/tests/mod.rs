@@ -8,6 +8,7 @@ use crate::record::{Alert, AlertState, Degradation, Disk, Millis, Notified, Orig
 
 mod delivery;
 mod machine;
+mod queue;
 
 const SECOND: u64 = 1_000_000_000;
 const BEGIN: u64 = 1_795_341_599 * SECOND;
@@ -81,7 +82,7 @@ fn snapshot(state: State) -> Snapshot {
 }
 
 fn standing() -> AlertSettings {
-    AlertSettings { rules: Thresholds::default().rules(), channels: vec![Channel::log()], escalation: vec![] }
+    AlertSettings { rules: Thresholds::default().rules(), channels: vec![Channel::log()], ..AlertSettings::default() }
 }
 
 fn machine(settings: &AlertSettings) -> Machine {

@@ -16,7 +16,7 @@ use crate::target::{Describer, Interior, Selector};
 
 use super::inspector::unknown_maps;
 use super::options::{service_rules, start_options, targets};
-use super::{CommandFailure, EXIT_IMPOSSIBLE, confinement, logging, print};
+use super::{CommandFailure, EXIT_IMPOSSIBLE, confinement, logging, print, print_json};
 
 /// Everything that was found out.
 #[derive(Serialize)]
@@ -117,11 +117,10 @@ pub fn check(config: &Config, json: bool, all_processes: bool) -> Result<u8, Com
     let (mut findings, probes) = host(config, &selector);
     let describer = describer.with_io_uring_read(probes.as_ref().is_none_or(Probes::reads_io_uring));
     findings.targets = processes(&pids, describer, probes.as_ref());
-    let text = match json {
-        true => format!("{}\n", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?),
-        false => text::text(&findings, all_processes),
+    match json {
+        true => print_json(&serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?)?,
+        false => print(&text::text(&findings, all_processes))?,
     };
-    print(&text)?;
     Ok(if findings.can_run { 0 } else { EXIT_IMPOSSIBLE })
 }
 

@@ -13,6 +13,9 @@ const NAMED_SERVICES: usize = 12;
 /// Width of a line of services.
 const WIDTH: usize = 100;
 
+/// Behind a name that a process gave itself.
+const CLAIMED: &str = "*";
+
 /// The text.
 pub fn text(findings: &Findings, long: bool) -> String {
     let mut text = String::new();
@@ -115,13 +118,23 @@ fn every_process(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
 #[derive(Default)]
 struct CoverageGroup<'a> {
     processes: usize,
-    services: BTreeMap<&'a str, usize>,
+    services: BTreeMap<&'a str, NamedProcesses>,
+}
+
+/// Processes of one name.
+#[derive(Default)]
+struct NamedProcesses {
+    count: usize,
+    /// One of them at least has the name from its own environment.
+    claimed: bool,
 }
 
 impl<'a> CoverageGroup<'a> {
     fn add(&mut self, target: &'a TargetProcess) {
         self.processes += 1;
-        *self.services.entry(&target.service).or_default() += 1;
+        let named = self.services.entry(&target.service).or_default();
+        named.count += 1;
+        named.claimed |= target.service_source == ServiceSource::Environment;
     }
 }
 
@@ -139,16 +152,22 @@ fn coverages(targets: &[TargetProcess], text: &mut String) -> fmt::Result {
         writeln!(text, "  {} ({})", printable(about), counted(group.processes, "process", "processes"))?;
         services(group, text)?;
     }
+    if targets.iter().any(|target| target.service_source == ServiceSource::Environment) {
+        writeln!(text, "{CLAIMED} Whoever started the process chose this name: it stands in its environment.")?;
+    }
     writeln!(text, "`perfmon check --all-processes` lists every kernel program and every process.")
 }
 
 /// The services with most processes, in lines of a limited width.
 fn services(group: &CoverageGroup<'_>, text: &mut String) -> fmt::Result {
     let mut by_count: Vec<_> = group.services.iter().collect();
-    by_count.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    let name = |(service, count): &(&&str, &usize)| match count {
-        1 => printable(service).to_string(),
-        count => format!("{} ({count})", printable(service)),
+    by_count.sort_by(|a, b| b.1.count.cmp(&a.1.count).then(a.0.cmp(b.0)));
+    let name = |(service, named): &(&&str, &NamedProcesses)| {
+        let mark = if named.claimed { CLAIMED } else { "" };
+        match named.count {
+            1 => format!("{}{mark}", printable(service)),
+            count => format!("{}{mark} ({count})", printable(service)),
+        }
     };
     let mut parts: Vec<String> = by_count.iter().take(NAMED_SERVICES).map(name).collect();
     if by_count.len() > NAMED_SERVICES {
@@ -180,7 +199,7 @@ mod tests {
             pid,
             comm: "x".into(),
             service: service.into(),
-            service_source: ServiceSource::Environment,
+            service_source: ServiceSource::Program,
             container: None,
             runtime: None,
             tls: None,
@@ -221,7 +240,21 @@ mod tests {
         assert!(short.contains("Not seen of these processes:\n  it is of another kind (3 processes)\n    till (2), shop\n"), "{short}");
         let long = text(&findings, true);
         assert_eq!(long.matches("not seen: it is of another kind").count(), 3);
-        assert_eq!(long.matches(" (by its environment) ").count(), 4, "{long}");
+    }
+
+    #[test]
+    fn names_that_processes_gave_themselves_are_marked() {
+        let claims = |pid, service| TargetProcess {
+            service_source: ServiceSource::Environment,
+            ..process(pid, service, Coverage::Unknown, "no library")
+        };
+        let named = |pid, service| process(pid, service, Coverage::Unknown, "no library");
+        let legend = "* Whoever started the process chose this name: it stands in its environment.\n";
+        let marked = findings(vec![named(1, "till"), claims(2, "till"), claims(3, "shop"), named(4, "nginx")]);
+        let short = text(&marked, false);
+        assert!(short.contains("    till* (2), nginx, shop*\n") && short.contains(legend), "{short}");
+        assert_eq!(text(&marked, true).matches(" (by its environment) ").count(), 2);
+        assert!(!text(&findings(vec![named(1, "till")]), false).contains('*'));
     }
 
     #[test]

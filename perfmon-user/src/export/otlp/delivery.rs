@@ -200,6 +200,8 @@ enum TroubleKind {
     Forbidden,
     Refused,
     Partial,
+    /// No failure: what it says of a delivery that it took whole.
+    Remark,
 }
 
 impl DeliveryTrouble {
@@ -207,6 +209,7 @@ impl DeliveryTrouble {
         let (kind, why) = match outcome {
             DeliveryOutcome::TooLarge => return,
             DeliveryOutcome::Taken { why: None, .. } => (None, ""),
+            DeliveryOutcome::Taken { why: Some(why), rejected: 0 } => (Some(TroubleKind::Remark), why.as_str()),
             DeliveryOutcome::Taken { why: Some(why), .. } => (Some(TroubleKind::Partial), why.as_str()),
             DeliveryOutcome::Again { why, .. } => (Some(TroubleKind::Unreachable), why.as_str()),
             DeliveryOutcome::Refused { forbidden: true, why } => (Some(TroubleKind::Forbidden), why.as_str()),
@@ -225,6 +228,9 @@ impl DeliveryTrouble {
                 tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver rejects the token; check it.");
             }
             Some(TroubleKind::Refused) => tracing::error!(target = name, signal, url, why, "Telemetry is lost: the receiver rejects it."),
+            Some(TroubleKind::Remark) => {
+                tracing::info!(target = name, signal, url, remark = why, "Telemetry is delivered; the receiver remarks.")
+            }
             Some(TroubleKind::Partial) => tracing::warn!(target = name, signal, url, why, "The receiver rejects part of the telemetry."),
         }
         self.0 = kind;

@@ -104,4 +104,4 @@ impl Exporter {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -19,7 +19,7 @@ pub enum DeliveryOutcome {
     Taken {
         /// Items that the receiver refused.
         rejected: u64,
-        /// Why.
+        /// Why, or a remark when none is refused.
         why: Option<String>,
     },
     /// It was not, and may be later.
@@ -117,7 +117,8 @@ impl DeliveryQueue {
                 let rejected = rejected.min(envelope.items);
                 self.figures.sent += envelope.items - rejected;
                 self.figures.failed += rejected;
-                self.figures.last_error = why;
+                // With nothing rejected it is a remark (opentelemetry-proto, `error_message` of a partial success).
+                self.figures.last_error = why.filter(|_| rejected > 0);
                 self.failures = 0;
             }
             DeliveryOutcome::Again { after, why } => {

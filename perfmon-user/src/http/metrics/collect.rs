@@ -1,24 +1,30 @@
 //! Gathers the samples of every family from the cumulative series, the newest snapshot and perfmon's report on itself.
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::family::*;
-use super::text::{Exposition, Format};
+use super::kinds;
+use super::text::{Exposition, HistogramValues, Label};
 use crate::aggregate::snapshot::Snapshot;
+use crate::http::HttpState;
+use crate::http::bounded::Cumulative;
+use crate::http::sample_series::{Moved, SampleTotals};
 use crate::http::self_report::SelfReport;
-use crate::http::series::{LatencyTable, LatencyTables};
-use crate::http::{HttpState, series};
-use crate::record::{Failure, Process};
+use crate::http::series::{BOUNDS_S, LatencyLabels, LatencyTable, LatencyTables};
+use crate::record::{Alert, AlertState, Failure, Process, address};
 
-pub(super) fn collect(state: &HttpState, report: &SelfReport, format: Format) -> String {
-    let mut out = Exposition::new(format);
+pub(super) fn collect(state: &HttpState, report: &SelfReport, mut out: Exposition) -> String {
     let snapshot = state.snapshot();
     requests(&mut out, &state.series.tables());
+    kinds::write(&mut out, &state.kinds.table());
     gauges(&mut out, &snapshot);
-    host(&mut out, &snapshot);
-    processes(&mut out, &snapshot);
+    alerts(&mut out, &state.parts.alerts.alerts());
+    let totals = state.samples.totals();
+    host(&mut out, &snapshot, &totals);
+    processes(&mut out, &snapshot, &totals);
     self_report(&mut out, &snapshot, report);
     single(&mut out, &DEGRADED, Some((state.parts.degraded)().len()));
     for (name, meaning, value) in state.parts.counters.all() {
@@ -30,39 +36,54 @@ pub(super) fn collect(state: &HttpState, report: &SelfReport, format: Format) ->
 }
 
 fn requests(out: &mut Exposition, tables: &LatencyTables) {
-    side(out, &SERVER, "http_route", &tables.server);
-    side(out, &CLIENT, "server_address", &tables.client);
+    side(out, &SERVER, &tables.server);
+    side(out, &CLIENT, &tables.client);
     out.family(&EXCHANGES);
     let sorted: BTreeMap<_, _> = tables.exchanges.iter().collect();
     for ((side, quality), count) in sorted {
         out.sample(&EXCHANGES, &[("side", &word(side)), ("quality", &word(quality))], count);
     }
     out.family(&CONNECT_FAILURES);
-    let sorted: BTreeMap<&series::LatencyLabels, _> = tables.attempts.iter().collect();
+    let sorted: BTreeMap<&LatencyLabels, _> = tables.attempts.iter().collect();
     for (labels, connects) in sorted {
-        let (address, error) = (labels.target.as_deref().unwrap_or(""), labels.error.map_or("", Failure::name));
-        let labels: [(&str, &dyn Display); 3] = [("service_name", &labels.service), ("server_address", &address), ("error_type", &error)];
+        let (host, port) = place(labels);
+        let error = labels.error.map_or("", Failure::name);
+        let labels: [Label<'_>; 4] =
+            [("service_name", &labels.service), ("server_address", &host), ("server_port", &port), ("error_type", &error)];
         out.sample(&CONNECT_FAILURES, &labels, connects.count());
     }
 }
 
-fn side(out: &mut Exposition, family: &MetricFamily, target: &str, table: &LatencyTable) {
+/// Name and port of a destination.
+fn place(labels: &LatencyLabels) -> (&str, String) {
+    let (host, port) = address(labels.target.as_deref().unwrap_or(""));
+    (host, text(port))
+}
+
+fn side(out: &mut Exposition, family: &MetricFamily, table: &LatencyTable) {
     out.family(family);
-    let sorted: BTreeMap<&series::LatencyLabels, _> = table.iter().collect();
+    let sorted: BTreeMap<&LatencyLabels, _> = table.iter().collect();
     for (labels, histogram) in sorted {
         let status = text(labels.status);
         let error = match labels.status {
             Some(status) if status >= 500 && labels.error.is_none() => status.to_string(),
             _ => labels.error.map_or(String::new(), |error| error.name().into()),
         };
-        let labels: [(&str, &dyn Display); 5] = [
+        let (route, (host, port)) = match family.name == SERVER.name {
+            true => (labels.target.as_deref().unwrap_or(""), ("", String::new())),
+            false => ("", place(labels)),
+        };
+        let labels: [Label<'_>; 7] = [
             ("service_name", &labels.service),
-            (target, &labels.target.as_deref().unwrap_or("")),
+            ("http_route", &route),
+            ("server_address", &host),
+            ("server_port", &port),
             ("http_request_method", &labels.method.unwrap_or("")),
             ("http_response_status_code", &status),
             ("error_type", &error),
         ];
-        out.histogram(family, &labels, histogram);
+        let sum = histogram.sum_ns as f64 / 1e9;
+        out.histogram(family, &labels, &HistogramValues { bounds: &BOUNDS_S, buckets: &histogram.buckets, sum });
     }
 }
 
@@ -100,16 +121,46 @@ fn gauges(out: &mut Exposition, snapshot: &Snapshot) {
     }
 }
 
-fn host(out: &mut Exposition, snapshot: &Snapshot) {
+fn alerts(out: &mut Exposition, alerts: &[Alert]) {
+    out.family(&ALERTS);
+    for alert in alerts.iter().filter(|alert| matches!(alert.state, AlertState::Firing | AlertState::Acknowledged)) {
+        let (severity, state) = (word(&alert.severity), word(&alert.state));
+        let labels: [Label<'_>; 4] =
+            [("alertname", &alert.rule), ("severity", &severity), ("perfmon_alert_scope", &alert.scope), ("state", &state)];
+        out.sample(&ALERTS, &labels, 1);
+    }
+}
+
+fn host(out: &mut Exposition, snapshot: &Snapshot, totals: &SampleTotals) {
     let system = snapshot.system.as_deref();
     single(out, &SYSTEM_CPU, system.and_then(|system| system.cpu_percent).map(|percent| percent / 100.0));
     single(out, &SYSTEM_MEMORY, system.map(|system| system.memory_percent / 100.0));
     single(out, &SYSTEM_LOAD, system.map(|system| system.load_1m));
+    let disks = || system.iter().flat_map(|system| &system.disks);
+    out.family(&DISK_USE);
+    disks().for_each(|disk| out.sample(&DISK_USE, &[("system_filesystem_mountpoint", &disk.mount)], disk.used_percent / 100.0));
+    out.family(&DISK_FREE);
+    disks().for_each(|disk| out.sample(&DISK_FREE, &[("system_filesystem_mountpoint", &disk.mount)], disk.free_bytes));
+    moved(out, &DISK_IO, "system_filesystem_mountpoint", ("disk_io_direction", ["read", "write"]), &totals.disks);
+    moved(out, &NETWORK_IO, "network_interface_name", ("network_io_direction", ["receive", "transmit"]), &totals.network);
+}
+
+fn moved(out: &mut Exposition, family: &MetricFamily, name: &str, (direction, words): (&str, [&str; 2]), all: &BTreeMap<Arc<str>, Moved>) {
+    out.family(family);
+    for (of, moved) in all {
+        for (word, bytes) in words.iter().zip([moved.inward, moved.outward]) {
+            out.sample(family, &[(name, of), (direction, word)], bytes);
+        }
+    }
 }
 
 type Figure = fn(&Process) -> Option<f64>;
 
-fn processes(out: &mut Exposition, snapshot: &Snapshot) {
+fn processes(out: &mut Exposition, snapshot: &Snapshot, totals: &SampleTotals) {
+    out.family(&PROCESS_CPU_TIME);
+    for ((service, pid), (spent_ns, _)) in &totals.cpu {
+        out.sample(&PROCESS_CPU_TIME, &[("service_name", service), ("process_pid", pid)], *spent_ns as f64 / 1e9);
+    }
     let figures: [(&MetricFamily, Figure); 4] = [
         (&PROCESS_CPU, |process| process.cpu_percent.map(|percent| percent / 100.0)),
         (&PROCESS_MEMORY, |process| Some(process.memory_rss_bytes as f64)),

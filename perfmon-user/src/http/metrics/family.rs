@@ -31,12 +31,12 @@ pub(super) struct MetricFamily {
     pub unit: Option<&'static str>,
     pub help: Cow<'static, str>,
     /// Names of the labels.
-    pub labels: &'static str,
+    pub labels: Cow<'static, str>,
 }
 
 impl MetricFamily {
     pub const fn new(name: &'static str, kind: FamilyKind, unit: Option<&'static str>, help: &'static str, labels: &'static str) -> Self {
-        Self { name: Cow::Borrowed(name), kind, unit, help: Cow::Borrowed(help), labels }
+        Self { name: Cow::Borrowed(name), kind, unit, help: Cow::Borrowed(help), labels: Cow::Borrowed(labels) }
     }
 
     /// The family of one of perfmon's counters.
@@ -46,7 +46,7 @@ impl MetricFamily {
             kind: FamilyKind::Counter,
             unit: None,
             help: meaning.trim().to_string().into(),
-            labels: "",
+            labels: "".into(),
         }
     }
 }
@@ -64,20 +64,30 @@ families! {
         "service_name, http_route, http_request_method, http_response_status_code, error_type",
         "Latency of requests to the targets; of streaming ones, the time to the first byte.";
     CLIENT = "http_client_request_duration_seconds", Histogram, Some("seconds"),
-        "service_name, server_address, http_request_method, http_response_status_code, error_type",
+        "service_name, server_address, server_port, http_request_method, http_response_status_code, error_type",
         "Latency of requests that the targets make.";
     ACTIVE = "http_server_active_requests", Gauge, None, "service_name", "Requests under way.";
     EXCHANGES = "perfmon_exchanges", Counter, None, "side, quality", "HTTP exchanges seen, those without a known latency too.";
-    CONNECT_FAILURES = "perfmon_connect_failures", Counter, None, "service_name, server_address, error_type",
+    CONNECT_FAILURES = "perfmon_connect_failures", Counter, None, "service_name, server_address, server_port, error_type",
         "Connections of the targets that could not be opened: refused, unreachable or without an answer.";
     CONNECTIONS = "perfmon_active_connections", Gauge, None, "", "Open connections that the targets accepted.";
     FINDINGS = "perfmon_findings_open", Gauge, None, "type, severity", "Open findings.";
     COMPLETENESS = "perfmon_target_completeness_ratio", Gauge, Some("ratio"), "service_name, process_pid", "Exchanges fully seen of those known to exist.";
     LOST_EXCHANGES = "perfmon_target_exchanges_lost", Counter, None, "service_name, process_pid",
-        "Exchanges that passed while the ring was full, so that nothing is known of them.";
+        "Exchanges of which nothing is known but that they were: they passed while the ring was full, or their records were dropped.";
+    ALERTS = "perfmon_alerts", Gauge, None, "alertname, severity, perfmon_alert_scope, state",
+        "Alerts that fire or are acknowledged, 1 each.";
     SYSTEM_CPU = "system_cpu_utilization_ratio", Gauge, Some("ratio"), "", "CPU use of the host over all cores.";
     SYSTEM_MEMORY = "system_memory_utilization_ratio", Gauge, Some("ratio"), "", "Memory use of the host.";
     SYSTEM_LOAD = "system_cpu_load_average_1m", Gauge, None, "", "Load average of one minute.";
+    DISK_USE = "system_filesystem_utilization_ratio", Gauge, Some("ratio"), "system_filesystem_mountpoint", "Share of a file system in use.";
+    DISK_FREE = "perfmon_filesystem_free_bytes", Gauge, Some("bytes"), "system_filesystem_mountpoint", "Bytes of a file system that users may still take.";
+    DISK_IO = "system_disk_io_bytes", Counter, Some("bytes"), "system_filesystem_mountpoint, disk_io_direction",
+        "Bytes read from and written to the disk of a file system since the start of perfmon.";
+    NETWORK_IO = "system_network_io_bytes", Counter, Some("bytes"), "network_interface_name, network_io_direction",
+        "Bytes received and sent since the start of perfmon.";
+    PROCESS_CPU_TIME = "process_cpu_time_seconds", Counter, Some("seconds"), "service_name, process_pid",
+        "CPU time of a target since perfmon watches it.";
     PROCESS_CPU = "perfmon_target_cpu_ratio", Gauge, Some("ratio"), "service_name, process_pid", "CPU use of a target; 1 is one core.";
     PROCESS_MEMORY = "perfmon_target_memory_bytes", Gauge, Some("bytes"), "service_name, process_pid", "Resident memory of a target.";
     PROCESS_THREADS = "perfmon_target_threads", Gauge, None, "service_name, process_pid", "Threads of a target.";
@@ -99,7 +109,8 @@ pub fn document() -> String {
     let mut text = "# Metrics
 `GET /metrics` answers in Prometheus text, or in OpenMetrics when the `Accept` header prefers it. Label values that are not known are
 left out. Requests are counted since the start of perfmon; buckets end at 5, 10, 25, 50, 75, 100, 250, 500, 750 ms and 1, 2.5, 5, 7.5,
-10 s. For exact percentiles ask `/api/v1/endpoints`.
+10 s; those of model calls, agents and tools as the conventions for generative AI advise. `GET /metrics?buckets=none` leaves all
+buckets but the last out: with 400 endpoints the answer is a sixth of its size. For exact percentiles ask `/api/v1/endpoints`.
 
 | name | type | labels | meaning |
 |---|---|---|---|
@@ -107,7 +118,7 @@ left out. Requests are counted since the start of perfmon; buckets end at 5, 10,
     .to_string();
     let counters = Counters::default().all();
     let own = counters.iter().map(|(name, meaning, _)| MetricFamily::of_counter(name, meaning));
-    for family in ALL.iter().cloned().chain(own) {
+    for family in ALL.iter().cloned().chain(super::kinds::described()).chain(own) {
         let total = if family.kind == FamilyKind::Counter { "_total" } else { "" };
         text.push_str(&format!("| `{}{total}` | {} | {} | {} |\n", family.name, family.kind.name(), family.labels, family.help));
     }
@@ -122,6 +133,7 @@ mod tests {
     fn names_are_unique_and_end_in_their_unit() {
         let mut names: Vec<_> = ALL.iter().map(|family| family.name.to_string()).collect();
         names.extend(Counters::default().all().iter().map(|(name, meaning, _)| MetricFamily::of_counter(name, meaning).name.to_string()));
+        names.extend(super::super::kinds::described().iter().map(|family| family.name.to_string()));
         let count = names.len();
         names.sort();
         names.dedup();

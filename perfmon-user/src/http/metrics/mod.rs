@@ -3,6 +3,7 @@
 //! families.
 mod collect;
 mod family;
+mod kinds;
 mod text;
 
 use std::sync::Arc;
@@ -15,11 +16,12 @@ use super::HttpState;
 use super::answer::ApiError;
 use super::params::Params;
 pub use family::document;
-use text::Format;
+use text::{Buckets, Exposition, Format};
 
 pub(super) async fn metrics(State(state): State<Arc<HttpState>>, params: Params, headers: HeaderMap) -> Result<Response, ApiError> {
-    params.only(&[])?;
+    let params = params.only(&["buckets"])?;
+    let buckets = params.choice("buckets", &[("all", Buckets::All), ("none", Buckets::None)])?.unwrap_or(Buckets::All);
     let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or(""));
-    let body = collect::collect(&state, &state.own_report().await?, format);
+    let body = collect::collect(&state, &state.own_report().await?, Exposition::new(format, buckets));
     Ok(([(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")], body).into_response())
 }

@@ -3,7 +3,6 @@
 use std::fmt::{Display, Write};
 
 use super::family::{FamilyKind, MetricFamily};
-use crate::http::series::{BOUNDS_S, LatencyBuckets};
 
 /// Which format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +33,29 @@ impl Format {
     }
 }
 
+/// Which lines of a histogram are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Buckets {
+    /// All.
+    All,
+    /// The last one, with the sum and the count: for means and rates, in a sixth of the lines.
+    None,
+}
+
+/// The values of a histogram.
+pub(super) struct HistogramValues<'a> {
+    /// Upper bounds of all buckets but the last.
+    pub bounds: &'a [f64; 14],
+    /// In each bucket, not cumulative.
+    pub buckets: &'a [u64; 15],
+    /// Of all values.
+    pub sum: f64,
+}
+
 /// The text being written.
 pub(super) struct Exposition {
     format: Format,
+    buckets: Buckets,
     out: String,
 }
 
@@ -44,8 +63,8 @@ pub(super) struct Exposition {
 pub(super) type Label<'a> = (&'a str, &'a dyn Display);
 
 impl Exposition {
-    pub fn new(format: Format) -> Self {
-        Self { format, out: String::with_capacity(16 * 1024) }
+    pub fn new(format: Format, buckets: Buckets) -> Self {
+        Self { format, buckets, out: String::with_capacity(16 * 1024) }
     }
 
     pub fn finish(mut self) -> String {
@@ -73,17 +92,19 @@ impl Exposition {
     }
 
     /// The samples of a histogram.
-    pub fn histogram(&mut self, family: &MetricFamily, labels: &[Label<'_>], histogram: &LatencyBuckets) {
+    pub fn histogram(&mut self, family: &MetricFamily, labels: &[Label<'_>], histogram: &HistogramValues<'_>) {
         let name = family.name.as_ref();
+        let count: u64 = histogram.buckets.iter().sum();
         let mut below = 0;
-        for (bound, count) in BOUNDS_S.iter().zip(histogram.buckets) {
+        let shown = if self.buckets == Buckets::All { histogram.bounds.as_slice() } else { &[] };
+        for (bound, count) in shown.iter().zip(histogram.buckets) {
             below += count;
             let bound = format!("{bound:?}");
             self.raw(&format!("{name}_bucket"), &with_bound(labels, &bound), below);
         }
-        self.raw(&format!("{name}_bucket"), &with_bound(labels, &"+Inf"), histogram.count());
-        self.raw(&format!("{name}_sum"), labels, histogram.sum_ns as f64 / 1e9);
-        self.raw(&format!("{name}_count"), labels, histogram.count());
+        self.raw(&format!("{name}_bucket"), &with_bound(labels, &"+Inf"), count);
+        self.raw(&format!("{name}_sum"), labels, histogram.sum);
+        self.raw(&format!("{name}_count"), labels, count);
     }
 
     fn raw(&mut self, name: &str, labels: &[Label<'_>], value: impl Display) {
@@ -127,26 +148,25 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::series::BOUNDS_S;
 
     const COUNTER: MetricFamily = MetricFamily::new("a_things", FamilyKind::Counter, None, "Things \\ seen.", "");
     const SECONDS: MetricFamily = MetricFamily::new("b_seconds", FamilyKind::Histogram, Some("seconds"), "A \"time\".", "");
 
-    fn write(format: Format) -> String {
-        let mut text = Exposition::new(format);
+    fn write(format: Format, buckets: Buckets) -> String {
+        let mut text = Exposition::new(format, buckets);
         text.family(&COUNTER);
         text.sample(&COUNTER, &[("name", &"a\"b\\c\nd"), ("none", &"")], 3);
         text.family(&SECONDS);
-        let mut histogram = LatencyBuckets::default();
-        histogram.buckets[0] = 2;
-        histogram.buckets[14] = 1;
-        histogram.sum_ns = 12_500_000_000;
-        text.histogram(&SECONDS, &[("x", &"y")], &histogram);
+        let mut counts = [0; 15];
+        (counts[0], counts[14]) = (2, 1);
+        text.histogram(&SECONDS, &[("x", &"y")], &HistogramValues { bounds: &BOUNDS_S, buckets: &counts, sum: 12.5 });
         text.finish()
     }
 
     #[test]
     fn prometheus_text() {
-        let text = write(Format::Prometheus);
+        let text = write(Format::Prometheus, Buckets::All);
         assert!(
             text.starts_with(
                 "# HELP a_things_total Things \\\\ seen.\n# TYPE a_things_total counter\na_things_total{name=\"a\\\"b\\\\c\\nd\"} 3\n"
@@ -158,8 +178,15 @@ mod tests {
     }
 
     #[test]
+    fn without_buckets_means_and_rates_are_left() {
+        let text = write(Format::Prometheus, Buckets::None);
+        let shown = text.lines().filter(|line| line.starts_with("b_seconds_")).collect::<Vec<_>>();
+        assert_eq!(shown, ["b_seconds_bucket{x=\"y\",le=\"+Inf\"} 3", "b_seconds_sum{x=\"y\"} 12.5", "b_seconds_count{x=\"y\"} 3"]);
+    }
+
+    #[test]
     fn openmetrics_text() {
-        let text = write(Format::OpenMetrics);
+        let text = write(Format::OpenMetrics, Buckets::All);
         assert!(text.contains("# TYPE a_things counter\na_things_total{"), "{text}");
         assert!(text.contains("# HELP b_seconds A \\\"time\\\".\n# TYPE b_seconds histogram\n# UNIT b_seconds seconds\n"), "{text}");
         assert!(text.ends_with("\n# EOF\n"), "{text}");

@@ -531,7 +531,10 @@ async fn failed_connects_of_a_service_leave_room_for_the_next_one() {
     server.state.push(&Arc::new(scan.chain([attempt("shop", "db:5432".into())]).collect()));
     let body = text(ask(&server, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
     let count = |labels: &str| format!("perfmon_connect_failures_total{{{labels}}} ");
-    assert!(body.contains(&count("service_name=\"shop\",server_address=\"db:5432\",error_type=\"connect_refused\"")), "the next service");
+    assert!(
+        body.contains(&count("service_name=\"shop\",server_address=\"db\",server_port=\"5432\",error_type=\"connect_refused\"")),
+        "the next service"
+    );
     assert!(body.contains(&(count("service_name=\"scanner\",server_address=\"(other)\"") + "2510\n")), "half is left for others");
 }
 
@@ -609,5 +612,6 @@ mod alerts;
 mod follow;
 mod history;
 mod live;
+mod metrics;
 mod transport;
 mod wire;

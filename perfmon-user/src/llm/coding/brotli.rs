@@ -2,7 +2,7 @@
 //! window grows with the body, to `WINDOW` at most.
 use brotli_decompressor::{Allocator, BrotliDecompressStream, BrotliResult, BrotliState, SliceWrapper, SliceWrapperMut};
 
-use super::{Memory, OUT, Undecodable};
+use super::{Memory, OUT, OutBuffer, Undecodable};
 use crate::budget::{Allowance, Charge};
 
 /// Largest window. A body that needs a larger one is undecodable: its window says 2 MiB or more, and it has more than this.
@@ -67,12 +67,16 @@ impl Brotli {
         Ok(Self(Box::new(BrotliState::new_strict(allocator(), allocator(), allocator()))))
     }
 
-    pub(super) fn push(&mut self, bytes: &[u8], emit: &mut impl FnMut(&[u8]) -> Result<(), Undecodable>) -> Result<(), Undecodable> {
-        let mut buffer = [0; OUT];
+    pub(super) fn push(
+        &mut self,
+        bytes: &[u8],
+        buffer: &mut OutBuffer,
+        emit: &mut impl FnMut(&[u8]) -> Result<(), Undecodable>,
+    ) -> Result<(), Undecodable> {
         let (mut left, mut at, mut total) = (bytes.len(), 0, 0);
         loop {
             let (mut room, mut written) = (OUT, 0);
-            let result = BrotliDecompressStream(&mut left, &mut at, bytes, &mut room, &mut written, &mut buffer, &mut total, &mut self.0);
+            let result = BrotliDecompressStream(&mut left, &mut at, bytes, &mut room, &mut written, buffer, &mut total, &mut self.0);
             emit(&buffer[..written])?;
             match result {
                 BrotliResult::NeedsMoreOutput => {}

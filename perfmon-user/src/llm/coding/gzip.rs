@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::inflate::Inflate;
-use super::{Memory, Undecodable};
+use super::{Memory, OutBuffer, Undecodable};
 
 /// Longest head: the ten bytes, extra field, name and comment. Web servers send ten.
 const HEAD: usize = 64 * 1024;
@@ -67,6 +67,7 @@ impl Gzip {
         &mut self,
         mut bytes: &[u8],
         memory: &mut Memory,
+        buffer: &mut OutBuffer,
         emit: &mut impl FnMut(&[u8]) -> Result<(), Undecodable>,
     ) -> Result<(), Undecodable> {
         while !bytes.is_empty() {
@@ -80,7 +81,7 @@ impl Gzip {
                     used
                 }
                 MemberState::Body => {
-                    let (used, ended) = self.inflate.push(bytes, emit)?;
+                    let (used, ended) = self.inflate.push(bytes, buffer, emit)?;
                     if !ended {
                         return Ok(());
                     }

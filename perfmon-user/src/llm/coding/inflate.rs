@@ -1,10 +1,11 @@
-//! deflate (RFC 1951), bare or in zlib's frame (RFC 1950), in one piece of memory that is used again for each stream.
+//! deflate (RFC 1951), bare or in zlib's frame (RFC 1950), in one piece of memory that is used again for each stream. A stream that begins
+//! costs no more than a few of its bytes: neither the window nor tables of fixed codes are written for it.
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::{Memory, OUT, Undecodable};
+use super::{Memory, OutBuffer, Undecodable};
 
 /// Window, tables and state of a decoder.
-const STATE: usize = 44 * 1024;
+const STATE: usize = 47 * 1024;
 
 /// A decoder, once there is something to decode.
 #[derive(Default)]
@@ -32,14 +33,14 @@ impl Inflate {
     pub(super) fn push(
         &mut self,
         bytes: &[u8],
+        buffer: &mut OutBuffer,
         emit: &mut impl FnMut(&[u8]) -> Result<(), Undecodable>,
     ) -> Result<(usize, bool), Undecodable> {
         let Some(state) = &mut self.0 else { return Err(Undecodable) };
-        let mut buffer = [0; OUT];
         let mut used = 0;
         loop {
             let (read, written) = (state.total_in(), state.total_out());
-            let status = state.decompress(&bytes[used..], &mut buffer, FlushDecompress::None).map_err(|_| Undecodable)?;
+            let status = state.decompress(&bytes[used..], buffer, FlushDecompress::None).map_err(|_| Undecodable)?;
             let (read, written) = ((state.total_in() - read) as usize, (state.total_out() - written) as usize);
             used += read;
             emit(&buffer[..written])?;

@@ -18,6 +18,8 @@ use zstd::Zstd;
 
 /// Plain bytes handed on at once.
 const OUT: usize = 8 * 1024;
+/// Where they stand meanwhile.
+type OutBuffer = [u8; OUT];
 
 /// The body does not match its coding, is a bomb, has an unknown coding, or needs memory that is not to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +90,7 @@ impl Decoder {
             return Err(Undecodable);
         }
         work.coded(bytes.len());
-        let memory = &mut self.memory;
+        let (memory, buffer) = (&mut self.memory, &mut [0; OUT]);
         let mut emit = |plain: &[u8]| {
             work.plain(plain.len())?;
             out(plain);
@@ -96,15 +98,15 @@ impl Decoder {
         };
         match &mut self.kind {
             Kind::Plain => Ok(()),
-            Kind::Gzip(gzip) => gzip.push(bytes, memory, &mut emit),
+            Kind::Gzip(gzip) => gzip.push(bytes, memory, buffer, &mut emit),
             Kind::Deflate(inflate) => {
                 let Some(&first) = bytes.first() else { return Ok(()) };
                 if !inflate.has_begun() {
                     inflate.begin(is_zlib(first), memory)?;
                 }
-                inflate.push(bytes, &mut emit).map(|_| ())
+                inflate.push(bytes, buffer, &mut emit).map(|_| ())
             }
-            Kind::Brotli(brotli) => brotli.push(bytes, &mut emit),
+            Kind::Brotli(brotli) => brotli.push(bytes, buffer, &mut emit),
             Kind::Zstd(zstd) => zstd.push(bytes, memory, &mut emit),
         }
     }

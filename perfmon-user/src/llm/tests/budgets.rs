@@ -151,3 +151,55 @@ fn bombs_on_one_connection_add_up() {
     let all = (1..=10).map(|_| broken(&mut tracker, &mut calls)).last();
     assert!(all >= Some(9) && tracker.counts().decoders_given_up == 1, "{:?}", tracker.counts());
 }
+
+/// CPU time of a call whose request has this body; the shortest of three.
+fn request_ns(body: &[u8], coding: &'static str) -> u64 {
+    let talk = talk(body.to_vec(), Vec::new()).request_header("content-encoding", coding);
+    let mut least_ns = u64::MAX;
+    for _turn in 0..3 {
+        let begin_ns = crate::clock::thread_cpu_ns();
+        drop(talk.play(&mut tracker(), &mut Calls::default(), 16_384, |_| {}));
+        least_ns = least_ns.min(crate::clock::thread_cpu_ns() - begin_ns);
+    }
+    least_ns
+}
+
+/// Members of gzip with names of this length, about so many bytes.
+fn members(name: usize, plain: &[u8], bytes: usize) -> Vec<u8> {
+    let mut encoder = flate2::GzBuilder::new().filename(vec![b'n'; name]).write(Vec::new(), flate2::Compression::best());
+    encoder.write_all(plain).unwrap();
+    let member = encoder.finish().unwrap();
+    member.repeat(bytes / member.len())
+}
+
+#[test]
+fn members_of_gzip_cost_time_like_plain_bytes() {
+    const BYTES: usize = 1 << 20;
+    let filled = |begin: &str, piece: &str, end: &str| [begin, &piece.repeat(BYTES / piece.len()), end].concat().into_bytes();
+    let message = format!(r#"{{"role":"user","content":"{}"}},"#, "Some words of a question. ".repeat(4));
+    let conversation = filled(r#"{"model":"m","messages":["#, &message, "{}]}");
+    let text = filled(r#"{"model":"m","messages":[{"role":"user","content":""#, "x", r#""}]}"#);
+    let [conversation, text] = [conversation, text].map(|plain| request_ns(&plain, ""));
+    for plain in [&b"{}"[..], b"x", b""] {
+        let [long, short] = [1_000, 40].map(|name| request_ns(&members(name, plain, BYTES), "gzip"));
+        assert!(long < 2 * text, "members with long names cost {long} ns, one text {text}");
+        assert!(short < 2 * conversation, "members with short names cost {short} ns, a conversation {conversation}");
+    }
+}
+
+#[test]
+fn a_coded_body_of_no_model_call_is_not_decoded() {
+    let bomb = [gzip(b"{}"), members(1_000, b"x", 100_000)].concat();
+    let budget = Budget::new(64 << 20, Arc::new(Counters::default()));
+    let followed = |target| {
+        let talk = Talk::new("files", target, bomb.clone()).request_header("content-encoding", "gzip");
+        let (mut pieces, mut most) = (0, 0);
+        talk.play_charged(&mut tracker(), &mut Calls::default(), 1_000, &budget.of(1), |calls| {
+            pieces += calls.len();
+            most = most.max(budget.take_most());
+        });
+        (pieces, most > 0)
+    };
+    assert_eq!(followed("/upload"), (0, false));
+    assert_eq!(followed("/v1/chat/completions"), (1, true), "until its first document");
+}

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::rollup::Rollup;
-use super::series::SeriesKey;
 use super::*;
 use crate::aggregate::Histogram;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
-use crate::record::{Category, Failure, Llm, Millis, Origin, Quality, Record, Request, Side, SpanId, System};
+use crate::record::{Category, Failure, Llm, Millis, Origin, Quality, Record, Request, SeriesKey, Side, SpanId, System};
 
 mod failures;
 mod killed;

@@ -53,13 +53,16 @@ pub struct Launched {
 }
 
 impl Launched {
-    /// Creates the process, which waits for [`Launched::release`].
+    /// Creates the process, which waits for [`Launched::release`]; it does not inherit the variables `secrets`.
     ///
     /// # Errors
     /// [`LaunchError`]; the first three are wrong usage and found before anything is started.
-    pub fn start(command: &[OsString]) -> Result<Self, LaunchError> {
+    pub fn start(command: &[OsString], secrets: &[String]) -> Result<Self, LaunchError> {
         let mut launcher = Command::new(std::env::current_exe()?);
         launcher.arg(LAUNCHER);
+        secrets.iter().for_each(|name| {
+            launcher.env_remove(name);
+        });
         Self::start_with(launcher, command)
     }
 

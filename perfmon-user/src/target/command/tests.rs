@@ -85,7 +85,7 @@ fn under_sudo_it_runs_as_the_caller() {
 
 #[test]
 fn wrong_programs_are_told_before_anything_starts() {
-    let start = |command: &[&str]| Launched::start(&command.iter().map(OsString::from).collect::<Vec<_>>()).unwrap_err().to_string();
+    let start = |command: &[&str]| Launched::start(&command.iter().map(OsString::from).collect::<Vec<_>>(), &[]).unwrap_err().to_string();
     assert!(start(&[]).starts_with("no program follows"));
     assert!(start(&["perfmon-no-such-program"]).contains("not found in PATH"));
     assert!(start(&["/nonexistent/x"]).starts_with("/nonexistent/x was not found; "));

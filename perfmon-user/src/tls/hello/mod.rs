@@ -15,6 +15,8 @@ const SUPPORTED_VERSIONS: u16 = 43;
 #[derive(Debug, Default)]
 pub struct Hello {
     bytes: Vec<u8>,
+    /// Of the extensions, bytes of those that were looked at: the next piece goes on behind them.
+    passed: usize,
     over: bool,
     said: Option<HelloInfo>,
 }
@@ -60,7 +62,7 @@ impl Hello {
     fn bytes(&mut self, bytes: &[u8]) {
         let room = LONGEST - self.bytes.len();
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        match said(&self.bytes) {
+        match said(&self.bytes, &mut self.passed) {
             Err(Shortfall::NeedMore) if bytes.len() < room => {}
             said => {
                 self.said = said.ok();
@@ -75,8 +77,9 @@ impl Hello {
     }
 }
 
-/// Parses a ClientHello or ServerHello (RFC 8446, sections 4.1.2 and 4.1.3) as soon as the needed fields are there.
-fn said(bytes: &[u8]) -> Read<HelloInfo> {
+/// Parses a ClientHello or ServerHello (RFC 8446, sections 4.1.2 and 4.1.3) as soon as the needed fields are there; `passed` extensions were
+/// looked at before, so that a hello in many pieces takes time like one in one.
+fn said(bytes: &[u8], passed: &mut usize) -> Read<HelloInfo> {
     let mut cursor = Cursor::of_stream(bytes);
     let kind = cursor.u8()?;
     if kind != CLIENT_HELLO && kind != SERVER_HELLO {
@@ -87,38 +90,40 @@ fn said(bytes: &[u8]) -> Read<HelloInfo> {
     body.take(2 + 32)?;
     body.vector(1)?;
     if kind == SERVER_HELLO {
-        return server(body);
+        return server(body, passed);
     }
     // Ciphers, compressions.
     body.vector(2)?;
     body.vector(1)?;
-    let server_name = extension(body, SERVER_NAME)?.map(name).transpose()?.flatten();
+    let server_name = extension(body, SERVER_NAME, passed)?.map(name).transpose()?.flatten();
     Ok(HelloInfo::Client { server_name })
 }
 
-fn server(mut body: Cursor<'_>) -> Read<HelloInfo> {
+fn server(mut body: Cursor<'_>, passed: &mut usize) -> Read<HelloInfo> {
     let cipher = body.u16()?;
     // Compression.
     body.u8()?;
-    let is_13 = match extension(body, SUPPORTED_VERSIONS)? {
+    let is_13 = match extension(body, SUPPORTED_VERSIONS, passed)? {
         Some(mut version) => version.u16()? == 0x0304,
         None => false,
     };
     Ok(HelloInfo::Server { overhead: overhead(is_13, cipher) })
 }
 
-/// The content of an extension; `None` when a complete hello lacks it.
-fn extension(mut body: Cursor<'_>, wanted: u16) -> Read<Option<Cursor<'_>>> {
+/// The content of an extension behind the `passed` ones, which grow; `None` when a complete hello lacks it.
+fn extension<'a>(mut body: Cursor<'a>, wanted: u16, passed: &mut usize) -> Read<Option<Cursor<'a>>> {
     if body.is_at_end() {
         return Ok(None);
     }
     let mut extensions = body.vector(2)?;
+    extensions.take(*passed)?;
     while !extensions.is_at_end() {
         let number = extensions.u16()?;
         let content = extensions.vector(2)?;
         if number == wanted {
             return Ok(Some(content));
         }
+        *passed += 2 + 2 + content.left();
     }
     Ok(None)
 }

@@ -1,7 +1,7 @@
 //! Hellos made here, whole, cut at every place, in pieces of every size, and garbage.
 use super::super::record::{HEADER, RecordWalk};
 use super::*;
-use crate::heap::measured::HeapMeter;
+use crate::heap::measured::{HeapMeter, assert_linear};
 use crate::stream::Content;
 
 fn vector(len_bytes: usize, content: &[u8]) -> Vec<u8> {
@@ -78,6 +78,19 @@ fn a_cut_hello_tells_the_name_or_nothing() {
     }
     // The name alone is enough.
     assert_eq!(said(&[&hello[..hello.len() - 10]]), named("api.example.test"));
+}
+
+#[test]
+fn byte_by_byte_takes_time_like_the_hello() {
+    // Extensions without content: as many as there can be.
+    let hello = |extensions: usize| {
+        let extensions = extension_bytes(99, b"").repeat(extensions);
+        let body = [&[3, 3][..], &[9; 32], &vector(1, &[]), &vector(2, &[0x13, 1]), &vector(1, &[0]), &vector(2, &extensions)].concat();
+        record(1, &body)
+    };
+    let byte_by_byte =
+        |hello: &Vec<u8>| assert_eq!(said(&hello.chunks(1).collect::<Vec<_>>()), Some(HelloInfo::Client { server_name: None }));
+    assert_linear("extensions", 240, hello, byte_by_byte);
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn alert(rule: &str, state: AlertState, severity: Severity) -> Alert {
         value: Some(0.026),
         threshold: 0.01,
         escalation_level: 0,
-        notified: vec![Notified { channel: "hook".into(), ok: false, error: Some("connection refused".into()) }],
+        notified: vec![Notified { channel: "hook".into(), ok: false, error: Some("connection refused".into()), state: None }],
         started_at: WallTime(NOW - 125_000_000_000),
         fired_at: Some(WallTime(NOW - 65_000_000_000)),
         acknowledged_by: None,

@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use super::metric_set::MetricSet;
 use super::series::{SeriesKind, SumKey};
-use crate::export::otlp::attribute::{Attributes, address};
+use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::instrument as of;
-use crate::record::{Failure, Request};
+use crate::record::{Failure, Request, address};
 
 /// Key of a series; of the overflow series without a reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -6,11 +6,11 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 
 use super::metric_set::MetricSet;
 use super::series::{SeriesKind, SumKey};
-use crate::export::otlp::attribute::{Attributes, address};
+use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::exponential::Distribution;
 use crate::export::otlp::failure::{self, ErrorType};
 use crate::export::otlp::instrument as of;
-use crate::record::{Request, Side};
+use crate::record::{Request, Side, address};
 
 /// Methods that are exported by name (RFC 9110, RFC 5789); others are `_OTHER`.
 const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "CONNECT"];

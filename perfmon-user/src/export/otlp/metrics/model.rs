@@ -6,11 +6,11 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 
 use super::metric_set::MetricSet;
 use super::series::{SeriesKind, SumKey};
-use crate::export::otlp::attribute::{Attributes, address};
+use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::exponential::Distribution;
 use crate::export::otlp::instrument as of;
 use crate::export::otlp::provider;
-use crate::record::{Llm, Side, Tool};
+use crate::record::{Llm, Side, Tool, address};
 
 /// Key of a series of model calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

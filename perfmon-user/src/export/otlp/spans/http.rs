@@ -3,10 +3,10 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::{SeverityNumber, SpanContext, SpanDraft};
-use crate::export::otlp::attribute::{Attributes, address};
+use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::metrics::http::{method, version};
 use crate::export::otlp::{failure, identity};
-use crate::record::{Quality, Request, Side};
+use crate::record::{Quality, Request, Side, address};
 
 /// The trace that the exchange carries, else one of its own.
 pub fn context(request: &Request) -> SpanContext {

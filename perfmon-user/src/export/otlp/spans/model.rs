@@ -2,9 +2,9 @@
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::{SeverityNumber, SpanContext, SpanDraft, agent, http};
-use crate::export::otlp::attribute::{Attributes, address};
+use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::{identity, provider};
-use crate::record::{Llm, Request};
+use crate::record::{Llm, Request, address};
 
 /// The span of a call and its request.
 pub fn span(call: &Llm, request: Option<&Request>) -> Span {

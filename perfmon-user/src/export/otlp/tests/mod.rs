@@ -1,7 +1,7 @@
 mod cardinality;
 mod events;
 mod receiver;
-mod sample;
+pub(crate) mod sample;
 mod strict;
 
 use std::collections::BTreeMap;
@@ -303,6 +303,20 @@ fn what_the_receiver_refuses_of_a_delivery_is_counted() {
     run.offer(vec![server("shop", "/", 200, 1)]);
     run.exporter.finish(GRACE);
     assert_eq!(run.counters.export_items_refused.get(), 2);
+}
+
+#[test]
+fn a_remark_with_nothing_rejected_is_no_loss() {
+    let body = [&[0x0a, 0x16, 0x12, 0x14][..], b"stored as batch 4711"].concat();
+    let otlp = Otlp::start(move |_, _| Answer { body: body.clone(), ..Answer::ok() });
+    let run = start(&to(&otlp), CLOCKS, Gauges::default());
+    run.offer(vec![server("shop", "/", 200, 1)]);
+    while run.figures(Signal::Metrics).sent == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(run.figures(Signal::Metrics).last_error, None);
+    run.exporter.finish(GRACE);
+    assert_eq!((run.counters.export_items_refused.get(), run.counters.export_items_dropped.get()), (0, 0));
 }
 
 #[test]

@@ -1,0 +1,140 @@
+//! Cumulative series of everything that happened but requests (model calls, agent runs, tools, workflows) for `/metrics`, as the table of
+//! kinds has their labels, fields and failures.
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::bounded::{BoundedSeries, Cumulative, CumulativeLabels};
+use crate::counters::Counters;
+use crate::record::metric::{Field, RecordKind, Unit};
+use crate::record::{Record, SeriesKey, WallTime};
+
+/// Upper bounds of the buckets of durations, in seconds, and of tokens, as the conventions for generative AI advise.
+const SECONDS: [f64; 14] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+const TOKENS: [f64; 14] =
+    [1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0, 67_108_864.0];
+
+/// Series of one kind.
+pub(super) type KindTable = BoundedSeries<KindLabels, KindSums>;
+
+/// What a series is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct KindLabels {
+    pub key: SeriesKey,
+    /// Why its records failed.
+    pub failure: Option<Arc<str>>,
+}
+
+impl CumulativeLabels for KindLabels {
+    type Owner = (RecordKind, Option<Arc<str>>);
+
+    fn owner(&self) -> Self::Owner {
+        (self.key.kind, self.key.service())
+    }
+
+    fn other(&self) -> Self {
+        Self { key: self.key.other(), failure: None }
+    }
+
+    fn other_owners(&self) -> Self {
+        Self { key: self.key.other_services(), failure: None }
+    }
+}
+
+/// What a series has counted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct KindSums {
+    count: u64,
+    /// In the order of the kind's fields.
+    fields: Vec<FieldSums>,
+    last: WallTime,
+}
+
+/// Values of one field, in the unit of its metric: durations in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct FieldSums {
+    pub sum: f64,
+    /// In each bucket, not cumulative; the last is above all bounds. Of numbers that have no bounds, in the last.
+    pub buckets: [u64; 15],
+}
+
+impl FieldSums {
+    fn of(field: &Field, record: &Record) -> Self {
+        let mut sums = Self::default();
+        if let Some(value) = field.value(record) {
+            sums.sum = if field.unit == Unit::Duration { value / 1e3 } else { value };
+            let bucket = bounds(field.unit).map_or(14, |bounds| bounds.partition_point(|bound| *bound < sums.sum));
+            sums.buckets[bucket] = 1;
+        }
+        sums
+    }
+
+    /// Number of values.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+}
+
+/// Upper bounds of the buckets of a unit.
+pub(super) fn bounds(unit: Unit) -> Option<&'static [f64; 14]> {
+    match unit {
+        Unit::Duration => Some(&SECONDS),
+        Unit::Tokens => Some(&TOKENS),
+        Unit::Amount | Unit::Number => None,
+    }
+}
+
+impl KindSums {
+    fn of(kind: RecordKind, record: &Record) -> Self {
+        Self { count: 1, fields: Field::of(kind).map(|field| FieldSums::of(field, record)).collect(), last: record.time() }
+    }
+
+    /// Values of a field of the kind.
+    pub fn field(&self, field: &Field) -> Option<&FieldSums> {
+        self.fields.get(Field::of(field.kind).position(|known| known == field)?)
+    }
+}
+
+impl Cumulative for KindSums {
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.last = self.last.max(other.last);
+        self.fields.resize(self.fields.len().max(other.fields.len()), FieldSums::default());
+        for (mine, its) in self.fields.iter_mut().zip(&other.fields) {
+            mine.sum += its.sum;
+            mine.buckets.iter_mut().zip(its.buckets).for_each(|(mine, its)| *mine += its);
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.count
+    }
+
+    fn last(&self) -> WallTime {
+        self.last
+    }
+}
+
+/// All series.
+#[derive(Default)]
+pub(super) struct KindSeries(Mutex<KindTable>);
+
+impl KindSeries {
+    /// Counts the records of a batch that happened, requests aside: they have series of their own.
+    pub fn count(&self, batch: &[Record], counters: &Counters) {
+        let happened = |kind: &RecordKind| !kind.is_sample() && *kind != RecordKind::Request;
+        let mut records = batch.iter().filter_map(|record| RecordKind::of(record).filter(happened).map(|kind| (kind, record))).peekable();
+        if records.peek().is_none() {
+            return;
+        }
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (kind, record) in records {
+            let Some(key) = SeriesKey::of(record) else { continue };
+            let failure = record.failure().map(|failure| Arc::from(&*failure));
+            table.add(KindLabels { key, failure }, &KindSums::of(kind, record), counters);
+        }
+    }
+
+    /// A copy to write from.
+    pub fn table(&self) -> KindTable {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
