@@ -1,5 +1,6 @@
-//! `cargo xtask lint`: formatting and clippy of every package and target, the kernel crate's formatting, and with cargo-deny the licences
-//! and sources of all dependencies (deny.toml). Does not use the advisory database, which is not on a package registry.
+//! `cargo xtask lint`: formatting and clippy of every package and target, the formatting of the kernel crate and the fuzz program, and with
+//! cargo-deny the licences and sources of all dependencies (deny.toml). Does not use the advisory database, which is not on a package
+//! registry.
 use anyhow::Result;
 
 use crate::build_dashboard;
@@ -21,6 +22,8 @@ pub fn run(args: &Args) -> Result<()> {
     if kernel.is_file() {
         execute(cargo().args(["fmt", "--check", "--manifest-path"]).arg(kernel))?;
     }
+    let fuzz = shell::root().join("perfmon-user/fuzz/Cargo.toml");
+    execute(cargo().args(["fmt", "--check", "--manifest-path"]).arg(fuzz))?;
     say("clippy");
     execute(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     say("the page's built files");

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: what CI runs. Installs what is missing, then lint, kernel object, unit and replay tests, the page's tests in a
-//! browser, and the live tests with an optimised perfmon as root. Its last line is the sum over all test programs: `N passed, N failed,
-//! N skipped`.
+//! browser, the live tests with an optimised perfmon as root, and each fuzz target for seconds. Its last line is the sum over all test
+//! programs: `N passed, N failed, N skipped`.
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
 
