@@ -61,9 +61,15 @@ impl Pairing {
         (self.torn, self.unsure) = (true, SURE_AGAIN);
     }
 
+    /// Whether what is no HTTP, or has no end, may be perfmon's mistake. Where messages overlap and a request was lost, each answer that
+    /// comes may be another one's, and nothing tells when it is not any longer.
+    fn is_unsure(&self) -> bool {
+        self.unsure > 0 || (self.torn && self.overlaps)
+    }
+
     /// A message is not HTTP. Where the place was lost that may be perfmon's mistake.
     pub(in crate::proto::http1) fn fail(&mut self, side: MessageSide, id: Option<ExchangeId>, sink: &mut dyn Sink) {
-        let unsure = self.unsure > 0;
+        let unsure = self.is_unsure();
         let Some(open) = self.get(id) else { return };
         open.exchange.inferred |= unsure;
         open.exchange.failure = Some(Failure::Protocol);
@@ -204,9 +210,10 @@ impl Pairing {
 
     /// The connection ended: so do all exchanges.
     pub(in crate::proto::http1) fn end(&mut self, ending: ConnectionEnd, answers_lost: bool, time_ns: u64, sink: &mut dyn Sink) {
+        let unsure = self.is_unsure();
         while let Some(front) = self.open.front_mut() {
             front.end(ending, self.closing, answers_lost, time_ns);
-            front.exchange.inferred |= self.unsure > 0 && front.exchange.failure.is_some();
+            front.exchange.inferred |= unsure && front.exchange.failure.is_some();
             self.close_front(sink);
         }
     }
