@@ -185,3 +185,13 @@ fn builds_of_static_files_are_one_route() {
     assert_eq!(endpoints.rows.len(), 1);
     assert_eq!(see(&mut endpoints, "/assets/index-BxK3a9d1.js", 200), "/assets/{id}.js");
 }
+
+#[test]
+fn builds_of_a_file_are_one_route_whatever_their_hashes_look_like() {
+    let mut endpoints = endpoints(&[]);
+    for number in 0..300_u64 {
+        see(&mut endpoints, &format!("/static/app.{:08x}.js", number * 2_654_435_761 % (1 << 32)), 200);
+    }
+    let names: Vec<_> = endpoints.rows.iter().map(|row| row.name.endpoint.to_string()).collect();
+    assert!(names.len() <= 2, "{names:?}");
+}

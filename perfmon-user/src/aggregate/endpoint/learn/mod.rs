@@ -7,6 +7,7 @@
 //! - A segment followed by a value (`/orders/{id}`) names a collection and stays literal; so does one with many more requests than most.
 //! - Beyond 200 children all others fold, to bound the tree; of those that would stay, the 100 with most requests do.
 //! - Files whose names already hold a value (`main.{id}.js`) are builds of the same thing: they fold beyond 5.
+//! - Beside a sibling with a value, hexadecimal digits in its place are one too: `main.ccdffcb4.js`, whose digits alone might be a word.
 use rustc_hash::FxHashMap;
 
 use super::segment;
@@ -26,6 +27,8 @@ const HASHED_FILES: usize = 5;
 const OFTEN_HITS: u64 = 20;
 /// Times the median of its siblings that such a child has.
 const OFTEN_TIMES: u64 = 8;
+/// Hexadecimal digits that are a value beside a sibling with one; without a number among them one more.
+const HEX_DIGITS: usize = 7;
 /// Mean requests for each child below which new children keep coming.
 const FEW_HITS: u64 = 8;
 
@@ -129,14 +132,35 @@ impl Tree {
 
 impl TreeNode {
     fn child(&self, segment: &str) -> Option<&Self> {
-        self.children.get(segment).or_else(|| self.children.get(&*self.parameter_for(segment)?))
+        self.children
+            .get(segment)
+            .or_else(|| self.children.get(&*self.parameter_for(segment)?))
+            .or_else(|| self.children.get(self.hashed_like(segment)?))
     }
 
     /// The key of a segment among the children.
     fn key(&self, segment: &str) -> Box<str> {
-        let known = self.children.contains_key(segment);
-        let parameter = if known { None } else { self.parameter_for(segment) };
-        parameter.unwrap_or_else(|| segment.into()).into()
+        if self.children.contains_key(segment) {
+            return segment.into();
+        }
+        let sibling = || self.hashed_like(segment).map(Box::from);
+        self.parameter_for(segment).map(Box::from).or_else(sibling).unwrap_or_else(|| segment.into())
+    }
+
+    /// The child that has a value where this segment has hexadecimal digits, folded with others like it or not.
+    fn hashed_like(&self, segment: &str) -> Option<&str> {
+        let digits = |run: &[u8]| run.len() >= HEX_DIGITS && run[0].is_ascii_hexdigit();
+        if !segment.as_bytes().chunk_by(|a, b| a.is_ascii_hexdigit() && b.is_ascii_hexdigit()).any(digits) || segment.contains('{') {
+            return None;
+        }
+        let folded = || {
+            let (stem, extension) = file_name(segment)?;
+            let group = Group { extension: Some(extension.into()), hashed: true };
+            let is_hashed = stem.split(['.', '-', '_']).skip(1).any(is_hashed);
+            let key = self.children.get_key_value(&*group.parameter())?.0;
+            (is_hashed && self.folded.contains(&group)).then_some(&**key)
+        };
+        self.children.keys().map(|key| &**key).find(|key| is_hashed_like(key, segment)).or_else(folded)
     }
 
     /// The parameter that replaces a segment when its group is folded.
@@ -171,6 +195,19 @@ impl TreeNode {
             if !self.folded.contains(&group) {
                 self.folded.push(group);
             }
+        }
+        self.join_hashed(name, changes);
+    }
+
+    /// Joins children with siblings that came later and have a value where they have hexadecimal digits.
+    fn join_hashed(&mut self, name: &str, changes: &mut Changes) {
+        let like = |key: &Box<str>| Some((key.clone(), Box::<str>::from(self.hashed_like(key)?)));
+        let joined: Vec<(Box<str>, Box<str>)> = self.children.keys().filter_map(like).collect();
+        for (key, sibling) in joined {
+            let Some(child) = self.children.remove(&key) else { continue };
+            let into = self.children.entry(sibling.clone()).or_default();
+            into.absorb(child, &mut changes.merged);
+            into.rename(&format!("{name}/{sibling}"), &mut changes.renamed);
         }
     }
 
@@ -265,6 +302,18 @@ impl TreeNode {
 /// Keys of a template: the text after each `/`; the last one is empty after a trailing slash.
 fn segments(template: &str) -> impl Iterator<Item = &str> {
     template.strip_prefix('/').unwrap_or(template).split('/')
+}
+
+/// Whether a segment is as a template's with hexadecimal digits for its value.
+fn is_hashed_like(template: &str, segment: &str) -> bool {
+    let Some((before, after)) = template.split_once(PARAMETER) else { return false };
+    let value = segment.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    value.is_some_and(is_hashed)
+}
+
+fn is_hashed(piece: &str) -> bool {
+    let least = HEX_DIGITS + usize::from(!piece.bytes().any(|byte| byte.is_ascii_digit()));
+    piece.len() >= least && piece.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// True when the position is the top level of an API: only `api`, `rest` and versions before it.

@@ -128,3 +128,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn hexadecimal_digits_beside_a_value_are_one_too() {
+    let mut learner = Learner::default();
+    for path in ["/static/app.447494ef.js", "/static/app.{id}.js", "/static/app.ccdffcb4.js", "/static/app.defaced.js", "/static/app.js"] {
+        learner.see(path);
+    }
+    assert_eq!(learner.names(), ["/static/app.defaced.js", "/static/app.js", "/static/app.{id}.js"]);
+    assert_eq!(learner.rows.values().map(|(_, hits)| hits).sum::<u64>(), 5);
+    let mut others = Learner::default();
+    ["/static/b.{id}.js", "/static/app.447494ef.js", "/x/447494ef"].into_iter().for_each(|path| others.see(path));
+    assert_eq!(others.names().len(), 3, "another file is another name");
+}
