@@ -204,10 +204,11 @@ fn five_connects_to_a_closed_port_are_five_errors_of_the_destination() -> Result
     assert_eq!(figures, [5.0, 5.0, 5.0, 0.0].map(Some), "{row}");
     assert_eq!((&row["p50_ms"], &row["max_ms"]), (&Value::Null, &Value::Null), "an attempt has no latency: {row}");
     let metrics = String::from_utf8(wire::get(perfmon.port(), "/metrics")?.body)?;
-    let failures = metrics.lines().find(|line| line.starts_with("perfmon_connect_failures_total{") && line.contains(&named));
+    let place = format!("server_address=\"127.0.0.1\",server_port=\"{port}\"");
+    let failures = metrics.lines().find(|line| line.starts_with("perfmon_connect_failures_total{") && line.contains(&place));
     let failures = failures.context("not in /metrics")?;
     assert!(failures.ends_with("} 5") && failures.contains("error_type=\"connect_refused\""), "{failures}");
-    assert!(!metrics.lines().any(|line| line.starts_with("http_client_request_duration_seconds_") && line.contains(&named)));
+    assert!(!metrics.lines().any(|line| line.starts_with("http_client_request_duration_seconds_") && line.contains(&place)));
     assert_eq!(perfmon.api("/health/performance")?["performance_metrics"]["error_rate"], Value::Null, "nothing was served");
     Ok(())
 }
