@@ -201,8 +201,8 @@ impl TreeNode {
 
     /// Joins children with siblings that came later and have a value where they have hexadecimal digits.
     fn join_hashed(&mut self, name: &str, changes: &mut Changes) {
-        let like = |key: &Box<str>| Some((key.clone(), Box::<str>::from(self.hashed_like(key)?)));
-        let joined: Vec<(Box<str>, Box<str>)> = self.children.keys().filter_map(like).collect();
+        let like = |key: &str| Some((Box::from(key), Box::from(self.hashed_like(key)?)));
+        let joined: Vec<(Box<str>, Box<str>)> = self.children.keys().filter_map(|key| like(key)).collect();
         for (key, sibling) in joined {
             let Some(child) = self.children.remove(&key) else { continue };
             let into = self.children.entry(sibling.clone()).or_default();
