@@ -121,12 +121,8 @@ impl KindSeries {
     /// Counts the records of a batch that happened, requests aside: they have series of their own.
     pub fn count(&self, batch: &[Record], counters: &Counters) {
         let happened = |kind: &RecordKind| !kind.is_sample() && *kind != RecordKind::Request;
-        let mut records = batch.iter().filter_map(|record| RecordKind::of(record).filter(happened).map(|kind| (kind, record))).peekable();
-        if records.peek().is_none() {
-            return;
-        }
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (kind, record) in records {
+        for (kind, record) in batch.iter().filter_map(|record| RecordKind::of(record).filter(happened).map(|kind| (kind, record))) {
             let Some(key) = SeriesKey::of(record) else { continue };
             let failure = record.failure().map(|failure| Arc::from(&*failure));
             table.add(KindLabels { key, failure }, &KindSums::of(kind, record), counters);

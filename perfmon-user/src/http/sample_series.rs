@@ -60,13 +60,9 @@ pub(super) struct SampleSeries(Mutex<SampleTotals>);
 impl SampleSeries {
     /// Adds the samples of a batch.
     pub fn count(&self, batch: &[Record]) {
-        let mut samples = batch.iter().filter(|record| matches!(record, Record::System(_) | Record::Process(_))).peekable();
-        if samples.peek().is_none() {
-            return;
-        }
         let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for sample in samples {
-            match sample {
+        for record in batch {
+            match record {
                 Record::System(sample) => totals.host(sample),
                 Record::Process(sample) => totals.process(sample),
                 _ => {}
