@@ -1,4 +1,4 @@
-//! What code under test takes: bytes of the heap, counted in the allocator of the test program for each thread, and CPU time against the size
+//! What code under test takes: bytes of the heap, counted in the allocator of the test or fuzz program for each thread, and CPU time against the size
 //! of the input.
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -60,24 +60,26 @@ unsafe impl GlobalAlloc for CountedAllocator {
 }
 
 /// Counts what this thread takes from here on.
-pub(crate) struct HeapMeter {
+#[derive(Debug)]
+pub struct HeapMeter {
     start: isize,
 }
 
 impl HeapMeter {
-    pub(crate) fn start() -> Self {
+    /// Starts to count.
+    pub fn start() -> Self {
         let meter = Self { start: HELD.get().now };
         meter.take_most();
         meter
     }
 
     /// Bytes held now beyond those at the start.
-    pub(crate) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         usize::try_from(HELD.get().now - self.start).unwrap_or(0)
     }
 
     /// Most bytes held at once since the last call, beyond those at the start.
-    pub(crate) fn take_most(&self) -> usize {
+    pub fn take_most(&self) -> usize {
         let held = HELD.get();
         HELD.set(Held { most: held.now, ..held });
         usize::try_from(held.most - self.start).unwrap_or(0)
@@ -86,7 +88,7 @@ impl HeapMeter {
 
 /// Fails unless the CPU time of `run` grows like its input: of inputs of `n`, `2n` and `4n`, the last may take ten times as long as the first,
 /// where sixteen times is the square. The shortest of several runs counts.
-pub(crate) fn assert_linear<I>(what: &str, n: usize, input: impl Fn(usize) -> I, mut run: impl FnMut(&I)) {
+pub fn assert_linear<I>(what: &str, n: usize, input: impl Fn(usize) -> I, mut run: impl FnMut(&I)) {
     let sizes = [n, 2 * n, 4 * n];
     let mut times = [u64::MAX; 3];
     for _turn in 0..3 {

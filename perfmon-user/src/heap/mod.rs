@@ -3,8 +3,8 @@
 use std::ffi::CStr;
 use std::ptr::null_mut;
 
-#[cfg(test)]
-pub(crate) mod measured;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod measured;
 
 /// What jemalloc reads at the start, with a zero at the end. One arena: a second one for each thread would keep free pages of its own, and a
 /// thread locks an arena only when its cache is empty or full.
