@@ -35,6 +35,13 @@ pub struct ToolResult {
     pub is_error: bool,
 }
 
+impl ToolResult {
+    /// Bytes of its texts on the heap.
+    pub(super) fn text_bytes(&self) -> usize {
+        shared_bytes(&self.tool_call_id) + shared_bytes(&self.tool_name)
+    }
+}
+
 /// Details of a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallDetail {
@@ -71,13 +78,11 @@ pub struct CallDetail {
 }
 
 impl CallDetail {
-    /// Bytes on the heap.
+    /// Bytes on the heap without the texts of the results, which their owner adds up.
     pub(super) fn heap_bytes(&self) -> usize {
-        let result = |result: &ToolResult| shared_bytes(&result.tool_call_id) + shared_bytes(&result.tool_name);
         let texts = [&self.conversation, &self.previous_response, &self.response, &self.user_agent];
         self.prefixes.capacity() * size_of::<u64>()
             + self.tool_results.capacity() * size_of::<ToolResult>()
-            + self.tool_results.iter().map(result).sum::<usize>()
             + texts.into_iter().map(shared_bytes).sum::<usize>()
     }
 }

@@ -72,6 +72,8 @@ pub(super) struct ModelRequest {
     pub(super) stream: Option<bool>,
     /// Bits of [`part`] that were seen.
     pub(super) parts: u8,
+    /// Bytes of the texts of the results, added up as they come: each piece of a body asks what is held.
+    result_bytes: usize,
     hash: Hash,
     prefix: Hash,
     item: Item,
@@ -99,7 +101,7 @@ impl ModelRequest {
     /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         let result = &self.item.result;
-        self.detail.heap_bytes() + [&self.model, &result.id, &result.name].into_iter().map(shared_bytes).sum::<usize>()
+        self.detail.heap_bytes() + self.result_bytes + [&self.model, &result.id, &result.name].into_iter().map(shared_bytes).sum::<usize>()
     }
 
     fn end_result(&mut self) {
@@ -107,9 +109,11 @@ impl ModelRequest {
         let is_error = result.flag.unwrap_or(result.reads_as_error);
         let results = &mut self.detail.tool_results;
         if results.len() == TOOL_RESULTS {
-            results.remove(0);
+            self.result_bytes -= results.remove(0).text_bytes();
         }
-        results.push(ToolResult { tool_call_id: result.id, tool_name: result.name, is_error });
+        let result = ToolResult { tool_call_id: result.id, tool_name: result.name, is_error };
+        self.result_bytes += result.text_bytes();
+        results.push(result);
         self.item.has_results = true;
     }
 
@@ -120,6 +124,7 @@ impl ModelRequest {
         let item = std::mem::take(&mut self.item);
         if item.role == Some(MessageRole::Assistant) {
             self.detail.tool_results.clear();
+            self.result_bytes = 0;
         }
         let role = match item.role {
             _ if item.has_results => MessageRole::Tool,
