@@ -36,6 +36,7 @@ fn families() -> Vec<KindFamily> {
     for kind in kinds() {
         let count = family(
             kind,
+            None,
             format!("perfmon_{}", kind.counted()),
             FamilyKind::Counter,
             None,
@@ -69,7 +70,10 @@ fn of_field(kind: RecordKind, field: &'static Field) -> Vec<(Source, MetricFamil
         } else {
             format!("{} of {} {made}.", capital(&words), kind.things())
         };
-        all.push((Source::Field(field, Some(side), Some(convention)), family(kind, name, FamilyKind::Histogram, unit, help)));
+        all.push((
+            Source::Field(field, Some(side), Some(convention)),
+            family(kind, Some(convention), name, FamilyKind::Histogram, unit, help),
+        ));
     }
     let unnamed: Vec<Side> = sides.into_iter().filter(|(_, convention)| convention.is_none()).map(|(side, _)| side).collect();
     let side = match unnamed.as_slice() {
@@ -80,19 +84,28 @@ fn of_field(kind: RecordKind, field: &'static Field) -> Vec<(Source, MetricFamil
     let stem = format!("perfmon_{}_{}", kind.name(), field.name.trim_end_matches("_ms"));
     let help = format!("{} of {}.", capital(&words), kind.things());
     let family = match field.unit {
-        Unit::Duration => family(kind, stem + "_seconds", FamilyKind::Histogram, Some("seconds"), help),
-        _ => family(kind, stem, FamilyKind::Counter, None, help),
+        Unit::Duration => family(kind, None, stem + "_seconds", FamilyKind::Histogram, Some("seconds"), help),
+        _ => family(kind, None, stem, FamilyKind::Counter, None, help),
     };
     all.push((Source::Field(field, side, None), family));
     all
 }
 
-fn family(kind: RecordKind, name: String, of: FamilyKind, unit: Option<&'static str>, help: String) -> MetricFamily {
+fn family(
+    kind: RecordKind,
+    convention: Option<&OutsideName>,
+    name: String,
+    of: FamilyKind,
+    unit: Option<&'static str>,
+    help: String,
+) -> MetricFamily {
     let labels = kind.labels().iter().flat_map(|label| match label.attribute {
         "server.address" => vec!["server_address".into(), "server_port".into()],
+        "side" if convention.is_some() => vec![],
         attribute => vec![attribute.replace('.', "_")],
     });
-    let labels: Vec<String> = labels.chain(["error_type".into()]).collect();
+    let own = convention.and_then(|convention| convention.label).map(|(name, _)| name.replace('.', "_"));
+    let labels: Vec<String> = labels.chain(["error_type".into()]).chain(own).collect();
     MetricFamily { name: name.into(), kind: of, unit, help: help.into(), labels: labels.join(", ").into() }
 }
 
