@@ -115,6 +115,10 @@ counters! {
     agent_processes_evicted,
     /// Inbound requests not linked to model calls because too many were under way.
     agent_inbound_evicted,
+    /// Records whose figures the history on disk does not have, because its writer was behind.
+    store_series_lost,
+    /// Records that alert rules do not know, because they were behind.
+    alert_records_lost,
     /// Alerts that did not open because too many were open.
     alerts_refused,
     /// Notifications dropped because the queue of their channel was full.

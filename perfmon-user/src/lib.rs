@@ -32,6 +32,7 @@ pub mod record;
 pub mod redact;
 #[cfg(not(feature = "fuzzing"))]
 pub mod report;
+pub mod series;
 pub mod source;
 pub mod store;
 pub mod stream;

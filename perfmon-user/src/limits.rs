@@ -118,6 +118,8 @@ pub const INTERFACES: usize = 64;
 pub const ALERTS_OPEN: usize = 1_000;
 /// Alerts that are over and still listed.
 pub const ALERTS_RESOLVED: usize = 100;
+/// Readings of alert rules on spikes, forecasts and absence of which earlier values are kept, about 4 KB each.
+pub const ALERT_BASELINES: usize = 4_096;
 /// Silences at once.
 pub const SILENCES: usize = 100;
 /// Notifications queued for one channel; a further one is refused and counted.
@@ -126,6 +128,10 @@ pub const CHANNEL_QUEUE: usize = 64;
 pub const CHANNEL_REMEMBERED: usize = 256;
 /// Series of the history on disk, shared likewise, each kind of a service apart; the rest is added up in one series `(other)` a service.
 pub const STORE_SERIES: usize = 20_000;
+/// Series that may count in one second, overflow series aside; further ones are counted in one series `(other)` a service.
+pub const SERIES_IN_DELTA: usize = 8_192;
+/// Series in one sliding window of alert rules; further ones are counted in one series `(other)`.
+pub const SERIES_RECENT: usize = 4_096;
 /// Cells, and records, that wait for a file that cannot be written; more are dropped and counted.
 pub const STORE_PENDING: usize = 20_000;
 /// Slow and failed requests kept one by one of one transaction, about a second.

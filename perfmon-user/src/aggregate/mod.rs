@@ -48,7 +48,7 @@ use self::series::{SeriesTable, Tick};
 use self::snapshot::{Snapshot, Window};
 use self::window::SliceClock;
 use crate::limits;
-use crate::record::{Degradation, Finding, Gauges, LostExchanges, Record, Request, Side, WallTime, Workflow};
+use crate::record::{Degradation, Finding, Gauges, LostExchanges, Record, Request, SeriesKey, Side, WallTime, Workflow};
 
 /// Rates are taken when this much time has passed since they last were: ticks come about once a second.
 const SECOND_NS: u64 = 900_000_000;
@@ -69,6 +69,8 @@ pub struct Ticked {
     pub snapshot: Arc<Snapshot>,
     /// Findings that opened, changed or closed: records to publish.
     pub findings: Vec<Finding>,
+    /// Exchanges that the full ring hid, found since the last tick, by series of requests.
+    pub lost: Vec<(SeriesKey, u64)>,
     /// Requests since the last tick that went to rows `(other)` because their service has too many endpoints.
     pub endpoints_overflowed: u64,
     /// Records since the last tick that went to rows `(other)`, and findings refused for lack of space.
@@ -94,6 +96,8 @@ pub struct Aggregate {
     /// Client-side ones.
     asked: Arrivals<DestinationKey>,
     losses: LossTable,
+    /// Exchanges that were found to be lost since the last tick, by series.
+    lost: Vec<(SeriesKey, u64)>,
     concurrency: Concurrency,
     host: LatestSamples,
     gauges: Arc<Gauges>,
@@ -125,6 +129,7 @@ impl Aggregate {
             served: Arrivals::default(),
             asked: Arrivals::default(),
             losses: LossTable::default(),
+            lost: Vec::new(),
             concurrency: Concurrency::default(),
             host: LatestSamples::default(),
             gauges: Arc::default(),
@@ -225,7 +230,7 @@ impl Aggregate {
     /// Adds the exchanges that the full ring hid since the last tick to rows, weighed by what was seen of each row in the last minute or,
     /// where that is nothing, in the last hour. Where no row of the service was seen yet, they wait for one.
     fn settle_losses(&mut self) {
-        let Self { losses, names, endpoints, services, totals, destinations, .. } = self;
+        let Self { losses, lost: told, names, endpoints, services, totals, destinations, .. } = self;
         losses.settle(|service, lost| {
             let number = names.service_number(service);
             let asked_of = weights(destinations, |key| key.is_of(service));
@@ -244,14 +249,20 @@ impl Aggregate {
                 Some(number) => {
                     services.row(number).lose(served);
                     totals.lose(served);
-                    loss::shares(served, answered).for_each(|(row, share)| endpoints.row(row).lose(share));
+                    loss::shares(served, answered).for_each(|(row, share)| {
+                        endpoints.row(row).lose(share);
+                        told.extend(names.name(row).map(|name| (name.series(), share)));
+                    });
                 }
                 None => rest.served = served,
             }
             if asked_of.is_empty() {
                 rest.asked = asked;
             } else {
-                loss::shares(asked, asked_of).for_each(|(key, share)| destinations.row(key).lose(share));
+                loss::shares(asked, asked_of).for_each(|(key, share)| {
+                    told.push((key.series(), share));
+                    destinations.row(key).lose(share);
+                });
             }
             rest
         });
@@ -285,6 +296,7 @@ impl Aggregate {
         Ticked {
             snapshot: Arc::new(snapshot),
             findings,
+            lost: std::mem::take(&mut self.lost),
             endpoints_overflowed: self.names.take_overflowed(),
             rows_overflowed: self.take_overflowed(),
         }

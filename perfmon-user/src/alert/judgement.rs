@@ -1,7 +1,6 @@
 //! Compares one reading with its rule: bad, well or unknown; and writes the alert's message.
 use std::sync::Arc;
 
-use crate::aggregate::snapshot::Snapshot;
 use crate::record::{Alert, AlertState, Origin, Severity, WallTime};
 
 use super::metric::{AlertMetric, MetricReading};
@@ -18,29 +17,25 @@ pub(super) enum Judgement {
     Unknown,
 }
 
-pub(super) fn judgement(rule: &Rule, reading: &MetricReading, snapshot: &Snapshot) -> Judgement {
-    let of_window = rule.metric.of_window();
-    let watched_short = of_window && snapshot.uptime_s < rule.window.seconds() as f64;
-    match reading.value {
-        // Too little may only mean that there was no time for more.
-        _ if watched_short && matches!(rule.condition, Condition::Below(_)) => Judgement::Unknown,
-        Some(value) if reading.samples >= rule.min_samples => {
-            if rule.condition.holds(value) {
-                Judgement::Bad
-            } else {
-                Judgement::Well
-            }
-        }
-        _ if watched_short => Judgement::Unknown,
+pub(super) fn judgement(rule: &Rule, reading: &MetricReading, covered: bool) -> Judgement {
+    // Too little may only mean that there was no time for more.
+    if !covered && matches!(rule.condition, Condition::Below(_) | Condition::Absent) && rule.metric.of_window() {
+        return Judgement::Unknown;
+    }
+    let bad = |holds: bool| if holds { Judgement::Bad } else { Judgement::Well };
+    match (reading.value, reading.verdict) {
+        (_, Some(verdict)) => bad(verdict),
+        (Some(value), None) if reading.samples >= rule.min_samples => bad(rule.condition.holds(value)),
+        _ if !covered && rule.metric.of_window() => Judgement::Unknown,
         // A sample without this figure. A process that is gone has no samples either.
-        None if !of_window && reading.samples > 0 => Judgement::Unknown,
+        (None, None) if !rule.metric.of_window() && reading.samples > 0 => Judgement::Unknown,
         _ => Judgement::Well,
     }
 }
 
 pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &MetricReading, host: &str) -> Alert {
     let origin = reading.origin.clone().unwrap_or_else(|| {
-        let service = rule.filter.service.as_deref().unwrap_or("all").into();
+        let service = rule.filter.pattern("service").unwrap_or("all").into();
         Arc::new(Origin { pid: 0, comm: "".into(), service, container: None })
     });
     Alert {
@@ -55,7 +50,7 @@ pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &MetricReading, hos
         metric: rule.metric.name().into(),
         scope: reading.scope.clone(),
         value: reading.value,
-        threshold: rule.condition.limit(),
+        threshold: reading.limit.unwrap_or(rule.condition.limit()),
         escalation_level: 0,
         notified: Vec::new(),
         started_at: now,
@@ -127,8 +122,21 @@ pub(super) fn sentence(rule: &Rule, reading: &MetricReading, host: &str) -> Stri
         return reason.clone();
     }
     let subject = subject(rule, &reading.scope, host);
-    let (value, limit) = figures(rule, reading.value);
-    format!("{subject} is {value}, {} {limit}{}.", limit_word(rule), window(rule))
+    let (value, limit) = figures(rule, reading);
+    let about = if reading.estimated { "about " } else { "" };
+    match rule.condition {
+        Condition::Absent => format!("{subject}: nothing came{}.", window(rule)),
+        Condition::Spike(factor) => {
+            let usual = reading.limit.map(|limit| one_figure(rule, limit / factor)).unwrap_or_default();
+            format!("{subject} is {about}{value}, usually {usual}, limit {limit}{}.", window(rule))
+        }
+        Condition::Burn { rate, objective } => {
+            let burn = reading.value.map_or(0.0, |value| value / (1.0 - objective));
+            let (burn, rate, goal) = (trimmed(burn, 1), trimmed(rate, 1), trimmed(objective * 100.0, 3));
+            format!("{subject} is {about}{value}{}: the error budget of {goal} % is spent {burn} times as fast as it may be, limit {rate} times.", window(rule))
+        }
+        Condition::Above(_) | Condition::Below(_) => format!("{subject} is {about}{value}, {} {limit}{}.", limit_word(rule), window(rule)),
+    }
 }
 
 /// Why an alert is over.
@@ -136,18 +144,21 @@ pub(super) fn ended(read: Option<(&Rule, &MetricReading)>, alert: &Alert, host: 
     match read {
         None => format!("Resolved: the rule {} no longer exists.", alert.rule),
         Some((rule, _)) if rule.metric == AlertMetric::Degraded => format!("{} of perfmon works again.", capital(&alert.scope)),
+        Some((rule, _)) if rule.condition == Condition::Absent => {
+            format!("{}: data comes again.", subject(rule, &alert.scope, host))
+        }
         Some((rule, reading)) if reading.value.is_none() => {
             format!("{}: resolved, there is no more data.", subject(rule, &alert.scope, host))
         }
         Some((rule, reading)) => {
-            let (value, limit) = figures(rule, reading.value);
+            let (value, limit) = figures(rule, reading);
             format!("{} is {value} again, {} {limit}{}.", subject(rule, &alert.scope, host), limit_word(rule), window(rule))
         }
     }
 }
 
 /// What the alert is about, with the host.
-fn subject(rule: &Rule, scope: &str, host: &str) -> String {
+pub(super) fn subject(rule: &Rule, scope: &str, host: &str) -> String {
     let words = capital(&rule.metric.words());
     match (scope, host) {
         ("host", "") => format!("{words} of this host"),
@@ -159,21 +170,26 @@ fn subject(rule: &Rule, scope: &str, host: &str) -> String {
 
 fn limit_word(rule: &Rule) -> &'static str {
     match rule.condition {
-        Condition::Above(_) => "limit",
         Condition::Below(_) => "minimum",
+        _ => "limit",
     }
 }
 
 fn window(rule: &Rule) -> String {
-    if rule.metric.of_window() { format!(", over {} min", rule.window.seconds() / 60) } else { String::new() }
+    match rule.window_s() {
+        _ if rule.window == rule.metric.default_window() && !rule.metric.of_window() => String::new(),
+        seconds if seconds % 3_600 == 0 => format!(", over {} h", seconds / 3_600),
+        seconds if seconds % 60 == 0 => format!(", over {} min", seconds / 60),
+        seconds => format!(", over {seconds} s"),
+    }
 }
 
 /// Decimals that a figure has at most.
 const DECIMALS: usize = 6;
 
 /// Value and limit with their unit. The value has the digits that tell it from the limit.
-fn figures(rule: &Rule, value: Option<f64>) -> (String, String) {
-    let limit = rule.condition.limit();
+fn figures(rule: &Rule, reading: &MetricReading) -> (String, String) {
+    let (value, limit) = (reading.value, reading.limit.unwrap_or(rule.condition.limit()));
     let (factor, unit) = rule.metric.shown_as(limit.abs().max(value.unwrap_or(0.0).abs()));
     let shown_limit = trimmed(limit * factor, DECIMALS);
     let with_unit = |digits: &str| format!("{digits}{unit}");
@@ -191,6 +207,13 @@ fn figures(rule: &Rule, value: Option<f64>) -> (String, String) {
         shown = trimmed(value * factor, decimals);
     }
     (with_unit(&shown), with_unit(&shown_limit))
+}
+
+/// A figure with its unit.
+pub(super) fn one_figure(rule: &Rule, value: f64) -> String {
+    let (factor, unit) = rule.metric.shown_as(value.abs());
+    let shown = value * factor;
+    format!("{}{unit}", trimmed(shown, if shown.abs() < 1.0 { 3 } else { usize::from(shown.abs() < 1_000.0) }))
 }
 
 fn trimmed(value: f64, decimals: usize) -> String {

@@ -1,4 +1,4 @@
-//! The state machine of alerts. In: a snapshot each second, decisions of users, results of deliveries; out: [`Change`]s, each a record and
+//! The state machine of alerts. In: what rules read each second, decisions of users, results of deliveries; out: [`Change`]s, each a record and
 //! the channels to notify. Pure: time is an argument, nothing is sent from here.
 //!
 //! A true condition opens an alert (pending). It fires when the condition was true without a break for `hold`, and is resolved when the
@@ -8,15 +8,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::aggregate::snapshot::Snapshot;
 use crate::counters::Counters;
 use crate::limits;
 use crate::record::{Alert, AlertState, Degradation, WallTime};
 
+use super::baseline::Baselines;
 use super::channel::{Channel, Escalation, Sender};
 use super::delivery::ChannelHealth;
 use super::judgement::{Judgement, ended, judgement, new_alert, sentence};
-use super::metric::{AlertMetric, DEGRADED, MetricReading, MetricSource};
+use super::figures::MetricView;
+use super::metric::{AlertMetric, DEGRADED, MetricReading, OwnState};
 use super::rule::{HOLD, Rule};
 use super::silence::Silence;
 
@@ -93,6 +94,8 @@ pub struct Machine {
     pub(super) quiet: BTreeSet<AlertKey>,
     pub(super) silences: Vec<Silence>,
     pub(super) counters: Arc<Counters>,
+    /// What is usual.
+    pub(super) baselines: Baselines,
 }
 
 impl Machine {
@@ -114,6 +117,7 @@ impl Machine {
             quiet: BTreeSet::new(),
             silences: Vec::new(),
             counters,
+            baselines: Baselines::default(),
         }
     }
 
@@ -124,9 +128,19 @@ impl Machine {
         (self.acknowledging, self.all_channels) = (acknowledging, all_channels);
     }
 
-    /// Judges what a snapshot says of the observed programs.
-    pub fn judge(&mut self, now: WallTime, snapshot: &Snapshot) -> Vec<Change> {
-        self.judge_rules(now, snapshot, |metric| metric.source() != MetricSource::Own)
+    /// Judges what the series say of the observed programs and the host.
+    pub fn judge(&mut self, now: WallTime, view: &impl MetricView) -> Vec<Change> {
+        self.judge_rules(now, view, |metric| !metric.is_own())
+    }
+
+    /// Name of this host.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Its rules.
+    pub fn rules(&self) -> Arc<[Rule]> {
+        self.rules.clone()
     }
 
     /// Takes whether each channel accepts notifications, which [`Machine::judge_own`] judges.
@@ -134,26 +148,27 @@ impl Machine {
         self.health = health;
     }
 
-    /// Judges perfmon itself. Needs no new snapshot: the part that makes snapshots may be the one that does not work.
-    pub fn judge_own(&mut self, now: WallTime, degraded: Arc<[Degradation]>) -> Vec<Change> {
-        let snapshot = Snapshot { time: now, degraded, ..Snapshot::default() };
-        self.judge_rules(now, &snapshot, |metric| metric.source() == MetricSource::Own)
+    /// Judges perfmon itself. Needs no figures: the part that makes them may be the one that does not work.
+    pub fn judge_own(&mut self, now: WallTime, degraded: &[Degradation]) -> Vec<Change> {
+        self.judge_rules(now, &OwnState(degraded), AlertMetric::is_own)
     }
 
-    fn judge_rules(&mut self, now: WallTime, snapshot: &Snapshot, is_meant: impl Fn(&AlertMetric) -> bool) -> Vec<Change> {
+    fn judge_rules(&mut self, now: WallTime, view: &impl MetricView, is_meant: impl Fn(&AlertMetric) -> bool) -> Vec<Change> {
         let mut changes = Vec::new();
         self.silences.retain(|silence| silence.until > now);
         let rules = self.rules.clone();
         for rule in rules.iter().filter(|rule| is_meant(&rule.metric)) {
-            let mut readings = rule.metric.read(snapshot, rule.window, &rule.filter);
-            if rule.metric.source() == MetricSource::Own {
+            let mut readings = view.read(rule, rule.window_s());
+            if rule.metric.is_own() {
                 readings.extend(self.health.iter().filter_map(|(name, health)| dead_channel(name, health)));
             }
+            let covered = view.is_covered(rule);
+            self.assess(now, rule, &mut readings, view);
             for reading in readings {
-                self.step(now, rule, &reading, judgement(rule, &reading, snapshot), &mut changes);
+                self.step(now, rule, &reading, judgement(rule, &reading, covered), &mut changes);
             }
         }
-        self.step_unread(now, snapshot, is_meant, &mut changes);
+        self.step_unread(now, view, is_meant, &mut changes);
         self.heed_silences(now, &mut changes);
         self.escalate(now, &mut changes);
         changes
@@ -186,6 +201,7 @@ impl Machine {
             Judgement::Bad => {
                 open.well_since = None;
                 open.alert.value = reading.value;
+                open.alert.threshold = reading.limit.unwrap_or(rule.condition.limit());
                 open.alert.message = sentence(rule, reading, &self.host);
                 let bad_since = *open.bad_since.get_or_insert(now);
                 if open.alert.state == AlertState::Pending && passed(bad_since, now) >= rule.hold {
@@ -197,7 +213,7 @@ impl Machine {
     }
 
     /// Handles alerts whose row, sample or rule is gone.
-    fn step_unread(&mut self, now: WallTime, snapshot: &Snapshot, is_meant: impl Fn(&AlertMetric) -> bool, changes: &mut Vec<Change>) {
+    fn step_unread(&mut self, now: WallTime, view: &impl MetricView, is_meant: impl Fn(&AlertMetric) -> bool, changes: &mut Vec<Change>) {
         let unread: Vec<AlertKey> = self.open.iter().filter(|(_, open)| open.judged_at != now).map(|(key, _)| key.clone()).collect();
         let rules = self.rules.clone();
         for key in unread {
@@ -205,7 +221,7 @@ impl Machine {
                 Some(rule) if !is_meant(&rule.metric) || self.is_untried(&key) => {}
                 Some(rule) => {
                     let reading = MetricReading::unread(key.1.clone());
-                    self.step(now, rule, &reading, judgement(rule, &reading, snapshot), changes);
+                    self.step(now, rule, &reading, judgement(rule, &reading, view.is_covered(rule)), changes);
                 }
                 None => self.end(&key, None, now, changes),
             }

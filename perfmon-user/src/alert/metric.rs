@@ -1,31 +1,17 @@
-//! The metrics that a rule can use, and how each is read from a snapshot. Names are those of `record::metric`; metrics that only history
-//! has are refused. A metric of rows (endpoints, destinations, disks, processes) gives one reading for each row.
+//! The metrics that a rule can use: all of `record::metric`, and that of perfmon itself; their words and units in messages.
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, ServiceRow, Snapshot, Totals, Window, WindowView, WorkTotals};
-use crate::record::metric::{Field, Measure, Metric as Named, RecordKind, Statistic};
-use crate::record::{Degradation, Disk, Origin};
+use crate::record::metric::{Field, Measure, Metric as Named, RecordKind, Statistic, Unit};
+use crate::record::{Degradation, Origin};
 
-use super::rule::{MIN_SAMPLES, RuleFilter};
+use super::figures::MetricView;
+use super::rule::{MIN_SAMPLES, Rule, WINDOW, WINDOW_OF_SAMPLES};
 
-/// What a metric is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricSource {
-    /// Exchanges of a window: totals, or one row a service, endpoint or destination when `where` narrows it.
-    Requests,
-    /// Model calls, agent runs and tools of a window, all together.
-    Work,
-    /// The newest sample of the host.
-    Host,
-    /// The newest sample of each target process.
-    Processes,
-    /// Current state.
-    Now,
-    /// perfmon itself.
-    Own,
-}
+/// Names that an error offers.
+const NEAREST: usize = 4;
 
 /// A metric that can be judged.
 #[derive(Clone, Copy, PartialEq)]
@@ -52,81 +38,18 @@ pub struct MetricReading {
     pub samples: u64,
     /// What the message says instead of the figures.
     pub reason: Option<String>,
+    /// Whether the value is an estimate: more than one exchange in a hundred was lost.
+    pub estimated: bool,
+    /// The limit, when it is not that of the rule.
+    pub limit: Option<f64>,
+    /// The verdict, when it does not follow from value and limit.
+    pub verdict: Option<bool>,
 }
 
 impl MetricReading {
     /// Of something of which there is no figure.
     pub fn unread(scope: Arc<str>) -> Self {
-        Self { scope, origin: None, value: None, samples: 0, reason: None }
-    }
-}
-
-/// The figures that totals, endpoints and destinations share.
-#[derive(Default)]
-struct ExchangeFigures {
-    count: u64,
-    errors: u64,
-    error_rate: Option<f64>,
-    requests_per_minute: f64,
-    latency: Latency,
-    availability: Option<f64>,
-}
-
-impl ExchangeFigures {
-    /// Value of a request metric; `Err` when a snapshot does not have it.
-    fn value(&self, measure: Measure) -> Result<Option<f64>, ()> {
-        let latency = &self.latency;
-        Ok(match measure {
-            Measure::Count => Some(self.count as f64),
-            Measure::PerMinute => Some(self.requests_per_minute),
-            Measure::Errors => Some(self.errors as f64),
-            Measure::ErrorRate => self.error_rate,
-            Measure::Availability => self.availability,
-            Measure::Field(field, statistic) if field.name == "response_time_ms" => match statistic {
-                Statistic::Mean => latency.mean_ms,
-                Statistic::Quantile(0.5) => latency.p50_ms,
-                Statistic::Quantile(0.95) => latency.p95_ms,
-                Statistic::Quantile(0.99) => latency.p99_ms,
-                Statistic::Max => latency.max_ms,
-                _ => return Err(()),
-            },
-            Measure::Field(..) => return Err(()),
-        })
-    }
-}
-
-/// Value of a metric of model calls, agent runs or tools, and the number of samples; `Err` when a snapshot does not have it.
-fn work(kind: RecordKind, measure: Measure, totals: &WorkTotals) -> Result<(Option<f64>, u64), ()> {
-    let (count, errors) = match kind {
-        RecordKind::Llm => (totals.llm_calls, totals.llm_errors),
-        RecordKind::Agent => (totals.agent_runs, totals.agent_errors),
-        RecordKind::Tool => (totals.tool_calls, totals.tool_errors),
-        _ => return Err(()),
-    };
-    let rate = (count > 0).then(|| errors as f64 / count as f64);
-    let value = match measure {
-        Measure::Count => Some(count as f64),
-        Measure::Errors => Some(errors as f64),
-        Measure::ErrorRate => rate,
-        Measure::Availability => rate.map(|rate| 1.0 - rate),
-        Measure::Field(field, statistic) => match (kind, field.name, statistic) {
-            (RecordKind::Llm, "cost_usd", Statistic::Sum) => totals.cost_usd,
-            (RecordKind::Llm, "input_tokens", Statistic::Sum) => totals.input_tokens.map(|tokens| tokens as f64),
-            (RecordKind::Llm, "output_tokens", Statistic::Sum) => totals.output_tokens.map(|tokens| tokens as f64),
-            (RecordKind::Agent, "execution_time_ms", Statistic::Mean) => totals.avg_agent_time_ms,
-            _ => return Err(()),
-        },
-        Measure::PerMinute => return Err(()),
-    };
-    Ok((value, count))
-}
-
-/// Accessor of a field of one disk; `None` when the field is not about disks.
-fn of_disk(field: &Field) -> Option<fn(&Disk) -> f64> {
-    match field.name {
-        "disk_usage" => Some(|disk| disk.used_percent / 100.0),
-        "disk_used_percent" => Some(|disk| disk.used_percent),
-        _ => None,
+        Self { scope, origin: None, value: None, samples: 0, reason: None, estimated: false, limit: None, verdict: None }
     }
 }
 
@@ -137,49 +60,47 @@ impl fmt::Debug for AlertMetric {
 }
 
 impl AlertMetric {
-    /// The metric of a name; the error names those that there are.
+    /// The metric of a name; the error names the nearest ones.
     pub fn named(name: &str) -> Result<Self, String> {
-        let parsed = |name: &str| Named::parse(name).map(Self::Observed).filter(Self::can_be_judged);
-        let known = if name == DEGRADED { Some(Self::Degraded) } else { parsed(name) };
+        let known = if name == DEGRADED { Some(Self::Degraded) } else { Named::parse(name).map(Self::of) };
         known.ok_or_else(|| {
-            let all = Named::names().into_iter().filter_map(|name| parsed(&name)).chain([Self::Degraded]);
-            let mut names: Vec<String> = all.map(|metric| metric.name()).collect();
-            names.sort();
-            names.dedup();
-            format!("{name:?} cannot be evaluated by a rule; the metrics are {}", names.join(", "))
+            let mut names = Named::names();
+            names.push(DEGRADED.into());
+            names.sort_by(|a, b| strsim::jaro_winkler(b, name).total_cmp(&strsim::jaro_winkler(a, name)));
+            names.truncate(NEAREST);
+            format!("{name:?} is not a metric; the nearest names are {}; all are in docs/http-api.md", names.join(", "))
         })
     }
 
-    fn can_be_judged(&self) -> bool {
-        let Self::Observed(Named { kind, measure }) = *self else { return true };
-        match self.source() {
-            MetricSource::Own => false,
-            MetricSource::Requests => ExchangeFigures::default().value(measure).is_ok(),
-            MetricSource::Work => work(kind, measure, &WorkTotals::default()).is_ok(),
-            // A sample is its own mean.
-            MetricSource::Host | MetricSource::Processes | MetricSource::Now => {
-                matches!(measure, Measure::Field(field, Statistic::Mean) if field.name != "interval_ms")
-            }
-        }
+    /// A metric of records. Of file systems each is judged, where history has the fullest.
+    fn of(named: Named) -> Self {
+        let of_disk = |name| Field::named(RecordKind::Disk, name).map(|field| Measure::Field(field, Statistic::Mean));
+        let disk = match named {
+            Named { kind: RecordKind::System, measure: Measure::Field(field, Statistic::Mean) } => match field.name {
+                "disk_usage" => of_disk("usage"),
+                "disk_used_percent" => of_disk("used_percent"),
+                _ => None,
+            },
+            _ => None,
+        };
+        Self::Observed(disk.map_or(named, |measure| Named { kind: RecordKind::Disk, measure }))
     }
 
     /// Its name, the first of its names; of a sample without a statistic.
     pub fn name(&self) -> String {
         let Self::Observed(named) = self else { return DEGRADED.into() };
-        let name = named.to_string();
+        let name = match (named.kind, named.to_string()) {
+            (RecordKind::Disk, name) if name == "disk.usage.mean" => "system.disk_usage".into(),
+            (RecordKind::Disk, name) if name == "disk.used_percent.mean" => "system.disk_used_percent".into(),
+            (_, name) => name,
+        };
         if self.of_window() { name } else { name.trim_end_matches(".mean").into() }
     }
 
     /// What it is in a sentence, like `error rate`.
     pub fn words(&self) -> String {
         let Self::Observed(named) = self else { return "number of degraded parts".into() };
-        let things = match named.kind {
-            RecordKind::Request => "requests",
-            RecordKind::Llm => "model calls",
-            RecordKind::Agent => "agent runs",
-            RecordKind::Tool => "tool calls",
-            RecordKind::Workflow | RecordKind::Process | RecordKind::System => "",
-        };
+        let things = named.kind.things();
         let of = if named.kind == RecordKind::Request { String::new() } else { format!(" of {things}") };
         match named.measure {
             Measure::Count => format!("number of {things}"),
@@ -189,10 +110,14 @@ impl AlertMetric {
             Measure::Availability => format!("availability{of}"),
             Measure::Field(field, statistic) => match statistic {
                 Statistic::Mean if self.of_window() => format!("mean {}", words(field)),
+                Statistic::Max if field.unit != Unit::Duration => format!("highest {}", words(field)),
+                Statistic::Min if field.unit != Unit::Duration => format!("lowest {}", words(field)),
+                Statistic::Min => format!("shortest {}", words(field)),
+                Statistic::Count => format!("number of {things} with a {}", words(field)),
                 Statistic::Quantile(0.5) => format!("median {}", words(field)),
                 Statistic::Quantile(share) => format!("{:.0}th percentile of {}", share * 100.0, words(field)),
                 Statistic::Max => format!("longest {}", words(field)),
-                Statistic::Mean | Statistic::Min | Statistic::Sum | Statistic::Count => words(field).into_owned(),
+                Statistic::Mean | Statistic::Sum => words(field).into_owned(),
             },
         }
     }
@@ -205,7 +130,7 @@ impl AlertMetric {
             Measure::Field(field, _) => field.name,
             _ => return (1.0, ""),
         };
-        let units = [("_ms", 1.0, " ms"), ("_percent", 1.0, " %"), ("_usage", 100.0, " %"), ("_usd", 1.0, " USD")];
+        let units = [("_ms", 1.0, " ms"), ("_percent", 1.0, " %"), ("usage", 100.0, " %"), ("_usd", 1.0, " USD")];
         let sizes = [(1e9, 1e-9, " GB"), (1e6, 1e-6, " MB"), (0.0, 1.0, " bytes")];
         if name.ends_with("_bytes") {
             return sizes.into_iter().find(|(from, ..)| largest >= *from).map_or((1.0, " bytes"), |(_, factor, unit)| (factor, unit));
@@ -213,23 +138,24 @@ impl AlertMetric {
         units.into_iter().find(|(ending, ..)| name.ends_with(ending)).map_or((1.0, ""), |(_, factor, unit)| (factor, unit))
     }
 
-    /// What it is read from.
-    pub fn source(&self) -> MetricSource {
-        let Self::Observed(named) = *self else { return MetricSource::Own };
-        match named {
-            Named { kind: RecordKind::Request, .. } => MetricSource::Requests,
-            Named { kind: RecordKind::Llm | RecordKind::Agent | RecordKind::Tool | RecordKind::Workflow, .. } => MetricSource::Work,
-            Named { kind: RecordKind::Process, .. } => MetricSource::Processes,
-            Named { kind: RecordKind::System, measure: Measure::Field(field, _) } if field.name == "active_connections" => {
-                MetricSource::Now
-            }
-            Named { kind: RecordKind::System, .. } => MetricSource::Host,
-        }
+    /// Kind of its records; none of what is about perfmon itself.
+    pub fn kind(&self) -> Option<RecordKind> {
+        if let Self::Observed(named) = self { Some(named.kind) } else { None }
     }
 
-    /// True for a metric of a window, false for one of a sample.
+    /// Whether it is about perfmon itself.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Degraded)
+    }
+
+    /// True for a metric of things that happened, false for one of samples.
     pub fn of_window(&self) -> bool {
-        matches!(self.source(), MetricSource::Requests | MetricSource::Work)
+        self.kind().is_some_and(|kind| !kind.is_sample())
+    }
+
+    /// Window of a rule that names none.
+    pub fn default_window(&self) -> Duration {
+        if self.of_window() { WINDOW } else { WINDOW_OF_SAMPLES }
     }
 
     /// Default of the smallest number of requests, calls or runs; counts and sums need no minimum.
@@ -237,43 +163,6 @@ impl AlertMetric {
         match self {
             Self::Observed(named) if self.of_window() && !named.is_amount() => MIN_SAMPLES,
             _ => 0,
-        }
-    }
-
-    /// All readings. A row that no longer exists gives none.
-    pub fn read(&self, snapshot: &Snapshot, window: Window, wanted: &RuleFilter) -> Vec<MetricReading> {
-        let Self::Observed(Named { kind, measure }) = *self else { return degraded(snapshot) };
-        match (self.source(), measure) {
-            (MetricSource::Requests, _) => snapshot.window(window).map_or_else(Vec::new, |view| requests(view, wanted, measure)),
-            (MetricSource::Work, _) => {
-                let read = |view: &WindowView| {
-                    let (value, samples) = work(kind, measure, &view.work).unwrap_or_default();
-                    MetricReading { value, samples, ..MetricReading::unread("all services".into()) }
-                };
-                snapshot.window(window).map(read).into_iter().collect()
-            }
-            (MetricSource::Host, Measure::Field(field, _)) => match of_disk(field) {
-                Some(read) => {
-                    let disks = snapshot.system.iter().flat_map(|system| system.disks.iter().map(move |disk| (system, disk)));
-                    disks.map(|(system, disk)| sampled(disk.mount.clone(), Some(&system.origin), Some(read(disk)))).collect()
-                }
-                None => {
-                    let read = |system| field.of_system(system);
-                    snapshot.system.iter().map(|system| sampled("host".into(), Some(&system.origin), read(system))).collect()
-                }
-            },
-            (MetricSource::Processes, Measure::Field(field, _)) => {
-                let mine = snapshot.processes.iter().filter(|process| matches(wanted.service.as_deref(), &process.origin.service));
-                mine.map(|process| {
-                    let scope = format!("{} (pid {})", process.origin.service, process.origin.pid);
-                    sampled(scope.into(), Some(&process.origin), field.of_process(process))
-                })
-                .collect()
-            }
-            (MetricSource::Now, _) => {
-                vec![sampled("all services".into(), None, snapshot.gauges.active_connections.map(|count| count as f64))]
-            }
-            (MetricSource::Host | MetricSource::Processes | MetricSource::Own, _) => Vec::new(),
         }
     }
 }
@@ -292,8 +181,10 @@ fn words(field: &Field) -> Cow<'static, str> {
         (RecordKind::System, "memory_available_bytes") => "available memory",
         (RecordKind::System, "swap_percent") => "swap use",
         (RecordKind::System, "load_1m") => "load of one minute",
-        (RecordKind::System, "disk_usage") => "disk use",
-        (RecordKind::System, "disk_used_percent") => "disk use",
+        (RecordKind::System, "disk_usage" | "disk_used_percent") => "disk use",
+        (RecordKind::Disk, "usage" | "used_percent") => "disk use",
+        (RecordKind::Disk, "free_bytes") => "free space",
+        (RecordKind::Disk, "busy_percent") => "busy time of the disk",
         (RecordKind::System, "active_connections") => "number of open connections",
         (RecordKind::Process, "cpu_percent") => "CPU use (100 = one core)",
         (RecordKind::Process, "memory_percent") => "share of memory",
@@ -306,86 +197,23 @@ fn words(field: &Field) -> Cow<'static, str> {
     words.into()
 }
 
-/// The parts of perfmon that do not work as they should.
-fn degraded(snapshot: &Snapshot) -> Vec<MetricReading> {
-    let origin = Arc::new(Origin::of_perfmon());
-    let reading = |one: &Degradation| MetricReading { reason: Some(one.message()), ..sampled(one.part.into(), Some(&origin), Some(1.0)) };
-    snapshot.degraded.iter().map(reading).collect()
-}
+/// What perfmon tells of itself.
+pub(super) struct OwnState<'a>(pub &'a [Degradation]);
 
-fn sampled(scope: Arc<str>, origin: Option<&Arc<Origin>>, value: Option<f64>) -> MetricReading {
-    MetricReading { origin: origin.cloned(), value, samples: u64::MAX, ..MetricReading::unread(scope) }
-}
-
-fn matches(wanted: Option<&str>, given: &str) -> bool {
-    wanted.is_none_or(|wanted| wanted == given)
-}
-
-/// Readings of the totals, or of the rows that the filter selects: destinations, endpoints or services.
-fn requests(view: &WindowView, wanted: &RuleFilter, measure: Measure) -> Vec<MetricReading> {
-    let reading = |scope: String, figures: ExchangeFigures| MetricReading {
-        value: figures.value(measure).unwrap_or_default(),
-        samples: figures.count,
-        ..MetricReading::unread(scope.into())
-    };
-    let of_service = |service: &str| matches(wanted.service.as_deref(), service);
-    if wanted.destination.is_some() {
-        let named = |row: &DestinationRow| matches(wanted.destination.as_deref(), &row.destination);
-        let rows = view.destinations.iter().filter(|row| of_service(&row.service) && named(row));
-        rows.map(|row| reading(format!("{} → {}", row.service, row.destination), of_destination(row))).collect()
-    } else if wanted.method.is_some() || wanted.endpoint.is_some() {
-        let named =
-            |row: &EndpointRow| matches(wanted.method.as_deref(), &row.method) && matches(wanted.endpoint.as_deref(), &row.endpoint);
-        let rows = view.endpoints.iter().filter(|row| of_service(&row.service) && named(row));
-        rows.map(|row| reading(format!("{} {} {}", row.service, row.method, row.endpoint), of_endpoint(row))).collect()
-    } else if wanted.service.is_some() {
-        let rows = view.services.iter().filter(|row| of_service(&row.service));
-        rows.map(|row| MetricReading { origin: row.origin.clone(), ..reading(row.service.to_string(), of_one_service(row)) }).collect()
-    } else {
-        vec![reading("all services".into(), of_all(&view.totals))]
+impl MetricView for OwnState<'_> {
+    fn read(&self, _: &Rule, _: u64) -> Vec<MetricReading> {
+        let origin = Arc::new(Origin::of_perfmon());
+        let reading = |one: &Degradation| MetricReading {
+            reason: Some(one.message()),
+            origin: Some(origin.clone()),
+            value: Some(1.0),
+            samples: u64::MAX,
+            ..MetricReading::unread(one.part.into())
+        };
+        self.0.iter().map(reading).collect()
     }
-}
 
-fn of_all(totals: &Totals) -> ExchangeFigures {
-    ExchangeFigures {
-        count: totals.requests,
-        errors: totals.errors,
-        error_rate: totals.error_rate,
-        requests_per_minute: totals.requests_per_minute,
-        latency: totals.latency,
-        availability: totals.error_rate.map(|rate| 1.0 - rate),
-    }
-}
-
-fn of_one_service(row: &ServiceRow) -> ExchangeFigures {
-    ExchangeFigures {
-        count: row.count,
-        errors: row.errors,
-        error_rate: row.error_rate,
-        requests_per_minute: row.requests_per_minute,
-        latency: row.latency,
-        availability: row.error_rate.map(|rate| 1.0 - rate),
-    }
-}
-
-fn of_endpoint(row: &EndpointRow) -> ExchangeFigures {
-    ExchangeFigures {
-        count: row.count,
-        errors: row.errors,
-        error_rate: row.error_rate,
-        requests_per_minute: row.requests_per_minute,
-        latency: row.latency,
-        availability: row.error_rate.map(|rate| 1.0 - rate),
-    }
-}
-
-fn of_destination(row: &DestinationRow) -> ExchangeFigures {
-    ExchangeFigures {
-        count: row.count,
-        errors: row.errors,
-        error_rate: row.error_rate,
-        requests_per_minute: row.requests_per_minute,
-        latency: row.latency,
-        availability: row.availability,
+    fn is_covered(&self, _: &Rule) -> bool {
+        true
     }
 }

@@ -1,10 +1,15 @@
-//! Alerts. In: a snapshot each second and decisions of users; out: a `record::Alert` for every change of state, and notifications to
-//! channels. `rule` defines the rules, `metric` reads their metrics from a snapshot, `judgement` compares, `machine` is the pure state
-//! machine, `decide` its changes by users and from earlier runs, `delivery` decides what a channel is told when, `notify` does it, `channel` has the ways to receivers, and `service` is the
-//! interface to the rest of the program. Evaluation never waits for a channel.
+//! Alerts. In: what each series counted, once a second, and decisions of users; out: a `record::Alert` for every change of state, and
+//! notifications to channels. `rule` defines the rules, `filter` what they are narrowed to, `figures` keeps the windows that they read,
+//! `metric` has the words of their metrics, `assess` and `baseline` compare with the past, `judgement` with the limit, `machine` is the pure
+//! state machine, `decide` its changes by users and from earlier runs, `delivery` decides what a channel is told when, `notify` does it,
+//! `channel` has the ways to receivers, and `service` is the interface to the rest of the program. Evaluation never waits for a channel.
+mod assess;
+mod baseline;
 mod channel;
 mod decide;
 mod delivery;
+mod figures;
+mod filter;
 mod judgement;
 mod machine;
 mod metric;
@@ -18,7 +23,9 @@ mod tests;
 pub use channel::{CHANNEL_TYPES, Channel, ChannelOptions, ChannelType, Escalation, OptionFault, Sender};
 pub use delivery::RetryPolicy;
 pub use machine::{AlertSettings, Change, Machine, Refused};
-pub use metric::{AlertMetric, DEGRADED, MetricSource};
-pub use rule::{Condition, HOLD, KEEP_FIRING, Rule, RuleFilter, STANDING, Thresholds, degraded};
+pub use figures::{MetricView, RuleFigures, impossible, shares};
+pub use filter::{RuleFilter, label_names};
+pub use metric::{AlertMetric, DEGRADED};
+pub use rule::{Condition, HOLD, KEEP_FIRING, Rule, STANDING, Thresholds, degraded};
 pub use service::AlertService;
 pub use silence::{NewSilence, Silence};

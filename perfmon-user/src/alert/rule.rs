@@ -2,9 +2,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::aggregate::snapshot::Window;
 use crate::record::Severity;
+use crate::series::CELL_S;
 
+use super::filter::RuleFilter;
 use super::metric::{AlertMetric, DEGRADED};
 
 /// When a value is bad.
@@ -14,36 +15,46 @@ pub enum Condition {
     Above(f64),
     /// Smaller than this.
     Below(f64),
+    /// Larger than so many times what is usual, and out of its noise.
+    Spike(f64),
+    /// Nothing came in the window.
+    Absent,
+    /// The error budget of an objective (0..1) is spent so many times faster than it may be, over the window and over a twelfth of it.
+    Burn {
+        /// Times the rate that spends the budget in the objective's own time.
+        rate: f64,
+        /// Share of good ones.
+        objective: f64,
+    },
 }
 
+/// A short window shows that a budget is spent now, and ends the alert soon after: a twelfth, as the SRE workbook advises.
+const SHORT_WINDOW: u64 = 12;
+
 impl Condition {
-    /// Whether a value is bad.
+    /// Whether a value is bad, as far as the value alone tells.
     pub fn holds(self, value: f64) -> bool {
         match self {
             Self::Above(limit) => value > limit,
             Self::Below(limit) => value < limit,
+            Self::Burn { .. } => value > self.limit(),
+            Self::Spike(_) | Self::Absent => false,
         }
     }
 
-    /// The limit.
+    /// The limit, as far as it is known without the past.
     pub fn limit(self) -> f64 {
         match self {
-            Self::Above(limit) | Self::Below(limit) => limit,
+            Self::Above(limit) | Self::Below(limit) | Self::Spike(limit) => limit,
+            Self::Absent => 0.0,
+            Self::Burn { rate, objective } => rate * (1.0 - objective),
         }
     }
-}
 
-/// Filter of a rule; every given field must be equal. Each matching row is judged separately.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuleFilter {
-    /// Service name.
-    pub service: Option<String>,
-    /// HTTP method.
-    pub method: Option<String>,
-    /// Endpoint template.
-    pub endpoint: Option<String>,
-    /// External service, seen from the clients.
-    pub destination: Option<String>,
+    /// The second window that it looks at.
+    pub fn short_window_s(self, window_s: u64) -> Option<u64> {
+        matches!(self, Self::Burn { .. }).then(|| (window_s / SHORT_WINDOW).max(CELL_S))
+    }
 }
 
 /// One rule.
@@ -57,8 +68,10 @@ pub struct Rule {
     pub filter: RuleFilter,
     /// When a value is bad.
     pub condition: Condition,
-    /// Window of metrics of requests.
-    pub window: Window,
+    /// Window.
+    pub window: Duration,
+    /// The value is judged that it has after this time when it goes on as now.
+    pub forecast: Option<Duration>,
     /// How long it must be bad before the alert fires.
     pub hold: Duration,
     /// How long it must be well before the alert is over.
@@ -73,6 +86,17 @@ pub struct Rule {
     pub channels: Vec<Arc<str>>,
 }
 
+impl Rule {
+    /// Its window in whole seconds.
+    pub fn window_s(&self) -> u64 {
+        self.window.as_secs().max(CELL_S)
+    }
+}
+
+/// Default of the window.
+pub const WINDOW: Duration = Duration::from_secs(300);
+/// The same for samples: the newest ones.
+pub const WINDOW_OF_SAMPLES: Duration = Duration::from_secs(CELL_S);
 /// Default of the time for which the condition must be true.
 pub const HOLD: Duration = Duration::from_secs(10);
 /// How long it must be well.
@@ -92,7 +116,8 @@ pub fn degraded() -> Rule {
         metric: AlertMetric::Degraded,
         filter: RuleFilter::default(),
         condition: Condition::Above(0.0),
-        window: Window::FiveMinutes,
+        window: WINDOW,
+        forecast: None,
         hold: Duration::ZERO,
         keep_firing: KEEP_FIRING_OWN,
         min_samples: 0,
@@ -144,7 +169,8 @@ impl Thresholds {
                 metric,
                 filter: RuleFilter::default(),
                 condition: Condition::Above(limit),
-                window: Window::FiveMinutes,
+                window: metric.default_window(),
+                forecast: None,
                 hold,
                 keep_firing: KEEP_FIRING,
                 min_samples: MIN_SAMPLES,

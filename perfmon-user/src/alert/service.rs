@@ -1,19 +1,21 @@
-//! Interface of alerts to the rest of the program: `run` evaluates each snapshot, passes records to the hub and notifications to channels;
+//! Interface of alerts to the rest of the program: `run` evaluates the rules once a second, passes records to the hub and notifications to channels;
 //! HTTP reads alerts and changes them. One lock guards the machine, held for one step at a time.
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::aggregate::snapshot::Snapshot;
 use crate::counters::Counters;
 use crate::heartbeat::{BEAT, Heartbeat, Heartbeats};
 use crate::record::{Alert, AlertState, DegradedNow, Notified, WallTime};
+use crate::series::SeriesDelta;
 
 use super::delivery::RetryPolicy;
+use super::figures::RuleFigures;
 use super::judgement;
 use super::machine::{AlertSettings, Change, Machine, Refused};
 use super::notify::{ChannelSender, Delivery, Notifier};
+use super::rule::Rule;
 use super::silence::{NewSilence, Silence};
 
 /// How long the end waits for deliveries under way.
@@ -77,11 +79,12 @@ impl AlertService {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Evaluates each snapshot, and twice a second what is degraded of perfmon, until `stop` becomes true or is closed; `publish` gets the records. Then waits a short time for open
-    /// deliveries.
+    /// Evaluates the rules with each delta of the series, and twice a second what is degraded of perfmon, until `stop` becomes true or is
+    /// closed; `publish` gets the records. Then waits a short time for open deliveries.
     pub async fn run(
         self: Arc<Self>,
-        mut snapshots: watch::Receiver<Arc<Snapshot>>,
+        mut deltas: mpsc::Receiver<Arc<SeriesDelta>>,
+        mut figures: RuleFigures,
         mut stop: watch::Receiver<bool>,
         now: fn() -> WallTime,
         mut publish: impl FnMut(Vec<Alert>) + Send,
@@ -89,6 +92,7 @@ impl AlertService {
         degraded: DegradedNow,
     ) {
         let _run = heartbeat.run_as_task();
+        let mut kept: Arc<[Rule]> = Arc::default();
         let mut pulse = tokio::time::interval(BEAT);
         let (sender, mut deliveries) = mpsc::channel(crate::limits::CHANNEL_QUEUE);
         let mut notifier = Notifier::start(&self.senders(), &sender, self.counters.clone());
@@ -100,12 +104,17 @@ impl AlertService {
             notifier.check();
             let changes = tokio::select! {
                 _ = stop.wait_for(|asked| *asked) => break,
-                changed = snapshots.changed() => match changed {
-                    Ok(()) => {
-                        let snapshot = snapshots.borrow_and_update().clone();
-                        self.step(&mut notifier, &sender, |machine| machine.judge(now(), &snapshot))
+                delta = deltas.recv() => match delta {
+                    Some(delta) => {
+                        let rules = self.rules();
+                        if !Arc::ptr_eq(&rules, &kept) {
+                            figures.keep(&rules, now());
+                            kept = rules;
+                        }
+                        figures.add(&delta);
+                        self.step(&mut notifier, &sender, |machine| machine.judge(now(), &figures))
                     }
-                    Err(_) => break,
+                    None => break,
                 },
                 Some(delivery) = deliveries.recv() => {
                     let mut changes = self.step(&mut notifier, &sender, |_| Vec::new());
@@ -116,7 +125,7 @@ impl AlertService {
                     let health = notifier.health();
                     self.step(&mut notifier, &sender, |machine| {
                         machine.note_health(health);
-                        machine.judge_own(now(), degraded())
+                        machine.judge_own(now(), &degraded())
                     })
                 }
                 () = self.wake.notified() => self.step(&mut notifier, &sender, |_| Vec::new()),
@@ -188,6 +197,11 @@ impl AlertService {
             changes.extend(self.state().machine.delivered(now, &news.alert_id, notified));
         }
         changes
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<[Rule]> {
+        self.state().machine.rules()
     }
 
     /// Open alerts, then the last that are over; newest first each.

@@ -1,21 +1,22 @@
-//! Wires the alert stage: snapshots in, its records into the hub like those of any other producer.
-use std::collections::HashMap;
+//! Wires the alert stage: deltas of the series in, its records into the hub like those of any other producer.
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::aggregate::snapshot::Snapshot;
-use crate::alert::{AlertService, AlertSettings, Sender};
+use crate::alert::{AlertService, AlertSettings, RuleFigures, Sender, shares};
 use crate::clock;
 use crate::config::{Config, ListenAddress};
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
-use crate::record::{Alert, AlertState, AuditEntry, DegradedNow, Record};
-use crate::store::AuditTrail;
+use crate::record::kind::RecordKind;
+use crate::record::{Alert, AlertState, AuditEntry, DegradedNow, Record, RecordBatch, WallTime};
+use crate::series::SeriesDelta;
+use crate::store::{AuditTrail, StoreReader};
 
-use super::hub::Batch;
+use super::hub::{Batch, Consumer};
 
 /// Rules, channels and steps, with the words that notifications have for this host.
 pub fn settings(config: &Config) -> AlertSettings {
@@ -35,6 +36,50 @@ pub struct AlertStage {
     alert_service: Arc<AlertService>,
     batches: mpsc::Sender<Batch>,
     counters: Arc<Counters>,
+    deltas: mpsc::Receiver<Arc<SeriesDelta>>,
+}
+
+/// Deltas that wait for the rules, one a second.
+const DELTAS: usize = 64;
+
+/// Passes deltas of the series to the stage.
+pub struct DeltaSender {
+    queue: mpsc::Sender<Arc<SeriesDelta>>,
+    counters: Arc<Counters>,
+}
+
+impl Consumer for DeltaSender {
+    fn take(&mut self, _: &RecordBatch) {}
+
+    fn series(&mut self, delta: &Arc<SeriesDelta>) {
+        if self.queue.try_send(delta.clone()).is_err() {
+            self.counters.alert_records_lost.add(delta.records);
+        }
+    }
+}
+
+/// The windows of rules with what an earlier run counted of them: a budget of a day outlives a restart.
+pub fn figures(service: &AlertService, history: Option<&StoreReader>, now: WallTime) -> RuleFigures {
+    let rules = service.rules();
+    let mut figures = RuleFigures::default();
+    figures.keep(&rules, now);
+    let Some(history) = history else { return figures };
+    let now_s = now.0 / 1_000_000_000;
+    let mut lengths: BTreeMap<RecordKind, u64> = BTreeMap::new();
+    for share in rules.iter().flat_map(shares) {
+        let longest = lengths.entry(share.kind).or_default();
+        *longest = share.length_s.max(*longest);
+    }
+    for (kind, length_s) in lengths.into_iter().filter(|(kind, _)| !kind.is_sample()) {
+        match history.cells(kind, now_s.saturating_sub(length_s), now_s) {
+            Ok(cells) => {
+                let first = cells.iter().map(|cell| cell.start_s).min();
+                figures.begin_with(first.unwrap_or(now_s), &cells);
+            }
+            Err(error) => tracing::debug!(%error, "Alert rules begin without history."),
+        }
+    }
+    figures
 }
 
 /// The running stage. It keeps the hub alive until it has ended.
@@ -45,8 +90,10 @@ pub struct RunningAlertStage {
 
 impl AlertStage {
     /// Alert records go to `batches`.
-    pub fn new(alert_service: Arc<AlertService>, batches: mpsc::Sender<Batch>, counters: Arc<Counters>) -> Self {
-        Self { alert_service, batches, counters }
+    pub fn new(alert_service: Arc<AlertService>, batches: mpsc::Sender<Batch>, counters: Arc<Counters>) -> (Self, DeltaSender) {
+        let (queue, deltas) = mpsc::channel(DELTAS);
+        let sender = DeltaSender { queue, counters: counters.clone() };
+        (Self { alert_service, batches, counters, deltas }, sender)
     }
 
     /// For those who ask and decide.
@@ -57,13 +104,13 @@ impl AlertStage {
     /// Judges from now on.
     pub fn start(
         self,
-        snapshots: watch::Receiver<Arc<Snapshot>>,
+        figures: RuleFigures,
         audit: Option<AuditTrail>,
         heartbeat: Heartbeat,
         degraded: DegradedNow,
     ) -> RunningAlertStage {
         let (stop, stopped) = watch::channel(false);
-        let Self { alert_service, batches, counters } = self;
+        let Self { alert_service, batches, counters, deltas } = self;
         let mut levels = EscalationLevels::of(&alert_service.alerts());
         let publish = move |alerts: Vec<Alert>| {
             for alert in alerts.iter().filter(|alert| levels.rises(alert)) {
@@ -74,7 +121,7 @@ impl AlertStage {
                 counters.batches_dropped.inc();
             }
         };
-        let judging = alert_service.run(snapshots, stopped, clock::wall_now, publish, heartbeat, degraded);
+        let judging = alert_service.run(deltas, figures, stopped, clock::wall_now, publish, heartbeat, degraded);
         RunningAlertStage { task: tokio::spawn(judging), stop }
     }
 }

@@ -16,6 +16,7 @@ use crate::heap::HeapKeeper;
 use crate::heartbeat::{BEAT, Heartbeat, Heartbeats, Patience};
 use crate::http::HttpState;
 use crate::record::{Gauges, Record, RecordBatch, Seats, Side, SpareBatches};
+use crate::series::{SeriesDelta, SeriesFeed};
 use crate::store::Store;
 
 use super::ending::EndBudget;
@@ -41,8 +42,8 @@ pub struct Batch {
 pub trait Consumer: Send {
     /// Takes records without waiting; has a bounded queue of its own and counts what it refuses.
     fn take(&mut self, records: &RecordBatch);
-    /// Takes the requests in flight, once a second, without waiting.
-    fn gauges(&mut self, _: &Gauges) {}
+    /// Takes what the series counted, once a second, without waiting.
+    fn series(&mut self, _: &Arc<SeriesDelta>) {}
     /// Called at the end: writes out what is queued, within the grace as far as it can. May block.
     fn finish(self: Box<Self>, _grace: Duration) {}
 }
@@ -58,8 +59,8 @@ impl Consumer for Store {
         self.offer(records);
     }
 
-    fn gauges(&mut self, gauges: &Gauges) {
-        Store::gauges(self, gauges);
+    fn series(&mut self, delta: &Arc<SeriesDelta>) {
+        Store::series(self, delta);
     }
 
     fn finish(self: Box<Self>, _grace: Duration) {
@@ -103,6 +104,8 @@ pub struct Hub {
     pub budget: Arc<OnceLock<EndBudget>>,
     /// Requests so far.
     pub requests: RequestCount,
+    /// Where each record is taken apart into its series.
+    pub feed: SeriesFeed,
     /// What the supervisor looks at.
     pub pulse: HubPulse,
     /// The supervisor, which the hub looks at.
@@ -200,7 +203,7 @@ impl Hub {
         }
         if let Some(gauges) = batch.gauges {
             self.pulse.hand_over.beat();
-            self.consumers.iter_mut().for_each(|consumer| consumer.gauges(&gauges));
+            self.feed.gauges(&gauges);
             aggregate.gauges(gauges);
         }
         self.requests.add(&batch.records);
@@ -213,6 +216,9 @@ impl Hub {
         self.counters.endpoints_overflowed.add(ticked.endpoints_overflowed);
         self.counters.rows_overflowed.add(ticked.rows_overflowed);
         self.publish(ticked.findings.into_iter().map(|finding| Record::Finding(Box::new(finding))).collect());
+        self.feed.lost(ticked.snapshot.time, ticked.lost);
+        let delta = self.feed.take(ticked.snapshot.time);
+        self.consumers.iter_mut().for_each(|consumer| consumer.series(&delta));
         self.snapshots.send_replace(ticked.snapshot);
         self.pulse.snapshot.beat();
     }
@@ -221,6 +227,7 @@ impl Hub {
         if records.is_empty() {
             return;
         }
+        records.iter().for_each(|record| self.feed.add(record));
         let published = Arc::new(self.spare.fitted(records));
         for consumer in &mut self.consumers {
             consumer.take(&published);

@@ -26,13 +26,14 @@ use crate::llm;
 use crate::privilege::SandboxState;
 use crate::probe::{self, Probes};
 use crate::record::{SpareBatches, WallTime};
+use crate::series::SeriesFeed;
 use crate::store::{self, Store};
 use crate::target::command::Launched;
 use crate::target::{Describer, Selector};
 use crate::ui::Messages;
 
 use super::access;
-use super::alerts::{self, AlertStage};
+use super::alerts::{self, AlertStage, DeltaSender};
 use super::capture::{self, Capturing, Chosen, WatchedTargets};
 use super::display::{self, RunningDisplay};
 use super::ending::{self, EndBudget, EndSignals, RunEnd, WatchedOutputs};
@@ -236,6 +237,7 @@ impl Prepared {
             launched.release().context("the command could not be started")?;
         }
         let sandbox = confinement::restrict_files(config);
+        let (alerting, deltas) = AlertStage::new(self.alert_service, batches, self.counters.clone());
         Ok(Running {
             probes,
             watched,
@@ -251,7 +253,8 @@ impl Prepared {
             recording,
             access: self.access,
             spare,
-            alerting: AlertStage::new(self.alert_service, batches, self.counters.clone()),
+            alerting,
+            deltas,
             counters: self.counters,
             stages,
             supervisor,
@@ -277,6 +280,7 @@ struct Running {
     access: Access,
     spare: Arc<SpareBatches>,
     alerting: AlertStage,
+    deltas: DeltaSender,
     counters: Arc<Counters>,
     stages: Heartbeats,
     supervisor: Supervisor,
@@ -308,6 +312,7 @@ impl Running {
         let (ending, shutdown) = watch::channel(false);
         let store = start_store(config, &self.counters, &self.stages)?;
         let (history, audit) = store.as_ref().map(|store| (store.reader(), store.audit_trail())).unzip();
+        let before = history.clone().filter(|_| config.db.exists());
         let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages, self.supervisor.degraded_now())?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
         let state = HttpState::new(HttpParts { history, audit: audit.clone(), ..self.parts(snapshot.clone(), deliveries, shutdown) });
@@ -316,19 +321,25 @@ impl Running {
         consumers.extend(self.jsonl.take().map(|writer| Box::new(writer) as Box<dyn Consumer>));
         consumers.extend(store.map(|store| Box::new(store) as Box<dyn Consumer>));
         consumers.extend(exporter.map(|exporter| Box::new(exporter) as Box<dyn Consumer>));
+        let alert_service = self.alerting.alert_service();
+        // Before the hub adds to the history.
+        let figures = alerts::figures(&alert_service, before.as_ref(), clock::wall_now());
+        if config.alerting {
+            consumers.push(Box::new(self.deltas));
+        }
         let (counters, budget, requests) = (self.counters.clone(), Arc::default(), RequestCount::default());
         let pulse = HubPulse::new(&self.stages);
         let check = SupervisorCheck::new(self.supervisor.clone());
         let (batches, spare, until) = (self.to_hub, self.spare, Arc::clone(&budget));
-        let hub = Hub { batches, snapshots, consumers, spare, counters, budget: until, requests, pulse, check };
+        let feed = SeriesFeed::default();
+        let hub = Hub { batches, snapshots, consumers, spare, counters, budget: until, requests, feed, pulse, check };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         // Nobody is answered from an empty snapshot; an error is the hub's end, which the supervisor sees.
         snapshot.changed().await.ok();
-        let alert_service = self.alerting.alert_service();
         let alerts = alert_service.clone();
         let degraded = self.supervisor.degraded_now();
         let alert_stage = || self.stages.add("alert", Patience::STEADY);
-        let alerting = config.alerting.then(|| self.alerting.start(snapshot.clone(), audit, alert_stage(), degraded));
+        let alerting = config.alerting.then(|| self.alerting.start(figures, audit, alert_stage(), degraded));
         let certificate = self.listeners.as_ref().and_then(HttpListeners::certificate);
         let server = self.listeners.map(|listeners| listeners.serve(state)).transpose()?;
         let (url, server) = server.map(|HttpServer { url, task }| (url, task)).unzip();

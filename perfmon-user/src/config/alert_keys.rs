@@ -10,11 +10,9 @@ use super::key::{About, Key, show_list, show_tables, show_text, tables};
 use super::keys::{about, name_of, words};
 use super::node::{Checked, ConfigNode, Fault};
 use super::settings::Config;
-use crate::aggregate::snapshot::Window;
 use crate::alert::AlertMetric;
 use crate::record::Severity;
 
-const WINDOWS: [(&str, Window); 3] = [("1m", Window::Minute), ("5m", Window::FiveMinutes), ("1h", Window::Hour)];
 const SEVERITIES: [(&str, Severity); 3] = [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
 const DAY: Duration = Duration::from_secs(86_400);
 const LARGEST: f64 = 1e15;
@@ -154,6 +152,17 @@ pub(super) const DISK_USAGE: Key<Config> = Key {
     show: |config| Some(config.alerts.thresholds.disk_usage.to_string()),
 };
 
+/// A label of `where`.
+macro_rules! label {
+    ($path:literal, $name:literal, $kind:literal, $what:literal) => {
+        Key {
+            about: about($path, None, $kind, $what),
+            set: |rule, node| words(node).map(|text| drop(rule.wanted.insert($name.into(), text))),
+            show: |rule| rule.wanted.get($name).map(|text| show_text(text)),
+        }
+    };
+}
+
 /// Keys of an entry of `alerts.rules`.
 static RULE_KEYS: &[Key<AlertRule>] = &[
     Key {
@@ -177,28 +186,30 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
         },
         show: |rule| rule.metric.map(|metric| show_text(&metric.name())),
     },
+    label!("where.service", "service", "name or pattern", "Only this service. In each `where`, `*` stands for any text, and each match is judged by itself."),
+    label!("where.side", "side", "`server` or `client`", "Only this end of requests or model calls; requests are those served here, unless `where.destination` is given."),
+    label!("where.method", "method", "HTTP method", "Only requests with this method."),
+    label!("where.endpoint", "endpoint", "template or pattern", "Only this endpoint, written as in `/api/v1/endpoints`."),
+    label!("where.destination", "destination", "name or pattern", "Only requests to this external service, seen from the clients on this host, or model calls to it."),
+    label!("where.provider", "provider", "name or pattern", "Only model calls of this provider."),
+    label!("where.model", "model", "name or pattern", "Only calls of this model, as requested."),
+    label!("where.agent", "agent", "name or pattern", "Only runs of this type of agent."),
+    label!("where.tool", "tool", "name or pattern", "Only calls of this tool."),
+    label!("where.source", "source", "name or pattern", "Only tools from this source."),
+    label!("where.server", "server", "name or pattern", "Only tools of this MCP server."),
+    label!("where.workflow", "workflow", "name or pattern", "Only this workflow."),
+    label!("where.pid", "pid", "number or pattern", "Only this process."),
+    label!("where.mount", "mount", "path or pattern", "Only this file system, of metrics that begin with `disk.`."),
+    label!("where.type", "type", "name or pattern", "Only findings of this type."),
+    label!("where.severity", "severity", "name or pattern", "Only findings of this severity."),
+    label!("where.scope", "scope", "text or pattern", "Only findings about this."),
     Key {
-        about: about("where.service", None, "service name", "Only this service."),
-        set: |rule, node| words(node).map(|text| rule.filter.service = Some(text)),
-        show: |rule| rule.filter.service.as_deref().map(show_text),
+        about: about("by", None, "list of labels", "Judges each value of these labels by itself, like `by = [\"endpoint\"]`; all together by default."),
+        set: |rule, node| node.list(words).map(|labels| rule.by = labels),
+        show: |rule| show_list(&rule.by, |label| show_text(label)),
     },
     Key {
-        about: about("where.method", None, "HTTP method", "Only requests with this method."),
-        set: |rule, node| node.text().map(|text| rule.filter.method = Some(text.to_uppercase())),
-        show: |rule| rule.filter.method.as_deref().map(show_text),
-    },
-    Key {
-        about: about("where.endpoint", None, "template", "Only this endpoint, written as in `/api/v1/endpoints`."),
-        set: |rule, node| words(node).map(|text| rule.filter.endpoint = Some(text)),
-        show: |rule| rule.filter.endpoint.as_deref().map(show_text),
-    },
-    Key {
-        about: about("where.destination", None, "name", "Only requests to this external service, seen from the clients on this host."),
-        set: |rule, node| words(node).map(|text| rule.filter.destination = Some(text)),
-        show: |rule| rule.filter.destination.as_deref().map(show_text),
-    },
-    Key {
-        about: about("above", None, "number", "The alert fires above this. Exactly one of `above` and `below` is needed."),
+        about: about("above", None, "number", "The alert fires above this. Exactly one of `above`, `below`, `spike`, `absent` and `burn_rate` is needed."),
         set: |rule, node| node.number(-LARGEST, LARGEST).map(|value| rule.above = Some(value)),
         show: |rule| rule.above.map(|value| value.to_string()),
     },
@@ -208,24 +219,59 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
         show: |rule| rule.below.map(|value| value.to_string()),
     },
     Key {
-        about: about("spike", None, "nothing yet", "Not supported yet: refused."),
-        set: |_, node| node.fault("rules on spikes are not supported yet; use above or below"),
-        show: |_| None,
+        about: about(
+            "spike",
+            None,
+            "number above 1",
+            "The alert fires above so many times what is usual: the median of the same hour of earlier days or, until two are known, of the last values. The value must stand out of their spread too.",
+        ),
+        set: |rule, node| node.number(1.01, 1_000.0).map(|value| rule.spike = Some(value)),
+        show: |rule| rule.spike.map(|value| value.to_string()),
     },
     Key {
-        about: about("absent", None, "nothing yet", "Not supported yet: refused."),
-        set: |_, node| node.fault("rules on absence are not supported yet; request.count with below comes near"),
-        show: |_| None,
+        about: about(
+            "absent",
+            None,
+            "`true`",
+            "The alert fires when nothing came in the window: of what `where` names, or of any group of it that came in the last day.",
+        ),
+        set: |rule, node| node.bool().map(|value| rule.absent = value),
+        show: |rule| rule.absent.then(|| "true".into()),
+    },
+    Key {
+        about: about(
+            "burn_rate",
+            None,
+            "number from 1",
+            "For error rates: the alert fires when the error budget of `objective` is spent so many times as fast as it may be, over the window (1 h by default) and over a twelfth of it.",
+        ),
+        set: |rule, node| node.number(1.0, 1_000_000.0).map(|value| rule.burn_rate = Some(value)),
+        show: |rule| rule.burn_rate.map(|value| value.to_string()),
+    },
+    Key {
+        about: about("objective", None, "number from 0 to 1", "Share of good requests, calls or runs that `burn_rate` aims at; 0.999 by default."),
+        set: |rule, node| node.number(0.0, 0.999_999_9).map(|value| rule.objective = Some(value)),
+        show: |rule| rule.objective.map(|value| value.to_string()),
+    },
+    Key {
+        about: about(
+            "forecast",
+            None,
+            "duration up to `31d`",
+            "Judges the value that the metric has after this time if it goes on as in the window (1 h by default), like `above = 0.9` and `forecast = \"24h\"` on `disk_usage`.",
+        ),
+        set: |rule, node| node.duration(Duration::from_secs(60), 31 * DAY).map(|value| rule.forecast = Some(value)),
+        show: |rule| rule.forecast.map(|value| show_text(&duration::show(value))),
     },
     Key {
         about: about(
             "window",
             None,
-            "`1m`, `5m` or `1h`",
-            "Window of metrics of requests, model calls and agents; five minutes by default.",
+            "duration from `10s` to `31d`",
+            "What the metric is taken over; five minutes by default, and the newest sample of metrics of samples (`system.…`, `process.…`, `disk.…`).",
         ),
-        set: |rule, node| node.choice(&WINDOWS).map(|value| rule.window = Some(value)),
-        show: |rule| rule.window.map(|value| name_of(&WINDOWS, value)),
+        set: |rule, node| node.duration(Duration::from_secs(10), 31 * DAY).map(|value| rule.window = Some(value)),
+        show: |rule| rule.window.map(|value| show_text(&duration::show(value))),
     },
     Key {
         about: about("for", None, "duration up to `1d`", "How long the condition must hold before the alert fires; `10s` by default."),

@@ -1,19 +1,25 @@
 //! Alerts as configured: thresholds, rules, channels, escalation; contradictions among them; and the settings of the alert stage made from
 //! them. The keys are in `alert_keys.rs`.
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ConfigProblem;
 use super::channels::ChannelEntry;
 use super::duration;
-use crate::aggregate::snapshot::Window;
 use crate::alert::{
-    self, AlertMetric, AlertSettings, Channel, Condition, DEGRADED, Escalation, HOLD, KEEP_FIRING, MetricSource, Rule, RuleFilter,
-    STANDING, Thresholds,
+    self, AlertMetric, AlertSettings, Channel, Condition, DEGRADED, Escalation, HOLD, KEEP_FIRING, Rule, RuleFilter, STANDING, Thresholds,
 };
+use crate::record::metric::{Measure, RecordKind};
 use crate::record::Severity;
 
 /// What rules are about; the first is the default.
 pub(super) const KINDS: [&str; 6] = ["performance", "reliability", "resource", "agent", "cost", "business"];
+
+/// Conditions of a rule.
+pub(super) const CONDITIONS: [&str; 5] = ["above", "below", "spike", "absent", "burn_rate"];
+/// Share of good ones that `burn_rate` aims at.
+const OBJECTIVE: f64 = 0.999;
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Alert rules and notifications.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,10 +41,17 @@ pub struct Alerts {
 pub struct AlertRule {
     pub(super) name: String,
     pub(super) metric: Option<AlertMetric>,
-    pub(super) filter: RuleFilter,
+    /// Patterns by label, as written.
+    pub(super) wanted: BTreeMap<String, String>,
+    pub(super) by: Vec<String>,
     pub(super) above: Option<f64>,
     pub(super) below: Option<f64>,
-    pub(super) window: Option<Window>,
+    pub(super) spike: Option<f64>,
+    pub(super) absent: bool,
+    pub(super) burn_rate: Option<f64>,
+    pub(super) objective: Option<f64>,
+    pub(super) forecast: Option<Duration>,
+    pub(super) window: Option<Duration>,
     pub(super) hold: Option<Duration>,
     pub(super) keep_firing: Option<Duration>,
     pub(super) min_samples: Option<u64>,
@@ -83,25 +96,35 @@ impl Alerts {
 }
 
 impl AlertRule {
-    fn condition(&self) -> Option<Condition> {
-        match (self.above, self.below) {
-            (Some(limit), None) => Some(Condition::Above(limit)),
-            (None, Some(limit)) => Some(Condition::Below(limit)),
-            _ => None,
+    /// The condition; the error says what is missing or too much.
+    fn condition(&self) -> Result<Condition, (&'static str, String)> {
+        let given = [self.above.is_some(), self.below.is_some(), self.spike.is_some(), self.absent, self.burn_rate.is_some()];
+        if given.iter().filter(|given| **given).count() != 1 {
+            return Err(("above", format!("give exactly one of {}", CONDITIONS.join(", "))));
         }
+        let burn = self.burn_rate.map(|rate| Condition::Burn { rate, objective: self.objective.unwrap_or(OBJECTIVE) });
+        let limits = self.above.map(Condition::Above).or(self.below.map(Condition::Below)).or(self.spike.map(Condition::Spike));
+        Ok(limits.or(burn).unwrap_or(Condition::Absent))
     }
 
     fn rule(&self) -> Option<Rule> {
-        let metric = self.metric?;
+        let (metric, condition) = (self.metric?, self.condition().ok()?);
+        let filter = metric.kind().map(|kind| RuleFilter::new(kind, &self.wanted, &self.by)).transpose().ok()?.unwrap_or_default();
+        let window = self.window.unwrap_or(match (condition, self.forecast) {
+            (Condition::Burn { .. }, _) | (_, Some(_)) => HOUR,
+            _ => metric.default_window(),
+        });
+        let absent = condition == Condition::Absent;
         Some(Rule {
             name: self.name.as_str().into(),
             metric,
-            filter: self.filter.clone(),
-            condition: self.condition()?,
-            window: self.window.unwrap_or(Window::FiveMinutes),
+            filter,
+            condition,
+            window,
+            forecast: self.forecast,
             hold: self.hold.unwrap_or(HOLD),
             keep_firing: self.keep_firing.unwrap_or(KEEP_FIRING),
-            min_samples: self.min_samples.unwrap_or(metric.min_samples()),
+            min_samples: self.min_samples.unwrap_or(if absent { 0 } else { metric.min_samples() }),
             severity: self.severity.unwrap_or(Severity::Warning),
             kind: self.kind.unwrap_or(KINDS[0]).into(),
             channels: self.channels.iter().map(|name| name.as_str().into()).collect(),
@@ -111,25 +134,37 @@ impl AlertRule {
     /// What does not fit together in an entry.
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        if self.condition().is_none() {
-            faults.push(("above", "give exactly one of above and below".into()));
-        }
+        let condition = self.condition();
+        faults.extend(condition.clone().err());
         let Some(metric) = self.metric else { return faults };
-        let narrowed = [
-            ("where.service", self.filter.service.is_some(), matches!(metric.source(), MetricSource::Requests | MetricSource::Processes)),
-            ("where.method", self.filter.method.is_some(), metric.source() == MetricSource::Requests && self.filter.destination.is_none()),
-            (
-                "where.endpoint",
-                self.filter.endpoint.is_some(),
-                metric.source() == MetricSource::Requests && self.filter.destination.is_none(),
-            ),
-            ("where.destination", self.filter.destination.is_some(), metric.source() == MetricSource::Requests),
-            ("window", self.window.is_some(), metric.of_window()),
-            ("min_samples", self.min_samples.is_some(), metric.of_window()),
+        let what = metric.name();
+        let Some(kind) = metric.kind() else {
+            faults.push(("metric", format!("{what} has a rule that always stands")));
+            return faults;
+        };
+        if let Err(unknown) = RuleFilter::new(kind, &self.wanted, &self.by) {
+            let labels = Some(alert::label_names(kind).join(", ")).filter(|names| !names.is_empty()).unwrap_or_else(|| "none".into());
+            faults.extend(unknown.into_iter().map(|name| ("where", format!("{name} does not go with {what}; its labels are {labels}"))));
+        }
+        if self.wanted.contains_key("destination") {
+            let served = ["method", "endpoint"].into_iter().filter(|label| kind == RecordKind::Request && self.wanted.contains_key(*label));
+            faults.extend(served.map(|label| ("where", format!("where.{label} does not go with a rule on a destination; leave it out"))));
+        }
+        if let (Ok(condition), AlertMetric::Observed(named)) = (condition, metric) {
+            let key = if matches!(condition, Condition::Below(_)) { "below" } else { "above" };
+            faults.extend(alert::impossible(&named, condition).map(|why| (key, why)));
+            if matches!(condition, Condition::Burn { .. }) && named.measure != Measure::ErrorRate {
+                faults.push(("burn_rate", format!("goes with an error rate, like {}.error_rate, not with {what}", kind.name())));
+            }
+        }
+        let given = [
+            ("objective", self.objective.is_some(), self.burn_rate.is_some(), "burn_rate"),
+            ("forecast", self.forecast.is_some(), self.above.is_some() || self.below.is_some(), "above or below"),
         ];
-        let what = if self.filter.destination.is_some() { "a rule on a destination".into() } else { metric.name() };
-        let unfit = narrowed.into_iter().filter(|(_, given, fits)| *given && !fits);
-        faults.extend(unfit.map(|(key, ..)| (key, format!("does not go with {what}; leave it out"))));
+        faults.extend(given.into_iter().filter(|(_, given, fits, _)| *given && !fits).map(|(key, .., other)| (key, format!("goes with {other} only"))));
+        if self.min_samples.is_some() && kind.is_sample() {
+            faults.push(("min_samples", format!("does not go with {what}; leave it out")));
+        }
         if STANDING.contains(&self.name.as_str()) {
             faults.push(("name", format!("{} is a rule that always stands; set its limit in alerts.thresholds", self.name)));
         }

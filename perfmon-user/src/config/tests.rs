@@ -243,7 +243,7 @@ channel = "log"
     assert_eq!(limits, [&standing[..], &[("checkout slow", 800.0), ("perfmon_degraded", 0.0)]].concat());
     let own = &settings.rules[5];
     assert_eq!((own.hold.as_secs(), own.keep_firing.as_secs(), own.min_samples, &*own.kind), (60, 120, 20, "business"));
-    assert_eq!((own.filter.method.as_deref(), own.window.seconds(), own.channels.len()), (Some("POST"), 60, 1));
+    assert_eq!((own.filter.pattern("method"), own.window.as_secs(), own.channels.len()), (Some("POST"), 60, 1));
     assert_eq!(settings.channels[0].fallback.as_deref(), Some("log"));
     assert!(settings.channels[0].default && !settings.channels[1].default);
     assert_eq!(settings.escalation[0].after.as_secs(), 300);
@@ -277,7 +277,7 @@ disk_use = 0.5
 [[alerts.rules]]
 name = "a"
 metric = "db.rows.sum"
-spike = 3.0
+spike = 0.5
 [[alerts.channels]]
 name = "run"
 type = "command"
@@ -295,8 +295,8 @@ url = "ftp://x"
         "p.toml:5: alerts.thresholds.memory_usage: \"much\" is not a number",
         "p.toml:6: alerts.thresholds.cpu_usage: NaN is out of range",
         "p.toml:7: alerts.thresholds.disk_use: unknown; did you mean",
-        "p.toml:10: alerts.rules.metric: \"db.rows.sum\" cannot be evaluated",
-        "p.toml:11: alerts.rules.spike: rules on spikes are not supported yet",
+        "p.toml:10: alerts.rules.metric: \"db.rows.sum\" is not a metric; the nearest names are",
+        "p.toml:11: alerts.rules.spike: 0.5 is out of range",
         "p.toml:14: alerts.channels.type: command is refused: a running perfmon starts no other program",
         "p.toml:18: alerts.channels.url: is not a URL",
         "PERFMON_ALERT_CPU_USAGE: 80 is out of range; give a number from 0.01 to 1",
@@ -309,19 +309,29 @@ url = "ftp://x"
 
 #[test]
 fn rules_and_channels_must_fit_together() {
-    let text = "[[alerts.rules]]\nname='cpu_usage'\nmetric='cpu_percent'\nwindow='5m'\n[[alerts.rules]]\nname='b'\nmetric='error_rate'\nabove=1\nbelow=2\nwhere={destination='d',endpoint='/e'}\n[[alerts.channels]]\nname='h'\ntype='webhook'\n";
+    let text = "[[alerts.rules]]\nname='cpu_usage'\nmetric='cpu_percent'\nwindow='5m'\n[[alerts.rules]]\nname='b'\nmetric='error_rate'\nabove=0.5\nbelow=2\nwhere={destination='d',endpoint='/e'}\n[[alerts.channels]]\nname='h'\ntype='webhook'\n";
     let found = problems(&file(text));
     for want in [
-        "exactly one of above and below",
-        "window: does not go with system.cpu_percent",
+        "exactly one of above, below, spike, absent, burn_rate",
         "always stands",
-        "where.endpoint: does not go with",
+        "where.endpoint does not go with a rule on a destination",
         "url: is missing",
     ] {
         assert!(found.iter().any(|line| line.contains(want)), "{want} is not in {found:#?}");
     }
-    assert_eq!(found.len(), 6, "{found:#?}");
-    let text = "[[alerts.rules]]\nname='b'\nmetric='error_rate'\nabove=1\nchannels=['x']\n[[alerts.rules]]\nname='b'\nmetric='error_rate'\nabove=1\n\
+    assert_eq!(found.len(), 5, "{found:#?}");
+    let text = "[[alerts.rules]]\nname='a'\nmetric='error_rate'\nabove=1.0\nwhere={mount='/'}\n[[alerts.rules]]\nname='b'\nmetric='request.count'\nburn_rate=14.4\nforecast='1h'\n";
+    let found = problems(&file(text));
+    for want in [
+        "where.mount does not go with request.error_rate; its labels are side, service, method, endpoint, destination",
+        "it is never above 1: its largest value is 1",
+        "goes with an error rate, like request.error_rate",
+        "forecast: goes with above or below only",
+    ] {
+        assert!(found.iter().any(|line| line.contains(want)), "{want} is not in {found:#?}");
+    }
+    assert_eq!(found.len(), 4, "{found:#?}");
+    let text = "[[alerts.rules]]\nname='b'\nmetric='error_rate'\nabove=0.5\nchannels=['x']\n[[alerts.rules]]\nname='b'\nmetric='error_rate'\nabove=0.5\n\
         [[alerts.channels]]\nname='h'\ntype='log'\nfallback='i'\n[[alerts.channels]]\nname='i'\ntype='log'\nfallback='h'\n[[alerts.channels]]\nname='j'\ntype='log'\nfallback='k'\n\
         [[alerts.escalation]]\nafter='5m'\nchannel='y'\n[[alerts.escalation]]\nafter='1m'\nchannel='h'\n";
     let found = problems(&file(text));

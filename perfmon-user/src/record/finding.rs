@@ -17,6 +17,17 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// Its name in records and on the outside.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// A condition that needs attention. One record when it opens, is updated or closes (`open` false).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {

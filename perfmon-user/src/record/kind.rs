@@ -1,9 +1,9 @@
 //! The kinds of records that metrics are made of: one table of their names, the labels that form a series, and what counts as failed. The
 //! history, `/metrics` and alert rules are views of it: a new kind has its row here and its fields in `record::metric`.
 use std::borrow::Cow;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use super::{Agent, Llm, Process, Record, Request, Side, Tool, Workflow};
+use super::{Agent, Disk, Finding, Llm, Process, Record, Request, Side, Tool, Workflow};
 
 /// Kinds of records that metrics are made of. The numbers are kept on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +23,10 @@ pub enum RecordKind {
     Process = 6,
     /// Samples of the host.
     System = 7,
+    /// File systems in samples of the host.
+    Disk = 8,
+    /// Findings.
+    Finding = 9,
 }
 
 /// Most labels of a kind.
@@ -37,19 +41,57 @@ pub struct SeriesLabel {
     value: LabelValue,
 }
 
+/// The value of a label in a record, as the record has it: reading it costs no allocation and touches no count of references.
+#[derive(Clone, Copy, Debug)]
+pub enum LabelText<'a> {
+    /// A text of the record.
+    Shared(&'a Arc<str>),
+    /// One of few words.
+    Word(&'static str),
+    /// A number.
+    Number(u64),
+}
+
+impl LabelText<'_> {
+    /// Equal for values that are the same text in memory, or the same number.
+    pub fn address(self) -> usize {
+        match self {
+            Self::Shared(text) => Arc::as_ptr(text).addr(),
+            Self::Word(word) => word.as_ptr().addr(),
+            Self::Number(number) => number as usize,
+        }
+    }
+
+    /// As a text.
+    pub fn text(self) -> Arc<str> {
+        match self {
+            Self::Shared(text) => text.clone(),
+            Self::Word(word) => word.into(),
+            Self::Number(number) => number.to_string().into(),
+        }
+    }
+}
+
 /// How the value is found in a record of its kind.
 enum LabelValue {
-    Request(fn(&Request) -> Option<Arc<str>>),
-    Llm(fn(&Llm) -> Option<Arc<str>>),
-    Agent(fn(&Agent) -> Option<Arc<str>>),
-    Tool(fn(&Tool) -> Option<Arc<str>>),
-    Workflow(fn(&Workflow) -> Option<Arc<str>>),
-    Process(fn(&Process) -> Option<Arc<str>>),
+    Request(fn(&Request) -> Option<LabelText<'_>>),
+    Llm(fn(&Llm) -> Option<LabelText<'_>>),
+    Agent(fn(&Agent) -> Option<LabelText<'_>>),
+    Tool(fn(&Tool) -> Option<LabelText<'_>>),
+    Workflow(fn(&Workflow) -> Option<LabelText<'_>>),
+    Process(fn(&Process) -> Option<LabelText<'_>>),
+    Disk(fn(&Disk) -> Option<LabelText<'_>>),
+    Finding(fn(&Finding) -> Option<LabelText<'_>>),
 }
 
 impl SeriesLabel {
+    /// The value of a file system.
+    pub fn of_disk<'a>(&self, disk: &'a Disk) -> Option<LabelText<'a>> {
+        if let LabelValue::Disk(value) = &self.value { value(disk) } else { None }
+    }
+
     /// The value in a record.
-    pub fn value(&self, record: &Record) -> Option<Arc<str>> {
+    pub fn value<'a>(&self, record: &'a Record) -> Option<LabelText<'a>> {
         match (&self.value, record) {
             (LabelValue::Request(value), Record::Request(request)) => value(request),
             (LabelValue::Llm(value), Record::Llm(call)) => value(call),
@@ -57,6 +99,7 @@ impl SeriesLabel {
             (LabelValue::Tool(value), Record::Tool(run)) => value(run),
             (LabelValue::Workflow(value), Record::Workflow(run)) => value(run),
             (LabelValue::Process(value), Record::Process(process)) => value(process),
+            (LabelValue::Finding(value), Record::Finding(finding)) => value(finding),
             _ => None,
         }
     }
@@ -88,49 +131,74 @@ macro_rules! kinds {
 static KINDS: &[KindRow] = kinds! {
     Request "request" "requests" "requests" (r) {
         "side" "side" = side(r.side);
-        "service" "service.name" = Some(r.origin.service.clone());
-        "method" "http.request.method" = if r.side == Side::Server { r.method.clone() } else { None };
-        "endpoint" "http.route" = if r.side == Side::Server { r.endpoint.clone() } else { None };
-        "destination" "server.address" = (r.side == Side::Client).then(|| r.destination.as_ref().or(r.host.as_ref()).unwrap_or(&r.peer).clone());
+        "service" "service.name" = text(&r.origin.service);
+        "method" "http.request.method" = if r.side == Side::Server { maybe(&r.method) } else { None };
+        "endpoint" "http.route" = if r.side == Side::Server { maybe(&r.endpoint) } else { None };
+        "destination" "server.address" =
+            if r.side == Side::Client { text(r.destination.as_ref().or(r.host.as_ref()).unwrap_or(&r.peer)) } else { None };
     }
     Llm "llm" "llm_calls" "model calls" (r) {
         "side" "side" = side(r.side);
-        "service" "service.name" = Some(r.origin.service.clone());
-        "provider" "gen_ai.provider.name" = Some(r.provider.clone());
-        "request_model" "gen_ai.request.model" = r.request_model.clone();
-        "destination" "server.address" = r.destination.clone();
+        "service" "service.name" = text(&r.origin.service);
+        "provider" "gen_ai.provider.name" = text(&r.provider);
+        "request_model" "gen_ai.request.model" = maybe(&r.request_model);
+        "destination" "server.address" = maybe(&r.destination);
     }
     Agent "agent" "agent_runs" "agent runs" (r) {
-        "service" "service.name" = Some(r.origin.service.clone());
-        "agent_type" "gen_ai.agent.name" = r.agent_type.clone();
+        "service" "service.name" = text(&r.origin.service);
+        "agent_type" "gen_ai.agent.name" = maybe(&r.agent_type);
     }
     Tool "tool" "tool_calls" "tool calls" (r) {
-        "service" "service.name" = Some(r.origin.service.clone());
-        "tool_name" "gen_ai.tool.name" = Some(r.tool_name.clone());
-        "source" "perfmon.tool.source" = Some(r.source.into());
-        "server" "perfmon.tool.server" = r.server.clone();
+        "service" "service.name" = text(&r.origin.service);
+        "tool_name" "gen_ai.tool.name" = text(&r.tool_name);
+        "source" "perfmon.tool.source" = Some(LabelText::Word(r.source));
+        "server" "perfmon.tool.server" = maybe(&r.server);
     }
     Workflow "workflow" "workflows" "workflows" (r) {
-        "service" "service.name" = Some(r.origin.service.clone());
-        "workflow_name" "gen_ai.workflow.name" = Some(r.workflow_name.clone());
+        "service" "service.name" = text(&r.origin.service);
+        "workflow_name" "gen_ai.workflow.name" = text(&r.workflow_name);
     }
     Process "process" "process_samples" "samples of processes" (r) {
-        "service" "service.name" = Some(r.origin.service.clone());
-        "pid" "process.pid" = Some(r.origin.pid.to_string().into());
+        "service" "service.name" = text(&r.origin.service);
+        "pid" "process.pid" = Some(LabelText::Number(u64::from(r.origin.pid)));
     }
     System "system" "system_samples" "samples of the host" (_r) {}
+    Disk "disk" "disk_samples" "samples of file systems" (r) {
+        "mount" "system.filesystem.mountpoint" = text(&r.mount);
+    }
+    Finding "finding" "findings" "findings" (r) {
+        "service" "service.name" = text(&r.origin.service);
+        "type" "perfmon.finding.type" = Some(LabelText::Word(r.kind_name));
+        "severity" "perfmon.finding.severity" = Some(LabelText::Word(r.severity.name()));
+        "scope" "perfmon.finding.scope" = text(&r.scope);
+    }
 };
 
-/// The words of the two sides, shared by all series.
-static SIDES: LazyLock<[Arc<str>; 2]> = LazyLock::new(|| [Side::Server, Side::Client].map(|side| side.name().into()));
+fn side(side: Side) -> Option<LabelText<'static>> {
+    Some(LabelText::Word(side.name()))
+}
 
-fn side(side: Side) -> Option<Arc<str>> {
-    Some(SIDES[side as usize].clone())
+fn text(text: &Arc<str>) -> Option<LabelText<'_>> {
+    Some(LabelText::Shared(text))
+}
+
+fn maybe(known: &Option<Arc<str>>) -> Option<LabelText<'_>> {
+    known.as_ref().map(LabelText::Shared)
 }
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [Self::Request, Self::Llm, Self::Agent, Self::Tool, Self::Workflow, Self::Process, Self::System];
+    pub const ALL: [Self; 9] = [
+        Self::Request,
+        Self::Llm,
+        Self::Agent,
+        Self::Tool,
+        Self::Workflow,
+        Self::Process,
+        Self::System,
+        Self::Disk,
+        Self::Finding,
+    ];
 
     /// The kind of a record; `None` when it belongs to no series.
     pub fn of(record: &Record) -> Option<Self> {
@@ -142,7 +210,9 @@ impl RecordKind {
             Record::Workflow(_) => Some(Self::Workflow),
             Record::Process(_) => Some(Self::Process),
             Record::System(_) => Some(Self::System),
-            Record::Db(_) | Record::Dns(_) | Record::Finding(_) | Record::Alert(_) => None,
+            // Its later records tell of the same one.
+            Record::Finding(finding) => (finding.open && finding.first_seen == finding.last_seen).then_some(Self::Finding),
+            Record::Db(_) | Record::Dns(_) | Record::Alert(_) => None,
         }
     }
 
@@ -174,11 +244,19 @@ impl RecordKind {
 
     /// Whether its records are intervals, and not things that happened and can fail.
     pub fn is_sample(self) -> bool {
-        matches!(self, Self::Process | Self::System)
+        matches!(self, Self::Process | Self::System | Self::Disk)
     }
 }
 
 impl Record {
+    /// Whether it counts as failed.
+    pub fn failed(&self) -> bool {
+        match self {
+            Self::Request(request) => request.is_error(),
+            other => other.failure().is_some(),
+        }
+    }
+
     /// Why it counts as failed.
     pub fn failure(&self) -> Option<Cow<'_, str>> {
         let or_unnamed = |error: &Option<Arc<str>>| error.as_ref().map_or(Cow::Borrowed("error"), |error| Cow::Owned(error.to_string()));

@@ -1,9 +1,11 @@
 //! Names of metrics, the same in `/api/v1/history`, in alert rules and in reports: `<record kind>.<field>.<statistic>`, made from the kinds
 //! and fields of records, and short names of the common ones. One table lists the fields and the value that a record adds. A new field of a record gets a line here with its own id; ids are stored on disk and never reused.
 use std::fmt;
+use std::ops::Range;
+use std::sync::LazyLock;
 
 pub use super::kind::RecordKind;
-use super::{Agent, Llm, Millis, Process, Record, Request, System, Tool, Workflow};
+use super::{Agent, Disk, Finding, Llm, Millis, Process, Record, Request, System, Tool, Workflow};
 
 /// What the values of a field are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ enum MetricValue {
     Workflow(fn(&Workflow) -> Option<f64>),
     Process(fn(&Process) -> Option<f64>),
     System(fn(&System) -> Option<f64>),
+    Disk(fn(&Disk) -> Option<f64>),
+    Finding(fn(&Finding) -> Option<f64>),
 }
 
 impl Field {
@@ -51,30 +55,26 @@ impl Field {
             (MetricValue::Agent(value), Record::Agent(run)) => value(run),
             (MetricValue::Tool(value), Record::Tool(run)) => value(run),
             (MetricValue::Workflow(value), Record::Workflow(run)) => value(run),
-            (_, Record::Process(process)) => self.of_process(process),
-            (_, Record::System(system)) => self.of_system(system),
+            (MetricValue::Process(value), Record::Process(process)) => value(process),
+            (MetricValue::System(value), Record::System(system)) => value(system),
+            (MetricValue::Finding(value), Record::Finding(finding)) => value(finding),
             _ => None,
         }
     }
 
-    /// The value in a sample of a process.
-    pub fn of_process(&self, process: &Process) -> Option<f64> {
-        if let MetricValue::Process(value) = &self.value { value(process) } else { None }
-    }
-
-    /// The value in a sample of the host.
-    pub fn of_system(&self, system: &System) -> Option<f64> {
-        if let MetricValue::System(value) = &self.value { value(system) } else { None }
+    /// The value of a file system.
+    pub fn of_disk(&self, disk: &Disk) -> Option<f64> {
+        if let MetricValue::Disk(value) = &self.value { value(disk) } else { None }
     }
 
     /// The field of a kind with this name.
     pub fn named(kind: RecordKind, name: &str) -> Option<&'static Self> {
-        FIELDS.iter().find(|field| field.kind == kind && field.name == name)
+        Self::of(kind).find(|field| field.name == name)
     }
 
     /// The fields of a kind.
     pub fn of(kind: RecordKind) -> impl Iterator<Item = &'static Self> {
-        FIELDS.iter().filter(move |field| field.kind == kind)
+        FIELDS[RANGES[kind as usize].clone()].iter()
     }
 }
 
@@ -114,6 +114,7 @@ static FIELDS: &[Field] = fields! {
         8 failed Amount = one(r.error.is_some());
         9 slow Amount = one(r.performance_category == Some(super::Category::Slow));
         10 exact Amount = one(r.quality == super::Quality::Exact);
+        11 lost Amount = { let _ = r; None };
     }
     Llm(r) {
         1 response_time_ms Duration = ms(r.response_time_ms);
@@ -174,7 +175,27 @@ static FIELDS: &[Field] = fields! {
         12 memory_usage Number = Some(r.memory_percent / 100.0);
         13 disk_usage Number = r.disks.iter().map(|disk| disk.used_percent / 100.0).reduce(f64::max);
     }
+    Disk(r) {
+        1 used_percent Number = Some(r.used_percent);
+        2 usage Number = Some(r.used_percent / 100.0);
+        3 free_bytes Number = Some(r.free_bytes as f64);
+        4 read_bytes Amount = number(r.read_bytes);
+        5 write_bytes Amount = number(r.write_bytes);
+        6 busy_percent Number = r.busy_percent;
+    }
+    Finding(r) {
+        1 critical Amount = one(r.severity == super::Severity::Critical);
+    }
 };
+
+/// The fields of each kind, by its number.
+static RANGES: LazyLock<[Range<usize>; RecordKind::ALL.len() + 1]> = LazyLock::new(|| {
+    std::array::from_fn(|number| {
+        let mine = |field: &Field| field.kind as usize == number;
+        let start = FIELDS.iter().position(mine).unwrap_or_default();
+        start..start + FIELDS.iter().filter(|field| mine(field)).count()
+    })
+});
 
 fn ms(time: Option<Millis>) -> Option<f64> {
     time.map(|time| time.0 as f64 / 1e6)
@@ -354,5 +375,7 @@ mod tests {
     fn ids_are_unique_in_their_kind() {
         let ids: BTreeSet<_> = FIELDS.iter().map(|field| (field.kind, field.id)).collect();
         assert_eq!(ids.len(), FIELDS.len());
+        let ranged: Vec<_> = RecordKind::ALL.into_iter().flat_map(Field::of).collect();
+        assert!(ranged.len() == FIELDS.len() && RecordKind::ALL.iter().all(|kind| Field::of(*kind).all(|field| field.kind == *kind)));
     }
 }

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Record;
+use super::{Disk, Record};
 use super::kind::{LABELS, RecordKind, SeriesLabel};
 
 /// One series: a kind of record and the values of its labels, in the order of [`RecordKind::labels`].
@@ -17,7 +17,18 @@ impl SeriesKey {
     /// The series of a record; `None` when it is none of those that are counted.
     pub fn of(record: &Record) -> Option<Self> {
         let kind = RecordKind::of(record)?;
-        Some(Self { kind, labels: std::array::from_fn(|index| kind.labels().get(index)?.value(record)) })
+        Some(Self { kind, labels: std::array::from_fn(|index| Some(kind.labels().get(index)?.value(record)?.text())) })
+    }
+
+    /// The series of a file system.
+    pub fn of_disk(disk: &Disk) -> Self {
+        let kind = RecordKind::Disk;
+        Self { kind, labels: std::array::from_fn(|index| Some(kind.labels().get(index)?.of_disk(disk)?.text())) }
+    }
+
+    /// The series with these labels, as a history has it; unknown labels are left out.
+    pub fn with(kind: RecordKind, value: impl Fn(&str) -> Option<Arc<str>>) -> Self {
+        Self { kind, labels: std::array::from_fn(|index| value(kind.labels().get(index)?.name)) }
     }
 
     /// The host's.

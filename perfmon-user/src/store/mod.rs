@@ -3,7 +3,7 @@
 //! calls, agent runs, tools, workflows, findings, alerts and slow or failed requests also as records. A killed process loses at most the
 //! records since the last transaction, about one second. Time is an argument (`StoreOptions::now`).
 mod audit;
-pub mod cell;
+mod cells;
 mod pending;
 mod reader;
 mod resolution;
@@ -23,7 +23,6 @@ use std::thread::JoinHandle;
 use serde::Serialize;
 
 pub use self::audit::AuditTrail;
-pub use self::cell::Cell;
 use self::pending::PendingWrites;
 pub use self::reader::{History, HistoryPoint, HistoryQuery, SeriesLabels, StoreReader};
 pub use self::resolution::Retention;
@@ -32,7 +31,9 @@ use self::writer::{StoreWriter, WriterTimes};
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::limits;
-use crate::record::{AuditEntry, Gauges, QueueRoom, RecordBatch, Seats, WallTime};
+use crate::record::{AuditEntry, QueueRoom, RecordBatch, Seats, WallTime};
+pub use crate::series::Cell;
+use crate::series::SeriesDelta;
 
 /// What a store is made from.
 #[derive(Clone, Debug)]
@@ -107,7 +108,7 @@ impl SharedReport {
 #[derive(Debug)]
 enum StoreMessage {
     Records(RecordBatch, Seats),
-    Gauges(Box<Gauges>),
+    Series(Arc<SeriesDelta>),
     Audit(Box<AuditEntry>),
 }
 
@@ -154,11 +155,10 @@ impl Store {
         }
     }
 
-    /// Queues the requests in flight.
-    pub fn gauges(&self, gauges: &Gauges) {
-        let slim = Gauges { time: gauges.time, active_connections: gauges.active_connections, ..Gauges::default() };
-        if self.queue.try_send(StoreMessage::Gauges(Box::new(slim))).is_err() {
-            self.counters.store_dropped.inc();
+    /// Queues what the series counted, without waiting.
+    pub fn series(&self, delta: &Arc<SeriesDelta>) {
+        if self.queue.try_send(StoreMessage::Series(delta.clone())).is_err() {
+            self.counters.store_series_lost.add(delta.records);
         }
     }
 

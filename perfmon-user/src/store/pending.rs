@@ -2,11 +2,9 @@
 //! everything when it is full.
 use rustc_hash::FxHashMap;
 
-use super::cell::Cell;
-use super::resolution::Resolution;
 use crate::limits;
-use crate::record::metric::{Field, RecordKind};
-use crate::record::{AuditEntry, Category, Gauges, Millis, Record, SeriesKey};
+use crate::record::{AuditEntry, Category, Record, SeriesKey};
+use crate::series::{Cell, SeriesCell, SeriesDelta};
 
 /// A record to store.
 #[derive(Debug)]
@@ -37,25 +35,19 @@ pub struct PendingWrites {
 }
 
 impl PendingWrites {
-    /// Takes records.
+    /// Takes records that are kept one by one.
     pub fn add(&mut self, records: &[Record]) {
         for record in records {
             self.records += 1;
-            if let Some(series) = SeriesKey::of(record) {
-                let kind = series.kind;
-                self.cells.entry((Resolution::Finest.floor(ended_s(record)), series)).or_default().add(kind, record);
-            }
             self.keep(record);
         }
     }
 
-    /// Takes the number of open connections; while it is not known there is no value.
-    pub fn gauges(&mut self, gauges: &Gauges) {
-        let (Some(field), Some(count)) = (Field::named(RecordKind::System, "active_connections"), gauges.active_connections) else {
-            return;
-        };
-        let start = Resolution::Finest.floor(gauges.time.0 / 1_000_000_000);
-        self.cells.entry((start, SeriesKey::system())).or_default().add_value(field, count as f64);
+    /// Takes what the series counted.
+    pub fn series(&mut self, delta: &SeriesDelta) {
+        for SeriesCell { start_s, key, cell } in &delta.cells {
+            self.cells.entry((*start_s, key.clone())).or_default().merge(cell);
+        }
     }
 
     /// Takes an entry of the audit trail.
@@ -97,20 +89,4 @@ impl PendingWrites {
     pub fn is_full(&self) -> bool {
         self.cells.len() > limits::STORE_PENDING || self.kept.len() > limits::STORE_PENDING
     }
-}
-
-/// When a record ended, seconds since 1970: the time at which it counts.
-fn ended_s(record: &Record) -> u64 {
-    let lasted = match record {
-        Record::Request(request) => request.response_time_ms,
-        Record::Db(command) => command.response_time_ms,
-        Record::Dns(question) => question.response_time_ms,
-        Record::Llm(call) => call.response_time_ms,
-        Record::Agent(run) => Some(run.execution_time_ms),
-        Record::Tool(run) => run.execution_time_ms,
-        Record::Workflow(run) => Some(run.execution_time_ms),
-        // An interval belongs to the cell in which it started, so that a cell of ten seconds holds ten of them.
-        Record::Process(_) | Record::System(_) | Record::Finding(_) | Record::Alert(_) => None,
-    };
-    record.time().0.saturating_add(lasted.unwrap_or(Millis(0)).0) / 1_000_000_000
 }

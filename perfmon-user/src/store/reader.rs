@@ -7,13 +7,13 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
-use super::cell::Cell;
 use super::resolution::{Resolution, ResolutionRange, Retention};
 use super::rollup::complete_until;
 use super::schema::{self, StoreError};
 use super::{SharedReport, StoreReport};
 use crate::record::WallTime;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
+use crate::series::Cell;
 
 /// Labels of a series, by name; those that are not known are not there.
 pub type SeriesLabels = BTreeMap<String, String>;
@@ -78,7 +78,7 @@ impl StoreReader {
         self.shared.as_ref().map(|shared| shared.with(|report| report.clone()))
     }
 
-    fn open(&self) -> Result<Connection, StoreError> {
+    pub(super) fn open(&self) -> Result<Connection, StoreError> {
         schema::open_read_only(&self.path)
     }
 
@@ -193,7 +193,7 @@ fn one_end(found: Vec<(SeriesLabels, Cell)>) -> Vec<(SeriesLabels, Cell)> {
 }
 
 /// The series of a kind with these labels, by id.
-fn series(db: &Connection, kind: RecordKind, labels: &SeriesLabels) -> Result<BTreeMap<i64, SeriesLabels>, StoreError> {
+pub(super) fn series(db: &Connection, kind: RecordKind, labels: &SeriesLabels) -> Result<BTreeMap<i64, SeriesLabels>, StoreError> {
     let mut query = db.prepare_cached("SELECT id, labels FROM series WHERE kind = ?1")?;
     let rows = query.query_map([kind as u8], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
     let mut found = BTreeMap::new();
@@ -208,7 +208,7 @@ fn series(db: &Connection, kind: RecordKind, labels: &SeriesLabels) -> Result<BT
 }
 
 /// Calls `each` with start, series and cell for every cell of a range that belongs to a wanted series; skips damaged cells.
-fn each_cell(
+pub(super) fn each_cell(
     db: &Connection,
     kind: RecordKind,
     piece: ResolutionRange,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rustc_hash::FxHashMap;
 
-use super::cell::Cell;
 use super::pending::PendingWrites;
 use super::resolution::Resolution;
 use super::schema::StoreError;
@@ -13,6 +12,7 @@ use crate::aggregate::Quota;
 use crate::limits;
 use crate::record::SeriesKey;
 use crate::record::metric::RecordKind;
+use crate::series::Cell;
 
 /// A minute or an hour is made when this much time has passed since its end: most records that belong to it have come.
 const SETTLED_S: u64 = 15;

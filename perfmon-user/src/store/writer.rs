@@ -10,8 +10,8 @@ use super::{SharedReport, StoreMessage, StoreOptions, StoreState, retention};
 use crate::counters::Counters;
 use crate::heartbeat::{self, BEAT};
 
-/// Time between two transactions.
-const FLUSH_NS: u64 = 1_000_000_000;
+/// Time between two transactions when no delta of the series comes, which is written at once.
+const FLUSH_NS: u64 = 2_000_000_000;
 /// Interval of the checks of age and size.
 const TIDY_S: u64 = 60;
 /// Every n-th check also removes series without cells.
@@ -62,7 +62,11 @@ impl StoreWriter {
     fn take(&mut self, message: &StoreMessage) {
         match message {
             StoreMessage::Records(records, _seats) => self.pending.add(records),
-            StoreMessage::Gauges(gauges) => self.pending.gauges(gauges),
+            StoreMessage::Series(delta) => {
+                self.pending.series(delta);
+                // It comes once a second, after its records: both are written together.
+                self.times.flushed_ns = 0;
+            }
             StoreMessage::Audit(entry) => self.pending.audit(entry),
         }
         if self.pending.is_full() {
@@ -165,7 +169,7 @@ fn write(file: &mut Rollup, pending: &mut PendingWrites, counters: &Counters, no
         counters.store_cells_damaged.add(wrote.damaged);
         counters.rows_overflowed.add(wrote.overflowed);
         counters.store_requests_skipped.add(pending.skipped);
-        *pending = PendingWrites::default();
     }
+    *pending = PendingWrites::default();
     file.complete(now_s)
 }

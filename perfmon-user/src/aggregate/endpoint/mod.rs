@@ -25,7 +25,8 @@ use self::rule::Rules;
 pub use self::rule::{EndpointRule, RuleError};
 use self::slab::Slab;
 use crate::limits;
-use crate::record::{Origin, Request};
+use crate::record::kind::RecordKind;
+use crate::record::{Origin, Request, SeriesKey, Side};
 
 /// Failed requests from which on a path comes again.
 const COMES_AGAIN: u32 = 3;
@@ -41,6 +42,19 @@ pub struct RowName {
     pub method: Arc<str>,
     /// Template.
     pub endpoint: Arc<str>,
+}
+
+impl RowName {
+    /// Its series of requests.
+    pub fn series(&self) -> SeriesKey {
+        SeriesKey::with(RecordKind::Request, |label| match label {
+            "side" => Some(Side::Server.name().into()),
+            "service" => Some(self.service.clone()),
+            "method" => Some(self.method.clone()),
+            "endpoint" => Some(self.endpoint.clone()),
+            _ => None,
+        })
+    }
 }
 
 /// The row of a request.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use super::{WindowContext, other};
 use crate::aggregate::exchange::HttpSeries;
 use crate::aggregate::snapshot::{DestinationRow, Window};
-use crate::record::Request;
+use crate::record::kind::RecordKind;
+use crate::record::{Request, SeriesKey, Side};
 
 /// Who asks whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,6 +23,16 @@ impl DestinationKey {
     /// Addresses of its texts: a key of the record as long as the texts live.
     pub fn addresses(request: &Request) -> (usize, usize) {
         (Arc::as_ptr(&request.origin.service).addr(), Arc::as_ptr(destination(request)).addr())
+    }
+
+    /// Its series of requests.
+    pub fn series(&self) -> SeriesKey {
+        SeriesKey::with(RecordKind::Request, |label| match label {
+            "side" => Some(Side::Client.name().into()),
+            "service" => Some(self.service.clone()),
+            "destination" => Some(self.destination.clone()),
+            _ => None,
+        })
     }
 
     /// Whether this service asks.

@@ -1,9 +1,10 @@
 //! Channels against servers that answer, refuse and hang.
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::*;
 use crate::record::DegradedNow;
@@ -79,7 +80,8 @@ fn hook(name: &str, server: &Server, fallback: Option<&str>) -> Channel {
 /// A running desk with one judging a call of `judge`.
 struct Running {
     service: Arc<AlertService>,
-    snapshots: watch::Sender<Arc<Snapshot>>,
+    deltas: mpsc::Sender<Arc<SeriesDelta>>,
+    judged: AtomicU64,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
     published: Arc<Mutex<Vec<Alert>>>,
@@ -97,19 +99,20 @@ fn run_degraded(channels: Vec<Channel>, timeout: Duration, degraded_now: Degrade
     let counters = Arc::new(Counters::default());
     let retry = RetryPolicy { timeout, attempts: 3, pause: Duration::from_millis(5), longest_pause: Duration::from_millis(50) };
     let service = AlertService::new(&AlertSettings { rules, channels, ..AlertSettings::default() }, vec![], retry, counters.clone());
-    let (snapshots, judged) = watch::channel(Arc::new(Snapshot::default()));
+    let (deltas, judged) = mpsc::channel(1_000);
     let (stop, stopped) = watch::channel(false);
     let published = Arc::new(Mutex::new(Vec::new()));
     let kept = published.clone();
     let publish = move |alerts: Vec<Alert>| kept.lock().unwrap().extend(alerts);
     let heartbeat = crate::heartbeat::Heartbeat::unwatched();
-    let task = tokio::spawn(service.clone().run(judged, stopped, crate::clock::wall_now, publish, heartbeat, degraded_now));
-    Running { service, snapshots, stop, task, published, counters }
+    let task = tokio::spawn(service.clone().run(judged, RuleFigures::default(), stopped, crate::clock::wall_now, publish, heartbeat, degraded_now));
+    Running { service, deltas, judged: AtomicU64::new(1), stop, task, published, counters }
 }
 
 impl Running {
     fn judge(&self, state: State) {
-        self.snapshots.send_replace(Arc::new(snapshot(state)));
+        let number = self.judged.fetch_add(1, Ordering::Relaxed);
+        self.deltas.try_send(Arc::new(delta(number, state))).unwrap();
     }
 
     async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
@@ -329,10 +332,10 @@ async fn what_a_killed_run_did_not_deliver_the_next_one_does() {
     stored.push(before.delivered(at(50), &memory, told).unwrap().alert);
     let counters = Arc::new(Counters::default());
     let service = AlertService::new(&settings(vec![hook("hook", &server, Some("none"))]), stored, RetryPolicy::default(), counters);
-    let (_snapshots, judged) = watch::channel(Arc::new(Snapshot::default()));
+    let (_deltas, judged) = mpsc::channel(1);
     let (stop, stopped) = watch::channel(false);
     let heartbeat = crate::heartbeat::Heartbeat::unwatched();
-    let task = tokio::spawn(service.clone().run(judged, stopped, crate::clock::wall_now, |_| {}, heartbeat, Arc::new(|| Arc::from([]))));
+    let task = tokio::spawn(service.clone().run(judged, RuleFigures::default(), stopped, crate::clock::wall_now, |_| {}, heartbeat, Arc::new(|| Arc::from([]))));
     let delivered = async {
         while !service.alerts().iter().any(|alert| &*alert.rule == "error_rate_5min" && alert.notified.len() == 1) {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,5 +1,6 @@
 //! The state machine over made-up seconds.
 use super::*;
+use crate::record::metric::{Metric, RecordKind};
 use AlertState::{Acknowledged, Firing, Pending, Resolved, Silenced};
 
 #[test]
@@ -203,14 +204,20 @@ fn an_alert_whose_rule_is_gone_ends() {
     assert_eq!(states(&changes), [(60, "memory_usage", Resolved)]);
 }
 
+fn filter(wanted: &[(&str, &str)]) -> RuleFilter {
+    let wanted = wanted.iter().map(|(label, pattern)| ((*label).to_owned(), (*pattern).to_owned())).collect();
+    RuleFilter::new(RecordKind::Request, &wanted, &[]).unwrap()
+}
+
 fn own_rule(metric: &str, condition: Condition, filter: RuleFilter) -> Rule {
     let template = Thresholds::default().rules().remove(0);
-    Rule { name: "own".into(), metric: AlertMetric::named(metric).unwrap(), condition, filter, hold: Duration::ZERO, ..template }
+    let metric = AlertMetric::named(metric).unwrap();
+    Rule { name: "own".into(), metric, condition, filter, window: metric.default_window(), hold: Duration::ZERO, ..template }
 }
 
 #[test]
 fn a_rule_with_where_judges_each_endpoint_by_itself() {
-    let filter = RuleFilter { service: Some("shop".into()), method: Some("GET".into()), ..RuleFilter::default() };
+    let filter = filter(&[("service", "shop"), ("method", "get")]);
     let rule = Rule { channels: vec!["pager".into()], ..own_rule("request.response_time_ms.p95", Condition::Above(500.0), filter) };
     let mut machine = machine(&AlertSettings { rules: vec![rule], ..standing() });
     let changes = live(&mut machine, 0..5, |_| State { p95_ms: Some(600.0), ..CALM });
@@ -221,12 +228,12 @@ fn a_rule_with_where_judges_each_endpoint_by_itself() {
 
 #[test]
 fn a_rule_on_a_service_judges_it_as_a_whole() {
-    let filter = RuleFilter { service: Some("shop".into()), ..RuleFilter::default() };
+    let filter = filter(&[("service", "shop")]);
     let rule = own_rule("request.response_time_ms.p95", Condition::Above(500.0), filter);
     let mut machine = machine(&AlertSettings { rules: vec![rule], ..standing() });
     let changes = live(&mut machine, 0..5, |_| State { p95_ms: Some(600.0), ..CALM });
     assert_eq!(states(&changes), [(0, "own", Firing)]);
-    assert_eq!((&*changes[0].1.alert.scope, changes[0].1.alert.origin.pid), ("shop", 7));
+    assert_eq!((&*changes[0].1.alert.scope, changes[0].1.alert.origin.pid), ("shop", 0));
 }
 
 #[test]
@@ -256,7 +263,7 @@ fn parts(parts: &[&'static str]) -> Arc<[Degradation]> {
 fn perfmon_itself_is_judged_without_a_snapshot_and_a_part_at_a_time() {
     let mut machine = machine(&AlertSettings { rules: vec![degraded()], ..standing() });
     let mut judge = |seconds: std::ops::Range<u64>, bad: &[&'static str]| -> Vec<(u64, Change)> {
-        let judged = seconds.flat_map(|second| machine.judge_own(at(second), parts(bad)).into_iter().map(move |change| (second, change)));
+        let judged = seconds.flat_map(|second| machine.judge_own(at(second), &parts(bad)).into_iter().map(move |change| (second, change)));
         judged.collect()
     };
     assert_eq!(judge(0..5, &[]), []);
@@ -279,10 +286,10 @@ fn a_snapshot_says_nothing_of_an_alert_on_perfmon_and_the_reverse() {
     let mut machine = machine(&AlertSettings { rules, ..standing() });
     let disk = |_| State { disk: 99.0, ..CALM };
     live(&mut machine, 0..30, disk);
-    machine.judge_own(at(30), parts(&["store"]));
+    machine.judge_own(at(30), &parts(&["store"]));
     assert_eq!(machine.firing(), 2);
     assert_eq!(states(&live(&mut machine, 31..300, disk)), []);
-    (300..600).for_each(|second| assert_eq!(machine.judge_own(at(second), parts(&["store"])), []));
+    (300..600).for_each(|second| assert_eq!(machine.judge_own(at(second), &parts(&["store"])), []));
     assert_eq!(machine.firing(), 2);
 }
 
@@ -291,26 +298,29 @@ fn an_alert_on_perfmon_is_silenced_and_acknowledged_like_others() {
     let mut machine = machine(&AlertSettings { rules: vec![degraded()], ..standing() });
     let silence = NewSilence { rule: Some(DEGRADED.into()), duration: Duration::from_secs(60), ..NewSilence::default() };
     machine.silence(at(0), silence).unwrap();
-    let changes = machine.judge_own(at(1), parts(&["store"]));
+    let changes = machine.judge_own(at(1), &parts(&["store"]));
     assert_eq!((changes[0].alert.state, changes[0].tell.len()), (AlertState::Silenced, 0));
-    let changes = machine.judge_own(at(62), parts(&["store"]));
+    let changes = machine.judge_own(at(62), &parts(&["store"]));
     assert_eq!((changes[0].alert.state, changes[0].tell.len()), (Firing, 1));
     let id = changes[0].alert.alert_id.clone();
     assert_eq!(machine.acknowledge(at(63), &id, Some("ann".into()), None).unwrap().alert.state, AlertState::Acknowledged);
 }
 
 #[test]
-fn every_metric_reads_and_unknown_ones_are_refused() {
-    let names = AlertMetric::named("nonsense").unwrap_err();
-    let names: Vec<_> = names.split("the metrics are ").nth(1).unwrap().split(", ").collect();
-    assert!(names.len() > 20);
-    for name in names {
-        let metric = AlertMetric::named(name).unwrap();
-        assert_eq!(metric.name(), name);
-        let readings = metric.read(&Snapshot { degraded: parts(&["hub"]), ..snapshot(CALM) }, Window::Hour, &RuleFilter::default());
-        assert!(!readings.is_empty() || metric.source() == MetricSource::Processes, "{name}");
+fn every_metric_is_judged_and_the_nearest_names_of_a_wrong_one_are_told() {
+    for name in Metric::names() {
+        let metric = AlertMetric::named(&name).unwrap();
+        assert_eq!(AlertMetric::named(&metric.name()).unwrap(), metric, "{name}");
+        let rule = Rule { metric, window: metric.default_window(), ..own_rule("request.count", Condition::Above(0.0), RuleFilter::default()) };
+        let machine = machine(&AlertSettings { rules: vec![rule.clone()], ..standing() });
+        let readings = StateView::new(&machine, CALM).read(&rule, rule.window_s());
+        let is_sampled = matches!(metric.kind(), Some(RecordKind::Process));
+        assert!(is_sampled || !readings.is_empty(), "{name}");
+        assert!(!metric.words().is_empty());
     }
     assert_eq!(AlertMetric::named("response_time_p95").unwrap().name(), "request.response_time_ms.p95");
+    let refused = AlertMetric::named("request.response_time.p95").unwrap_err();
+    assert!(refused.contains("nearest names are") && refused.contains("request.response_time_ms.p95"), "{refused}");
 }
 
 #[test]
@@ -342,14 +352,14 @@ fn a_dead_channel_is_told_to_the_others_and_ends_only_when_it_works() {
     ] {
         let mut machine = machine(&settings(channels.clone()));
         machine.note_health(health(ChannelHealth::Down("it answered 404".into())));
-        let changes = machine.judge_own(at(0), Arc::from([]));
+        let changes = machine.judge_own(at(0), &[]);
         assert_eq!(changes.iter().map(|change| (&*change.alert.scope, change.alert.state)).collect::<Vec<_>>(), [("channel a", Firing)]);
         assert_eq!(changes[0].tell.iter().map(|name| &**name).collect::<Vec<_>>(), told);
         // The next run does not know: it neither ends nor opens.
         let mut after = super::machine(&settings(channels));
         after.restore(vec![changes[0].alert.clone()]);
         let judge = |machine: &mut Machine, seconds: std::ops::Range<u64>| -> Vec<_> {
-            seconds.flat_map(|second| machine.judge_own(at(second), Arc::from([]))).map(|change| change.alert.state).collect()
+            seconds.flat_map(|second| machine.judge_own(at(second), &[])).map(|change| change.alert.state).collect()
         };
         assert_eq!(judge(&mut after, 1..100), []);
         after.note_health(health(ChannelHealth::Up));
@@ -365,7 +375,7 @@ fn messages_name_host_scope_and_limit_with_the_digits_that_tell_them_apart() {
         live(&mut machine, 0..1, |_| state)[0].1.alert.message.clone()
     };
     let rule = |name: &str| Thresholds::default().rules().into_iter().find(|rule| &*rule.name == name).unwrap();
-    let shop = RuleFilter { service: Some("shop".into()), ..RuleFilter::default() };
+    let shop = filter(&[("service", "shop")]);
     let own = |metric, limit| own_rule(metric, Condition::Above(limit), RuleFilter::default());
     for (rule, state, message) in [
         (rule("cpu_usage"), State { cpu: 99.5, ..CALM }, "CPU of web-1 is 99.5 %, limit 80 %."),

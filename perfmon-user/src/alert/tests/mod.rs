@@ -1,10 +1,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::metric::MetricReading;
 use super::*;
-use crate::aggregate::snapshot::{EndpointRow, Latency, ServiceRow, Snapshot, Totals, Window, WindowView, WorkTotals};
 use crate::counters::Counters;
-use crate::record::{Alert, AlertState, Degradation, Disk, Millis, Notified, Origin, Record, Severity, System, WallTime};
+use crate::record::{Alert, AlertState, Degradation, Disk, Llm, Millis, Notified, Origin, Record, Severity, Side, System, WallTime};
+use crate::series::{Cell, SeriesCell, SeriesDelta, SeriesFeed};
+use crate::store::tests::{call, request};
 
 mod delivery;
 mod machine;
@@ -30,32 +32,44 @@ struct State {
 }
 
 const CALM: State =
-    State { p95_ms: Some(20.0), requests: 1_000, error_rate: Some(0.001), cpu: 5.0, memory: 40.0, disk: 50.0, uptime_s: 10_000.0 };
+    State { p95_ms: Some(20.0), requests: 100_000, error_rate: Some(0.001), cpu: 5.0, memory: 40.0, disk: 50.0, uptime_s: 10_000.0 };
 
-fn snapshot(state: State) -> Snapshot {
-    let latency = Latency { p95_ms: state.p95_ms, ..Latency::default() };
-    let totals = Arc::new(Totals { requests: state.requests, error_rate: state.error_rate, latency, ..Totals::default() });
-    let row = |name: &str, p95| {
-        let latency = Latency { p95_ms: p95, ..Latency::default() };
-        let (service, method, endpoint) = ("shop".into(), "GET".into(), name.into());
-        Arc::new(EndpointRow { service, method, endpoint, count: state.requests, latency, ..EndpointRow::default() })
-    };
-    let endpoints = vec![row("/a", state.p95_ms), row("/b", Some(1.0))];
-    let service = |name: &str, p95_ms| {
-        let latency = Latency { p95_ms, ..Latency::default() };
-        let origin = Some(Arc::new(Origin { service: name.into(), ..Origin::unknown(7) }));
-        Arc::new(ServiceRow { service: name.into(), origin, count: state.requests, latency, ..ServiceRow::default() })
-    };
-    let services = vec![service("shop", state.p95_ms), service("blog", Some(9_000.0))];
-    let work = Arc::new(WorkTotals { llm_calls: 20, llm_errors: 5, cost_usd: Some(1.5), ..WorkTotals::default() });
-    let view = |window: Window| WindowView {
-        window_s: window.seconds(),
-        totals: totals.clone(),
-        services: services.clone(),
-        work: work.clone(),
-        endpoints: endpoints.clone(),
-        ..WindowView::default()
-    };
+/// A cell that counted the same so many times.
+fn times(cell: &Cell, count: u64) -> Cell {
+    let (mut sum, mut power) = (Cell::default(), cell.clone());
+    for bit in 0..64 - count.leading_zeros() {
+        if count >> bit & 1 == 1 {
+            sum.merge(&power);
+        }
+        let half = power.clone();
+        power.merge(&half);
+    }
+    sum
+}
+
+fn series_of(records: &[(Record, u64)]) -> Vec<SeriesCell> {
+    let cells = records.iter().map(|(record, count)| {
+        let mut feed = SeriesFeed::default();
+        feed.add(record);
+        let delta = feed.take(at(0));
+        delta.cells.iter().map(|one| SeriesCell { cell: times(&one.cell, *count), ..one.clone() }).collect::<Vec<_>>()
+    });
+    cells.flatten().collect()
+}
+
+/// What the series count in a second in which host and requests are like this.
+fn cells(state: State) -> Vec<SeriesCell> {
+    let us = (state.p95_ms.unwrap_or(1.0) * 1_000.0).round() as u64;
+    let failed = (state.error_rate.unwrap_or(0.0) * state.requests as f64).round() as u64;
+    let quick = state.requests / 100;
+    let mut records = vec![
+        (request(10_000, "shop", "/a", us, 200), state.requests - failed - quick),
+        (request(10_000, "shop", "/a", us, 500), failed),
+        (request(10_000, "shop", "/b", 1_000, 200), quick),
+    ];
+    let Record::Llm(good) = call(0, Side::Client, 0.075) else { unreachable!() };
+    let bad = Llm { error_type: Some("overloaded".into()), ..(*good).clone() };
+    records.extend([(Record::Llm(good), 15), (Record::Llm(Box::new(bad)), 5)]);
     let disk = |mount: &str, used_percent| Disk {
         mount: mount.into(),
         used_percent,
@@ -78,7 +92,46 @@ fn snapshot(state: State) -> Snapshot {
         psi: None,
         interval_ms: Millis(SECOND),
     };
-    Snapshot { uptime_s: state.uptime_s, windows: Window::ALL.map(view).to_vec(), system: Some(Arc::new(system)), ..Snapshot::default() }
+    records.push((Record::System(Box::new(system)), 1));
+    records.retain(|(_, count)| *count > 0);
+    series_of(&records)
+}
+
+/// After whatever the clock says while the tests run.
+const LATER_S: u64 = BEGIN / SECOND + 1_000_000_000;
+/// Seconds between two states: no window reaches from one into the next.
+const APART_S: u64 = 10_000;
+
+/// What rules read in the state of a number, and nothing of the one before.
+fn delta(number: u64, state: State) -> SeriesDelta {
+    let start_s = (LATER_S + number * APART_S) / 10 * 10;
+    let cells = cells(state).into_iter().map(|cell| SeriesCell { start_s, ..cell }).collect();
+    SeriesDelta { until: WallTime(start_s * SECOND), cells, records: 0 }
+}
+
+/// The figures of one state.
+struct StateView {
+    figures: RuleFigures,
+    uptime_s: f64,
+}
+
+impl StateView {
+    fn new(machine: &Machine, state: State) -> Self {
+        let mut figures = RuleFigures::default();
+        figures.keep(&machine.rules(), at(0));
+        figures.add(&delta(1, state));
+        Self { figures, uptime_s: state.uptime_s }
+    }
+}
+
+impl MetricView for StateView {
+    fn read(&self, rule: &Rule, length_s: u64) -> Vec<MetricReading> {
+        self.figures.read(rule, length_s)
+    }
+
+    fn is_covered(&self, rule: &Rule) -> bool {
+        self.uptime_s >= rule.window_s() as f64
+    }
 }
 
 fn standing() -> AlertSettings {
@@ -91,7 +144,10 @@ fn machine(settings: &AlertSettings) -> Machine {
 
 /// Judges each second of a range; what changed, with its second.
 fn live(machine: &mut Machine, seconds: std::ops::Range<u64>, state: impl Fn(u64) -> State) -> Vec<(u64, Change)> {
-    let judge = |second| machine.judge(at(second), &snapshot(state(second))).into_iter().map(move |change| (second, change));
+    let judge = |second| {
+        let view = StateView::new(machine, state(second));
+        machine.judge(at(second), &view).into_iter().map(move |change| (second, change))
+    };
     seconds.flat_map(judge).collect()
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::aggregate::{Aggregate, AggregateOptions};
 use crate::app::hub::{Batch, Consumer, Hub, HubPulse, RequestCount};
 use crate::record::{Gauges, Record, RecordBatch};
+use crate::series::{SeriesDelta, SeriesFeed};
 use stage_watch::{ThreadMode, ThreadState};
 
 /// All threads sleep.
@@ -96,7 +97,7 @@ struct Failing(bool);
 
 impl Consumer for Failing {
     fn take(&mut self, _: &RecordBatch) {}
-    fn gauges(&mut self, _: &Gauges) {
+    fn series(&mut self, _: &Arc<SeriesDelta>) {
         assert!(!self.0, "a consumer panics");
         loop {
             std::thread::park();
@@ -117,6 +118,7 @@ fn hub_with(consumer: Failing, holds: impl Fn(&Supervisor) -> bool) -> Superviso
         counters: Arc::default(),
         budget: Arc::default(),
         requests: RequestCount::default(),
+        feed: SeriesFeed::default(),
         pulse: HubPulse::new(&stages),
         check: SupervisorCheck::new(supervisor.clone()),
     };

@@ -3,18 +3,20 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::*;
-use crate::alert::AlertService;
+use crate::alert::{AlertService, RuleFigures};
 use crate::record::Alert;
+use crate::series::SeriesDelta;
 
 /// A desk on which `error_rate_5min` fires, and its id.
 fn firing() -> (Server, String) {
-    let totals = Totals { requests: 100, error_rate: Some(0.5), ..Totals::default() };
-    let view = WindowView { window_s: 300, totals: Arc::new(totals), ..WindowView::default() };
-    let bad = Snapshot { windows: vec![view], uptime_s: 1_000.0, ..Snapshot::default() };
     let settings = crate::config::Alerts::default().settings();
     let counters = Arc::new(Counters::default());
     let mut machine = crate::alert::Machine::new(&settings, counters.clone());
-    let changes: Vec<_> = (0..20).flat_map(|second| machine.judge(WallTime(second * SECOND), &bad)).collect();
+    let mut figures = RuleFigures::default();
+    figures.keep(&machine.rules(), WallTime::default());
+    let records: Vec<Record> = (0..100).map(|n| crate::store::tests::request(1_000, "shop", "/", 5, if n < 50 { 500 } else { 200 })).collect();
+    figures.add(&SeriesDelta { until: WallTime(1_000 * SECOND), ..(*crate::store::tests::delta(&records)).clone() });
+    let changes: Vec<_> = (0..20).flat_map(|second| machine.judge(WallTime(second * SECOND), &figures)).collect();
     let stored: Vec<Alert> = changes.into_iter().map(|change| change.alert).collect();
     let id = stored[0].alert_id.to_string();
     let alert_service = AlertService::new(&settings, stored, crate::alert::RetryPolicy::default(), counters);

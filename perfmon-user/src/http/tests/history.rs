@@ -11,7 +11,7 @@ fn with_history(folder: &std::path::Path, records: Vec<Record>) -> Server {
         now: || WallTime(NOW * SECOND),
     };
     let store = Store::start(options, Arc::default(), crate::heartbeat::Heartbeat::unwatched()).unwrap();
-    store.offer(&Arc::new(records));
+    crate::store::tests::offer(&store, records);
     let reader = store.reader();
     store.finish();
     let mut server = server();

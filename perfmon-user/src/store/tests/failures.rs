@@ -18,7 +18,7 @@ fn store(path: &Path, now: fn() -> WallTime) -> (Store, Arc<Counters>) {
 fn until(store: &Store, clock: &AtomicU64, wanted: impl Fn(&StoreReport) -> bool) -> (u64, StoreReport) {
     for offered in 1..=2_000 {
         let second = clock.fetch_add(SECOND, Ordering::Relaxed) / SECOND;
-        store.offer(&Arc::new(vec![request(second, "shop", "/", 1_000, 200)]));
+        offer(&store, vec![request(second, "shop", "/", 1_000, 200)]);
         std::thread::sleep(Duration::from_millis(5));
         let report = store.reader().report().unwrap();
         if wanted(&report) {
@@ -125,7 +125,7 @@ fn what_can_never_be_written_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("data"), "").unwrap();
     let (store, counters) = store(&folder.path().join("data/perfmon.db"), || WallTime(CLOCK.load(Ordering::Relaxed)));
-    store.offer(&Arc::new(vec![request(DAY, "shop", "/", 1_000, 200), system(DAY, 1.0)]));
+    offer(&store, vec![request(DAY, "shop", "/", 1_000, 200), system(DAY, 1.0)]);
     store.finish();
     assert_eq!(counters.store_dropped.get(), 2);
 }
@@ -184,7 +184,7 @@ fn an_alert_is_written_at_once() {
         "value": 1.0, "threshold": 0.0, "escalation_level": 0, "notified": [], "started_at": "1970-01-01T00:00:01.000000000Z",
         "fired_at": null, "acknowledged_by": null, "resolved_by": null, "note": null,
     });
-    store.offer(&Arc::new(vec![Record::Alert(Box::new(serde_json::from_value(alert).unwrap()))]));
+    offer(&store, vec![Record::Alert(Box::new(serde_json::from_value(alert).unwrap()))]);
     let kept = || file.reader().records("alert", WallTime(0), WallTime(u64::MAX), 9).unwrap().len();
     assert!((0..1_000).any(|_| {
         std::thread::sleep(Duration::from_millis(5));

@@ -16,7 +16,7 @@ fn child() {
     let store = Store::start(options, Arc::default(), crate::heartbeat::Heartbeat::unwatched()).unwrap();
     for offered in 1.. {
         let second = CLOCK.fetch_add(SECOND / BATCH, Ordering::Relaxed) / SECOND;
-        store.offer(&Arc::new(vec![request(second, "shop", "/", 1_000, 500)]));
+        offer(&store, vec![request(second, "shop", "/", 1_000, 500)]);
         std::io::stdout().write_all(format!("\noffered {offered}\n").as_bytes()).unwrap();
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::rollup::Rollup;
 use super::*;
 use crate::aggregate::Histogram;
+use crate::series::SeriesFeed;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
 use crate::record::{Category, Failure, Llm, Millis, Origin, Quality, Record, Request, SeriesKey, Side, SpanId, System};
 
@@ -144,9 +145,31 @@ impl File {
     }
 }
 
-pub(crate) fn write(rollup: &mut Rollup, records: &[Record]) {
+/// What the series of records count.
+pub(crate) fn delta(records: &[Record]) -> Arc<SeriesDelta> {
+    let mut feed = SeriesFeed::default();
+    records.iter().for_each(|record| feed.add(record));
+    feed.take(WallTime::default())
+}
+
+/// Offers records and what their series count to a store.
+pub(crate) fn offer(store: &Store, records: Vec<Record>) {
+    let delta = delta(&records);
+    store.offer(&Arc::new(records));
+    store.series(&delta);
+}
+
+/// Records that wait to be written, with their series.
+pub(crate) fn pending(records: &[Record]) -> PendingWrites {
     let mut pending = PendingWrites::default();
     pending.add(records);
+    // No more series than one delta has room for.
+    records.chunks(5_000).for_each(|records| pending.series(&delta(records)));
+    pending
+}
+
+pub(crate) fn write(rollup: &mut Rollup, records: &[Record]) {
+    let pending = pending(records);
     assert_eq!(rollup.write(&pending).unwrap(), rollup::WriteCounts::default());
 }
 
@@ -317,8 +340,8 @@ fn what_is_kept_one_by_one_comes_back_newest_first() {
 
 #[test]
 fn a_flood_of_failed_requests_is_kept_in_part_and_counted_in_full() {
-    let (file, mut pending) = (file(), PendingWrites::default());
-    pending.add(&(0..1_000).map(|_| request(DAY, "shop", "/", 1_000, 500)).collect::<Vec<_>>());
+    let file = file();
+    let pending = pending(&(0..1_000).map(|_| request(DAY, "shop", "/", 1_000, 500)).collect::<Vec<_>>());
     assert_eq!((pending.kept.len(), pending.skipped), (limits::STORE_REQUESTS, 1_000 - limits::STORE_REQUESTS as u64));
     file.rollup().write(&pending).unwrap();
     assert_eq!(values(&file.reader().history(&query("request.errors", DAY, DAY + 10, 10)).unwrap()), [Some(1_000.0)]);
@@ -331,8 +354,7 @@ fn the_end_of_a_websocket_is_no_request_and_is_kept_when_it_failed() {
         Record::Request(Request { protocol: "websocket", streaming: true, performance_category: None, error, ..opening })
     };
     assert!(SeriesKey::of(&end(Some(Failure::Reset))).is_none());
-    let mut pending = PendingWrites::default();
-    pending.add(&[end(None), end(Some(Failure::Reset))]);
+    let pending = pending(&[end(None), end(Some(Failure::Reset))]);
     assert_eq!((pending.cells.len(), pending.kept.len()), (0, 1));
 }
 

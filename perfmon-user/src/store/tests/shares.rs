@@ -3,10 +3,8 @@ use super::*;
 
 /// Writes requests of a service to so many endpoints, from `first` on; returns how many found no series of their own.
 fn overflowed(rollup: &mut Rollup, service: &str, first: usize, count: usize) -> u64 {
-    let mut pending = PendingWrites::default();
     let records: Vec<Record> = (first..first + count).map(|n| request(DAY, service, &format!("/{n}"), 5, 200)).collect();
-    pending.add(&records);
-    let wrote = rollup.write(&pending).unwrap();
+    let wrote = rollup.write(&pending(&records)).unwrap();
     assert_eq!(wrote.damaged, 0);
     wrote.overflowed
 }

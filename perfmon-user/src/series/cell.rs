@@ -33,14 +33,14 @@ struct Values {
 
 impl Values {
     fn add(&mut self, value: f64, unit: Unit) {
-        let shape = if unit == Unit::Duration {
-            let mut shape = Histogram::default();
-            shape.record(nanoseconds(value));
-            shape
-        } else {
-            Histogram::default()
-        };
-        self.merge(&Self { count: 1, sum: value, min: value, max: value, shape });
+        (self.min, self.max) = if self.count == 0 { (value, value) } else { (self.min.min(value), self.max.max(value)) };
+        self.count += 1;
+        self.sum += value;
+        if unit == Unit::Duration {
+            // As in `merge`.
+            self.sum = (self.sum * MILLIONTHS).round() / MILLIONTHS;
+            self.shape.record(nanoseconds(value));
+        }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -121,12 +121,18 @@ impl Cell {
     /// Counts a record.
     pub fn add(&mut self, kind: RecordKind, record: &Record) {
         self.count += 1;
-        self.errors += u64::from(record.failure().is_some());
+        self.errors += u64::from(record.failed());
         for field in Field::of(kind) {
             if let Some(value) = field.value(record) {
                 self.add_value(field, value);
             }
         }
+    }
+
+    /// Counts one thing of which `value` gives the fields.
+    pub fn add_one(&mut self, kind: RecordKind, value: impl Fn(&Field) -> Option<f64>) {
+        self.count += 1;
+        Field::of(kind).for_each(|field| value(field).into_iter().for_each(|value| self.add_value(field, value)));
     }
 
     /// Counts a value that comes without a record.
@@ -141,6 +147,15 @@ impl Cell {
         for (id, values) in &other.fields {
             self.values_of(*id).merge(values);
         }
+    }
+
+    /// The same without distributions.
+    pub fn without_shapes(&self) -> Self {
+        let bare = |(id, values): &(u8, Values)| {
+            let Values { count, sum, min, max, .. } = *values;
+            (*id, Values { count, sum, min, max, shape: Histogram::default() })
+        };
+        Self { count: self.count, errors: self.errors, fields: self.fields.iter().map(bare).collect() }
     }
 
     fn values_of(&mut self, id: u8) -> &mut Values {

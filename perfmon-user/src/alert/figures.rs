@@ -1,0 +1,157 @@
+//! What rules read: the sliding windows of series that they need, fed with deltas. One reading for each group of series that a rule's filter
+//! tells apart. Where exchanges were lost, counts and rates are estimates of all of them.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::record::metric::{Field, Measure, Metric as Named, RecordKind, Statistic, Unit};
+use crate::record::{Origin, SeriesKey, WallTime};
+use crate::series::{Cell, RecentSeries, RecentWindow, SeriesCell, SeriesDelta, SeriesShare};
+
+use super::filter::scope;
+use super::metric::{AlertMetric, MetricReading};
+use super::rule::{Condition, Rule};
+
+/// Where rules are read.
+pub trait MetricView {
+    /// Readings of a rule over its window, or over another length.
+    fn read(&self, rule: &Rule, length_s: u64) -> Vec<MetricReading>;
+
+    /// Whether data has come for all of a rule's window.
+    fn is_covered(&self, rule: &Rule) -> bool;
+}
+
+/// The windows of rules.
+#[derive(Debug, Default)]
+pub struct RuleFigures {
+    recent: RecentSeries,
+}
+
+/// Estimates are given from this share of lost exchanges on.
+const ESTIMATED_FROM: f64 = 0.01;
+
+impl RuleFigures {
+    /// Windows for these rules; those that others needed and nobody does now go.
+    pub fn keep(&mut self, rules: &[Rule], now: WallTime) {
+        self.recent.keep(rules.iter().flat_map(shares), now);
+    }
+
+    /// Takes what the series counted.
+    pub fn add(&mut self, delta: &SeriesDelta) {
+        self.recent.add(delta);
+    }
+
+    /// Takes what was counted before, from this second on.
+    pub fn begin_with(&mut self, from_s: u64, cells: &[SeriesCell]) {
+        self.recent.begin_with(from_s, cells);
+    }
+
+    fn window(&self, rule: &Rule, length_s: u64) -> Option<&RecentWindow> {
+        self.recent.window(&share(rule, length_s)?)
+    }
+}
+
+/// Windows that a rule looks at.
+pub fn shares(rule: &Rule) -> impl Iterator<Item = SeriesShare> + use<'_> {
+    let short = rule.condition.short_window_s(rule.window_s());
+    [Some(rule.window_s()), short].into_iter().flatten().filter_map(|length_s| share(rule, length_s))
+}
+
+fn share(rule: &Rule, length_s: u64) -> Option<SeriesShare> {
+    let AlertMetric::Observed(Named { kind, measure }) = rule.metric else { return None };
+    Some(SeriesShare { kind, length_s, shaped: matches!(measure, Measure::Field(_, Statistic::Quantile(_))) })
+}
+
+/// Series of one group, added up.
+#[derive(Default)]
+struct Group {
+    sum: Cell,
+    pid: Option<Arc<str>>,
+    service: Option<Arc<str>>,
+}
+
+impl MetricView for RuleFigures {
+    fn read(&self, rule: &Rule, length_s: u64) -> Vec<MetricReading> {
+        let (AlertMetric::Observed(named), Some(window)) = (rule.metric, self.window(rule, length_s)) else { return Vec::new() };
+        let labels = rule.filter.group(named.kind);
+        let mut groups: BTreeMap<Arc<str>, Group> = BTreeMap::new();
+        let meant: Vec<(&SeriesKey, &Cell)> = window.series().filter(|(key, _)| rule.filter.takes(key)).collect();
+        let meant = if named.kind == RecordKind::Llm && rule.filter.pattern("side").is_none() { one_end(meant) } else { meant };
+        for (key, cell) in meant {
+            let group = groups.entry(scope(named.kind, &labels, |label| key.value(label).cloned())).or_default();
+            group.sum.merge(cell);
+            (group.pid, group.service) = (key.value("pid").cloned(), key.service());
+        }
+        // Of something that is known not to have happened there is a figure too.
+        let is_thing = !named.kind.is_sample();
+        if groups.is_empty() && is_thing && (rule.filter.is_exact() || labels.is_empty()) {
+            groups.insert(rule.filter.scope(named.kind), Group::default());
+        }
+        groups.into_iter().map(|(scope, group)| reading(&named, scope, &group, window.covered_s(), &labels)).collect()
+    }
+
+    fn is_covered(&self, rule: &Rule) -> bool {
+        self.window(rule, rule.window_s()).is_some_and(RecentWindow::is_full)
+    }
+}
+
+fn reading(named: &Named, scope: Arc<str>, group: &Group, covered_s: f64, labels: &[&str]) -> MetricReading {
+    let seen = group.sum.count;
+    let lost = Field::named(RecordKind::Request, "lost")
+        .filter(|_| named.kind == RecordKind::Request)
+        .and_then(|field| group.sum.field(field, Statistic::Sum))
+        .unwrap_or_default();
+    let estimated = lost > ESTIMATED_FROM * (lost + seen as f64);
+    let factor = if estimated && seen > 0 { (seen as f64 + lost) / seen as f64 } else { 1.0 };
+    let value = group.sum.value(named, covered_s).map(|value| match named.measure {
+        Measure::Count | Measure::PerMinute | Measure::Errors => (value * factor * 1e3).round() / 1e3,
+        _ => value,
+    });
+    let of_service = |pid: u32| Origin { service: group.service.clone().unwrap_or_default(), ..Origin::unknown(pid) };
+    let origin = match (named.kind, &group.pid) {
+        (RecordKind::System | RecordKind::Disk, _) => Some(Origin { service: "host".into(), ..Origin::unknown(0) }),
+        (_, Some(pid)) => Some(of_service(pid.parse().unwrap_or_default())),
+        (_, None) if labels.contains(&"service") => Some(of_service(0)),
+        _ => None,
+    };
+    let samples = if named.kind.is_sample() { u64::MAX } else { seen };
+    MetricReading { origin: origin.map(Arc::new), value, samples, estimated, ..MetricReading::unread(scope) }
+}
+
+/// A model call with both ends on this host is counted at each. Of the two ends of the calls to a model, the one with more calls counts.
+fn one_end<'a>(found: Vec<(&'a SeriesKey, &'a Cell)>) -> Vec<(&'a SeriesKey, &'a Cell)> {
+    let model = |key: &SeriesKey| (key.value("provider").cloned(), key.value("request_model").cloned());
+    let is_server = |key: &SeriesKey| key.value("side").is_some_and(|side| &**side == "server");
+    let mut calls: BTreeMap<_, [u64; 2]> = BTreeMap::new();
+    for (key, cell) in &found {
+        calls.entry(model(key)).or_default()[usize::from(is_server(key))] += cell.count;
+    }
+    let counts = |key: &SeriesKey| {
+        let [client, server] = calls[&model(key)];
+        is_server(key) == (server > client)
+    };
+    found.into_iter().filter(|(key, _)| counts(key)).collect()
+}
+
+/// Whether a limit can be reached by a metric at all; the reason when it cannot.
+pub fn impossible(named: &Named, condition: Condition) -> Option<String> {
+    let (limit, above) = match condition {
+        Condition::Above(limit) => (limit, true),
+        Condition::Below(limit) => (limit, false),
+        _ => return None,
+    };
+    let most = match named.measure {
+        Measure::ErrorRate | Measure::Availability => Some(1.0),
+        Measure::Field(field, statistic) if statistic != Statistic::Sum && field.kind != RecordKind::Process => {
+            [("_percent", 100.0), ("usage", 1.0)].into_iter().find(|(ending, _)| field.name.ends_with(ending)).map(|(_, most)| most)
+        }
+        _ => None,
+    };
+    let duration = matches!(named.measure, Measure::Field(field, _) if field.unit == Unit::Duration);
+    match (above, most) {
+        (true, Some(most)) if limit >= most => Some(format!("it is never above {limit}: its largest value is {most}")),
+        (false, _) if limit <= 0.0 => Some(format!("it is never below {limit}: its smallest value is 0")),
+        (true, _) if limit < 0.0 => Some(format!("it is always above {limit}")),
+        (true, _) if duration && limit > 3_600_000.0 => Some("durations are counted up to one hour, 3600000 ms".into()),
+        _ => None,
+    }
+}

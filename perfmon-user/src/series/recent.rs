@@ -1,0 +1,167 @@
+//! The recent past of series, for those who look at sliding windows. In: deltas; out: what each series of a kind counted in the last so many
+//! seconds. A window is made of steps (a thirtieth of its length, ten seconds at least) and covers its length and at most one step more. Each
+//! series has its sum ready: a delta is added to it, and only a step that leaves the window makes it be added up anew. Bounded: a further
+//! series of a full window is counted in the overflow series of its service.
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+use super::cell::Cell;
+use super::feed::{SeriesCell, SeriesDelta};
+use super::{CELL_S, cell_start};
+use crate::limits;
+use crate::record::metric::RecordKind;
+use crate::record::{SeriesKey, WallTime};
+
+const NS: u64 = 1_000_000_000;
+/// Steps of a window.
+const STEPS: u64 = 30;
+
+/// What a window is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesShare {
+    /// Kind of records.
+    pub kind: RecordKind,
+    /// Its length in seconds.
+    pub length_s: u64,
+    /// Whether distributions are kept: they take most of the memory.
+    pub shaped: bool,
+}
+
+/// Series of one kind in one window.
+#[derive(Debug)]
+pub struct RecentWindow {
+    share: SeriesShare,
+    step_s: u64,
+    series: FxHashMap<SeriesKey, RecentCells>,
+    /// Where its data begins.
+    since_s: u64,
+    now_s: u64,
+}
+
+#[derive(Debug, Default)]
+struct RecentCells {
+    /// Number of the step and what it counted, oldest first.
+    steps: VecDeque<(u64, Cell)>,
+    sum: Cell,
+}
+
+impl RecentCells {
+    fn add(&mut self, step: u64, cell: &Cell) {
+        self.sum.merge(cell);
+        let at = self.steps.partition_point(|(number, _)| *number < step);
+        match self.steps.get_mut(at) {
+            Some((number, known)) if *number == step => known.merge(cell),
+            _ => self.steps.insert(at, (step, cell.clone())),
+        }
+    }
+
+    /// Drops steps before `oldest`.
+    fn expire(&mut self, oldest: u64) {
+        let gone = self.steps.partition_point(|(number, _)| *number < oldest);
+        if gone > 0 {
+            self.steps.drain(..gone);
+            self.sum = Cell::default();
+            self.steps.iter().for_each(|(_, cell)| self.sum.merge(cell));
+        }
+    }
+}
+
+impl RecentWindow {
+    fn new(share: SeriesShare, now_s: u64) -> Self {
+        let step_s = share.length_s.div_ceil(STEPS).next_multiple_of(CELL_S);
+        Self { share, step_s, series: FxHashMap::default(), since_s: now_s, now_s }
+    }
+
+    /// Number of the oldest step in the window.
+    fn oldest(&self) -> u64 {
+        (self.now_s / self.step_s).saturating_sub(self.share.length_s.div_ceil(self.step_s))
+    }
+
+    fn add(&mut self, cell: &SeriesCell) {
+        let step = cell.start_s / self.step_s;
+        if cell.key.kind != self.share.kind || step < self.oldest() {
+            return;
+        }
+        let key = &cell.key;
+        let shapeless;
+        let content = if self.share.shaped {
+            &cell.cell
+        } else {
+            shapeless = cell.cell.without_shapes();
+            &shapeless
+        };
+        if let Some(series) = self.series.get_mut(key) {
+            series.add(step, content);
+        } else {
+            let key = if self.series.len() < limits::SERIES_RECENT { key.clone() } else { key.other_services() };
+            self.series.entry(key).or_default().add(step, content);
+        }
+    }
+
+    fn advance(&mut self, now_s: u64) {
+        let before = self.oldest();
+        self.now_s = self.now_s.max(now_s);
+        let oldest = self.oldest();
+        if oldest > before {
+            self.series.retain(|_, series| {
+                series.expire(oldest);
+                !series.steps.is_empty()
+            });
+        }
+    }
+
+    /// Its series and what each counted.
+    pub fn series(&self) -> impl Iterator<Item = (&SeriesKey, &Cell)> {
+        self.series.iter().map(|(key, series)| (key, &series.sum))
+    }
+
+    /// Seconds that its figures are of: of a window that has just begun fewer than its length.
+    pub fn covered_s(&self) -> f64 {
+        let from = (self.oldest() * self.step_s).max(self.since_s);
+        self.now_s.saturating_sub(from) as f64
+    }
+
+    /// Whether data has come for the whole length.
+    pub fn is_full(&self) -> bool {
+        self.now_s.saturating_sub(self.since_s) >= self.share.length_s
+    }
+}
+
+/// The windows that somebody looks at.
+#[derive(Debug, Default)]
+pub struct RecentSeries {
+    windows: FxHashMap<SeriesShare, RecentWindow>,
+}
+
+impl RecentSeries {
+    /// Keeps these windows from now on; those that it had keep their data.
+    pub fn keep(&mut self, shares: impl IntoIterator<Item = SeriesShare>, now: WallTime) {
+        let mut before = std::mem::take(&mut self.windows);
+        for share in shares {
+            let window = before.remove(&share).unwrap_or_else(|| RecentWindow::new(share, now.0 / NS));
+            self.windows.entry(share).or_insert(window);
+        }
+    }
+
+    /// Takes a delta: time goes on to its end.
+    pub fn add(&mut self, delta: &SeriesDelta) {
+        for window in self.windows.values_mut() {
+            window.advance(delta.until.0 / NS);
+            delta.cells.iter().for_each(|cell| window.add(cell));
+        }
+    }
+
+    /// Takes cells of an earlier time, which make the windows begin there.
+    pub fn begin_with(&mut self, from_s: u64, cells: &[SeriesCell]) {
+        for window in self.windows.values_mut() {
+            window.since_s = window.since_s.min(cell_start(from_s));
+            cells.iter().for_each(|cell| window.add(cell));
+        }
+    }
+
+    /// A window that is kept.
+    pub fn window(&self, share: &SeriesShare) -> Option<&RecentWindow> {
+        self.windows.get(share)
+    }
+}

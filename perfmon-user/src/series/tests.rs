@@ -1,0 +1,133 @@
+//! Records through the feed, and deltas through windows.
+use super::*;
+use crate::limits;
+use crate::record::metric::{Field, Metric, RecordKind, Statistic};
+use crate::record::{Record, SeriesKey, Side, WallTime};
+use crate::store::tests::{call, request, system};
+
+const SECOND: u64 = 1_000_000_000;
+/// A whole day.
+const DAY: u64 = 20_000 * 86_400;
+
+fn count(delta: &SeriesDelta, kind: RecordKind) -> u64 {
+    delta.cells.iter().filter(|cell| cell.key.kind == kind).map(|cell| cell.cell.count).sum()
+}
+
+fn fed(records: &[Record]) -> std::sync::Arc<SeriesDelta> {
+    let mut feed = SeriesFeed::default();
+    records.iter().for_each(|record| feed.add(record));
+    feed.take(WallTime(DAY * SECOND))
+}
+
+#[test]
+fn each_record_counts_once_in_its_series_whatever_its_texts_are_in_memory() {
+    let mut feed = SeriesFeed::default();
+    // Each has texts of its own, which go before the next record takes their place in memory.
+    for number in 0..1_000_u64 {
+        feed.add(&request(DAY, "shop", &format!("/{}", number % 7), number, 200));
+    }
+    feed.add(&call(DAY, Side::Client, 0.5));
+    let delta = feed.take(WallTime(DAY * SECOND));
+    assert_eq!((count(&delta, RecordKind::Request), count(&delta, RecordKind::Llm), delta.records), (1_000, 1, 1_001));
+    for endpoint in 0..7_u64 {
+        let is_it = |cell: &&SeriesCell| cell.key.value("endpoint").is_some_and(|value| **value == *format!("/{endpoint}"));
+        let wanted = (0..1_000).filter(|number| number % 7 == endpoint).count() as u64;
+        assert_eq!(delta.cells.iter().filter(is_it).map(|cell| cell.cell.count).sum::<u64>(), wanted);
+    }
+    assert_eq!(feed.take(WallTime(DAY * SECOND)).cells, [], "what was taken does not come again");
+}
+
+#[test]
+fn too_many_series_in_a_second_are_counted_in_those_of_their_service() {
+    let records: Vec<Record> =
+        (0..limits::SERIES_IN_DELTA + 500).map(|number| request(DAY, "shop", &format!("/{number}"), 5, 200)).collect();
+    let delta = fed(&records);
+    assert_eq!(delta.cells.len(), limits::SERIES_IN_DELTA + 1);
+    assert_eq!((count(&delta, RecordKind::Request), delta.cells.last().unwrap().cell.count), (records.len() as u64, 500));
+    assert_eq!(delta.cells.last().unwrap().key.value("endpoint").unwrap().as_ref(), "(other)");
+}
+
+#[test]
+fn file_systems_are_series_of_their_own() {
+    let Record::System(mut sample) = system(DAY, 1.0) else { unreachable!() };
+    let disk = |mount: &str, used_percent| crate::record::Disk {
+        mount: mount.into(),
+        used_percent,
+        free_bytes: 5,
+        read_bytes: None,
+        write_bytes: None,
+        busy_percent: None,
+        full_in_s: None,
+    };
+    sample.disks = vec![disk("/", 20.0), disk("/home", 90.0)];
+    let delta = fed(&[Record::System(sample)]);
+    let usage = Field::named(RecordKind::Disk, "usage").unwrap();
+    let home = delta.cells.iter().find(|cell| cell.key.value("mount").is_some_and(|mount| &**mount == "/home")).unwrap();
+    assert_eq!(home.cell.field(usage, Statistic::Mean), Some(0.9));
+}
+
+fn window(length_s: u64) -> SeriesShare {
+    SeriesShare { kind: RecordKind::Request, length_s, shaped: true }
+}
+
+fn total(recent: &RecentSeries, share: &SeriesShare, metric: &str) -> Option<f64> {
+    let mut sum = Cell::default();
+    let window = recent.window(share).unwrap();
+    window.series().for_each(|(_, cell)| sum.merge(cell));
+    sum.value(&Metric::parse(metric).unwrap(), window.covered_s())
+}
+
+#[test]
+fn a_window_holds_its_length_and_at_most_a_step_more() {
+    for length_s in [10, 60, 300, 3_600, 86_400] {
+        let (share, mut recent) = (window(length_s), RecentSeries::default());
+        recent.keep([share], WallTime(DAY * SECOND));
+        let step = length_s.div_ceil(30).next_multiple_of(CELL_S);
+        let every = (length_s / 300).max(1) * 10;
+        for second in (0..3 * length_s).step_by(every as usize) {
+            let delta = fed(&[request(DAY + second, "shop", "/", 1_000, 200)]);
+            recent.add(&SeriesDelta { until: WallTime((DAY + second + 1) * SECOND), ..(*delta).clone() });
+            let seen = total(&recent, &share, "request.count").unwrap();
+            let most = (length_s + step) / every + 1;
+            let least = second.min(length_s.saturating_sub(step)) / every;
+            assert!((least..=most).contains(&(seen as u64)), "{length_s} {second}: {seen} of {least}..{most}");
+        }
+        assert!(recent.window(&share).unwrap().is_full());
+        recent.add(&SeriesDelta { until: WallTime((DAY + 10 * length_s) * SECOND), ..SeriesDelta::default() });
+        assert_eq!(recent.window(&share).unwrap().series().count(), 0);
+    }
+}
+
+#[test]
+fn a_window_goes_on_where_an_earlier_run_ended() {
+    let (share, mut recent) = (window(3_600), RecentSeries::default());
+    recent.keep([share], WallTime(DAY * SECOND));
+    assert!(!recent.window(&share).unwrap().is_full());
+    recent.begin_with(DAY - 3_600, &fed(&[request(DAY - 1_000, "shop", "/", 1_000, 500)]).cells);
+    assert!(recent.window(&share).unwrap().is_full());
+    assert_eq!(total(&recent, &share, "request.errors"), Some(1.0));
+}
+
+#[test]
+fn series_of_a_window_are_bounded() {
+    let (share, mut recent) = (window(60), RecentSeries::default());
+    recent.keep([share], WallTime(DAY * SECOND));
+    for part in 0..5 {
+        let records: Vec<Record> = (0..2_000).map(|n| request(DAY, "shop", &format!("/{part}/{n}"), 5, 200)).collect();
+        recent.add(&fed(&records));
+    }
+    assert_eq!(recent.window(&share).unwrap().series().count(), limits::SERIES_RECENT + 1);
+    assert_eq!(total(&recent, &share, "request.count"), Some(10_000.0));
+}
+
+#[test]
+fn lost_exchanges_are_counted_beside_those_seen() {
+    let mut feed = SeriesFeed::default();
+    let record = request(DAY, "shop", "/", 5, 200);
+    feed.add(&record);
+    feed.lost(WallTime(DAY * SECOND), vec![(SeriesKey::of(&record).unwrap(), 3)]);
+    let (share, mut recent) = (window(60), RecentSeries::default());
+    recent.keep([share], WallTime(DAY * SECOND));
+    recent.add(&feed.take(WallTime(DAY * SECOND)));
+    assert_eq!((total(&recent, &share, "request.count"), total(&recent, &share, "request.lost.sum")), (Some(1.0), Some(3.0)));
+}

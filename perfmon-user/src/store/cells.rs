@@ -1,0 +1,45 @@
+//! Stored cells with their series, oldest first: for those who go on with what an earlier run counted, and for judging rules on history.
+use std::sync::Arc;
+
+use super::reader::{each_cell, series};
+use super::resolution::Resolution;
+use super::rollup::complete_until;
+use super::{StoreError, StoreReader};
+use crate::record::SeriesKey;
+use crate::record::metric::RecordKind;
+use crate::series::SeriesCell;
+
+impl StoreReader {
+    /// Cells of a kind from one time to another, seconds since 1970; of a minute where a minute is complete, else of ten seconds. A model
+    /// call with both ends on this host is in two of them.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn cells(&self, kind: RecordKind, from: u64, to: u64) -> Result<Vec<SeriesCell>, StoreError> {
+        self.cells_of(Resolution::Minute, kind, from, to)
+    }
+
+    /// The same with the finest cells that are kept.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn finest_cells(&self, kind: RecordKind, from: u64, to: u64) -> Result<Vec<SeriesCell>, StoreError> {
+        self.cells_of(Resolution::Finest, kind, from, to)
+    }
+
+    fn cells_of(&self, coarsest: Resolution, kind: RecordKind, from: u64, to: u64) -> Result<Vec<SeriesCell>, StoreError> {
+        let db = self.open()?;
+        let db = db.unchecked_transaction()?;
+        let wanted = series(&db, kind, &super::SeriesLabels::new())?;
+        let mut found = Vec::new();
+        for piece in coarsest.cover(from, to, &complete_until(&db)?) {
+            each_cell(&db, kind, piece, &wanted, |start_s, id, cell| {
+                let labels = &wanted[&id];
+                let key = SeriesKey::with(kind, |label| labels.get(label).map(|value| Arc::from(value.as_str())));
+                found.push(SeriesCell { start_s, key, cell });
+            })?;
+        }
+        found.sort_by_key(|cell| cell.start_s);
+        Ok(found)
+    }
+}
