@@ -71,8 +71,10 @@ impl Machine {
                 let (is, limit) = (one_figure(rule, value), one_figure(rule, rule.condition.limit()));
                 let hours = (rule.condition.limit() - value) / slope / 3_600.0;
                 let when = if hours < 1.0 { format!("{:.0} min", (hours * 60.0).max(1.0)) } else { format!("{hours:.1} h") };
-                reading.reason =
-                    Some(format!("{} is {is} and reaches {limit} in about {when}, if it goes on.", subject(rule, &reading.scope, self.host())));
+                reading.reason = Some(format!(
+                    "{} is {is} and reaches {limit} in about {when}, if it goes on.",
+                    subject(rule, &reading.scope, self.host())
+                ));
             }
         }
     }
@@ -95,7 +97,11 @@ fn assess_budgets(rule: &Rule, readings: &mut [MetricReading], view: &impl Metri
 fn least(metric: AlertMetric) -> f64 {
     match metric {
         AlertMetric::Observed(Named { measure: Measure::ErrorRate | Measure::Availability, .. }) => 0.01,
-        AlertMetric::Observed(Named { measure: Measure::Field(field, _), .. }) if field.unit != Unit::Duration && field.name.ends_with("usage") => 0.01,
+        AlertMetric::Observed(Named { measure: Measure::Field(field, _), .. })
+            if field.unit != Unit::Duration && field.name.ends_with("usage") =>
+        {
+            0.01
+        }
         AlertMetric::Observed(Named { measure: Measure::Field(field, _), .. }) if field.name.ends_with("_usd") => 0.001,
         _ => 1.0,
     }

@@ -119,12 +119,14 @@ impl Baselines {
     /// How much a value changes in a second, when most of the last values agree on that.
     pub fn slope(&self, now: WallTime, rule: &Rule, key: &AlertKey) -> Option<f64> {
         let since = now.0.saturating_sub(rule.window_s() * NS);
-        let values: Vec<(f64, f64)> = self.0.get(key)?.values.iter().filter(|(time, _)| time.0 >= since).map(|(t, v)| (t.0 as f64 / 1e9, *v)).collect();
+        let values: Vec<(f64, f64)> =
+            self.0.get(key)?.values.iter().filter(|(time, _)| time.0 >= since).map(|(t, v)| (t.0 as f64 / 1e9, *v)).collect();
         let (first, last) = (values.first()?.0, values.last()?.0);
         if values.len() < LEAST || (last - first) < rule.window_s() as f64 / 2.0 {
             return None;
         }
-        let pairs = values.iter().enumerate().flat_map(|(index, (t0, v0))| values[index + 1..].iter().map(move |(t1, v1)| (v1 - v0) / (t1 - t0)));
+        let pairs =
+            values.iter().enumerate().flat_map(|(index, (t0, v0))| values[index + 1..].iter().map(move |(t1, v1)| (v1 - v0) / (t1 - t0)));
         let slopes: Vec<f64> = pairs.filter(|slope| slope.is_finite()).collect();
         let count = slopes.len() as f64;
         let slope = median(slopes.clone())?;

@@ -133,7 +133,10 @@ pub(super) fn sentence(rule: &Rule, reading: &MetricReading, host: &str) -> Stri
         Condition::Burn { rate, objective } => {
             let burn = reading.value.map_or(0.0, |value| value / (1.0 - objective));
             let (burn, rate, goal) = (trimmed(burn, 1), trimmed(rate, 1), trimmed(objective * 100.0, 3));
-            format!("{subject} is {about}{value}{}: the error budget of {goal} % is spent {burn} times as fast as it may be, limit {rate} times.", window(rule))
+            format!(
+                "{subject} is {about}{value}{}: the error budget of {goal} % is spent {burn} times as fast as it may be, limit {rate} times.",
+                window(rule)
+            )
         }
         Condition::Above(_) | Condition::Below(_) => format!("{subject} is {about}{value}, {} {limit}{}.", limit_word(rule), window(rule)),
     }

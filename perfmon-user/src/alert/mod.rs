@@ -22,10 +22,10 @@ mod tests;
 
 pub use channel::{CHANNEL_TYPES, Channel, ChannelOptions, ChannelType, Escalation, OptionFault, Sender};
 pub use delivery::RetryPolicy;
-pub use machine::{AlertSettings, Change, Machine, Refused};
 pub use figures::{MetricView, RuleFigures, impossible, shares};
 pub use filter::{RuleFilter, label_names};
+pub use machine::{AlertSettings, Change, Machine, Refused};
 pub use metric::{AlertMetric, DEGRADED};
 pub use rule::{Condition, HOLD, KEEP_FIRING, Rule, STANDING, Thresholds, degraded};
-pub use service::AlertService;
+pub use service::{AlertService, RuleFeed};
 pub use silence::{NewSilence, Silence};

@@ -21,6 +21,14 @@ use super::silence::{NewSilence, Silence};
 /// How long the end waits for deliveries under way.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// What rules are fed with.
+pub struct RuleFeed {
+    /// What the series counted, once a second.
+    pub deltas: mpsc::Receiver<Arc<SeriesDelta>>,
+    /// Windows, with what an earlier run counted.
+    pub figures: RuleFigures,
+}
+
 /// The desk.
 pub struct AlertService {
     state: Mutex<ServiceState>,
@@ -83,8 +91,7 @@ impl AlertService {
     /// closed; `publish` gets the records. Then waits a short time for open deliveries.
     pub async fn run(
         self: Arc<Self>,
-        mut deltas: mpsc::Receiver<Arc<SeriesDelta>>,
-        mut figures: RuleFigures,
+        RuleFeed { mut deltas, mut figures }: RuleFeed,
         mut stop: watch::Receiver<bool>,
         now: fn() -> WallTime,
         mut publish: impl FnMut(Vec<Alert>) + Send,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::alert::{AlertService, AlertSettings, RuleFigures, Sender, shares};
+use crate::alert::{AlertService, AlertSettings, RuleFeed, RuleFigures, Sender, shares};
 use crate::clock;
 use crate::config::{Config, ListenAddress};
 use crate::counters::Counters;
@@ -102,13 +102,7 @@ impl AlertStage {
     }
 
     /// Judges from now on.
-    pub fn start(
-        self,
-        figures: RuleFigures,
-        audit: Option<AuditTrail>,
-        heartbeat: Heartbeat,
-        degraded: DegradedNow,
-    ) -> RunningAlertStage {
+    pub fn start(self, figures: RuleFigures, audit: Option<AuditTrail>, heartbeat: Heartbeat, degraded: DegradedNow) -> RunningAlertStage {
         let (stop, stopped) = watch::channel(false);
         let Self { alert_service, batches, counters, deltas } = self;
         let mut levels = EscalationLevels::of(&alert_service.alerts());
@@ -121,7 +115,7 @@ impl AlertStage {
                 counters.batches_dropped.inc();
             }
         };
-        let judging = alert_service.run(deltas, figures, stopped, clock::wall_now, publish, heartbeat, degraded);
+        let judging = alert_service.run(RuleFeed { deltas, figures }, stopped, clock::wall_now, publish, heartbeat, degraded);
         RunningAlertStage { task: tokio::spawn(judging), stop }
     }
 }

@@ -186,11 +186,26 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
         },
         show: |rule| rule.metric.map(|metric| show_text(&metric.name())),
     },
-    label!("where.service", "service", "name or pattern", "Only this service. In each `where`, `*` stands for any text, and each match is judged by itself."),
-    label!("where.side", "side", "`server` or `client`", "Only this end of requests or model calls; requests are those served here, unless `where.destination` is given."),
+    label!(
+        "where.service",
+        "service",
+        "name or pattern",
+        "Only this service. In each `where`, `*` stands for any text, and each match is judged by itself."
+    ),
+    label!(
+        "where.side",
+        "side",
+        "`server` or `client`",
+        "Only this end of requests or model calls; requests are those served here, unless `where.destination` is given."
+    ),
     label!("where.method", "method", "HTTP method", "Only requests with this method."),
     label!("where.endpoint", "endpoint", "template or pattern", "Only this endpoint, written as in `/api/v1/endpoints`."),
-    label!("where.destination", "destination", "name or pattern", "Only requests to this external service, seen from the clients on this host, or model calls to it."),
+    label!(
+        "where.destination",
+        "destination",
+        "name or pattern",
+        "Only requests to this external service, seen from the clients on this host, or model calls to it."
+    ),
     label!("where.provider", "provider", "name or pattern", "Only model calls of this provider."),
     label!("where.model", "model", "name or pattern", "Only calls of this model, as requested."),
     label!("where.agent", "agent", "name or pattern", "Only runs of this type of agent."),
@@ -204,12 +219,22 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
     label!("where.severity", "severity", "name or pattern", "Only findings of this severity."),
     label!("where.scope", "scope", "text or pattern", "Only findings about this."),
     Key {
-        about: about("by", None, "list of labels", "Judges each value of these labels by itself, like `by = [\"endpoint\"]`; all together by default."),
+        about: about(
+            "by",
+            None,
+            "list of labels",
+            "Judges each value of these labels by itself, like `by = [\"endpoint\"]`; all together by default.",
+        ),
         set: |rule, node| node.list(words).map(|labels| rule.by = labels),
         show: |rule| show_list(&rule.by, |label| show_text(label)),
     },
     Key {
-        about: about("above", None, "number", "The alert fires above this. Exactly one of `above`, `below`, `spike`, `absent` and `burn_rate` is needed."),
+        about: about(
+            "above",
+            None,
+            "number",
+            "The alert fires above this. Exactly one of `above`, `below`, `spike`, `absent` and `burn_rate` is needed.",
+        ),
         set: |rule, node| node.number(-LARGEST, LARGEST).map(|value| rule.above = Some(value)),
         show: |rule| rule.above.map(|value| value.to_string()),
     },
@@ -249,7 +274,12 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
         show: |rule| rule.burn_rate.map(|value| value.to_string()),
     },
     Key {
-        about: about("objective", None, "number from 0 to 1", "Share of good requests, calls or runs that `burn_rate` aims at; 0.999 by default."),
+        about: about(
+            "objective",
+            None,
+            "number from 0 to 1",
+            "Share of good requests, calls or runs that `burn_rate` aims at; 0.999 by default.",
+        ),
         set: |rule, node| node.number(0.0, 0.999_999_9).map(|value| rule.objective = Some(value)),
         show: |rule| rule.objective.map(|value| value.to_string()),
     },

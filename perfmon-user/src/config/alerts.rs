@@ -9,8 +9,8 @@ use super::duration;
 use crate::alert::{
     self, AlertMetric, AlertSettings, Channel, Condition, DEGRADED, Escalation, HOLD, KEEP_FIRING, Rule, RuleFilter, STANDING, Thresholds,
 };
-use crate::record::metric::{Measure, RecordKind};
 use crate::record::Severity;
+use crate::record::metric::{Measure, RecordKind};
 
 /// What rules are about; the first is the default.
 pub(super) const KINDS: [&str; 6] = ["performance", "reliability", "resource", "agent", "cost", "business"];
@@ -161,7 +161,12 @@ impl AlertRule {
             ("objective", self.objective.is_some(), self.burn_rate.is_some(), "burn_rate"),
             ("forecast", self.forecast.is_some(), self.above.is_some() || self.below.is_some(), "above or below"),
         ];
-        faults.extend(given.into_iter().filter(|(_, given, fits, _)| *given && !fits).map(|(key, .., other)| (key, format!("goes with {other} only"))));
+        faults.extend(
+            given
+                .into_iter()
+                .filter(|(_, given, fits, _)| *given && !fits)
+                .map(|(key, .., other)| (key, format!("goes with {other} only"))),
+        );
         if self.min_samples.is_some() && kind.is_sample() {
             faults.push(("min_samples", format!("does not go with {what}; leave it out")));
         }

@@ -188,17 +188,8 @@ fn maybe(known: &Option<Arc<str>>) -> Option<LabelText<'_>> {
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
-        Self::Request,
-        Self::Llm,
-        Self::Agent,
-        Self::Tool,
-        Self::Workflow,
-        Self::Process,
-        Self::System,
-        Self::Disk,
-        Self::Finding,
-    ];
+    pub const ALL: [Self; 9] =
+        [Self::Request, Self::Llm, Self::Agent, Self::Tool, Self::Workflow, Self::Process, Self::System, Self::Disk, Self::Finding];
 
     /// The kind of a record; `None` when it belongs to no series.
     pub fn of(record: &Record) -> Option<Self> {

@@ -2,8 +2,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Disk, Record};
 use super::kind::{LABELS, RecordKind, SeriesLabel};
+use super::{Disk, Record};
 
 /// One series: a kind of record and the values of its labels, in the order of [`RecordKind::labels`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

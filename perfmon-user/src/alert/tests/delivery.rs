@@ -105,8 +105,12 @@ fn run_degraded(channels: Vec<Channel>, timeout: Duration, degraded_now: Degrade
     let kept = published.clone();
     let publish = move |alerts: Vec<Alert>| kept.lock().unwrap().extend(alerts);
     let heartbeat = crate::heartbeat::Heartbeat::unwatched();
-    let task = tokio::spawn(service.clone().run(judged, RuleFigures::default(), stopped, crate::clock::wall_now, publish, heartbeat, degraded_now));
+    let task = tokio::spawn(service.clone().run(fed(judged), stopped, crate::clock::wall_now, publish, heartbeat, degraded_now));
     Running { service, deltas, judged: AtomicU64::new(1), stop, task, published, counters }
+}
+
+fn fed(deltas: mpsc::Receiver<Arc<SeriesDelta>>) -> RuleFeed {
+    RuleFeed { deltas, figures: RuleFigures::default() }
 }
 
 impl Running {
@@ -335,7 +339,8 @@ async fn what_a_killed_run_did_not_deliver_the_next_one_does() {
     let (_deltas, judged) = mpsc::channel(1);
     let (stop, stopped) = watch::channel(false);
     let heartbeat = crate::heartbeat::Heartbeat::unwatched();
-    let task = tokio::spawn(service.clone().run(judged, RuleFigures::default(), stopped, crate::clock::wall_now, |_| {}, heartbeat, Arc::new(|| Arc::from([]))));
+    let task =
+        tokio::spawn(service.clone().run(fed(judged), stopped, crate::clock::wall_now, |_| {}, heartbeat, Arc::new(|| Arc::from([]))));
     let delivered = async {
         while !service.alerts().iter().any(|alert| &*alert.rule == "error_rate_5min" && alert.notified.len() == 1) {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -11,6 +11,7 @@ use crate::store::tests::{call, request};
 mod delivery;
 mod machine;
 mod queue;
+mod simulator;
 
 const SECOND: u64 = 1_000_000_000;
 const BEGIN: u64 = 1_795_341_599 * SECOND;

@@ -14,7 +14,8 @@ fn firing() -> (Server, String) {
     let mut machine = crate::alert::Machine::new(&settings, counters.clone());
     let mut figures = RuleFigures::default();
     figures.keep(&machine.rules(), WallTime::default());
-    let records: Vec<Record> = (0..100).map(|n| crate::store::tests::request(1_000, "shop", "/", 5, if n < 50 { 500 } else { 200 })).collect();
+    let records: Vec<Record> =
+        (0..100).map(|n| crate::store::tests::request(1_000, "shop", "/", 5, if n < 50 { 500 } else { 200 })).collect();
     figures.add(&SeriesDelta { until: WallTime(1_000 * SECOND), ..(*crate::store::tests::delta(&records)).clone() });
     let changes: Vec<_> = (0..20).flat_map(|second| machine.judge(WallTime(second * SECOND), &figures)).collect();
     let stored: Vec<Alert> = changes.into_iter().map(|change| change.alert).collect();

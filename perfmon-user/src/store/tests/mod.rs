@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::rollup::Rollup;
 use super::*;
 use crate::aggregate::Histogram;
-use crate::series::SeriesFeed;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
 use crate::record::{Category, Failure, Llm, Millis, Origin, Quality, Record, Request, SeriesKey, Side, SpanId, System};
+use crate::series::SeriesFeed;
 
 mod failures;
 mod killed;
