@@ -21,7 +21,7 @@ use crate::export::otlp::{Deliveries, Exporter};
 use crate::heartbeat::{Heartbeat, Heartbeats, Patience};
 use crate::http::{Access, HttpParts, HttpState};
 use crate::inspect::ForeignReader;
-use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE, INSPECTOR_QUEUE};
+use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE, INSPECTOR_QUEUE, SILENCES_STORED};
 use crate::llm;
 use crate::privilege::SandboxState;
 use crate::probe::{self, Probes};
@@ -115,6 +115,7 @@ impl Prepared {
         }
         let (settings, retry) = (alerts::settings(config), alert::RetryPolicy::default());
         let alert_service = alert::AlertService::supervised(&settings, earlier_alerts(config), retry, counters.clone(), stages.clone());
+        alert_service.restore_silences(clock::wall_now(), earlier_silences(config));
         let reader = ForeignReader::in_processes();
         let describer = Describer::new(&service_rules(config), reader.clone());
         let (access, group) = access::access(config).map_or_else(|wrong| (Err(wrong), None), |(access, group)| (Ok(access), group));
@@ -434,8 +435,20 @@ fn earlier_alerts(config: &Config) -> Vec<crate::record::Alert> {
     }
     let now = clock::wall_now();
     let from = WallTime(now.0.saturating_sub(EARLIER_ALERTS.as_nanos() as u64));
-    let lines =
-        store::StoreReader::of_file(config.db.clone(), retention(config)).records("alert", from, now, ALERTS_OPEN + ALERTS_RESOLVED);
+    earlier(config, "alert", from, now, ALERTS_OPEN + ALERTS_RESOLVED)
+}
+
+/// Silences of earlier runs that end in the future. They are stored at the time of their end.
+fn earlier_silences(config: &Config) -> Vec<alert::Silence> {
+    if config.no_store || !config.db.exists() {
+        return Vec::new();
+    }
+    earlier(config, alert::Silence::KIND, clock::wall_now(), WallTime(u64::MAX), SILENCES_STORED)
+}
+
+/// Records of a kind that earlier runs stored, newest first.
+fn earlier<T: serde::de::DeserializeOwned>(config: &Config, kind: &str, from: WallTime, to: WallTime, limit: usize) -> Vec<T> {
+    let lines = store::StoreReader::of_file(config.db.clone(), retention(config)).records(kind, from, to, limit);
     lines.unwrap_or_default().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 

@@ -109,6 +109,7 @@ enum StoreMessage {
     Records(RecordBatch, Seats),
     Gauges(Box<Gauges>),
     Audit(Box<AuditEntry>),
+    Kept(Box<pending::StoredRecord>),
 }
 
 /// The thread that writes, and the queue to it.

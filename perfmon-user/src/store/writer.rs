@@ -64,6 +64,7 @@ impl StoreWriter {
             StoreMessage::Records(records, _seats) => self.pending.add(records),
             StoreMessage::Gauges(gauges) => self.pending.gauges(gauges),
             StoreMessage::Audit(entry) => self.pending.audit(entry),
+            StoreMessage::Kept(record) => self.pending.keep_at_once(record),
         }
         if self.pending.is_full() {
             self.drop_pending();
