@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::aggregate::snapshot::Snapshot;
 use crate::record::{Alert, AlertState, Origin, Severity, WallTime};
 
-use super::metric::{AlertMetric, MetricReading};
+use super::metric::{AlertMetric, MetricReading, MetricSource};
 use super::rule::{Condition, Rule};
 
 /// Result of comparing a reading with its rule's condition.
@@ -38,6 +38,19 @@ pub(super) fn judgement(rule: &Rule, reading: &MetricReading, snapshot: &Snapsho
     }
 }
 
+/// After a restart, a process that is not there yet was perhaps not found yet.
+const FOUND_AFTER_S: f64 = 60.0;
+
+/// Whether there is no reading because nothing was looked at, and not because nothing is there: the host without a sample, and a process of
+/// an alert of an earlier run while processes are still searched.
+pub(super) fn is_hidden(rule: &Rule, is_restored: bool, snapshot: &Snapshot) -> bool {
+    match rule.metric.source() {
+        MetricSource::Host => snapshot.system.is_none(),
+        MetricSource::Processes => is_restored && snapshot.uptime_s < FOUND_AFTER_S,
+        _ => false,
+    }
+}
+
 pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &MetricReading, host: &str) -> Alert {
     let origin = reading.origin.clone().unwrap_or_else(|| {
         let service = rule.filter.service.as_deref().unwrap_or("all").into();
@@ -60,6 +73,8 @@ pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &MetricReading, hos
         notified: Vec::new(),
         started_at: now,
         fired_at: None,
+        severity_since: None,
+        flapping: false,
         acknowledged_by: None,
         resolved_by: None,
         note: None,
@@ -85,6 +100,8 @@ pub(super) fn test_alert(now: WallTime) -> Alert {
         notified: Vec::new(),
         started_at: now,
         fired_at: Some(now),
+        severity_since: Some(now),
+        flapping: false,
         acknowledged_by: None,
         resolved_by: None,
         note: None,

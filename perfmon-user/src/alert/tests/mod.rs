@@ -7,6 +7,7 @@ use crate::counters::Counters;
 use crate::record::{Alert, AlertState, Degradation, Disk, Millis, Notified, Origin, Record, Severity, System, WallTime};
 
 mod delivery;
+mod life;
 mod machine;
 mod queue;
 
