@@ -120,8 +120,14 @@ pub const ALERTS_OPEN: usize = 1_000;
 pub const ALERTS_RESOLVED: usize = 100;
 /// Readings of alert rules on spikes, forecasts and absence of which earlier values are kept, about 4 KB each.
 pub const ALERT_BASELINES: usize = 4_096;
+/// Rules and scopes of which the last firings are known.
+pub const ALERTS_FLAPPING: usize = 1_000;
 /// Silences at once.
 pub const SILENCES: usize = 100;
+/// Matchers of one silence.
+pub const SILENCE_MATCHERS: usize = 16;
+/// Stored silences, those that were ended early included, that are looked through at the start.
+pub const SILENCES_STORED: usize = 10_000;
 /// Notifications queued for one channel; a further one is refused and counted.
 pub const CHANNEL_QUEUE: usize = 64;
 /// Notifications that a channel is known to have accepted, so that none is sent again.

@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 38] = [
+const LIVE: [&str; 39] = [
     "harness",
     "lifecycle",
     "commands",
@@ -49,6 +49,7 @@ const LIVE: [&str; 38] = [
     "live_models_bad",
     "live_demo",
     "live_alerts",
+    "live_incident",
     "live_export",
     "live_store",
     "live_stream",

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits;
-use crate::record::{Alert, AlertState};
+use crate::record::{Alert, AlertState, Severity};
 
 use super::channel::DeliveryError;
+use super::group::Grouping;
 use super::judgement;
 
 /// How deliveries are tried.
@@ -70,12 +71,13 @@ pub(super) struct NotificationOutcome {
     pub error: Option<String>,
 }
 
-/// One state of one alert; a further step of the escalation is told anew.
-type NewsKey = (Arc<str>, AlertState, u32);
+/// One state of one alert; a further step of the escalation and a worse severity are told anew.
+type NewsKey = (Arc<str>, AlertState, u32, Option<Severity>);
 
 fn key(news: &Alert) -> NewsKey {
-    let level = if news.state == AlertState::Firing { news.escalation_level } else { 0 };
-    (news.alert_id.clone(), news.state, level)
+    let is_firing = news.state == AlertState::Firing;
+    let level = if is_firing { news.escalation_level } else { 0 };
+    (news.alert_id.clone(), news.state, level, is_firing.then_some(news.severity))
 }
 
 #[derive(Debug)]
@@ -93,6 +95,7 @@ pub(super) struct ChannelQueue {
     /// Notifications a minute.
     rate: Option<u32>,
     sums_up: bool,
+    grouping: Grouping,
     waiting: VecDeque<WaitingNotification>,
     /// Number of notifications at the front that are on their way.
     in_flight: usize,
@@ -104,16 +107,19 @@ pub(super) struct ChannelQueue {
     accepted_at: VecDeque<Duration>,
     /// More came than the rate allows.
     is_held: bool,
+    /// What is on its way is a summary of what was held.
+    is_summary: bool,
     health: ChannelHealth,
 }
 
 impl ChannelQueue {
     /// An empty one.
-    pub fn new(retry: RetryPolicy, rate: Option<u32>, sums_up: bool) -> Self {
+    pub fn new(retry: RetryPolicy, rate: Option<u32>, sums_up: bool, grouping: Grouping) -> Self {
         Self {
             retry,
             rate,
             sums_up,
+            grouping,
             waiting: VecDeque::new(),
             in_flight: 0,
             failures: 0,
@@ -121,13 +127,14 @@ impl ChannelQueue {
             accepted: VecDeque::new(),
             accepted_at: VecDeque::new(),
             is_held: false,
+            is_summary: false,
             health: ChannelHealth::Unknown,
         }
     }
 
     /// Other settings for what waits.
-    pub fn configure(&mut self, retry: RetryPolicy, rate: Option<u32>, sums_up: bool) {
-        (self.retry, self.rate, self.sums_up) = (retry, rate, sums_up);
+    pub fn configure(&mut self, retry: RetryPolicy, rate: Option<u32>, sums_up: bool, grouping: Grouping) {
+        (self.retry, self.rate, self.sums_up, self.grouping) = (retry, rate, sums_up, grouping);
         (self.failures, self.not_before) = (0, Duration::ZERO);
     }
 
@@ -164,6 +171,18 @@ impl ChannelQueue {
         outcome
     }
 
+    /// Notes what was accepted in an earlier run.
+    pub fn remember(&mut self, news: &Alert) {
+        self.accepted.push_back(key(news));
+        let excess = self.accepted.len().saturating_sub(limits::CHANNEL_REMEMBERED);
+        self.accepted.drain(..excess);
+    }
+
+    /// No notification waits for others of its group any more.
+    pub fn hurry(&mut self) {
+        self.grouping.wait = Duration::ZERO;
+    }
+
     /// Forgets what waits of an alert.
     pub fn withdraw(&mut self, alert_id: &str) {
         let on_their_way = self.in_flight;
@@ -191,13 +210,40 @@ impl ChannelQueue {
             self.is_held = true;
             return NextStep::WaitUntil(*oldest + MINUTE);
         }
-        let all = if std::mem::take(&mut self.is_held) && self.sums_up { self.waiting.len() } else { 1 };
-        self.in_flight = all;
-        let news = match all {
-            1 => self.waiting[0].news.clone(),
-            _ => judgement::summary(&self.waiting.iter().map(|waiting| &waiting.news).collect::<Vec<_>>()),
+        if let Some(due) = self.group_due().filter(|due| *due > now) {
+            return NextStep::WaitUntil(due);
+        }
+        self.is_summary = std::mem::take(&mut self.is_held) && self.sums_up;
+        self.in_flight = if self.is_summary { self.waiting.len() } else { self.gather() };
+        let sent: Vec<&Alert> = self.waiting.iter().take(self.in_flight).map(|waiting| &waiting.news).collect();
+        let news = match sent[..] {
+            [one] => one.clone(),
+            _ if self.is_summary => judgement::summary(&sent),
+            _ => self.grouping.notification(&sent).unwrap_or_else(|| sent[0].clone()),
         };
         NextStep::Send(Box::new(news))
+    }
+
+    /// What makes a group with others; only people get groups.
+    fn group_of(&self, news: &Alert) -> Option<(Arc<str>, AlertState)> {
+        self.grouping.key(news).filter(|_| self.sums_up)
+    }
+
+    /// When the first notification has waited for others of its group.
+    fn group_due(&self) -> Option<Duration> {
+        let first = self.waiting.front().filter(|first| self.group_of(&first.news).is_some())?;
+        Some(first.since + self.grouping.wait)
+    }
+
+    /// Moves what belongs to the first notification's group to the front; returns how many they are.
+    fn gather(&mut self) -> usize {
+        let Some(group) = self.waiting.front().and_then(|first| self.group_of(&first.news)) else { return 1 };
+        let (mut members, others): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|waiting| self.group_of(&waiting.news).as_ref() == Some(&group));
+        let count = members.len();
+        members.extend(others);
+        self.waiting = members;
+        count
     }
 
     /// The attempt ended; `spread` from 0.5 to 1.5 scatters the pause. Returns deliveries that are decided.
@@ -236,7 +282,7 @@ impl ChannelQueue {
     }
 
     fn fail(&mut self, now: Duration, sent: usize, error: &DeliveryError, spread: f64) -> Vec<NotificationOutcome> {
-        self.is_held = sent > 1;
+        self.is_held = std::mem::take(&mut self.is_summary) && sent > 1;
         self.failures = self.failures.saturating_add(1);
         let doubled = 2_u32.saturating_pow(self.failures - 1);
         let pause = self.retry.pause.saturating_mul(doubled).min(self.retry.longest_pause).mul_f64(spread);

@@ -18,6 +18,12 @@ pub trait MetricView {
 
     /// Whether data has come for all of a rule's window.
     fn is_covered(&self, rule: &Rule) -> bool;
+
+    /// Whether there is nothing of the rule's kind at all.
+    fn is_empty(&self, rule: &Rule) -> bool;
+
+    /// Seconds for which that kind has been looked at.
+    fn watched_s(&self, rule: &Rule) -> f64;
 }
 
 /// The windows of rules.
@@ -40,9 +46,9 @@ impl RuleFigures {
         self.recent.add(delta);
     }
 
-    /// Takes what was counted before, from this second on.
-    pub fn begin_with(&mut self, from_s: u64, cells: &[SeriesCell]) {
-        self.recent.begin_with(from_s, cells);
+    /// Takes what was counted of a kind before, from this second on.
+    pub fn begin_with(&mut self, kind: RecordKind, from_s: u64, cells: &[SeriesCell]) {
+        self.recent.begin_with(kind, from_s, cells);
     }
 
     fn window(&self, rule: &Rule, length_s: u64) -> Option<&RecentWindow> {
@@ -63,7 +69,7 @@ fn share(rule: &Rule, length_s: u64) -> Option<SeriesShare> {
 
 /// Series of one group, added up.
 #[derive(Default)]
-struct Group {
+struct SeriesGroup {
     sum: Cell,
     pid: Option<Arc<str>>,
     service: Option<Arc<str>>,
@@ -73,7 +79,7 @@ impl MetricView for RuleFigures {
     fn read(&self, rule: &Rule, length_s: u64) -> Vec<MetricReading> {
         let (AlertMetric::Observed(named), Some(window)) = (rule.metric, self.window(rule, length_s)) else { return Vec::new() };
         let labels = rule.filter.group(named.kind);
-        let mut groups: BTreeMap<Arc<str>, Group> = BTreeMap::new();
+        let mut groups: BTreeMap<Arc<str>, SeriesGroup> = BTreeMap::new();
         let meant: Vec<(&SeriesKey, &Cell)> = window.series().filter(|(key, _)| rule.filter.takes(key)).collect();
         let meant = if named.kind == RecordKind::Llm && rule.filter.pattern("side").is_none() { one_end(meant) } else { meant };
         for (key, cell) in meant {
@@ -84,7 +90,7 @@ impl MetricView for RuleFigures {
         // Of something that is known not to have happened there is a figure too.
         let is_thing = !named.kind.is_sample();
         if groups.is_empty() && is_thing && (rule.filter.is_exact() || labels.is_empty()) {
-            groups.insert(rule.filter.scope(named.kind), Group::default());
+            groups.insert(rule.filter.scope(named.kind), SeriesGroup::default());
         }
         groups.into_iter().map(|(scope, group)| reading(&named, scope, &group, window.covered_s(), &labels)).collect()
     }
@@ -92,9 +98,17 @@ impl MetricView for RuleFigures {
     fn is_covered(&self, rule: &Rule) -> bool {
         self.window(rule, rule.window_s()).is_some_and(RecentWindow::is_full)
     }
+
+    fn is_empty(&self, rule: &Rule) -> bool {
+        self.window(rule, rule.window_s()).is_none_or(|window| window.series().next().is_none())
+    }
+
+    fn watched_s(&self, rule: &Rule) -> f64 {
+        self.window(rule, rule.window_s()).map_or(0.0, RecentWindow::watched_s)
+    }
 }
 
-fn reading(named: &Named, scope: Arc<str>, group: &Group, covered_s: f64, labels: &[&str]) -> MetricReading {
+fn reading(named: &Named, scope: Arc<str>, group: &SeriesGroup, covered_s: f64, labels: &[&str]) -> MetricReading {
     let seen = group.sum.count;
     let lost = Field::named(RecordKind::Request, "lost")
         .filter(|_| named.kind == RecordKind::Request)

@@ -1,8 +1,10 @@
 //! Compares one reading with its rule: bad, well or unknown; and writes the alert's message.
 use std::sync::Arc;
 
+use crate::record::metric::RecordKind;
 use crate::record::{Alert, AlertState, Origin, Severity, WallTime};
 
+use super::figures::MetricView;
 use super::metric::{AlertMetric, MetricReading};
 use super::rule::{Condition, Rule};
 
@@ -33,6 +35,19 @@ pub(super) fn judgement(rule: &Rule, reading: &MetricReading, covered: bool) -> 
     }
 }
 
+/// After a restart, a process that is not there yet was perhaps not found yet.
+const FOUND_AFTER_S: f64 = 60.0;
+
+/// Whether there is no reading because nothing was looked at, and not because nothing is there: the host without a sample, and a process of
+/// an alert of an earlier run while processes are still searched.
+pub(super) fn is_hidden(rule: &Rule, is_restored: bool, view: &impl MetricView) -> bool {
+    match rule.metric.kind() {
+        Some(RecordKind::System | RecordKind::Disk) => view.is_empty(rule),
+        Some(RecordKind::Process) => is_restored && view.watched_s(rule) < FOUND_AFTER_S,
+        _ => false,
+    }
+}
+
 pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &MetricReading, host: &str) -> Alert {
     let origin = reading.origin.clone().unwrap_or_else(|| {
         let service = rule.filter.pattern("service").unwrap_or("all").into();
@@ -55,6 +70,8 @@ pub(super) fn new_alert(now: WallTime, rule: &Rule, reading: &MetricReading, hos
         notified: Vec::new(),
         started_at: now,
         fired_at: None,
+        severity_since: None,
+        flapping: false,
         acknowledged_by: None,
         resolved_by: None,
         note: None,
@@ -80,6 +97,8 @@ pub(super) fn test_alert(now: WallTime) -> Alert {
         notified: Vec::new(),
         started_at: now,
         fired_at: Some(now),
+        severity_since: Some(now),
+        flapping: false,
         acknowledged_by: None,
         resolved_by: None,
         note: None,

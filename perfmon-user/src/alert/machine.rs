@@ -14,12 +14,16 @@ use crate::record::{Alert, AlertState, Degradation, WallTime};
 
 use super::baseline::Baselines;
 use super::channel::{Channel, Escalation, Sender};
+use super::clock_watch::ClockWatch;
 use super::delivery::ChannelHealth;
 use super::figures::MetricView;
-use super::judgement::{Judgement, ended, judgement, new_alert, sentence};
+use super::flap::{FlapHistory, FlapSettings};
+use super::group::Grouping;
+use super::judgement::{Judgement, ended, is_hidden, judgement, new_alert, sentence};
 use super::metric::{AlertMetric, DEGRADED, MetricReading, OwnState};
-use super::rule::{HOLD, Rule};
+use super::rule::{Condition, HOLD, Rule};
 use super::silence::Silence;
+use super::worse::unanswered;
 
 /// What the machine is made from.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,12 @@ pub struct AlertSettings {
     pub escalation: Vec<Escalation>,
     /// Who notifies.
     pub sender: Arc<Sender>,
+    /// Limits beyond which alerts of a rule, by its name, are critical.
+    pub critical: BTreeMap<Arc<str>, Condition>,
+    /// When an alert flaps.
+    pub flapping: FlapSettings,
+    /// Which notifications for people become one.
+    pub grouping: Grouping,
 }
 
 /// A record, and the channels to notify of it.
@@ -72,6 +82,12 @@ pub(super) struct OpenAlert {
     pub(super) judged_at: WallTime,
     /// A notification of the firing alert was sent.
     pub(super) told: bool,
+    /// The value has been beyond the critical limit without a break since this time.
+    pub(super) critical_since: Option<WallTime>,
+    /// Its escalation counts since this time.
+    pub(super) escalating_since: Option<WallTime>,
+    /// An earlier run opened it, and this one has no reading of it yet.
+    pub(super) is_restored: bool,
 }
 
 /// All alerts.
@@ -79,7 +95,11 @@ pub(super) struct OpenAlert {
 pub struct Machine {
     pub(super) rules: Arc<[Rule]>,
     /// Name of this host, for messages.
-    host: Arc<str>,
+    pub(super) host: Arc<str>,
+    pub(super) critical: BTreeMap<Arc<str>, Condition>,
+    pub(super) flapping: FlapSettings,
+    pub(super) flaps: FlapHistory,
+    pub(super) clock: ClockWatch,
     pub(super) default_channels: Vec<Arc<str>>,
     /// Channels that are notified of acknowledgements too.
     pub(super) acknowledging: Vec<Arc<str>>,
@@ -107,6 +127,10 @@ impl Machine {
         Self {
             rules: settings.rules.clone().into(),
             host: settings.sender.host.clone(),
+            critical: settings.critical.clone(),
+            flapping: settings.flapping,
+            flaps: FlapHistory::default(),
+            clock: ClockWatch::default(),
             default_channels: named(|channel| channel.default),
             acknowledging: named(|channel| channel.kind.takes_acknowledgements),
             all_channels: named(|_| true),
@@ -123,7 +147,9 @@ impl Machine {
 
     /// Takes other rules, channels and steps. Alerts and silences stay; an open alert of a rule that is gone ends with the next snapshot.
     pub fn replace(&mut self, settings: &AlertSettings) {
-        let Self { rules, default_channels, acknowledging, all_channels, escalation, .. } = Self::new(settings, self.counters.clone());
+        let Self { rules, default_channels, acknowledging, all_channels, escalation, critical, flapping, .. } =
+            Self::new(settings, self.counters.clone());
+        (self.critical, self.flapping) = (critical, flapping);
         (self.rules, self.default_channels, self.escalation) = (rules, default_channels, escalation);
         (self.acknowledging, self.all_channels) = (acknowledging, all_channels);
     }
@@ -185,7 +211,7 @@ impl Machine {
                     if rule.hold > Duration::ZERO {
                         changes.push(Change { alert: alert.clone(), tell: Vec::new() });
                     }
-                    self.open.insert(key.clone(), OpenAlert { alert, bad_since: Some(now), well_since: None, judged_at: now, told: false });
+                    self.open.insert(key.clone(), OpenAlert::new(alert, now));
                 }
                 Judgement::Well => {
                     self.quiet.remove(&key);
@@ -196,6 +222,7 @@ impl Machine {
         }
         let Some(open) = self.open.get_mut(&key) else { return };
         open.judged_at = now;
+        open.is_restored &= reading.value.is_none();
         match judgement {
             Judgement::Unknown => {}
             Judgement::Bad => {
@@ -203,8 +230,13 @@ impl Machine {
                 open.alert.value = reading.value;
                 open.alert.threshold = reading.limit.unwrap_or(rule.condition.limit());
                 open.alert.message = sentence(rule, reading, &self.host);
+                if open.alert.flapping {
+                    open.alert.message += &self.flapping.words();
+                }
                 let bad_since = *open.bad_since.get_or_insert(now);
-                if open.alert.state == AlertState::Pending && passed(bad_since, now) >= rule.hold {
+                let is_due = open.alert.state == AlertState::Pending && passed(bad_since, now) >= rule.hold;
+                self.worsen(now, &key, rule, reading, changes);
+                if is_due {
                     self.fire(&key, now, changes);
                 }
             }
@@ -221,7 +253,13 @@ impl Machine {
                 Some(rule) if !is_meant(&rule.metric) || self.is_untried(&key) => {}
                 Some(rule) => {
                     let reading = MetricReading::unread(key.1.clone());
-                    self.step(now, rule, &reading, judgement(rule, &reading, view.is_covered(rule)), changes);
+                    let is_restored = self.open.get(&key).is_some_and(|open| open.is_restored);
+                    let judged = if is_hidden(rule, is_restored, view) {
+                        Judgement::Unknown
+                    } else {
+                        judgement(rule, &reading, view.is_covered(rule))
+                    };
+                    self.step(now, rule, &reading, judged, changes);
                 }
                 None => self.end(&key, None, now, changes),
             }
@@ -234,6 +272,7 @@ impl Machine {
         let well_since = *open.well_since.get_or_insert(now);
         let retry = match (read, open.alert.state) {
             (Some((rule, _)), AlertState::Pending) => rule.hold.max(HOLD),
+            (Some((rule, _)), _) if open.alert.flapping => rule.keep_firing.max(self.flapping.hold()),
             (Some((rule, _)), _) => rule.keep_firing,
             (None, _) => Duration::ZERO,
         };
@@ -252,7 +291,15 @@ impl Machine {
         let tell = if silenced || open.told { Vec::new() } else { channels };
         if !silenced && !open.told {
             open.told = true;
-            open.alert.fired_at = Some(now);
+            let first = *open.alert.fired_at.get_or_insert(now);
+            (open.alert.fired_at, open.alert.severity_since) =
+                (Some(if open.alert.severity_since.is_some() { first } else { now }), Some(now));
+            open.escalating_since = Some(now);
+            self.flaps.fired(&self.flapping, key, now);
+            if !open.alert.flapping && self.flaps.flaps(&self.flapping, key, now) {
+                open.alert.flapping = true;
+                open.alert.message += &self.flapping.words();
+            }
         }
         open.alert.fired_at.get_or_insert(now);
         changes.push(Change { alert: open.alert.clone(), tell });
@@ -260,7 +307,7 @@ impl Machine {
 
     fn end(&mut self, key: &AlertKey, read: Option<(&Rule, &MetricReading)>, now: WallTime, changes: &mut Vec<Change>) {
         let Some(open) = self.open.remove(key) else { return };
-        let tell = if open.told { self.all_told(&open.alert) } else { Vec::new() };
+        let tell = if open.was_told() { self.all_told(&open.alert) } else { Vec::new() };
         let mut alert = open.alert;
         alert.message = ended(read, &alert, &self.host);
         alert.value = read.and_then(|(_, reading)| reading.value);
@@ -296,8 +343,8 @@ impl Machine {
 
     fn escalate(&mut self, now: WallTime, changes: &mut Vec<Change>) {
         for open in self.open.values_mut().filter(|open| open.alert.state == AlertState::Firing) {
+            let firing = unanswered(open.escalating_since, now);
             let alert = &mut open.alert;
-            let firing = passed(alert.fired_at.unwrap_or(now), now);
             let mut tell = Vec::new();
             let steps = self.escalation.iter().zip(1_u32..).skip(alert.escalation_level as usize);
             for (step, level) in steps.take_while(|(step, _)| step.after <= firing) {
@@ -374,6 +421,6 @@ fn dead_channel(name: &str, health: &ChannelHealth) -> Option<MetricReading> {
     Some(MetricReading { value: Some(1.0), samples: u64::MAX, reason: Some(reason), ..MetricReading::unread(scope) })
 }
 
-fn passed(since: WallTime, now: WallTime) -> Duration {
+pub(super) fn passed(since: WallTime, now: WallTime) -> Duration {
     Duration::from_nanos(now.0.saturating_sub(since.0))
 }

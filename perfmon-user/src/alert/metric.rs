@@ -216,4 +216,12 @@ impl MetricView for OwnState<'_> {
     fn is_covered(&self, _: &Rule) -> bool {
         true
     }
+
+    fn is_empty(&self, _: &Rule) -> bool {
+        self.0.is_empty()
+    }
+
+    fn watched_s(&self, _: &Rule) -> f64 {
+        f64::INFINITY
+    }
 }

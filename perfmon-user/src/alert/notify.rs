@@ -62,11 +62,11 @@ impl ChannelSender {
             let (rate, sums_up) = (channel.rate(), channel.kind.sums_up);
             let outbox = match former.iter().find(|former| former.channel.name == channel.name) {
                 Some(former) => {
-                    former.outbox.queue().configure(retry, rate, sums_up);
+                    former.outbox.queue().configure(retry, rate, sums_up, settings.grouping);
                     former.outbox.clone()
                 }
                 None => {
-                    let queue = Mutex::new(ChannelQueue::new(retry, rate, sums_up));
+                    let queue = Mutex::new(ChannelQueue::new(retry, rate, sums_up, settings.grouping));
                     Arc::new(Outbox { queue, wake: Notify::new(), started: Instant::now() })
                 }
             };
@@ -79,6 +79,20 @@ impl ChannelSender {
         self.attempts.attempt(Notification { alert: alert.clone(), sender: self.sender.clone() }).await
     }
 
+    /// Notes what the channel accepted in an earlier run, so that it is not told again, not as a fallback either.
+    pub fn remember(&self, alerts: &[Alert]) {
+        let mut queue = self.outbox.queue();
+        for (alert, told) in alerts.iter().flat_map(|alert| alert.notified.iter().map(move |told| (alert, told))) {
+            if told.ok
+                && told.channel == self.channel.name
+                && let Some(state) = told.state
+            {
+                let (severity, level) = (told.severity.unwrap_or(alert.severity), told.level.unwrap_or(alert.escalation_level));
+                queue.remember(&Alert { state, severity, escalation_level: level, ..alert.clone() });
+            }
+        }
+    }
+
     /// One attempt beside what waits.
     pub async fn trial(&self, alert: &Alert) -> Notified {
         let error = self.attempt(alert).await.err().map(|error| error.to_string());
@@ -88,7 +102,14 @@ impl ChannelSender {
     }
 
     fn notified(&self, news: &Alert, error: Option<String>) -> Notified {
-        Notified { channel: self.channel.name.clone(), ok: error.is_none(), error, state: Some(news.state) }
+        Notified {
+            channel: self.channel.name.clone(),
+            ok: error.is_none(),
+            error,
+            state: Some(news.state),
+            severity: Some(news.severity),
+            level: Some(news.escalation_level),
+        }
     }
 
     fn delivery(&self, outcome: NotificationOutcome) -> Delivery {
@@ -221,6 +242,9 @@ impl Notifier {
 async fn carry(sender: ChannelSender, mut end: watch::Receiver<LaneEnd>, deliveries: mpsc::Sender<Delivery>) {
     let outbox = sender.outbox.clone();
     while *end.borrow() != LaneEnd::Replaced {
+        if *end.borrow() == LaneEnd::Closing {
+            outbox.queue().hurry();
+        }
         let step = outbox.queue().next(outbox.now());
         let pause = match step {
             NextStep::Send(news) => {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
 use crate::counters::Counters;
 use crate::heartbeat::{BEAT, Heartbeat, Heartbeats};
@@ -65,6 +66,7 @@ impl AlertService {
         let mut machine = Machine::new(settings, counters.clone());
         machine.restore(stored);
         let senders = ChannelSender::all(settings, retry, &stages, &[]);
+        senders.iter().for_each(|sender| sender.remember(&machine.alerts()));
         let state = Mutex::new(ServiceState { machine, outbox: Vec::new(), senders, replaced: false });
         Arc::new(Self { state, wake: Notify::new(), retry, counters, stages })
     }
@@ -101,6 +103,7 @@ impl AlertService {
         let _run = heartbeat.run_as_task();
         let mut kept: Arc<[Rule]> = Arc::default();
         let mut pulse = tokio::time::interval(BEAT);
+        let started = Instant::now();
         let (sender, mut deliveries) = mpsc::channel(crate::limits::CHANNEL_QUEUE);
         let mut notifier = Notifier::start(&self.senders(), &sender, self.counters.clone());
         // What an earlier run could not deliver.
@@ -119,7 +122,10 @@ impl AlertService {
                             kept = rules;
                         }
                         figures.add(&delta);
-                        self.step(&mut notifier, &sender, |machine| machine.judge(now(), &figures))
+                        self.step(&mut notifier, &sender, |machine| {
+                            machine.heed_clock(now(), started.elapsed());
+                            machine.judge(now(), &figures)
+                        })
                     }
                     None => break,
                 },
@@ -131,6 +137,7 @@ impl AlertService {
                 _ = pulse.tick() => {
                     let health = notifier.health();
                     self.step(&mut notifier, &sender, |machine| {
+                        machine.heed_clock(now(), started.elapsed());
                         machine.note_health(health);
                         machine.judge_own(now(), &degraded())
                     })
@@ -251,8 +258,13 @@ impl AlertService {
     }
 
     /// Ends a silence.
-    pub fn unsilence(&self, id: &str) -> Result<Silence, Refused> {
-        self.state().machine.unsilence(id)
+    pub fn unsilence(&self, now: WallTime, id: &str) -> Result<Silence, Refused> {
+        self.state().machine.unsilence(now, id)
+    }
+
+    /// Restores the silences of an earlier run.
+    pub fn restore_silences(&self, now: WallTime, stored: Vec<Silence>) {
+        self.state().machine.restore_silences(now, stored);
     }
 
     /// Sends a test alert to one channel or to all, one attempt each; returns the results.

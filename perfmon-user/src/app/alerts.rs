@@ -74,7 +74,7 @@ pub fn figures(service: &AlertService, history: Option<&StoreReader>, now: WallT
         match history.cells(kind, now_s.saturating_sub(length_s), now_s) {
             Ok(cells) => {
                 let first = cells.iter().map(|cell| cell.start_s).min();
-                figures.begin_with(first.unwrap_or(now_s), &cells);
+                figures.begin_with(kind, first.unwrap_or(now_s), &cells);
             }
             Err(error) => tracing::debug!(%error, "Alert rules begin without history."),
         }

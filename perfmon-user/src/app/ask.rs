@@ -54,8 +54,12 @@ impl AlertsClient {
             AlertsAction::List { json: false } => print(&table(&self.alerts()?)),
             AlertsAction::Acknowledge { id, by, note } => self.decide(id, "ack", by, note),
             AlertsAction::Resolve { id, by, note } => self.decide(id, "resolve", by, note),
-            AlertsAction::Silence { rule, scope, duration, by, note } => {
-                let wish = json!({"rule": rule, "scope": scope, "duration": duration, "by": by, "note": note});
+            AlertsAction::Silence { rule, scope, matchers, duration, by, note } => {
+                let mut wish = json!({"rule": rule, "scope": scope, "duration": duration, "by": by, "note": note});
+                // A perfmon of an earlier version does not know the key.
+                if !matchers.is_empty() {
+                    wish["matchers"] = json!(matchers);
+                }
                 let begun = self.post("silences", &wish)?;
                 print(&format!("{} until {}\n", printable(text(&begun, "silence_id")), printable(text(&begun, "until"))))
             }
@@ -192,13 +196,21 @@ fn silence_table(silences: &[Silence]) -> String {
         return "no silences\n".into();
     }
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["ID", "RULE", "SCOPE", "UNTIL", "BY", "NOTE"]);
+    table.load_style(NOTHING).set_header(["ID", "RULE", "SCOPE", "MATCHERS", "UNTIL", "BY", "NOTE"]);
     for silence in silences {
         let until = format!("{}Z", silence.until.to_string().get(..19).unwrap_or_default());
         let any = |text: &Option<Arc<str>>| text.as_deref().unwrap_or("any").to_owned();
         let (rule, scope) = (any(&silence.rule), any(&silence.scope));
-        let cells: [&str; 6] =
-            [&silence.silence_id, &rule, &scope, &until, silence.by.as_deref().unwrap_or(""), silence.note.as_deref().unwrap_or("")];
+        let matchers = silence.matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let cells: [&str; 7] = [
+            &silence.silence_id,
+            &rule,
+            &scope,
+            &matchers,
+            &until,
+            silence.by.as_deref().unwrap_or(""),
+            silence.note.as_deref().unwrap_or(""),
+        ];
         table.add_row(cells.map(|cell| printable(cell).to_string()));
     }
     format!("{table}\n")

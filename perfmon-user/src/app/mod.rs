@@ -6,6 +6,7 @@ mod capture;
 mod check;
 mod confinement;
 mod display;
+mod earlier;
 mod ending;
 mod hangup;
 mod hub;

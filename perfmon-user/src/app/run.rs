@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::{mpsc, watch};
@@ -21,11 +20,11 @@ use crate::export::otlp::{Deliveries, Exporter};
 use crate::heartbeat::{Heartbeat, Heartbeats, Patience};
 use crate::http::{Access, HttpParts, HttpState};
 use crate::inspect::ForeignReader;
-use crate::limits::{ALERTS_OPEN, ALERTS_RESOLVED, BATCH_QUEUE, INSPECTOR_QUEUE};
+use crate::limits::{BATCH_QUEUE, INSPECTOR_QUEUE};
 use crate::llm;
 use crate::privilege::SandboxState;
 use crate::probe::{self, Probes};
-use crate::record::{SpareBatches, WallTime};
+use crate::record::SpareBatches;
 use crate::series::SeriesFeed;
 use crate::store::{self, Store};
 use crate::target::command::Launched;
@@ -36,6 +35,7 @@ use super::access;
 use super::alerts::{self, AlertStage, DeltaSender};
 use super::capture::{self, Capturing, Chosen, WatchedTargets};
 use super::display::{self, RunningDisplay};
+use super::earlier;
 use super::ending::{self, EndBudget, EndSignals, RunEnd, WatchedOutputs};
 use super::hangup::Hangups;
 use super::hub::{Consumer, Hub, HubPulse, RequestCount};
@@ -47,9 +47,6 @@ use super::recorder::Recorder;
 use super::self_report::{SelfReporter, events_lost, readiness};
 use super::supervisor::{self, RUNTIME_THREAD, RingFigures, Supervisor, SupervisorCheck};
 use super::{CommandFailure, confinement, logging, sampler, telemetry};
-
-/// Alerts that began longer ago are not taken up again.
-const EARLIER_ALERTS: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// What a run does beyond its configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,7 +112,8 @@ impl Prepared {
             or_problem("--db".into(), &refusal);
         }
         let (settings, retry) = (alerts::settings(config), alert::RetryPolicy::default());
-        let alert_service = alert::AlertService::supervised(&settings, earlier_alerts(config), retry, counters.clone(), stages.clone());
+        let alert_service = alert::AlertService::supervised(&settings, earlier::alerts(config), retry, counters.clone(), stages.clone());
+        alert_service.restore_silences(clock::wall_now(), earlier::silences(config));
         let reader = ForeignReader::in_processes();
         let describer = Describer::new(&service_rules(config), reader.clone());
         let (access, group) = access::access(config).map_or_else(|wrong| (Err(wrong), None), |(access, group)| (Ok(access), group));
@@ -436,18 +434,6 @@ fn start_store(config: &Config, counters: &Arc<Counters>, stages: &Heartbeats) -
     Store::start(options, counters.clone(), stages.add("store", Patience::OUTSIDE))
         .map(Some)
         .context("the thread that writes the history could not be started")
-}
-
-/// What earlier runs left of alerts, so that nothing is told twice; an unreadable history leaves none.
-fn earlier_alerts(config: &Config) -> Vec<crate::record::Alert> {
-    if config.no_store || !config.db.exists() {
-        return Vec::new();
-    }
-    let now = clock::wall_now();
-    let from = WallTime(now.0.saturating_sub(EARLIER_ALERTS.as_nanos() as u64));
-    let lines =
-        store::StoreReader::of_file(config.db.clone(), retention(config)).records("alert", from, now, ALERTS_OPEN + ALERTS_RESOLVED);
-    lines.unwrap_or_default().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// Logs once that capture runs, and where the dashboard is.

@@ -1,6 +1,7 @@
 //! `perfmon alerts`: from arguments to requests to a running perfmon. The acting user is the user's name unless `--by` is given.
 use super::args::{AlertsCommand, DecisionArgs, ServerArgs, SilenceArgs, SilenceCommand};
 use super::{Invocation, Reading, Url};
+use crate::alert::SilenceMatcher;
 use crate::config::{self, ConfigProblem};
 
 /// What to do with alerts.
@@ -35,6 +36,8 @@ pub enum AlertsAction {
         rule: Option<String>,
         /// Scope.
         scope: Option<String>,
+        /// Further conditions, as typed; checked.
+        matchers: Vec<String>,
         /// How long, as typed; checked.
         duration: String,
         /// Who.
@@ -90,20 +93,22 @@ impl Reading {
     }
 
     fn silence(&mut self, args: SilenceArgs) -> (AlertsAction, ServerArgs) {
-        let SilenceArgs { command, rule, scope, duration, by, note, server } = args;
+        let SilenceArgs { command, rule, scope, matchers, duration, by, note, server } = args;
         match command {
             Some(SilenceCommand::List { json, server }) => return (AlertsAction::Silences { json }, server),
             Some(SilenceCommand::Delete { id, server }) => return (AlertsAction::Unsilence { id }, server),
             None => {}
         }
         let duration = duration.unwrap_or_default();
-        if rule.is_none() && scope.is_none() {
-            self.problems.push(ConfigProblem::new("silence", "give --rule, --scope or both"));
+        if rule.is_none() && scope.is_none() && matchers.is_empty() {
+            self.problems.push(ConfigProblem::new("silence", "give --rule, --scope or --match"));
         }
+        let wrong = matchers.iter().filter_map(|text| SilenceMatcher::parse(text).err());
+        self.problems.extend(wrong.map(|why| ConfigProblem::new("--match", why)));
         if let Err(why) = config::parse_duration(&duration) {
             self.problems.push(ConfigProblem::new("--for", format!("{duration:?} is not a duration: {why}")));
         }
-        (AlertsAction::Silence { rule, scope, duration, by: by.or_else(|| self.user()), note }, server)
+        (AlertsAction::Silence { rule, scope, matchers, duration, by: by.or_else(|| self.user()), note }, server)
     }
 
     /// The name of whoever sits there, also behind sudo.

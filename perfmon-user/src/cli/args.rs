@@ -285,6 +285,9 @@ pub(super) struct SilenceArgs {
     /// Scope, as `perfmon alerts list` shows it [default: any]
     #[arg(long, value_name = "SCOPE")]
     pub scope: Option<String>,
+    /// Alerts that match, like severity=warning, rule!=disk*, service=~shop|blog; repeatable, all have to hold
+    #[arg(long = "match", value_name = "MATCHER")]
+    pub matchers: Vec<String>,
     /// How long, like 30m or 2h
     #[arg(long = "for", value_name = "TIME", required = true)]
     pub duration: Option<String>,
@@ -315,7 +318,7 @@ pub(super) enum AlertsCommand {
     /// Resolve an alert; it does not fire again until its condition has been false
     #[command(after_help = examples::ALERTS_RESOLVE)]
     Resolve(DecisionArgs),
-    /// Silence the alerts of a rule or scope for some time; list and end silences
+    /// Silence the alerts of a rule, of a scope or that match for some time; list and end silences
     #[command(after_help = examples::ALERTS_SILENCE)]
     Silence(SilenceArgs),
     /// Show who acknowledged, resolved, silenced and tested what, newest first

@@ -57,6 +57,7 @@ pub(super) const ALERTS_RESOLVE: &str = "Examples:
 pub(super) const ALERTS_SILENCE: &str = "Examples:
   perfmon alerts silence --rule cpu_usage --for 2h --note 'nightly build'
   perfmon alerts silence --scope shop --for 30m
+  perfmon alerts silence --match 'severity!=critical' --match 'service=~shop|blog' --for 8h
   perfmon alerts silence delete 3f2a9c0d11e45b77";
 
 pub(super) const SILENCE_LIST: &str = "Examples:

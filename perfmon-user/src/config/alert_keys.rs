@@ -245,6 +245,21 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
     },
     Key {
         about: about(
+            "critical_above",
+            None,
+            "number",
+            "Above this, for as long as `for` says, the alert becomes critical: it is notified again, and its escalation starts anew.",
+        ),
+        set: |rule, node| node.number(-LARGEST, LARGEST).map(|value| rule.critical_above = Some(value)),
+        show: |rule| rule.critical_above.map(|value| value.to_string()),
+    },
+    Key {
+        about: about("critical_below", None, "number", "The same below this, for rules with `below`."),
+        set: |rule, node| node.number(-LARGEST, LARGEST).map(|value| rule.critical_below = Some(value)),
+        show: |rule| rule.critical_below.map(|value| value.to_string()),
+    },
+    Key {
+        about: about(
             "spike",
             None,
             "number above 1",

@@ -7,7 +7,8 @@ use super::ConfigProblem;
 use super::channels::ChannelEntry;
 use super::duration;
 use crate::alert::{
-    self, AlertMetric, AlertSettings, Channel, Condition, DEGRADED, Escalation, HOLD, KEEP_FIRING, Rule, RuleFilter, STANDING, Thresholds,
+    self, AlertMetric, AlertSettings, Channel, Condition, DEGRADED, Escalation, FlapSettings, GroupBy, Grouping, HOLD, KEEP_FIRING, Rule,
+    RuleFilter, STANDING, Thresholds,
 };
 use crate::record::Severity;
 use crate::record::metric::{Measure, RecordKind};
@@ -34,6 +35,27 @@ pub struct Alerts {
     pub escalation: Vec<EscalationEntry>,
     /// Address of the page in notifications.
     pub page_url: Option<String>,
+    /// How few notifications are made of many alerts.
+    pub damping: Damping,
+}
+
+/// Grouping and flap damping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damping {
+    /// Which alerts become one notification.
+    pub group_by: GroupBy,
+    /// How long a notification waits for others of its group.
+    pub group_wait: Duration,
+    /// Firings after which an alert flaps; 0: never.
+    pub flap_after: u32,
+    /// Within this time.
+    pub flap_window: Duration,
+}
+
+impl Default for Damping {
+    fn default() -> Self {
+        Self { group_by: GroupBy::Rule, group_wait: Duration::from_secs(1), flap_after: 4, flap_window: Duration::from_secs(1_800) }
+    }
 }
 
 /// An entry of `alerts.rules`.
@@ -46,6 +68,8 @@ pub struct AlertRule {
     pub(super) by: Vec<String>,
     pub(super) above: Option<f64>,
     pub(super) below: Option<f64>,
+    pub(super) critical_above: Option<f64>,
+    pub(super) critical_below: Option<f64>,
     pub(super) spike: Option<f64>,
     pub(super) absent: bool,
     pub(super) burn_rate: Option<f64>,
@@ -84,7 +108,16 @@ impl Alerts {
         }
         let step =
             |entry: &EscalationEntry| Escalation { after: entry.after, severity: entry.severity, channel: entry.channel.as_str().into() };
-        AlertSettings { rules, channels, escalation: self.escalation.iter().map(step).collect(), ..AlertSettings::default() }
+        let Damping { group_by, group_wait, flap_after, flap_window } = self.damping;
+        AlertSettings {
+            rules,
+            channels,
+            escalation: self.escalation.iter().map(step).collect(),
+            critical: self.rules.iter().filter_map(|rule| Some((rule.name.as_str().into(), rule.critical()?))).collect(),
+            flapping: FlapSettings { firings: flap_after, window: flap_window },
+            grouping: Grouping { by: group_by, wait: group_wait },
+            ..AlertSettings::default()
+        }
     }
 }
 
@@ -105,6 +138,11 @@ impl AlertRule {
         let burn = self.burn_rate.map(|rate| Condition::Burn { rate, objective: self.objective.unwrap_or(OBJECTIVE) });
         let limits = self.above.map(Condition::Above).or(self.below.map(Condition::Below)).or(self.spike.map(Condition::Spike));
         Ok(limits.or(burn).unwrap_or(Condition::Absent))
+    }
+
+    /// Beyond what it is critical.
+    fn critical(&self) -> Option<Condition> {
+        self.critical_above.map(Condition::Above).or(self.critical_below.map(Condition::Below))
     }
 
     fn rule(&self) -> Option<Rule> {
@@ -131,11 +169,33 @@ impl AlertRule {
         })
     }
 
+    /// A critical limit is beyond the limit, on the same side of it, and of a rule that is not critical already.
+    fn critical_faults(&self) -> Vec<(&'static str, String)> {
+        let pairs =
+            [("critical_above", self.critical_above, self.above, "above"), ("critical_below", self.critical_below, self.below, "below")];
+        let mut faults = Vec::new();
+        for (key, critical, limit, side) in pairs {
+            let Some(critical) = critical else { continue };
+            match limit {
+                None => faults.push((key, format!("needs {side}"))),
+                Some(limit) if (side == "above") != (critical > limit) || critical == limit => {
+                    faults.push((key, format!("must be {side} the limit of {limit}")));
+                }
+                Some(_) if self.severity == Some(Severity::Critical) => {
+                    faults.push((key, "does not go with severity = \"critical\"; leave one of them out".into()));
+                }
+                Some(_) => {}
+            }
+        }
+        faults
+    }
+
     /// What does not fit together in an entry.
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         let condition = self.condition();
         faults.extend(condition.clone().err());
+        faults.extend(self.critical_faults());
         let Some(metric) = self.metric else { return faults };
         let what = metric.name();
         let Some(kind) = metric.kind() else {

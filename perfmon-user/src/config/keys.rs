@@ -2,7 +2,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::alert_keys;
 use super::duration;
 use super::export_keys;
 use super::http_keys;
@@ -11,6 +10,7 @@ use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
 use super::listen;
 use super::node::{Checked, ConfigNode};
 use super::settings::{Config, EndpointRuleEntry, LogLevel, ServiceRuleEntry, TierSetting, Ui};
+use super::{alert_keys, damping_keys};
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -335,6 +335,10 @@ pub(super) static KEYS: &[Key<Config>] = &[
     alert_keys::CHANNELS,
     alert_keys::ESCALATION,
     alert_keys::PAGE_URL,
+    damping_keys::GROUP_BY,
+    damping_keys::GROUP_WAIT,
+    damping_keys::FLAP_AFTER,
+    damping_keys::FLAP_WINDOW,
     alert_keys::RESPONSE_TIME_P95,
     alert_keys::ERROR_RATE,
     alert_keys::MEMORY_USAGE,

@@ -7,6 +7,7 @@ mod alert_keys;
 mod alerts;
 mod channel_keys;
 mod channels;
+mod damping_keys;
 mod document;
 mod duration;
 mod export;

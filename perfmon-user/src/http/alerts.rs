@@ -16,7 +16,7 @@ use super::answer::{ApiError, List, json, json_with};
 use super::audit;
 use super::caller::Actor;
 use super::params::Params;
-use crate::alert::{NewSilence, Refused};
+use crate::alert::{NewSilence, Refused, Silence, SilenceMatcher};
 use crate::limits;
 use crate::record::{Alert, AlertState, WallTime};
 
@@ -54,6 +54,7 @@ struct Trial {
 struct SilenceRequest {
     rule: Option<Arc<str>>,
     scope: Option<Arc<str>>,
+    matchers: Vec<String>,
     duration: Option<String>,
     by: Option<Arc<str>>,
     note: Option<Arc<str>>,
@@ -125,8 +126,9 @@ pub(super) async fn silence(
 ) -> Result<Response, ApiError> {
     let wish: SilenceRequest = read(body)?;
     let (rule, scope) = (said("rule", wish.rule)?, said("scope", wish.scope)?);
-    if rule.is_none() && scope.is_none() {
-        return Err(ApiError::parameter("rule", "a silence needs a rule, a scope or both"));
+    let matchers = matchers(&wish.matchers)?;
+    if rule.is_none() && scope.is_none() && matchers.is_empty() {
+        return Err(ApiError::parameter("rule", "a silence needs a rule, a scope or matchers"));
     }
     let text = wish.duration.ok_or_else(|| ApiError::parameter("duration", "is required, for example \"2h\""))?;
     let duration = crate::config::parse_duration(&text).map_err(|why| ApiError::parameter("duration", format!("{text:?}: {why}")))?;
@@ -134,9 +136,10 @@ pub(super) async fn silence(
         return Err(ApiError::parameter("duration", "must be at least one second"));
     }
     let note = noted(&actor, said("by", wish.by)?, said("note", wish.note)?);
-    let new = NewSilence { rule, scope, duration, by: Some(actor.by.clone()), note };
+    let new = NewSilence { rule, scope, matchers, duration, by: Some(actor.by.clone()), note };
     let begun = state.parts.alerts.silence((state.parts.now)(), new).map_err(|refused| refusal("silence", "", refused))?;
     audit::note(&state, &actor, "silence", &begun.silence_id, begun.note.as_ref());
+    store(&state, &begun);
     Ok(json_with(StatusCode::CREATED, &begun))
 }
 
@@ -145,9 +148,28 @@ pub(super) async fn unsilence(
     Path(id): Path<String>,
     Extension(actor): Extension<Actor>,
 ) -> Result<Response, ApiError> {
-    let ended = state.parts.alerts.unsilence(&id).map_err(|refused| refusal("silence", &id, refused))?;
+    let ended = state.parts.alerts.unsilence((state.parts.now)(), &id).map_err(|refused| refusal("silence", &id, refused))?;
     audit::note(&state, &actor, "unsilence", &id, None);
+    store(&state, &ended);
     Ok(json(&ended))
+}
+
+/// Stores a silence at once, at the time of its end: as long as it is in force, it is not too old to be kept.
+fn store(state: &HttpState, silence: &Silence) {
+    if let Some(trail) = &state.parts.audit {
+        trail.keep(Silence::KIND, silence.until, silence);
+    }
+}
+
+fn matchers(texts: &[String]) -> Result<Vec<SilenceMatcher>, ApiError> {
+    if texts.len() > limits::SILENCE_MATCHERS {
+        return Err(ApiError::parameter("matchers", format!("has more than {} matchers", limits::SILENCE_MATCHERS)));
+    }
+    let parsed = texts.iter().map(|text| match text.len() {
+        length if length > TEXT_BYTES => Err(format!("is longer than {TEXT_BYTES} bytes")),
+        _ => SilenceMatcher::parse(text),
+    });
+    parsed.collect::<Result<_, _>>().map_err(|why| ApiError::parameter("matchers", why))
 }
 
 /// The note, with the name that was given beside the user who acts.

@@ -98,6 +98,12 @@ pub struct Notified {
     /// The alert's state that it told; null in records of earlier versions.
     #[serde(default)]
     pub state: Option<AlertState>,
+    /// The severity that it told; null in records of earlier versions.
+    #[serde(default)]
+    pub severity: Option<Severity>,
+    /// The step of the escalation that it told; null in records of earlier versions.
+    #[serde(default)]
+    pub level: Option<u32>,
 }
 
 /// An alert's change of state, or the delivery of a notification. Read back from the store at the start of perfmon.
@@ -137,6 +143,12 @@ pub struct Alert {
     pub started_at: WallTime,
     /// When it fired; null before.
     pub fired_at: Option<WallTime>,
+    /// Since when it fires with this severity; null before. The escalation counts from here.
+    #[serde(default)]
+    pub severity_since: Option<WallTime>,
+    /// It fired so often that it stays open until its condition was false for longer.
+    #[serde(default)]
+    pub flapping: bool,
     /// Who has it.
     pub acknowledged_by: Option<Arc<str>>,
     /// The user who resolved it; null while it is open and when it resolved by itself.

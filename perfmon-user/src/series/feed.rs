@@ -35,14 +35,14 @@ pub struct SeriesDelta {
 }
 
 /// Records whose labels are the same texts in memory, which the cell's key keeps alive, and that belong to the same time.
-type Alike = (RecordKind, u64, [usize; LABELS]);
+type TextAddresses = (RecordKind, u64, [usize; LABELS]);
 
 /// The feed.
 #[derive(Debug, Default)]
 pub struct SeriesFeed {
     cells: Vec<SeriesCell>,
     /// By the addresses of the texts in the keys of `cells`.
-    alike: FxHashMap<Alike, u32>,
+    alike: FxHashMap<TextAddresses, u32>,
     by_key: FxHashMap<(u64, SeriesKey), u32>,
     records: u64,
 }
@@ -67,7 +67,7 @@ impl SeriesFeed {
     }
 
     /// The place of a series that is not found by addresses.
-    fn place(&mut self, start_s: u64, key: SeriesKey, alike: Alike) -> u32 {
+    fn place(&mut self, start_s: u64, key: SeriesKey, alike: TextAddresses) -> u32 {
         if let Some(index) = self.by_key.get(&(start_s, key.clone())) {
             return *index;
         }

@@ -14,6 +14,8 @@ use crate::record::metric::RecordKind;
 use crate::record::{SeriesKey, WallTime};
 
 const NS: u64 = 1_000_000_000;
+/// A clock that goes back further was set back.
+const SET_BACK_S: u64 = 60;
 /// Steps of a window.
 const STEPS: u64 = 30;
 
@@ -100,6 +102,11 @@ impl RecentWindow {
     }
 
     fn advance(&mut self, now_s: u64) {
+        if now_s + SET_BACK_S < self.now_s {
+            // The clock was set back: what was counted lies in the future.
+            self.series.clear();
+            (self.since_s, self.now_s) = (now_s, now_s);
+        }
         let before = self.oldest();
         self.now_s = self.now_s.max(now_s);
         let oldest = self.oldest();
@@ -120,6 +127,11 @@ impl RecentWindow {
     pub fn covered_s(&self) -> f64 {
         let from = (self.oldest() * self.step_s).max(self.since_s);
         self.now_s.saturating_sub(from) as f64
+    }
+
+    /// Seconds since its data begins.
+    pub fn watched_s(&self) -> f64 {
+        self.now_s.saturating_sub(self.since_s) as f64
     }
 
     /// Whether data has come for the whole length.
@@ -152,9 +164,9 @@ impl RecentSeries {
         }
     }
 
-    /// Takes cells of an earlier time, which make the windows begin there.
-    pub fn begin_with(&mut self, from_s: u64, cells: &[SeriesCell]) {
-        for window in self.windows.values_mut() {
+    /// Takes cells of a kind and an earlier time, which make its windows begin there.
+    pub fn begin_with(&mut self, kind: RecordKind, from_s: u64, cells: &[SeriesCell]) {
+        for window in self.windows.values_mut().filter(|window| window.share.kind == kind) {
             window.since_s = window.since_s.min(cell_start(from_s));
             cells.iter().for_each(|cell| window.add(cell));
         }

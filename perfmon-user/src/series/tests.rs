@@ -103,7 +103,7 @@ fn a_window_goes_on_where_an_earlier_run_ended() {
     let (share, mut recent) = (window(3_600), RecentSeries::default());
     recent.keep([share], WallTime(DAY * SECOND));
     assert!(!recent.window(&share).unwrap().is_full());
-    recent.begin_with(DAY - 3_600, &fed(&[request(DAY - 1_000, "shop", "/", 1_000, 500)]).cells);
+    recent.begin_with(RecordKind::Request, DAY - 3_600, &fed(&[request(DAY - 1_000, "shop", "/", 1_000, 500)]).cells);
     assert!(recent.window(&share).unwrap().is_full());
     assert_eq!(total(&recent, &share, "request.errors"), Some(1.0));
 }
@@ -130,4 +130,18 @@ fn lost_exchanges_are_counted_beside_those_seen() {
     recent.keep([share], WallTime(DAY * SECOND));
     recent.add(&feed.take(WallTime(DAY * SECOND)));
     assert_eq!((total(&recent, &share, "request.count"), total(&recent, &share, "request.lost.sum")), (Some(1.0), Some(3.0)));
+}
+
+#[test]
+fn a_clock_that_is_set_back_begins_the_window_anew() {
+    let (share, mut recent) = (window(60), RecentSeries::default());
+    recent.keep([share], WallTime((DAY + 5_000) * SECOND));
+    let at = |second: u64| {
+        let delta = fed(&[request(DAY + second, "shop", "/", 5, 200)]);
+        SeriesDelta { until: WallTime((DAY + second + 1) * SECOND), ..(*delta).clone() }
+    };
+    recent.add(&at(5_000));
+    recent.add(&at(100));
+    assert_eq!(total(&recent, &share, "request.count"), Some(1.0));
+    assert!(!recent.window(&share).unwrap().is_full());
 }

@@ -110,6 +110,7 @@ enum StoreMessage {
     Records(RecordBatch, Seats),
     Series(Arc<SeriesDelta>),
     Audit(Box<AuditEntry>),
+    Kept(Box<pending::StoredRecord>),
 }
 
 /// The thread that writes, and the queue to it.

@@ -20,7 +20,7 @@ pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<
     }
     let oldest_ns = now_s.saturating_sub(retention.records.as_secs()).saturating_mul(1_000_000_000);
     // By kind, to match the order of the index.
-    for kind in ["request", "llm", "agent", "tool", "workflow", "finding", "alert", "audit"] {
+    for kind in ["request", "llm", "agent", "tool", "workflow", "finding", "alert", "audit", "silence"] {
         transaction
             .prepare_cached("DELETE FROM record WHERE kind = ?1 AND time < ?2")?
             .execute(params![kind, i64::try_from(oldest_ns).unwrap_or(i64::MAX)])?;

@@ -68,6 +68,7 @@ impl StoreWriter {
                 self.times.flushed_ns = 0;
             }
             StoreMessage::Audit(entry) => self.pending.audit(entry),
+            StoreMessage::Kept(record) => self.pending.keep_at_once(record),
         }
         if self.pending.is_full() {
             self.drop_pending();

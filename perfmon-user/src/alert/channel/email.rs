@@ -15,6 +15,7 @@ use lettre::{Message, SmtpTransport, Transport as _};
 use ureq::http::Uri;
 
 use crate::printable::printable;
+use crate::record::{Alert, AlertState};
 
 use super::notification::cut;
 use super::{ChannelOptions, ChannelTransport, ChannelType, DeliveryError, Notification, OptionFault};
@@ -123,7 +124,7 @@ impl Email {
             .from(address(self.options.from.as_deref().unwrap_or_default())?)
             .subject(one_line(&notification.title()))
             .date(date)
-            .message_id(Some(thread(alert.state.name())))
+            .message_id(Some(thread(&part(alert))))
             .header(ContentType::TEXT_PLAIN)
             .raw_header(automatic);
         if notification.is_over() {
@@ -141,6 +142,15 @@ impl ChannelTransport for Email {
         let message = self.message(notification).map_err(DeliveryError::Refused)?;
         let transport = self.transport(notification).map_err(DeliveryError::Refused)?;
         transport.send(&message).map(drop).map_err(|error| failure(&error, self.timeout))
+    }
+}
+
+/// What the message tells of its alert; a later step of the escalation and a worse severity are messages of their own.
+fn part(alert: &Alert) -> String {
+    let first = (alert.severity_since == alert.fired_at || alert.severity_since.is_none()) && alert.escalation_level == 0;
+    match alert.state {
+        AlertState::Firing if !first => format!("firing.{:?}.{}", alert.severity, alert.escalation_level).to_lowercase(),
+        state => state.name().into(),
     }
 }
 

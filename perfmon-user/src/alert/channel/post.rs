@@ -110,8 +110,8 @@ impl Receiver {
 
     fn refusal(&self, mut answer: Response<Body>) -> DeliveryError {
         let status = answer.status();
-        let seconds = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT));
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header("retry-after").and_then(|text| wanted_wait(text, header("date"))).map(|wait| wait.min(LONGEST_WAIT));
         if status.is_redirection() {
             let said = "; redirects are not followed, configure the URL that it leads to".into();
             return DeliveryError::Status { status, said, retry_after };
@@ -122,5 +122,33 @@ impl Receiver {
         let said = printable(String::from_utf8_lossy(&bytes).trim()).to_string();
         let shown = !said.is_empty() && !said.starts_with('<') && !self.secrets.iter().any(|secret| said.contains(secret));
         DeliveryError::Status { status, said: if shown { format!(": {said}") } else { String::new() }, retry_after }
+    }
+}
+
+/// What a `Retry-After` asks for: seconds, or a date, which is compared with that of the answer (RFC 9110, 10.2.3).
+fn wanted_wait(text: &str, answered_at: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let (until, from) = (httpdate::parse_http_date(text).ok()?, httpdate::parse_http_date(answered_at?).ok()?);
+    Some(until.duration_since(from).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_after_is_seconds_or_a_date() {
+        let date = Some("Fri, 27 Nov 2026 10:00:00 GMT");
+        for (text, answered_at, seconds) in [
+            ("120", None, Some(120)),
+            ("Fri, 27 Nov 2026 10:01:30 GMT", date, Some(90)),
+            ("Fri, 27 Nov 2026 09:00:00 GMT", date, Some(0)),
+            ("Fri, 27 Nov 2026 10:01:30 GMT", None, None),
+            ("soon", date, None),
+        ] {
+            assert_eq!(wanted_wait(text, answered_at), seconds.map(Duration::from_secs), "{text}");
+        }
     }
 }

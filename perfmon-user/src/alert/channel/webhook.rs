@@ -1,6 +1,6 @@
 //! The webhook: the alert's record as JSON by POST, with `text` for receivers that show a text (Slack, Mattermost, Rocket.Chat), `host` and
 //! `link`; or a body by the user's template. With a key, `X-Perfmon-Signature-256` holds the HMAC-SHA256 of the body (RFC 2104) as
-//! `sha256=` and hexadecimal digits, so that a receiver knows who sent it.
+//! `sha256=` and hexadecimal digits, so that a receiver knows who sent it. `Idempotency-Key` tells a repeated notification.
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use ring::hmac;
 use serde::Serialize;
 
-use crate::record::Record;
+use crate::record::{Alert, Record};
 
 use super::post::Receiver;
 use super::template::Template;
@@ -25,6 +25,8 @@ pub(super) static TYPE: ChannelType = ChannelType {
 };
 
 const SIGNATURE: &str = "x-perfmon-signature-256";
+/// Draft "The Idempotency-Key HTTP Header Field" of the IETF.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 struct Webhook {
     receiver: Receiver,
@@ -72,9 +74,16 @@ impl ChannelTransport for Webhook {
     fn send(&self, notification: &Notification) -> Result<(), DeliveryError> {
         let body = self.body(notification).map_err(|error| DeliveryError::Refused(error.to_string()))?;
         let content_type = self.template.as_ref().map_or("application/json", Template::content_type);
-        let signature = self.key.as_ref().map(|key| (SIGNATURE, format!("sha256={}", hex(hmac::sign(key, &body).as_ref()))));
-        self.receiver.post(content_type, signature.as_slice(), &body)
+        let mut headers = vec![(IDEMPOTENCY_KEY, idempotency_key(&notification.alert))];
+        headers.extend(self.key.as_ref().map(|key| (SIGNATURE, format!("sha256={}", hex(hmac::sign(key, &body).as_ref())))));
+        self.receiver.post(content_type, &headers, &body)
     }
+}
+
+/// The same for each attempt to tell the same, also by a later run.
+fn idempotency_key(alert: &Alert) -> String {
+    let Alert { alert_id, state, severity, escalation_level, .. } = alert;
+    format!("\"{alert_id}-{}-{severity:?}-{escalation_level}\"", state.name()).to_lowercase()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -332,7 +332,7 @@ async fn what_a_killed_run_did_not_deliver_the_next_one_does() {
     let mut stored: Vec<Alert> =
         live(&mut before, 0..50, |_| State { memory: 99.0, ..BAD }).into_iter().map(|(_, change)| change.alert).collect();
     let memory = stored.iter().find(|alert| &*alert.rule == "memory_usage").unwrap().alert_id.clone();
-    let told = Notified { channel: "hook".into(), ok: true, error: None, state: Some(AlertState::Firing) };
+    let told = Notified { channel: "hook".into(), ok: true, error: None, state: Some(AlertState::Firing), severity: None, level: None };
     stored.push(before.delivered(at(50), &memory, told).unwrap().alert);
     let counters = Arc::new(Counters::default());
     let service = AlertService::new(&settings(vec![hook("hook", &server, Some("none"))]), stored, RetryPolicy::default(), counters);

@@ -154,8 +154,8 @@ fn a_silence_tells_nobody_until_it_ends() {
     let id = silenced.silence(at(150), new("memory_usage")).unwrap().silence_id;
     assert_eq!(silenced.silences(at(151)).len(), 1);
     assert_eq!(states(&live(&mut silenced, 151..153, bad)), [(151, "memory_usage", Silenced)]);
-    silenced.unsilence(&id).unwrap();
-    assert_eq!(silenced.unsilence(&id), Err(Refused::Unknown));
+    silenced.unsilence(at(153), &id).unwrap();
+    assert_eq!(silenced.unsilence(at(153), &id), Err(Refused::Unknown));
     let again = live(&mut silenced, 153..200, bad);
     assert_eq!((states(&again), told(&again)), (vec![(153, "memory_usage", Firing)], 0), "it was told already");
     let mut other = machine(&standing());
@@ -333,7 +333,7 @@ fn open_alerts_and_those_over_are_bounded() {
         live(&mut machine, base + 30..base + 100, |_| CALM);
     }
     assert_eq!(machine.alerts().len(), crate::limits::ALERTS_RESOLVED);
-    let delivered = Notified { channel: "log".into(), ok: true, error: None, state: None };
+    let delivered = Notified { channel: "log".into(), ok: true, error: None, state: None, severity: None, level: None };
     let newest = machine.alerts()[0].clone();
     let change = machine.delivered(at(99_999), &newest.alert_id, delivered.clone()).unwrap();
     assert_eq!((change.alert.notified, change.alert.state), (vec![delivered.clone()], Resolved));

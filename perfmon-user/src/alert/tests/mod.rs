@@ -9,6 +9,7 @@ use crate::series::{Cell, SeriesCell, SeriesDelta, SeriesFeed};
 use crate::store::tests::{call, request};
 
 mod delivery;
+mod life;
 mod machine;
 mod queue;
 mod simulator;
@@ -132,6 +133,14 @@ impl MetricView for StateView {
 
     fn is_covered(&self, rule: &Rule) -> bool {
         self.uptime_s >= rule.window_s() as f64
+    }
+
+    fn is_empty(&self, rule: &Rule) -> bool {
+        self.figures.is_empty(rule)
+    }
+
+    fn watched_s(&self, _: &Rule) -> f64 {
+        self.uptime_s
     }
 }
 

@@ -7,7 +7,7 @@ use crate::alert::delivery::{ChannelHealth, ChannelQueue, NextStep, Notification
 use crate::alert::judgement;
 
 fn queue(rate: Option<u32>, sums_up: bool) -> ChannelQueue {
-    ChannelQueue::new(RetryPolicy::default(), rate, sums_up)
+    ChannelQueue::new(RetryPolicy::default(), rate, sums_up, Grouping::default())
 }
 
 fn news(name: &str, state: AlertState) -> Alert {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 
 use super::*;
+use crate::record::metric::RecordKind;
 use crate::store::tests::{DAY, system};
 
 /// A page comes this much after the raw values allow it, at most.
@@ -13,7 +14,7 @@ const GOAL: f64 = 0.97;
 
 /// Requests of one second that are alike.
 #[derive(Clone, Copy)]
-struct Alike {
+struct AlikeRequests {
     ms: f64,
     failed: bool,
     count: u64,
@@ -22,7 +23,7 @@ struct Alike {
 /// One second.
 #[derive(Clone, Default)]
 struct Second {
-    requests: Vec<Alike>,
+    requests: Vec<AlikeRequests>,
     cpu: f64,
     memory: f64,
     disk: f64,
@@ -43,12 +44,12 @@ struct Scenario {
     pages: Vec<&'static str>,
 }
 
-fn ok(ms: f64, count: u64) -> Alike {
-    Alike { ms, failed: false, count }
+fn ok(ms: f64, count: u64) -> AlikeRequests {
+    AlikeRequests { ms, failed: false, count }
 }
 
-fn failed(count: u64) -> Alike {
-    Alike { ms: 20.0, failed: true, count }
+fn failed(count: u64) -> AlikeRequests {
+    AlikeRequests { ms: 20.0, failed: true, count }
 }
 
 /// A number that looks like chance and is the same in each run.
@@ -111,7 +112,7 @@ thread_local! {
     static KNOWN: RefCell<HashMap<(u64, bool, u64), Vec<SeriesCell>>> = RefCell::default();
 }
 
-fn requests_of(alike: Alike) -> Vec<SeriesCell> {
+fn requests_of(alike: AlikeRequests) -> Vec<SeriesCell> {
     let us = (alike.ms * 1_000.0) as u64;
     let made = || series_of(&[(request(DAY + 100_000, "shop", "/", us, if alike.failed { 500 } else { 200 }), alike.count)]);
     KNOWN.with_borrow_mut(|known| known.entry((us, alike.failed, alike.count)).or_insert_with(made).clone())
@@ -155,7 +156,7 @@ fn run(scenario: &Scenario) -> Outcome {
             machine.restore(std::mem::take(&mut stored));
             figures = RuleFigures::default();
             figures.keep(&settings.rules, at(second));
-            figures.begin_with(DAY, &told);
+            figures.begin_with(RecordKind::Request, DAY, &told);
         }
         let cells = cells_of(second, &state);
         if scenario.restart.is_some_and(|restart| second < restart) {

@@ -106,15 +106,27 @@ async fn silences_come_and_go() {
     assert_eq!(silence["until"], "2026-11-22T11:59:59.123456789Z");
     let id = silence["silence_id"].as_str().unwrap();
     assert_eq!(ok(&server, "/api/v1/silences").await["items"][0], silence);
-    assert_eq!(send(&server, Method::DELETE, &format!("/api/v1/silences/{id}"), "").await, (200, silence.clone()));
+    let (status, mut ended) = send(&server, Method::DELETE, &format!("/api/v1/silences/{id}"), "").await;
+    assert!(status == 200 && ended["ended_at"].is_string(), "{ended}");
+    ended["ended_at"] = Value::Null;
+    assert_eq!(ended, silence);
     assert_eq!(send(&server, Method::DELETE, &format!("/api/v1/silences/{id}"), "").await.0, 404);
     assert_eq!(ok(&server, "/api/v1/silences").await["total"], 0);
+    let matching = json!({"matchers": ["severity!=critical", "rule=~cpu.*|memory.*"], "duration": "2h"});
+    let (status, silence) = post(&server, "/api/v1/silences", matching).await;
+    assert_eq!((status, &silence["matchers"]), (201, &json!(["severity!=critical", "rule=~cpu.*|memory.*"])));
+    for wrong in
+        [json!(["colour=red"]), json!(["rule=~("]), json!([]), json!(vec!["rule=a"; 17]), json!(["rule=".to_owned() + &"a".repeat(1_001)])]
+    {
+        let (status, error) = post(&server, "/api/v1/silences", json!({"matchers": wrong, "duration": "2h"})).await;
+        assert_eq!((status, &error["error"]["code"]), (400, &json!("bad_parameter")), "{error}");
+    }
 }
 
 #[tokio::test]
 async fn a_test_alert_goes_to_the_channels() {
     let (server, _) = firing();
-    let want = json!({"window_s": null, "total": 1, "items": [{"channel": "log", "ok": true, "error": null, "state": "firing"}]});
+    let want = json!({"window_s": null, "total": 1, "items": [{"channel": "log", "ok": true, "error": null, "state": "firing", "severity": "info", "level": 0}]});
     assert_eq!(post(&server, "/api/v1/alerts/test", json!({})).await, (200, want.clone()));
     assert_eq!(post(&server, "/api/v1/alerts/test", json!({"channel": "log"})).await, (200, want));
 }

@@ -47,6 +47,8 @@ fn alert(second: u64, state: AlertState) -> Record {
         alert_id: "a1".into(),
         started_at: record::WallTime(second * SECOND),
         fired_at: None,
+        severity_since: None,
+        flapping: false,
         acknowledged_by: None,
         resolved_by: None,
         note: None,

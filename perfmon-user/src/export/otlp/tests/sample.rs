@@ -206,6 +206,8 @@ pub fn alert(id: &str, state: AlertState) -> Record {
         alert_id: id.into(),
         started_at: WallTime(BEGIN),
         fired_at: None,
+        severity_since: None,
+        flapping: false,
         acknowledged_by: None,
         resolved_by: None,
         note: None,
