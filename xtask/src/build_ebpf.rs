@@ -18,6 +18,11 @@ const LINKER: &str = "bpf-linker";
 const LOGGING_OBJECT: &str = "perfmon-ebpf/target/perfmon-log.bpf.o";
 const LINKER_VERSION: &str = "0.13.0";
 
+/// Installs what the build needs.
+pub fn prepare() -> Result<()> {
+    linker(&Compiler::find()?).map(drop)
+}
+
 /// Builds the object and writes its digest.
 pub fn run() -> Result<()> {
     let folder = shell::root().join("perfmon-user/ebpf");

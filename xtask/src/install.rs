@@ -45,12 +45,17 @@ fi
 apt-get install -y -qq --no-install-recommends "$@" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; }
 "#;
 
-/// Everything that the live tests need.
-pub fn everything() -> Result<()> {
+/// The programs and headers that the tests and their build need.
+pub fn programs() -> Result<()> {
     packages(&PROGRAMS)?;
     for (_, package) in HEADERS.iter().filter(|(header, _)| !Path::new(header).is_file()) {
         apt(&[package])?;
     }
+    Ok(())
+}
+
+/// What only the tests need, from the registries of their languages.
+pub fn packages_of_tests() -> Result<()> {
     page_tools()?;
     node_packages(&shell::root().join("tests"), "Node's side of the live tests")?;
     python()

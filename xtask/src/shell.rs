@@ -45,9 +45,19 @@ pub fn as_root(program: impl AsRef<std::ffi::OsStr>) -> Command {
     sudo
 }
 
-/// The running `cargo`.
+/// The running `cargo`, without what `cargo run` told this program of itself: build scripts (ring's) watch these variables, and a build by the
+/// task would make the next one by hand compile everything above them again.
 pub fn cargo() -> Command {
-    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.to_str().is_some_and(is_of_the_running_package)) {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
+fn is_of_the_running_package(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 /// Runs a command to its end; an error names it when it fails.
@@ -107,4 +117,20 @@ pub fn free_port() -> Result<u16> {
 pub fn behind_sudo(sudo: u32) -> Result<Option<u32>> {
     let children = std::fs::read_to_string(format!("/proc/{sudo}/task/{sudo}/children"))?;
     Ok(children.split_whitespace().next().map(str::parse).transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_of_a_task_have_the_environment_of_builds_by_hand() {
+        // cargo sets these for tests as it does for `cargo run`.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let cargo = cargo();
+        let removed: Vec<_> = cargo.get_envs().filter(|(_, value)| value.is_none()).filter_map(|(name, _)| name.to_str()).collect();
+        for name in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME", "CARGO_PKG_VERSION_MAJOR"] {
+            assert!(removed.contains(&name), "{name} is not in {removed:?}");
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! `cargo xtask test`: what CI runs. Installs what is missing, then lint, kernel object, unit and replay tests, the page's tests in a
 //! browser, the live tests with an optimised perfmon as root, and each fuzz target for seconds. Its last line is the sum over all test
 //! programs: `N passed, N failed, N skipped`.
+//!
+//! What installs and builds is done two at a time: downloads beside clippy, the optimised builds, which end in one long compilation on one
+//! core, beside those of the tests. Tests run alone, since many of them measure.
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -66,6 +69,10 @@ const LIVE: [&str; 39] = [
     "live_loss",
 ];
 
+/// Arguments of cargo for the unit and replay tests, and for the house rules.
+const UNIT: [&str; 4] = ["test", "--workspace", "--exclude", "perfmon-tests"];
+const HOUSE: [&str; 6] = ["test", "--package", "perfmon-tests", "--lib", "--test", "house"];
+
 /// Seconds for each target of the fuzz program.
 const FUZZ_SECONDS: u32 = 3;
 
@@ -81,30 +88,37 @@ struct Total {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let watch = Stopwatch::start();
     if !args.fast {
-        install::everything()?;
+        install::programs()?;
         if !shell::is_root() {
             say("the live tests start perfmon as root: sudo may ask for your password now");
             execute(shell::command("sudo").arg("--validate"))?;
         }
     }
-    if args.filter.is_none() {
-        lint::run(&lint::Args { deny: args.deny })?;
-        if !args.fast {
+    match (args.fast, args.filter.is_none()) {
+        (true, true) => lint::run(&lint::Args { deny: args.deny })?,
+        (true, false) => {}
+        (false, true) => {
+            at_once(packages, || lint::run(&lint::Args { deny: args.deny }))?;
+            // Not beside clippy, which compiles perfmon with the object.
             say("rebuilding the kernel object");
             build_ebpf::run()?;
+            say(format_args!("installed and linted after {} s", watch.elapsed().as_secs()));
+            at_once(optimised_programs, test_programs)?;
+            say(format_args!("built after {} s", watch.elapsed().as_secs()));
         }
+        (false, false) => install::packages_of_tests()?,
     }
     let mut total = Total::default();
     say("unit tests");
-    let everywhere = ["test", "--workspace", "--exclude", "perfmon-tests", "--no-fail-fast"];
-    let mut ok = counted(cargo().args(everywhere).args(&args.filter), &mut total)?;
-    let house = ["test", "--package", "perfmon-tests", "--lib", "--test", "house", "--no-fail-fast"];
-    ok &= counted(cargo().args(house).args(&args.filter), &mut total)?;
+    let mut ok = counted(cargo().args(UNIT).arg("--no-fail-fast").args(&args.filter), &mut total)?;
+    ok &= counted(cargo().args(HOUSE).arg("--no-fail-fast").args(&args.filter), &mut total)?;
     if !args.fast {
         if args.filter.is_none() {
             ok &= page(&mut total)?;
         }
+        say(format_args!("unit tests and page after {} s", watch.elapsed().as_secs()));
         ok &= live(args, &mut total)?;
+        say(format_args!("live tests after {} s", watch.elapsed().as_secs()));
         if args.filter.is_none()
             && let Err(error) = fuzz::all(FUZZ_SECONDS)
         {
@@ -115,6 +129,35 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     say(format_args!("{} after {} s", if ok { "all passed" } else { "tests failed" }, watch.elapsed().as_secs()));
     println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs both at the same time and waits for both.
+fn at_once(one: fn() -> Result<()>, other: impl FnOnce() -> Result<()>) -> Result<()> {
+    std::thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        let one = one.join().map_err(|_| anyhow::anyhow!("a step panicked"))?;
+        other.and(one)
+    })
+}
+
+fn packages() -> Result<()> {
+    install::packages_of_tests()?;
+    build_ebpf::prepare()
+}
+
+fn optimised_programs() -> Result<()> {
+    shell::build_perfmon()?;
+    if let Err(error) = fuzz::build() {
+        eprintln!("error: {error:#} (the tests go on)");
+    }
+    Ok(())
+}
+
+fn test_programs() -> Result<()> {
+    say("building the tests");
+    execute(cargo().args(UNIT).arg("--no-run"))?;
+    execute(cargo().args(["test", "--package", "perfmon-tests", "--no-run"]))
 }
 
 /// The page's own tests: format and types, units, and the page in a browser over made-up figures. `live` tests it over real ones.

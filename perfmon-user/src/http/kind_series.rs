@@ -73,6 +73,14 @@ impl FieldSums {
     }
 }
 
+/// A sum of decimal numbers, which binary ones only approach, without the digits behind the last decimal: 0.3 instead of 0.30000000000000004.
+/// Costs go down to 10⁻¹² dollars, times to microseconds. At least two digits of the number's own precision are left, so that errors do not add up.
+fn without_rounding_error(sum: f64) -> f64 {
+    const EXACT: f64 = 1e14;
+    let steps = [1e12, 1e9, 1e6].into_iter().find(|steps| (sum * steps).abs() < EXACT);
+    steps.map_or(sum, |steps| (sum * steps).round() / steps)
+}
+
 /// Upper bounds of the buckets of a unit.
 pub(super) fn bounds(unit: Unit) -> Option<&'static [f64; 14]> {
     match unit {
@@ -99,7 +107,7 @@ impl Cumulative for KindSums {
         self.last = self.last.max(other.last);
         self.fields.resize(self.fields.len().max(other.fields.len()), FieldSums::default());
         for (mine, its) in self.fields.iter_mut().zip(&other.fields) {
-            mine.sum += its.sum;
+            mine.sum = without_rounding_error(mine.sum + its.sum);
             mine.buckets.iter_mut().zip(its.buckets).for_each(|(mine, its)| *mine += its);
         }
     }
@@ -132,5 +140,27 @@ impl KindSeries {
     /// A copy to write from.
     pub fn table(&self) -> KindTable {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_have_the_decimals_of_what_was_added() {
+        for (value, times, expected) in
+            [(0.1, 3, 0.3), (0.000_000_15, 700, 0.000_105), (0.000_003_456_7, 100_000, 0.345_67), (8.191_123, 1_000, 8_191.123)]
+        {
+            let mut sums = KindSums::default();
+            for _ in 0..times {
+                let fields = vec![FieldSums { sum: value, ..FieldSums::default() }];
+                sums.merge(&KindSums { count: 1, fields, ..KindSums::default() });
+            }
+            assert_eq!(sums.fields[0].sum, expected, "{times} times {value}");
+        }
+        for whole in [0.0, 1_234_567.0, 1e15, 9e300] {
+            assert_eq!(without_rounding_error(whole), whole);
+        }
     }
 }

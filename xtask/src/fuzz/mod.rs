@@ -4,7 +4,9 @@
 mod compiler;
 mod seeds;
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
@@ -52,6 +54,9 @@ pub struct Args {
     /// Seconds for each target (10 by default)
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: Option<u32>,
+    /// Targets that run at the same time
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: u16,
     /// Targets; all of them by default
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(TARGETS))]
     targets: Vec<String>,
@@ -61,33 +66,47 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let seconds = args.minutes.map(|minutes| minutes * 60).or(args.seconds).unwrap_or(10);
     let named: Vec<&str> = args.targets.iter().map(String::as_str).collect();
-    fuzz(if named.is_empty() { &TARGETS } else { &named }, seconds)
+    fuzz(if named.is_empty() { &TARGETS } else { &named }, seconds, args.jobs.into())
 }
 
-/// Runs all targets for these seconds each.
+/// Runs all targets for these seconds each, one on each core.
 pub fn all(seconds: u32) -> Result<()> {
-    fuzz(&TARGETS, seconds)
+    fuzz(&TARGETS, seconds, std::thread::available_parallelism().map_or(1, NonZero::get))
 }
 
-fn fuzz(targets: &[&str], seconds: u32) -> Result<()> {
+fn fuzz(targets: &[&str], seconds: u32, jobs: usize) -> Result<()> {
     let watch = Stopwatch::start();
     let program = build()?;
     say(format_args!("the fuzz program is built after {} s", watch.elapsed().as_secs()));
-    let mut failed = Vec::new();
-    for (number, target) in targets.iter().enumerate() {
-        say(format_args!("fuzzing {target} for {seconds} s ({} of {})", number + 1, targets.len()));
-        let outcome = one(&program, target, seconds)?;
-        println!("    {}", outcome.figures);
-        if let Some(finding) = outcome.finding {
-            println!("{finding}");
-            failed.push(*target);
-        }
-    }
+    let failed = run_all(&program, targets, seconds, jobs)?;
     if !failed.is_empty() {
         bail!("findings in {} of {} targets: {}", failed.len(), targets.len(), failed.join(", "));
     }
     say(format_args!("no findings in {} targets after {} s", targets.len(), watch.elapsed().as_secs()));
     Ok(())
+}
+
+/// Runs the targets, `jobs` at the same time; returns those with findings.
+fn run_all<'a>(program: &Path, targets: &[&'a str], seconds: u32, jobs: usize) -> Result<Vec<&'a str>> {
+    let waiting = Mutex::new(targets.iter().enumerate());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let worker = || -> Result<Vec<&'a str>> {
+        let mut failed = Vec::new();
+        while let Some((number, target)) = next() {
+            let outcome = one(program, target, seconds)?;
+            say(format_args!("fuzzed {target} for {seconds} s ({} of {}): {}", number + 1, targets.len(), outcome.figures));
+            if let Some(finding) = outcome.finding {
+                println!("{finding}");
+                failed.push(*target);
+            }
+        }
+        Ok(failed)
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(worker)).collect();
+        let results = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| bail!("a target's thread panicked")));
+        Ok(results.collect::<Result<Vec<_>>>()?.concat())
+    })
 }
 
 /// Where corpora, findings and logs are kept between runs.
@@ -96,7 +115,7 @@ fn folder() -> PathBuf {
 }
 
 /// Builds the fuzz program; gives its path.
-fn build() -> Result<PathBuf> {
+pub fn build() -> Result<PathBuf> {
     install::packages(&[("g++", "g++")])?;
     let fuzz = shell::root().join("perfmon-user/fuzz");
     // The same versions as the workspace's, so that dependencies are compiled once.

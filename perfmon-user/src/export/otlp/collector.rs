@@ -115,18 +115,18 @@ impl Collector {
 
     fn send_events(&mut self) {
         if let Some(spans) = &mut self.spans {
-            let (resource_spans, left_out) = spans.take(&self.resources);
+            let (resource_spans, left_out) = spans.take(&mut self.resources);
             self.counters.export_spans_left_out.add(left_out);
             self.send(ExportTraceServiceRequest { resource_spans });
         }
-        let resource_logs = self.logs.take(&self.resources);
+        let resource_logs = self.logs.take(&mut self.resources);
         self.send(ExportLogsServiceRequest { resource_logs });
     }
 
     fn send_metrics(&mut self) {
         let gauges = self.snapshots.borrow().gauges.clone();
         let state = HostState { processes: processes(), degraded: (self.degraded)().len() as u64 };
-        let (resource_metrics, overflowed) = self.metrics.take((self.clocks.wall)(), &gauges, state, &self.resources);
+        let (resource_metrics, overflowed) = self.metrics.take((self.clocks.wall)(), &gauges, state, &mut self.resources);
         self.counters.export_series_overflowed.add(overflowed);
         self.send(ExportMetricsServiceRequest { resource_metrics });
     }

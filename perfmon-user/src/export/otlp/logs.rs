@@ -56,7 +56,7 @@ impl Logs {
     }
 
     /// The log records by resource; none wait after it.
-    pub fn take(&mut self, resources: &Resources) -> Vec<ResourceLogs> {
+    pub fn take(&mut self, resources: &mut Resources) -> Vec<ResourceLogs> {
         let host = resources.host();
         let of_resource = |((origin, scope), log_records): ((Arc<Origin>, &'static str), Vec<LogRecord>)| ResourceLogs {
             resource: Some(resources.resource(if origin.pid == 0 { &host } else { &origin })),

@@ -78,11 +78,33 @@ pub fn origin_form(target: &str) -> Option<&str> {
     Some(after_scheme.find('/').map_or("/", |at| &after_scheme[at..]))
 }
 
+/// Most times that a segment is judged.
+const ROUNDS: usize = 8;
+
 fn push_segment(segment: &str, out: &mut String) {
     let plain = segment.len() < 16 && segment.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'_'));
     if plain {
         return out.push_str(segment);
     }
+    let start = out.len();
+    push_judged(segment, out);
+    if &out[start..] == segment {
+        return;
+    }
+    // Beside a value that was taken out the rest may be a value or a token: it is judged until nothing changes.
+    for _round in 1..ROUNDS {
+        if &out[start..] == PARAMETER {
+            return;
+        }
+        let before = out.split_off(start);
+        push_judged(&before, out);
+        if out[start..] == before {
+            return;
+        }
+    }
+}
+
+fn push_judged(segment: &str, out: &mut String) {
     // A record's path went through it before: the rest of such a segment is judged like any other.
     let clean = redact::segment(segment);
     let segment = &*normalised(clean.as_deref().unwrap_or(segment));

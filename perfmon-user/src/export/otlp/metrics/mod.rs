@@ -122,7 +122,7 @@ impl IntervalMetrics {
     }
 
     /// Ends the interval: returns its metrics by resource and the number of records in overflow series, and starts the next interval.
-    pub fn take(&mut self, now: WallTime, gauges: &Gauges, state: HostState, resources: &Resources) -> (Vec<ResourceMetrics>, u64) {
+    pub fn take(&mut self, now: WallTime, gauges: &Gauges, state: HostState, resources: &mut Resources) -> (Vec<ResourceMetrics>, u64) {
         self.active.set(gauges);
         let with_active: Vec<Arc<Origin>> = self.active.origins().cloned().collect();
         for origin in with_active {

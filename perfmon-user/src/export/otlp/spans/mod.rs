@@ -104,7 +104,7 @@ impl Spans {
     }
 
     /// The spans by resource, and how many were left out; none wait after it.
-    pub fn take(&mut self, resources: &Resources) -> (Vec<ResourceSpans>, u64) {
+    pub fn take(&mut self, resources: &mut Resources) -> (Vec<ResourceSpans>, u64) {
         self.count = 0;
         let of_resource = |(origin, spans): (Arc<Origin>, Vec<Span>)| ResourceSpans {
             resource: Some(resources.resource(&origin)),

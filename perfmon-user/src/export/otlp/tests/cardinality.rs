@@ -27,8 +27,12 @@ impl Interval {
 
     /// Ends the interval: its points and the number of records without a series of their own.
     fn take(&mut self) -> (Vec<Point>, u64) {
-        let (resources, overflowed) =
-            self.metrics.take(WallTime(BEGIN + SECOND), &Gauges::default(), HostState { processes: Some(1), degraded: 2 }, &self.resources);
+        let (resources, overflowed) = self.metrics.take(
+            WallTime(BEGIN + SECOND),
+            &Gauges::default(),
+            HostState { processes: Some(1), degraded: 2 },
+            &mut self.resources,
+        );
         (resources.iter().flat_map(points).collect(), overflowed)
     }
 }
