@@ -4,6 +4,8 @@
 //! records since the last transaction, about one second. Time is an argument (`StoreOptions::now`).
 mod audit;
 pub mod cell;
+mod keeper;
+mod merged;
 mod pending;
 mod reader;
 mod resolution;
@@ -24,7 +26,8 @@ use serde::Serialize;
 
 pub use self::audit::AuditTrail;
 pub use self::cell::Cell;
-use self::pending::PendingWrites;
+pub use self::keeper::DocumentKeeper;
+use self::pending::{PendingWrites, StoredRecord};
 pub use self::reader::{History, HistoryPoint, HistoryQuery, SeriesLabels, StoreReader};
 pub use self::resolution::Retention;
 pub use self::schema::{StoreError, refusal};
@@ -109,6 +112,7 @@ enum StoreMessage {
     Records(RecordBatch, Seats),
     Gauges(Box<Gauges>),
     Audit(Box<AuditEntry>),
+    Document(Box<StoredRecord>),
 }
 
 /// The thread that writes, and the queue to it.
@@ -165,6 +169,11 @@ impl Store {
     /// The audit trail, for those who note changes.
     pub fn audit_trail(&self) -> AuditTrail {
         AuditTrail { queue: Arc::downgrade(&self.queue), counters: self.counters.clone() }
+    }
+
+    /// The way for documents like reports.
+    pub fn keeper(&self) -> DocumentKeeper {
+        DocumentKeeper { queue: Arc::downgrade(&self.queue), counters: self.counters.clone() }
     }
 
     /// The reading side.

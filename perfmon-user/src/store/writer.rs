@@ -44,7 +44,7 @@ impl StoreWriter {
         loop {
             heartbeat::beat();
             match queue.recv_timeout(BEAT) {
-                Ok(message) => self.take(&message),
+                Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -59,11 +59,16 @@ impl StoreWriter {
         self.drop_pending();
     }
 
-    fn take(&mut self, message: &StoreMessage) {
+    fn take(&mut self, message: StoreMessage) {
         match message {
-            StoreMessage::Records(records, _seats) => self.pending.add(records),
-            StoreMessage::Gauges(gauges) => self.pending.gauges(gauges),
-            StoreMessage::Audit(entry) => self.pending.audit(entry),
+            StoreMessage::Records(records, _seats) => self.pending.add(&records),
+            StoreMessage::Gauges(gauges) => self.pending.gauges(&gauges),
+            StoreMessage::Audit(entry) => self.pending.audit(&entry),
+            StoreMessage::Document(document) => {
+                self.pending.records += 1;
+                self.pending.urgent = true;
+                self.pending.kept.push(*document);
+            }
         }
         if self.pending.is_full() {
             self.drop_pending();
