@@ -15,7 +15,7 @@ mod silence;
 #[cfg(test)]
 mod tests;
 
-pub use channel::{CHANNEL_TYPES, Channel, ChannelOptions, ChannelType, Escalation, OptionFault, Sender};
+pub use channel::{CHANNEL_TYPES, Channel, ChannelOptions, ChannelType, Escalation, OptionFault, ReportNotice, Sender};
 pub use delivery::RetryPolicy;
 pub use machine::{AlertSettings, Change, Machine, Refused};
 pub use metric::{AlertMetric, DEGRADED, MetricSource};

@@ -10,6 +10,7 @@ use crate::counters::Counters;
 use crate::heartbeat::{BEAT, Heartbeat, Heartbeats};
 use crate::record::{Alert, AlertState, DegradedNow, Notified, WallTime};
 
+use super::channel::ReportNotice;
 use super::delivery::RetryPolicy;
 use super::judgement;
 use super::machine::{AlertSettings, Change, Machine, Refused};
@@ -232,6 +233,16 @@ impl AlertService {
     /// Ends a silence.
     pub fn unsilence(&self, id: &str) -> Result<Silence, Refused> {
         self.state().machine.unsilence(id)
+    }
+
+    /// Sends a report to the channels of these names, one attempt each. A channel that is no longer configured is a failed delivery.
+    pub async fn report(&self, report: &ReportNotice, channels: &[Arc<str>]) -> Vec<Notified> {
+        let senders = self.senders();
+        let send = async |name: &Arc<str>| match senders.iter().find(|sender| sender.channel.name == *name) {
+            Some(sender) => sender.report(report).await,
+            None => Notified { channel: name.clone(), ok: false, error: Some("no channel has this name".into()), state: None },
+        };
+        futures_util::future::join_all(channels.iter().map(send)).await
     }
 
     /// Sends a test alert to one channel or to all, one attempt each; returns the results.

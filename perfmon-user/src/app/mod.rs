@@ -17,6 +17,7 @@ mod options;
 mod recorder;
 mod replay;
 mod report;
+mod reports;
 mod run;
 mod sampler;
 mod self_report;
