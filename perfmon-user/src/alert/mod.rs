@@ -27,7 +27,7 @@ mod silence;
 mod tests;
 mod worse;
 
-pub use channel::{CHANNEL_TYPES, Channel, ChannelOptions, ChannelType, Escalation, OptionFault, Sender};
+pub use channel::{CHANNEL_TYPES, Channel, ChannelOptions, ChannelType, Escalation, OptionFault, ReportNotice, Sender};
 pub use delivery::RetryPolicy;
 pub use figures::{MetricView, RuleFigures, impossible, shares};
 pub use filter::{RuleFilter, label_names};

@@ -13,7 +13,7 @@ use crate::counters::Counters;
 use crate::heartbeat::Heartbeats;
 use crate::record::{Alert, AlertState, Notified};
 
-use super::channel::{Attempts, Channel, DeliveryError, Notification, Sender};
+use super::channel::{Attempts, Channel, DeliveryError, Notification, ReportNotice, Sender};
 use super::delivery::{ChannelHealth, ChannelQueue, NextStep, NotificationOutcome, RetryPolicy};
 use super::machine::AlertSettings;
 
@@ -99,6 +99,12 @@ impl ChannelSender {
         self.outbox.queue().tried(error.as_deref());
         self.outbox.wake.notify_one();
         self.notified(alert, error)
+    }
+
+    /// One attempt to send a report, beside what waits.
+    pub async fn report(&self, report: &ReportNotice) -> Notified {
+        let error = self.attempts.report(report.clone(), self.sender.clone()).await.err().map(|error| error.to_string());
+        Notified { channel: self.channel.name.clone(), ok: error.is_none(), error, state: None, severity: None, level: None }
     }
 
     fn notified(&self, news: &Alert, error: Option<String>) -> Notified {

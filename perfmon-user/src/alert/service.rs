@@ -11,6 +11,7 @@ use crate::heartbeat::{BEAT, Heartbeat, Heartbeats};
 use crate::record::{Alert, AlertState, DegradedNow, Notified, WallTime};
 use crate::series::SeriesDelta;
 
+use super::channel::ReportNotice;
 use super::delivery::RetryPolicy;
 use super::figures::RuleFigures;
 use super::judgement;
@@ -265,6 +266,23 @@ impl AlertService {
     /// Restores the silences of an earlier run.
     pub fn restore_silences(&self, now: WallTime, stored: Vec<Silence>) {
         self.state().machine.restore_silences(now, stored);
+    }
+
+    /// Sends a report to the channels of these names, one attempt each. A channel that is no longer configured is a failed delivery.
+    pub async fn report(&self, report: &ReportNotice, channels: &[Arc<str>]) -> Vec<Notified> {
+        let senders = self.senders();
+        let send = async |name: &Arc<str>| match senders.iter().find(|sender| sender.channel.name == *name) {
+            Some(sender) => sender.report(report).await,
+            None => Notified {
+                channel: name.clone(),
+                ok: false,
+                error: Some("no channel has this name".into()),
+                state: None,
+                severity: None,
+                level: None,
+            },
+        };
+        futures_util::future::join_all(channels.iter().map(send)).await
     }
 
     /// Sends a test alert to one channel or to all, one attempt each; returns the results.

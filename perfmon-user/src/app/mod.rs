@@ -18,6 +18,7 @@ mod options;
 mod recorder;
 mod replay;
 mod report;
+mod reports;
 mod run;
 mod sampler;
 mod self_report;

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::printable::printable_json;
 use crate::private_file::{self, Existing};
-use crate::report::{self, Report};
+use crate::report::{self, Report, ReportPeriod};
 use crate::store::{StoreError, StoreReader};
 
 use super::{CommandFailure, options};
@@ -26,8 +26,9 @@ pub fn report(config: &Config, period: Period, format: ReportFormat, output: Opt
         return Err(CommandFailure::Usage(vec!["--from: must be before now".into()]));
     }
     let reader = StoreReader::of_file(config.db.clone(), options::retention(config));
-    let made = report::collect(&reader, from, to, now).map_err(|error| unreadable(config, error))?;
-    let text = render(&made, format)?;
+    let period = ReportPeriod::between(from, to);
+    let made = report::collect(&reader, &period, now).map_err(|error| unreadable(config, error))?.on_host(&host());
+    let text = render(&made, format, &config.reports.zone())?;
     match output {
         None => super::print(&text),
         Some(path) => {
@@ -39,10 +40,15 @@ pub fn report(config: &Config, period: Period, format: ReportFormat, output: Opt
     }
 }
 
-fn render(made: &Report, format: ReportFormat) -> anyhow::Result<String> {
+/// Name of this host.
+pub(super) fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
+fn render(made: &Report, format: ReportFormat, zone: &TimeZone) -> anyhow::Result<String> {
     Ok(match format {
-        ReportFormat::Html => made.html(&TimeZone::system()),
-        ReportFormat::Markdown => made.markdown(&TimeZone::system()),
+        ReportFormat::Html => made.html(zone),
+        ReportFormat::Markdown => made.markdown(zone),
         ReportFormat::Json => printable_json(&serde_json::to_string_pretty(made)?).into_owned() + "\n",
     })
 }

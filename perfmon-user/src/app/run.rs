@@ -44,6 +44,7 @@ use super::libraries::LibraryWatch;
 use super::listeners::{HttpListeners, HttpServer};
 use super::options::{aggregate_options, destination, retention, service_rules, start_options, targets};
 use super::recorder::Recorder;
+use super::reports::ReportStage;
 use super::self_report::{SelfReporter, events_lost, readiness};
 use super::supervisor::{self, RUNTIME_THREAD, RingFigures, Supervisor, SupervisorCheck};
 use super::{CommandFailure, confinement, logging, sampler, telemetry};
@@ -311,6 +312,8 @@ impl Running {
         let store = start_store(config, &self.counters, &self.stages)?;
         let (history, audit) = store.as_ref().map(|store| (store.reader(), store.audit_trail())).unzip();
         let before = history.clone().filter(|_| config.db.exists());
+        let reports = store.as_ref().and_then(|store| ReportStage::new(config, store, self.alerting.alert_service()));
+        let reports = reports.map(|reports| reports.start(self.stages.add("reports", Patience::STEADY)));
         let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages, self.supervisor.degraded_now())?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
         let state = HttpState::new(HttpParts { history, audit: audit.clone(), ..self.parts(snapshot.clone(), deliveries, shutdown) });
@@ -359,6 +362,9 @@ impl Running {
             end = ending::wait(config.duration, self.launched.as_mut(), closed, outputs, self.supervisor.failed(), signals) => end?,
         };
         self.supervisor.ends(end.is_hurried());
+        if let Some(reports) = reports {
+            reports.abort();
+        }
         ending::obey_second_interrupt()?;
         let budget = *budget.get_or_init(|| EndBudget::of(&end));
         let probes = self.probes.clone();

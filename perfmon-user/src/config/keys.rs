@@ -9,6 +9,7 @@ use super::jsonl_keys;
 use super::key::{About, Key, leaf, show_list, show_tables, show_text, tables};
 use super::listen;
 use super::node::{Checked, ConfigNode};
+use super::report_keys;
 use super::settings::{Config, EndpointRuleEntry, LogLevel, ServiceRuleEntry, TierSetting, Ui};
 use super::{alert_keys, damping_keys};
 
@@ -248,6 +249,10 @@ pub(super) static KEYS: &[Key<Config>] = &[
         set: |config, node| node.duration(HOUR, 10 * YEAR).map(|value| config.store.keep_records = value),
         show: |config| Some(show_text(&duration::show(config.store.keep_records))),
     },
+    report_keys::DAILY,
+    report_keys::WEEKLY,
+    report_keys::TIMEZONE,
+    report_keys::CHANNELS,
     Key {
         about: about(
             "targets.pid",

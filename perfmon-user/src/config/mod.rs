@@ -21,6 +21,7 @@ mod listen;
 mod node;
 mod origin;
 mod print;
+mod report_keys;
 mod settings;
 mod size;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use listen::ListenAddress;
 pub use node::ConfigNode;
 pub use origin::{ConfigProblem, SettingOrigin};
 pub use print::{changed, print};
+pub use report_keys::ReportSettings;
 pub use settings::{
     CaptureSettings, Config, Display, EndpointRuleEntry, Http, Jsonl, LogLevel, ServiceRuleEntry, StoreSettings, TargetSpec, Targets,
     TierSetting, Ui,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::alerts::{self, Alerts};
 use super::export::{Export, Secret};
 use super::listen::ListenAddress;
+use super::report_keys::{self, ReportSettings};
 use super::{ConfigProblem, SettingOrigin};
 
 /// Everything that can be set.
@@ -51,6 +52,8 @@ pub struct Config {
     pub alerting: bool,
     /// Alert rules and notifications.
     pub alerts: Alerts,
+    /// Scheduled reports.
+    pub reports: ReportSettings,
 }
 
 impl Default for Config {
@@ -76,6 +79,7 @@ impl Default for Config {
             endpoints: Vec::new(),
             services: Vec::new(),
             alerts: Alerts::default(),
+            reports: ReportSettings::default(),
         }
     }
 }
@@ -85,7 +89,8 @@ impl Config {
     /// sends no telemetry a second time.
     pub fn beside_another(&self) -> Self {
         let alerts = Alerts { channels: Vec::new(), escalation: Vec::new(), ..self.alerts.clone() };
-        Self { no_store: true, jsonl: None, alerting: false, export: Export::default(), alerts, ..self.clone() }
+        let reports = ReportSettings { channels: Vec::new(), ..self.reports.clone() };
+        Self { no_store: true, jsonl: None, alerting: false, export: Export::default(), alerts, reports, ..self.clone() }
     }
 
     /// What to show, knowing whether standard output is a terminal.
@@ -374,6 +379,7 @@ pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, S
             problems.push(ConfigProblem::new(place("services"), message));
         }
     }
+    problems.extend(report_keys::contradictions(&config.reports, &config.alerts, place));
     problems.extend(alerts::contradictions(&config.alerts, place));
     problems
 }

@@ -22,7 +22,7 @@ pub(super) async fn encode(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     // A body without a known size is the stream.
     let Some(size) = response.body().size_hint().exact().filter(|_| reads && response.status() == StatusCode::OK) else { return response };
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
     let (mut parts, body) = response.into_parts();
     // Cannot fail: the body is in memory.
     let mut bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();

@@ -1,20 +1,23 @@
 //! `GET /api/v1/history`: one metric over time, from the history on disk. Parameters: `metric` (required; names in docs/http-api.md),
-//! `from` and `to` (RFC 3339; default: the last hour), `step` (`10s`, `1m`, …; default: a step that gives some hundred points), and labels
-//! of the metric's kind, like `service`. Each point has the start of its step; the value is null when unknown.
+//! `from` and `to` (RFC 3339; default: the last hour), `step` (`10s`, `1m`, …; default: a step that gives some hundred points), labels
+//! of the metric's kind, like `service`, and `format` (`json`, `csv`; default: what the client accepts). Each point has the start of its
+//! step; the value is null (empty in CSV) when unknown. A step that is finer than what is stored gives what is stored, and says so.
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::HttpState;
+use super::accept;
 use super::answer::{ApiError, json};
 use super::params::Params;
 use crate::limits;
 use crate::record::WallTime;
 use crate::record::metric::Metric;
-use crate::store::{HistoryPoint, HistoryQuery, SeriesLabels};
+use crate::store::{HistoryPoint, HistoryQuery, SeriesLabels, StoreReader};
 
 const NS: u64 = 1_000_000_000;
 /// The range without `from`.
@@ -23,6 +26,8 @@ const HOUR_S: u64 = 3_600;
 const STEPS_S: [u64; 12] = [10, 30, 60, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400];
 /// Number of points when no step is given.
 const POINTS: u64 = 400;
+/// Longest step.
+const LONGEST_S: u64 = 366 * 86_400;
 
 #[derive(Serialize)]
 struct HistoryAnswer {
@@ -30,21 +35,49 @@ struct HistoryAnswer {
     from: WallTime,
     to: WallTime,
     step_s: u64,
+    /// Why the step is not the wanted one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
     points: Vec<HistoryPoint>,
 }
 
-pub(super) async fn history(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
+/// What is asked.
+struct HistoryQuestion {
+    name: String,
+    query: HistoryQuery,
+    note: Option<String>,
+}
+
+pub(super) async fn history(State(state): State<Arc<HttpState>>, headers: HeaderMap, params: Params) -> Result<Response, ApiError> {
     let Some(reader) = state.parts.history.clone() else {
         return Err(no_store());
     };
-    let (name, query) = query(params, (state.parts.now)())?;
-    let (from, to) = (WallTime(query.from * NS), WallTime(query.to * NS));
+    let csv = params.choice("format", &[("json", false), ("csv", true)])?;
+    let csv = csv.unwrap_or_else(|| accept::preferred(&headers, &["application/json", "text/csv"]) == 1);
+    let HistoryQuestion { name, query, note } = question(params, (state.parts.now)(), &reader)?;
+    let (from, to) = (WallTime(query.from.saturating_mul(NS)), WallTime(query.to.saturating_mul(NS)));
     let read = tokio::task::spawn_blocking(move || reader.history(&query)).await;
-    match read {
-        Ok(Ok(history)) => Ok(json(&HistoryAnswer { metric: name, from, to, step_s: history.step_s, points: history.points })),
-        Ok(Err(error)) => Err(unreadable(&error)),
-        Err(error) => Err(unreadable(&error)),
+    let history = read.map_err(|error| unreadable(&error))?.map_err(|error| unreadable(&error))?;
+    let answer = HistoryAnswer { metric: name, from, to, step_s: history.step_s, note, points: history.points };
+    let mut response = if csv { as_csv(&answer) } else { json(&answer) };
+    response.headers_mut().insert(header::VARY, header::HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+/// RFC 4180 with a heading. What is to be said of the step is in a field of the answer's head.
+fn as_csv(answer: &HistoryAnswer) -> Response {
+    let mut text = format!("time,{},step_s\r\n", answer.metric);
+    for HistoryPoint { time, value } in &answer.points {
+        let value = value.map(|value| value.to_string()).unwrap_or_default();
+        // Writing into a String does not fail.
+        write!(text, "{time},{value},{}\r\n", answer.step_s).ok();
     }
+    let fixed = [(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"), (header::CACHE_CONTROL, "no-store")];
+    let mut response = (fixed, text).into_response();
+    if let Some(note) = answer.note.as_deref().and_then(|note| note.parse().ok()) {
+        response.headers_mut().insert("perfmon-note", note);
+    }
+    response
 }
 
 pub(super) fn no_store() -> ApiError {
@@ -55,25 +88,29 @@ pub(super) fn unreadable(error: &dyn std::fmt::Display) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "store_unreadable", format!("the history cannot be read: {error}"))
 }
 
-fn query(params: Params, now: WallTime) -> Result<(String, HistoryQuery), ApiError> {
+fn question(params: Params, now: WallTime, reader: &StoreReader) -> Result<HistoryQuestion, ApiError> {
     let metric = params.text("metric").and_then(|name| Some((name.to_string(), Metric::parse(name)?)));
     let Some((name, metric)) = metric else {
         let given = params.text("metric").map_or("is required".into(), |name| format!("{name:?} is not a metric"));
         return Err(ApiError::parameter("metric", format!("{given}; metrics are {}", Metric::names().join(", "))));
     };
     let names: Vec<&str> = metric.kind.labels().iter().map(|label| label.name).collect();
-    let params = params.only(&[&["metric", "from", "to", "step"], &*names].concat())?;
+    let params = params.only(&[&["metric", "from", "to", "step", "format"], &*names].concat())?;
     let labels: SeriesLabels = names.iter().filter_map(|name| Some(((*name).to_string(), params.text(name)?.to_string()))).collect();
     let to = params.time("to")?.unwrap_or(now).0.div_ceil(NS);
     let from = params.time("from")?.map_or(to.saturating_sub(HOUR_S), |from| from.0 / NS);
     if from >= to {
         return Err(ApiError::parameter("from", "must be before to"));
     }
-    let step = step(params.text("step"), to - from)?;
-    if (to - from) / step > limits::HISTORY_POINTS {
+    let now = now.0 / NS;
+    let wanted = step(params.text("step"), to - from)?;
+    let stored = reader.stored_step(from, wanted, now);
+    if (to - from) / stored > limits::HISTORY_POINTS {
         return Err(ApiError::parameter("step", format!("would give more than {} points; use a longer step", limits::HISTORY_POINTS)));
     }
-    Ok((name, HistoryQuery { metric, from, to, step, now: now.0 / NS, labels }))
+    let changed = stored != wanted && params.text("step").is_some();
+    let note = changed.then(|| format!("the step is {stored} s: steps of {wanted} s are not stored for this time"));
+    Ok(HistoryQuestion { name, query: HistoryQuery { metric, from, to, step: stored, now, labels }, note })
 }
 
 /// Seconds of a step.
@@ -91,7 +128,7 @@ fn step(given: Option<&str>, range_s: u64) -> Result<u64, ApiError> {
     };
     let seconds = text[..digits].parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
     match seconds {
-        Some(seconds) if seconds >= 10 && seconds % 10 == 0 && seconds <= 366 * 86_400 => Ok(seconds),
-        _ => Err(ApiError::parameter("step", format!("{text:?} is not a multiple of 10 seconds; use for example 10s, 1m or 1h"))),
+        Some(seconds) if (1..=LONGEST_S).contains(&seconds) => Ok(seconds),
+        _ => Err(ApiError::parameter("step", format!("{text:?} is not a time from 1s to 366d; use for example 10s, 1m or 1h"))),
     }
 }

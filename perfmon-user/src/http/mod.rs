@@ -1,6 +1,7 @@
 //! The HTTP server: health, metrics, the API and the live stream. In: snapshots, batches of records, and closures that report perfmon's own
 //! state; out: the routes of docs/http-api.md, one file for each group. It changes nothing but alerts and never waits for another stage.
 //! Specification: RFC 9110.
+mod accept;
 mod access;
 mod alerts;
 mod alive;
@@ -27,6 +28,7 @@ mod page;
 mod params;
 mod recent;
 mod records;
+mod reports;
 mod resources;
 mod rows;
 mod sample_series;
@@ -191,6 +193,8 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/api/v1/silences/{id}", delete(alerts::unsilence))
         .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/history", get(history::history))
+        .route("/api/v1/reports", get(reports::reports))
+        .route("/api/v1/reports/{id}", get(reports::report))
         .route("/api/v1/self", get(self_report::self_report))
         .route("/api/v1/stream", get(stream::stream))
         .fallback(answer::unknown_route)

@@ -107,10 +107,10 @@ impl Params {
     pub fn time(&self, name: &str) -> Result<Option<WallTime>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         // A plus sign in a query means a space, so an offset may arrive with one.
-        let time = text.replace(' ', "+").parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_nanosecond()).ok());
-        match time {
-            Some(nanoseconds) => Ok(Some(WallTime(nanoseconds))),
-            None => Err(ApiError::parameter(name, format!("{text:?} is not an RFC 3339 time, like 2026-01-31T12:00:00Z"))),
+        match text.replace(' ', "+").parse::<jiff::Timestamp>().map(|time| u64::try_from(time.as_nanosecond())) {
+            Ok(Ok(nanoseconds)) => Ok(Some(WallTime(nanoseconds))),
+            Ok(Err(_)) => Err(ApiError::parameter(name, format!("{text:?} is out of range; perfmon knows times from 1970 to 2554"))),
+            Err(_) => Err(ApiError::parameter(name, format!("{text:?} is not an RFC 3339 time, like 2026-01-31T12:00:00Z"))),
         }
     }
 }

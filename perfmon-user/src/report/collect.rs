@@ -4,9 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::capacity::{Capacity, CapacityCourses, estimate};
+use super::changes::{ComparedPeriods, changes};
+use super::coverage::coverage;
+use super::incidents::incidents;
+use super::schedule::ReportPeriod;
+use super::summary::{PeriodVerdict, sentences, verdict};
 use super::{
-    AlertSummary, DestinationSummary, EndpointSummary, FindingSummary, HostSummary, LatencySummary, ModelCost, ModelSummary,
-    ProcessSummary, Report, Slow, Traffic, Trend, WorkSummary,
+    DestinationSummary, EndpointSummary, FindingSummary, HostSummary, LatencySummary, ModelCost, ModelSummary, ProcessSummary, Report,
+    Slow, ToolCost, Traffic, Trend, WorkSummary,
 };
 use crate::record::WallTime;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
@@ -28,51 +34,103 @@ const COURSES: [&str; 6] = [
 ];
 const NS: u64 = 1_000_000_000;
 
-/// Makes the report on a period; times in seconds since 1970.
+/// Makes the report on a period; `now` is in seconds since 1970.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn collect(reader: &StoreReader, from: u64, to: u64, now: u64) -> Result<Report, StoreError> {
-    let before = from.saturating_sub(to - from);
+pub fn collect(reader: &StoreReader, period: &ReportPeriod, now: u64) -> Result<Report, StoreError> {
+    let ReportPeriod { before, from, to } = *period;
     let totals = |kind: RecordKind| reader.totals(kind, from, to, now);
     let totals_before = |kind: RecordKind| reader.totals(kind, before, from, now);
-    let requests = totals(RecordKind::Request)?;
-    let (served, asked): (Vec<_>, Vec<_>) = requests.into_iter().partition(|(labels, _)| is_server(labels));
-    let served_before: Vec<_> = totals_before(RecordKind::Request)?.into_iter().filter(|(labels, _)| is_server(labels)).collect();
+    let (requests, requests_before) = (totals(RecordKind::Request)?, totals_before(RecordKind::Request)?);
+    let (calls, calls_before) = (totals(RecordKind::Llm)?, totals_before(RecordKind::Llm)?);
+    let changes =
+        changes(&ComparedPeriods { requests: &requests, requests_before: &requests_before, calls: &calls, calls_before: &calls_before });
+    let ((served, asked), (served_before, asked_before)) = (by_side(requests), by_side(requests_before));
     let (host, host_before) = (merged(&totals(RecordKind::System)?), merged(&totals_before(RecordKind::System)?));
-    let calls = totals(RecordKind::Llm)?;
-    let span =
-        |host: &Cell| sum(host, RecordKind::System, "interval_ms").filter(|ms| *ms > 0.0).map_or((to - from) as f64, |ms| ms / 1_000.0);
-    Ok(Report {
+    let all_served = merged(&served);
+    let (in_period, in_period_before) =
+        (traffic(&all_served, span(&host, to - from)), traffic(&merged(&served_before), span(&host_before, from - before)));
+    let of_processes = totals(RecordKind::Process)?;
+    let courses = courses(reader, from, to, now)?;
+    let models = models(&calls);
+    let (alerts, alerts_total) = incidents(records(reader, "alert", from, to)?);
+    let capacity = Capacity {
+        requests_per_cpu_second: per_cpu_second(&all_served, &of_processes, &host),
+        traffic_trend: trend_of(in_period.as_ref(), in_period_before.as_ref()),
+        ..estimate(&courses.capacity())
+    };
+    let unpriced = models.iter().map(|model| model.unpriced_calls).sum();
+    let mut report = Report {
+        host: None,
+        verdict: PeriodVerdict::default(),
+        reasons: vec![],
+        summary: vec![],
         from: WallTime(from * NS),
         to: WallTime(to * NS),
-        traffic: traffic(&merged(&served), span(&host)),
-        traffic_before: traffic(&merged(&served_before), span(&host_before)),
+        before: WallTime(before * NS),
+        changes,
+        traffic: in_period,
+        traffic_before: in_period_before,
         endpoints: endpoints(&served, |row| row.share_of_time),
         errors: endpoints(&served, |row| row.errors as f64).into_iter().filter(|row| row.errors > 0).collect(),
         slowest: slowest(reader, from, to)?,
-        processes: processes(&totals(RecordKind::Process)?, host.count),
+        coverage: coverage(to - from, &host, &all_served, unpriced, courses.values("system.cpu_percent.mean"), courses.step_s),
+        capacity,
+        processes: processes(&of_processes, host.count),
         resources: resources(&host),
         resources_before: resources(&host_before),
-        destinations: destinations(&asked),
-        models: models(&calls),
+        destinations: destinations(&asked, &asked_before),
+        models,
         model_cost: model_cost(&calls),
-        model_cost_before: cost(&merged(&totals_before(RecordKind::Llm)?), RecordKind::Llm),
+        model_cost_before: cost(&merged(&calls_before), RecordKind::Llm),
         agents: work(&totals(RecordKind::Agent)?, RecordKind::Agent, "agent_type"),
         tools: work(&totals(RecordKind::Tool)?, RecordKind::Tool, "tool_name"),
-        alerts: last_states(reader, "alert", from, to, |alert: &AlertSummary| alert.alert_id.clone())?,
+        tool_cost: tool_cost(reader, from, to)?,
+        alerts,
+        alerts_total,
         findings: last_states(reader, "finding", from, to, |finding: &FindingSummary| finding.finding_id.clone())?,
-        trends: trends(reader, from, to, now)?,
-    })
+        trends: courses.trends,
+    };
+    (report.verdict, report.reasons) = verdict(&report);
+    report.summary = sentences(&report);
+    Ok(report)
 }
 
+/// Seconds that the host was sampled, of a period as long as this.
+fn span(host: &Cell, seconds: u64) -> f64 {
+    sum(host, RecordKind::System, "interval_ms").filter(|ms| *ms > 0.0).map_or(seconds as f64, |ms| ms / 1_000.0)
+}
+
+/// Requests to services of this host, and those that they made.
+fn by_side(requests: SeriesRows) -> (SeriesRows, SeriesRows) {
+    requests.into_iter().partition(|(labels, _)| is_server(labels))
+}
+
+/// Requests for each second of CPU time of the services that answered them.
+fn per_cpu_second(served: &Cell, of_processes: &Rows, host: &Cell) -> Option<f64> {
+    let seconds = sum(host, RecordKind::System, "interval_ms")? / 1_000.0 / host.count.max(1) as f64;
+    let cpu: f64 = of_processes.iter().filter_map(|(_, cell)| sum(cell, RecordKind::Process, "cpu_percent")).sum();
+    let cpu_seconds = cpu / 100.0 * seconds;
+    (cpu_seconds > 1.0 && served.count > 0).then(|| (served.count as f64 / cpu_seconds * 10.0).round() / 10.0)
+}
+
+fn trend_of(now: Option<&Traffic>, before: Option<&Traffic>) -> Option<f64> {
+    let (now, before) = (now?.per_minute, before?.per_minute);
+    (before > 0.0).then(|| ((now / before - 1.0) * 1_000.0).round() / 1_000.0)
+}
+
+/// Cells of series.
+pub type SeriesRows = Vec<(SeriesLabels, Cell)>;
 type Rows = [(SeriesLabels, Cell)];
 
-fn is_server(labels: &SeriesLabels) -> bool {
+/// Whether it is of the side that answers.
+pub(super) fn is_server(labels: &SeriesLabels) -> bool {
     labels.get("side").is_some_and(|side| side == "server")
 }
 
-fn label(labels: &SeriesLabels, name: &str) -> Option<String> {
+/// A label.
+pub(super) fn label(labels: &SeriesLabels, name: &str) -> Option<String> {
     labels.get(name).cloned()
 }
 
@@ -81,7 +139,8 @@ fn named(labels: &SeriesLabels, name: &str) -> String {
     label(labels, name).unwrap_or_else(|| "(unknown)".into())
 }
 
-fn merged(rows: &Rows) -> Cell {
+/// All of them in one.
+pub(super) fn merged(rows: &Rows) -> Cell {
     let mut sum = Cell::default();
     rows.iter().for_each(|(_, cell)| sum.merge(cell));
     sum
@@ -94,7 +153,8 @@ fn grouped<K: Ord>(rows: &Rows, key: impl Fn(&SeriesLabels) -> K) -> BTreeMap<K,
     groups
 }
 
-fn field(cell: &Cell, kind: RecordKind, name: &str, statistic: Statistic) -> Option<f64> {
+/// A statistic of a field.
+pub(super) fn field(cell: &Cell, kind: RecordKind, name: &str, statistic: Statistic) -> Option<f64> {
     Field::named(kind, name).and_then(|field| cell.field(field, statistic))
 }
 
@@ -102,7 +162,8 @@ fn sum(cell: &Cell, kind: RecordKind, name: &str) -> Option<f64> {
     field(cell, kind, name, Statistic::Sum)
 }
 
-fn whole(cell: &Cell, kind: RecordKind, name: &str) -> u64 {
+/// A sum as a whole number.
+pub(super) fn whole(cell: &Cell, kind: RecordKind, name: &str) -> u64 {
     sum(cell, kind, name).unwrap_or(0.0) as u64
 }
 
@@ -167,13 +228,16 @@ fn endpoints(served: &Rows, key: impl Fn(&EndpointSummary) -> f64) -> Vec<Endpoi
     largest(served.iter().map(row).collect(), key)
 }
 
-fn destinations(asked: &Rows) -> Vec<DestinationSummary> {
+fn destinations(asked: &Rows, before: &Rows) -> Vec<DestinationSummary> {
+    let available = |cell: &Cell| cell.error_rate().map(|rate| 1.0 - rate);
     let row = |(labels, cell): &(SeriesLabels, Cell)| DestinationSummary {
         service: named(labels, "service"),
         destination: named(labels, "destination"),
         count: cell.count,
         errors: cell.errors,
         error_rate: cell.error_rate(),
+        availability: available(cell),
+        availability_before: before.iter().find(|(earlier, _)| earlier == labels).and_then(|(_, cell)| available(cell)),
         latency: latency(cell, RecordKind::Request, "response_time_ms"),
     };
     largest(asked.iter().map(row).collect(), |row| row.latency.mean_ms.unwrap_or(0.0) * row.count as f64)
@@ -243,6 +307,7 @@ fn work(rows: &Rows, kind: RecordKind, name: &str) -> Vec<WorkSummary> {
         name,
         count: cell.count,
         errors: cell.errors,
+        success_rate: cell.error_rate().map(|rate| 1.0 - rate),
         cost_usd: cost(&cell, kind),
         latency: latency(&cell, kind, "execution_time_ms"),
     };
@@ -293,15 +358,71 @@ fn slowest(reader: &StoreReader, from: u64, to: u64) -> Result<Vec<Slow>, StoreE
     Ok(rows)
 }
 
-fn trends(reader: &StoreReader, from: u64, to: u64, now: u64) -> Result<Vec<Trend>, StoreError> {
-    let step = [10, 60, 300, 600, 1_800, 3_600, 14_400, 86_400].into_iter().find(|step| (to - from) / step <= STEPS * 2).unwrap_or(604_800);
-    let mut trends = Vec::new();
-    for metric in COURSES.iter().filter_map(|name| Metric::parse(name)) {
-        let history = reader.history(&HistoryQuery { metric, from, to, step, now, labels: SeriesLabels::new() })?;
-        let values: Vec<_> = history.points.into_iter().map(|point| point.value).collect();
-        if values.iter().flatten().any(|value| *value != 0.0) {
-            trends.push(Trend { metric: metric.to_string(), step_s: history.step_s, values });
+/// Cost of tools, from the newest calls that are kept as records.
+fn tool_cost(reader: &StoreReader, from: u64, to: u64) -> Result<Vec<ToolCost>, StoreError> {
+    /// The fields of a call that matter here.
+    #[derive(Deserialize)]
+    struct KeptCall {
+        cost_usd: Option<f64>,
+        #[serde(default)]
+        tool_calls: Vec<AskedTool>,
+    }
+    #[derive(Deserialize)]
+    struct AskedTool {
+        name: String,
+    }
+    let mut tools: BTreeMap<String, (u64, Option<f64>)> = BTreeMap::new();
+    for call in records::<KeptCall>(reader, "llm", from, to)? {
+        let share = call.cost_usd.map(|cost| cost / call.tool_calls.len().max(1) as f64);
+        for tool in call.tool_calls {
+            let (asked, cost) = tools.entry(tool.name).or_default();
+            *asked += 1;
+            *cost = share.map_or(*cost, |share| Some(cost.unwrap_or(0.0) + share));
         }
     }
-    Ok(trends)
+    let rows = tools.into_iter().map(|(tool, (asked, cost_usd))| ToolCost { tool, asked, cost_usd }).collect();
+    Ok(largest(rows, |row| row.cost_usd.unwrap_or(0.0)))
+}
+
+/// Courses over the period, all with the same steps.
+struct Courses {
+    step_s: u64,
+    trends: Vec<Trend>,
+    /// Not drawn.
+    disk: Vec<Option<f64>>,
+}
+
+impl Courses {
+    fn values(&self, metric: &str) -> &[Option<f64>] {
+        self.trends.iter().find(|trend| trend.metric == metric).map_or(&[], |trend| &trend.values)
+    }
+
+    fn capacity(&self) -> CapacityCourses<'_> {
+        CapacityCourses {
+            rate: self.values("request.per_minute"),
+            cpu: self.values("system.cpu_percent.mean"),
+            memory: self.values("system.memory_percent.mean"),
+            disk: &self.disk,
+            step_s: self.step_s,
+        }
+    }
+}
+
+fn courses(reader: &StoreReader, from: u64, to: u64, now: u64) -> Result<Courses, StoreError> {
+    let step = [10, 60, 300, 600, 1_800, 3_600, 14_400, 86_400].into_iter().find(|step| (to - from) / step <= STEPS * 2).unwrap_or(604_800);
+    let course = |metric: Metric| reader.history(&HistoryQuery { metric, from, to, step, now, labels: SeriesLabels::new() });
+    let mut courses = Courses { step_s: step, trends: Vec::new(), disk: Vec::new() };
+    for metric in COURSES.iter().filter_map(|name| Metric::parse(name)) {
+        let history = course(metric)?;
+        courses.step_s = history.step_s;
+        let start = history.points.first().map_or(WallTime(from * NS), |point| point.time);
+        let values: Vec<_> = history.points.into_iter().map(|point| point.value).collect();
+        if values.iter().flatten().any(|value| *value != 0.0) {
+            courses.trends.push(Trend { metric: metric.to_string(), start, step_s: history.step_s, values });
+        }
+    }
+    if let Some(metric) = Metric::parse("system.disk_used_percent.max") {
+        courses.disk = course(metric)?.points.into_iter().map(|point| point.value).collect();
+    }
+    Ok(courses)
 }

@@ -6,8 +6,22 @@ use crate::printable::printable;
 /// Renders it.
 pub fn render(document: &ReportDocument) -> String {
     let mut out = format!("# {}\n\n{}\n", escape(&document.title), escape(&document.period));
+    let reasons = if document.reasons.is_empty() { String::new() } else { format!(": {}", document.reasons.join("; ")) };
+    out.push_str(&format!("\n**{}**{}\n", document.verdict.words(), escape(&reasons)));
+    for sentence in &document.sentences {
+        out.push_str(&format!("\n{}\n", escape(sentence)));
+    }
+    if !document.changes.is_empty() {
+        out.push_str("\n## What changed\n\n");
+    }
+    for (worse, text) in &document.changes {
+        out.push_str(&format!("- {}: {}\n", if *worse { "Worse" } else { "Better" }, escape(text)));
+    }
     for section in &document.sections {
         out.push_str(&format!("\n## {}\n\n", section.title));
+        if !section.note.is_empty() {
+            out.push_str(&format!("{}\n\n", escape(&section.note)));
+        }
         table(&section.table, &mut out);
     }
     out

@@ -1,27 +1,60 @@
-//! A report on a period: traffic, endpoints, errors, resources, destinations, model calls with their cost, agents, alerts, and a comparison
-//! with the period before. In: a store reader and times; out: a [`Report`], which serialises to JSON and renders as Markdown or as an HTML
-//! page. Reads no clock and writes no file. Names come from traffic: every format escapes them.
+//! A report on a period: verdict and three sentences, traffic, endpoints, errors, resources, capacity, destinations, model calls with their
+//! cost, agents, alerts, coverage, and what changed against the period before beyond noise. In: a store reader and times; out: a [`Report`],
+//! which serialises to JSON and renders as Markdown or as an HTML page. `schedule` says when reports are due, `kept` how they are stored.
+//! Reads no clock and writes no file. Names come from traffic: every format escapes them.
+mod capacity;
+mod changes;
 mod chart;
 mod collect;
+mod coverage;
 mod document;
-mod html;
+mod incidents;
+mod kept;
 mod markdown;
+mod page;
+mod schedule;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+pub use self::capacity::Capacity;
+pub use self::changes::{ChangeScope, FigureChange};
 pub use self::collect::collect;
+pub use self::coverage::DataCoverage;
+pub use self::incidents::{AlertSummary, AlertTotals};
+pub use self::kept::{KeptReport, ReportHeading, ReportId, headings};
+pub use self::schedule::{ReportPeriod, ReportRhythm, ReportTime};
+pub use self::summary::PeriodVerdict;
 use crate::record::WallTime;
 
 /// The report. Unknown is null; lists hold the largest first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
+    /// Name of the host, where it is known.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// How the period was.
+    #[serde(default)]
+    pub verdict: PeriodVerdict,
+    /// Why, the gravest reason first.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// The period in sentences.
+    #[serde(default)]
+    pub summary: Vec<String>,
     /// Start of the period.
     pub from: WallTime,
     /// End of the period.
     pub to: WallTime,
+    /// Start of the period before, which ends where this one starts.
+    #[serde(default)]
+    pub before: WallTime,
+    /// What moved against the period before, beyond noise; the worst first.
+    #[serde(default)]
+    pub changes: Vec<FigureChange>,
     /// Requests to the services.
     pub traffic: Option<Traffic>,
     /// The same in the period before, as long as this one.
@@ -36,6 +69,9 @@ pub struct Report {
     pub resources: Option<HostSummary>,
     /// The same in the period before.
     pub resources_before: Option<HostSummary>,
+    /// How much more the host could take.
+    #[serde(default)]
+    pub capacity: Capacity,
     /// Services by CPU time.
     pub processes: Vec<ProcessSummary>,
     /// Called services, by total time.
@@ -50,12 +86,21 @@ pub struct Report {
     pub agents: Vec<WorkSummary>,
     /// Tools by executions.
     pub tools: Vec<WorkSummary>,
+    /// Cost of the model calls that asked for a tool, by tool; a call that asked for several is divided among them.
+    #[serde(default)]
+    pub tool_cost: Vec<ToolCost>,
     /// Alerts, newest first: the last state of each.
     pub alerts: Vec<AlertSummary>,
+    /// What they add up to.
+    #[serde(default)]
+    pub alerts_total: AlertTotals,
     /// Findings, newest first: the last state of each.
     pub findings: Vec<FindingSummary>,
     /// Metrics over the period.
     pub trends: Vec<Trend>,
+    /// How much of the period the data covers.
+    #[serde(default)]
+    pub coverage: DataCoverage,
 }
 
 impl Report {
@@ -66,6 +111,11 @@ impl Report {
         self.traffic.is_none() && self.resources.is_none() && lists.iter().chain(&records).all(|count| *count == 0)
     }
 
+    /// Names the host that it is about.
+    pub fn on_host(self, host: &str) -> Self {
+        Self { host: Some(host.trim().to_owned()).filter(|host| !host.is_empty()), ..self }
+    }
+
     /// As Markdown, with times in a zone.
     pub fn markdown(&self, zone: &jiff::tz::TimeZone) -> String {
         markdown::render(&document::document(self, zone))
@@ -73,12 +123,18 @@ impl Report {
 
     /// Renders a self-contained HTML page.
     pub fn html(&self, zone: &jiff::tz::TimeZone) -> String {
-        html::render(&document::document(self, zone))
+        page::render(&document::document(self, zone))
+    }
+
+    /// Verdict and sentences as plain text, for channels.
+    pub fn plain_text(&self) -> String {
+        let reasons = if self.reasons.is_empty() { String::new() } else { format!(" ({})", self.reasons.join("; ")) };
+        format!("{}{reasons}. {}", self.verdict.words(), self.summary.join(" "))
     }
 }
 
 /// Requests of the server side.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Traffic {
     /// Requests.
     pub count: u64,
@@ -106,7 +162,7 @@ pub struct Traffic {
 }
 
 /// Milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencySummary {
     /// Average.
     pub mean_ms: Option<f64>,
@@ -121,7 +177,7 @@ pub struct LatencySummary {
 }
 
 /// An endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndpointSummary {
     /// Service.
     pub service: String,
@@ -143,7 +199,7 @@ pub struct EndpointSummary {
 }
 
 /// A slow request.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slow {
     /// Start.
     pub time: String,
@@ -158,7 +214,7 @@ pub struct Slow {
 }
 
 /// The host.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostSummary {
     /// Over all cores, 0..100.
     pub cpu_percent_mean: Option<f64>,
@@ -177,7 +233,7 @@ pub struct HostSummary {
 }
 
 /// Processes of a service.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessSummary {
     /// Service.
     pub service: String,
@@ -192,7 +248,7 @@ pub struct ProcessSummary {
 }
 
 /// A called service.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DestinationSummary {
     /// Calling service.
     pub service: String,
@@ -204,13 +260,19 @@ pub struct DestinationSummary {
     pub errors: u64,
     /// 0..1.
     pub error_rate: Option<f64>,
+    /// Those that did not fail, 0..1.
+    #[serde(default)]
+    pub availability: Option<f64>,
+    /// The same in the period before.
+    #[serde(default)]
+    pub availability_before: Option<f64>,
     /// Latency.
     #[serde(flatten)]
     pub latency: LatencySummary,
 }
 
 /// A model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelSummary {
     /// Provider.
     pub provider: String,
@@ -236,7 +298,7 @@ pub struct ModelSummary {
 }
 
 /// What model calls of a service cost.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelCost {
     /// Service.
     pub service: String,
@@ -246,8 +308,19 @@ pub struct ModelCost {
     pub cost_usd: Option<f64>,
 }
 
+/// What model calls cost that asked for a tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCost {
+    /// Name of the tool.
+    pub tool: String,
+    /// How often it was asked for.
+    pub asked: u64,
+    /// Dollars; null when no call has a price.
+    pub cost_usd: Option<f64>,
+}
+
 /// An agent or a tool.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkSummary {
     /// Service.
     pub service: String,
@@ -257,6 +330,9 @@ pub struct WorkSummary {
     pub count: u64,
     /// Failed ones.
     pub errors: u64,
+    /// The others, 0..1.
+    #[serde(default)]
+    pub success_rate: Option<f64>,
     /// Dollars, if any run has a cost.
     pub cost_usd: Option<f64>,
     /// Duration.
@@ -264,25 +340,8 @@ pub struct WorkSummary {
     pub latency: LatencySummary,
 }
 
-/// An alert's last state.
-#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
-pub struct AlertSummary {
-    /// When it came into this state.
-    pub time: String,
-    /// Its id.
-    pub alert_id: String,
-    /// Name of the rule.
-    pub rule: String,
-    /// How bad.
-    pub severity: String,
-    /// `firing`, `resolved` …
-    pub state: String,
-    /// A sentence.
-    pub message: String,
-}
-
 /// A finding's last state.
-#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FindingSummary {
     /// When it came into this state.
     pub time: String,
@@ -298,10 +357,13 @@ pub struct FindingSummary {
 }
 
 /// One metric over the period.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trend {
     /// Name of the metric.
     pub metric: String,
+    /// Start of the first step.
+    #[serde(default)]
+    pub start: WallTime,
     /// Seconds of a step.
     pub step_s: u64,
     /// A value a step, null where nothing is known.

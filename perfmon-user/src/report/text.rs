@@ -40,6 +40,42 @@ pub fn percent(value: Option<f64>) -> String {
     value.map_or(UNKNOWN.into(), |value| format!("{value:.1} %"))
 }
 
+/// A share in words for people: whole percents where that is enough.
+pub fn plain_share(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent >= 10.0 || percent == 0.0 {
+        format!("{percent:.0} %")
+    } else if percent >= 1.0 {
+        format!("{percent:.1} %")
+    } else {
+        format!("{percent:.2} %")
+    }
+}
+
+/// Seconds in the unit that suits.
+pub fn span(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3_600.0),
+        s => days(s / 86_400.0),
+    }
+}
+
+/// Days in words.
+pub fn days(days: f64) -> String {
+    match days {
+        d if d < 1.5 => format!("{:.0} hours", d * 24.0),
+        d if d < 10.0 => format!("{d:.1} days"),
+        d => format!("{d:.0} days"),
+    }
+}
+
+/// A number with the digits that it needs, thousands apart.
+pub fn amount(value: f64) -> String {
+    if value.abs() < 10.0 { format!("{value:.2}") } else { count(value.round() as u64) }
+}
+
 /// Dollars; small sums keep their digits.
 pub fn dollars(value: Option<f64>) -> String {
     match value {

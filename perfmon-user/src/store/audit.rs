@@ -40,9 +40,9 @@ impl AuditTrail {
 
 impl PendingWrites {
     /// Takes a record that is written at once.
-    pub(super) fn keep_at_once(&mut self, record: &StoredRecord) {
+    pub(super) fn keep_at_once(&mut self, record: StoredRecord) {
         self.records += 1;
         self.urgent = true;
-        self.kept.push(StoredRecord { time_ns: record.time_ns, kind: record.kind, json: record.json.clone() });
+        self.kept.push(record);
     }
 }

@@ -33,7 +33,7 @@ impl StoreReader {
         let wanted = series(&db, kind, &super::SeriesLabels::new())?;
         let mut found = Vec::new();
         for piece in coarsest.cover(from, to, &complete_until(&db)?) {
-            each_cell(&db, kind, piece, &wanted, |start_s, id, cell| {
+            each_cell(&db, kind as u8, piece, &wanted, |start_s, id, cell| {
                 let labels = &wanted[&id];
                 let key = SeriesKey::with(kind, |label| labels.get(label).map(|value| Arc::from(value.as_str())));
                 found.push(SeriesCell { start_s, key, cell });

@@ -4,6 +4,8 @@
 //! records since the last transaction, about one second. Time is an argument (`StoreOptions::now`).
 mod audit;
 mod cells;
+mod keeper;
+mod merged;
 mod pending;
 mod reader;
 mod resolution;
@@ -23,6 +25,7 @@ use std::thread::JoinHandle;
 use serde::Serialize;
 
 pub use self::audit::AuditTrail;
+pub use self::keeper::DocumentKeeper;
 use self::pending::PendingWrites;
 pub use self::reader::{History, HistoryPoint, HistoryQuery, SeriesLabels, StoreReader};
 pub use self::resolution::Retention;
@@ -166,6 +169,11 @@ impl Store {
     /// The audit trail, for those who note changes.
     pub fn audit_trail(&self) -> AuditTrail {
         AuditTrail { queue: Arc::downgrade(&self.queue), counters: self.counters.clone() }
+    }
+
+    /// The way for documents like reports.
+    pub fn keeper(&self) -> DocumentKeeper {
+        DocumentKeeper { queue: Arc::downgrade(&self.queue), counters: self.counters.clone() }
     }
 
     /// The reading side.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
+use super::merged;
 use super::resolution::{Resolution, ResolutionRange, Retention};
 use super::rollup::complete_until;
 use super::schema::{self, StoreError};
@@ -82,14 +83,18 @@ impl StoreReader {
         schema::open_read_only(&self.path)
     }
 
+    /// The step that an answer has: the wanted one, or the next that is stored for times from `from` on.
+    pub fn stored_step(&self, from: u64, step: u64, now: u64) -> u64 {
+        step.max(1).next_multiple_of(Resolution::reaching(from, now, &self.retention).seconds())
+    }
+
     /// A metric over time.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn history(&self, query: &HistoryQuery) -> Result<History, StoreError> {
-        let resolution = Resolution::reaching(query.from, query.now, &self.retention);
-        let step = query.step.max(1).next_multiple_of(resolution.seconds());
-        let (from, to) = (query.from - query.from % step, query.to.next_multiple_of(step));
+        let step = self.stored_step(query.from, query.step, query.now);
+        let (from, to) = (query.from - query.from % step, query.to.checked_next_multiple_of(step).unwrap_or(query.to));
         let coarsest =
             Resolution::ALL.into_iter().rev().find(|resolution| step.is_multiple_of(resolution.seconds())).unwrap_or(Resolution::Finest);
         let db = self.open()?;
@@ -103,7 +108,7 @@ impl StoreReader {
             let known = host.is_some() && query.metric.is_amount() && query.metric.kind != RecordKind::System;
             let cell = values.get(&start).or(known.then_some(&nothing));
             let seconds = host.and_then(watched_s).unwrap_or(step as f64);
-            HistoryPoint { time: WallTime(start * NS), value: cell.and_then(|cell| cell.value(&query.metric, seconds)) }
+            HistoryPoint { time: WallTime(start.saturating_mul(NS)), value: cell.and_then(|cell| cell.value(&query.metric, seconds)) }
         });
         Ok(History { step_s: step, points: points.collect() })
     }
@@ -120,7 +125,7 @@ impl StoreReader {
         let wanted = series(&db, kind, &SeriesLabels::new())?;
         let mut cells: BTreeMap<i64, Cell> = BTreeMap::new();
         for piece in Resolution::Hour.cover(from, to, &complete_until(&db)?) {
-            each_cell(&db, kind, piece, &wanted, |_, id, cell| cells.entry(id).or_default().merge(&cell))?;
+            each_cell(&db, kind as u8, piece, &wanted, |_, id, cell| cells.entry(id).or_default().merge(&cell))?;
         }
         let found = cells.into_iter().filter_map(|(id, cell)| Some((wanted.get(&id)?.clone(), cell))).collect();
         Ok(if kind == RecordKind::Llm { one_end(found) } else { found })
@@ -158,10 +163,14 @@ fn by_step(
     if kind == RecordKind::Request && !labels.contains_key("side") && !labels.contains_key("destination") {
         labels.insert("side".into(), "server".into());
     }
-    let wanted = series(db, kind, &labels)?;
+    let begin = pieces.first().map_or(0, |piece| piece.from);
+    let (code, wanted) = match merged::answering(db, kind, &labels, begin)? {
+        Some((code, id)) => (code, BTreeMap::from([(id, SeriesLabels::new())])),
+        None => (kind as u8, series(db, kind, &labels)?),
+    };
     let mut cells: BTreeMap<u64, BTreeMap<i64, Cell>> = BTreeMap::new();
     for piece in pieces {
-        each_cell(db, kind, *piece, &wanted, |time, id, cell| {
+        each_cell(db, code, *piece, &wanted, |time, id, cell| {
             // Only model calls need to be kept apart until the end.
             let apart = if kind == RecordKind::Llm { id } else { 0 };
             cells.entry(time - time % step).or_default().entry(apart).or_default().merge(&cell);
@@ -210,15 +219,18 @@ pub(super) fn series(db: &Connection, kind: RecordKind, labels: &SeriesLabels) -
 /// Calls `each` with start, series and cell for every cell of a range that belongs to a wanted series; skips damaged cells.
 pub(super) fn each_cell(
     db: &Connection,
-    kind: RecordKind,
+    code: u8,
     piece: ResolutionRange,
     wanted: &BTreeMap<i64, SeriesLabels>,
     mut each: impl FnMut(u64, i64, Cell),
 ) -> Result<(), StoreError> {
+    if look_ups(db, code, piece, wanted)? {
+        return each_looked_up(db, code, piece, wanted, each);
+    }
     let mut query =
         db.prepare_cached("SELECT time, series, cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
     let bound = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
-    let mut rows = query.query(params![piece.resolution as u8, kind as u8, bound(piece.from), bound(piece.to)])?;
+    let mut rows = query.query(params![piece.resolution as u8, code, bound(piece.from), bound(piece.to)])?;
     while let Some(row) = rows.next()? {
         let series = row.get(1)?;
         if !wanted.contains_key(&series) {
@@ -226,6 +238,41 @@ pub(super) fn each_cell(
         }
         if let Some(cell) = Cell::from_bytes(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?) {
             each(row.get::<_, i64>(0)? as u64, series, cell);
+        }
+    }
+    Ok(())
+}
+
+/// Cells that are looked up one by one, at most: it takes as long as reading ten times as many in a row.
+const LOOK_UPS: u64 = 20_000;
+
+/// Whether the wanted cells are few among those of the range, so that each is looked up.
+fn look_ups(db: &Connection, code: u8, piece: ResolutionRange, wanted: &BTreeMap<i64, SeriesLabels>) -> Result<bool, StoreError> {
+    let cells = ((piece.to - piece.from) / piece.resolution.seconds()).saturating_mul(wanted.len().max(1) as u64);
+    if cells > LOOK_UPS {
+        return Ok(false);
+    }
+    let all: i64 = db.prepare_cached("SELECT count(*) FROM series WHERE kind = ?1")?.query_row([code], |row| row.get(0))?;
+    Ok(all as usize >= wanted.len() * 10)
+}
+
+/// The same, each wanted cell by its key.
+fn each_looked_up(
+    db: &Connection,
+    code: u8,
+    piece: ResolutionRange,
+    wanted: &BTreeMap<i64, SeriesLabels>,
+    mut each: impl FnMut(u64, i64, Cell),
+) -> Result<(), StoreError> {
+    let mut query = db.prepare_cached("SELECT cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time = ?3 AND series = ?4")?;
+    for time in (piece.resolution.floor(piece.from)..piece.to).step_by(piece.resolution.seconds() as usize) {
+        for id in wanted.keys() {
+            let mut rows = query.query(params![piece.resolution as u8, code, i64::try_from(time).unwrap_or(i64::MAX), id])?;
+            if let Some(row) = rows.next()?
+                && let Some(cell) = Cell::from_bytes(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)
+            {
+                each(time, *id, cell);
+            }
         }
     }
     Ok(())

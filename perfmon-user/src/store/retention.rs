@@ -2,9 +2,9 @@
 //! most space (cells of one resolution, or records). So a full file keeps some of each. Series without cells are removed too.
 use rusqlite::{Connection, params};
 
+use super::merged;
 use super::resolution::{Resolution, Retention};
 use super::schema::StoreError;
-use crate::record::metric::RecordKind;
 
 /// After too much, this share of the allowed size is left.
 const ROOM: f64 = 0.9;
@@ -21,6 +21,13 @@ pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<
     let oldest_ns = now_s.saturating_sub(retention.records.as_secs()).saturating_mul(1_000_000_000);
     // By kind, to match the order of the index.
     for kind in ["request", "llm", "agent", "tool", "workflow", "finding", "alert", "audit", "silence"] {
+        transaction
+            .prepare_cached("DELETE FROM record WHERE kind = ?1 AND time < ?2")?
+            .execute(params![kind, i64::try_from(oldest_ns).unwrap_or(i64::MAX)])?;
+    }
+    // Reports are few; they are kept as long as the figures of the hours that they tell of.
+    let oldest_ns = now_s.saturating_sub(retention.hour.as_secs()).saturating_mul(1_000_000_000);
+    for kind in ["report", "report_body"] {
         transaction
             .prepare_cached("DELETE FROM record WHERE kind = ?1 AND time < ?2")?
             .execute(params![kind, i64::try_from(oldest_ns).unwrap_or(i64::MAX)])?;
@@ -95,10 +102,10 @@ fn oldest_records(db: &Connection) -> rusqlite::Result<u64> {
 
 fn oldest_cells(db: &Connection, resolution: Resolution) -> rusqlite::Result<u64> {
     let (mut first, mut last) = (u64::MAX, 0);
-    for kind in RecordKind::ALL {
+    for kind in merged::codes() {
         let range = |end: &str| {
             let query = format!("SELECT {end}(time) FROM rollup WHERE level = ?1 AND kind = ?2");
-            db.query_row(&query, params![resolution as u8, kind as u8], |row| row.get::<_, Option<i64>>(0))
+            db.query_row(&query, params![resolution as u8, kind], |row| row.get::<_, Option<i64>>(0))
         };
         if let (Some(min), Some(max)) = (range("min")?, range("max")?) {
             (first, last) = (first.min(min as u64), last.max(max as u64));
@@ -112,10 +119,10 @@ fn oldest_cells(db: &Connection, resolution: Resolution) -> rusqlite::Result<u64
 
 fn remove(db: &Connection, resolution: Resolution, before_s: u64) -> rusqlite::Result<u64> {
     let mut gone = 0;
-    for kind in RecordKind::ALL {
+    for kind in merged::codes() {
         gone += db.prepare_cached("DELETE FROM rollup WHERE level = ?1 AND kind = ?2 AND time < ?3")?.execute(params![
             resolution as u8,
-            kind as u8,
+            kind,
             i64::try_from(before_s).unwrap_or(i64::MAX)
         ])?;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rustc_hash::FxHashMap;
 
+use super::merged::{self, MergedSeries};
 use super::pending::PendingWrites;
 use super::resolution::Resolution;
 use super::schema::StoreError;
@@ -31,6 +32,8 @@ pub struct WriteCounts {
 pub struct Rollup {
     db: Connection,
     ids: FxHashMap<SeriesKey, i64>,
+    /// `None`: has no place in the file.
+    merged_ids: FxHashMap<MergedSeries, Option<i64>>,
     /// Shares of the series by kind and service; `None`: as the file has them.
     quota: Option<SeriesQuota>,
 }
@@ -41,7 +44,7 @@ type SeriesQuota = Quota<(RecordKind, Option<Arc<str>>)>;
 impl Rollup {
     /// Uses a connection whose schema is up to date.
     pub fn new(db: Connection) -> Self {
-        Self { db, ids: FxHashMap::default(), quota: None }
+        Self { db, ids: FxHashMap::default(), merged_ids: FxHashMap::default(), quota: None }
     }
 
     /// The connection, for other work on the file.
@@ -52,6 +55,7 @@ impl Rollup {
     /// Forgets what it knows of series, after some were removed.
     pub fn forget(&mut self) {
         self.ids.clear();
+        self.merged_ids.clear();
         self.quota = None;
     }
 
@@ -59,6 +63,7 @@ impl Rollup {
     pub fn write(&mut self, pending: &PendingWrites) -> Result<WriteCounts, StoreError> {
         // A write that fails took no series.
         let (mut ids, mut quota) = (std::mem::take(&mut self.ids), self.quota.take());
+        let mut merged_ids = std::mem::take(&mut self.merged_ids);
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut writing = RollupTransaction {
             transaction: &transaction,
@@ -70,6 +75,16 @@ impl Rollup {
         for ((start, series), cell) in &pending.cells {
             writing.cell(*start, series, cell)?;
         }
+        merged::begin(&transaction)?;
+        for ((start, series), cell) in merged::merge(&pending.cells) {
+            let id = match merged_ids.get(&series) {
+                Some(id) => *id,
+                None => *merged_ids.entry(series.clone()).or_insert(merged::id(&transaction, &series)?),
+            };
+            if let Some(id) = id {
+                writing.cells(start, series.code, id, &cell)?;
+            }
+        }
         let wrote = writing.wrote;
         let mut insert = transaction.prepare_cached("INSERT INTO record (kind, time, json) VALUES (?1, ?2, ?3)")?;
         for kept in &pending.kept {
@@ -77,7 +92,7 @@ impl Rollup {
         }
         drop(insert);
         transaction.commit()?;
-        (self.ids, self.quota) = (ids, quota);
+        (self.ids, self.quota, self.merged_ids) = (ids, quota, merged_ids);
         Ok(wrote)
     }
 
@@ -118,9 +133,9 @@ fn make(transaction: &Transaction<'_>, resolution: Resolution, begin: u64, end: 
         transaction.prepare_cached("SELECT time, series, cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
     let mut write =
         transaction.prepare_cached("INSERT OR REPLACE INTO rollup (level, kind, time, series, cell) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for kind in RecordKind::ALL {
+    for kind in merged::codes() {
         let mut cells: FxHashMap<(u64, i64), Cell> = FxHashMap::default();
-        let mut rows = read.query(params![finer as u8, kind as u8, begin as i64, end as i64])?;
+        let mut rows = read.query(params![finer as u8, kind, begin as i64, end as i64])?;
         while let Some(row) = rows.next()? {
             let start = resolution.floor(row.get::<_, i64>(0)? as u64);
             if let Some(cell) = Cell::from_bytes(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?) {
@@ -128,7 +143,7 @@ fn make(transaction: &Transaction<'_>, resolution: Resolution, begin: u64, end: 
             }
         }
         for ((start, series), cell) in cells {
-            write.execute(params![resolution as u8, kind as u8, start as i64, series, cell.to_bytes()])?;
+            write.execute(params![resolution as u8, kind, start as i64, series, cell.to_bytes()])?;
         }
     }
     Ok(())
@@ -159,17 +174,22 @@ struct RollupTransaction<'a> {
 impl RollupTransaction<'_> {
     fn cell(&mut self, start: u64, series: &SeriesKey, cell: &Cell) -> Result<(), StoreError> {
         let id = self.id(series)?;
+        self.cells(start, series.kind as u8, id, cell)
+    }
+
+    /// Merges into the cells of all resolutions that are made already.
+    fn cells(&mut self, start: u64, kind: u8, id: i64, cell: &Cell) -> Result<(), StoreError> {
         let until = self.until;
         for resolution in
             Resolution::ALL.into_iter().filter(|resolution| *resolution == Resolution::Finest || start < until[*resolution as usize])
         {
-            self.merge(resolution, series, resolution.floor(start), id, cell)?;
+            self.merge(resolution, kind, resolution.floor(start), id, cell)?;
         }
         Ok(())
     }
 
-    fn merge(&mut self, resolution: Resolution, series: &SeriesKey, start: u64, id: i64, cell: &Cell) -> Result<(), StoreError> {
-        let key = params![resolution as u8, series.kind as u8, start as i64, id];
+    fn merge(&mut self, resolution: Resolution, kind: u8, start: u64, id: i64, cell: &Cell) -> Result<(), StoreError> {
+        let key = params![resolution as u8, kind, start as i64, id];
         let mut read =
             self.transaction.prepare_cached("SELECT cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time = ?3 AND series = ?4")?;
         let before: Option<Vec<u8>> = read.query_row(key, |row| row.get(0)).optional()?;
@@ -180,7 +200,7 @@ impl RollupTransaction<'_> {
         merged.merge(cell);
         self.transaction
             .prepare_cached("INSERT OR REPLACE INTO rollup (level, kind, time, series, cell) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![resolution as u8, series.kind as u8, start as i64, id, merged.to_bytes()])?;
+            .execute(params![resolution as u8, kind, start as i64, id, merged.to_bytes()])?;
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl StoreWriter {
         loop {
             heartbeat::beat();
             match queue.recv_timeout(BEAT) {
-                Ok(message) => self.take(&message),
+                Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -59,16 +59,16 @@ impl StoreWriter {
         self.drop_pending();
     }
 
-    fn take(&mut self, message: &StoreMessage) {
+    fn take(&mut self, message: StoreMessage) {
         match message {
-            StoreMessage::Records(records, _seats) => self.pending.add(records),
+            StoreMessage::Records(records, _seats) => self.pending.add(&records),
             StoreMessage::Series(delta) => {
-                self.pending.series(delta);
+                self.pending.series(&delta);
                 // It comes once a second, after its records: both are written together.
                 self.times.flushed_ns = 0;
             }
-            StoreMessage::Audit(entry) => self.pending.audit(entry),
-            StoreMessage::Kept(record) => self.pending.keep_at_once(record),
+            StoreMessage::Audit(entry) => self.pending.audit(&entry),
+            StoreMessage::Kept(record) => self.pending.keep_at_once(*record),
         }
         if self.pending.is_full() {
             self.drop_pending();

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::heartbeat::{Heartbeats, Patience};
 
-use super::{ChannelTransport, ChannelType, DeliveryError, Notification};
+use super::{ChannelTransport, ChannelType, DeliveryError, Notification, ReportNotice, Sender};
 
 /// An attempt whose thread does not end for this long after its time is over is given up.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -34,8 +34,20 @@ impl Attempts {
 
     /// One attempt.
     pub async fn attempt(&self, notification: Notification) -> Result<(), DeliveryError> {
+        self.attempt_with(move |transport| transport.send(&notification)).await
+    }
+
+    /// One attempt to send a report.
+    pub async fn report(&self, report: ReportNotice, sender: Arc<Sender>) -> Result<(), DeliveryError> {
+        self.attempt_with(move |transport| transport.send_report(&report, &sender)).await
+    }
+
+    async fn attempt_with(
+        &self,
+        send: impl FnOnce(&dyn ChannelTransport) -> Result<(), DeliveryError> + Send + 'static,
+    ) -> Result<(), DeliveryError> {
         if self.transport.is_immediate() {
-            return self.transport.send(&notification);
+            return send(&*self.transport);
         }
         if self.running.load(Ordering::Relaxed) >= THREADS {
             return Err(DeliveryError::TimedOut(self.timeout));
@@ -45,7 +57,7 @@ impl Attempts {
         of_thread.running.fetch_add(1, Ordering::Relaxed);
         let started = Builder::new().name(self.name.into()).spawn(move || {
             // The receiver may be gone at shutdown.
-            drop(sender.send(of_thread.run(&notification)));
+            drop(sender.send(of_thread.run(send)));
         });
         if let Err(error) = started {
             self.running.fetch_sub(1, Ordering::Relaxed);
@@ -62,11 +74,11 @@ impl Attempts {
         self.running.load(Ordering::Relaxed)
     }
 
-    fn run(&self, notification: &Notification) -> Result<(), DeliveryError> {
+    fn run(&self, send: impl FnOnce(&dyn ChannelTransport) -> Result<(), DeliveryError>) -> Result<(), DeliveryError> {
         let _leaves = Leaves(&self.running);
         let stage = self.stages.add(self.name, Patience::UNPACED);
         let run = stage.run_here();
-        let result = self.transport.send(notification);
+        let result = send(&*self.transport);
         drop(run);
         self.stages.remove(&stage);
         result

@@ -18,7 +18,7 @@ use crate::printable::printable;
 use crate::record::{Alert, AlertState};
 
 use super::notification::cut;
-use super::{ChannelOptions, ChannelTransport, ChannelType, DeliveryError, Notification, OptionFault};
+use super::{ChannelOptions, ChannelTransport, ChannelType, DeliveryError, Notification, OptionFault, ReportNotice, Sender};
 
 pub(super) static TYPE: ChannelType = ChannelType {
     name: "email",
@@ -95,7 +95,7 @@ fn check(options: &ChannelOptions) -> Vec<OptionFault> {
 }
 
 impl Email {
-    fn transport(&self, notification: &Notification) -> Result<SmtpTransport, String> {
+    fn transport(&self, sender: &Sender) -> Result<SmtpTransport, String> {
         let MailServer { host, port, security } = MailServer::of(&self.options)?;
         let parameters = || TlsParameters::new(host.clone()).map_err(|error| error.to_string());
         let tls = match security {
@@ -104,7 +104,7 @@ impl Email {
             Security::None => Tls::None,
         };
         let builder = SmtpTransport::builder_dangerous(&host).port(port).tls(tls).timeout(Some(self.timeout));
-        let builder = match &*notification.sender.host {
+        let builder = match &*sender.host {
             "" => builder,
             name => builder.hello_name(ClientId::Domain(name.into())),
         };
@@ -112,6 +112,26 @@ impl Email {
             (Some(user), Some(password)) => builder.credentials(Credentials::new(user.clone(), password.clone())).build(),
             _ => builder.build(),
         })
+    }
+
+    fn deliver(&self, message: &Message, sender: &Sender) -> Result<(), DeliveryError> {
+        let transport = self.transport(sender).map_err(DeliveryError::Refused)?;
+        transport.send(message).map(drop).map_err(|error| failure(&error, self.timeout))
+    }
+
+    /// The id depends on the report and the host alone, like that of an alert.
+    fn report(&self, report: &ReportNotice, sender: &Sender) -> Result<Message, String> {
+        let address = |text: &str| text.parse::<Mailbox>().map_err(|error| error.to_string());
+        let automatic = HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".into());
+        let mut builder = Message::builder()
+            .from(address(self.options.from.as_deref().unwrap_or_default())?)
+            .subject(one_line(&report.title))
+            .message_id(Some(format!("<{}.{}.report@perfmon>", report.id, one_line(&sender.host))))
+            .raw_header(automatic);
+        for to in &self.options.to {
+            builder = builder.to(address(to)?);
+        }
+        builder.multipart(report.mail(sender)).map_err(|error| error.to_string())
     }
 
     fn message(&self, notification: &Notification) -> Result<Message, String> {
@@ -140,8 +160,12 @@ impl Email {
 impl ChannelTransport for Email {
     fn send(&self, notification: &Notification) -> Result<(), DeliveryError> {
         let message = self.message(notification).map_err(DeliveryError::Refused)?;
-        let transport = self.transport(notification).map_err(DeliveryError::Refused)?;
-        transport.send(&message).map(drop).map_err(|error| failure(&error, self.timeout))
+        self.deliver(&message, &notification.sender)
+    }
+
+    fn send_report(&self, report: &ReportNotice, sender: &Sender) -> Result<(), DeliveryError> {
+        let message = self.report(report, sender).map_err(DeliveryError::Refused)?;
+        self.deliver(&message, sender)
     }
 }
 

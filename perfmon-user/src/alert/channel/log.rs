@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::record::{Alert, AlertState, Severity};
 
-use super::{ChannelTransport, ChannelType, DeliveryError, Notification, no_fault};
+use super::{ChannelTransport, ChannelType, DeliveryError, Notification, ReportNotice, Sender, no_fault};
 
 pub(super) static TYPE: ChannelType = ChannelType {
     name: "log",
@@ -26,6 +26,11 @@ impl ChannelTransport for LogLine {
             (Severity::Warning, _) => tracing::warn!(%alert_id, %rule, %scope, "Alert firing. {message}"),
             (Severity::Critical, _) => tracing::error!(%alert_id, %rule, %scope, "Alert firing. {message}"),
         }
+        Ok(())
+    }
+
+    fn send_report(&self, report: &ReportNotice, _: &Sender) -> Result<(), DeliveryError> {
+        tracing::info!(id = &*report.id, "{}. {}", report.title, report.text);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod log;
 mod notification;
 mod pagerduty;
 mod post;
+mod report;
 mod slack;
 mod teams;
 mod template;
@@ -27,6 +28,7 @@ pub(super) use attempt::Attempts;
 pub(super) use notification::Notification;
 pub use notification::Sender;
 pub(super) use post::DeliveryError;
+pub use report::ReportNotice;
 
 /// A channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +131,11 @@ pub static CHANNEL_TYPES: [&ChannelType; 7] =
 pub(super) trait ChannelTransport: Send + Sync {
     /// One attempt, on a thread of its own.
     fn send(&self, notification: &Notification) -> Result<(), DeliveryError>;
+
+    /// One attempt to send a report, on a thread of its own.
+    fn send_report(&self, _: &ReportNotice, _: &Sender) -> Result<(), DeliveryError> {
+        Err(DeliveryError::Refused("channels of this type take no reports".into()))
+    }
 
     /// Waits for nobody, so it needs no thread.
     fn is_immediate(&self) -> bool {

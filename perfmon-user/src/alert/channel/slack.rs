@@ -8,7 +8,7 @@ use crate::record::{AlertState, Severity};
 
 use super::notification::cut;
 use super::post::Receiver;
-use super::{ChannelTransport, ChannelType, DeliveryError, Notification, check_url};
+use super::{ChannelTransport, ChannelType, DeliveryError, Notification, ReportNotice, Sender, check_url};
 
 pub(super) static TYPE: ChannelType = ChannelType {
     name: "slack",
@@ -29,6 +29,10 @@ struct Slack(Receiver);
 impl ChannelTransport for Slack {
     fn send(&self, notification: &Notification) -> Result<(), DeliveryError> {
         self.0.post_json(&body(notification))
+    }
+
+    fn send_report(&self, report: &ReportNotice, sender: &Sender) -> Result<(), DeliveryError> {
+        self.0.post_json(&report.slack(sender))
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::record::{AlertState, Severity};
 
 use super::post::Receiver;
-use super::{ChannelTransport, ChannelType, DeliveryError, Notification, check_url};
+use super::{ChannelTransport, ChannelType, DeliveryError, Notification, ReportNotice, Sender, check_url};
 
 pub(super) static TYPE: ChannelType = ChannelType {
     name: "teams",
@@ -24,6 +24,10 @@ struct Teams(Receiver);
 impl ChannelTransport for Teams {
     fn send(&self, notification: &Notification) -> Result<(), DeliveryError> {
         self.0.post_json(&body(notification))
+    }
+
+    fn send_report(&self, report: &ReportNotice, sender: &Sender) -> Result<(), DeliveryError> {
+        self.0.post_json(&report.teams(sender))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::record::{Alert, Record};
 
 use super::post::Receiver;
 use super::template::Template;
-use super::{ChannelOptions, ChannelTransport, ChannelType, DeliveryError, Notification, OptionFault, check_url};
+use super::{ChannelOptions, ChannelTransport, ChannelType, DeliveryError, Notification, OptionFault, ReportNotice, Sender, check_url};
 
 pub(super) static TYPE: ChannelType = ChannelType {
     name: "webhook",
@@ -70,13 +70,22 @@ impl Webhook {
     }
 }
 
+impl Webhook {
+    fn post(&self, content_type: &str, mut headers: Vec<(&'static str, String)>, body: &[u8]) -> Result<(), DeliveryError> {
+        headers.extend(self.key.as_ref().map(|key| (SIGNATURE, format!("sha256={}", hex(hmac::sign(key, body).as_ref())))));
+        self.receiver.post(content_type, &headers, body)
+    }
+}
+
 impl ChannelTransport for Webhook {
     fn send(&self, notification: &Notification) -> Result<(), DeliveryError> {
         let body = self.body(notification).map_err(|error| DeliveryError::Refused(error.to_string()))?;
         let content_type = self.template.as_ref().map_or("application/json", Template::content_type);
-        let mut headers = vec![(IDEMPOTENCY_KEY, idempotency_key(&notification.alert))];
-        headers.extend(self.key.as_ref().map(|key| (SIGNATURE, format!("sha256={}", hex(hmac::sign(key, &body).as_ref())))));
-        self.receiver.post(content_type, &headers, &body)
+        self.post(content_type, vec![(IDEMPOTENCY_KEY, idempotency_key(&notification.alert))], &body)
+    }
+
+    fn send_report(&self, report: &ReportNotice, sender: &Sender) -> Result<(), DeliveryError> {
+        self.post("application/json", Vec::new(), report.webhook(sender).to_string().as_bytes())
     }
 }
 

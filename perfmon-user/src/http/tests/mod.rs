@@ -613,5 +613,6 @@ mod follow;
 mod history;
 mod live;
 mod metrics;
+mod reports;
 mod transport;
 mod wire;

@@ -4,6 +4,9 @@ use super::*;
 use crate::record::{self, AlertState, Llm, Record, Request, Severity, Side};
 use crate::store::tests::{DAY, File, SECOND, call, file, origin, request, system, write};
 
+mod example;
+mod scale;
+
 const HOUR: u64 = 3_600;
 
 /// Two days of a shop: the second has twice the requests, a slow checkout and a model.
@@ -67,7 +70,7 @@ fn alert(second: u64, state: AlertState) -> Record {
 }
 
 fn second_day(file: &File) -> Report {
-    collect(&file.reader(), DAY + 24 * HOUR, DAY + 48 * HOUR, DAY + 48 * HOUR).unwrap()
+    collect(&file.reader(), &ReportPeriod::between(DAY + 24 * HOUR, DAY + 48 * HOUR), DAY + 48 * HOUR).unwrap()
 }
 
 #[test]
@@ -121,9 +124,9 @@ fn hostile_names_stay_names() {
     let file = file();
     let name = "/<script>alert(1)</script>|`[x](http://evil)\"'&\n# owned\u{202e}";
     write(&mut file.rollup(), &[request(DAY, name, name, 2_000_000, 500)]);
-    let report = collect(&file.reader(), DAY, DAY + HOUR, DAY + HOUR).unwrap();
+    let report = collect(&file.reader(), &ReportPeriod::between(DAY, DAY + HOUR), DAY + HOUR).unwrap();
     let page = report.html(&TimeZone::UTC);
-    assert!(!page.contains("<script>") && page.contains("&lt;script&gt;"));
+    assert!(!page.contains("<script>") && page.contains("&#60;script&#62;"));
     assert!(!page.contains('\u{202e}') && page.contains("\\u{202e}"));
     let text = report.markdown(&TimeZone::UTC);
     assert!(text.contains("\\<script\\>") && text.contains("\\|\\`\\[x\\]") && !text.contains("\n# owned"), "{text}");
@@ -137,7 +140,7 @@ fn hostile_names_stay_names() {
 fn an_empty_store_says_so() {
     let file = file();
     drop(file.rollup());
-    let report = collect(&file.reader(), DAY, DAY + HOUR, DAY + HOUR).unwrap();
+    let report = collect(&file.reader(), &ReportPeriod::between(DAY, DAY + HOUR), DAY + HOUR).unwrap();
     assert!(report.is_empty());
     let said = "No data between 2024-10-04 00:00:00 UTC and 2024-10-04 01:00:00 UTC.";
     assert!(report.markdown(&TimeZone::UTC).contains(said));
@@ -149,7 +152,7 @@ fn a_report_is_made_while_the_store_is_written() {
     let file = file();
     let mut rollup = file.rollup();
     write(&mut rollup, &[request(DAY, "shop", "/", 1_000, 200)]);
-    let count = || collect(&file.reader(), DAY, DAY + HOUR, DAY + HOUR).unwrap().traffic.unwrap().count;
+    let count = || collect(&file.reader(), &ReportPeriod::between(DAY, DAY + HOUR), DAY + HOUR).unwrap().traffic.unwrap().count;
     assert_eq!(count(), 1);
     write(&mut rollup, &[request(DAY, "shop", "/", 1_000, 200)]);
     assert_eq!(count(), 2);

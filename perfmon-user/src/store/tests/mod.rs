@@ -124,6 +124,38 @@ pub(crate) fn call(second: u64, side: Side, cost_usd: f64) -> Record {
     }))
 }
 
+/// A writer that is told the time.
+pub(crate) struct Simulation {
+    rollup: Rollup,
+    pending: PendingWrites,
+    tidied: u64,
+}
+
+impl Simulation {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { rollup: Rollup::new(schema::open(path).unwrap()), pending: PendingWrites::default(), tidied: 0 }
+    }
+
+    pub(crate) fn add(&mut self, record: &Record) {
+        self.pending.add(std::slice::from_ref(record));
+    }
+
+    /// Writes what has come, makes minutes and hours, and once an hour removes what is too old.
+    pub(crate) fn write(&mut self, now: u64) {
+        self.rollup.write(&std::mem::take(&mut self.pending)).unwrap();
+        self.rollup.complete(now).unwrap();
+        if now >= self.tidied + 3_600 {
+            self.tidied = now;
+            retention::expire(self.rollup.connection(), now, &Retention::default()).unwrap();
+        }
+    }
+}
+
+/// Bytes in use.
+pub(crate) fn used_bytes(path: &Path) -> u64 {
+    retention::used_bytes(&schema::open_read_only(path).unwrap()).unwrap()
+}
+
 pub(crate) struct File {
     _folder: tempfile::TempDir,
     pub(crate) path: PathBuf,
