@@ -233,7 +233,7 @@ mod tests {
     async fn a_due_report_is_made_once_and_never_again_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path());
-        store.offer(&Arc::new((0..60).map(|minute| sample(NOW - 7_200 + minute * 60)).collect()));
+        crate::store::tests::offer(&store, (0..60).map(|minute| sample(NOW - 7_200 + minute * 60)).collect());
         let mut first = stage(&store, &[]);
         let reader = store.reader();
         eventually(|| reader.records("report", WallTime(0), WallTime(u64::MAX), 1).ok()).await;

@@ -353,7 +353,7 @@ fn alerts(report: &Report, zone: &TimeZone) -> Table {
     let rows = report.alerts.iter().map(|alert| {
         let times = [after(alert.acknowledged_after_s), after(alert.resolved_after_s)];
         let names = [alert.rule.clone(), moment_of(&alert.time, zone), alert.severity.clone(), alert.state.clone()];
-        [&names[..], &times, &[alert.message.clone()]].concat()
+        [&names[..], &times, std::slice::from_ref(&alert.message)].concat()
     });
     table(&["rule", "time", "severity", "state", "taken after#", "over after#", "message"], rows.collect())
 }

@@ -196,7 +196,8 @@ fn run(scenario: &Scenario) -> Outcome {
 fn fault(scenario: &Scenario, outcome: &Outcome) -> Option<String> {
     let mut wanted: Vec<&str> = scenario.pages.clone();
     let mut got: Vec<&str> = outcome.pages.iter().map(|(_, rule)| &**rule).collect();
-    (wanted.sort_unstable(), got.sort_unstable());
+    wanted.sort_unstable();
+    got.sort_unstable();
     if wanted != got {
         return Some(format!("{}: pages {:?}, wanted {wanted:?}", scenario.name, outcome.pages));
     }

@@ -120,7 +120,7 @@ async fn history_comes_as_csv_and_packed() {
     assert!(by_header.headers()["content-type"].to_str().unwrap().starts_with("text/csv"));
     assert!(by_header.headers()["perfmon-note"].to_str().unwrap().contains("the step is 10 s"));
     assert_eq!(text(by_header).await, wanted);
-    let by_name = ask(&server, HttpRequest::get(&format!("{path}&format=csv")).header("host", "localhost")).await;
+    let by_name = ask(&server, HttpRequest::get(format!("{path}&format=csv")).header("host", "localhost")).await;
     assert_eq!(text(by_name).await, wanted);
     let hour =
         HttpRequest::get("/api/v1/history?metric=error_rate&format=csv").header("host", "localhost").header("accept-encoding", "gzip");

@@ -132,7 +132,7 @@ fn slow_queries(reader: &StoreReader, now: u64) -> Vec<(Duration, String)> {
             }
         }
     }
-    found.sort_by(|a, b| b.0.cmp(&a.0));
+    found.sort_by_key(|one| std::cmp::Reverse(one.0));
     found
 }
 

@@ -18,7 +18,7 @@ fn store(path: &Path, now: fn() -> WallTime) -> (Store, Arc<Counters>) {
 fn until(store: &Store, clock: &AtomicU64, wanted: impl Fn(&StoreReport) -> bool) -> (u64, StoreReport) {
     for offered in 1..=2_000 {
         let second = clock.fetch_add(SECOND, Ordering::Relaxed) / SECOND;
-        offer(&store, vec![request(second, "shop", "/", 1_000, 200)]);
+        offer(store, vec![request(second, "shop", "/", 1_000, 200)]);
         std::thread::sleep(Duration::from_millis(5));
         let report = store.reader().report().unwrap();
         if wanted(&report) {
