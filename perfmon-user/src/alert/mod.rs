@@ -25,6 +25,7 @@ mod service;
 mod silence;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod worse;
 
 pub use channel::{CHANNEL_TYPES, Channel, ChannelOptions, ChannelType, Escalation, OptionFault, ReportNotice, Sender};
@@ -39,3 +40,4 @@ pub use metric::{AlertMetric, DEGRADED};
 pub use rule::{Condition, HOLD, KEEP_FIRING, Rule, STANDING, Thresholds, degraded};
 pub use service::{AlertService, RuleFeed};
 pub use silence::{NewSilence, Silence};
+pub use trial::{RuleTrial, StoredTime, TrialAlert, needed, try_rules};

@@ -25,6 +25,7 @@ mod self_report;
 mod supervisor;
 mod telemetry;
 mod top;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -89,6 +90,7 @@ pub fn start(invocation: Invocation) -> ExitCode {
         Invocation::Replay { config, file } => replay::replay(&config, &file),
         Invocation::Check { config, json, all_processes } => check::check(&config, json, all_processes),
         Invocation::Alerts { url, config, action } => ask::alerts(&url, &config, &action),
+        Invocation::TestRules { config, period, json } => trial::test_rules(&config, period, json),
         Invocation::Report { config, period, format, output } => report::report(&config, period, format, output.as_deref()),
         Invocation::Print(text) => print(&text),
         Invocation::Top { url, named, config } => top::top(&config, &url, named),

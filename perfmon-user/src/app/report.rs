@@ -53,7 +53,7 @@ fn render(made: &Report, format: ReportFormat, zone: &TimeZone) -> anyhow::Resul
     })
 }
 
-fn unreadable(config: &Config, error: StoreError) -> CommandFailure {
+pub(super) fn unreadable(config: &Config, error: StoreError) -> CommandFailure {
     let path = config.db.display();
     match &error {
         _ if config.db.is_dir() => CommandFailure::Usage(vec![format!("{path} is a folder; --db takes the file of a history")]),

@@ -1,6 +1,6 @@
 //! `perfmon alerts`: from arguments to requests to a running perfmon. The acting user is the user's name unless `--by` is given.
 use super::args::{AlertsCommand, DecisionArgs, ServerArgs, SilenceArgs, SilenceCommand};
-use super::{Invocation, Reading, Url};
+use super::{Invocation, Reading, Url, report};
 use crate::alert::SilenceMatcher;
 use crate::config::{self, ConfigProblem};
 
@@ -79,6 +79,11 @@ impl Reading {
             }
             AlertsCommand::Silence(args) => self.silence(args),
             AlertsCommand::Audit { json, server } => (AlertsAction::Audit { json }, server),
+            AlertsCommand::TestRules(args) => {
+                let period = report::period(args.from.as_ref(), args.to.as_ref(), &jiff::tz::TimeZone::system(), &mut self.problems);
+                let config = self.config(&args.general, |flags| flags.value("db", "--db", args.db.as_ref()))?;
+                return Some(Invocation::TestRules { config, period: period?, json: args.json });
+            }
             AlertsCommand::Test { channel, server } => (AlertsAction::Test { channel }, server),
         };
         let url = match server.url.as_deref().map(Url::parse).transpose() {

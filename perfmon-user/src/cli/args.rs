@@ -239,6 +239,24 @@ pub(super) struct ReportArgs {
 }
 
 #[derive(Group, Debug)]
+pub(super) struct TestRulesArgs {
+    /// Start, like 2026-01-31 or 2026-01-31T12:00:00Z [default: a day ago]
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// End [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// File of the history on disk [default: the configured one]
+    #[arg(long, value_name = "PATH")]
+    pub db: Option<String>,
+    #[command(flatten)]
+    pub general: GeneralArgs,
+}
+
+#[derive(Group, Debug)]
 pub(super) struct DecisionArgs {
     /// Id of the alert, or its first characters
     #[arg(value_name = "ID")]
@@ -330,6 +348,9 @@ pub(super) enum AlertsCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Judge the configured rules on the stored history: what would have fired
+    #[command(after_help = examples::ALERTS_TEST_RULES)]
+    TestRules(TestRulesArgs),
     /// Send a test alert to one channel, or to all
     #[command(after_help = examples::ALERTS_TEST)]
     Test {

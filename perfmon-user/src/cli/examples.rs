@@ -42,6 +42,10 @@ pub(super) const ALERTS: &str = "Examples:
   perfmon alerts silence --rule cpu_usage --for 2h --note 'nightly build'
   perfmon alerts test hook";
 
+pub(super) const ALERTS_TEST_RULES: &str = "Examples:
+  perfmon alerts test-rules
+  perfmon alerts test-rules --config new.toml --from 2026-01-24 --to 2026-01-31";
+
 pub(super) const ALERTS_LIST: &str = "Examples:
   perfmon alerts list
   perfmon alerts list --json --url http://127.0.0.1:9000";

@@ -82,6 +82,15 @@ pub enum Invocation {
         /// What to do.
         action: AlertsAction,
     },
+    /// `perfmon alerts test-rules`.
+    TestRules {
+        /// Checked configuration; its rules are judged on its `db`.
+        config: Box<Config>,
+        /// Time to look at.
+        period: Period,
+        /// As JSON.
+        json: bool,
+    },
     /// `perfmon report`.
     Report {
         /// Checked configuration; its `db` is read.

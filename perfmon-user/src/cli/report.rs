@@ -69,6 +69,22 @@ pub(super) fn read(args: &ReportArgs, zone: &TimeZone, problems: &mut Vec<Config
     period.zip(format).filter(|_| problems.len() == before)
 }
 
+/// A time to look at: from one time to another, the last day without either.
+pub(super) fn period(from: Option<&String>, to: Option<&String>, zone: &TimeZone, problems: &mut Vec<ConfigProblem>) -> Option<Period> {
+    let before = problems.len();
+    let mut fault = |name: &str, message: String| problems.push(ConfigProblem::new(name, message));
+    let mut time = |name: &str, text: Option<&String>| text.and_then(|text| moment(text, zone).map_err(|why| fault(name, why)).ok());
+    let (from_s, to_s) = (time("--from", from), time("--to", to));
+    if to.is_some() && from.is_none() {
+        fault("--to", "requires --from".into());
+    }
+    if to_s.is_some() && to_s <= from_s && from_s.is_some() {
+        fault("--from", "must be before --to".into());
+    }
+    let period = from_s.map_or(Period::Last(DAY_S), |from| Period::Range { from, to: to_s });
+    (problems.len() == before).then_some(period)
+}
+
 /// A time as RFC 3339, or a date or a date with time in the zone; seconds since 1970.
 fn moment(text: &str, zone: &TimeZone) -> Result<u64, String> {
     let local =

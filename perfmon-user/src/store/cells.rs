@@ -19,12 +19,13 @@ impl StoreReader {
         self.cells_of(Resolution::Minute, kind, from, to)
     }
 
-    /// The same with the finest cells that are kept.
+    /// The same with the finest cells that reach back so far, and their length in seconds.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn finest_cells(&self, kind: RecordKind, from: u64, to: u64) -> Result<Vec<SeriesCell>, StoreError> {
-        self.cells_of(Resolution::Finest, kind, from, to)
+    pub fn cells_since(&self, kind: RecordKind, from: u64, to: u64, now: u64) -> Result<(u64, Vec<SeriesCell>), StoreError> {
+        let finest = Resolution::reaching(from, now, &self.retention);
+        Ok((finest.seconds(), self.cells_of(finest, kind, from, to)?))
     }
 
     fn cells_of(&self, coarsest: Resolution, kind: RecordKind, from: u64, to: u64) -> Result<Vec<SeriesCell>, StoreError> {

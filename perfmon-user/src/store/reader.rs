@@ -25,7 +25,7 @@ const NS: u64 = 1_000_000_000;
 #[derive(Clone, Debug)]
 pub struct StoreReader {
     path: PathBuf,
-    retention: Retention,
+    pub(super) retention: Retention,
     shared: Option<Arc<SharedReport>>,
 }
 

@@ -13,6 +13,7 @@ mod life;
 mod machine;
 mod queue;
 mod simulator;
+mod trial;
 
 const SECOND: u64 = 1_000_000_000;
 const BEGIN: u64 = 1_795_341_599 * SECOND;
