@@ -5,6 +5,7 @@
 //! notifications small, `matcher` is for silences, `clock_watch` heeds jumps of the clock, `delivery` decides what a channel is told when,
 //! `notify` does it, `channel` has the ways to receivers, and `service` is the interface to the rest of the program. Evaluation never waits
 //! for a channel.
+mod assertion;
 mod assess;
 mod baseline;
 mod channel;
@@ -28,6 +29,7 @@ mod tests;
 mod trial;
 mod worse;
 
+pub use assertion::{Assertion, AssertionVerdict};
 pub use channel::{CHANNEL_TYPES, Channel, ChannelOptions, ChannelType, Escalation, OptionFault, ReportNotice, Sender};
 pub use delivery::RetryPolicy;
 pub use figures::{MetricView, RuleFigures, impossible, shares};

@@ -2,6 +2,8 @@
 //! reader of standard output, an output that cannot be written. How long it may take: each stage takes its grace from one [`EndBudget`].
 //! The supervisor has the deadline of an end. Starts and stops no stage itself.
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -224,6 +226,22 @@ pub fn finish(end: RunEnd, uptime_s: f64, requests: RequestCount, events_lost: u
     let (time, RequestCount { served, made }) = (format_args!("{uptime_s:.1}s"), requests);
     tracing::info!(%time, requests = served, client_requests = made, events_lost, "perfmon has ended.");
     Ok(status)
+}
+
+/// Stops what sends records, and waits until it has sent all.
+pub async fn end_producers(
+    stop: &AtomicBool,
+    sampling: std::sync::mpsc::Sender<()>,
+    capture: JoinHandle<()>,
+    sampler: Option<JoinHandle<()>>,
+) -> anyhow::Result<()> {
+    stop.store(true, Ordering::Relaxed);
+    drop(sampling);
+    let joined = tokio::task::spawn_blocking(move || (capture.join(), sampler.map_or(Ok(()), JoinHandle::join)));
+    let (capture, sampler) = joined.await?;
+    anyhow::ensure!(capture.is_ok(), "the capture thread panicked; its message is above");
+    anyhow::ensure!(sampler.is_ok(), "the sampler thread panicked; its message is above");
+    Ok(())
 }
 
 /// Each thread of this process: its name, its state and where it is in the kernel.

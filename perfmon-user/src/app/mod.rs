@@ -8,6 +8,7 @@ mod confinement;
 mod display;
 mod earlier;
 mod ending;
+mod gate;
 mod hangup;
 mod hub;
 mod inspector;
@@ -83,7 +84,10 @@ impl CommandFailure {
 /// Runs the command.
 pub fn start(invocation: Invocation) -> ExitCode {
     let result = match invocation {
-        Invocation::Run { config, command } => run::run(&config, RunJob { command: &command, ..RunJob::default() }),
+        Invocation::Run { config, command, assertions, junit } => {
+            let job = RunJob { command: &command, assertions: &assertions, junit: junit.as_deref(), ..RunJob::default() };
+            run::run(&config, job)
+        }
         Invocation::Record { config, output, serves } => {
             run::run(&config.beside_another(), RunJob { record_to: Some(&output), unserved: !serves, ..RunJob::default() })
         }

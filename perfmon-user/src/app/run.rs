@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread::{Builder, JoinHandle};
 
 use anyhow::Context;
@@ -37,6 +37,7 @@ use super::capture::{self, Capturing, Chosen, WatchedTargets};
 use super::display::{self, RunningDisplay};
 use super::earlier;
 use super::ending::{self, EndBudget, EndSignals, RunEnd, WatchedOutputs};
+use super::gate::Gate;
 use super::hangup::Hangups;
 use super::hub::{Consumer, Hub, HubPulse, RequestCount};
 use super::inspector::Inspector;
@@ -58,6 +59,10 @@ pub struct RunJob<'a> {
     pub record_to: Option<&'a Path>,
     /// No HTTP server.
     pub unserved: bool,
+    /// What has to hold of the whole run.
+    pub assertions: &'a [alert::Assertion],
+    /// File for the results of that.
+    pub junit: Option<&'a Path>,
 }
 
 /// Runs until Ctrl-C, SIGTERM, the duration or the command's end.
@@ -66,13 +71,14 @@ pub fn run(config: &Config, job: RunJob<'_>) -> Result<u8, CommandFailure> {
     let messages = logging::begin(config.log, display == Display::Screen);
     confinement::refuse_foreign_processes()?;
     supervisor::log_panics();
+    let gate = Gate::new(job.assertions, job.junit, config.jsonl == Some(Jsonl::Stdout))?;
     let prepared = Prepared::new(config, job)?;
     if prepared.listeners.is_some() {
         access::warn_of_clear_text(config);
     }
-    let result = prepared.start(config)?.until_the_end(config, display, &messages);
+    let result = prepared.start(config)?.until_the_end(config, display, &messages, gate.feed());
     logging::tell(&messages);
-    result
+    gate.judge(result?)
 }
 
 /// The user's settings, checked.
@@ -287,13 +293,19 @@ struct Running {
 }
 
 impl Running {
-    fn until_the_end(self, config: &Config, display: Display, messages: &Messages) -> Result<u8, CommandFailure> {
+    fn until_the_end(
+        self,
+        config: &Config,
+        display: Display,
+        messages: &Messages,
+        gate: Option<Box<dyn Consumer>>,
+    ) -> Result<u8, CommandFailure> {
         let (come, go) = (self.stages.clone(), self.stages.clone());
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.on_thread_start(move || come.add_runtime_thread(RUNTIME_THREAD)).on_thread_stop(move || go.remove_runtime_thread());
         let runtime = builder.worker_threads(2).enable_all().build().context("no async runtime")?;
         self.supervise()?;
-        let result = runtime.block_on(self.serve(config, display, messages));
+        let result = runtime.block_on(self.serve(config, display, messages, gate));
         // Answers from disk and consumers that are late are not waited for.
         runtime.shutdown_background();
         result.map_err(CommandFailure::from)
@@ -305,7 +317,13 @@ impl Running {
         self.supervisor.start(ring).context("the supervisor thread could not be started")
     }
 
-    async fn serve(mut self, config: &Config, display: Display, messages: &Messages) -> anyhow::Result<u8> {
+    async fn serve(
+        mut self,
+        config: &Config,
+        display: Display,
+        messages: &Messages,
+        gate: Option<Box<dyn Consumer>>,
+    ) -> anyhow::Result<u8> {
         let (signals, hangups) = (EndSignals::take()?, Hangups::take()?);
         let (snapshots, mut snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
@@ -319,6 +337,7 @@ impl Running {
         let state = HttpState::new(HttpParts { history, audit: audit.clone(), ..self.parts(snapshot.clone(), deliveries, shutdown) });
         let fault = self.jsonl.as_ref().map(jsonl::JsonlWriter::fault);
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
+        consumers.extend(gate);
         consumers.extend(self.jsonl.take().map(|writer| Box::new(writer) as Box<dyn Consumer>));
         consumers.extend(store.map(|store| Box::new(store) as Box<dyn Consumer>));
         consumers.extend(exporter.map(|exporter| Box::new(exporter) as Box<dyn Consumer>));
@@ -369,7 +388,7 @@ impl Running {
         let budget = *budget.get_or_init(|| EndBudget::of(&end));
         let probes = self.probes.clone();
         let closed = tokio::task::spawn_blocking(move || close_probes(&probes));
-        end_producers(&self.stop, self.sampling, self.capture, self.sampler).await?;
+        ending::end_producers(&self.stop, self.sampling, self.capture, self.sampler).await?;
         // The last of it is written at the end.
         let end = self.recording.and_then(|fault| fault.borrow().clone()).map_or(end, RunEnd::Unwritable);
         if let Some(alerting) = alerting {
@@ -460,22 +479,6 @@ fn close_probes(probes: &Probes) {
         Ok(closer) => closer.leave(),
         Err(error) => tracing::debug!(%error, "Probes are closed here, which may take some seconds."),
     }
-}
-
-/// Stops what sends records, and waits until it has sent all.
-async fn end_producers(
-    stop: &AtomicBool,
-    sampling: std::sync::mpsc::Sender<()>,
-    capture: JoinHandle<()>,
-    sampler: Option<JoinHandle<()>>,
-) -> anyhow::Result<()> {
-    stop.store(true, Ordering::Relaxed);
-    drop(sampling);
-    let joined = tokio::task::spawn_blocking(move || (capture.join(), sampler.map_or(Ok(()), JoinHandle::join)));
-    let (capture, sampler) = joined.await?;
-    anyhow::ensure!(capture.is_ok(), "the capture thread panicked; its message is above");
-    anyhow::ensure!(sampler.is_ok(), "the sampler thread panicked; its message is above");
-    Ok(())
 }
 
 /// Records that are not in their file.

@@ -133,6 +133,12 @@ pub(super) struct RunArgs {
     /// Live table: auto (on a terminal only), table (plain lines elsewhere), none [default: auto]
     #[arg(long, value_name = "HOW", help_heading = "Output")]
     pub ui: Option<String>,
+    /// What has to hold of the whole run, like 'endpoint "GET /users/{id}" p95 < 200ms'; exit status 4 when it does not
+    #[arg(long = "assert", value_name = "EXPR", help_heading = "Command")]
+    pub assertions: Vec<String>,
+    /// File for the results of --assert in JUnit's form
+    #[arg(long, value_name = "FILE", help_heading = "Command")]
+    pub junit: Option<PathBuf>,
     /// Start this command, watch it, and exit with its status when it ends
     #[arg(last = true, value_name = "CMD", help_heading = "Command")]
     pub command: Vec<OsString>,

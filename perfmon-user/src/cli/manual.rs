@@ -71,6 +71,7 @@ const EXIT_STATUS: &[(&str, &str)] = &[
     ("1", "Failed while running."),
     ("2", "Wrong usage or configuration. Every problem is listed, before any probe is loaded."),
     ("3", "Not possible on this host or for this user. The message names what is missing and how to get it."),
+    ("4", "An --assert does not hold."),
     ("130", "Ended at once by a second Ctrl-C."),
     ("other", "With -- CMD, the exit status of CMD."),
 ];

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 
+use crate::alert::Assertion;
 use crate::config::{self, Config, ConfigProblem, Sources};
 use crate::printable::printable;
 pub use alerts::AlertsAction;
@@ -38,6 +39,10 @@ pub enum Invocation {
         config: Box<Config>,
         /// Program and arguments after `--`. Without a named target, it and its children are the only target.
         command: Vec<OsString>,
+        /// What has to hold of the whole run.
+        assertions: Vec<Assertion>,
+        /// File for the results of that.
+        junit: Option<PathBuf>,
     },
     /// `perfmon top`.
     Top {
@@ -182,8 +187,9 @@ impl Reading {
     fn command(&mut self, command: CliCommand) -> Option<Invocation> {
         match command {
             CliCommand::Run(args) => {
+                let assertions = self.assertions(&args);
                 let config = self.config(&args.general, |flags| flags.run(&args))?;
-                Some(Invocation::Run { config, command: args.command })
+                Some(Invocation::Run { config, command: args.command, assertions, junit: args.junit })
             }
             CliCommand::Top(args) => self.top(&args),
             CliCommand::Check(args) => {
@@ -228,6 +234,19 @@ impl Reading {
                 }
             },
         }
+    }
+
+    /// What has to hold of a run, which needs an end.
+    fn assertions(&mut self, args: &args::RunArgs) -> Vec<Assertion> {
+        let mut fault = |flag: &str, why: String| self.problems.push(ConfigProblem::new(flag, why));
+        if !args.assertions.is_empty() && args.command.is_empty() && args.capture.duration.is_none() {
+            fault("--assert", "needs the end of a run: give --duration, or -- CMD".into());
+        }
+        if args.junit.is_some() && args.assertions.is_empty() {
+            fault("--junit", "goes with --assert".into());
+        }
+        let read = args.assertions.iter().filter_map(|text| Assertion::parse(text).map_err(|why| fault("--assert", why)).ok());
+        read.collect()
     }
 
     fn top(&mut self, args: &args::TopArgs) -> Option<Invocation> {

@@ -77,7 +77,7 @@ fn every_flag_of_a_key_exists() {
 fn a_full_run_is_read() {
     let line = "perfmon run --pid 1 --pid 2 --exe nginx --port 80 --container web --cgroup /a --wait --no-follow --listen [::1]:0 \
         --jsonl out --duration 30s --ui none --capture-tier 3 --no-store -- sh -c 'exit 3'";
-    let Ok(Invocation::Run { config, command }) = read_line(line) else { panic!("{line}") };
+    let Ok(Invocation::Run { config, command, .. }) = read_line(line) else { panic!("{line}") };
     let specs = [
         TargetSpec::Pid(1),
         TargetSpec::Pid(2),
@@ -90,6 +90,22 @@ fn a_full_run_is_read() {
     assert!(config.targets.wait && !config.targets.follow && config.no_store);
     assert_eq!((config.ui, config.capture.tier, config.jsonl.clone()), (Ui::None, TierSetting::Three, Some(Jsonl::File("out".into()))));
     assert_eq!(command, ["sh", "-c", "exit 3"]);
+}
+
+#[test]
+fn assertions_need_an_end_and_are_all_checked() {
+    let Ok(Invocation::Run { assertions, junit, .. }) =
+        read_line("perfmon run --assert 'endpoint \"GET /a\" p95 < 200ms' --assert 'error_rate < 1%' --junit out.xml -- true")
+    else {
+        panic!("it is right")
+    };
+    assert_eq!((assertions.len(), junit), (2, Some("out.xml".into())));
+    assert!(read_line("perfmon run --duration 1s --assert 'error_rate < 1%'").is_ok());
+    let found = problems("perfmon run --assert 'error_rat < 1%' --assert 'x'");
+    for part in ["needs the end of a run", "the nearest names are", "has no comparison"] {
+        assert!(found.iter().any(|line| line.contains(part)), "{part} is not in {found:#?}");
+    }
+    assert!(problems("perfmon run --junit out.xml -- true").iter().any(|line| line.contains("goes with --assert")));
 }
 
 #[test]
