@@ -13,7 +13,7 @@ pub(super) const RUN: &str = "Examples:
   perfmon run --port 8000 --jsonl requests.jsonl --ui none
   perfmon run --duration 30s --jsonl -
   perfmon run --listen 127.0.0.1:9000 -- python3 -m http.server 8000
-  perfmon run --assert 'endpoint \"GET /users/{id}\" p95 < 200ms' --assert 'error_rate < 1%' --junit results.xml -- pytest
+  perfmon run --assert 'error_rate < 1%' --junit results.xml -- pytest
 
 While it runs: http://127.0.0.1:9911/health/performance, /metrics, /api/v1/endpoints and more.
 Exit codes: 0 done, 1 failed while running, 2 wrong usage, 3 not possible on this host or for this user; with CMD, its own.";
