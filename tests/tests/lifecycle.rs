@@ -94,6 +94,36 @@ fn a_command_is_watched_and_its_status_is_passed_on() -> Result<()> {
 }
 
 #[test]
+fn assertions_judge_a_run_and_tell_servers() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Program("nginx"), Need::Program("curl")]) {
+        return Ok(());
+    }
+    let server = Server::start(server::NGINX)?;
+    let folder = tempfile::tempdir()?;
+    let junit = folder.path().join("results.xml").display().to_string();
+    let run = |assertions: &[&str]| -> Result<Output> {
+        let listen = format!("127.0.0.1:{}", free_port()?);
+        let script = format!("for i in 1 2 3; do curl --silent --output /dev/null {}/hello; done", server.url());
+        let mut options = vec!["run", "--ui", "none", "--no-store", "--listen", &listen, "--junit", &junit];
+        options.extend(assertions.iter().flat_map(|assertion| ["--assert", assertion]));
+        options.extend(["--", "sh", "-c", &script]);
+        Ok(perfmon(&options).output()?)
+    };
+    // The clients are the targets: nginx is none of their children.
+    let destination = format!("destination \"127.0.0.1:{}\" count >= 3", server.port);
+    let held = run(&[&destination, "destination \"*\" p95 < 5s"])?;
+    assert_code(&held, 0, &[]);
+    let table = String::from_utf8_lossy(&held.stdout).into_owned();
+    assert!(table.contains("2 assertions, 0 do not hold"), "{table}");
+    assert!(std::fs::read_to_string(&junit)?.contains("tests=\"2\" failures=\"0\""));
+    let failed = run(&[&destination, "destination \"*\" max < 0.000001ms", "model \"none\" count > 0"])?;
+    assert_code(&failed, 4, &[]);
+    let page = std::fs::read_to_string(&junit)?;
+    assert!(page.contains("tests=\"3\" failures=\"2\"") && page.matches("<failure").count() == 2, "{page}");
+    Ok(())
+}
+
+#[test]
 fn wrong_usage_is_exit_2_with_every_problem() -> Result<()> {
     if missing(&[Need::Perfmon]) {
         return Ok(());

@@ -51,10 +51,8 @@ pub struct StoredTime {
     pub from_s: u64,
     /// Its end.
     pub to_s: u64,
-    /// Length of the stored cells.
-    pub cell_s: u64,
-    /// Cells from before `from_s` on, oldest first.
-    pub cells: Vec<SeriesCell>,
+    /// Cells from before `from_s` on with their lengths in seconds, in the order of their ends.
+    pub cells: Vec<(u64, SeriesCell)>,
 }
 
 /// Kinds that rules look at, and how many seconds before a time they need.
@@ -83,10 +81,11 @@ pub fn try_rules(settings: &AlertSettings, stored: &StoredTime) -> RuleTrial {
     let mut trial = RuleTrial::default();
     let mut cells = stored.cells.iter().peekable();
     for second in (begin + CELL_S..=stored.to_s).step_by(CELL_S as usize) {
-        // A cell is known when its time is over.
+        // A cell is known when its time is over. A short window sees a longer cell at once.
         let mut now = Vec::new();
-        while let Some(cell) = cells.next_if(|cell| cell.start_s + stored.cell_s <= second) {
-            now.push(cell.clone());
+        while let Some((length_s, cell)) = cells.next_if(|(length_s, cell)| (cell.start_s + length_s).min(stored.to_s) <= second) {
+            let start_s = if *length_s > CELL_S { second - CELL_S } else { cell.start_s };
+            now.push(SeriesCell { start_s, ..cell.clone() });
         }
         figures.add(&SeriesDelta { until: at(second), cells: now, records: 0 });
         for change in machine.judge(at(second), &figures) {
@@ -112,7 +111,7 @@ pub fn try_rules(settings: &AlertSettings, stored: &StoredTime) -> RuleTrial {
     }
     // What was over before is only how the time began.
     trial.alerts.retain(|alert| alert.resolved_at.is_none_or(|end| end >= at(stored.from_s)));
-    let has_data = |kind| stored.cells.iter().any(|cell| cell.key.kind == kind);
+    let has_data = |kind| stored.cells.iter().any(|(_, cell)| cell.key.kind == kind);
     let silent = rules.iter().filter(|rule| rule.metric.kind().is_some_and(|kind| !has_data(kind)));
     trial.without_data = silent.map(|rule| rule.name.clone()).collect();
     trial

@@ -26,14 +26,12 @@ pub fn test_rules(config: &Config, period: Period, json: bool) -> Result<u8, Com
     }
     let settings = alerts::settings(config);
     let reader = StoreReader::of_file(config.db.clone(), options::retention(config));
-    let mut stored = StoredTime { from_s: from, to_s: to, cell_s: 0, cells: Vec::new() };
+    let mut stored = StoredTime { from_s: from, to_s: to, cells: Vec::new() };
     for (kind, before_s) in needed(&settings.rules) {
-        let (cell_s, cells) =
-            reader.cells_since(kind, from.saturating_sub(before_s), to, now).map_err(|error| report::unreadable(config, error))?;
-        stored.cell_s = stored.cell_s.max(cell_s);
+        let cells = reader.cells_since(kind, from.saturating_sub(before_s), to, now).map_err(|error| report::unreadable(config, error))?;
         stored.cells.extend(cells);
     }
-    stored.cells.sort_by_key(|cell| cell.start_s);
+    stored.cells.sort_by_key(|(length_s, cell)| cell.start_s + length_s);
     let trial = try_rules(&settings, &stored);
     if json {
         let text = serde_json::to_string_pretty(&trial).map_err(anyhow::Error::from)?;
@@ -45,8 +43,9 @@ pub fn test_rules(config: &Config, period: Period, json: bool) -> Result<u8, Com
 /// For people.
 fn printed(trial: &RuleTrial, stored: &StoredTime, rules: usize, zone: &TimeZone) -> String {
     let [from, to] = [stored.from_s, stored.to_s].map(|second| shown(WallTime(second * NS), zone));
-    let mut text = format!("{rules} rules, {from} to {to}, in steps of {} s\n", stored.cell_s);
-    if stored.cell_s > 60 {
+    let coarsest = stored.cells.iter().map(|(length_s, _)| *length_s).max().unwrap_or(10);
+    let mut text = format!("{rules} rules, {from} to {to}, on figures of {coarsest} s\n");
+    if coarsest > 60 {
         text += "Of that time figures are kept by the hour: shorter windows see an hour at once.\n";
     }
     let alerts = &trial.alerts;

@@ -16,19 +16,18 @@ impl StoreReader {
     /// # Errors
     /// When the file cannot be read.
     pub fn cells(&self, kind: RecordKind, from: u64, to: u64) -> Result<Vec<SeriesCell>, StoreError> {
-        self.cells_of(Resolution::Minute, kind, from, to)
+        Ok(self.cells_of(Resolution::Minute, kind, from, to)?.into_iter().map(|(_, cell)| cell).collect())
     }
 
-    /// The same with the finest cells that reach back so far, and their length in seconds.
+    /// The finest cells that reach back so far, each with its length in seconds.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn cells_since(&self, kind: RecordKind, from: u64, to: u64, now: u64) -> Result<(u64, Vec<SeriesCell>), StoreError> {
-        let finest = Resolution::reaching(from, now, &self.retention);
-        Ok((finest.seconds(), self.cells_of(finest, kind, from, to)?))
+    pub fn cells_since(&self, kind: RecordKind, from: u64, to: u64, now: u64) -> Result<Vec<(u64, SeriesCell)>, StoreError> {
+        self.cells_of(Resolution::reaching(from, now, &self.retention), kind, from, to)
     }
 
-    fn cells_of(&self, coarsest: Resolution, kind: RecordKind, from: u64, to: u64) -> Result<Vec<SeriesCell>, StoreError> {
+    fn cells_of(&self, coarsest: Resolution, kind: RecordKind, from: u64, to: u64) -> Result<Vec<(u64, SeriesCell)>, StoreError> {
         let db = self.open()?;
         let db = db.unchecked_transaction()?;
         let wanted = series(&db, kind, &super::SeriesLabels::new())?;
@@ -37,10 +36,10 @@ impl StoreReader {
             each_cell(&db, kind as u8, piece, &wanted, |start_s, id, cell| {
                 let labels = &wanted[&id];
                 let key = SeriesKey::with(kind, |label| labels.get(label).map(|value| Arc::from(value.as_str())));
-                found.push(SeriesCell { start_s, key, cell });
+                found.push((piece.resolution.seconds(), SeriesCell { start_s, key, cell }));
             })?;
         }
-        found.sort_by_key(|cell| cell.start_s);
+        found.sort_by_key(|(_, cell)| cell.start_s);
         Ok(found)
     }
 }
