@@ -106,7 +106,7 @@ fn junit(verdicts: &[AssertionVerdict]) -> String {
         verdicts.len()
     );
     for verdict in verdicts {
-        let plain = |text: &str| escape(&printable(text).to_string()).into_owned();
+        let plain = |text: &str| escape(printable(text).to_string()).into_owned();
         let (name, class) = (plain(&verdict.assertion), plain(&verdict.scope));
         text += &format!("<testcase classname=\"{class}\" name=\"{name}\">");
         if !verdict.holds {
