@@ -187,7 +187,7 @@ fn sighup_reads_the_configuration_again_and_a_wrong_one_changes_nothing() -> Res
         let rule = "[[alerts.rules]]\nname = \"any memory\"\nmetric = \"system.memory_percent\"\nfor = \"0s\"\nabove = ";
         std::fs::write(&file, format!("{rule}{percent}\n"))
     };
-    above(100)?;
+    above(99)?;
     let perfmon = Perfmon::start(&["--config", &file.to_string_lossy()])?;
     let says = |words: &'static str| wait_until(10, || Ok(perfmon.log().contains(words).then_some(())));
     std::fs::write(&file, "listen = 5\n")?;
