@@ -88,7 +88,8 @@ fn a_report_tells_what_the_api_tells() -> Result<()> {
     }
     assert_eq!(report_json["slowest"].as_array().map(Vec::len), Some(3));
     for format in ["html", "md"] {
-        let text = report(&db, format)?;
+        // Places where a long name may be broken.
+        let text = report(&db, format)?.replace("<wbr>", "");
         let count = calls.len().to_string();
         assert!(["/bytes/{id}", "/sleep/{id}", "/status/{id}", &count].iter().all(|part| text.contains(part)), "{format}:\n{text}");
         assert!(!text.contains("src=\"http") && !text.contains("<script"), "{format} loads something");
