@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::record::metric::{Field, Measure, Metric as Named, RecordKind, Statistic, Unit};
 use crate::record::{Origin, SeriesKey, WallTime};
-use crate::series::{Cell, RecentSeries, RecentWindow, SeriesCell, SeriesDelta, SeriesShare};
+use crate::series::{Cell, ModelEnd, RecentSeries, RecentWindow, SeriesCell, SeriesDelta, SeriesShare, one_end};
 
 use super::filter::scope;
 use super::metric::{AlertMetric, MetricReading};
@@ -81,7 +81,7 @@ impl MetricView for RuleFigures {
         let labels = rule.filter.group(named.kind);
         let mut groups: BTreeMap<Arc<str>, SeriesGroup> = BTreeMap::new();
         let meant: Vec<(&SeriesKey, &Cell)> = window.series().filter(|(key, _)| rule.filter.takes(key)).collect();
-        let meant = if named.kind == RecordKind::Llm && rule.filter.pattern("side").is_none() { one_end(meant) } else { meant };
+        let meant = if named.kind == RecordKind::Llm && rule.filter.pattern("side").is_none() { one_end(meant, model_end) } else { meant };
         for (key, cell) in meant {
             let group = groups.entry(scope(named.kind, &labels, |label| key.value(label).cloned())).or_default();
             group.sum.merge(cell);
@@ -131,19 +131,9 @@ fn reading(named: &Named, scope: Arc<str>, group: &SeriesGroup, covered_s: f64, 
     MetricReading { origin: origin.map(Arc::new), value, samples, estimated, ..MetricReading::unread(scope) }
 }
 
-/// A model call with both ends on this host is counted at each. Of the two ends of the calls to a model, the one with more calls counts.
-fn one_end<'a>(found: Vec<(&'a SeriesKey, &'a Cell)>) -> Vec<(&'a SeriesKey, &'a Cell)> {
-    let model = |key: &SeriesKey| (key.value("provider").cloned(), key.value("request_model").cloned());
-    let is_server = |key: &SeriesKey| key.value("side").is_some_and(|side| &**side == "server");
-    let mut calls: BTreeMap<_, [u64; 2]> = BTreeMap::new();
-    for (key, cell) in &found {
-        calls.entry(model(key)).or_default()[usize::from(is_server(key))] += cell.count;
-    }
-    let counts = |key: &SeriesKey| {
-        let [client, server] = calls[&model(key)];
-        is_server(key) == (server > client)
-    };
-    found.into_iter().filter(|(key, _)| counts(key)).collect()
+fn model_end((key, cell): &(&SeriesKey, &Cell)) -> ModelEnd<Option<Arc<str>>> {
+    let [provider, model] = ["provider", "request_model"].map(|label| key.value(label).cloned());
+    ModelEnd { model: [provider, model], is_server: key.value("side").is_some_and(|side| &**side == "server"), calls: cell.count }
 }
 
 /// Whether a limit can be reached by a metric at all; the reason when it cannot.

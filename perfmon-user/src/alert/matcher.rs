@@ -7,7 +7,7 @@ use std::sync::Arc;
 use regex_lite::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Alert, Severity};
+use crate::record::Alert;
 
 /// Bytes that a compiled pattern may take.
 const PATTERN_BYTES: usize = 100_000;
@@ -19,7 +19,7 @@ type MatchedField = (&'static str, fn(&Alert) -> &str);
 const MATCHED_FIELDS: [MatchedField; 7] = [
     ("rule", |alert| &alert.rule),
     ("scope", |alert| &alert.scope),
-    ("severity", |alert| severity(alert.severity)),
+    ("severity", |alert| alert.severity.name()),
     ("type", |alert| &alert.kind_name),
     ("metric", |alert| &alert.metric),
     ("service", |alert| &alert.origin.service),
@@ -116,14 +116,6 @@ impl From<SilenceMatcher> for String {
     }
 }
 
-fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
-    }
-}
-
 fn unquoted(value: &str) -> &str {
     value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
 }
@@ -132,7 +124,7 @@ fn unquoted(value: &str) -> &str {
 mod tests {
     use super::*;
     use crate::alert::judgement::test_alert;
-    use crate::record::{Origin, WallTime};
+    use crate::record::{Origin, Severity, WallTime};
 
     fn alert() -> Alert {
         let origin = Origin { service: "shop".into(), ..Origin::unknown(7) };

@@ -3,12 +3,14 @@
 //! and fields a kind has is in `record::kind` and `record::metric`. Pure: time is an argument.
 mod cell;
 mod feed;
+mod model_end;
 mod recent;
 #[cfg(test)]
 mod tests;
 
 pub use self::cell::Cell;
 pub use self::feed::{SeriesCell, SeriesDelta, SeriesFeed};
+pub use self::model_end::{ModelEnd, one_end};
 pub use self::recent::{RecentSeries, RecentWindow, SeriesShare};
 
 /// Seconds of the finest cells.

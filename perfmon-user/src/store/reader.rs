@@ -14,7 +14,7 @@ use super::schema::{self, StoreError};
 use super::{SharedReport, StoreReport};
 use crate::record::WallTime;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
-use crate::series::Cell;
+use crate::series::{Cell, ModelEnd, one_end};
 
 /// Labels of a series, by name; those that are not known are not there.
 pub type SeriesLabels = BTreeMap<String, String>;
@@ -128,7 +128,7 @@ impl StoreReader {
             each_cell(&db, kind as u8, piece, &wanted, |_, id, cell| cells.entry(id).or_default().merge(&cell))?;
         }
         let found = cells.into_iter().filter_map(|(id, cell)| Some((wanted.get(&id)?.clone(), cell))).collect();
-        Ok(if kind == RecordKind::Llm { one_end(found) } else { found })
+        Ok(if kind == RecordKind::Llm { one_end(found, model_end) } else { found })
     }
 
     /// Stored records of a kind that started in a range, as JSON, newest first. Times are nanoseconds since 1970.
@@ -178,7 +178,7 @@ fn by_step(
     }
     let merged = cells.into_iter().map(|(start, cells)| {
         let found: Vec<_> = cells.into_iter().map(|(id, cell)| (wanted.get(&id).cloned().unwrap_or_default(), cell)).collect();
-        let found = if kind == RecordKind::Llm && !labels.contains_key("side") { one_end(found) } else { found };
+        let found = if kind == RecordKind::Llm && !labels.contains_key("side") { one_end(found, model_end) } else { found };
         let mut sum = Cell::default();
         found.iter().for_each(|(_, cell)| sum.merge(cell));
         (start, sum)
@@ -186,19 +186,9 @@ fn by_step(
     Ok(merged.collect())
 }
 
-/// A model call with both ends on this host is stored twice. Of the two ends of the calls to a model, the one with more calls counts.
-fn one_end(found: Vec<(SeriesLabels, Cell)>) -> Vec<(SeriesLabels, Cell)> {
-    let model = |labels: &SeriesLabels| (labels.get("provider").cloned(), labels.get("request_model").cloned());
-    let is_server = |labels: &SeriesLabels| labels.get("side").is_some_and(|side| side == "server");
-    let mut calls: BTreeMap<_, [u64; 2]> = BTreeMap::new();
-    for (labels, cell) in &found {
-        calls.entry(model(labels)).or_default()[usize::from(is_server(labels))] += cell.count;
-    }
-    let counts = |labels: &SeriesLabels| {
-        let [client, server] = calls[&model(labels)];
-        is_server(labels) == (server > client)
-    };
-    found.into_iter().filter(|(labels, _)| counts(labels)).collect()
+fn model_end((labels, cell): &(SeriesLabels, Cell)) -> ModelEnd<Option<String>> {
+    let [provider, model] = ["provider", "request_model"].map(|label| labels.get(label).cloned());
+    ModelEnd { model: [provider, model], is_server: labels.get("side").is_some_and(|side| side == "server"), calls: cell.count }
 }
 
 /// The series of a kind with these labels, by id.
