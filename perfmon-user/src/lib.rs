@@ -30,7 +30,6 @@ pub mod process;
 pub mod proto;
 pub mod record;
 pub mod redact;
-#[cfg(not(feature = "fuzzing"))]
 pub mod report;
 pub mod series;
 pub mod source;

@@ -13,6 +13,7 @@ pub mod need;
 pub mod neighbour;
 pub mod otlp;
 pub mod perfmon;
+mod ports;
 pub mod process;
 pub mod programs;
 pub mod receiver;
@@ -29,15 +30,12 @@ use std::time::Duration;
 
 use perfmon_user::clock::boot_now_ns;
 
+pub use ports::free_port;
+
 /// The workspace's folder.
 pub fn workspace() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).to_path_buf()
-}
-
-/// A free TCP port of the loopback address.
-pub fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// How many rounds a test of repetition makes: `TESTED_ROUNDS`, else what CI has time for.
