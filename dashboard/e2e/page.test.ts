@@ -494,3 +494,14 @@ it.each([false, true])("has readable colours (dark: %s)", async (dark) => {
   });
   expect(ratios.filter(([, ratio]) => !(ratio >= 4.5))).toEqual([]);
 });
+
+it("shows the time that a notification links to, until it is closed", async () => {
+  const page = await show({}, "?at=2026-11-27T03:12:05Z");
+  const past = page.locator("#past");
+  await past.locator("h2").waitFor();
+  expect(await past.locator("h2").textContent()).toContain("12:05");
+  await expect.poll(() => past.locator(".line").evaluateAll((lines) => lines.filter((line) => line.getAttribute("d")).length)).toBe(4);
+  await past.getByRole("button", { name: "Back to now" }).click();
+  expect(await past.isHidden()).toBe(true);
+  expect(page.url()).not.toContain("at=");
+});

@@ -18,6 +18,7 @@ import { endpointsSection } from "./sections/endpoints";
 import { findingsSection } from "./sections/findings";
 import { healthSection } from "./sections/health";
 import { agentsSection, modelsSection, toolsSection, workflowsSection } from "./sections/models";
+import { Past } from "./sections/past";
 import { Resources } from "./sections/resources";
 import { selfSection } from "./sections/self";
 import { destinationsSection, processesSection, requestsSection } from "./sections/traffic";
@@ -42,6 +43,7 @@ const refused = new Refused();
 const warning = h("div", { class: "banner watch", role: "status", hidden: true });
 const tileRow = new TileRow();
 const resources = new Resources(feed);
+const past = new Past();
 const showTiles = (): void => tileRow.show(summary ? tiles(summary, health) : []);
 
 const verdict = healthSection(feed, (heard) => {
@@ -63,6 +65,7 @@ const content = h(
   { id: "content", tabindex: "-1" },
   header.lost,
   warning,
+  past.element,
   tileRow.element,
   row("three", verdict.element, alertsSection(feed, () => asked()).element, findingsSection(feed).element),
   endpointsSection(feed).element,
@@ -107,7 +110,9 @@ reconnect = openStream({
     if (state === "polled" && before !== "polled") void feed.ask();
     if (state !== "live") return;
     feed.begin();
-    if (before !== "live") void resources.recall(Date.now());
+    if (before === "live") return;
+    void resources.recall(Date.now());
+    void past.show(Date.now());
   },
 });
 setInterval(asked, POLL_MS);

@@ -114,6 +114,12 @@ pub const INTERVALS: usize = 65_536;
 pub const FILE_SYSTEMS: usize = 64;
 /// Reported network interfaces.
 pub const INTERFACES: usize = 64;
+/// Sliding windows that alert rules look at: by kind of record, length, and whether distributions are kept.
+pub const RULE_WINDOWS: usize = 64;
+/// Alert rules of a configuration.
+pub const ALERT_RULES: usize = 10_000;
+/// Of these judged in one second; more are judged in turns.
+pub const RULES_AT_ONCE: usize = 1_000;
 /// Alerts that are open at once; a further one is refused and counted.
 pub const ALERTS_OPEN: usize = 1_000;
 /// Alerts that are over and still listed.

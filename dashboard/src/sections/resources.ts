@@ -10,16 +10,16 @@ import { Section } from "../section";
 import { type Point, SPAN_S } from "../series";
 
 const wholePercent = (value: number): string => `${value} %`;
-const CHARTS = {
+export const CHARTS = {
   requests_per_minute: { title: "Requests per minute", format: decimal, colour: 1, atLeast: 1 },
   response_time_p95: { title: "Response time, p95", format: duration, colour: 2, atLeast: 1 },
   cpu_percent: { title: "CPU of the host", format: percent, tick: wholePercent, colour: 3, atLeast: 10, atMost: 100 },
   memory_percent: { title: "Memory of the host", format: percent, tick: wholePercent, colour: 4, atLeast: 100, atMost: 100 },
 } satisfies Record<string, ChartOptions>;
-type Metric = keyof typeof CHARTS;
+export type Metric = keyof typeof CHARTS;
 const TRAFFIC: Metric[] = ["requests_per_minute", "response_time_p95"];
-const METRICS = Object.keys(CHARTS) as Metric[];
-const STEP_S = 10;
+export const METRICS = Object.keys(CHARTS) as Metric[];
+export const STEP_S = 10;
 
 /** History as points in seconds. */
 export function historyPoints(history: History): Point[] {

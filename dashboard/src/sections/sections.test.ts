@@ -10,6 +10,7 @@ import { findingView } from "./findings";
 import { healthView, reasons } from "./health";
 import { failures, modelsNote } from "./models";
 import { outcome, outcomeSentence } from "./outcome";
+import { alertsWithin, chosenTime, rangeAround } from "./past";
 import { historyPoints, hostView, trendPoints } from "./resources";
 import { blindSpots, coverageTable } from "./self";
 import { tiles } from "./tiles";
@@ -290,5 +291,32 @@ describe("resources", () => {
       { time: 1_795_428_000, value: 1 },
       { time: 1_795_428_010.5, value: null },
     ]);
+  });
+});
+
+describe("the time in the address", () => {
+  it("is read, or left alone", () => {
+    for (const [search, seconds] of [
+      ["?at=2026-11-27T03:12:05Z", 1_795_749_125],
+      ["?at=soon", null],
+      ["", null],
+    ] as const) {
+      history.replaceState(null, "", `/${search}`);
+      expect(chosenTime()).toBe(seconds);
+    }
+    history.replaceState(null, "", "/");
+  });
+  it("shows more of what was before it, and nothing after now", () => {
+    expect(rangeAround(10_000, 90_000)).toEqual({ from: 9_400, to: 10_300 });
+    expect(rangeAround(10_000, 10_020)).toEqual({ from: 9_120, to: 10_020 });
+  });
+  it("names the alerts that were open then", () => {
+    const [one] = alerts() as [Alert];
+    const began = { ...one, started_at: "2026-11-27T03:00:00Z", time: "2026-11-27T03:20:00Z", state: "resolved" as const };
+    const at = Date.parse("2026-11-27T03:12:05Z") / 1_000;
+    expect(alertsWithin([began], at - 600, at + 300)).toHaveLength(1);
+    expect(alertsWithin([began], at + 600, at + 900)).toHaveLength(0);
+    expect(alertsWithin([began], at - 4_000, at - 3_000)).toHaveLength(0);
+    expect(alertsWithin([{ ...began, time: began.started_at, state: "firing" }, began], at + 600, at + 900)).toHaveLength(0);
   });
 });

@@ -80,7 +80,8 @@ impl MetricView for RuleFigures {
         let (AlertMetric::Observed(named), Some(window)) = (rule.metric, self.window(rule, length_s)) else { return Vec::new() };
         let labels = rule.filter.group(named.kind);
         let mut groups: BTreeMap<Arc<str>, SeriesGroup> = BTreeMap::new();
-        let meant: Vec<(&SeriesKey, &Cell)> = window.series().filter(|(key, _)| rule.filter.takes(key)).collect();
+        let meant: Vec<(&SeriesKey, &Cell)> =
+            window.series_with(rule.filter.exact_values()).filter(|(key, _)| rule.filter.takes(key)).collect();
         let meant = if named.kind == RecordKind::Llm && rule.filter.pattern("side").is_none() { one_end(meant, model_end) } else { meant };
         for (key, cell) in meant {
             let group = groups.entry(scope(named.kind, &labels, |label| key.value(label).cloned())).or_default();

@@ -71,6 +71,11 @@ impl RuleFilter {
         self.wanted.get(label).map(String::as_str)
     }
 
+    /// The texts that it wants as they are.
+    pub fn exact_values(&self) -> impl Iterator<Item = &str> {
+        self.wanted.values().map(String::as_str).filter(|pattern| !pattern.contains('*'))
+    }
+
     /// Whether it names what it wants, without patterns and groups.
     pub fn is_exact(&self) -> bool {
         self.by.is_empty() && self.wanted.values().all(|pattern| !pattern.contains('*'))

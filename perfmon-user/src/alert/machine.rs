@@ -20,9 +20,10 @@ use super::figures::MetricView;
 use super::flap::{FlapHistory, FlapSettings};
 use super::group::Grouping;
 use super::judgement::{Judgement, ended, is_hidden, judgement, new_alert, sentence};
-use super::metric::{AlertMetric, DEGRADED, MetricReading, OwnState};
+use super::metric::{DEGRADED, MetricReading, OwnState};
 use super::rule::{Condition, HOLD, Rule};
 use super::silence::Silence;
+use super::turns::Turns;
 use super::worse::unanswered;
 
 /// What the machine is made from.
@@ -94,6 +95,7 @@ pub(super) struct OpenAlert {
 #[derive(Debug)]
 pub struct Machine {
     pub(super) rules: Arc<[Rule]>,
+    turns: Turns,
     /// Name of this host, for messages.
     pub(super) host: Arc<str>,
     pub(super) critical: BTreeMap<Arc<str>, Condition>,
@@ -126,6 +128,7 @@ impl Machine {
         };
         Self {
             rules: settings.rules.clone().into(),
+            turns: Turns::of(&settings.rules),
             host: settings.sender.host.clone(),
             critical: settings.critical.clone(),
             flapping: settings.flapping,
@@ -147,16 +150,17 @@ impl Machine {
 
     /// Takes other rules, channels and steps. Alerts and silences stay; an open alert of a rule that is gone ends with the next snapshot.
     pub fn replace(&mut self, settings: &AlertSettings) {
-        let Self { rules, default_channels, acknowledging, all_channels, escalation, critical, flapping, .. } =
+        let Self { rules, turns, default_channels, acknowledging, all_channels, escalation, critical, flapping, .. } =
             Self::new(settings, self.counters.clone());
         (self.critical, self.flapping) = (critical, flapping);
-        (self.rules, self.default_channels, self.escalation) = (rules, default_channels, escalation);
+        (self.rules, self.turns, self.default_channels, self.escalation) = (rules, turns, default_channels, escalation);
         (self.acknowledging, self.all_channels) = (acknowledging, all_channels);
     }
 
     /// Judges what the series say of the observed programs and the host.
     pub fn judge(&mut self, now: WallTime, view: &impl MetricView) -> Vec<Change> {
-        self.judge_rules(now, view, |metric| !metric.is_own())
+        let turn = self.turns.next();
+        self.judge_rules(now, view, |place, rule| !rule.metric.is_own() && turn.has(place))
     }
 
     /// Name of this host.
@@ -176,14 +180,14 @@ impl Machine {
 
     /// Judges perfmon itself. Needs no figures: the part that makes them may be the one that does not work.
     pub fn judge_own(&mut self, now: WallTime, degraded: &[Degradation]) -> Vec<Change> {
-        self.judge_rules(now, &OwnState(degraded), AlertMetric::is_own)
+        self.judge_rules(now, &OwnState(degraded), |_, rule| rule.metric.is_own())
     }
 
-    fn judge_rules(&mut self, now: WallTime, view: &impl MetricView, is_meant: impl Fn(&AlertMetric) -> bool) -> Vec<Change> {
+    fn judge_rules(&mut self, now: WallTime, view: &impl MetricView, is_meant: impl Fn(usize, &Rule) -> bool) -> Vec<Change> {
         let mut changes = Vec::new();
         self.silences.retain(|silence| silence.until > now);
         let rules = self.rules.clone();
-        for rule in rules.iter().filter(|rule| is_meant(&rule.metric)) {
+        for (_, rule) in rules.iter().enumerate().filter(|(place, rule)| is_meant(*place, rule)) {
             let mut readings = view.read(rule, rule.window_s());
             if rule.metric.is_own() {
                 readings.extend(self.health.iter().filter_map(|(name, health)| dead_channel(name, health)));
@@ -245,13 +249,13 @@ impl Machine {
     }
 
     /// Handles alerts whose row, sample or rule is gone.
-    fn step_unread(&mut self, now: WallTime, view: &impl MetricView, is_meant: impl Fn(&AlertMetric) -> bool, changes: &mut Vec<Change>) {
+    fn step_unread(&mut self, now: WallTime, view: &impl MetricView, is_meant: impl Fn(usize, &Rule) -> bool, changes: &mut Vec<Change>) {
         let unread: Vec<AlertKey> = self.open.iter().filter(|(_, open)| open.judged_at != now).map(|(key, _)| key.clone()).collect();
         let rules = self.rules.clone();
         for key in unread {
-            match rules.iter().find(|rule| rule.name == key.0) {
-                Some(rule) if !is_meant(&rule.metric) || self.is_untried(&key) => {}
-                Some(rule) => {
+            match self.turns.place(&key.0).and_then(|place| Some((place, rules.get(place)?))) {
+                Some((place, rule)) if !is_meant(place, rule) || self.is_untried(&key) => {}
+                Some((_, rule)) => {
                     let reading = MetricReading::unread(key.1.clone());
                     let is_restored = self.open.get(&key).is_some_and(|open| open.is_restored);
                     let judged = if is_hidden(rule, is_restored, view) {
@@ -375,7 +379,7 @@ impl Machine {
 
     /// Channels that are told when an alert of this rule and scope fires. That a channel is dead is told to the others.
     pub(super) fn channels_of(&self, rule: &str, scope: &str) -> Vec<Arc<str>> {
-        let own = self.rules.iter().find(|known| *known.name == *rule).map(|rule| &rule.channels).filter(|channels| !channels.is_empty());
+        let own = self.turns.place(rule).and_then(|place| Some(&self.rules.get(place)?.channels)).filter(|channels| !channels.is_empty());
         let channels = own.unwrap_or(&self.default_channels);
         let Some(dead) = channel_of(rule, scope) else { return channels.clone() };
         let others = |channels: &[Arc<str>]| channels.iter().filter(|name| ***name != *dead).cloned().collect::<Vec<_>>();

@@ -1,7 +1,7 @@
 //! Alerts. In: what each series counted, once a second, and decisions of users; out: a `record::Alert` for every change of state, and
 //! notifications to channels. `rule` defines the rules, `filter` what they are narrowed to, `figures` keeps the windows that they read,
 //! `metric` has the words of their metrics, `assess` and `baseline` compare with the past, `judgement` with the limit, `machine` is the pure
-//! state machine, `decide` its changes by users and from earlier runs, `worse` raises severities, `flap` and `group` keep the number of
+//! state machine, `decide` its changes by users and from earlier runs, `worse` raises severities, `turns` says which rules are judged when, `flap` and `group` keep the number of
 //! notifications small, `matcher` is for silences, `clock_watch` heeds jumps of the clock, `delivery` decides what a channel is told when,
 //! `notify` does it, `channel` has the ways to receivers, and `service` is the interface to the rest of the program. Evaluation never waits
 //! for a channel.
@@ -27,6 +27,7 @@ mod silence;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod turns;
 mod worse;
 
 pub use assertion::{Assertion, AssertionVerdict};

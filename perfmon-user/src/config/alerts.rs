@@ -1,6 +1,6 @@
 //! Alerts as configured: thresholds, rules, channels, escalation; contradictions among them; and the settings of the alert stage made from
 //! them. The keys are in `alert_keys.rs`.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::ConfigProblem;
@@ -10,6 +10,7 @@ use crate::alert::{
     self, AlertMetric, AlertSettings, Channel, Condition, DEGRADED, Escalation, FlapSettings, GroupBy, Grouping, HOLD, KEEP_FIRING, Rule,
     RuleFilter, STANDING, Thresholds,
 };
+use crate::limits;
 use crate::record::Severity;
 use crate::record::metric::{Measure, RecordKind};
 
@@ -250,8 +251,22 @@ pub(super) fn contradictions(alerts: &Alerts, place: impl Fn(&str) -> String) ->
     for (index, name) in names.iter().enumerate().filter(|(index, name)| names[..*index].contains(name)) {
         say("alerts.channels", format!("entry {} uses the name {name} again; names must be unique", index + 1));
     }
+    if alerts.rules.len() > limits::ALERT_RULES {
+        say("alerts.rules", format!("has {} entries; at most {} are judged", alerts.rules.len(), limits::ALERT_RULES));
+    }
+    let rules = alerts.settings().rules;
+    let windows: BTreeSet<_> = rules.iter().flat_map(alert::shares).map(|share| (share.kind, share.length_s, share.shaped)).collect();
+    if windows.len() > limits::RULE_WINDOWS {
+        let message = format!(
+            "look at {} different windows; at most {} are kept: give several rules the same window",
+            windows.len(),
+            limits::RULE_WINDOWS
+        );
+        say("alerts.rules", message);
+    }
+    let mut earlier = BTreeSet::new();
     for (index, rule) in alerts.rules.iter().enumerate() {
-        if alerts.rules[..index].iter().any(|earlier| earlier.name == rule.name) {
+        if !earlier.insert(&rule.name) {
             say("alerts.rules", format!("entry {} uses the name {} again; names must be unique", index + 1, rule.name));
         }
         for channel in rule.channels.iter().filter(|channel| !known(channel)) {

@@ -17,38 +17,49 @@ pub struct SyntaxError {
 /// Parses a whole file to its root table and the syntax errors in it.
 pub fn parse(text: &str) -> (ConfigNode, Vec<SyntaxError>) {
     let (root, errors) = DeTable::parse_recoverable(text);
+    let lines = LineEnds::of(text);
     let mut errors: Vec<_> = errors
         .iter()
-        .map(|error| SyntaxError { line: line_of(text, error.span().map_or(0, |span| span.start)), message: error.message().to_string() })
+        .map(|error| SyntaxError { line: lines.line_of(error.span().map_or(0, |span| span.start)), message: error.message().to_string() })
         .collect();
     errors.sort_by_key(|error| error.line);
-    let value = table(text, root.get_ref());
+    let value = table(&lines, root.get_ref());
     (ConfigNode { line: Some(1), value }, errors)
 }
 
 /// Parses one value, as in an environment variable.
 pub fn parse_value(text: &str) -> Result<ConfigNode, String> {
     let value = DeValue::parse(text).map_err(|error| error.message().to_string())?;
-    let mut node = convert(text, &value);
+    let mut node = convert(&LineEnds::default(), &value);
     forget_lines(&mut node);
     Ok(node)
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+/// Where lines end.
+#[derive(Default)]
+struct LineEnds(Vec<usize>);
+
+impl LineEnds {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(end, _)| end).collect())
+    }
+
+    fn line_of(&self, offset: usize) -> usize {
+        self.0.partition_point(|end| *end < offset) + 1
+    }
 }
 
-fn table(text: &str, entries: &DeTable<'_>) -> RawValue {
+fn table(lines: &LineEnds, entries: &DeTable<'_>) -> RawValue {
     let entry = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
         let key: &Spanned<std::borrow::Cow<'_, str>> = key;
-        let mut node = convert(text, value);
-        node.line = Some(line_of(text, key.span().start));
+        let mut node = convert(lines, value);
+        node.line = Some(lines.line_of(key.span().start));
         (key.get_ref().to_string(), node)
     };
     RawValue::Table(entries.iter().map(entry).collect())
 }
 
-fn convert(text: &str, value: &Spanned<DeValue<'_>>) -> ConfigNode {
+fn convert(lines: &LineEnds, value: &Spanned<DeValue<'_>>) -> ConfigNode {
     let raw = match value.get_ref() {
         DeValue::String(string) => RawValue::Text(string.to_string()),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
@@ -58,10 +69,10 @@ fn convert(text: &str, value: &Spanned<DeValue<'_>>) -> ConfigNode {
         DeValue::Float(number) => RawValue::Float(number.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(value) => RawValue::Bool(*value),
         DeValue::Datetime(date) => RawValue::Date(date.to_string()),
-        DeValue::Array(items) => RawValue::List(items.iter().map(|item| convert(text, item)).collect()),
-        DeValue::Table(entries) => table(text, entries),
+        DeValue::Array(items) => RawValue::List(items.iter().map(|item| convert(lines, item)).collect()),
+        DeValue::Table(entries) => table(lines, entries),
     };
-    ConfigNode { line: Some(line_of(text, value.span().start)), value: raw }
+    ConfigNode { line: Some(lines.line_of(value.span().start)), value: raw }
 }
 
 fn forget_lines(node: &mut ConfigNode) {

@@ -308,6 +308,19 @@ url = "ftp://x"
 }
 
 #[test]
+fn too_many_rules_or_windows_are_refused() {
+    let rules = |count: usize, key: fn(usize) -> String| -> String {
+        (0..count).map(|number| format!("[[alerts.rules]]\nname='r{number}'\nmetric='error_rate'\nabove=0.5\n{}\n", key(number))).collect()
+    };
+    let same = |_| String::new();
+    assert_eq!(load(&file(&rules(crate::limits::ALERT_RULES, same))).unwrap().config.alerts.rules.len(), crate::limits::ALERT_RULES);
+    let found = problems(&file(&rules(crate::limits::ALERT_RULES + 1, same)));
+    assert!(matches!(&found[..], [one] if one.contains("has 10001 entries; at most 10000 are judged")), "{found:?}");
+    let found = problems(&file(&rules(100, |number| format!("window='{}s'", 10 + number))));
+    assert!(matches!(&found[..], [one] if one.contains("different windows; at most 64 are kept")), "{found:?}");
+}
+
+#[test]
 fn rules_and_channels_must_fit_together() {
     let text = "[[alerts.rules]]\nname='cpu_usage'\nmetric='cpu_percent'\nwindow='5m'\n[[alerts.rules]]\nname='b'\nmetric='error_rate'\nabove=0.5\nbelow=2\nwhere={destination='d',endpoint='/e'}\n[[alerts.channels]]\nname='h'\ntype='webhook'\n";
     let found = problems(&file(text));

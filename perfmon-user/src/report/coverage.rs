@@ -17,8 +17,18 @@ pub struct DataCoverage {
     pub longest_gap_s: u64,
     /// Requests that were seen whole, 0..1.
     pub exact_share: Option<f64>,
+    /// Requests that came and were not seen, as the kernel side counted them.
+    #[serde(default)]
+    pub lost_requests: u64,
     /// Model calls without a known price.
     pub unpriced_calls: u64,
+}
+
+impl DataCoverage {
+    /// Share of all requests that were not seen, 0..1; `seen` were.
+    pub fn lost_share(&self, seen: u64) -> f64 {
+        self.lost_requests as f64 / (self.lost_requests + seen).max(1) as f64
+    }
 }
 
 /// The coverage. `host` are the host's samples, `cpu` their course, `requests` all requests and `unpriced` model calls without a price.
@@ -30,6 +40,7 @@ pub fn coverage(seconds: u64, host: &Cell, requests: &Cell, unpriced: u64, cpu: 
         watched_s: watched.round(),
         watched_share: (watched / seconds as f64).min(1.0),
         longest_gap_s: gap * step_s,
+        lost_requests: whole(requests, RecordKind::Request, "lost"),
         exact_share: (requests.count > 0).then(|| exact.min(1.0)),
         unpriced_calls: unpriced,
     }

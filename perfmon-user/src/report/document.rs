@@ -385,11 +385,13 @@ fn capacity(report: &Report) -> Table {
 
 fn coverage(report: &Report) -> Table {
     let coverage = &report.coverage;
+    let seen = report.traffic.as_ref().map_or(0, |traffic| traffic.count);
     let gap = if coverage.longest_gap_s == 0 { "none".into() } else { span(coverage.longest_gap_s as f64) };
     let rows = [
         ("Time watched", format!("{} ({})", span(coverage.watched_s), plain_share(coverage.watched_share))),
         ("Longest gap", gap),
         ("Requests seen whole", share(coverage.exact_share)),
+        ("Requests not seen", format!("{} ({})", count(coverage.lost_requests), plain_share(coverage.lost_share(seen)))),
         ("Model calls without a known price", count(coverage.unpriced_calls)),
     ];
     table(&["", "value#"], rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect())

@@ -17,6 +17,8 @@ const FULL_SOON_DAYS: f64 = 14.0;
 const FULL_NOW_DAYS: f64 = 3.0;
 /// Share of the period that has to be watched for a judgement.
 const COVERED: f64 = 0.5;
+/// Lost requests beyond this share are told first: the other figures are those of the requests that were seen.
+const LOST: f64 = 0.01;
 const HOUR_S: u64 = 3_600;
 const DAY_S: u64 = 86_400;
 
@@ -90,6 +92,10 @@ pub fn verdict(report: &Report) -> (PeriodVerdict, Vec<String>) {
     }
     if unseen {
         because(PeriodVerdict::Attention, format!("perfmon watched only {} of the period", plain_share(report.coverage.watched_share)));
+    }
+    let lost = report.coverage.lost_share(report.traffic.as_ref().map_or(0, |traffic| traffic.count));
+    if lost > LOST {
+        because(PeriodVerdict::Attention, format!("perfmon did not see {} of the requests", plain_share(lost)));
     }
     reasons.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
     let worst = reasons.first().map_or(PeriodVerdict::Good, |(verdict, _)| *verdict);

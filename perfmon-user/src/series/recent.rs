@@ -1,10 +1,12 @@
 //! The recent past of series, for those who look at sliding windows. In: deltas; out: what each series of a kind counted in the last so many
 //! seconds. A window is made of steps (a thirtieth of its length, ten seconds at least) and covers its length and at most one step more. Each
-//! series has its sum ready: a delta is added to it, and only a step that leaves the window makes it be added up anew. Bounded: a further
-//! series of a full window is counted in the overflow series of its service.
+//! series has its sum ready: a delta is added to it, and only a step that leaves the window makes it be added up anew. Series are found by the
+//! value of a label. Bounded: a further series of a full window is counted in the overflow series of its service.
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::cell::Cell;
 use super::feed::{SeriesCell, SeriesDelta};
@@ -35,7 +37,9 @@ pub struct SeriesShare {
 pub struct RecentWindow {
     share: SeriesShare,
     step_s: u64,
-    series: FxHashMap<SeriesKey, RecentCells>,
+    series: IndexMap<SeriesKey, RecentCells, FxBuildHasher>,
+    /// Places of the series that have a value in one of their labels.
+    with_value: FxHashMap<Arc<str>, Vec<u32>>,
     /// Where its data begins.
     since_s: u64,
     now_s: u64,
@@ -72,7 +76,7 @@ impl RecentCells {
 impl RecentWindow {
     fn new(share: SeriesShare, now_s: u64) -> Self {
         let step_s = share.length_s.div_ceil(STEPS).next_multiple_of(CELL_S);
-        Self { share, step_s, series: FxHashMap::default(), since_s: now_s, now_s }
+        Self { share, step_s, series: IndexMap::default(), with_value: FxHashMap::default(), since_s: now_s, now_s }
     }
 
     /// Number of the oldest step in the window.
@@ -97,7 +101,24 @@ impl RecentWindow {
             series.add(step, content);
         } else {
             let key = if self.series.len() < limits::SERIES_RECENT { key.clone() } else { key.other_services() };
-            self.series.entry(key).or_default().add(step, content);
+            let known = self.series.len();
+            let entry = self.series.entry(key);
+            let place = entry.index();
+            entry.or_default().add(step, content);
+            if place == known {
+                self.note_values(place);
+            }
+        }
+    }
+
+    fn note_values(&mut self, place: usize) {
+        let Some((key, _)) = self.series.get_index(place) else { return };
+        for value in key.labels().filter_map(|(_, value)| value) {
+            let places = self.with_value.entry(value.clone()).or_default();
+            // A value may stand in two labels.
+            if places.last() != Some(&(place as u32)) {
+                places.push(place as u32);
+            }
         }
     }
 
@@ -105,22 +126,37 @@ impl RecentWindow {
         if now_s + SET_BACK_S < self.now_s {
             // The clock was set back: what was counted lies in the future.
             self.series.clear();
+            self.with_value.clear();
             (self.since_s, self.now_s) = (now_s, now_s);
         }
         let before = self.oldest();
         self.now_s = self.now_s.max(now_s);
         let oldest = self.oldest();
         if oldest > before {
+            let known = self.series.len();
             self.series.retain(|_, series| {
                 series.expire(oldest);
                 !series.steps.is_empty()
             });
+            if self.series.len() < known {
+                self.with_value.clear();
+                (0..self.series.len()).for_each(|place| self.note_values(place));
+            }
         }
     }
 
     /// Its series and what each counted.
     pub fn series(&self) -> impl Iterator<Item = (&SeriesKey, &Cell)> {
         self.series.iter().map(|(key, series)| (key, &series.sum))
+    }
+
+    /// Its series that may have all these values in their labels: those that have the rarest of them, all when there is none.
+    pub fn series_with<'a>(&'a self, values: impl Iterator<Item = &'a str>) -> impl Iterator<Item = (&'a SeriesKey, &'a Cell)> {
+        let places = |value: &str| self.with_value.get(value).map_or(&[][..], Vec::as_slice);
+        let rarest = values.map(places).min_by_key(|places| places.len());
+        let all = if rarest.is_none() { 0..self.series.len() } else { 0..0 };
+        let at = |place: usize| self.series.get_index(place).map(|(key, series)| (key, &series.sum));
+        rarest.unwrap_or_default().iter().map(|place| *place as usize).chain(all).filter_map(at)
     }
 
     /// Seconds that its figures are of: of a window that has just begun fewer than its length.

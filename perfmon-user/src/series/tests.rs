@@ -145,3 +145,30 @@ fn a_clock_that_is_set_back_begins_the_window_anew() {
     assert_eq!(total(&recent, &share, "request.count"), Some(1.0));
     assert!(!recent.window(&share).unwrap().is_full());
 }
+
+#[test]
+fn series_of_a_window_are_found_by_a_value_and_forgotten_with_their_time() {
+    let share = SeriesShare { kind: RecordKind::Request, length_s: 60, shaped: false };
+    let mut recent = RecentSeries::default();
+    recent.keep([share], WallTime(DAY * SECOND));
+    let named = |recent: &RecentSeries, values: &[&str]| {
+        let window = recent.window(&share).unwrap();
+        let mut found: Vec<String> =
+            window.series_with(values.iter().copied()).map(|(key, _)| key.value("endpoint").unwrap().to_string()).collect();
+        found.sort();
+        found
+    };
+    let feed = |recent: &mut RecentSeries, second: u64, pairs: &[(&str, &str)]| {
+        let mut feed = SeriesFeed::default();
+        pairs.iter().for_each(|(service, endpoint)| feed.add(&request(DAY + second, service, endpoint, 5, 200)));
+        recent.add(&feed.take(WallTime((DAY + second) * SECOND)));
+    };
+    feed(&mut recent, 5, &[("shop", "/old"), ("shop", "/a"), ("desk", "/a"), ("/a", "/a")]);
+    assert_eq!(named(&recent, &["/a"]), ["/a", "/a", "/a"]);
+    assert_eq!((named(&recent, &["shop"]), named(&recent, &["shop", "/a"]).len()), (vec!["/a".into(), "/old".into()], 2));
+    assert_eq!((named(&recent, &["shop", "none"]), named(&recent, &[]).len()), (vec![], 4));
+    feed(&mut recent, 65, &[("desk", "/new"), ("shop", "/a")]);
+    feed(&mut recent, 95, &[("desk", "/new")]);
+    assert_eq!((named(&recent, &["/old"]), named(&recent, &["desk"])), (vec![], vec!["/new".into()]));
+    assert_eq!((named(&recent, &["shop"]), named(&recent, &[]).len()), (vec!["/a".into()], 2));
+}

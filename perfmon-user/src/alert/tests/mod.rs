@@ -8,6 +8,7 @@ use crate::record::{Alert, AlertState, Degradation, Disk, Llm, Millis, Notified,
 use crate::series::{Cell, SeriesCell, SeriesDelta, SeriesFeed};
 use crate::store::tests::{call, request};
 
+mod crowd;
 mod delivery;
 mod life;
 mod machine;
