@@ -44,6 +44,8 @@ enum MetricValue {
     System(fn(&System) -> Option<f64>),
     Disk(fn(&Disk) -> Option<f64>),
     Finding(fn(&Finding) -> Option<f64>),
+    #[cfg(test)]
+    MadeUp(fn(&super::Dns) -> Option<f64>),
 }
 
 impl Field {
@@ -58,6 +60,8 @@ impl Field {
             (MetricValue::Process(value), Record::Process(process)) => value(process),
             (MetricValue::System(value), Record::System(system)) => value(system),
             (MetricValue::Finding(value), Record::Finding(finding)) => value(finding),
+            #[cfg(test)]
+            (MetricValue::MadeUp(value), Record::Dns(question)) => value(question),
             _ => None,
         }
     }
@@ -91,8 +95,8 @@ impl PartialEq for Field {
 }
 
 macro_rules! fields {
-    ($($kind:ident($record:ident) { $($id:literal $name:ident $unit:ident = $value:expr;)* })*) => {
-        &[$($(Field {
+    ($($kind:ident($record:ident) { $($(#[$attribute:meta])? $id:literal $name:ident $unit:ident = $value:expr;)* })*) => {
+        &[$($($(#[$attribute])? Field {
             id: $id,
             kind: RecordKind::$kind,
             name: stringify!($name),
@@ -185,6 +189,12 @@ static FIELDS: &[Field] = fields! {
     }
     Finding(r) {
         1 critical Amount = one(r.severity == super::Severity::Critical);
+    }
+    MadeUp(r) {
+        #[cfg(test)]
+        1 response_time_ms Duration = ms(r.response_time_ms);
+        #[cfg(test)]
+        2 attempts Amount = Some(f64::from(r.attempts));
     }
 };
 

@@ -169,6 +169,13 @@ impl Cell {
         &mut self.fields[at].1
     }
 
+    /// Number, sum and distribution of a field's values, as they were counted; `None` when there are none.
+    pub fn values(&self, field: &Field) -> Option<(u64, f64, &Histogram)> {
+        let at = self.fields.binary_search_by_key(&field.id, |(id, _)| *id).ok()?;
+        let Values { count, sum, shape, .. } = &self.fields[at].1;
+        (*count > 0).then_some((*count, *sum, shape))
+    }
+
     /// A statistic of a field; `None` where nothing is known.
     pub fn field(&self, field: &Field, statistic: Statistic) -> Option<f64> {
         match self.fields.binary_search_by_key(&field.id, |(id, _)| *id) {

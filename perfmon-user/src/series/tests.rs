@@ -2,7 +2,7 @@
 use super::*;
 use crate::limits;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
-use crate::record::{Record, SeriesKey, Side, WallTime};
+use crate::record::{Record, SeriesDetail, SeriesKey, Side, WallTime};
 use crate::store::tests::{call, request, system};
 
 const SECOND: u64 = 1_000_000_000;
@@ -45,6 +45,18 @@ fn too_many_series_in_a_second_are_counted_in_those_of_their_service() {
     assert_eq!(delta.cells.len(), limits::SERIES_IN_DELTA + 1);
     assert_eq!((count(&delta, RecordKind::Request), delta.cells.last().unwrap().cell.count), (records.len() as u64, 500));
     assert_eq!(delta.cells.last().unwrap().key.value("endpoint").unwrap().as_ref(), "(other)");
+}
+
+#[test]
+fn a_series_has_a_cell_of_each_detail_and_a_mixed_one_of_those_beyond_the_limit() {
+    let statuses = 0..limits::DETAILS_OF_SERIES as u16 + 6;
+    let records: Vec<Record> = statuses.clone().chain(statuses).map(|number| request(DAY, "shop", "/", 5, 100 + number)).collect();
+    let delta = fed(&records);
+    let mixed: Vec<u64> = delta.cells.iter().filter(|one| one.detail == SeriesDetail::Mixed).map(|one| one.cell.count).collect();
+    assert_eq!((delta.cells.len(), mixed), (limits::DETAILS_OF_SERIES + 1, vec![12]));
+    assert_eq!(count(&delta, RecordKind::Request), records.len() as u64);
+    let of_one = |one: &&SeriesCell| matches!(one.detail, SeriesDetail::Request(detail) if detail.status == Some(100));
+    assert_eq!(delta.cells.iter().find(of_one).map(|one| one.cell.count), Some(2));
 }
 
 #[test]
