@@ -121,6 +121,22 @@ fn a_window_goes_on_where_an_earlier_run_ended() {
 }
 
 #[test]
+fn one_window_serves_with_and_without_distributions_and_keeps_its_data() {
+    let shaped = window(60);
+    let bare = SeriesShare { shaped: false, ..shaped };
+    let (now, mut recent) = (WallTime(DAY * SECOND), RecentSeries::default());
+    recent.keep([bare, shaped], now);
+    recent.add(&fed(&[request(DAY, "shop", "/", 5_000, 500)]));
+    assert_eq!(total(&recent, &bare, "request.errors"), Some(1.0));
+    assert_eq!(total(&recent, &shaped, "request.response_time_ms.p95"), Some(5.0));
+    recent.keep([bare], now);
+    assert_eq!(total(&recent, &bare, "request.errors"), Some(1.0), "the rule on percentiles is gone");
+    recent.keep([bare, shaped], now);
+    assert_eq!(total(&recent, &bare, "request.errors"), Some(1.0), "and came back: it begins anew, the other one does not");
+    assert_eq!(total(&recent, &shaped, "request.errors"), Some(0.0));
+}
+
+#[test]
 fn series_of_a_window_are_bounded() {
     let (share, mut recent) = (window(60), RecentSeries::default());
     recent.keep([share], WallTime(DAY * SECOND));

@@ -54,7 +54,7 @@ fn build() -> Result<PathBuf> {
     cargo.args(["test", "--release", "--package", "perfmon-user", "--lib", "--no-run", "--message-format", "json"]);
     let messages = output(&mut cargo)?;
     let programs = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let program = programs.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).last();
+    let program = programs.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
     program.context("cargo built no test program")
 }
 
