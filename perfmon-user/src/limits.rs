@@ -142,6 +142,10 @@ pub const CHANNEL_REMEMBERED: usize = 256;
 pub const STORE_SERIES: usize = 20_000;
 /// Series that may count in one second, overflow series aside; further ones are counted in one series `(other)` a service.
 pub const SERIES_IN_DELTA: usize = 8_192;
+/// Details of series (status, failure, method) that one delta tells apart beyond the first of each series; further ones are counted as mixed.
+pub const DETAILS_IN_DELTA: usize = 8_192;
+/// Details of one series among them.
+pub const DETAILS_OF_SERIES: usize = 64;
 /// Series in one sliding window of alert rules; further ones are counted in one series `(other)`.
 pub const SERIES_RECENT: usize = 4_096;
 /// Cells, and records, that wait for a file that cannot be written; more are dropped and counted.

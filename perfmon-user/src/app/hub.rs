@@ -52,6 +52,10 @@ impl Consumer for Arc<HttpState> {
     fn take(&mut self, records: &RecordBatch) {
         self.push(records);
     }
+
+    fn series(&mut self, delta: &Arc<SeriesDelta>) {
+        HttpState::series(self, delta);
+    }
 }
 
 impl Consumer for Store {

@@ -16,6 +16,8 @@ mod libraries;
 mod listeners;
 mod logging;
 mod options;
+#[cfg(test)]
+mod record_cost;
 mod recorder;
 mod replay;
 mod report;

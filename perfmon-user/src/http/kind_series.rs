@@ -1,11 +1,13 @@
 //! Cumulative series of everything that happened but requests (model calls, agent runs, tools, workflows) for `/metrics`, as the table of
-//! kinds has their labels, fields and failures.
+//! kinds has their labels, fields and failures; made of the deltas of the series.
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bounded::{BoundedSeries, Cumulative, CumulativeLabels};
+use crate::aggregate::Histogram;
 use crate::counters::Counters;
 use crate::record::metric::{Field, RecordKind, Unit};
-use crate::record::{Record, SeriesKey, WallTime};
+use crate::record::{SeriesDetail, SeriesKey, WallTime};
+use crate::series::{SeriesCell, SeriesDelta};
 
 /// Upper bounds of the buckets of durations, in seconds, and of tokens, as the conventions for generative AI advise.
 const SECONDS: [f64; 14] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -57,14 +59,20 @@ pub(super) struct FieldSums {
 }
 
 impl FieldSums {
-    fn of(field: &Field, record: &Record) -> Self {
-        let mut sums = Self::default();
-        if let Some(value) = field.value(record) {
-            sums.sum = if field.unit == Unit::Duration { value / 1e3 } else { value };
-            let bucket = bounds(field.unit).map_or(14, |bounds| bounds.partition_point(|bound| *bound < sums.sum));
-            sums.buckets[bucket] = 1;
+    fn of(field: &Field, counted: &SeriesCell) -> Self {
+        let Some((count, sum, times)) = counted.cell.values(field) else { return Self::default() };
+        match field.unit {
+            Unit::Duration => Self { sum: sum / 1e3, buckets: in_buckets(times, &SECONDS, 1e9) },
+            Unit::Tokens => {
+                let tokens = counted.sizes.iter().find(|(id, _)| *id == field.id);
+                Self { sum, buckets: tokens.map_or([0; 15], |(_, tokens)| in_buckets(tokens, &TOKENS, 1.0)) }
+            }
+            Unit::Amount | Unit::Number => {
+                let mut buckets = [0; 15];
+                buckets[14] = count;
+                Self { sum, buckets }
+            }
         }
-        sums
     }
 
     /// Number of values.
@@ -73,12 +81,27 @@ impl FieldSums {
     }
 }
 
+/// Counts by upper bounds; a bound is `scale` units of the values. All values of a bucket count as its first one, so that a value that equals
+/// a bound lies below it, as `le` says.
+fn in_buckets(values: &Histogram, bounds: &[f64; 14], scale: f64) -> [u64; 15] {
+    let mut buckets = [0; 15];
+    for bucket in values.buckets() {
+        buckets[bounds.partition_point(|bound| (*bound * scale).round() < bucket.low_ns as f64)] += bucket.count;
+    }
+    buckets
+}
+
 /// A sum of decimal numbers, which binary ones only approach, without the digits behind the last decimal: 0.3 instead of 0.30000000000000004.
 /// Costs go down to 10⁻¹² dollars, times to microseconds. At least two digits of the number's own precision are left, so that errors do not add up.
 fn without_rounding_error(sum: f64) -> f64 {
     const EXACT: f64 = 1e14;
     let steps = [1e12, 1e9, 1e6].into_iter().find(|steps| (sum * steps).abs() < EXACT);
     steps.map_or(sum, |steps| (sum * steps).round() / steps)
+}
+
+/// Whether series of a kind are here: of what happened, requests aside, which have series of their own.
+pub(super) fn is_counted(kind: RecordKind) -> bool {
+    !kind.is_sample() && kind != RecordKind::Request
 }
 
 /// Upper bounds of the buckets of a unit.
@@ -91,8 +114,9 @@ pub(super) fn bounds(unit: Unit) -> Option<&'static [f64; 14]> {
 }
 
 impl KindSums {
-    fn of(kind: RecordKind, record: &Record) -> Self {
-        Self { count: 1, fields: Field::of(kind).map(|field| FieldSums::of(field, record)).collect(), last: record.time() }
+    fn of(counted: &SeriesCell, last: WallTime) -> Self {
+        let fields = Field::of(counted.key.kind).map(|field| FieldSums::of(field, counted)).collect();
+        Self { count: counted.cell.count, fields, last }
     }
 
     /// Values of a field of the kind.
@@ -126,14 +150,12 @@ impl Cumulative for KindSums {
 pub(super) struct KindSeries(Mutex<KindTable>);
 
 impl KindSeries {
-    /// Counts the records of a batch that happened, requests aside: they have series of their own.
-    pub fn count(&self, batch: &[Record], counters: &Counters) {
-        let happened = |kind: &RecordKind| !kind.is_sample() && *kind != RecordKind::Request;
+    /// Counts the records of a delta that happened, requests aside: they have series of their own.
+    pub fn count(&self, delta: &SeriesDelta, counters: &Counters) {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (kind, record) in batch.iter().filter_map(|record| RecordKind::of(record).filter(happened).map(|kind| (kind, record))) {
-            let Some(key) = SeriesKey::of(record) else { continue };
-            let failure = record.failure().map(|failure| Arc::from(&*failure));
-            table.add(KindLabels { key, failure }, &KindSums::of(kind, record), counters);
+        for counted in delta.cells.iter().filter(|counted| is_counted(counted.key.kind) && counted.cell.count > 0) {
+            let failure = if let SeriesDetail::Outcome(failure) = &counted.detail { failure.clone() } else { None };
+            table.add(KindLabels { key: counted.key.clone(), failure }, &KindSums::of(counted, delta.until), counters);
         }
     }
 

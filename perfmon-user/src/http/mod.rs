@@ -39,7 +39,7 @@ mod socket_table;
 mod stream;
 mod summary;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transport;
 mod work;
 
@@ -59,6 +59,7 @@ use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::limits;
 use crate::record::{DegradedNow, Record, RecordBatch, SpareBatches, WallTime};
+use crate::series::SeriesDelta;
 use crate::store;
 
 pub use access::Access;
@@ -137,12 +138,16 @@ impl HttpState {
         })
     }
 
-    /// Takes finished records: for `/api/v1/records`, for the cumulative series of `/metrics`, findings and alerts for the stream.
+    /// Takes what the series counted, once a second: for the cumulative series of `/metrics`.
+    pub fn series(&self, delta: &SeriesDelta) {
+        self.series.count(delta, &self.parts.counters);
+        self.kinds.count(delta, &self.parts.counters);
+    }
+
+    /// Takes finished records: for `/api/v1/records`, samples for `/metrics`, findings and alerts for the stream.
     pub fn push(&self, batch: &RecordBatch) {
-        self.series.count(batch, &self.parts.counters);
         // Most batches are requests alone.
         if batch.iter().any(|record| !matches!(record, Record::Request(_))) {
-            self.kinds.count(batch, &self.parts.counters);
             self.samples.count(batch);
             for record in batch.iter().filter(|record| matches!(record, Record::Finding(_) | Record::Alert(_))) {
                 // Fails without clients, which is fine.

@@ -1,11 +1,15 @@
-//! Cumulative series of requests for `/metrics`: Prometheus needs counters that only grow, unlike the sliding windows of the snapshot.
+//! Cumulative series of requests for `/metrics`, made of the deltas of the series: Prometheus needs counters that only grow, unlike the
+//! sliding windows of the snapshot. A latency within a bucket of the delta's histogram counts as that bucket's smallest value.
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
 use super::bounded::{BoundedSeries, Cumulative, CumulativeLabels};
+use crate::aggregate::Histogram;
 use crate::counters::Counters;
-use crate::record::{Failure, Quality, Record, Request, Side, WallTime};
+use crate::record::metric::{Field, RecordKind, Statistic};
+use crate::record::{Failure, Quality, RequestDetail, SeriesDetail, SeriesKey, Side, WallTime};
+use crate::series::{Cell, SeriesCell, SeriesDelta};
 
 /// Upper bounds of the buckets in seconds, as the semantic conventions for HTTP advise.
 pub(super) const BOUNDS_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -25,7 +29,6 @@ const BOUNDS_NS: [u64; 14] = [
     7_500_000_000,
     10_000_000_000,
 ];
-const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 const OVERFLOW: &str = "(other)";
 /// What a series is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,10 +53,19 @@ pub(super) struct LatencyBuckets {
 }
 
 impl LatencyBuckets {
-    fn add(&mut self, nanoseconds: u64, time: WallTime) {
-        self.last = self.last.max(time);
-        self.buckets[BOUNDS_NS.partition_point(|bound| *bound < nanoseconds)] += 1;
-        self.sum_ns = self.sum_ns.saturating_add(nanoseconds);
+    /// Of the latencies of a cell.
+    fn of(latencies: &Histogram, sum_ms: f64, last: WallTime) -> Self {
+        let mut buckets = [0; 15];
+        // All values of a bucket count as its first one, so that a value that equals a bound lies below it, as `le` says.
+        latencies.buckets().for_each(|bucket| buckets[BOUNDS_NS.partition_point(|bound| *bound < bucket.low_ns)] += bucket.count);
+        Self { buckets, sum_ns: (sum_ms * 1e6).round() as u64, last }
+    }
+
+    /// Of attempts to connect, which have no latency.
+    fn counted(count: u64, last: WallTime) -> Self {
+        let mut buckets = [0; 15];
+        buckets[0] = count;
+        Self { buckets, sum_ns: 0, last }
     }
 }
 
@@ -96,9 +108,6 @@ impl CumulativeLabels for LatencyLabels {
 #[derive(Default)]
 pub(super) struct LatencySeries(Mutex<LatencyTables>);
 
-/// The labels of a request within a batch: addresses of the texts in `LatencyLabels`, which the batch keeps alive, and the other labels.
-type Alike = (Side, [usize; 3], Option<u16>, Option<Failure>);
-
 /// The cumulative tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LatencyTables {
@@ -111,43 +120,11 @@ pub(super) struct LatencyTables {
 }
 
 impl LatencySeries {
-    /// Counts the requests of a batch.
-    pub fn count(&self, batch: &[Record], counters: &Counters) {
+    /// Counts the requests of a delta.
+    pub fn count(&self, delta: &SeriesDelta, counters: &Counters) {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Most requests of a batch are alike: they are added up first, so that a series is looked up once a batch.
-        let mut alike: FxHashMap<Alike, (&Request, LatencyBuckets)> = FxHashMap::default();
-        let mut exchanges = [[0; 3]; 2];
-        let requests = batch.iter().filter_map(|record| match record {
-            Record::Request(request) if request.counts() => Some(request),
-            _ => None,
-        });
-        for request in requests {
-            if request.is_attempt() {
-                let mut connects = LatencyBuckets::default();
-                connects.add(request.connect_time_ms.unwrap_or_default().0, request.time);
-                tables.attempts.add(labels(request), &connects, counters);
-                continue;
-            }
-            exchanges[request.side as usize][request.quality as usize] += 1;
-            if let Some(latency) = request.latency() {
-                alike.entry(alike_as(request)).or_insert_with(|| (request, LatencyBuckets::default())).1.add(latency.0, request.time);
-            }
-        }
-        for side in [Side::Server, Side::Client] {
-            for quality in [Quality::Exact, Quality::Inferred, Quality::Estimated] {
-                let count: u64 = exchanges[side as usize][quality as usize];
-                if count > 0 {
-                    *tables.exchanges.entry((side, quality)).or_default() += count;
-                }
-            }
-        }
-        for (request, latencies) in alike.values() {
-            let table = match request.side {
-                Side::Server => &mut tables.server,
-                Side::Client => &mut tables.client,
-            };
-            table.add(labels(request), latencies, counters);
-        }
+        let requests = delta.cells.iter().filter(|cell| cell.key.kind == RecordKind::Request && cell.cell.count > 0);
+        requests.for_each(|cell| tables.add(cell, delta.until, counters));
     }
 
     /// A copy to write from.
@@ -156,26 +133,50 @@ impl LatencySeries {
     }
 }
 
-fn alike_as(request: &Request) -> Alike {
-    let address = |text: Option<&Arc<str>>| text.map_or(0, |text| Arc::as_ptr(text).addr());
-    let texts = [address(Some(&request.origin.service)), address(target(request)), address(request.method.as_ref())];
-    (request.side, texts, request.status_code, request.error)
-}
+impl LatencyTables {
+    fn add(&mut self, SeriesCell { key, detail, cell, .. }: &SeriesCell, until: WallTime, counters: &Counters) {
+        let detail = if let SeriesDetail::Request(detail) = detail { Some(detail) } else { None };
+        let labels = labels(key, detail);
+        if detail.is_some_and(|detail| detail.is_attempt) {
+            return self.attempts.add(labels, &LatencyBuckets::counted(cell.count, until), counters);
+        }
+        let side = if key.value("side").is_some_and(|side| **side == *Side::Server.name()) { Side::Server } else { Side::Client };
+        self.exchanges(side, detail, cell);
+        let latencies = Field::named(RecordKind::Request, "response_time_ms").and_then(|field| cell.values(field));
+        if let Some((_, sum_ms, latencies)) = latencies {
+            let table = if side == Side::Server { &mut self.server } else { &mut self.client };
+            table.add(labels, &LatencyBuckets::of(latencies, sum_ms, until), counters);
+        }
+    }
 
-fn target(request: &Request) -> Option<&Arc<str>> {
-    match request.side {
-        Side::Server => request.endpoint.as_ref(),
-        Side::Client => request.destination.as_ref(),
+    fn exchanges(&mut self, side: Side, detail: Option<&RequestDetail>, cell: &Cell) {
+        let mut add = |quality, count| {
+            if count > 0 {
+                *self.exchanges.entry((side, quality)).or_default() += count;
+            }
+        };
+        match detail {
+            Some(detail) => add(detail.quality, cell.count),
+            // Of mixed ones, only the number of exact ones is known.
+            None => {
+                let exact = Field::named(RecordKind::Request, "exact").and_then(|field| cell.field(field, Statistic::Sum));
+                let exact = (exact.unwrap_or_default() as u64).min(cell.count);
+                add(Quality::Exact, exact);
+                add(Quality::Inferred, cell.count - exact);
+            }
+        }
     }
 }
 
-fn labels(request: &Request) -> LatencyLabels {
+/// Mixed ones have only a service and a target.
+fn labels(key: &SeriesKey, detail: Option<&RequestDetail>) -> LatencyLabels {
+    let destination = || key.value("destination").filter(|_| detail.is_none_or(|detail| detail.has_destination));
     LatencyLabels {
-        service: request.origin.service.clone(),
-        target: target(request).cloned(),
-        method: request.method.as_deref().map(|method| METHODS.into_iter().find(|known| *known == method).unwrap_or("_OTHER")),
-        status: request.status_code,
-        error: request.error,
+        service: key.service().unwrap_or_default(),
+        target: key.value("endpoint").or_else(destination).cloned(),
+        method: detail.and_then(RequestDetail::method),
+        status: detail.and_then(|detail| detail.status),
+        error: detail.and_then(|detail| detail.error),
     }
 }
 
@@ -189,13 +190,27 @@ mod tests {
     fn add(table: &mut LatencyTable, service: &str, target: &str, time_ns: u64, counters: &Counters) {
         let labels =
             LatencyLabels { service: service.into(), target: Some(target.into()), method: Some("GET"), status: Some(200), error: None };
-        let mut latencies = LatencyBuckets::default();
-        latencies.add(1_000, WallTime(time_ns));
-        table.add(labels, &latencies, counters);
+        table.add(labels, &LatencyBuckets::counted(1, WallTime(time_ns)), counters);
     }
 
     fn has(table: &LatencyTable, service: &str, target: &str) -> bool {
         table.iter().any(|(labels, _)| &*labels.service == service && labels.target.as_deref() == Some(target))
+    }
+
+    #[test]
+    fn a_latency_counts_below_its_bound_or_at_most_a_step_of_the_histogram_above_it() {
+        let bucket_of = |ns: u64| {
+            let mut latencies = Histogram::default();
+            latencies.record(ns);
+            let counted = LatencyBuckets::of(&latencies, ns as f64 / 1e6, WallTime(1));
+            assert_eq!((counted.sum_ns, counted.count()), (ns, 1));
+            counted.buckets.iter().position(|count| *count == 1).unwrap()
+        };
+        for (index, bound) in BOUNDS_NS.into_iter().enumerate() {
+            assert_eq!(bucket_of(bound), index, "`le` includes the bound {bound}");
+            assert_eq!((bucket_of(bound - 1), bucket_of(bound - bound / 20)), (index, index), "{bound}");
+            assert_eq!(bucket_of(bound + bound / 60), index + 1, "1.7 % above {bound}");
+        }
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub enum RecordKind {
     Disk = 8,
     /// Findings.
     Finding = 9,
+    /// What only tests have.
+    #[cfg(test)]
+    MadeUp = 10,
 }
 
 /// Most labels of a kind.
@@ -82,6 +85,8 @@ enum LabelValue {
     Process(fn(&Process) -> Option<LabelText<'_>>),
     Disk(fn(&Disk) -> Option<LabelText<'_>>),
     Finding(fn(&Finding) -> Option<LabelText<'_>>),
+    #[cfg(test)]
+    MadeUp(fn(&super::Dns) -> Option<LabelText<'_>>),
 }
 
 impl SeriesLabel {
@@ -100,6 +105,8 @@ impl SeriesLabel {
             (LabelValue::Workflow(value), Record::Workflow(run)) => value(run),
             (LabelValue::Process(value), Record::Process(process)) => value(process),
             (LabelValue::Finding(value), Record::Finding(finding)) => value(finding),
+            #[cfg(test)]
+            (LabelValue::MadeUp(value), Record::Dns(question)) => value(question),
             _ => None,
         }
     }
@@ -117,13 +124,13 @@ struct KindRow {
 }
 
 macro_rules! kinds {
-    ($($kind:ident $name:literal $counted:literal $things:literal ($record:ident) { $($label:literal $attribute:literal = $value:expr;)* })*) => {
-        &[$(KindRow {
+    ($($(#[$attribute:meta])? $kind:ident $name:literal $counted:literal $things:literal ($record:ident) { $($label:literal $convention:literal = $value:expr;)* })*) => {
+        &[$($(#[$attribute])? KindRow {
             kind: RecordKind::$kind,
             name: $name,
             things: $things,
             counted: $counted,
-            labels: &[$(SeriesLabel { name: $label, attribute: $attribute, value: LabelValue::$kind(|$record| $value) },)*],
+            labels: &[$(SeriesLabel { name: $label, attribute: $convention, value: LabelValue::$kind(|$record| $value) },)*],
         },)*]
     };
 }
@@ -172,6 +179,11 @@ static KINDS: &[KindRow] = kinds! {
         "severity" "perfmon.finding.severity" = Some(LabelText::Word(r.severity.name()));
         "scope" "perfmon.finding.scope" = text(&r.scope);
     }
+    #[cfg(test)]
+    MadeUp "made_up" "made_up_things" "made-up things" (r) {
+        "service" "service.name" = text(&r.origin.service);
+        "word" "perfmon.made_up.word" = text(&r.qtype);
+    }
 };
 
 fn side(side: Side) -> Option<LabelText<'static>> {
@@ -188,8 +200,19 @@ fn maybe(known: &Option<Arc<str>>) -> Option<LabelText<'_>> {
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 9] =
-        [Self::Request, Self::Llm, Self::Agent, Self::Tool, Self::Workflow, Self::Process, Self::System, Self::Disk, Self::Finding];
+    pub const ALL: [Self; 9 + cfg!(test) as usize] = [
+        Self::Request,
+        Self::Llm,
+        Self::Agent,
+        Self::Tool,
+        Self::Workflow,
+        Self::Process,
+        Self::System,
+        Self::Disk,
+        Self::Finding,
+        #[cfg(test)]
+        Self::MadeUp,
+    ];
 
     /// The kind of a record; `None` when it belongs to no series.
     pub fn of(record: &Record) -> Option<Self> {
@@ -203,6 +226,8 @@ impl RecordKind {
             Record::System(_) => Some(Self::System),
             // Its later records tell of the same one.
             Record::Finding(finding) => (finding.open && finding.first_seen == finding.last_seen).then_some(Self::Finding),
+            #[cfg(test)]
+            Record::Dns(question) if question.name.starts_with(super::made_up::MADE_UP) => Some(Self::MadeUp),
             Record::Db(_) | Record::Dns(_) | Record::Alert(_) => None,
         }
     }

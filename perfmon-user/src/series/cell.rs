@@ -43,9 +43,11 @@ impl Values {
         }
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Counts what `other` counted; its distribution only when `shaped`.
+    fn merge(&mut self, other: &Self, shaped: bool) {
         if self.count == 0 {
-            *self = other.clone();
+            let Self { count, sum, min, max, .. } = *other;
+            *self = Self { count, sum, min, max, shape: if shaped { other.shape.clone() } else { Histogram::default() } };
             return;
         }
         self.count += other.count;
@@ -56,7 +58,9 @@ impl Values {
         }
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
-        self.shape.merge(&other.shape);
+        if shaped {
+            self.shape.merge(&other.shape);
+        }
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -122,9 +126,10 @@ impl Cell {
     pub fn add(&mut self, kind: RecordKind, record: &Record) {
         self.count += 1;
         self.errors += u64::from(record.failed());
+        let mut from = 0;
         for field in Field::of(kind) {
             if let Some(value) = field.value(record) {
-                self.add_value(field, value);
+                self.values_from(&mut from, field.id).add(value, field.unit);
             }
         }
     }
@@ -142,20 +147,28 @@ impl Cell {
 
     /// Counts everything that `other` counted.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_as(other, true);
+    }
+
+    /// The same, without distributions when it is not `shaped`.
+    pub fn merge_as(&mut self, other: &Self, shaped: bool) {
         self.count += other.count;
         self.errors += other.errors;
+        let mut from = 0;
         for (id, values) in &other.fields {
-            self.values_of(*id).merge(values);
+            self.values_from(&mut from, *id).merge(values, shaped);
         }
     }
 
-    /// The same without distributions.
-    pub fn without_shapes(&self) -> Self {
-        let bare = |(id, values): &(u8, Values)| {
-            let Values { count, sum, min, max, .. } = *values;
-            (*id, Values { count, sum, min, max, shape: Histogram::default() })
-        };
-        Self { count: self.count, errors: self.errors, fields: self.fields.iter().map(bare).collect() }
+    /// The values of a field, for one after the other with ascending ids: `from` is where those of the next id may begin.
+    fn values_from(&mut self, from: &mut usize, id: u8) -> &mut Values {
+        while self.fields.get(*from).is_some_and(|(known, _)| *known < id) {
+            *from += 1;
+        }
+        if self.fields.get(*from).is_none_or(|(known, _)| *known != id) {
+            self.fields.insert(*from, (id, Values::default()));
+        }
+        &mut self.fields[*from].1
     }
 
     fn values_of(&mut self, id: u8) -> &mut Values {
@@ -167,6 +180,13 @@ impl Cell {
             }
         };
         &mut self.fields[at].1
+    }
+
+    /// Number, sum and distribution of a field's values, as they were counted; `None` when there are none.
+    pub fn values(&self, field: &Field) -> Option<(u64, f64, &Histogram)> {
+        let at = self.fields.binary_search_by_key(&field.id, |(id, _)| *id).ok()?;
+        let Values { count, sum, shape, .. } = &self.fields[at].1;
+        (*count > 0).then_some((*count, *sum, shape))
     }
 
     /// A statistic of a field; `None` where nothing is known.
@@ -214,7 +234,7 @@ impl Cell {
         for _ in 0..reader.next()? {
             let id = reader.byte()?;
             let values = if id & SHORT == 0 { Values::read_long(&mut reader)? } else { Values::read(&mut reader)? };
-            cell.values_of(id & !SHORT).merge(&values);
+            cell.values_of(id & !SHORT).merge(&values, true);
         }
         reader.rest().is_empty().then_some(cell)
     }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::cell::Cell;
 use super::feed::{SeriesCell, SeriesDelta};
@@ -53,13 +53,13 @@ struct RecentCells {
 }
 
 impl RecentCells {
-    fn add(&mut self, step: u64, cell: &Cell) {
-        self.sum.merge(cell);
+    fn add(&mut self, step: u64, cell: &Cell, shaped: bool) {
+        self.sum.merge_as(cell, shaped);
         let at = self.steps.partition_point(|(number, _)| *number < step);
-        match self.steps.get_mut(at) {
-            Some((number, known)) if *number == step => known.merge(cell),
-            _ => self.steps.insert(at, (step, cell.clone())),
+        if self.steps.get(at).is_none_or(|(number, _)| *number != step) {
+            self.steps.insert(at, (step, Cell::default()));
         }
+        self.steps[at].1.merge_as(cell, shaped);
     }
 
     /// Drops steps before `oldest`.
@@ -89,22 +89,15 @@ impl RecentWindow {
         if cell.key.kind != self.share.kind || step < self.oldest() {
             return;
         }
-        let key = &cell.key;
-        let shapeless;
-        let content = if self.share.shaped {
-            &cell.cell
-        } else {
-            shapeless = cell.cell.without_shapes();
-            &shapeless
-        };
+        let (key, shaped) = (&cell.key, self.share.shaped);
         if let Some(series) = self.series.get_mut(key) {
-            series.add(step, content);
+            series.add(step, &cell.cell, shaped);
         } else {
             let key = if self.series.len() < limits::SERIES_RECENT { key.clone() } else { key.other_services() };
             let known = self.series.len();
             let entry = self.series.entry(key);
             let place = entry.index();
-            entry.or_default().add(step, content);
+            entry.or_default().add(step, &cell.cell, shaped);
             if place == known {
                 self.note_values(place);
             }
@@ -183,12 +176,21 @@ pub struct RecentSeries {
 }
 
 impl RecentSeries {
-    /// Keeps these windows from now on; those that it had keep their data.
+    /// Keeps these windows from now on; those that it had keep their data. One with distributions serves for the same without, unless the
+    /// latter has older data.
     pub fn keep(&mut self, shares: impl IntoIterator<Item = SeriesShare>, now: WallTime) {
+        let shares: FxHashSet<SeriesShare> = shares.into_iter().collect();
         let mut before = std::mem::take(&mut self.windows);
-        for share in shares {
-            let window = before.remove(&share).unwrap_or_else(|| RecentWindow::new(share, now.0 / NS));
-            self.windows.entry(share).or_insert(window);
+        let is_served = |share: &SeriesShare| {
+            let twin = SeriesShare { shaped: true, ..*share };
+            let since = |share: &SeriesShare| before.get(share).map_or(now.0 / NS, |window| window.since_s);
+            !share.shaped && shares.contains(&twin) && since(&twin) <= since(share)
+        };
+        let kept: Vec<SeriesShare> = shares.iter().copied().filter(|share| !is_served(share)).collect();
+        for share in kept {
+            let twin = SeriesShare { shaped: true, ..share };
+            let known = before.remove(&share).or_else(|| before.remove(&twin).map(|window| RecentWindow { share, ..window }));
+            self.windows.insert(share, known.unwrap_or_else(|| RecentWindow::new(share, now.0 / NS)));
         }
     }
 
@@ -210,6 +212,6 @@ impl RecentSeries {
 
     /// A window that is kept.
     pub fn window(&self, share: &SeriesShare) -> Option<&RecentWindow> {
-        self.windows.get(share)
+        self.windows.get(share).or_else(|| self.windows.get(&SeriesShare { shaped: true, ..*share }))
     }
 }

@@ -2,7 +2,7 @@
 use super::*;
 use crate::limits;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
-use crate::record::{Record, SeriesKey, Side, WallTime};
+use crate::record::{Record, SeriesDetail, SeriesKey, Side, WallTime};
 use crate::store::tests::{call, request, system};
 
 const SECOND: u64 = 1_000_000_000;
@@ -45,6 +45,18 @@ fn too_many_series_in_a_second_are_counted_in_those_of_their_service() {
     assert_eq!(delta.cells.len(), limits::SERIES_IN_DELTA + 1);
     assert_eq!((count(&delta, RecordKind::Request), delta.cells.last().unwrap().cell.count), (records.len() as u64, 500));
     assert_eq!(delta.cells.last().unwrap().key.value("endpoint").unwrap().as_ref(), "(other)");
+}
+
+#[test]
+fn a_series_has_a_cell_of_each_detail_and_a_mixed_one_of_those_beyond_the_limit() {
+    let statuses = 0..limits::DETAILS_OF_SERIES as u16 + 6;
+    let records: Vec<Record> = statuses.clone().chain(statuses).map(|number| request(DAY, "shop", "/", 5, 100 + number)).collect();
+    let delta = fed(&records);
+    let mixed: Vec<u64> = delta.cells.iter().filter(|one| one.detail == SeriesDetail::Mixed).map(|one| one.cell.count).collect();
+    assert_eq!((delta.cells.len(), mixed), (limits::DETAILS_OF_SERIES + 1, vec![12]));
+    assert_eq!(count(&delta, RecordKind::Request), records.len() as u64);
+    let of_one = |one: &&SeriesCell| matches!(one.detail, SeriesDetail::Request(detail) if detail.status == Some(100));
+    assert_eq!(delta.cells.iter().find(of_one).map(|one| one.cell.count), Some(2));
 }
 
 #[test]
@@ -106,6 +118,22 @@ fn a_window_goes_on_where_an_earlier_run_ended() {
     recent.begin_with(RecordKind::Request, DAY - 3_600, &fed(&[request(DAY - 1_000, "shop", "/", 1_000, 500)]).cells);
     assert!(recent.window(&share).unwrap().is_full());
     assert_eq!(total(&recent, &share, "request.errors"), Some(1.0));
+}
+
+#[test]
+fn one_window_serves_with_and_without_distributions_and_keeps_its_data() {
+    let shaped = window(60);
+    let bare = SeriesShare { shaped: false, ..shaped };
+    let (now, mut recent) = (WallTime(DAY * SECOND), RecentSeries::default());
+    recent.keep([bare, shaped], now);
+    recent.add(&fed(&[request(DAY, "shop", "/", 5_000, 500)]));
+    assert_eq!(total(&recent, &bare, "request.errors"), Some(1.0));
+    assert_eq!(total(&recent, &shaped, "request.response_time_ms.p95"), Some(5.0));
+    recent.keep([bare], now);
+    assert_eq!(total(&recent, &bare, "request.errors"), Some(1.0), "the rule on percentiles is gone");
+    recent.keep([bare, shaped], now);
+    assert_eq!(total(&recent, &bare, "request.errors"), Some(1.0), "and came back: it begins anew, the other one does not");
+    assert_eq!(total(&recent, &shaped, "request.errors"), Some(0.0));
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl StoreReader {
             each_cell(&db, kind as u8, piece, &wanted, |start_s, id, cell| {
                 let labels = &wanted[&id];
                 let key = SeriesKey::with(kind, |label| labels.get(label).map(|value| Arc::from(value.as_str())));
-                found.push((piece.resolution.seconds(), SeriesCell { start_s, key, cell }));
+                found.push((piece.resolution.seconds(), SeriesCell::new(start_s, key, cell)));
             })?;
         }
         found.sort_by_key(|(_, cell)| cell.start_s);

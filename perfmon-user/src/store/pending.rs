@@ -45,7 +45,7 @@ impl PendingWrites {
 
     /// Takes what the series counted.
     pub fn series(&mut self, delta: &SeriesDelta) {
-        for SeriesCell { start_s, key, cell } in &delta.cells {
+        for SeriesCell { start_s, key, cell, .. } in &delta.cells {
             self.cells.entry((*start_s, key.clone())).or_default().merge(cell);
         }
     }

@@ -6,6 +6,7 @@ mod overhead;
 mod paired;
 mod perfmon;
 mod pieces;
+mod records;
 mod report;
 
 use anyhow::Result;
@@ -18,6 +19,8 @@ pub enum Bench {
     Overhead(overhead::Args),
     /// Each piece of perfmon (resources, TLS, model calls, alerts, history, export, page) switched on and off, in paired rounds
     Pieces(pieces::Args),
+    /// What counting a record costs, by piece, in this tree and a former one
+    Records(records::Args),
 }
 
 /// Measures and writes.
@@ -25,5 +28,6 @@ pub fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Overhead(args) => overhead::run(args),
         Bench::Pieces(args) => pieces::run(args),
+        Bench::Records(args) => records::run(args),
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use super::family::{FamilyKind, MetricFamily};
 use super::text::{Exposition, HistogramValues, Label};
 use crate::http::bounded::Cumulative;
-use crate::http::kind_series::{KindLabels, KindSums, KindTable, bounds};
+use crate::http::kind_series::{KindLabels, KindSums, KindTable, bounds, is_counted};
 use crate::record::metric::{Field, RecordKind, Unit};
 use crate::record::{OutsideName, Side, address};
 
@@ -26,14 +26,9 @@ struct KindFamily {
     sources: Vec<Source>,
 }
 
-/// Kinds that have such families.
-fn kinds() -> impl Iterator<Item = RecordKind> {
-    RecordKind::ALL.into_iter().filter(|kind| !kind.is_sample() && *kind != RecordKind::Request)
-}
-
 fn families() -> Vec<KindFamily> {
     let mut families: Vec<KindFamily> = Vec::new();
-    for kind in kinds() {
+    for kind in RecordKind::ALL.into_iter().filter(|kind| is_counted(*kind)) {
         let count = family(
             kind,
             None,

@@ -137,7 +137,7 @@ async fn the_stream_gets_alerts_at_once() {
     let (server, _) = firing();
     let response = ask(&server, HttpRequest::get("/api/v1/stream").header("host", "localhost")).await;
     let alert = server.state.parts.alerts.alerts().remove(0);
-    server.state.push(&Arc::new(vec![Record::Alert(Box::new(alert))]));
+    server.push(vec![Record::Alert(Box::new(alert))]);
     let mut body = response.into_body().into_data_stream();
     let mut seen = String::new();
     while !seen.contains("event: alert\ndata: {\"kind\":\"alert\"") {

@@ -105,11 +105,11 @@ async fn four_hundred_busy_endpoints_take_less_than_40_kb_each_second() {
 async fn slow_requests_are_told_once() {
     let server = server();
     let path = "/api/v1/stream?follow=records&fields.records=span_id,response_time_ms";
-    server.state.push(&Arc::new(vec![Record::Request(request(1, "shop", 1_500)), Record::Request(request(2, "shop", 5))]));
+    server.push(vec![Record::Request(request(1, "shop", 1_500)), Record::Request(request(2, "shop", 5))]);
     let mut events = Events::open(&server, path, false).await;
     let first = events.next().await;
     assert_eq!(changes(&first)[0]["rows"], serde_json::json!([[0, {"span_id": "0000000000000001", "response_time_ms": 1500.0}]]));
-    server.state.push(&Arc::new(vec![Record::Request(request(3, "shop", 2_000))]));
+    server.push(vec![Record::Request(request(3, "shop", 2_000))]);
     server.snapshots.send(Arc::new(snapshot())).unwrap();
     let second = events.next().await;
     let told = changes(&second);

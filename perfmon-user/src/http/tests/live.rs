@@ -25,7 +25,7 @@ async fn the_stream_sends_summaries_and_findings() {
     let (mut body, mut text) = (response.into_body().into_data_stream(), String::new());
     read_until(&mut body, &mut text, "\n\n").await;
     assert!(text.starts_with("event: summary\ndata: {") && text.contains("\"window_s\":60"), "{text}");
-    server.state.push(&Arc::new(vec![Record::Finding(Box::new(finding(1, "shop"))), Record::Request(request(1, "shop", 1))]));
+    server.push(vec![Record::Finding(Box::new(finding(1, "shop"))), Record::Request(request(1, "shop", 1))]);
     read_until(&mut body, &mut text, "event: finding\ndata: {\"kind\":\"finding\"").await;
     server.snapshots.send(Arc::new(Snapshot { uptime_s: 77.5, ..snapshot() })).unwrap();
     read_until(&mut body, &mut text, "\"uptime_s\":77.5").await;
@@ -41,7 +41,7 @@ async fn who_falls_behind_is_disconnected_and_counted() {
     let server = server();
     let response = ask(&server, HttpRequest::get("/api/v1/stream").header("host", "localhost")).await;
     let flood: Vec<_> = (0..limits::STREAM_BACKLOG as u64 + 1).map(|second| Record::Finding(Box::new(finding(second, "shop")))).collect();
-    server.state.push(&Arc::new(flood));
+    server.push(flood);
     let body = axum::body::to_bytes(response.into_body(), usize::MAX);
     tokio::time::timeout(PATIENCE, body).await.expect("the stream did not end").unwrap();
     assert_eq!(server.state.parts.counters.stream_clients_dropped.get(), 1);

@@ -25,7 +25,7 @@ fn records() -> Vec<Record> {
 #[tokio::test]
 async fn model_calls_agents_and_tools_are_counted_by_the_table_of_kinds() {
     let server = server();
-    server.state.push(&Arc::new(records()));
+    server.push(records());
     let body = metrics(&server, "").await;
     let model = r#"service_name="shop",gen_ai_provider_name="openai",gen_ai_request_model="gpt-4o",server_address="api.openai.com""#;
     for line in [
@@ -61,7 +61,7 @@ async fn the_series_of_a_crowd_of_models_are_bounded() {
     let named = |number: usize| crate::record::Llm { request_model: Some(format!("model {number}").into()), ..call.clone() };
     let crowd = (0..limits::METRIC_SERIES).map(|number| Record::Llm(Box::new(named(number))));
     let next = Record::Llm(Box::new(sample::call(&origin("next"), Side::Client)));
-    server.state.push(&Arc::new(crowd.chain([next]).collect()));
+    server.push(crowd.chain([next]).collect());
     let body = metrics(&server, "?buckets=none").await;
     let other =
         r#"perfmon_llm_calls_total{side="client",service_name="shop",gen_ai_provider_name="(other)",gen_ai_request_model="(other)","#;
@@ -75,7 +75,7 @@ async fn samples_add_up_and_what_is_gone_is_forgotten() {
     let batch = vec![sample::process(&origin("shop"), 50.0), sample::process(&origin("shop"), 50.0), sample::system(), sample::system()];
     let (Record::Process(process), Record::System(system)) = (&batch[0], &batch[2]) else { panic!("other samples") };
     let (disk, interface) = (&system.disks[0], &system.network[0]);
-    server.state.push(&Arc::new(batch.clone()));
+    server.push(batch.clone());
     let body = metrics(&server, "").await;
     let seconds = process.interval_ms.0 as f64 / 1e9;
     for line in [
@@ -94,7 +94,7 @@ async fn samples_add_up_and_what_is_gone_is_forgotten() {
         assert!(body.lines().any(|found| found == line), "{line} is not in\n{body}");
     }
     let later = System { time: WallTime(system.time.0 + 61 * SECOND), disks: vec![], ..(**system).clone() };
-    server.state.push(&Arc::new(vec![Record::System(Box::new(later))]));
+    server.push(vec![Record::System(Box::new(later))]);
     let body = metrics(&server, "").await;
     assert!(!body.contains("process_cpu_time_seconds_total{") && !body.contains("system_disk_io_bytes_total{"), "{body}");
 }

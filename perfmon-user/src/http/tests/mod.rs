@@ -13,6 +13,8 @@ use crate::aggregate::snapshot::{DestinationRow, EndpointRow, Latency, LlmRow, T
 use crate::record::{
     Category, Failure, Finding, Gauges, InFlight, Millis, Origin, Quality, Request, Severity, Side, SpanId, System, TargetCoverage,
 };
+use crate::series::SeriesFeed;
+pub(crate) use bench::SeriesBench;
 
 const SECOND: u64 = 1_000_000_000;
 const TOKEN: &str = "0123456789abcdef";
@@ -163,6 +165,16 @@ struct Server {
     state: Arc<HttpState>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     shutdown: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Passes records on as the hub does, and what their series counted.
+    fn push(&self, records: Vec<Record>) {
+        let mut feed = SeriesFeed::default();
+        records.iter().for_each(|record| feed.add(record));
+        self.state.push(&Arc::new(records));
+        self.state.series(&feed.take((self.state.parts.now)()));
+    }
 }
 
 /// Alerts over the standing thresholds, with nowhere to go.
@@ -366,8 +378,8 @@ async fn unknown_routes_and_methods_answer_in_the_api_form() {
 #[tokio::test]
 async fn records_are_newest_first_and_filtered() {
     let server = server();
-    server.state.push(&Arc::new(vec![Record::Request(request(1, "shop", 5)), Record::Finding(Box::new(finding(2, "shop")))]));
-    server.state.push(&Arc::new(vec![Record::Request(request(3, "blog", 1_500)), Record::System(Box::new(system(4, 1.0)))]));
+    server.push(vec![Record::Request(request(1, "shop", 5)), Record::Finding(Box::new(finding(2, "shop")))]);
+    server.push(vec![Record::Request(request(3, "blog", 1_500)), Record::System(Box::new(system(4, 1.0)))]);
     let all = ok(&server, "/api/v1/records").await;
     let kinds: Vec<_> = all["items"].as_array().unwrap().iter().map(|item| item["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["system", "request", "finding", "request"]);
@@ -391,10 +403,10 @@ async fn records_are_newest_first_and_filtered() {
 #[tokio::test]
 async fn a_flood_of_requests_leaves_bounded_records_and_the_finding() {
     let server = server();
-    server.state.push(&Arc::new(vec![Record::Finding(Box::new(finding(1, "shop")))]));
+    server.push(vec![Record::Finding(Box::new(finding(1, "shop")))]);
     let flood: Vec<_> = (0..1_000).map(|second| Record::Request(request(second, "shop", 1))).collect();
     for _ in 0..25 {
-        server.state.push(&Arc::new(flood.clone()));
+        server.push(flood.clone());
     }
     assert_eq!(ok(&server, "/api/v1/records?kind=request&limit=1").await["total"], limits::RECENT_RECORDS);
     assert_eq!(ok(&server, "/api/v1/records?kind=finding").await["total"], 1);
@@ -406,10 +418,10 @@ async fn a_flood_of_requests_leaves_bounded_records_and_the_finding() {
 #[tokio::test]
 async fn resources_findings_and_self() {
     let server = server();
-    server.state.push(&Arc::new(vec![Record::System(Box::new(system(600, 1.0))), Record::System(Box::new(system(999, 2.0)))]));
+    server.push(vec![Record::System(Box::new(system(600, 1.0))), Record::System(Box::new(system(999, 2.0)))]);
     let body = ok(&server, "/api/v1/system").await;
     assert_eq!((&body["latest"]["memory_percent"], body["trend"].as_array().unwrap().len()), (&90.0.into(), 1));
-    server.state.push(&Arc::new((990..999).map(|second| Record::System(Box::new(system(second, second as f64)))).collect()));
+    server.push((990..999).map(|second| Record::System(Box::new(system(second, second as f64)))).collect());
     let thinned = ok(&server, "/api/v1/system?window=1h&step=5s").await;
     let of_each_step: Vec<_> = thinned["trend"].as_array().unwrap().iter().map(|point| point["memory_percent"].as_f64().unwrap()).collect();
     assert_eq!(of_each_step, [1.0, 2.0, 994.0, 998.0]);
@@ -474,7 +486,7 @@ async fn metrics_count_requests_by_side() {
     let client = Request { side: Side::Client, destination: Some("db".into()), ..request(1, "shop", 5) };
     let closed = Request { protocol: "websocket", ..request(1, "shop", 5) };
     let batch = [request(1, "shop", 5), failed, odd, unknown, client, closed].map(Record::Request);
-    server.state.push(&Arc::new(batch.to_vec()));
+    server.push(batch.to_vec());
     let body = text(ask(&server, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
     for line in [
         r#"http_server_request_duration_seconds_bucket{service_name="shop",http_route="/users/{id}",http_request_method="GET",http_response_status_code="200",le="0.005"} 1"#,
@@ -512,7 +524,7 @@ async fn series_of_metrics_are_bounded() {
     let batch: Vec<_> = (0..limits::METRIC_SERIES + 10)
         .map(|index| Record::Request(Request { endpoint: Some(format!("/{index}").into()), ..request(1, "shop", 5) }))
         .collect();
-    server.state.push(&Arc::new(batch));
+    server.push(batch);
     let body = text(ask(&server, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
     let rest = limits::METRIC_SERIES / 2 + 10;
     let other = "http_server_request_duration_seconds_count{service_name=\"shop\",http_route=\"(other)\"}";
@@ -528,7 +540,7 @@ async fn failed_connects_of_a_service_leave_room_for_the_next_one() {
         Record::Request(Request { side: Side::Client, destination: Some(destination.into()), method: None, status_code: None, ..refused })
     };
     let scan = (0..limits::METRIC_SERIES + 10).map(|port| attempt("scanner", format!("host:{port}")));
-    server.state.push(&Arc::new(scan.chain([attempt("shop", "db:5432".into())]).collect()));
+    server.push(scan.chain([attempt("shop", "db:5432".into())]).collect());
     let body = text(ask(&server, HttpRequest::get("/metrics").header("host", "localhost")).await).await;
     let count = |labels: &str| format!("perfmon_connect_failures_total{{{labels}}} ");
     assert!(
@@ -609,9 +621,11 @@ async fn the_page_links_only_routes_that_exist() {
 
 mod access;
 mod alerts;
+mod bench;
 mod follow;
 mod history;
 mod live;
+mod made_up;
 mod metrics;
 mod reports;
 mod transport;

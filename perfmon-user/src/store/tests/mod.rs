@@ -12,6 +12,8 @@ use crate::record::metric::{Field, Metric, RecordKind, Statistic};
 use crate::record::{Category, Failure, Llm, Millis, Origin, Quality, Record, Request, SeriesKey, Side, SpanId, System};
 use crate::series::SeriesFeed;
 
+pub(crate) use super::pending::PendingWrites;
+
 mod failures;
 mod killed;
 mod shares;

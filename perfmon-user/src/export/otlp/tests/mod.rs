@@ -1,3 +1,4 @@
+mod bench;
 mod cardinality;
 mod events;
 mod receiver;
@@ -15,6 +16,7 @@ use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point;
 
+pub(crate) use self::bench::MetricsBench;
 use self::receiver::{Answer, Receiver as Otlp};
 use self::sample::{BEGIN, SECOND, attempt, call, origin, process, request, server, system, tool};
 use super::*;
