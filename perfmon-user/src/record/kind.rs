@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::readable::RecordField;
 use super::{Agent, Disk, Finding, Llm, Process, Record, Request, Side, Tool, Workflow};
 
 /// Kinds of records that metrics are made of. The numbers are kept on disk.
@@ -27,6 +28,8 @@ pub enum RecordKind {
     Disk = 8,
     /// Findings.
     Finding = 9,
+    /// What business metrics count of other records.
+    Custom = 10,
 }
 
 /// Most labels of a kind.
@@ -82,9 +85,16 @@ enum LabelValue {
     Process(fn(&Process) -> Option<LabelText<'_>>),
     Disk(fn(&Disk) -> Option<LabelText<'_>>),
     Finding(fn(&Finding) -> Option<LabelText<'_>>),
+    /// Of a business metric: a field of the records that it is made of.
+    Custom(&'static RecordField),
 }
 
 impl SeriesLabel {
+    /// A label that is a field of records.
+    pub fn of_field(field: &'static RecordField, attribute: &'static str) -> Self {
+        Self { name: field.name, attribute, value: LabelValue::Custom(field) }
+    }
+
     /// The value of a file system.
     pub fn of_disk<'a>(&self, disk: &'a Disk) -> Option<LabelText<'a>> {
         if let LabelValue::Disk(value) = &self.value { value(disk) } else { None }
@@ -100,6 +110,7 @@ impl SeriesLabel {
             (LabelValue::Workflow(value), Record::Workflow(run)) => value(run),
             (LabelValue::Process(value), Record::Process(process)) => value(process),
             (LabelValue::Finding(value), Record::Finding(finding)) => value(finding),
+            (LabelValue::Custom(field), record) => field.label(record),
             _ => None,
         }
     }
@@ -172,6 +183,8 @@ static KINDS: &[KindRow] = kinds! {
         "severity" "perfmon.finding.severity" = Some(LabelText::Word(r.severity.name()));
         "scope" "perfmon.finding.scope" = text(&r.scope);
     }
+    // Each business metric has labels of its own.
+    Custom "custom" "custom_records" "records" (_r) {}
 };
 
 fn side(side: Side) -> Option<LabelText<'static>> {
@@ -188,8 +201,18 @@ fn maybe(known: &Option<Arc<str>>) -> Option<LabelText<'_>> {
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 9] =
-        [Self::Request, Self::Llm, Self::Agent, Self::Tool, Self::Workflow, Self::Process, Self::System, Self::Disk, Self::Finding];
+    pub const ALL: [Self; 10] = [
+        Self::Request,
+        Self::Llm,
+        Self::Agent,
+        Self::Tool,
+        Self::Workflow,
+        Self::Process,
+        Self::System,
+        Self::Disk,
+        Self::Finding,
+        Self::Custom,
+    ];
 
     /// The kind of a record; `None` when it belongs to no series.
     pub fn of(record: &Record) -> Option<Self> {

@@ -2,7 +2,7 @@
 //! and, for durations, the histogram. Cells merge without loss: a coarse cell equals the one that its records would give. Bytes: LEB128
 //! integers; fields are stored with their ids from `record::metric`, so that new fields can be added and unknown ones are skipped; numbers
 //! take as few bytes as possible, since cells are most of the file.
-use crate::aggregate::Histogram;
+use crate::aggregate::{Bucket, Histogram};
 use crate::aggregate::varint::{self, VarintReader};
 use crate::record::Record;
 use crate::record::metric::{Field, Measure, Metric, RecordKind, Statistic, Unit};
@@ -177,6 +177,17 @@ impl Cell {
         }
     }
 
+    /// The distribution of a field, where one is kept.
+    pub fn distribution(&self, field: &Field) -> Option<&Histogram> {
+        let at = self.fields.binary_search_by_key(&field.id, |(id, _)| *id).ok()?;
+        Some(&self.fields[at].1.shape)
+    }
+
+    /// Its buckets.
+    pub fn buckets(&self, field: &Field) -> impl Iterator<Item = Bucket> + '_ {
+        self.distribution(field).into_iter().flat_map(Histogram::buckets)
+    }
+
     /// The value of a metric for this cell, which spans `seconds`.
     pub fn value(&self, metric: &Metric, seconds: f64) -> Option<f64> {
         match metric.measure {
@@ -186,6 +197,7 @@ impl Cell {
             Measure::ErrorRate => self.error_rate(),
             Measure::Availability => self.error_rate().map(|rate| 1.0 - rate),
             Measure::Field(field, statistic) => self.field(field, statistic),
+            Measure::Custom(custom) => self.custom(custom),
         }
     }
 

@@ -7,7 +7,9 @@ use rustc_hash::FxHashMap;
 
 use super::cell::Cell;
 use super::cell_start;
+use super::custom::CustomFeed;
 use crate::limits;
+use crate::record::custom::CustomMetrics;
 use crate::record::kind::{LABELS, LabelText};
 use crate::record::metric::{Field, RecordKind};
 use crate::record::{Gauges, Millis, Record, SeriesKey, System, WallTime};
@@ -45,11 +47,23 @@ pub struct SeriesFeed {
     alike: FxHashMap<TextAddresses, u32>,
     by_key: FxHashMap<(u64, SeriesKey), u32>,
     records: u64,
+    custom: CustomFeed,
 }
 
 impl SeriesFeed {
+    /// Counts for these business metrics from now on.
+    pub fn set_custom(&mut self, metrics: &CustomMetrics) {
+        self.custom.set(metrics);
+    }
+
+    /// Records of business metrics in overflow series since the last call.
+    pub fn take_custom_overflowed(&mut self) -> u64 {
+        self.custom.take_overflowed()
+    }
+
     /// Counts a record.
     pub fn add(&mut self, record: &Record) {
+        self.custom.add(record, || cell_start(ended_s(record)), &mut self.cells);
         if let Record::System(system) = record {
             self.disks(system);
         }
@@ -71,7 +85,7 @@ impl SeriesFeed {
         if let Some(index) = self.by_key.get(&(start_s, key.clone())) {
             return *index;
         }
-        if self.cells.len() < limits::SERIES_IN_DELTA {
+        if self.by_key.len() < limits::SERIES_IN_DELTA {
             let index = self.push(start_s, key);
             self.alike.insert(alike, index);
             return index;
@@ -79,7 +93,7 @@ impl SeriesFeed {
         let own = (start_s, key.other());
         match self.by_key.get(&own) {
             Some(index) => *index,
-            None if self.cells.len() < 2 * limits::SERIES_IN_DELTA => self.push(start_s, own.1),
+            None if self.by_key.len() < 2 * limits::SERIES_IN_DELTA => self.push(start_s, own.1),
             None => {
                 let all = (start_s, key.other_services());
                 self.by_key.get(&all).copied().unwrap_or_else(|| self.push(start_s, all.1))
@@ -127,6 +141,7 @@ impl SeriesFeed {
     pub fn take(&mut self, now: WallTime) -> Arc<SeriesDelta> {
         self.alike.clear();
         self.by_key.clear();
+        self.custom.take(now, &mut self.cells);
         Arc::new(SeriesDelta { until: now, cells: std::mem::take(&mut self.cells), records: std::mem::take(&mut self.records) })
     }
 }

@@ -28,7 +28,7 @@ struct KindFamily {
 
 /// Kinds that have such families.
 fn kinds() -> impl Iterator<Item = RecordKind> {
-    RecordKind::ALL.into_iter().filter(|kind| !kind.is_sample() && *kind != RecordKind::Request)
+    RecordKind::ALL.into_iter().filter(|kind| !kind.is_sample() && !matches!(kind, RecordKind::Request | RecordKind::Custom))
 }
 
 fn families() -> Vec<KindFamily> {
