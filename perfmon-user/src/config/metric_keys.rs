@@ -153,3 +153,124 @@ fn toml_key(name: &str) -> String {
     let is_bare = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'));
     if is_bare { name.into() } else { show_text(name) }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::alert::{RuleFigures, MetricView};
+    use crate::config::{File, Sources, load};
+    use crate::record::WallTime;
+    use crate::series::{SeriesDelta, SeriesFeed};
+    use crate::store::tests::{DAY, SECOND, request};
+
+    fn sources(text: &str) -> Sources {
+        Sources { file: Some(File { path: "p.toml".into(), text: text.into() }), ..Sources::default() }
+    }
+
+    /// Rules stand before the metrics that they name, as in a file in the order of its names.
+    const SHOP: &str = r#"
+[[alerts.rules]]
+name = "orders fail"
+metric = "custom.cfg_failures"
+above = 0.2
+by = ["endpoint"]
+where = { status_code = "5*" }
+
+[[alerts.rules]]
+name = "no orders"
+metric = "custom.cfg_orders"
+absent = true
+
+[[metrics]]
+name = "cfg_orders"
+from = "request"
+where = { method = "post", endpoint = "/orders", status_code = [201, 202] }
+value = "count"
+
+[[metrics]]
+name = "cfg_failures"
+from = "request"
+where = { status_code = ">= 500" }
+of = { tls = false }
+value = "ratio"
+by = ["endpoint", "status_code"]
+"#;
+
+    #[test]
+    fn rules_read_the_metrics_of_their_configuration() {
+        let config = load(&sources(SHOP)).unwrap().config;
+        let rules: Vec<_> = config.alerts.settings().rules.into_iter().filter(|rule| rule.name.contains("orders")).collect();
+        let mut feed = SeriesFeed::default();
+        feed.set_custom(&config.metrics.compiled);
+        let mut figures = RuleFigures::default();
+        figures.keep(&rules, WallTime(DAY * SECOND));
+        let read = |figures: &RuleFigures, rule: usize| -> Vec<(String, Option<f64>, u64)> {
+            let readings = figures.read(&rules[rule], rules[rule].window_s());
+            readings.into_iter().map(|reading| (reading.scope.to_string(), reading.value, reading.samples)).collect()
+        };
+        figures.add(&feed.take(WallTime(DAY * SECOND)));
+        assert_eq!(read(&figures, 0), [], "nothing is in a group yet");
+        assert_eq!(read(&figures, 1), [("all".into(), Some(0.0), 0)], "absent");
+        for number in 0..10 {
+            feed.add(&request(DAY, "shop", "/orders", 5, if number < 3 { 503 } else { 201 }));
+            feed.add(&request(DAY, "shop", "/", 5, 200));
+        }
+        let delta = feed.take(WallTime(DAY * SECOND));
+        figures.add(&SeriesDelta { until: WallTime((DAY + 1) * SECOND), ..(*delta).clone() });
+        assert_eq!(read(&figures, 0), [("/orders 503".into(), Some(1.0), 3)]);
+        assert_eq!(read(&figures, 1), [("all".into(), Some(0.0), 0)], "the example's requests are GET");
+    }
+
+    #[test]
+    fn what_is_printed_reads_back() {
+        let loaded = load(&sources(SHOP)).unwrap();
+        let again = load(&sources(&crate::config::print(&loaded))).unwrap();
+        assert_eq!(again.config.metrics, loaded.config.metrics);
+        assert_eq!(again.config.alerts, loaded.config.alerts);
+    }
+
+    #[test]
+    fn problems_of_all_entries_are_named_with_their_lines() {
+        let text = r#"
+[[metrics]]
+name = "a"
+from = "requests"
+value = "count"
+
+[[metrics]]
+name = "cfg_b"
+from = "request"
+where = { staus_code = 201, method = [] }
+value = "p95 of response_bytes"
+
+[[metrics]]
+name = "a"
+from = "llm"
+valu = "count"
+"#;
+        let told = |text: &str| load(&sources(text)).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let first = told(text);
+        for part in ["p.toml:13: metrics.value: is missing", "metrics.valu: unknown; did you mean value?"] {
+            assert!(first.contains(part), "{part}\nis not in\n{first}");
+        }
+        let second = told(&text.replace("valu =", "value ="));
+        for part in [
+            "p.toml:2: metrics.from: a: \"requests\" is not a kind of record; did you mean request?",
+            "p.toml:7: metrics.where: cfg_b: records of kind request have no field staus_code; did you mean status_code?",
+            "p.toml:7: metrics.where: cfg_b: method: the list is empty",
+            "p.toml:7: metrics.value: cfg_b: no distribution is kept of response_bytes",
+            "p.toml:13: metrics.name: a is the name of an earlier entry too",
+        ] {
+            assert!(second.contains(part), "{part}\nis not in\n{second}");
+        }
+        let rules = SHOP.replace("custom.cfg_orders", "custom.cfg_oders").replace("by = [\"endpoint\"]\n", "by = [\"service\"]\n");
+        let third = told(&rules);
+        for part in [
+            "no orders: \"custom.cfg_oders\" is not a metric; the nearest names are custom.cfg_orders",
+            "orders fail: where: by: service does not go with custom.cfg_failures; its labels are endpoint, status_code",
+        ] {
+            assert!(third.contains(part), "{part}\nis not in\n{third}");
+        }
+        let none = "[[alerts.rules]]\nname = \"x\"\nmetric = \"custom.x\"\nabove = 1\n";
+        assert!(told(none).contains("the configuration defines none: add it as an entry of [[metrics]]"), "{}", told(none));
+    }
+}

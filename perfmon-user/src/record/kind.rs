@@ -89,6 +89,12 @@ enum LabelValue {
     Custom(&'static RecordField),
 }
 
+impl std::fmt::Debug for SeriesLabel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 impl SeriesLabel {
     /// A label that is a field of records.
     pub fn of_field(field: &'static RecordField, attribute: &'static str) -> Self {

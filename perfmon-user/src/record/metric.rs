@@ -62,6 +62,7 @@ impl Field {
             (MetricValue::Process(value), Record::Process(process)) => value(process),
             (MetricValue::System(value), Record::System(system)) => value(system),
             (MetricValue::Finding(value), Record::Finding(finding)) => value(finding),
+            (MetricValue::Custom(value), _) => value(()),
             _ => None,
         }
     }

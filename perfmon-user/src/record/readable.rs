@@ -43,6 +43,7 @@ pub struct RecordField {
 type FieldReader = for<'a> fn(&'a Record) -> Option<FieldValue<'a>>;
 
 /// A kind of record and its fields.
+#[derive(Debug)]
 pub struct RecordShape {
     /// As in the records.
     pub name: &'static str,

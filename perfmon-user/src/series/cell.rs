@@ -267,7 +267,7 @@ fn number(reader: &mut VarintReader<'_>) -> Option<f64> {
 }
 
 /// Durations to a microsecond, other numbers as far as sums of them are free of rounding errors.
-fn rounded(value: f64, unit: Unit) -> f64 {
+pub(super) fn rounded(value: f64, unit: Unit) -> f64 {
     let steps = if unit == Unit::Duration { 1e3 } else { 1e12 };
     if (value * steps).abs() < 9e15 { (value * steps).round() / steps } else { value }
 }

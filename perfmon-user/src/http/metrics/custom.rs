@@ -6,10 +6,10 @@ use std::fmt::Display;
 use super::family::{FamilyKind, MetricFamily};
 use super::text::{Exposition, HistogramValues, Label};
 use crate::http::custom_series::{CustomSample, CustomSeries, WINDOW_S};
-use crate::http::kind_series::bounds;
+use crate::http::series::BOUNDS_S;
 use crate::record::address;
 use crate::record::custom::{CustomMetric, CustomValue};
-use crate::record::metric::{Statistic, Unit};
+use crate::record::metric::Statistic;
 
 /// The family of a metric. Its name ends in the unit, which is not repeated where the metric's own name ends in it.
 fn family(metric: &CustomMetric) -> MetricFamily {
@@ -60,15 +60,15 @@ fn write_sample(out: &mut Exposition, family: &MetricFamily, metric: &'static Cu
     let scale = if metric.is_duration() { 1e-3 } else { 1.0 };
     match family.kind {
         FamilyKind::Histogram => {
-            let (Some(bounds), Some((field, _))) = (bounds(Unit::Duration), metric.cell_field()) else { return };
+            let Some((field, _)) = metric.cell_field() else { return };
             let mut buckets = [0; 15];
             for bucket in sample.total.buckets(field) {
                 // The middle, which is within 1 % of the values.
                 let seconds = (bucket.low_ns + (bucket.high_ns - bucket.low_ns) / 2) as f64 / 1e9;
-                buckets[bounds.partition_point(|bound| *bound < seconds)] += bucket.count;
+                buckets[BOUNDS_S.partition_point(|bound| *bound < seconds)] += bucket.count;
             }
             let sum = sample.total.field(field, Statistic::Sum).unwrap_or_default() * scale;
-            out.histogram(family, &labels, &HistogramValues { bounds, buckets: &buckets, sum: tidy(sum) });
+            out.histogram(family, &labels, &HistogramValues { bounds: &BOUNDS_S, buckets: &buckets, sum: tidy(sum) });
         }
         FamilyKind::Counter => {
             if let Some(value) = sample.total.value(&metric.metric(), 0.0) {

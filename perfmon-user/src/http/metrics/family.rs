@@ -110,7 +110,8 @@ pub fn document() -> String {
 `GET /metrics` answers in Prometheus text, or in OpenMetrics when the `Accept` header prefers it. Label values that are not known are
 left out. Requests are counted since the start of perfmon; buckets end at 5, 10, 25, 50, 75, 100, 250, 500, 750 ms and 1, 2.5, 5, 7.5,
 10 s; those of model calls, agents and tools as the conventions for generative AI advise. `GET /metrics?buckets=none` leaves all
-buckets but the last out: with 400 endpoints the answer is a sixth of its size. For exact percentiles ask `/api/v1/endpoints`.
+buckets but the last out: with 400 endpoints the answer is a sixth of its size. For exact percentiles ask `/api/v1/endpoints`. Business metrics are
+`perfmon_custom_` with their name and unit ([how-to/business-metrics.md](how-to/business-metrics.md)).
 
 | name | type | labels | meaning |
 |---|---|---|---|

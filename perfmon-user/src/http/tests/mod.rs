@@ -610,6 +610,7 @@ async fn the_page_links_only_routes_that_exist() {
 
 mod access;
 mod alerts;
+mod custom;
 mod follow;
 mod history;
 mod live;

@@ -32,7 +32,7 @@ pub type CustomFault = (&'static str, String);
 /// Most characters of a name.
 const NAME_LENGTH: usize = 64;
 
-/// Statistics by name, longest names of the same meaning too.
+/// Statistics by name.
 const STATISTICS: [(&str, Statistic); 9] = [
     ("sum", Statistic::Sum),
     ("mean", Statistic::Mean),
@@ -107,7 +107,7 @@ impl CustomDefinition {
     }
 
     fn by(&self, shape: &'static RecordShape) -> Result<Vec<&'static RecordField>, Vec<String>> {
-        let (mut fields, mut faults): (Vec<&RecordField>, _) = (Vec::new(), Vec::new());
+        let (mut fields, mut faults): (Vec<&'static RecordField>, _) = (Vec::new(), Vec::new());
         for name in &self.by {
             let labels = || shape.fields.iter().filter(|field| is_label(field)).map(|field| field.name);
             match shape.field(name) {

@@ -162,8 +162,9 @@ struct KnownMetrics(Vec<&'static CustomMetric>);
 impl KnownMetrics {
     /// `None` when the table is full.
     fn intern(&mut self, metric: CustomMetric) -> Option<&'static CustomMetric> {
-        if let Some(known) = self.0.iter().find(|known| ***known == metric) {
-            return Some(known);
+        let known = self.0.iter().find(|known| ***known == metric).copied();
+        if known.is_some() {
+            return known;
         }
         if self.0.len() >= limits::CUSTOM_METRICS_KNOWN {
             return None;

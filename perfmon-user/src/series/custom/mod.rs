@@ -3,13 +3,13 @@
 //! number of series over the run, those that were silent for an hour make room; further ones are counted in its overflow series.
 use rustc_hash::FxHashMap;
 
-use super::cell::Cell;
+use super::cell::{Cell, rounded};
 use super::cell_start;
 use super::feed::SeriesCell;
 use crate::limits;
 use crate::record::custom::{CustomMetric, CustomMetrics, CustomShare, CustomValue, counts};
 use crate::record::kind::{LABELS, LabelText, RecordKind};
-use crate::record::metric::{Field, Statistic};
+use crate::record::metric::{Field, Statistic, Unit};
 use crate::record::readable::RecordShape;
 use crate::record::{Record, SeriesKey, WallTime};
 
@@ -172,7 +172,7 @@ impl Cell {
         match metric.value() {
             CustomValue::Count => Some(self.count as f64),
             CustomValue::Of(..) => metric.cell_field().and_then(|(field, statistic)| self.field(field, statistic)),
-            CustomValue::Ratio(_) => (self.count > 0).then(|| self.custom_part() / self.count as f64),
+            CustomValue::Ratio(_) => (self.count > 0).then(|| rounded(self.custom_part() / self.count as f64, Unit::Number)),
         }
     }
 
@@ -181,3 +181,6 @@ impl Cell {
         part_field().and_then(|field| self.field(field, Statistic::Sum)).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;
