@@ -84,7 +84,9 @@ fn configured(folder: &Path, text: &str) -> Result<String> {
 fn orders(port: u16) -> Result<Vec<Answer>> {
     let mut wire = Wire::connect("127.0.0.1", port)?;
     wire.call("GET", "/", "visitor", b"")?;
-    let order = |number: usize| format!("/orders?size={}&wait={}&fail={}", 100 + number, if number % 5 == 0 { 60 } else { 1 }, u8::from(number % 4 == 3));
+    let order = |number: usize| {
+        format!("/orders?size={}&wait={}&fail={}", 100 + number, if number % 5 == 0 { 60 } else { 1 }, u8::from(number % 4 == 3))
+    };
     (0..40).map(|number| wire.call("POST", &order(number), "buyer", b"{}")).collect()
 }
 
@@ -201,7 +203,8 @@ fn figures_are_those_of_the_client_everywhere() -> Result<()> {
 
     reloaded(&perfmon, &config, server.port)?;
     perfmon.stop()?;
-    let output = command(&["report", "--period", "day", "--format", "json", "--db", &db, "--config", &configured(folder.path(), METRICS)?]).output()?;
+    let output = command(&["report", "--period", "day", "--format", "json", "--db", &db, "--config", &configured(folder.path(), METRICS)?])
+        .output()?;
     let report: Value = serde_json::from_slice(&output.stdout)?;
     let rows = report["custom"].as_array().context("no business metrics in the report")?;
     let row = rows.iter().find(|row| row["metric"] == "custom.order_bytes").context("no row")?;
@@ -275,7 +278,8 @@ fn assertions_take_business_metrics() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let config = configured(folder.path(), METRICS)?;
     let port = server.port.to_string();
-    let script = format!("for n in 1 2 3 4 5 6; do curl -s -o /dev/null -X POST -d x 'http://127.0.0.1:{port}/orders?size=5'; done; sleep 2");
+    let script =
+        format!("for n in 1 2 3 4 5 6; do curl -s -o /dev/null -X POST -d x 'http://127.0.0.1:{port}/orders?size=5'; done; sleep 2");
     let mut asked = command(&["run", "--ui", "none", "--no-store", "--listen", "127.0.0.1:0", "--port", &port, "--config", &config]);
     asked.args(["--assert", "custom.orders_created >= 6", "--assert", "custom.order_failures < 1%", "--assert", "custom.order_time < 1ms"]);
     let output = asked.args(["--", "sh", "-c", &script]).output()?;

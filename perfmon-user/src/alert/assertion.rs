@@ -152,7 +152,8 @@ fn left_side(text: &str, custom: &CustomMetrics) -> Result<(Named, RuleFilter), 
         }
         None => drop(wanted.insert(label.to_owned(), name.to_owned())),
     }
-    let filter = RuleFilter::new(kind.labels(), &wanted, &[]).map_err(|unknown| format!("{} does not go with {metric}", unknown.join(", ")))?;
+    let filter =
+        RuleFilter::new(kind.labels(), &wanted, &[]).map_err(|unknown| format!("{} does not go with {metric}", unknown.join(", ")))?;
     Ok((metric, filter))
 }
 

@@ -80,7 +80,8 @@ impl MetricView for RuleFigures {
         let (AlertMetric::Observed(named), Some(window)) = (rule.metric, self.window(rule, length_s)) else { return Vec::new() };
         let labels = rule.filter.group(&named);
         let mut groups: BTreeMap<Arc<str>, SeriesGroup> = BTreeMap::new();
-        let meant: Vec<(&SeriesKey, &Cell)> = window.series().filter(|(key, _)| is_of(key, &named, &labels) && rule.filter.takes(key)).collect();
+        let meant: Vec<(&SeriesKey, &Cell)> =
+            window.series().filter(|(key, _)| is_of(key, &named, &labels) && rule.filter.takes(key)).collect();
         let meant = if named.kind == RecordKind::Llm && rule.filter.pattern("side").is_none() { one_end(meant, model_end) } else { meant };
         for (key, cell) in meant {
             let group = groups.entry(scope(named.kind, &labels, |label| key.value(label).cloned())).or_default();
@@ -110,9 +111,9 @@ impl MetricView for RuleFigures {
 
 /// Of business metrics, whether a series is the metric's; the one that says that nothing was counted yet belongs to no group.
 fn is_of(key: &SeriesKey, named: &Named, group: &[&str]) -> bool {
-    named.custom().is_none_or(|custom| {
-        key.custom() == Some(custom) && (group.is_empty() || group.iter().any(|label| key.value(label).is_some()))
-    })
+    named
+        .custom()
+        .is_none_or(|custom| key.custom() == Some(custom) && (group.is_empty() || group.iter().any(|label| key.value(label).is_some())))
 }
 
 fn reading(named: &Named, scope: Arc<str>, group: &SeriesGroup, covered_s: f64, labels: &[&str]) -> MetricReading {

@@ -121,8 +121,14 @@ mod tests {
     fn labels_have_the_names_that_people_use() {
         let wanted = BTreeMap::from([("model".to_owned(), "gpt-*".to_owned())]);
         let filter = RuleFilter::new(RecordKind::Llm.labels(), &wanted, &["service".to_owned()]).unwrap();
-        assert_eq!((filter.pattern("request_model"), filter.group(&Metric::parse("llm.count").unwrap())), (Some("gpt-*"), vec!["service", "request_model"]));
-        assert_eq!(RuleFilter::new(RecordKind::Tool.labels(), &wanted, &["mount".to_owned()]), Err(vec!["where.model".into(), "by: mount".into()]));
+        assert_eq!(
+            (filter.pattern("request_model"), filter.group(&Metric::parse("llm.count").unwrap())),
+            (Some("gpt-*"), vec!["service", "request_model"])
+        );
+        assert_eq!(
+            RuleFilter::new(RecordKind::Tool.labels(), &wanted, &["mount".to_owned()]),
+            Err(vec!["where.model".into(), "by: mount".into()])
+        );
         assert!(label_names(RecordKind::Llm.labels()).contains(&"model"));
     }
 }

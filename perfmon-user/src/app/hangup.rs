@@ -94,7 +94,7 @@ fn reload(config: &mut Config, alerts: &AlertService, custom: &watch::Sender<Cus
         }
     };
     let changed = config::changed(config, &read);
-    let (live, later): (Vec<&str>, Vec<&str>) = 
+    let (live, later): (Vec<&str>, Vec<&str>) =
         changed.into_iter().partition(|path| LIVE.iter().any(|live| path.starts_with(live)) && *path != NOT_LIVE);
     if !live.is_empty() {
         if live.contains(&METRICS) {

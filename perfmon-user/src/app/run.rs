@@ -336,7 +336,11 @@ impl Running {
         let reports = reports.map(|reports| reports.start(self.stages.add("reports", Patience::STEADY)));
         let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages, self.supervisor.degraded_now())?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
-        let state = HttpState::new(HttpParts { history, audit: audit.clone(), ..self.parts(snapshot.clone(), deliveries, shutdown, metrics.clone()) });
+        let state = HttpState::new(HttpParts {
+            history,
+            audit: audit.clone(),
+            ..self.parts(snapshot.clone(), deliveries, shutdown, metrics.clone())
+        });
         let fault = self.jsonl.as_ref().map(jsonl::JsonlWriter::fault);
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         consumers.extend(gate);

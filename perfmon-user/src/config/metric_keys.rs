@@ -156,7 +156,7 @@ fn toml_key(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::alert::{RuleFigures, MetricView};
+    use crate::alert::{MetricView, RuleFigures};
     use crate::config::{File, Sources, load};
     use crate::record::WallTime;
     use crate::series::{SeriesDelta, SeriesFeed};

@@ -71,7 +71,9 @@ impl CustomSeries {
         let recent: FxHashMap<&SeriesKey, &Cell> = table.recent.window(&WINDOW).map(|window| window.series().collect()).unwrap_or_default();
         let of_metric = |metric: &'static CustomMetric| {
             // With labels, the series without them says only that the metric is counted.
-            let is_one = |key: &SeriesKey| key.custom() == Some(metric) && (metric.labels().is_empty() || key.labels().any(|(_, value)| value.is_some()));
+            let is_one = |key: &SeriesKey| {
+                key.custom() == Some(metric) && (metric.labels().is_empty() || key.labels().any(|(_, value)| value.is_some()))
+            };
             let mut sorted: BTreeMap<String, CustomSample> = BTreeMap::new();
             for (key, total) in table.totals.iter().filter(|(key, _)| is_one(key)) {
                 let recent = recent.get(key).map(|cell| (*cell).clone()).unwrap_or_default();

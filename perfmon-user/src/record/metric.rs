@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-pub use super::kind::RecordKind;
 use super::custom::{CustomMetric, CustomValue};
+pub use super::kind::RecordKind;
 use super::kind::SeriesLabel;
 use super::{Agent, Disk, Finding, Llm, Millis, Process, Record, Request, System, Tool, Workflow};
 
@@ -352,7 +352,9 @@ impl Metric {
         let short = ALIASES.iter().map(|(alias, _)| (*alias).to_string());
         let kinds = || RecordKind::ALL.into_iter().filter(|kind| *kind != RecordKind::Custom);
         let of_kinds = kinds().flat_map(|kind| MEASURES.map(|(_, measure)| Self { kind, measure }));
-        let fields = kinds().flat_map(Field::of).flat_map(|field| STATISTICS.map(|(_, statistic)| Measure::Field(field, statistic)).map(|m| (field, m)));
+        let fields = kinds()
+            .flat_map(Field::of)
+            .flat_map(|field| STATISTICS.map(|(_, statistic)| Measure::Field(field, statistic)).map(|m| (field, m)));
         let of_fields = fields.map(|(field, measure)| Self { kind: field.kind, measure });
         short.chain(of_kinds.chain(of_fields).filter(Self::makes_sense).map(|metric| metric.to_string())).collect()
     }

@@ -412,8 +412,19 @@ mod tests {
     #[test]
     fn the_table_is_that_of_the_records() {
         const NO_FIELDS: [&str; 13] = [
-            "kind", "time", "span_id", "trace_id", "parent_span_id", "tool_calls", "conversation_id", "agent_run_id", "request_id", "disks",
-            "network", "psi", "tool_call_id",
+            "kind",
+            "time",
+            "span_id",
+            "trace_id",
+            "parent_span_id",
+            "tool_calls",
+            "conversation_id",
+            "agent_run_id",
+            "request_id",
+            "disks",
+            "network",
+            "psi",
+            "tool_call_id",
         ];
         for record in [request(DAY, "shop", "/", 5, 200), call(DAY, crate::record::Side::Client, 0.5), system(DAY, 1.0)] {
             let shape = RecordShape::named(record.kind()).unwrap();

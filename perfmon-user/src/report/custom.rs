@@ -52,7 +52,8 @@ pub fn custom(reader: &StoreReader, period: &ReportPeriod, now: u64, metrics: &C
 fn of_metric(metric: &CustomMetric, rows: &[(SeriesLabels, Cell)]) -> CustomCells {
     let is = |labels: &SeriesLabels, name: &str, value: &str| labels.get(name).is_some_and(|known| known == value);
     let mut cells = CustomCells::new();
-    for (labels, cell) in rows.iter().filter(|(labels, _)| is(labels, METRIC, metric.name()) && is(labels, DEFINITION, metric.definition())) {
+    for (labels, cell) in rows.iter().filter(|(labels, _)| is(labels, METRIC, metric.name()) && is(labels, DEFINITION, metric.definition()))
+    {
         let own = labels.iter().filter(|(name, _)| *name != METRIC && *name != DEFINITION);
         cells.entry(own.map(|(name, value)| (name.clone(), value.clone())).collect()).or_default().merge(cell);
     }
@@ -83,7 +84,8 @@ fn rows(metric: &'static CustomMetric, now: &CustomCells, before: &CustomCells) 
     }
     let mut rows = vec![row(BTreeMap::new(), all_now.as_ref(), all_before.as_ref())];
     let labels: BTreeSet<&BTreeMap<String, String>> = now.keys().chain(before.keys()).filter(|labels| !labels.is_empty()).collect();
-    let mut series: Vec<CustomSummary> = labels.into_iter().map(|labels| row(labels.clone(), now.get(labels), before.get(labels))).collect();
+    let mut series: Vec<CustomSummary> =
+        labels.into_iter().map(|labels| row(labels.clone(), now.get(labels), before.get(labels))).collect();
     series.sort_by_key(|row| Reverse(row.count));
     series.truncate(SERIES);
     rows.extend(series);
@@ -98,7 +100,9 @@ pub(super) fn table(rows: &[CustomSummary]) -> Table {
         Some("usd") => dollars(value),
         Some("percent") => percent(value),
         Some("ratio") => share(value),
-        _ => value.map_or(UNKNOWN.into(), |value| if value.fract() == 0.0 && value >= 0.0 { super::text::count(value as u64) } else { amount(value) }),
+        _ => value.map_or(UNKNOWN.into(), |value| {
+            if value.fract() == 0.0 && value >= 0.0 { super::text::count(value as u64) } else { amount(value) }
+        }),
     };
     let change = |row: &CustomSummary| match (row.value, row.value_before) {
         (Some(now), Some(before)) if before != 0.0 => format!("{:+.0} %", (now / before - 1.0) * 100.0),
@@ -106,7 +110,14 @@ pub(super) fn table(rows: &[CustomSummary]) -> Table {
     };
     let labels = |row: &CustomSummary| row.labels.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ");
     let line = |row: &CustomSummary| {
-        vec![row.metric.clone(), labels(row), shown(row, row.value), shown(row, row.value_before), change(row), super::text::count(row.count)]
+        vec![
+            row.metric.clone(),
+            labels(row),
+            shown(row, row.value),
+            shown(row, row.value_before),
+            change(row),
+            super::text::count(row.count),
+        ]
     };
     let columns = vec![("Metric", false), ("Of", false), ("Value", true), ("Before", true), ("Change", true), ("Records", true)];
     Table { columns, rows: rows.iter().map(line).collect() }

@@ -2,8 +2,8 @@
 //! and, for durations, the histogram. Cells merge without loss: a coarse cell equals the one that its records would give. Bytes: LEB128
 //! integers; fields are stored with their ids from `record::metric`, so that new fields can be added and unknown ones are skipped; numbers
 //! take as few bytes as possible, since cells are most of the file.
-use crate::aggregate::{Bucket, Histogram};
 use crate::aggregate::varint::{self, VarintReader};
+use crate::aggregate::{Bucket, Histogram};
 use crate::record::Record;
 use crate::record::metric::{Field, Measure, Metric, RecordKind, Statistic, Unit};
 

@@ -12,8 +12,8 @@ use super::resolution::{Resolution, ResolutionRange, Retention};
 use super::rollup::complete_until;
 use super::schema::{self, StoreError};
 use super::{SharedReport, StoreReport};
-use crate::record::{DEFINITION, METRIC, WallTime};
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
+use crate::record::{DEFINITION, METRIC, WallTime};
 use crate::series::{Cell, ModelEnd, one_end};
 
 /// Labels of a series, by name; those that are not known are not there.

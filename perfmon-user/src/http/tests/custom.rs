@@ -69,10 +69,9 @@ async fn they_are_in_history_by_name_and_labels() {
     let one = request(NOW, "shop", 1).response_bytes as f64;
     assert_eq!(values("custom.http_bytes&service=shop").await[0], Some(2.0 * one));
     assert_eq!(values("custom.http_bytes&service=other").await[0], None);
-    for (query, message) in [
-        ("custom.http_order", "the nearest names are custom.http_orders"),
-        ("custom.http_orders&service=shop", "unknown parameter"),
-    ] {
+    for (query, message) in
+        [("custom.http_order", "the nearest names are custom.http_orders"), ("custom.http_orders&service=shop", "unknown parameter")]
+    {
         let (status, answer) = get(&server, &format!("/api/v1/history?metric={query}")).await;
         let told = answer["error"]["message"].as_str().unwrap();
         assert!(status == 400 && told.contains(message), "{told}");
@@ -95,7 +94,11 @@ async fn they_are_in_metrics_with_units_and_in_a_list() {
         "perfmon_custom_http_share_ratio 0.666666667".into(),
         format!("perfmon_custom_http_size_bytes {}", bytes / 2),
     ] {
-        assert!(body.lines().any(|known| known == line), "{line}\nis not in\n{}", body.lines().filter(|l| l.contains("custom")).collect::<Vec<_>>().join("\n"));
+        assert!(
+            body.lines().any(|known| known == line),
+            "{line}\nis not in\n{}",
+            body.lines().filter(|l| l.contains("custom")).collect::<Vec<_>>().join("\n")
+        );
     }
     let (status, list) = get(&server, "/api/v1/metrics").await;
     assert_eq!((status, list["total"].as_u64()), (200, Some(5)));

@@ -111,8 +111,13 @@ impl CustomDefinition {
         for name in &self.by {
             let labels = || shape.fields.iter().filter(|field| is_label(field)).map(|field| field.name);
             match shape.field(name) {
-                Some(field) if !is_label(field) => faults.push(format!("{name} is a number, and each of its values would be a series; use a label such as {}", labels().take(4).collect::<Vec<_>>().join(", "))),
-                Some(field) if fields.iter().any(|known| known.name == field.name) => faults.push(format!("{name} is given twice; leave one out")),
+                Some(field) if !is_label(field) => faults.push(format!(
+                    "{name} is a number, and each of its values would be a series; use a label such as {}",
+                    labels().take(4).collect::<Vec<_>>().join(", ")
+                )),
+                Some(field) if fields.iter().any(|known| known.name == field.name) => {
+                    faults.push(format!("{name} is given twice; leave one out"))
+                }
                 Some(field) => fields.push(field),
                 None => faults.push(format!("records of kind {} have no label {name}; {}", shape.name, nearest(name, labels()))),
             }
@@ -178,7 +183,8 @@ fn ill_formed(name: &str) -> Option<String> {
 
 /// `sum of response_bytes` or `response_bytes.sum`.
 fn statistic_of(shape: &'static RecordShape, text: &str) -> Result<CustomValue, String> {
-    const FORMS: &str = "write \"count\", \"ratio\", or a statistic of a field like \"sum of response_bytes\" or \"p95 of response_time_ms\"";
+    const FORMS: &str =
+        "write \"count\", \"ratio\", or a statistic of a field like \"sum of response_bytes\" or \"p95 of response_time_ms\"";
     let names = || STATISTICS.iter().map(|(name, _)| *name);
     let parts = text.split_once(" of ").or_else(|| text.rsplit_once('.').map(|(field, statistic)| (statistic, field)));
     let Some((statistic, name)) = parts.map(|(statistic, name)| (statistic.trim(), name.trim())) else {
@@ -197,7 +203,8 @@ fn statistic_of(shape: &'static RecordShape, text: &str) -> Result<CustomValue, 
             Err(format!("{name} is no number that can be summed up; use `where` with value = \"count\", or one of {offer}"))
         }
         (FieldForm::Number, Statistic::Quantile(_)) => {
-            let durations: Vec<&str> = shape.fields.iter().filter(|field| field.form == FieldForm::Duration).map(|field| field.name).collect();
+            let durations: Vec<&str> =
+                shape.fields.iter().filter(|field| field.form == FieldForm::Duration).map(|field| field.name).collect();
             Err(format!("no distribution is kept of {name}, only of durations ({}); use sum, mean, min or max", durations.join(", ")))
         }
         (_, statistic) => Ok(CustomValue::Of(field, *statistic)),

@@ -88,11 +88,14 @@ impl FieldFilter {
 impl FieldTest {
     fn new(field: &RecordField, written: &str) -> Result<Self, String> {
         let written = written.trim();
-        let comparisons: [(&str, fn(f64) -> Self); 4] = [(">=", Self::AtLeast), ("<=", Self::AtMost), (">", Self::Above), ("<", Self::Below)];
+        let comparisons: [(&str, fn(f64) -> Self); 4] =
+            [(">=", Self::AtLeast), ("<=", Self::AtMost), (">", Self::Above), ("<", Self::Below)];
         if let Some((sign, make)) = comparisons.into_iter().find(|(sign, _)| written.starts_with(sign)) {
             let number = written[sign.len()..].trim();
             return match number.parse::<f64>().ok().filter(|number| number.is_finite()) {
-                _ if field.form == FieldForm::Text => Err(format!("{written:?} compares numbers, and the field is a text; use a pattern like \"shop*\"")),
+                _ if field.form == FieldForm::Text => {
+                    Err(format!("{written:?} compares numbers, and the field is a text; use a pattern like \"shop*\""))
+                }
                 None => Err(format!("{number:?} is not a number; write for example \"{sign} 500\"")),
                 Some(number) => possible(field, make(number), written),
             };
@@ -156,7 +159,8 @@ fn checked_text(field: &RecordField, pattern: &str, negated: bool) -> Result<Str
 
 /// A comparison that can hold at all.
 fn possible(field: &RecordField, test: FieldTest, written: &str) -> Result<FieldTest, String> {
-    let (least, most) = CODES.iter().find(|(name, ..)| *name == field.name).map_or((0.0, f64::INFINITY), |(_, least, most)| (*least, *most));
+    let (least, most) =
+        CODES.iter().find(|(name, ..)| *name == field.name).map_or((0.0, f64::INFINITY), |(_, least, most)| (*least, *most));
     // A growth is below 0 too.
     let signed = field.name.contains("growth");
     let never = match test {

@@ -12,10 +12,10 @@ use std::sync::{Mutex, PoisonError};
 
 pub use self::definition::{CustomDefinition, CustomFault};
 pub use self::filter::{FieldFilter, WrittenFilter};
+use super::Record;
 use super::kind::{RecordKind, SeriesLabel};
 use super::metric::{Field, Measure, Metric, Statistic};
 use super::readable::{FieldForm, RecordField, RecordShape};
-use super::Record;
 use crate::limits;
 
 /// What is measured of the records that pass.
@@ -122,7 +122,8 @@ impl CustomMetric {
     /// The unit at the end of a name of its field: `ms`, `bytes`, `tokens`, `usd`, `percent`; none of a number.
     pub fn unit(&self) -> Option<&'static str> {
         let CustomValue::Of(field, _) = &self.value else { return None };
-        let units = [("_ms", "ms"), ("_bytes", "bytes"), ("_size", "bytes"), ("_tokens", "tokens"), ("tokens_used", "tokens"), ("_usd", "usd")];
+        let units =
+            [("_ms", "ms"), ("_bytes", "bytes"), ("_size", "bytes"), ("_tokens", "tokens"), ("tokens_used", "tokens"), ("_usd", "usd")];
         units.into_iter().chain([("_percent", "percent")]).find(|(ending, _)| field.name.ends_with(ending)).map(|(_, unit)| unit)
     }
 
@@ -150,7 +151,13 @@ impl CustomMetric {
 
     /// The metric of a name and the hash of a definition, if it was configured since the start.
     pub fn known(name: &str, definition: &str) -> Option<&'static Self> {
-        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).0.iter().find(|known| known.definition == definition && known.name == name).copied()
+        KNOWN
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .iter()
+            .find(|known| known.definition == definition && known.name == name)
+            .copied()
     }
 }
 

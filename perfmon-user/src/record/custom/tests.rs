@@ -46,7 +46,10 @@ fn records_pass_when_every_field_fits() {
 fn each_value_takes_its_share_of_a_record() {
     let order = request(DAY, "shop", "/orders", 5_000, 201);
     let share = |value: &str, of: Option<WrittenFilter>| {
-        CustomDefinition { wanted: filter(&[("status_code", &["5*"])]), of, ..defined("shares", "request", value) }.check().unwrap().share(&order)
+        CustomDefinition { wanted: filter(&[("status_code", &["5*"])]), of, ..defined("shares", "request", value) }
+            .check()
+            .unwrap()
+            .share(&order)
     };
     assert_eq!(share("count", None), None);
     assert_eq!(share("ratio", Some(filter(&[]))), Some(CustomShare::Ratio { part: false, whole: true }));
@@ -76,15 +79,21 @@ fn every_problem_is_named_with_its_mend() {
         (defined("x", "requests", "count"), &["from: \"requests\" is not a kind of record; did you mean request?"]),
         (defined("x", "request", "counts"), &["value: \"counts\" is not a value; write \"count\", \"ratio\""]),
         (defined("x", "request", "ratio"), &["of: is missing: a ratio needs two filters"]),
-        (defined("x", "request", "p95 of response_bytes"), &["no distribution is kept of response_bytes, only of durations (response_time_ms"]),
+        (
+            defined("x", "request", "p95 of response_bytes"),
+            &["no distribution is kept of response_bytes, only of durations (response_time_ms"],
+        ),
         (defined("x", "request", "sum of status_code"), &["status_code is no number that can be summed up"]),
         (defined("x", "request", "sum of respons_bytes"), &["have no field respons_bytes; did you mean response_bytes?"]),
         (defined("x", "request", "p96 of response_time_ms"), &["\"p96\" is not a statistic; did you mean p9"]),
         (CustomDefinition { of: Some(filter(&[])), ..defined("x", "request", "count") }, &["of: goes with value = \"ratio\" only"]),
-        (CustomDefinition { by: vec!["endpont".into(), "response_bytes".into()], ..defined("x", "request", "count") }, &[
-            "by: records of kind request have no label endpont; did you mean endpoint?",
-            "by: response_bytes is a number, and each of its values would be a series",
-        ]),
+        (
+            CustomDefinition { by: vec!["endpont".into(), "response_bytes".into()], ..defined("x", "request", "count") },
+            &[
+                "by: records of kind request have no label endpont; did you mean endpoint?",
+                "by: response_bytes is a number, and each of its values would be a series",
+            ],
+        ),
         (
             CustomDefinition {
                 wanted: filter(&[

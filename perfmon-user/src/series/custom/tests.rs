@@ -6,7 +6,8 @@ use crate::series::{Cell, SeriesDelta, SeriesFeed};
 use crate::store::tests::{DAY, SECOND, request};
 
 fn defined(name: &str, value: &str, status: &str, by: &[&str]) -> &'static CustomMetric {
-    let written = |status: &str| vec![("endpoint".to_owned(), vec!["/orders*".to_owned()]), ("status_code".to_owned(), vec![status.to_owned()])];
+    let written =
+        |status: &str| vec![("endpoint".to_owned(), vec!["/orders*".to_owned()]), ("status_code".to_owned(), vec![status.to_owned()])];
     let definition = CustomDefinition {
         name: name.into(),
         from: "request".into(),
