@@ -12,7 +12,7 @@ use perfmon_tests::wait_until;
 use perfmon_tests::wire::{Answer, Wire, get};
 use serde_json::Value;
 
-const NEEDS: [Need; 2] = [Need::Perfmon, Need::Python];
+const NEEDS: [Need; 3] = [Need::Perfmon, Need::Python, Need::Program("curl")];
 
 const METRICS: &str = r#"
 [[metrics]]
@@ -278,8 +278,9 @@ fn assertions_take_business_metrics() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let config = configured(folder.path(), METRICS)?;
     let port = server.port.to_string();
-    let script =
-        format!("for n in 1 2 3 4 5 6; do curl -s -o /dev/null -X POST -d x 'http://127.0.0.1:{port}/orders?size=5'; done; sleep 2");
+    let script = format!(
+        "for n in 1 2 3 4 5 6; do curl -s -o /dev/null -X POST -d x 'http://127.0.0.1:{port}/orders?size=5&wait=20'; done; sleep 2"
+    );
     let mut asked = command(&["run", "--ui", "none", "--no-store", "--listen", "127.0.0.1:0", "--port", &port, "--config", &config]);
     asked.args(["--assert", "custom.orders_created >= 6", "--assert", "custom.order_failures < 1%", "--assert", "custom.order_time < 1ms"]);
     let output = asked.args(["--", "sh", "-c", &script]).output()?;

@@ -115,7 +115,7 @@ impl AlertMetric {
         let things = named.kind.things();
         let of = if named.kind == RecordKind::Request { String::new() } else { format!(" of {things}") };
         match named.measure {
-            Measure::Custom(custom) => custom.name().replace('_', " "),
+            Measure::Custom(custom) => format!("metric {}", custom.name()),
             Measure::Count => format!("number of {things}"),
             Measure::PerMinute => format!("{things} per minute"),
             Measure::Errors => format!("number of failed {things}"),

@@ -37,10 +37,10 @@ pub struct RecordField {
     pub name: &'static str,
     /// What its values are.
     pub form: FieldForm,
-    value: FieldReader,
+    value: RecordFieldReader,
 }
 
-type FieldReader = for<'a> fn(&'a Record) -> Option<FieldValue<'a>>;
+type RecordFieldReader = for<'a> fn(&'a Record) -> Option<FieldValue<'a>>;
 
 /// A kind of record and its fields.
 #[derive(Debug)]
