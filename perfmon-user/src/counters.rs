@@ -75,6 +75,8 @@ counters! {
     records_dropped,
     /// Requests counted in the overflow row because their service has too many endpoints.
     endpoints_overflowed,
+    /// Records of business metrics that were counted in an overflow series.
+    custom_series_overflowed,
     /// Records that went to rows `(other)` because there were too many rows, and findings refused because too many were open.
     rows_overflowed,
     /// Processes forgotten because the table was full.

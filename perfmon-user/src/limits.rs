@@ -148,6 +148,12 @@ pub const DETAILS_IN_DELTA: usize = 8_192;
 pub const DETAILS_OF_SERIES: usize = 64;
 /// Series in one sliding window of alert rules; further ones are counted in one series `(other)`.
 pub const SERIES_RECENT: usize = 4_096;
+/// Business metrics of a configuration; more are an error of the configuration.
+pub const CUSTOM_METRICS: usize = 64;
+/// Definitions of business metrics since the start, over reloads; more are an error of the configuration.
+pub const CUSTOM_METRICS_KNOWN: usize = 256;
+/// Series of a business metric; what comes later is counted in its overflow series, and in `custom_series_overflowed`.
+pub const CUSTOM_SERIES: usize = 200;
 /// Cells, and records, that wait for a file that cannot be written; more are dropped and counted.
 pub const STORE_PENDING: usize = 20_000;
 /// Slow and failed requests kept one by one of one transaction, about a second.

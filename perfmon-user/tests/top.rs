@@ -55,6 +55,7 @@ async fn start(snapshot: Snapshot) -> (String, watch::Sender<bool>, watch::Sende
     let (shutdown, asked) = watch::channel(false);
     let (sender, snapshots) = watch::channel(Arc::new(snapshot));
     let state = HttpState::new(HttpParts {
+        custom: tokio::sync::watch::channel(perfmon_user::record::custom::CustomMetrics::default()).1,
         access: Access::new(true, &[], Some(TOKEN.into())),
         snapshot: snapshots,
         counters: Arc::new(Counters::default()),

@@ -41,6 +41,9 @@ pub const GO: Kind = Kind { name: "go", needs: &[Need::Python], dynamic: true, c
 /// Java's com.sun.net.httpserver.
 pub const JAVA: Kind = Kind { name: "java", needs: &[Need::Program("javac")], dynamic: true, command: java };
 
+/// A shop that takes orders at `POST /orders?fail=1&wait=MS&size=N`; it has none of the other routes.
+pub const ORDERS: Kind = Kind { name: "orders", needs: &[Need::Python], dynamic: false, command: orders };
+
 /// nginx with HTTP/2 on its port, which a client must know beforehand.
 pub const NGINX_H2: Kind = Kind { name: "nginx-h2", needs: &[Need::Program("nginx")], dynamic: false, command: nginx_h2 };
 /// nginx over TLS.
@@ -102,6 +105,12 @@ impl Server {
     pub fn unix_socket(&self) -> PathBuf {
         self.folder.path().join("nginx.sock")
     }
+}
+
+fn orders(_: &Path, port: u16) -> Result<Command> {
+    let mut command = Command::new(python());
+    command.arg(script("orders.py")).arg(port.to_string());
+    Ok(command)
 }
 
 fn script(name: &str) -> PathBuf {

@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 39] = [
+const LIVE: [&str; 40] = [
     "harness",
     "lifecycle",
     "commands",
@@ -52,6 +52,7 @@ const LIVE: [&str; 39] = [
     "live_models_bad",
     "live_demo",
     "live_alerts",
+    "live_metrics",
     "live_incident",
     "live_export",
     "live_store",

@@ -11,6 +11,7 @@ use super::filter::RuleFilter;
 use super::judgement::one_figure;
 use super::metric::AlertMetric;
 use super::rule::{Condition, Rule, Thresholds};
+use crate::record::custom::CustomMetrics;
 use crate::record::metric::{Field, Measure, Metric as Named, RecordKind, Statistic, Unit};
 
 /// Longer than any run: the window never loses anything.
@@ -73,11 +74,11 @@ impl Assertion {
     ///
     /// # Errors
     /// What is wrong with it and how it is written.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str, custom: &CustomMetrics) -> Result<Self, String> {
         let at = text.rfind(['<', '>']).ok_or_else(|| format!("{text:?} has no comparison; write it like 'error_rate < 1%'"))?;
         let (left, rest) = text.split_at(at);
         let (sign, comparison) = COMPARISONS.into_iter().find(|(sign, _)| rest.starts_with(sign)).unwrap_or(COMPARISONS[2]);
-        let (metric, filter) = left_side(left.trim())?;
+        let (metric, filter) = left_side(left.trim(), custom)?;
         let limit = limit(rest[sign.len()..].trim(), &metric)?;
         let named = AlertMetric::Observed(metric);
         let condition = match comparison {
@@ -102,8 +103,11 @@ impl Assertion {
     pub fn judge(&self, view: &impl MetricView) -> Vec<AssertionVerdict> {
         let mut readings = view.read(&self.rule, self.rule.window_s());
         if readings.is_empty() {
-            let kind = self.rule.metric.kind().unwrap_or(RecordKind::Request);
-            readings.push(super::metric::MetricReading::unread(self.rule.filter.scope(kind)));
+            let scope = match &self.rule.metric {
+                AlertMetric::Observed(named) => self.rule.filter.scope(named),
+                AlertMetric::Degraded => "perfmon".into(),
+            };
+            readings.push(super::metric::MetricReading::unread(scope));
         }
         let verdict = |reading: super::metric::MetricReading| {
             let holds = reading.value.is_some_and(|value| self.comparison.holds(value, self.limit));
@@ -127,14 +131,14 @@ impl Comparison {
 }
 
 /// A subject or none, and a metric.
-fn left_side(text: &str) -> Result<(Named, RuleFilter), String> {
+fn left_side(text: &str, custom: &CustomMetrics) -> Result<(Named, RuleFilter), String> {
     let subject = SUBJECTS.into_iter().find_map(|(word, kind, label)| Some((text.strip_prefix(word)?.trim_start(), kind, label)));
     let quoted = subject.and_then(|(rest, kind, label)| Some((rest.strip_prefix('"')?.split_once('"')?, kind, label)));
     let Some(((name, rest), kind, label)) = quoted else {
-        let metric = Named::parse(text).or_else(|| short(RecordKind::Request, text));
+        let metric = custom.parse(text).or_else(|| short(RecordKind::Request, text));
         return match metric {
             Some(metric) => Ok((metric, RuleFilter::default())),
-            None => Err(AlertMetric::named(text).err().unwrap_or_default()),
+            None => Err(AlertMetric::among(text, custom).err().unwrap_or_default()),
         };
     };
     let metric = short(kind, rest.trim()).or_else(|| Named::parse(rest.trim()).filter(|metric| metric.kind == kind)).ok_or_else(|| {
@@ -148,7 +152,8 @@ fn left_side(text: &str) -> Result<(Named, RuleFilter), String> {
         }
         None => drop(wanted.insert(label.to_owned(), name.to_owned())),
     }
-    let filter = RuleFilter::new(kind, &wanted, &[]).map_err(|unknown| format!("{} does not go with {metric}", unknown.join(", ")))?;
+    let filter =
+        RuleFilter::new(kind.labels(), &wanted, &[]).map_err(|unknown| format!("{} does not go with {metric}", unknown.join(", ")))?;
     Ok((metric, filter))
 }
 
@@ -164,9 +169,13 @@ fn limit(text: &str, metric: &Named) -> Result<f64, String> {
     let unit = UNITS.into_iter().find(|(unit, _)| text.ends_with(unit));
     let number = unit.map_or(text, |(unit, _)| text[..text.len() - unit.len()].trim_end());
     let value: f64 = number.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(|| format!("{text:?} is not a number"))?;
-    let is_duration =
-        matches!(metric.measure, Measure::Field(field, statistic) if field.unit == Unit::Duration && statistic != Statistic::Count);
-    let is_percent = matches!(metric.measure, Measure::Field(field, _) if field.name.ends_with("_percent"));
+    let (is_duration, is_percent) = match metric.measure {
+        Measure::Field(field, statistic) => {
+            (field.unit == Unit::Duration && statistic != Statistic::Count, field.name.ends_with("_percent"))
+        }
+        Measure::Custom(custom) => (custom.is_duration(), custom.unit() == Some("percent")),
+        _ => (false, false),
+    };
     match unit {
         Some(("ms" | "s", _)) if !is_duration => Err(format!("{text:?} is a time, and {metric} is none")),
         Some(("%", _)) if is_percent => Ok(value),
@@ -185,7 +194,7 @@ mod tests {
     use crate::store::tests::{DAY, SECOND, delta, request};
 
     fn judged(texts: &[&str]) -> Vec<(String, bool, String)> {
-        let assertions: Vec<Assertion> = texts.iter().map(|text| Assertion::parse(text).unwrap()).collect();
+        let assertions: Vec<Assertion> = texts.iter().map(|text| Assertion::parse(text, &CustomMetrics::default()).unwrap()).collect();
         let mut figures = RuleFigures::default();
         let rules: Vec<Rule> = assertions.iter().map(|assertion| assertion.rule().clone()).collect();
         figures.keep(&rules, WallTime(DAY * SECOND));
@@ -244,7 +253,7 @@ mod tests {
             ("endpoint \"/\" cost < 1", "is no metric of requests; use p50"),
             ("request.response_time_ms.p95 < 90000s", "up to one hour"),
         ] {
-            let why = Assertion::parse(text).unwrap_err();
+            let why = Assertion::parse(text, &CustomMetrics::default()).unwrap_err();
             assert!(why.contains(part), "{text}: {why}");
         }
     }

@@ -1,5 +1,6 @@
 //! Judgements that need more than a value and a limit: spikes, forecasts, absence, and error budgets, which are looked at over two windows.
 use crate::record::WallTime;
+use crate::record::custom::CustomValue;
 use crate::record::metric::{Measure, Metric as Named, Unit};
 
 use super::baseline::Usual;
@@ -97,6 +98,11 @@ fn assess_budgets(rule: &Rule, readings: &mut [MetricReading], view: &impl Metri
 fn least(metric: AlertMetric) -> f64 {
     match metric {
         AlertMetric::Observed(Named { measure: Measure::ErrorRate | Measure::Availability, .. }) => 0.01,
+        AlertMetric::Observed(Named { measure: Measure::Custom(custom), .. }) => match (custom.value(), custom.unit()) {
+            (CustomValue::Ratio(_), _) => 0.01,
+            (_, Some("usd")) => 0.001,
+            _ => 1.0,
+        },
         AlertMetric::Observed(Named { measure: Measure::Field(field, _), .. })
             if field.unit != Unit::Duration && field.name.ends_with("usage") =>
         {

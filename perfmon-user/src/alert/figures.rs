@@ -63,8 +63,8 @@ pub fn shares(rule: &Rule) -> impl Iterator<Item = SeriesShare> + use<'_> {
 }
 
 fn share(rule: &Rule, length_s: u64) -> Option<SeriesShare> {
-    let AlertMetric::Observed(Named { kind, measure }) = rule.metric else { return None };
-    Some(SeriesShare { kind, length_s, shaped: matches!(measure, Measure::Field(_, Statistic::Quantile(_))) })
+    let AlertMetric::Observed(named) = rule.metric else { return None };
+    Some(SeriesShare { kind: named.kind, length_s, shaped: named.is_shaped() })
 }
 
 /// Series of one group, added up.
@@ -78,10 +78,12 @@ struct SeriesGroup {
 impl MetricView for RuleFigures {
     fn read(&self, rule: &Rule, length_s: u64) -> Vec<MetricReading> {
         let (AlertMetric::Observed(named), Some(window)) = (rule.metric, self.window(rule, length_s)) else { return Vec::new() };
-        let labels = rule.filter.group(named.kind);
+        let labels = rule.filter.group(&named);
         let mut groups: BTreeMap<Arc<str>, SeriesGroup> = BTreeMap::new();
-        let meant: Vec<(&SeriesKey, &Cell)> =
-            window.series_with(rule.filter.exact_values()).filter(|(key, _)| rule.filter.takes(key)).collect();
+        let meant: Vec<(&SeriesKey, &Cell)> = window
+            .series_with(rule.filter.exact_values())
+            .filter(|(key, _)| is_of(key, &named, &labels) && rule.filter.takes(key))
+            .collect();
         let meant = if named.kind == RecordKind::Llm && rule.filter.pattern("side").is_none() { one_end(meant, model_end) } else { meant };
         for (key, cell) in meant {
             let group = groups.entry(scope(named.kind, &labels, |label| key.value(label).cloned())).or_default();
@@ -91,7 +93,7 @@ impl MetricView for RuleFigures {
         // Of something that is known not to have happened there is a figure too.
         let is_thing = !named.kind.is_sample();
         if groups.is_empty() && is_thing && (rule.filter.is_exact() || labels.is_empty()) {
-            groups.insert(rule.filter.scope(named.kind), SeriesGroup::default());
+            groups.insert(rule.filter.scope(&named), SeriesGroup::default());
         }
         groups.into_iter().map(|(scope, group)| reading(&named, scope, &group, window.covered_s(), &labels)).collect()
     }
@@ -107,6 +109,13 @@ impl MetricView for RuleFigures {
     fn watched_s(&self, rule: &Rule) -> f64 {
         self.window(rule, rule.window_s()).map_or(0.0, RecentWindow::watched_s)
     }
+}
+
+/// Of business metrics, whether a series is the metric's; the one that says that nothing was counted yet belongs to no group.
+fn is_of(key: &SeriesKey, named: &Named, group: &[&str]) -> bool {
+    named
+        .custom()
+        .is_none_or(|custom| key.custom() == Some(custom) && (group.is_empty() || group.iter().any(|label| key.value(label).is_some())))
 }
 
 fn reading(named: &Named, scope: Arc<str>, group: &SeriesGroup, covered_s: f64, labels: &[&str]) -> MetricReading {
@@ -146,12 +155,17 @@ pub fn impossible(named: &Named, condition: Condition) -> Option<String> {
     };
     let most = match named.measure {
         Measure::ErrorRate | Measure::Availability => Some(1.0),
+        Measure::Custom(custom) if custom.unit() == Some("percent") && !custom.is_amount() && custom.from() == "system" => Some(100.0),
         Measure::Field(field, statistic) if statistic != Statistic::Sum && field.kind != RecordKind::Process => {
             [("_percent", 100.0), ("usage", 1.0)].into_iter().find(|(ending, _)| field.name.ends_with(ending)).map(|(_, most)| most)
         }
         _ => None,
     };
-    let duration = matches!(named.measure, Measure::Field(field, _) if field.unit == Unit::Duration);
+    let duration = match named.measure {
+        Measure::Field(field, _) => field.unit == Unit::Duration,
+        Measure::Custom(custom) => custom.is_duration() && !custom.is_amount(),
+        _ => false,
+    };
     match (above, most) {
         (true, Some(most)) if limit >= most => Some(format!("it is never above {limit}: its largest value is {most}")),
         (false, _) if limit <= 0.0 => Some(format!("it is never below {limit}: its smallest value is 0")),

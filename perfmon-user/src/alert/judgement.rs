@@ -185,6 +185,9 @@ pub(super) fn subject(rule: &Rule, scope: &str, host: &str) -> String {
     match (scope, host) {
         ("host", "") => format!("{words} of this host"),
         ("host", host) => format!("{words} of {host}"),
+        // A business metric without labels is about nothing else.
+        ("all", "") => words,
+        ("all", host) => format!("{words} on {host}"),
         (scope, "") => format!("{words} of {scope}"),
         (scope, host) => format!("{words} of {scope} on {host}"),
     }

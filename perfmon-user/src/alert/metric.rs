@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::record::custom::{CustomMetric, CustomMetrics, CustomValue, PREFIX};
+use crate::record::kind::SeriesLabel;
 use crate::record::metric::{Field, Measure, Metric as Named, RecordKind, Statistic, Unit};
 use crate::record::{Degradation, Origin};
 
@@ -60,11 +62,21 @@ impl fmt::Debug for AlertMetric {
 }
 
 impl AlertMetric {
-    /// The metric of a name; the error names the nearest ones.
+    /// The built-in metric of a name; the error names the nearest ones.
     pub fn named(name: &str) -> Result<Self, String> {
-        let known = if name == DEGRADED { Some(Self::Degraded) } else { Named::parse(name).map(Self::of) };
+        Self::among(name, &CustomMetrics::default())
+    }
+
+    /// The metric of a name, built in or one of these; the error names the nearest ones.
+    pub fn among(name: &str, custom: &CustomMetrics) -> Result<Self, String> {
+        let known = if name == DEGRADED { Some(Self::Degraded) } else { custom.parse(name).map(Self::of) };
         known.ok_or_else(|| {
-            let mut names = Named::names();
+            if name.starts_with(PREFIX) && custom.is_empty() {
+                return format!("{name:?} is not a metric; the configuration defines none: add it as an entry of [[metrics]]");
+            }
+            let mut names = custom.names();
+            // Of a name with this beginning only those of the configuration are meant.
+            names.retain(|known| !name.starts_with(PREFIX) || known.starts_with(PREFIX));
             names.push(DEGRADED.into());
             names.sort_by(|a, b| strsim::jaro_winkler(b, name).total_cmp(&strsim::jaro_winkler(a, name)));
             names.truncate(NEAREST);
@@ -103,6 +115,7 @@ impl AlertMetric {
         let things = named.kind.things();
         let of = if named.kind == RecordKind::Request { String::new() } else { format!(" of {things}") };
         match named.measure {
+            Measure::Custom(custom) => format!("metric {}", custom.name()),
             Measure::Count => format!("number of {things}"),
             Measure::PerMinute => format!("{things} per minute"),
             Measure::Errors => format!("number of failed {things}"),
@@ -127,13 +140,13 @@ impl AlertMetric {
         let Self::Observed(Named { measure, .. }) = self else { return (1.0, "") };
         let name = match measure {
             Measure::ErrorRate | Measure::Availability => return (100.0, " %"),
+            Measure::Custom(custom) => return shown_custom(custom, largest),
             Measure::Field(field, _) => field.name,
             _ => return (1.0, ""),
         };
         let units = [("_ms", 1.0, " ms"), ("_percent", 1.0, " %"), ("usage", 100.0, " %"), ("_usd", 1.0, " USD")];
-        let sizes = [(1e9, 1e-9, " GB"), (1e6, 1e-6, " MB"), (0.0, 1.0, " bytes")];
         if name.ends_with("_bytes") {
-            return sizes.into_iter().find(|(from, ..)| largest >= *from).map_or((1.0, " bytes"), |(_, factor, unit)| (factor, unit));
+            return shown_bytes(largest);
         }
         units.into_iter().find(|(ending, ..)| name.ends_with(ending)).map_or((1.0, ""), |(_, factor, unit)| (factor, unit))
     }
@@ -141,6 +154,11 @@ impl AlertMetric {
     /// Kind of its records; none of what is about perfmon itself.
     pub fn kind(&self) -> Option<RecordKind> {
         if let Self::Observed(named) = self { Some(named.kind) } else { None }
+    }
+
+    /// Labels of its series; none of what is about perfmon itself.
+    pub fn labels(&self) -> Option<&'static [SeriesLabel]> {
+        if let Self::Observed(named) = self { Some(named.labels()) } else { None }
     }
 
     /// Whether it is about perfmon itself.
@@ -164,6 +182,24 @@ impl AlertMetric {
             Self::Observed(named) if self.of_window() && !named.is_amount() => MIN_SAMPLES,
             _ => 0,
         }
+    }
+}
+
+fn shown_bytes(largest: f64) -> (f64, &'static str) {
+    let sizes = [(1e9, 1e-9, " GB"), (1e6, 1e-6, " MB"), (0.0, 1.0, " bytes")];
+    sizes.into_iter().find(|(from, ..)| largest >= *from).map_or((1.0, " bytes"), |(_, factor, unit)| (factor, unit))
+}
+
+/// Of a business metric.
+fn shown_custom(custom: &CustomMetric, largest: f64) -> (f64, &'static str) {
+    match (custom.value(), custom.unit()) {
+        (CustomValue::Ratio(_), _) => (100.0, " %"),
+        (_, Some("bytes")) => shown_bytes(largest),
+        (_, Some("ms")) => (1.0, " ms"),
+        (_, Some("percent")) => (1.0, " %"),
+        (_, Some("usd")) => (1.0, " USD"),
+        (_, Some("tokens")) => (1.0, " tokens"),
+        _ => (1.0, ""),
     }
 }
 

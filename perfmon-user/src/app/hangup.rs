@@ -1,16 +1,20 @@
 //! SIGHUP. In: the signal, and how perfmon was started. Out: the configuration is read again; or, when perfmon was started at a terminal,
 //! the run ends, because the terminal is gone. Started by nohup(1), which has the signal ignored, perfmon ignores it too.
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::alert::AlertService;
 use crate::cli::{self, Invocation};
 use crate::config::{self, Config};
 use crate::http::ServerCertificate;
+use crate::record::custom::CustomMetrics;
 
 use super::alerts::settings;
 
 /// Settings that a running perfmon takes over.
-const LIVE: &str = "alerts.";
+const LIVE: [&str; 2] = ["alerts.", METRICS];
+/// Business metrics; rules on them change with them.
+const METRICS: &str = "metrics";
 /// One of them that it does not.
 const NOT_LIVE: &str = "alerts.enabled";
 
@@ -56,7 +60,13 @@ impl Hangups {
     }
 
     /// Obeys the signal; returns when the terminal is lost.
-    pub async fn terminal_lost(self, running: &Config, alerts: &AlertService, certificate: Option<&ServerCertificate>) {
+    pub async fn terminal_lost(
+        self,
+        running: &Config,
+        alerts: &AlertService,
+        custom: &watch::Sender<CustomMetrics>,
+        certificate: Option<&ServerCertificate>,
+    ) {
         let Some(mut hangups) = self.hangups else { return std::future::pending().await };
         let mut config = running.clone();
         loop {
@@ -65,7 +75,7 @@ impl Hangups {
                 tracing::info!("The terminal is gone.");
                 return;
             }
-            reload(&mut config, alerts);
+            reload(&mut config, alerts, custom);
             if let Some(certificate) = certificate {
                 renew(certificate);
             }
@@ -74,7 +84,7 @@ impl Hangups {
 }
 
 /// Reads the configuration as at the start: the same file, environment and flags. A wrong one changes nothing.
-fn reload(config: &mut Config, alerts: &AlertService) {
+fn reload(config: &mut Config, alerts: &AlertService, custom: &watch::Sender<CustomMetrics>) {
     let read = match cli::read(std::env::args_os(), std::env::vars_os()) {
         Ok(Invocation::Run { config, .. } | Invocation::Record { config, .. }) => config,
         Ok(_) => return,
@@ -84,9 +94,13 @@ fn reload(config: &mut Config, alerts: &AlertService) {
         }
     };
     let changed = config::changed(config, &read);
-    let (live, later): (Vec<&str>, Vec<&str>) = changed.into_iter().partition(|path| path.starts_with(LIVE) && *path != NOT_LIVE);
+    let (live, later): (Vec<&str>, Vec<&str>) =
+        changed.into_iter().partition(|path| LIVE.iter().any(|live| path.starts_with(live)) && *path != NOT_LIVE);
     if !live.is_empty() {
-        config.alerts = read.alerts;
+        if live.contains(&METRICS) {
+            custom.send_replace(read.metrics.compiled.clone());
+        }
+        (config.alerts, config.metrics) = (read.alerts, read.metrics);
         alerts.replace(&settings(config));
     }
     tracing::info!(changed = live.join(", "), "The configuration was read again.");

@@ -15,6 +15,7 @@ use crate::export::{jsonl, otlp};
 use crate::heap::HeapKeeper;
 use crate::heartbeat::{BEAT, Heartbeat, Heartbeats, Patience};
 use crate::http::HttpState;
+use crate::record::custom::CustomMetrics;
 use crate::record::{Gauges, Record, RecordBatch, Seats, Side, SpareBatches};
 use crate::series::{SeriesDelta, SeriesFeed};
 use crate::store::Store;
@@ -87,6 +88,10 @@ impl Consumer for otlp::Exporter {
         self.offer(records);
     }
 
+    fn series(&mut self, delta: &Arc<SeriesDelta>) {
+        otlp::Exporter::series(self, delta);
+    }
+
     fn finish(self: Box<Self>, grace: Duration) {
         (*self).finish(grace);
     }
@@ -110,6 +115,8 @@ pub struct Hub {
     pub requests: RequestCount,
     /// Where each record is taken apart into its series.
     pub feed: SeriesFeed,
+    /// The configured business metrics, as they change.
+    pub custom: watch::Receiver<CustomMetrics>,
     /// What the supervisor looks at.
     pub pulse: HubPulse,
     /// The supervisor, which the hub looks at.
@@ -166,6 +173,7 @@ impl Hub {
     pub async fn run(mut self, mut aggregate: Aggregate) -> RequestCount {
         let HubPulse { hub, hand_over, snapshot } = &self.pulse;
         let _runs = (hub.run_as_task(), hand_over.run_as_task(), snapshot.run_as_task());
+        self.feed.set_custom(&self.custom.borrow_and_update());
         let mut heap = HeapKeeper::default();
         let mut pulse = tokio::time::interval(BEAT);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -221,7 +229,11 @@ impl Hub {
         self.counters.rows_overflowed.add(ticked.rows_overflowed);
         self.publish(ticked.findings.into_iter().map(|finding| Record::Finding(Box::new(finding))).collect());
         self.feed.lost(ticked.snapshot.time, ticked.lost);
+        if self.custom.has_changed().unwrap_or(false) {
+            self.feed.set_custom(&self.custom.borrow_and_update());
+        }
         let delta = self.feed.take(ticked.snapshot.time);
+        self.counters.custom_series_overflowed.add(self.feed.take_custom_overflowed());
         self.consumers.iter_mut().for_each(|consumer| consumer.series(&delta));
         self.snapshots.send_replace(ticked.snapshot);
         self.pulse.snapshot.beat();

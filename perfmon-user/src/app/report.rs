@@ -28,6 +28,8 @@ pub fn report(config: &Config, period: Period, format: ReportFormat, output: Opt
     let reader = StoreReader::of_file(config.db.clone(), options::retention(config));
     let period = ReportPeriod::between(from, to);
     let made = report::collect(&reader, &period, now).map_err(|error| unreadable(config, error))?.on_host(&host());
+    let custom = report::custom(&reader, &period, now, &config.metrics.compiled).map_err(|error| unreadable(config, error))?;
+    let made = made.with_custom(custom);
     let text = render(&made, format, &config.reports.zone())?;
     match output {
         None => super::print(&text),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::alert::{AlertService, ReportNotice};
@@ -14,6 +15,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::heartbeat::Heartbeat;
 use crate::record::WallTime;
+use crate::record::custom::CustomMetrics;
 use crate::report::{self, KeptReport, ReportHeading, ReportId, ReportPeriod, ReportTime};
 use crate::store::{DocumentKeeper, Store, StoreReader};
 
@@ -36,13 +38,15 @@ pub struct ReportStage {
     reader: StoreReader,
     keeper: DocumentKeeper,
     alerts: Arc<AlertService>,
+    /// The configured business metrics, as they change.
+    custom: watch::Receiver<CustomMetrics>,
     /// Made, or found to be about nothing.
     done: BTreeSet<ReportId>,
 }
 
 impl ReportStage {
     /// As configured; `None` when no report is wanted.
-    pub fn new(config: &Config, store: &Store, alerts: Arc<AlertService>) -> Option<Self> {
+    pub fn new(config: &Config, store: &Store, alerts: Arc<AlertService>, custom: watch::Receiver<CustomMetrics>) -> Option<Self> {
         let times: Vec<_> = config.reports.times().collect();
         (!times.is_empty()).then(|| Self {
             times,
@@ -52,6 +56,7 @@ impl ReportStage {
             reader: store.reader(),
             keeper: store.keeper(),
             alerts,
+            custom,
             done: BTreeSet::new(),
         })
     }
@@ -98,7 +103,8 @@ impl ReportStage {
     /// Makes and stores a report, unless an earlier run did, or there is nothing to tell.
     async fn make(&self, id: ReportId, period: ReportPeriod, now: WallTime) -> anyhow::Result<Option<KeptReport>> {
         let (reader, zone, host) = (self.reader.clone(), self.zone.clone(), self.host.clone());
-        let made = tokio::task::spawn_blocking(move || kept(&reader, id, &period, &zone, &host, now)).await?;
+        let custom = self.custom.borrow().clone();
+        let made = tokio::task::spawn_blocking(move || kept(&reader, id, &period, &custom, &zone, &host, now)).await?;
         let Some(made) = made? else { return Ok(None) };
         anyhow::ensure!(self.keeper.keep(KeptReport::BODY_KIND, made.heading.to, made.body()?), "the history cannot take it now");
         keep_heading(&self.keeper, &made.heading);
@@ -127,6 +133,7 @@ fn kept(
     reader: &StoreReader,
     id: ReportId,
     period: &ReportPeriod,
+    custom: &CustomMetrics,
     zone: &TimeZone,
     host: &str,
     now: WallTime,
@@ -137,6 +144,7 @@ fn kept(
         return Ok(None);
     }
     let made = report::collect(reader, period, now.0 / NS).context("the history cannot be read")?;
+    let made = made.with_custom(report::custom(reader, period, now.0 / NS, custom).context("the history cannot be read")?);
     Ok((!made.is_empty()).then(|| KeptReport::new(id, made.on_host(host), zone, now)))
 }
 
@@ -215,7 +223,7 @@ mod tests {
         config.reports.channels = channels.iter().map(|channel| channel.name.to_string()).collect();
         let settings = AlertSettings { channels: channels.to_vec(), ..AlertSettings::default() };
         let alerts = AlertService::new(&settings, vec![], RetryPolicy::default(), Arc::default());
-        ReportStage::new(&config, store, alerts).unwrap()
+        ReportStage::new(&config, store, alerts, watch::channel(CustomMetrics::default()).1).unwrap()
     }
 
     /// Waits until the writer has written.

@@ -25,6 +25,7 @@ use crate::llm;
 use crate::privilege::SandboxState;
 use crate::probe::{self, Probes};
 use crate::record::SpareBatches;
+use crate::record::custom::CustomMetrics;
 use crate::series::SeriesFeed;
 use crate::store::{self, Store};
 use crate::target::command::Launched;
@@ -327,14 +328,19 @@ impl Running {
         let (signals, hangups) = (EndSignals::take()?, Hangups::take()?);
         let (snapshots, mut snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (ending, shutdown) = watch::channel(false);
+        let (custom, metrics) = watch::channel(config.metrics.compiled.clone());
         let store = start_store(config, &self.counters, &self.stages)?;
         let (history, audit) = store.as_ref().map(|store| (store.reader(), store.audit_trail())).unzip();
         let before = history.clone().filter(|_| config.db.exists());
-        let reports = store.as_ref().and_then(|store| ReportStage::new(config, store, self.alerting.alert_service()));
+        let reports = store.as_ref().and_then(|store| ReportStage::new(config, store, self.alerting.alert_service(), metrics.clone()));
         let reports = reports.map(|reports| reports.start(self.stages.add("reports", Patience::STEADY)));
         let exporter = telemetry::start(config, snapshot.clone(), &self.counters, &self.stages, self.supervisor.degraded_now())?;
         let deliveries = exporter.as_ref().map(Exporter::deliveries);
-        let state = HttpState::new(HttpParts { history, audit: audit.clone(), ..self.parts(snapshot.clone(), deliveries, shutdown) });
+        let state = HttpState::new(HttpParts {
+            history,
+            audit: audit.clone(),
+            ..self.parts(snapshot.clone(), deliveries, shutdown, metrics.clone())
+        });
         let fault = self.jsonl.as_ref().map(jsonl::JsonlWriter::fault);
         let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(state.clone())];
         consumers.extend(gate);
@@ -352,7 +358,7 @@ impl Running {
         let check = SupervisorCheck::new(self.supervisor.clone());
         let (batches, spare, until) = (self.to_hub, self.spare, Arc::clone(&budget));
         let feed = SeriesFeed::default();
-        let hub = Hub { batches, snapshots, consumers, spare, counters, budget: until, requests, feed, pulse, check };
+        let hub = Hub { batches, snapshots, consumers, spare, counters, budget: until, requests, feed, custom: metrics, pulse, check };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         // Nobody is answered from an empty snapshot; an error is the hub's end, which the supervisor sees.
         snapshot.changed().await.ok();
@@ -371,7 +377,7 @@ impl Running {
         let closed = async {
             tokio::select! {
                 () = showing.asked() => {}
-                () = hangups.terminal_lost(config, &alerts, certificate.as_deref()) => {}
+                () = hangups.terminal_lost(config, &alerts, &custom, certificate.as_deref()) => {}
             }
         };
         let main = self.stages.add("main", Patience::STEADY);
@@ -423,6 +429,7 @@ impl Running {
         snapshot: watch::Receiver<Arc<Snapshot>>,
         deliveries: Option<Deliveries>,
         shutdown: watch::Receiver<bool>,
+        custom: watch::Receiver<CustomMetrics>,
     ) -> HttpParts {
         let (probes, reader, counters) = (self.probes.clone(), self.reader.clone(), self.counters.clone());
         let self_report = SelfReporter::new(probes, deliveries, reader, counters, self.supervisor.clone(), self.sandbox.clone());
@@ -441,6 +448,7 @@ impl Running {
             spare: self.spare.clone(),
             history: None,
             audit: None,
+            custom,
         }
     }
 }

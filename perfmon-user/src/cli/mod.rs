@@ -20,6 +20,7 @@ use clap::CommandFactory;
 use crate::alert::Assertion;
 use crate::config::{self, Config, ConfigProblem, Sources};
 use crate::printable::printable;
+use crate::record::custom::{CustomMetrics, PREFIX};
 pub use alerts::AlertsAction;
 use args::{Args, CliCommand, ConfigAction, GeneralArgs};
 use flags::Flags;
@@ -187,8 +188,10 @@ impl Reading {
     fn command(&mut self, command: CliCommand) -> Option<Invocation> {
         match command {
             CliCommand::Run(args) => {
-                let assertions = self.assertions(&args);
-                let config = self.config(&args.general, |flags| flags.run(&args))?;
+                let config = self.config(&args.general, |flags| flags.run(&args));
+                let custom = config.as_ref().map(|config| &config.metrics.compiled);
+                let assertions = self.assertions(&args, custom);
+                let config = config?;
                 Some(Invocation::Run { config, command: args.command, assertions, junit: args.junit })
             }
             CliCommand::Top(args) => self.top(&args),
@@ -237,7 +240,7 @@ impl Reading {
     }
 
     /// What has to hold of a run, which needs an end.
-    fn assertions(&mut self, args: &args::RunArgs) -> Vec<Assertion> {
+    fn assertions(&mut self, args: &args::RunArgs, custom: Option<&CustomMetrics>) -> Vec<Assertion> {
         let mut fault = |flag: &str, why: String| self.problems.push(ConfigProblem::new(flag, why));
         if !args.assertions.is_empty() && args.command.is_empty() && args.capture.duration.is_none() {
             fault("--assert", "needs the end of a run: give --duration, or -- CMD".into());
@@ -245,8 +248,11 @@ impl Reading {
         if args.junit.is_some() && args.assertions.is_empty() {
             fault("--junit", "goes with --assert".into());
         }
-        let read = args.assertions.iter().filter_map(|text| Assertion::parse(text).map_err(|why| fault("--assert", why)).ok());
-        read.collect()
+        // Without a configuration it is not known which metrics it would have had.
+        let known = |text: &&String| custom.is_some() || !text.contains(PREFIX);
+        let custom = custom.cloned().unwrap_or_default();
+        let read = args.assertions.iter().filter(known);
+        read.filter_map(|text| Assertion::parse(text, &custom).map_err(|why| fault("--assert", why)).ok()).collect()
     }
 
     fn top(&mut self, args: &args::TopArgs) -> Option<Invocation> {

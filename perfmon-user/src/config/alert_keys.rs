@@ -8,10 +8,12 @@ use super::duration;
 use super::export::is_web;
 use super::key::{About, Key, show_list, show_tables, show_text, tables};
 use super::keys::{about, name_of, words};
+use super::metric_keys::pattern;
 use super::node::{Checked, ConfigNode, Fault};
 use super::settings::Config;
 use crate::alert::AlertMetric;
 use crate::record::Severity;
+use crate::record::custom::PREFIX;
 
 const SEVERITIES: [(&str, Severity); 3] = [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
 const DAY: Duration = Duration::from_secs(86_400);
@@ -163,6 +165,17 @@ macro_rules! label {
     };
 }
 
+/// The same for labels that business metrics may have.
+macro_rules! custom_label {
+    ($path:literal, $name:literal) => {
+        Key {
+            about: about($path, None, "value or pattern", "Only this, of business metrics that have it in their `by`."),
+            set: |rule, node| pattern(node).map(|text| drop(rule.wanted.insert($name.into(), text))),
+            show: |rule| rule.wanted.get($name).map(|text| show_text(text)),
+        }
+    };
+}
+
 /// Keys of an entry of `alerts.rules`.
 static RULE_KEYS: &[Key<AlertRule>] = &[
     Key {
@@ -178,13 +191,18 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
             "What the rule evaluates, like `request.response_time_ms.p95`, `request.error_rate`, `llm.cost_usd.sum`, `system.cpu_percent`, `process.memory_rss_bytes`.",
         ),
         set: |rule, node| match AlertMetric::named(node.text()?) {
+            // Looked for when the whole configuration is known.
+            _ if node.text()?.starts_with(PREFIX) => {
+                rule.custom = Some(node.text()?.into());
+                Ok(())
+            }
             Ok(metric) => {
                 rule.metric = Some(metric);
                 Ok(())
             }
             Err(why) => node.fault(why),
         },
-        show: |rule| rule.metric.map(|metric| show_text(&metric.name())),
+        show: |rule| rule.custom.as_deref().map(show_text).or_else(|| rule.metric.map(|metric| show_text(&metric.name()))),
     },
     label!(
         "where.service",
@@ -218,6 +236,31 @@ static RULE_KEYS: &[Key<AlertRule>] = &[
     label!("where.type", "type", "name or pattern", "Only findings of this type."),
     label!("where.severity", "severity", "name or pattern", "Only findings of this severity."),
     label!("where.scope", "scope", "text or pattern", "Only findings about this."),
+    custom_label!("where.api", "api"),
+    custom_label!("where.comm", "comm"),
+    custom_label!("where.container", "container"),
+    custom_label!("where.database", "database"),
+    custom_label!("where.error", "error"),
+    custom_label!("where.error_type", "error_type"),
+    custom_label!("where.finish_reason", "finish_reason"),
+    custom_label!("where.grpc_status", "grpc_status"),
+    custom_label!("where.host", "host"),
+    custom_label!("where.name", "name"),
+    custom_label!("where.operation", "operation"),
+    custom_label!("where.path", "path"),
+    custom_label!("where.performance_category", "performance_category"),
+    custom_label!("where.protocol", "protocol"),
+    custom_label!("where.rcode", "rcode"),
+    custom_label!("where.response_model", "response_model"),
+    custom_label!("where.rule", "rule"),
+    custom_label!("where.runtime", "runtime"),
+    custom_label!("where.state", "state"),
+    custom_label!("where.status", "status"),
+    custom_label!("where.status_code", "status_code"),
+    custom_label!("where.success", "success"),
+    custom_label!("where.system", "system"),
+    custom_label!("where.target", "target"),
+    custom_label!("where.transport", "transport"),
     Key {
         about: about(
             "by",

@@ -12,6 +12,7 @@ use crate::alert::{
 };
 use crate::limits;
 use crate::record::Severity;
+use crate::record::custom::CustomMetrics;
 use crate::record::metric::{Measure, RecordKind};
 
 /// What rules are about; the first is the default.
@@ -64,6 +65,8 @@ impl Default for Damping {
 pub struct AlertRule {
     pub(super) name: String,
     pub(super) metric: Option<AlertMetric>,
+    /// The name of a business metric, which may be defined further below.
+    pub(super) custom: Option<String>,
     /// Patterns by label, as written.
     pub(super) wanted: BTreeMap<String, String>,
     pub(super) by: Vec<String>,
@@ -123,6 +126,15 @@ impl Alerts {
 }
 
 impl Alerts {
+    /// Finds the business metrics that rules name.
+    pub(super) fn resolve(&mut self, custom: &CustomMetrics) {
+        for rule in &mut self.rules {
+            if let Some(name) = &rule.custom {
+                rule.metric = AlertMetric::among(name, custom).ok();
+            }
+        }
+    }
+
     /// Names of environment variables that hold secrets of channels.
     pub fn secret_variables(&self) -> Vec<String> {
         self.channels.iter().flat_map(ChannelEntry::secret_variables).map(String::from).collect()
@@ -148,7 +160,7 @@ impl AlertRule {
 
     fn rule(&self) -> Option<Rule> {
         let (metric, condition) = (self.metric?, self.condition().ok()?);
-        let filter = metric.kind().map(|kind| RuleFilter::new(kind, &self.wanted, &self.by)).transpose().ok()?.unwrap_or_default();
+        let filter = metric.labels().map(|labels| RuleFilter::new(labels, &self.wanted, &self.by)).transpose().ok()?.unwrap_or_default();
         let window = self.window.unwrap_or(match (condition, self.forecast) {
             (Condition::Burn { .. }, _) | (_, Some(_)) => HOUR,
             _ => metric.default_window(),
@@ -203,8 +215,9 @@ impl AlertRule {
             faults.push(("metric", format!("{what} has a rule that always stands")));
             return faults;
         };
-        if let Err(unknown) = RuleFilter::new(kind, &self.wanted, &self.by) {
-            let labels = Some(alert::label_names(kind).join(", ")).filter(|names| !names.is_empty()).unwrap_or_else(|| "none".into());
+        let labels = metric.labels().unwrap_or_default();
+        if let Err(unknown) = RuleFilter::new(labels, &self.wanted, &self.by) {
+            let labels = Some(alert::label_names(labels).join(", ")).filter(|names| !names.is_empty()).unwrap_or_else(|| "none".into());
             faults.extend(unknown.into_iter().map(|name| ("where", format!("{name} does not go with {what}; its labels are {labels}"))));
         }
         if self.wanted.contains_key("destination") {
@@ -239,6 +252,20 @@ impl AlertRule {
         }
         faults
     }
+}
+
+/// What is wrong with rules on business metrics, which can be known only when those are.
+pub(super) fn custom_problems(alerts: &Alerts, custom: &CustomMetrics, place: impl Fn(&str) -> String) -> Vec<ConfigProblem> {
+    let mut problems = Vec::new();
+    let mut say = |message: String| problems.push(ConfigProblem::new(place("alerts.rules"), message));
+    for rule in &alerts.rules {
+        let Some(name) = &rule.custom else { continue };
+        match AlertMetric::among(name, custom) {
+            Ok(_) => rule.faults().into_iter().for_each(|(key, why)| say(format!("{}: {key}: {why}", rule.name))),
+            Err(why) => say(format!("{}: {why}", rule.name)),
+        }
+    }
+    problems
 }
 
 /// Names that do not fit together.

@@ -11,7 +11,7 @@ use super::listen;
 use super::node::{Checked, ConfigNode};
 use super::report_keys;
 use super::settings::{Config, EndpointRuleEntry, LogLevel, ServiceRuleEntry, TierSetting, Ui};
-use super::{alert_keys, damping_keys};
+use super::{alert_keys, damping_keys, metric_keys};
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -336,6 +336,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
         set: |config, node| node.bool().map(|value| config.alerting = value),
         show: |config| Some(config.alerting.to_string()),
     },
+    metric_keys::METRICS,
     alert_keys::RULES,
     alert_keys::CHANNELS,
     alert_keys::ESCALATION,

@@ -18,6 +18,7 @@ mod jsonl_keys;
 mod key;
 mod keys;
 mod listen;
+mod metric_keys;
 mod node;
 mod origin;
 mod print;
@@ -35,6 +36,7 @@ pub use document::{document, keys};
 pub use duration::parse as parse_duration;
 pub use export::{Export, ExportTarget, Secret, Signal};
 pub use listen::ListenAddress;
+pub use metric_keys::BusinessMetrics;
 pub use node::ConfigNode;
 pub use origin::{ConfigProblem, SettingOrigin};
 pub use print::{changed, print};
@@ -113,6 +115,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigProblem>> {
     loading.env(&sources.env);
     loading.flags(&sources.flags);
     if loading.problems.is_empty() {
+        // Whatever was read first: rules name metrics of the same configuration.
+        let Config { alerts, metrics, .. } = &mut loading.loaded.config;
+        alerts.resolve(&metrics.compiled);
         let Loaded { config, origins } = &loading.loaded;
         let mut problems = settings::contradictions(config, origins);
         problems.sort_by_key(|problem| line_of(problem, origins));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::alerts::{self, Alerts};
 use super::export::{Export, Secret};
 use super::listen::ListenAddress;
+use super::metric_keys::BusinessMetrics;
 use super::report_keys::{self, ReportSettings};
 use super::{ConfigProblem, SettingOrigin};
 
@@ -54,6 +55,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// Scheduled reports.
     pub reports: ReportSettings,
+    /// The user's own metrics.
+    pub metrics: BusinessMetrics,
 }
 
 impl Default for Config {
@@ -80,6 +83,7 @@ impl Default for Config {
             services: Vec::new(),
             alerts: Alerts::default(),
             reports: ReportSettings::default(),
+            metrics: BusinessMetrics::default(),
         }
     }
 }
@@ -381,5 +385,6 @@ pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, S
     }
     problems.extend(report_keys::contradictions(&config.reports, &config.alerts, place));
     problems.extend(alerts::contradictions(&config.alerts, place));
+    problems.extend(alerts::custom_problems(&config.alerts, &config.metrics.compiled, place));
     problems
 }

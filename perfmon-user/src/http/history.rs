@@ -14,9 +14,10 @@ use super::HttpState;
 use super::accept;
 use super::answer::{ApiError, json};
 use super::params::Params;
+use crate::alert::AlertMetric;
 use crate::limits;
 use crate::record::WallTime;
-use crate::record::metric::Metric;
+use crate::record::custom::{CustomMetrics, PREFIX};
 use crate::store::{HistoryPoint, HistoryQuery, SeriesLabels, StoreReader};
 
 const NS: u64 = 1_000_000_000;
@@ -54,7 +55,7 @@ pub(super) async fn history(State(state): State<Arc<HttpState>>, headers: Header
     };
     let csv = params.choice("format", &[("json", false), ("csv", true)])?;
     let csv = csv.unwrap_or_else(|| accept::preferred(&headers, &["application/json", "text/csv"]) == 1);
-    let HistoryQuestion { name, query, note } = question(params, (state.parts.now)(), &reader)?;
+    let HistoryQuestion { name, query, note } = question(params, (state.parts.now)(), &reader, &state.parts.custom.borrow())?;
     let (from, to) = (WallTime(query.from.saturating_mul(NS)), WallTime(query.to.saturating_mul(NS)));
     let read = tokio::task::spawn_blocking(move || reader.history(&query)).await;
     let history = read.map_err(|error| unreadable(&error))?.map_err(|error| unreadable(&error))?;
@@ -88,13 +89,17 @@ pub(super) fn unreadable(error: &dyn std::fmt::Display) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "store_unreadable", format!("the history cannot be read: {error}"))
 }
 
-fn question(params: Params, now: WallTime, reader: &StoreReader) -> Result<HistoryQuestion, ApiError> {
-    let metric = params.text("metric").and_then(|name| Some((name.to_string(), Metric::parse(name)?)));
+fn question(params: Params, now: WallTime, reader: &StoreReader, custom: &CustomMetrics) -> Result<HistoryQuestion, ApiError> {
+    let metric = params.text("metric").and_then(|name| Some((name.to_string(), custom.parse(name)?)));
     let Some((name, metric)) = metric else {
         let given = params.text("metric").map_or("is required".into(), |name| format!("{name:?} is not a metric"));
-        return Err(ApiError::parameter("metric", format!("{given}; metrics are {}", Metric::names().join(", "))));
+        if let Some(name) = params.text("metric").filter(|name| name.starts_with(PREFIX)) {
+            let why = AlertMetric::among(name, custom).err().unwrap_or_default();
+            return Err(ApiError::parameter("metric", why));
+        }
+        return Err(ApiError::parameter("metric", format!("{given}; metrics are {}", custom.names().join(", "))));
     };
-    let names: Vec<&str> = metric.kind.labels().iter().map(|label| label.name).collect();
+    let names: Vec<&str> = metric.labels().iter().map(|label| label.name).collect();
     let params = params.only(&[&["metric", "from", "to", "step", "format"], &*names].concat())?;
     let labels: SeriesLabels = names.iter().filter_map(|name| Some(((*name).to_string(), params.text(name)?.to_string()))).collect();
     let to = params.time("to")?.unwrap_or(now).0.div_ceil(NS);

@@ -10,6 +10,7 @@ mod audit;
 mod bounded;
 mod caller;
 mod changes;
+mod custom_series;
 mod destinations;
 mod encoding;
 mod endpoints;
@@ -58,6 +59,7 @@ use crate::alert::AlertService;
 use crate::counters::Counters;
 use crate::heartbeat::Heartbeat;
 use crate::limits;
+use crate::record::custom::CustomMetrics;
 use crate::record::{DegradedNow, Record, RecordBatch, SpareBatches, WallTime};
 use crate::series::SeriesDelta;
 use crate::store;
@@ -66,6 +68,7 @@ pub use access::Access;
 pub use alive::Readiness;
 use answer::ApiError;
 pub use caller::{AccountFiles, Admitted, Caller};
+use custom_series::CustomSeries;
 use kind_series::KindSeries;
 pub use metrics::document as metrics_document;
 #[cfg(feature = "fuzzing")]
@@ -111,6 +114,8 @@ pub struct HttpParts {
     pub history: Option<store::StoreReader>,
     /// Its audit trail.
     pub audit: Option<store::AuditTrail>,
+    /// The configured business metrics.
+    pub custom: watch::Receiver<CustomMetrics>,
 }
 
 /// What the routes share.
@@ -119,6 +124,7 @@ pub struct HttpState {
     recent: Recent,
     series: LatencySeries,
     kinds: KindSeries,
+    custom: CustomSeries,
     samples: SampleSeries,
     live: broadcast::Sender<Arc<Record>>,
     stream_places: Arc<Semaphore>,
@@ -132,6 +138,7 @@ impl HttpState {
             recent: Recent::default(),
             series: LatencySeries::default(),
             kinds: KindSeries::default(),
+            custom: CustomSeries::default(),
             samples: SampleSeries::default(),
             live: broadcast::channel(limits::STREAM_BACKLOG).0,
             stream_places: Arc::new(Semaphore::new(limits::STREAM_CLIENTS)),
@@ -142,6 +149,8 @@ impl HttpState {
     pub fn series(&self, delta: &SeriesDelta) {
         self.series.count(delta, &self.parts.counters);
         self.kinds.count(delta, &self.parts.counters);
+        let metrics = self.parts.custom.borrow().clone();
+        self.custom.add(delta, &metrics, &self.parts.counters);
     }
 
     /// Takes finished records: for `/api/v1/records`, samples for `/metrics`, findings and alerts for the stream.
@@ -198,6 +207,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/api/v1/silences/{id}", delete(alerts::unsilence))
         .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/history", get(history::history))
+        .route("/api/v1/metrics", get(custom_series::metrics))
         .route("/api/v1/reports", get(reports::reports))
         .route("/api/v1/reports/{id}", get(reports::report))
         .route("/api/v1/self", get(self_report::self_report))

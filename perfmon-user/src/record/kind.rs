@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::readable::RecordField;
 use super::{Agent, Disk, Finding, Llm, Process, Record, Request, Side, Tool, Workflow};
 
 /// Kinds of records that metrics are made of. The numbers are kept on disk.
@@ -27,9 +28,11 @@ pub enum RecordKind {
     Disk = 8,
     /// Findings.
     Finding = 9,
+    /// What business metrics count of other records.
+    Custom = 10,
     /// What only tests have.
     #[cfg(test)]
-    MadeUp = 10,
+    MadeUp = 11,
 }
 
 /// Most labels of a kind.
@@ -87,9 +90,22 @@ enum LabelValue {
     Finding(fn(&Finding) -> Option<LabelText<'_>>),
     #[cfg(test)]
     MadeUp(fn(&super::Dns) -> Option<LabelText<'_>>),
+    /// Of a business metric: a field of the records that it is made of.
+    Custom(&'static RecordField),
+}
+
+impl std::fmt::Debug for SeriesLabel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 impl SeriesLabel {
+    /// A label that is a field of records.
+    pub fn of_field(field: &'static RecordField, attribute: &'static str) -> Self {
+        Self { name: field.name, attribute, value: LabelValue::Custom(field) }
+    }
+
     /// The value of a file system.
     pub fn of_disk<'a>(&self, disk: &'a Disk) -> Option<LabelText<'a>> {
         if let LabelValue::Disk(value) = &self.value { value(disk) } else { None }
@@ -105,6 +121,7 @@ impl SeriesLabel {
             (LabelValue::Workflow(value), Record::Workflow(run)) => value(run),
             (LabelValue::Process(value), Record::Process(process)) => value(process),
             (LabelValue::Finding(value), Record::Finding(finding)) => value(finding),
+            (LabelValue::Custom(field), record) => field.label(record),
             #[cfg(test)]
             (LabelValue::MadeUp(value), Record::Dns(question)) => value(question),
             _ => None,
@@ -179,6 +196,8 @@ static KINDS: &[KindRow] = kinds! {
         "severity" "perfmon.finding.severity" = Some(LabelText::Word(r.severity.name()));
         "scope" "perfmon.finding.scope" = text(&r.scope);
     }
+    // Each business metric has labels of its own.
+    Custom "custom" "custom_records" "records" (_r) {}
     #[cfg(test)]
     MadeUp "made_up" "made_up_things" "made-up things" (r) {
         "service" "service.name" = text(&r.origin.service);
@@ -200,7 +219,7 @@ fn maybe(known: &Option<Arc<str>>) -> Option<LabelText<'_>> {
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 9 + cfg!(test) as usize] = [
+    pub const ALL: [Self; 10 + cfg!(test) as usize] = [
         Self::Request,
         Self::Llm,
         Self::Agent,
@@ -210,6 +229,7 @@ impl RecordKind {
         Self::System,
         Self::Disk,
         Self::Finding,
+        Self::Custom,
         #[cfg(test)]
         Self::MadeUp,
     ];

@@ -4,7 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use super::custom::{CustomMetric, CustomValue};
 pub use super::kind::RecordKind;
+use super::kind::SeriesLabel;
 use super::{Agent, Disk, Finding, Llm, Millis, Process, Record, Request, System, Tool, Workflow};
 
 /// What the values of a field are.
@@ -46,6 +48,8 @@ enum MetricValue {
     Finding(fn(&Finding) -> Option<f64>),
     #[cfg(test)]
     MadeUp(fn(&super::Dns) -> Option<f64>),
+    /// The business metric says what a record adds.
+    Custom(fn(()) -> Option<f64>),
 }
 
 impl Field {
@@ -62,6 +66,7 @@ impl Field {
             (MetricValue::Finding(value), Record::Finding(finding)) => value(finding),
             #[cfg(test)]
             (MetricValue::MadeUp(value), Record::Dns(question)) => value(question),
+            (MetricValue::Custom(value), _) => value(()),
             _ => None,
         }
     }
@@ -190,6 +195,11 @@ static FIELDS: &[Field] = fields! {
     Finding(r) {
         1 critical Amount = one(r.severity == super::Severity::Critical);
     }
+    Custom(_r) {
+        1 duration_ms Duration = None;
+        2 value Amount = None;
+        3 part Amount = None;
+    }
     MadeUp(r) {
         #[cfg(test)]
         1 response_time_ms Duration = ms(r.response_time_ms);
@@ -264,6 +274,8 @@ pub enum Measure {
     Availability,
     /// Of a field.
     Field(&'static Field, Statistic),
+    /// What a business metric defines.
+    Custom(&'static CustomMetric),
 }
 
 const MEASURES: [(&str, Measure); 5] = [
@@ -304,11 +316,11 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// The metric of a name; a field without a statistic is its mean.
+    /// The built-in metric of a name; a field without a statistic is its mean.
     pub fn parse(name: &str) -> Option<Self> {
         let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, full)| full);
         let (kind, rest) = name.split_once('.')?;
-        let kind = RecordKind::ALL.into_iter().find(|known| known.name() == kind)?;
+        let kind = RecordKind::ALL.into_iter().find(|known| known.name() == kind && *known != RecordKind::Custom)?;
         let measure = MEASURES.iter().find(|(known, _)| *known == rest).map(|(_, measure)| *measure);
         let measure = measure.or_else(|| {
             let (field, statistic) = rest.split_once('.').unwrap_or((rest, "mean"));
@@ -326,18 +338,44 @@ impl Metric {
         }
     }
 
-    /// Every name: the short ones, then all others.
+    /// Labels of its series.
+    pub fn labels(&self) -> &'static [SeriesLabel] {
+        if let Measure::Custom(custom) = self.measure { custom.labels() } else { self.kind.labels() }
+    }
+
+    /// The business metric that it is.
+    pub fn custom(&self) -> Option<&'static CustomMetric> {
+        if let Measure::Custom(custom) = self.measure { Some(custom) } else { None }
+    }
+
+    /// Whether it needs distributions.
+    pub fn is_shaped(&self) -> bool {
+        match self.measure {
+            Measure::Field(_, statistic) => matches!(statistic, Statistic::Quantile(_)),
+            Measure::Custom(custom) => matches!(custom.value(), CustomValue::Of(_, Statistic::Quantile(_))),
+            _ => false,
+        }
+    }
+
+    /// Every built-in name: the short ones, then all others.
     pub fn names() -> Vec<String> {
         let short = ALIASES.iter().map(|(alias, _)| (*alias).to_string());
-        let of_kinds = RecordKind::ALL.into_iter().flat_map(|kind| MEASURES.map(|(_, measure)| Self { kind, measure }));
-        let fields = FIELDS.iter().flat_map(|field| STATISTICS.map(|(_, statistic)| Measure::Field(field, statistic)).map(|m| (field, m)));
+        let kinds = || RecordKind::ALL.into_iter().filter(|kind| *kind != RecordKind::Custom);
+        let of_kinds = kinds().flat_map(|kind| MEASURES.map(|(_, measure)| Self { kind, measure }));
+        let fields = kinds()
+            .flat_map(Field::of)
+            .flat_map(|field| STATISTICS.map(|(_, statistic)| Measure::Field(field, statistic)).map(|m| (field, m)));
         let of_fields = fields.map(|(field, measure)| Self { kind: field.kind, measure });
         short.chain(of_kinds.chain(of_fields).filter(Self::makes_sense).map(|metric| metric.to_string())).collect()
     }
 
     /// Whether nothing counted means 0, and not "unknown".
     pub fn is_amount(&self) -> bool {
-        matches!(self.measure, Measure::Count | Measure::PerMinute | Measure::Errors | Measure::Field(_, Statistic::Count | Statistic::Sum))
+        match self.measure {
+            Measure::Count | Measure::PerMinute | Measure::Errors | Measure::Field(_, Statistic::Count | Statistic::Sum) => true,
+            Measure::Custom(custom) => custom.is_amount(),
+            _ => false,
+        }
     }
 }
 
@@ -349,6 +387,7 @@ impl fmt::Display for Metric {
                 let name = STATISTICS.iter().find(|(_, known)| *known == statistic).map_or("", |(name, _)| name);
                 write!(f, "{kind}.{}.{name}", field.name)
             }
+            Measure::Custom(custom) => write!(f, "{kind}.{}", custom.name()),
             other => write!(f, "{kind}.{}", MEASURES.iter().find(|(_, known)| *known == other).map_or("", |(name, _)| name)),
         }
     }

@@ -4,6 +4,7 @@ mod address;
 mod agent;
 mod audit;
 mod convention;
+pub mod custom;
 mod database;
 mod detail;
 mod finding;
@@ -14,6 +15,8 @@ mod llm;
 #[cfg(test)]
 pub(crate) mod made_up;
 pub mod metric;
+mod pattern;
+pub mod readable;
 mod request;
 mod room;
 mod series;
@@ -35,9 +38,10 @@ pub use finding::{Alert, AlertState, Finding, Notified, Severity};
 pub use gauges::{BlindSpot, Degradation, DegradedNow, Gauges, InFlight, LostExchanges, ServiceSource, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
 pub use llm::{Llm, ToolCall};
+pub use pattern::matches;
 pub use request::{Category, Quality, Request, Side};
 pub use room::{QueueRoom, Seats};
-pub use series::SeriesKey;
+pub use series::{DEFINITION, METRIC, SeriesKey};
 pub use spare::SpareBatches;
 pub use unit::{Millis, SpanId, WallTime, mixed};
 

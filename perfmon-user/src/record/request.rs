@@ -39,6 +39,15 @@ pub enum Category {
 }
 
 impl Category {
+    /// As in the records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Moderate => "moderate",
+            Self::Slow => "slow",
+        }
+    }
+
     /// The category of a latency.
     pub fn of(latency: Millis) -> Self {
         match latency.0 {
@@ -59,6 +68,17 @@ pub enum Quality {
     Inferred,
     /// A figure is an estimate.
     Estimated,
+}
+
+impl Quality {
+    /// As in the records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Inferred => "inferred",
+            Self::Estimated => "estimated",
+        }
+    }
 }
 
 /// One HTTP exchange; units and meaning as in docs/records.md, `request`.

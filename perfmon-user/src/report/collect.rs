@@ -89,6 +89,7 @@ pub fn collect(reader: &StoreReader, period: &ReportPeriod, now: u64) -> Result<
         tool_cost: tool_cost(reader, from, to)?,
         alerts,
         alerts_total,
+        custom: Vec::new(),
         findings: last_states(reader, "finding", from, to, |finding: &FindingSummary| finding.finding_id.clone())?,
         trends: courses.trends,
     };

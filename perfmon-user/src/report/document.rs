@@ -93,6 +93,7 @@ pub fn document(report: &Report, zone: &TimeZone) -> ReportDocument {
         section("External services", destinations(report), vec![]),
         section("Resources", resources(report), charts(report, &HOST, zone)),
         Section { note: METHOD.into(), ..section("Capacity", capacity(report), vec![]) },
+        section("Business metrics", super::custom::table(&report.custom), vec![]),
         section("Processes", processes(report), vec![]),
         section("Models", models(report), charts(report, &COST, zone)),
         section("Model cost by service", model_cost(report), vec![]),

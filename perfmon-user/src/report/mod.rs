@@ -7,6 +7,7 @@ mod changes;
 mod chart;
 mod collect;
 mod coverage;
+mod custom;
 mod document;
 mod incidents;
 mod kept;
@@ -24,6 +25,7 @@ pub use self::capacity::Capacity;
 pub use self::changes::{ChangeScope, FigureChange};
 pub use self::collect::collect;
 pub use self::coverage::DataCoverage;
+pub use self::custom::{CustomSummary, custom};
 pub use self::incidents::{AlertSummary, AlertTotals};
 pub use self::kept::{KeptReport, ReportHeading, ReportId, headings};
 pub use self::schedule::{ReportPeriod, ReportRhythm, ReportTime};
@@ -94,6 +96,9 @@ pub struct Report {
     /// What they add up to.
     #[serde(default)]
     pub alerts_total: AlertTotals,
+    /// Business metrics, each with its largest series.
+    #[serde(default)]
+    pub custom: Vec<CustomSummary>,
     /// Findings, newest first: the last state of each.
     pub findings: Vec<FindingSummary>,
     /// Metrics over the period.
@@ -104,6 +109,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// With its business metrics.
+    pub fn with_custom(mut self, custom: Vec<CustomSummary>) -> Self {
+        self.custom = custom;
+        self
+    }
+
     /// Whether the store knows nothing of the period.
     pub fn is_empty(&self) -> bool {
         let lists = [self.endpoints.len(), self.destinations.len(), self.models.len(), self.agents.len(), self.tools.len()];

@@ -2,8 +2,8 @@
 //! and, for durations, the histogram. Cells merge without loss: a coarse cell equals the one that its records would give. Bytes: LEB128
 //! integers; fields are stored with their ids from `record::metric`, so that new fields can be added and unknown ones are skipped; numbers
 //! take as few bytes as possible, since cells are most of the file.
-use crate::aggregate::Histogram;
 use crate::aggregate::varint::{self, VarintReader};
+use crate::aggregate::{Bucket, Histogram};
 use crate::record::Record;
 use crate::record::metric::{Field, Measure, Metric, RecordKind, Statistic, Unit};
 
@@ -197,6 +197,17 @@ impl Cell {
         }
     }
 
+    /// The distribution of a field, where one is kept.
+    pub fn distribution(&self, field: &Field) -> Option<&Histogram> {
+        let at = self.fields.binary_search_by_key(&field.id, |(id, _)| *id).ok()?;
+        Some(&self.fields[at].1.shape)
+    }
+
+    /// Its buckets.
+    pub fn buckets(&self, field: &Field) -> impl Iterator<Item = Bucket> + '_ {
+        self.distribution(field).into_iter().flat_map(Histogram::buckets)
+    }
+
     /// The value of a metric for this cell, which spans `seconds`.
     pub fn value(&self, metric: &Metric, seconds: f64) -> Option<f64> {
         match metric.measure {
@@ -206,6 +217,7 @@ impl Cell {
             Measure::ErrorRate => self.error_rate(),
             Measure::Availability => self.error_rate().map(|rate| 1.0 - rate),
             Measure::Field(field, statistic) => self.field(field, statistic),
+            Measure::Custom(custom) => self.custom(custom),
         }
     }
 
@@ -275,7 +287,7 @@ fn number(reader: &mut VarintReader<'_>) -> Option<f64> {
 }
 
 /// Durations to a microsecond, other numbers as far as sums of them are free of rounding errors.
-fn rounded(value: f64, unit: Unit) -> f64 {
+pub(super) fn rounded(value: f64, unit: Unit) -> f64 {
     let steps = if unit == Unit::Duration { 1e3 } else { 1e12 };
     if (value * steps).abs() < 9e15 { (value * steps).round() / steps } else { value }
 }

@@ -8,8 +8,10 @@ use rustc_hash::FxHashMap;
 
 use super::cell::Cell;
 use super::cell_start;
+use super::custom::CustomFeed;
 use crate::aggregate::Histogram;
 use crate::limits;
+use crate::record::custom::CustomMetrics;
 use crate::record::kind::{LABELS, LabelText};
 use crate::record::metric::{Field, RecordKind, Unit};
 use crate::record::{Gauges, Millis, Record, SeriesDetail, SeriesKey, System, WallTime};
@@ -79,11 +81,23 @@ pub struct SeriesFeed {
     /// Cells beyond the first of their series.
     further: usize,
     records: u64,
+    custom: CustomFeed,
 }
 
 impl SeriesFeed {
+    /// Counts for these business metrics from now on.
+    pub fn set_custom(&mut self, metrics: &CustomMetrics) {
+        self.custom.set(metrics);
+    }
+
+    /// Records of business metrics in overflow series since the last call.
+    pub fn take_custom_overflowed(&mut self) -> u64 {
+        self.custom.take_overflowed()
+    }
+
     /// Counts a record.
     pub fn add(&mut self, record: &Record) {
+        self.custom.add(record, || cell_start(ended_s(record)), &mut self.cells);
         if let Record::System(system) = record {
             self.disks(system);
         }
@@ -177,6 +191,7 @@ impl SeriesFeed {
         self.alike.clear();
         self.by_key.clear();
         self.further = 0;
+        self.custom.take(now, &mut self.cells);
         Arc::new(SeriesDelta { until: now, cells: std::mem::take(&mut self.cells), records: std::mem::take(&mut self.records) })
     }
 }

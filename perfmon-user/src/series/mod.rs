@@ -2,6 +2,7 @@
 //! The history on disk, alert rules and other views are made of deltas alone, so that a record is taken apart in one place. Which labels
 //! and fields a kind has is in `record::kind` and `record::metric`. Pure: time is an argument.
 mod cell;
+mod custom;
 mod feed;
 mod model_end;
 mod recent;

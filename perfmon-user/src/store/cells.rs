@@ -36,6 +36,9 @@ impl StoreReader {
             each_cell(&db, kind as u8, piece, &wanted, |start_s, id, cell| {
                 let labels = &wanted[&id];
                 let key = SeriesKey::with(kind, |label| labels.get(label).map(|value| Arc::from(value.as_str())));
+                if kind == RecordKind::Custom && key.custom().is_none() {
+                    return; // of a metric that this configuration does not have
+                }
                 found.push((piece.resolution.seconds(), SeriesCell::new(start_s, key, cell)));
             })?;
         }

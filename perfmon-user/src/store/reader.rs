@@ -12,8 +12,8 @@ use super::resolution::{Resolution, ResolutionRange, Retention};
 use super::rollup::complete_until;
 use super::schema::{self, StoreError};
 use super::{SharedReport, StoreReport};
-use crate::record::WallTime;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
+use crate::record::{DEFINITION, METRIC, WallTime};
 use crate::series::{Cell, ModelEnd, one_end};
 
 /// Labels of a series, by name; those that are not known are not there.
@@ -100,12 +100,18 @@ impl StoreReader {
         let db = self.open()?;
         let steps = db.unchecked_transaction()?;
         let pieces = coarsest.cover(from, to, &complete_until(&steps)?);
-        let values = by_step(&steps, &pieces, query.metric.kind, &query.labels, step)?;
+        let values = by_step(&steps, &pieces, query.metric.kind, &labels_of(query), step)?;
         let running = by_step(&steps, &pieces, RecordKind::System, &SeriesLabels::new(), step)?;
+        let configured = configured(&steps, &pieces, query, step)?;
         let nothing = Cell::default();
         let points = (from..to).step_by(step as usize).map(|start| {
             let host = running.get(&start);
-            let known = host.is_some() && query.metric.is_amount() && query.metric.kind != RecordKind::System;
+            let was_counted = match query.metric.kind {
+                RecordKind::System => false,
+                RecordKind::Custom => configured.contains_key(&start),
+                _ => host.is_some(),
+            };
+            let known = was_counted && query.metric.is_amount();
             let cell = values.get(&start).or(known.then_some(&nothing));
             let seconds = host.and_then(watched_s).unwrap_or(step as f64);
             HistoryPoint { time: WallTime(start.saturating_mul(NS)), value: cell.and_then(|cell| cell.value(&query.metric, seconds)) }
@@ -143,6 +149,22 @@ impl StoreReader {
         let rows = query.query_map(params![kind, bound(from), bound(to), limit as i64], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+/// When a business metric was configured: it has a cell then, whatever its labels. Without labels in the query that is the answer itself.
+fn configured(db: &Connection, pieces: &[ResolutionRange], query: &HistoryQuery, step: u64) -> Result<BTreeMap<u64, Cell>, StoreError> {
+    if query.metric.custom().is_none() || query.labels.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let whole = HistoryQuery { labels: SeriesLabels::new(), ..query.clone() };
+    by_step(db, pieces, RecordKind::Custom, &labels_of(&whole), step)
+}
+
+/// Labels of the series that are meant: of a business metric those of its definition.
+fn labels_of(query: &HistoryQuery) -> SeriesLabels {
+    let own = query.metric.custom().into_iter().flat_map(|custom| [(METRIC, custom.name()), (DEFINITION, custom.definition())]);
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    query.labels.clone().into_iter().chain(own).collect()
 }
 
 /// Seconds for which the host was sampled.

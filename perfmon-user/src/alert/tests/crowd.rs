@@ -14,7 +14,7 @@ fn of_endpoint(number: usize) -> Rule {
     let wanted = [("service", format!("s{}", number % SERVICES)), ("endpoint", format!("/{}", number / SERVICES % ENDPOINTS))];
     let wanted: BTreeMap<String, String> = wanted.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
     let metric = AlertMetric::named("request.response_time_ms.p95").unwrap();
-    let filter = RuleFilter::new(RecordKind::Request, &wanted, &[]).unwrap();
+    let filter = RuleFilter::new(RecordKind::Request.labels(), &wanted, &[]).unwrap();
     let one = Thresholds::default().rules().swap_remove(0);
     Rule { name: format!("rule {number}").into(), metric, filter, condition: Condition::Above(1_000.0), min_samples: 1, ..one }
 }

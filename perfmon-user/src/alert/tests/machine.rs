@@ -206,7 +206,7 @@ fn an_alert_whose_rule_is_gone_ends() {
 
 fn filter(wanted: &[(&str, &str)]) -> RuleFilter {
     let wanted = wanted.iter().map(|(label, pattern)| ((*label).to_owned(), (*pattern).to_owned())).collect();
-    RuleFilter::new(RecordKind::Request, &wanted, &[]).unwrap()
+    RuleFilter::new(RecordKind::Request.labels(), &wanted, &[]).unwrap()
 }
 
 fn own_rule(metric: &str, condition: Condition, filter: RuleFilter) -> Rule {

@@ -119,6 +119,7 @@ fn hub_with(consumer: Failing, holds: impl Fn(&Supervisor) -> bool) -> Superviso
         budget: Arc::default(),
         requests: RequestCount::default(),
         feed: SeriesFeed::default(),
+        custom: tokio::sync::watch::channel(crate::record::custom::CustomMetrics::default()).1,
         pulse: HubPulse::new(&stages),
         check: SupervisorCheck::new(supervisor.clone()),
     };

@@ -9,6 +9,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use tokio::sync::watch;
 
 use super::Clocks;
+use super::custom::{CustomIntervals, CustomSums};
 use super::delivery::Deliveries;
 use super::envelope::{SignalRequest, pack};
 use super::logs::Logs;
@@ -28,6 +29,7 @@ const EVENTS_INTERVAL: Duration = Duration::from_secs(2);
 pub struct Collector {
     resources: Resources,
     metrics: IntervalMetrics,
+    custom: CustomIntervals,
     /// `None` when only metrics are exported.
     spans: Option<Spans>,
     logs: Logs,
@@ -48,6 +50,7 @@ impl Collector {
         clocks: Clocks,
         counters: Arc<Counters>,
         degraded: DegradedNow,
+        custom: CustomSums,
     ) -> Self {
         let resources = Resources::new(Common {
             host: host_name(),
@@ -56,10 +59,12 @@ impl Collector {
             attributes: settings.resource_attributes.clone(),
         });
         let metrics = IntervalMetrics::new((clocks.wall)(), resources.host());
+        let custom = CustomIntervals::new(custom, (clocks.wall)());
         let spans = (!settings.metrics_only).then(|| Spans::new(settings.span_rate));
         Self {
             resources,
             metrics,
+            custom,
             spans,
             logs: Logs::default(),
             deliveries,
@@ -126,7 +131,8 @@ impl Collector {
     fn send_metrics(&mut self) {
         let gauges = self.snapshots.borrow().gauges.clone();
         let state = HostState { processes: processes(), degraded: (self.degraded)().len() as u64 };
-        let (resource_metrics, overflowed) = self.metrics.take((self.clocks.wall)(), &gauges, state, &mut self.resources);
+        let (mut resource_metrics, overflowed) = self.metrics.take((self.clocks.wall)(), &gauges, state, &mut self.resources);
+        resource_metrics.extend(self.custom.end((self.clocks.wall)(), &mut self.resources));
         self.counters.export_series_overflowed.add(overflowed);
         self.send(ExportMetricsServiceRequest { resource_metrics });
     }

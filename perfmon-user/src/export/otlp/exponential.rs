@@ -29,6 +29,11 @@ impl Distribution {
         self.histogram.record(value);
     }
 
+    /// Values that were counted elsewhere.
+    pub fn of(histogram: Histogram, sum: u64, least: u64, largest: u64) -> Self {
+        Self { histogram, sum: u128::from(sum), least, largest }
+    }
+
     /// Whether nothing was counted.
     pub fn is_empty(&self) -> bool {
         self.histogram.is_empty()

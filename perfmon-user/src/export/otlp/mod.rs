@@ -2,6 +2,7 @@
 //! signal delivers them, so that a receiver that hangs delays nothing else. All queues are bounded, and losses are counted.
 mod attribute;
 mod collector;
+mod custom;
 mod delivery;
 mod envelope;
 mod exponential;
@@ -33,6 +34,7 @@ use crate::counters::Counters;
 use crate::heartbeat::{Heartbeats, Patience};
 use crate::limits;
 use crate::record::{DegradedNow, QueueRoom, RecordBatch, Seats, WallTime};
+use crate::series::SeriesDelta;
 
 /// The end waits no longer for receivers.
 const GRACE: Duration = Duration::from_secs(5);
@@ -55,6 +57,7 @@ pub struct Exporter {
     ended: Receiver<()>,
     deliveries: Deliveries,
     counters: Arc<Counters>,
+    custom: custom::CustomSums,
 }
 
 impl Exporter {
@@ -71,13 +74,19 @@ impl Exporter {
         let (queue, batches) = sync_channel(limits::CONSUMER_QUEUE);
         let (running, ended) = sync_channel(0);
         let deliveries = Deliveries::start(targets, settings.queue_bytes, clocks, &counters, stages, running)?;
-        let collector = Collector::new(settings, deliveries.clone(), snapshots, clocks, counters.clone(), degraded);
+        let custom = custom::CustomSums::default();
+        let collector = Collector::new(settings, deliveries.clone(), snapshots, clocks, counters.clone(), degraded, custom.clone());
         let heartbeat = stages.add("export", Patience::OUTSIDE);
         Builder::new().name("export".into()).spawn(move || {
             let _run = heartbeat.run_here();
             collector.run(&batches);
         })?;
-        Ok(Self { queue, room: QueueRoom::new(limits::QUEUED_RECORDS), ended, deliveries, counters })
+        Ok(Self { queue, room: QueueRoom::new(limits::QUEUED_RECORDS), ended, deliveries, counters, custom })
+    }
+
+    /// Takes what the series counted: the business metrics in it.
+    pub fn series(&self, delta: &SeriesDelta) {
+        self.custom.add(delta);
     }
 
     /// Takes a batch without waiting; what does not fit into the queue is counted.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::custom;
 use super::family::*;
 use super::kinds;
 use super::text::{Exposition, HistogramValues, Label};
@@ -20,6 +21,7 @@ pub(super) fn collect(state: &HttpState, report: &SelfReport, mut out: Expositio
     let snapshot = state.snapshot();
     requests(&mut out, &state.series.tables());
     kinds::write(&mut out, &state.kinds.table());
+    custom::write(&mut out, &state.custom);
     gauges(&mut out, &snapshot);
     alerts(&mut out, &state.parts.alerts.alerts());
     let totals = state.samples.totals();

@@ -112,7 +112,8 @@ left out. Requests are counted since the start of perfmon; buckets end at 5, 10,
 10 s; those of model calls, agents and tools as the conventions for generative AI advise. Counts and sums are exact; buckets are made of
 histograms with steps of at most 1.6 %, so a value that is up to 1.6 % above a bound may be counted below it. A record is in the
 figures within about a second of its end. `GET /metrics?buckets=none` leaves all
-buckets but the last out: with 400 endpoints the answer is a sixth of its size. For exact percentiles ask `/api/v1/endpoints`.
+buckets but the last out: with 400 endpoints the answer is a sixth of its size. For exact percentiles ask `/api/v1/endpoints`. Business metrics are
+`perfmon_custom_` with their name and unit ([how-to/business-metrics.md](how-to/business-metrics.md)).
 
 | name | type | labels | meaning |
 |---|---|---|---|

@@ -2,6 +2,7 @@
 //! show the newest snapshot. Names follow the OpenTelemetry conventions where one exists. docs/metrics.md is generated from the table of
 //! families.
 mod collect;
+mod custom;
 mod family;
 mod kinds;
 mod text;

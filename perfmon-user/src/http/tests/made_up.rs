@@ -34,7 +34,7 @@ async fn a_new_kind_needs_its_rows_alone() {
     ] {
         assert!(body.lines().any(|found| found == line), "{line} is not in\n{body}");
     }
-    let assertion = Assertion::parse("made_up.error_rate < 10%").unwrap();
+    let assertion = Assertion::parse("made_up.error_rate < 10%", &Default::default()).unwrap();
     let mut figures = RuleFigures::default();
     figures.keep(std::slice::from_ref(assertion.rule()), WallTime((NOW - 60) * SECOND));
     figures.add(&delta);

@@ -198,6 +198,7 @@ fn server_over(alerts: Arc<AlertService>, snapshot: Snapshot, listen: &str, toke
     let probes = vec![ProbeStatus { name: "sock_recv_length".into(), state: "attached".into(), reason: None }];
     let report = SelfReport { capture_tier: Some(1), events_seen: 9, events_lost: lost, probes, ..SelfReport::default() };
     let state = HttpState::new(HttpParts {
+        custom: tokio::sync::watch::channel(crate::record::custom::CustomMetrics::default()).1,
         access: Access::new(listen.starts_with("127."), &["Box.lan".to_string()], token.map(String::from)).admitting(admitted(), false),
         snapshot: receiver,
         counters: Arc::new(Counters::default()),
@@ -622,6 +623,7 @@ async fn the_page_links_only_routes_that_exist() {
 mod access;
 mod alerts;
 mod bench;
+mod custom;
 mod follow;
 mod history;
 mod live;

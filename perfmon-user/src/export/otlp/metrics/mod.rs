@@ -16,7 +16,7 @@ use self::attempt::{AttemptCount, AttemptKey};
 pub use self::host::HostState;
 use self::host::{Active, ProcessSums, SystemSums};
 use self::http::{HttpKey, HttpSums};
-use self::metric_set::{MetricSet, TimeSpan};
+pub use self::metric_set::{MetricSet, TimeSpan};
 use self::model::{McpKey, McpSums, ModelKey, ModelSums};
 use self::series::{KeyedSums, SeriesBudget};
 use super::resource::Resources;
