@@ -14,7 +14,9 @@ pub mod headers;
 pub mod http1;
 pub mod http2;
 pub mod kept;
+pub mod pending;
 pub mod question;
+pub mod redis;
 pub mod websocket;
 
 use std::sync::Arc;
