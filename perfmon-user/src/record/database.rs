@@ -25,6 +25,8 @@ pub struct Db {
     pub query: Option<Arc<str>>,
     /// Stable hash of `query`, 16 hex digits.
     pub query_id: Option<Arc<str>>,
+    /// Name of the prepared statement; its text is unknown where it was prepared before perfmon saw the connection.
+    pub statement: Option<Arc<str>>,
     /// Database that the connection uses.
     pub database: Option<Arc<str>>,
     /// The server's error code.

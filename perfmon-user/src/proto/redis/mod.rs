@@ -1,12 +1,11 @@
 //! Redis (RESP2 and RESP3): segments of both directions in, commands out. Answers come in the order of the commands, but for pushes, which belong
-//! to none. `request` and `reply` read one frame, `side` one direction, `names` knows the commands; here is what concerns both directions.
+//! to none. `request` and `reply` read one frame, `names` knows the commands; here is what concerns both directions.
 //! Specification: the documentation of the Redis serialization protocol.
 mod detect;
 mod line;
 mod names;
 mod reply;
 mod request;
-mod side;
 #[cfg(test)]
 mod tests;
 
@@ -14,21 +13,18 @@ pub use detect::detect;
 
 use super::command::Command;
 use super::detect::Verdict;
-use super::kept::Kept;
+use super::framed::{Found, FrameSide, FrameSpan, RoleSearch};
 use super::pending::{Answered, PendingCommand, PendingCommands};
 use super::{Demand, Message, Parser, PendingExchange, Sink, Stats};
-use crate::stream::{Content, Direction, Ending, Segment};
+use crate::stream::{Direction, Ending, Segment};
 use names::CommandTexts;
 use reply::{ReplyReader, ReplyText};
 use request::{RequestReader, RequestText};
-use side::{FrameSide, FrameSpan, Found};
 
 /// While more of a text is still to come, its length tells all and it is not captured.
 const LONG_TEXT: u64 = 1 << 20;
 /// Segments without a frame after which a connection is given up.
 const MISSES: u32 = 64;
-/// Segments in which the direction of commands is looked for.
-const OPENING: usize = 16;
 /// Rounds of commands and answers that must agree after a loss.
 const ROUNDS: u8 = 2;
 
@@ -51,17 +47,11 @@ type Confirmations = u32;
 pub struct Redis {
     /// The process answers commands.
     server: Option<bool>,
-    /// What came before that was known.
-    opening: Option<Box<RedisOpening>>,
+    /// Until that is known.
+    search: Option<Box<RoleSearch>>,
     requests: Box<FrameSide<RequestReader>>,
     replies: Box<FrameSide<ReplyReader>>,
     talk: Talk,
-}
-
-#[derive(Debug, Default)]
-struct RedisOpening {
-    kept: Kept,
-    heads: [Vec<u8>; 2],
 }
 
 /// What both directions share.
@@ -94,27 +84,20 @@ impl Redis {
         Self::default()
     }
 
-    /// Looks for the direction of commands; gives what was kept when it is found.
-    fn learn(&mut self, segment: Segment<'_>, sink: &mut dyn Sink) -> Option<Kept> {
-        let opening = self.opening.get_or_insert_default();
-        if let Content::Bytes(bytes) = segment.content {
-            let head = &mut opening.heads[segment.direction.index()];
-            head.extend_from_slice(&bytes[..bytes.len().min(super::detect::BUDGET - head.len())]);
+    fn learn(&mut self, segment: Segment<'_>, sink: &mut dyn Sink) {
+        let find = |heads: [&[u8]; 2]| {
+            let (verdict, direction) = detect::commands(heads);
+            (verdict == Verdict::Yes).then_some(direction == Direction::In)
+        };
+        match self.search.get_or_insert_default().learn(segment, sink, find) {
+            None => {}
+            Some(Ok((server, kept))) => {
+                self.search = None;
+                (self.server, self.talk.server) = (Some(server), server);
+                kept.release(|segment| self.segment(segment, sink));
+            }
+            Some(Err(())) => self.requests.misses = MISSES,
         }
-        opening.kept.push(segment, || sink.allowance());
-        let (verdict, direction) = detect::commands([&opening.heads[0], &opening.heads[1]]);
-        if verdict == Verdict::Yes {
-            let server = direction == Direction::In;
-            self.server = Some(server);
-            self.talk.server = server;
-            return self.opening.take().map(|opening| opening.kept);
-        }
-        if opening.kept.len() >= OPENING {
-            // Not by its first bytes: by those of later segments, then.
-            self.requests.misses += OPENING as u32;
-            self.opening = None;
-        }
-        None
     }
 
     fn segment(&mut self, segment: Segment<'_>, sink: &mut dyn Sink) {
@@ -125,12 +108,12 @@ impl Redis {
         }
         if (direction == Direction::In) == talk.server {
             talk.round();
-            self.requests.push(stamp, content, &mut |found| match found {
+            self.requests.push(stamp, content, sink, &mut |found, sink| match found {
                 Found::Frame(reader, span) => talk.request(reader.text(), span, sink),
                 Found::Lost(missing) => talk.lost_requests(missing),
             });
         } else {
-            self.replies.push(stamp, content, &mut |found| match found {
+            self.replies.push(stamp, content, sink, &mut |found, sink| match found {
                 Found::Frame(reader, span) => talk.reply(reader.text(), span, sink),
                 Found::Lost(missing) => talk.lost_replies(missing, sink),
             });
@@ -290,8 +273,8 @@ impl Parser for Redis {
     fn push(&mut self, segment: Segment<'_>, sink: &mut dyn Sink) -> Demand {
         if self.server.is_some() {
             self.segment(segment, sink);
-        } else if let Some(kept) = self.learn(segment, sink) {
-            kept.release(|segment| self.segment(segment, sink));
+        } else {
+            self.learn(segment, sink);
         }
         if self.is_given_up() {
             self.talk.give_up(sink);
@@ -330,9 +313,7 @@ impl Parser for Redis {
     }
 
     fn heap_bytes(&self) -> usize {
-        let opening = self.opening.as_ref().map_or(0, |opening| {
-            size_of::<RedisOpening>() + opening.kept.heap_bytes() + opening.heads.iter().map(Vec::capacity).sum::<usize>()
-        });
+        let opening = self.search.as_ref().map_or(0, |search| search.heap_bytes());
         let texts = &self.talk.texts;
         let sides = size_of_val(&*self.requests) + size_of_val(&*self.replies) + self.requests.heap_bytes() + self.replies.heap_bytes();
         opening + sides + self.talk.pending.heap_bytes() + texts.operation.capacity() + texts.query.capacity() + texts.target.capacity()

@@ -1,7 +1,8 @@
 //! One answer of a server (RESP2 and RESP3), read from pieces: its type, how many items it has, its error code. Nested answers are walked with
 //! a count for each level; texts pass by their length.
 use super::line::Line;
-use super::side::{FrameReader, Step};
+use crate::proto::Sink;
+use crate::proto::framed::{FrameReader, Step};
 
 /// Deepest nesting that is followed; Redis itself stays below ten.
 const DEPTH: usize = 64;
@@ -218,7 +219,7 @@ impl FrameReader for ReplyReader {
         self.text = ReplyText::default();
     }
 
-    fn step(&mut self, rest: &mut &[u8]) -> Step {
+    fn step(&mut self, rest: &mut &[u8], _: &mut dyn Sink) -> Step {
         match self.place {
             ReplyPlace::Text(left) => self.bytes_of_text(left, rest),
             ReplyPlace::Line => match self.line.take(rest) {

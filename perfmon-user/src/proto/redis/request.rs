@@ -1,7 +1,8 @@
 //! One command of a client (RESP arrays of bulk strings, and inline commands), read from pieces. Keeps the first bytes of the first words and
 //! counts the rest: values pass by their length.
 use super::line::Line;
-use super::side::{FrameReader, Step};
+use crate::proto::Sink;
+use crate::proto::framed::{FrameReader, Step};
 
 /// Words of which bytes are kept.
 const WORDS: usize = 4;
@@ -155,7 +156,7 @@ impl FrameReader for RequestReader {
         self.text.clear();
     }
 
-    fn step(&mut self, rest: &mut &[u8]) -> Step {
+    fn step(&mut self, rest: &mut &[u8], _: &mut dyn Sink) -> Step {
         match self.place {
             RequestPlace::Word(left) => self.word(left, rest),
             place => match (self.line.take(rest), place) {
