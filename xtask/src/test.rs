@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 39] = [
+const LIVE: [&str; 40] = [
     "harness",
     "lifecycle",
     "commands",
@@ -40,6 +40,7 @@ const LIVE: [&str; 39] = [
     "live_tls_objects",
     "live_libraries",
     "live_websocket",
+    "live_databases",
     "live_attach",
     "live_stops",
     "live_stages",

@@ -55,6 +55,24 @@ pub struct Db {
     pub missing_bytes: u64,
 }
 
+/// Commands that wait for something to happen, by design.
+const BLOCKING: [&str; 14] = [
+    "BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "MONITOR", "PSUBSCRIBE", "SSUBSCRIBE", "SUBSCRIBE",
+    "WAIT", "WAITAOF",
+];
+
+impl Db {
+    /// It waits for something to happen: its time says nothing of the server.
+    pub fn is_blocking(&self) -> bool {
+        self.system == "redis" && self.operation.as_deref().is_some_and(|operation| BLOCKING.contains(&operation))
+    }
+
+    /// The time that counts as latency: none of a command that waits by design.
+    pub fn latency(&self) -> Option<Millis> {
+        self.response_time_ms.filter(|_| !self.is_blocking())
+    }
+}
+
 /// One question for a name, its retries counted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Dns {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use sqlparser::dialect::PostgreSqlDialect;
 
 use crate::budget::Charge;
 use crate::proto::Sink;
@@ -59,7 +58,7 @@ fn shown(name: &[u8], sink: &mut dyn Sink) -> Option<Arc<str>> {
 /// The statements of a text.
 pub(super) fn read(text: &[u8], is_cut: bool, sink: &mut dyn Sink) -> Vec<StatementText> {
     let text = String::from_utf8_lossy(text);
-    sql::statements(&PostgreSqlDialect {}, &text, is_cut).iter().map(|text| StatementText::of(text, sink)).collect()
+    sql::postgresql(&text, is_cut).iter().map(|text| StatementText::of(text, sink)).collect()
 }
 
 /// Statements or portals by name.

@@ -3,7 +3,7 @@
 //! it may be a literal.
 mod normal;
 
-use sqlparser::dialect::Dialect;
+use sqlparser::dialect::{Dialect, PostgreSqlDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
@@ -27,8 +27,13 @@ pub struct SqlText {
     pub query: String,
 }
 
-/// The statements of a text. `is_cut`: it went on.
-pub fn statements(dialect: &dyn Dialect, text: &str, is_cut: bool) -> Vec<SqlText> {
+/// The statements of a text for PostgreSQL. `is_cut`: it went on.
+pub fn postgresql(text: &str, is_cut: bool) -> Vec<SqlText> {
+    statements(&PostgreSqlDialect {}, text, is_cut)
+}
+
+/// The statements of a text.
+fn statements(dialect: &dyn Dialect, text: &str, is_cut: bool) -> Vec<SqlText> {
     let mut tokens = Vec::new();
     // The end of a text that was cut may be half of a literal; without its end it is none for the tokenizer, which stops there.
     let is_whole = Tokenizer::new(dialect, text).with_unescape(false).tokenize_with_location_into_buf(&mut tokens).is_ok() && !is_cut;
