@@ -121,7 +121,9 @@ fn redis_errors_have_their_codes_and_no_literal_appears() -> Result<()> {
     for side in ["client", "server"] {
         let of = |operation: &str| -> Result<Value> {
             let all = perfmon.records("db")?;
-            all.into_iter().find(|record| record["side"] == side && record["operation"] == operation).with_context(|| format!("no {operation}"))
+            all.into_iter()
+                .find(|record| record["side"] == side && record["operation"] == operation)
+                .with_context(|| format!("no {operation}"))
         };
         let (set, push, auth, get) = (of("SET")?, of("LPUSH")?, of("AUTH")?, of("GET")?);
         assert_eq!((&set["query"], &set["target"], &set["error"]), (&"SET user:? ?".into(), &"user".into(), &Value::Null), "{set}");
@@ -169,7 +171,9 @@ impl PostgresServer {
         if is_root() {
             output(Command::new("chown").args(["-R", "postgres"]).arg(folder.path()))?;
         }
-        output(as_user(&program("initdb")?).arg("-D").arg(&data).args(["-U", "postgres", "-A", "scram-sha-256"]).arg("--pwfile").arg(password))?;
+        output(
+            as_user(&program("initdb")?).arg("-D").arg(&data).args(["-U", "postgres", "-A", "scram-sha-256"]).arg("--pwfile").arg(password),
+        )?;
         let mut command = as_user(&program("postgres")?);
         command.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-p", &port.to_string()]);
         command.args(["-c", "shared_preload_libraries=pg_stat_statements", "-c", "pg_stat_statements.max=10000"]);
@@ -206,7 +210,8 @@ impl PostgresServer {
         let sql = "select upper(split_part(ltrim(query), ' ', 1)), sum(calls) from pg_stat_statements s join pg_database d on d.oid = s.dbid \
                    where datname = 'shop' group by 1";
         let text = self.psql("postgres", &[sql])?;
-        let line = |line: &str| line.split_once('|').and_then(|(verb, calls)| Some((verb.trim_end_matches(';').to_owned(), calls.parse().ok()?)));
+        let line =
+            |line: &str| line.split_once('|').and_then(|(verb, calls)| Some((verb.trim_end_matches(';').to_owned(), calls.parse().ok()?)));
         Ok(text.lines().filter_map(line).collect())
     }
 }

@@ -24,14 +24,20 @@ const ORDERS: &Orders<QueryRow> = &[
 ];
 
 pub(super) async fn databases(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
-    rows::answer(&state, params, ORDERS, |view| &view.queries, &[
-        ("service", |row| Some(&row.service)),
-        ("side", |row| Some(row.side.name())),
-        ("system", |row| Some(&row.system)),
-        ("destination", |row| row.destination.as_deref()),
-        ("database", |row| row.database.as_deref()),
-        ("operation", |row| row.operation.as_deref()),
-        ("target", |row| row.target.as_deref()),
-        ("query_id", |row| row.query_id.as_deref()),
-    ])
+    rows::answer(
+        &state,
+        params,
+        ORDERS,
+        |view| &view.queries,
+        &[
+            ("service", |row| Some(&row.service)),
+            ("side", |row| Some(row.side.name())),
+            ("system", |row| Some(&row.system)),
+            ("destination", |row| row.destination.as_deref()),
+            ("database", |row| row.database.as_deref()),
+            ("operation", |row| row.operation.as_deref()),
+            ("target", |row| row.target.as_deref()),
+            ("query_id", |row| row.query_id.as_deref()),
+        ],
+    )
 }

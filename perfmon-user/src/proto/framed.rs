@@ -7,7 +7,7 @@ use crate::stream::{Content, Direction, Segment, Stamp};
 
 /// What a step of a reader came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ReadStep {
     /// The frame goes on.
     Part,
     /// It ended.
@@ -23,9 +23,9 @@ pub trait FrameReader: Default {
     /// Begins a frame.
     fn begin(&mut self);
     /// Takes some of the bytes.
-    fn step(&mut self, rest: &mut &[u8], sink: &mut dyn Sink) -> Step;
+    fn step(&mut self, rest: &mut &[u8], sink: &mut dyn Sink) -> ReadStep;
     /// Passes missing bytes; how many, `None` where they cannot be passed.
-    fn skip(&mut self, len: u64) -> Option<(Step, u64)>;
+    fn skip(&mut self, len: u64) -> Option<(ReadStep, u64)>;
     /// Nothing of a frame has come.
     fn is_between(&self) -> bool;
     /// Bytes of the text under way that are to come.
@@ -52,7 +52,7 @@ pub struct FrameSpan {
 }
 
 /// Something on a direction.
-pub enum Found<'a, R> {
+pub enum FoundFrame<'a, R> {
     /// A frame.
     Frame(&'a R, FrameSpan),
     /// The place was lost, with this number of bytes at least.
@@ -60,7 +60,7 @@ pub enum Found<'a, R> {
 }
 
 /// Takes what is found.
-pub type OnFound<'a, R> = dyn FnMut(Found<'_, R>, &mut dyn Sink) + 'a;
+pub type OnFound<'a, R> = dyn FnMut(FoundFrame<'_, R>, &mut dyn Sink) + 'a;
 
 /// How sure the place is.
 #[derive(Debug)]
@@ -149,16 +149,16 @@ impl<R: FrameReader> FrameSide<R> {
     }
 
     /// Whether to go on.
-    fn stepped(&mut self, step: Step, stamp: Stamp, is_end: bool, sink: &mut dyn Sink, found: &mut OnFound<'_, R>) -> bool {
+    fn stepped(&mut self, step: ReadStep, stamp: Stamp, is_end: bool, sink: &mut dyn Sink, found: &mut OnFound<'_, R>) -> bool {
         match step {
-            Step::Part => {}
-            Step::Blank => self.reader.begin(),
-            Step::Done => {
+            ReadStep::Part => {}
+            ReadStep::Blank => self.reader.begin(),
+            ReadStep::Done => {
                 self.span.end_ns = stamp.time_ns;
                 self.ended(is_end, sink, found);
                 self.reader.begin();
             }
-            Step::Bad => {
+            ReadStep::Bad => {
                 self.lose(0, sink, found);
                 return false;
             }
@@ -172,11 +172,11 @@ impl<R: FrameReader> FrameSide<R> {
                 self.place = FramePosition::Trial(Some(Box::new((std::mem::take(&mut self.reader), self.span))));
                 return;
             }
-            FramePosition::Trial(Some(held)) => found(Found::Frame(&held.0, held.1), sink),
+            FramePosition::Trial(Some(held)) => found(FoundFrame::Frame(&held.0, held.1), sink),
             _ => {}
         }
         self.misses = 0;
-        found(Found::Frame(&self.reader, self.span), sink);
+        found(FoundFrame::Frame(&self.reader, self.span), sink);
     }
 
     fn lose(&mut self, missing: u64, sink: &mut dyn Sink, found: &mut OnFound<'_, R>) {
@@ -184,7 +184,7 @@ impl<R: FrameReader> FrameSide<R> {
         self.reader.begin();
         self.reader.lost();
         match former {
-            FramePosition::Known => found(Found::Lost(missing), sink),
+            FramePosition::Known => found(FoundFrame::Lost(missing), sink),
             FramePosition::Trial(_) | FramePosition::Lost => self.misses = self.misses.saturating_add(1),
         }
     }
@@ -202,7 +202,12 @@ pub struct RoleSearch {
 
 impl RoleSearch {
     /// Takes a segment; `find` looks at the first bytes of both directions. Gives what it found and what was kept, or the search up.
-    pub fn learn<T>(&mut self, segment: Segment<'_>, sink: &mut dyn Sink, find: impl Fn([&[u8]; 2]) -> Option<T>) -> Option<Result<(T, Kept), ()>> {
+    pub fn learn<T>(
+        &mut self,
+        segment: Segment<'_>,
+        sink: &mut dyn Sink,
+        find: impl Fn([&[u8]; 2]) -> Option<T>,
+    ) -> Option<Result<(T, Kept), ()>> {
         if let Content::Bytes(bytes) = segment.content {
             let head = &mut self.heads[segment.direction.index()];
             head.extend_from_slice(&bytes[..bytes.len().min(super::detect::BUDGET - head.len())]);

@@ -57,8 +57,20 @@ pub struct Db {
 
 /// Commands that wait for something to happen, by design.
 const BLOCKING: [&str; 14] = [
-    "BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "MONITOR", "PSUBSCRIBE", "SSUBSCRIBE", "SUBSCRIBE",
-    "WAIT", "WAITAOF",
+    "BLMOVE",
+    "BLMPOP",
+    "BLPOP",
+    "BRPOP",
+    "BRPOPLPUSH",
+    "BZMPOP",
+    "BZPOPMAX",
+    "BZPOPMIN",
+    "MONITOR",
+    "PSUBSCRIBE",
+    "SSUBSCRIBE",
+    "SUBSCRIBE",
+    "WAIT",
+    "WAITAOF",
 ];
 
 impl Db {

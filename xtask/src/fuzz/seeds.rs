@@ -58,7 +58,11 @@ fn made(target: &str) -> Result<Vec<Vec<u8>>> {
     Ok(match target {
         "http1" | "redis" | "postgres" => connections(target)?,
         "websocket" => connections("websocket")?.into_iter().map(|seed| [&[0][..], &seed].concat()).collect(),
-        "detect" => [connections("http1")?, connections("redis")?, connections("postgres")?].concat().into_iter().map(|seed| seed[2.min(seed.len())..].to_vec()).collect(),
+        "detect" => [connections("http1")?, connections("redis")?, connections("postgres")?]
+            .concat()
+            .into_iter()
+            .map(|seed| seed[2.min(seed.len())..].to_vec())
+            .collect(),
         "pipeline" => [connections_as("http1", EVENTS_OF_SOCKET)?, connections_as("http1", EVENTS_OF_TLS)?].concat(),
         "recording" => recordings()?
             .into_iter()

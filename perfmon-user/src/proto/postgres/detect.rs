@@ -4,7 +4,7 @@ use crate::proto::detect::{Opening, Verdict};
 use crate::proto::framed::FrameReader;
 use crate::stream::Direction;
 
-use super::message::{Client, MessageReader, Sender, Server};
+use super::message::{Backend, Frontend, MessageReader, MessageSender};
 
 /// Codes in place of a version, in a client's first message.
 pub(super) const SSL_REQUEST: u32 = 80_877_103;
@@ -14,7 +14,19 @@ pub(super) const CANCEL_REQUEST: u32 = 80_877_102;
 const VERSIONS: std::ops::RangeInclusive<u32> = 0x3_0000..=0x3_0002;
 /// What a simple query begins with, in a connection that was joined midway.
 const VERBS: [&[u8]; 14] = [
-    b"SELECT", b"INSERT", b"UPDATE", b"DELETE", b"BEGIN", b"COMMIT", b"ROLLBACK", b"WITH", b"SET", b"SHOW", b"CREATE", b"COPY", b"END",
+    b"SELECT",
+    b"INSERT",
+    b"UPDATE",
+    b"DELETE",
+    b"BEGIN",
+    b"COMMIT",
+    b"ROLLBACK",
+    b"WITH",
+    b"SET",
+    b"SHOW",
+    b"CREATE",
+    b"COPY",
+    b"END",
     b"DISCARD",
 ];
 
@@ -47,7 +59,7 @@ pub(super) fn begins(streams: [&[u8]; 2], is_late: bool) -> (Verdict, Beginning)
             Verdict::NeedMore => result.0 = Verdict::NeedMore,
             Verdict::No => {}
         }
-        if is_late && (is_query(sent) || chain::<Client>(sent) || chain::<Server>(answered)) {
+        if is_late && (is_query(sent) || chain::<Frontend>(sent) || chain::<Backend>(answered)) {
             return (Verdict::Yes, Beginning { client, is_startup: false });
         }
     }
@@ -93,7 +105,7 @@ fn is_query(bytes: &[u8]) -> bool {
 }
 
 /// Two messages or more, one of which has no content: a coincidence of ten bytes at least.
-fn chain<S: Sender>(bytes: &[u8]) -> bool {
+fn chain<S: MessageSender>(bytes: &[u8]) -> bool {
     let (mut rest, mut messages, mut empty) = (bytes, 0, 0);
     while MessageReader::<S>::may_begin(rest) {
         let length = rest[1..].first_chunk().map_or(0, |length| u32::from_be_bytes(*length)) as usize;

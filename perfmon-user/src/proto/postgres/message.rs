@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use crate::budget::HeldBytes;
 use crate::proto::Sink;
-use crate::proto::framed::{FrameReader, Step};
+use crate::proto::framed::{FrameReader, ReadStep};
 use crate::proto::sql;
 
 use super::detect::{GSS_REQUEST, SSL_REQUEST};
@@ -15,7 +15,7 @@ const LONGEST: u32 = 0x4000_ffff;
 const SHORT: usize = 512;
 
 /// Who sends the messages that a reader reads.
-pub(super) trait Sender {
+pub(super) trait MessageSender {
     /// Whether it sends messages of this type, and how many bytes of their content are kept.
     fn kept(kind: u8) -> Option<usize>;
     /// It begins with messages without a type.
@@ -24,13 +24,13 @@ pub(super) trait Sender {
 
 /// The client.
 #[derive(Debug)]
-pub(super) struct Client;
+pub(super) struct Frontend;
 
 /// The server.
 #[derive(Debug)]
-pub(super) struct Server;
+pub(super) struct Backend;
 
-impl Sender for Client {
+impl MessageSender for Frontend {
     fn kept(kind: u8) -> Option<usize> {
         match kind {
             b'Q' | b'P' => Some(sql::TEXT_BYTES),
@@ -42,7 +42,7 @@ impl Sender for Client {
     const HAS_STARTUP: bool = true;
 }
 
-impl Sender for Server {
+impl MessageSender for Backend {
     fn kept(kind: u8) -> Option<usize> {
         match kind {
             b'C' | b'E' => Some(SHORT),
@@ -81,7 +81,7 @@ pub(super) struct MessageReader<S> {
     sender: PhantomData<S>,
 }
 
-impl<S: Sender> Default for MessageReader<S> {
+impl<S: MessageSender> Default for MessageReader<S> {
     fn default() -> Self {
         Self {
             place: MessagePlace::Header(0),
@@ -102,7 +102,7 @@ pub(super) const STARTUP: u8 = 0;
 /// Type of the byte that answers a request for encryption.
 pub(super) const NEGOTIATION: u8 = 1;
 
-impl<S: Sender> MessageReader<S> {
+impl<S: MessageSender> MessageReader<S> {
     /// Type of the message that ended.
     pub(super) fn kind(&self) -> u8 {
         match () {
@@ -127,46 +127,46 @@ impl<S: Sender> MessageReader<S> {
         self.missing
     }
 
-    fn header(&mut self, known: u8, rest: &mut &[u8]) -> Step {
+    fn header(&mut self, known: u8, rest: &mut &[u8]) -> ReadStep {
         let size = if self.is_startup { 4 } else { 5 };
         let known = usize::from(known);
         let (taken, after) = rest.split_at(rest.len().min(if self.is_negotiation { 1 } else { size - known }));
         self.header[known..known + taken.len()].copy_from_slice(taken);
         *rest = after;
         if self.is_negotiation {
-            return if matches!(self.header[0], b'S' | b'N' | b'G') { Step::Done } else { self.refused() };
+            return if matches!(self.header[0], b'S' | b'N' | b'G') { ReadStep::Done } else { self.refused() };
         }
         let known = known + taken.len();
         self.place = MessagePlace::Header(known as u8);
         let wanted = if self.is_startup { Some(SHORT) } else { S::kept(self.header[0]) };
-        let Some(wanted) = wanted else { return Step::Bad };
+        let Some(wanted) = wanted else { return ReadStep::Bad };
         if known < size {
-            return Step::Part;
+            return ReadStep::Part;
         }
         let length: [u8; 4] = self.header[size - 4..size].try_into().unwrap_or_default();
         let length = u32::from_be_bytes(length);
         let longest = if self.is_startup { 10_000 } else { LONGEST };
         if !(4..=longest).contains(&length) {
-            return Step::Bad;
+            return ReadStep::Bad;
         }
         (self.len, self.wanted) = (length - 4, wanted);
         self.passed(0, length - 4)
     }
 
     /// An old server answers a request for encryption with an error.
-    fn refused(&mut self) -> Step {
+    fn refused(&mut self) -> ReadStep {
         self.is_negotiation = false;
         self.place = MessagePlace::Header(1);
-        if self.header[0] == b'E' { Step::Part } else { Step::Bad }
+        if self.header[0] == b'E' { ReadStep::Part } else { ReadStep::Bad }
     }
 
-    fn passed(&mut self, taken: u32, left: u32) -> Step {
+    fn passed(&mut self, taken: u32, left: u32) -> ReadStep {
         self.place = MessagePlace::Content(left - taken);
-        if left > taken { Step::Part } else { Step::Done }
+        if left > taken { ReadStep::Part } else { ReadStep::Done }
     }
 }
 
-impl<S: Sender> FrameReader for MessageReader<S> {
+impl<S: MessageSender> FrameReader for MessageReader<S> {
     fn begin(&mut self) {
         // Behind the startup messages have a type; before it another one may follow.
         let is_request = |code: &[u8; 4]| matches!(u32::from_be_bytes(*code), SSL_REQUEST | GSS_REQUEST);
@@ -182,7 +182,7 @@ impl<S: Sender> FrameReader for MessageReader<S> {
         (self.missing, self.len) = (0, 0);
     }
 
-    fn step(&mut self, rest: &mut &[u8], sink: &mut dyn Sink) -> Step {
+    fn step(&mut self, rest: &mut &[u8], sink: &mut dyn Sink) -> ReadStep {
         let left = match self.place {
             MessagePlace::Header(known) => return self.header(known, rest),
             MessagePlace::Content(left) => left,
@@ -196,7 +196,7 @@ impl<S: Sender> FrameReader for MessageReader<S> {
         self.passed(taken.len() as u32, left)
     }
 
-    fn skip(&mut self, len: u64) -> Option<(Step, u64)> {
+    fn skip(&mut self, len: u64) -> Option<(ReadStep, u64)> {
         let MessagePlace::Content(left) = self.place else { return None };
         let taken = u32::try_from(len).unwrap_or(u32::MAX).min(left);
         let wanted = self.wanted.min(self.len as usize).saturating_sub(self.content.len());

@@ -11,13 +11,13 @@ mod tests;
 pub use detect::detect;
 
 use super::detect::Verdict;
-use super::framed::{Found, FrameSide, RoleSearch};
+use super::framed::{FoundFrame, FrameSide, RoleSearch};
 use super::kept::Kept;
 use super::{Demand, HandOver, Parser, PendingExchange, Sink, Stats, Successor};
 use crate::stream::{Direction, Ending, Segment};
 use detect::Beginning;
-use message::{Client, MessageReader, Server};
-use talk::{Negotiation, Talk};
+use message::{Backend, Frontend, MessageReader};
+use talk::{Negotiation, PostgresTalk};
 
 /// While more of a message is still to come, its length tells all and it is not captured.
 const LONG_MESSAGE: u64 = 1 << 20;
@@ -30,9 +30,9 @@ pub struct Postgres {
     /// The client's direction.
     client: Option<Direction>,
     search: Option<Box<RoleSearch>>,
-    requests: Box<FrameSide<MessageReader<Client>>>,
-    answers: Box<FrameSide<MessageReader<Server>>>,
-    talk: Talk,
+    requests: Box<FrameSide<MessageReader<Frontend>>>,
+    answers: Box<FrameSide<MessageReader<Backend>>>,
+    talk: PostgresTalk,
     is_given_up: bool,
 }
 
@@ -66,16 +66,16 @@ impl Postgres {
         let Self { requests, answers, talk, .. } = self;
         if direction == client {
             requests.push(stamp, content, sink, &mut |found, sink| match found {
-                Found::Frame(reader, span) => talk.request(reader, span, sink),
-                Found::Lost(missing) => talk.lose(missing, sink),
+                FoundFrame::Frame(reader, span) => talk.request(reader, span, sink),
+                FoundFrame::Lost(missing) => talk.lose(missing, sink),
             });
             if talk.negotiation == Negotiation::Asked {
                 answers.reader.is_negotiation = true;
             }
         } else {
             answers.push(stamp, content, sink, &mut |found, sink| match found {
-                Found::Frame(reader, span) => talk.answer(reader, span, sink),
-                Found::Lost(missing) => talk.lose(missing, sink),
+                FoundFrame::Frame(reader, span) => talk.answer(reader, span, sink),
+                FoundFrame::Lost(missing) => talk.lose(missing, sink),
             });
         }
         self.is_given_up |= self.requests.misses >= MISSES || self.answers.misses >= MISSES || talk.negotiation == Negotiation::Gss;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::detect::{GSS_REQUEST, SSL_REQUEST};
-use super::message::{Client, MessageReader, NEGOTIATION, STARTUP, Server, rows, sqlstate, text, verb};
+use super::message::{Backend, Frontend, MessageReader, NEGOTIATION, STARTUP, rows, sqlstate, text, verb};
 use super::statement::{StatementNames, StatementText, read};
 use crate::proto::command::Command;
 use crate::proto::framed::FrameSpan;
@@ -49,7 +49,7 @@ struct AnswerPart {
 
 /// The state.
 #[derive(Debug, Default)]
-pub(super) struct Talk {
+pub(super) struct PostgresTalk {
     /// The process is the server.
     pub(super) server: bool,
     pub(super) negotiation: Negotiation,
@@ -71,14 +71,14 @@ pub(super) struct Talk {
     stats: Stats,
 }
 
-impl Talk {
+impl PostgresTalk {
     /// Reading begins; joined midway, answers of earlier commands may come.
     pub(super) fn begins(&mut self, is_startup: bool) {
         self.in_doubt = !is_startup;
     }
 
     /// A message of the client.
-    pub(super) fn request(&mut self, message: &MessageReader<Client>, span: FrameSpan, sink: &mut dyn Sink) {
+    pub(super) fn request(&mut self, message: &MessageReader<Frontend>, span: FrameSpan, sink: &mut dyn Sink) {
         if self.in_doubt && self.is_idle && self.waiting.is_empty() {
             self.in_doubt = false;
         }
@@ -181,7 +181,7 @@ impl Talk {
     }
 
     /// A message of the server.
-    pub(super) fn answer(&mut self, message: &MessageReader<Server>, span: FrameSpan, sink: &mut dyn Sink) {
+    pub(super) fn answer(&mut self, message: &MessageReader<Backend>, span: FrameSpan, sink: &mut dyn Sink) {
         let kind = message.kind();
         match kind {
             NEGOTIATION => {

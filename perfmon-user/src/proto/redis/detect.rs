@@ -81,7 +81,11 @@ fn is_inline(bytes: &[u8], answer: &[u8]) -> Verdict {
     match answer.split_first() {
         None => Verdict::NeedMore,
         Some((b'+', rest)) if b"PONG\r\n".starts_with(rest) || rest.starts_with(b"PONG\r\n") => {
-            if rest.len() >= 6 { Verdict::Yes } else { Verdict::NeedMore }
+            if rest.len() >= 6 {
+                Verdict::Yes
+            } else {
+                Verdict::NeedMore
+            }
         }
         Some((kind @ (b'$' | b'*' | b':'), rest)) => {
             let nil = rest.strip_prefix(b"-1").unwrap_or(rest);

@@ -5,20 +5,20 @@ pub(super) const LINE_BYTES: usize = 64;
 
 /// A line so far.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
+pub(super) struct RespLine {
     bytes: [u8; LINE_BYTES],
     kept: u8,
     /// Bytes so far, the kept ones among them.
     len: u64,
 }
 
-impl Default for Line {
+impl Default for RespLine {
     fn default() -> Self {
         Self { bytes: [0; LINE_BYTES], kept: 0, len: 0 }
     }
 }
 
-impl Line {
+impl RespLine {
     /// Takes bytes up to the line's end; whether that has come.
     pub(super) fn take(&mut self, rest: &mut &[u8]) -> bool {
         let end = rest.iter().position(|byte| *byte == b'\n');

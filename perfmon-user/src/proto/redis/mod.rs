@@ -2,6 +2,7 @@
 //! to none. `request` and `reply` read one frame, `names` knows the commands; here is what concerns both directions.
 //! Specification: the documentation of the Redis serialization protocol.
 mod detect;
+mod known;
 mod line;
 mod names;
 mod reply;
@@ -13,7 +14,7 @@ pub use detect::detect;
 
 use super::command::Command;
 use super::detect::Verdict;
-use super::framed::{Found, FrameSide, FrameSpan, RoleSearch};
+use super::framed::{FoundFrame, FrameSide, FrameSpan, RoleSearch};
 use super::pending::{Answered, PendingCommand, PendingCommands};
 use super::{Demand, Message, Parser, PendingExchange, Sink, Stats};
 use crate::stream::{Direction, Ending, Segment};
@@ -51,12 +52,12 @@ pub struct Redis {
     search: Option<Box<RoleSearch>>,
     requests: Box<FrameSide<RequestReader>>,
     replies: Box<FrameSide<ReplyReader>>,
-    talk: Talk,
+    talk: RedisTalk,
 }
 
 /// What both directions share.
 #[derive(Debug, Default)]
-struct Talk {
+struct RedisTalk {
     server: bool,
     pending: PendingCommands<Confirmations>,
     texts: CommandTexts,
@@ -109,13 +110,13 @@ impl Redis {
         if (direction == Direction::In) == talk.server {
             talk.round();
             self.requests.push(stamp, content, sink, &mut |found, sink| match found {
-                Found::Frame(reader, span) => talk.request(reader.text(), span, sink),
-                Found::Lost(missing) => talk.lost_requests(missing),
+                FoundFrame::Frame(reader, span) => talk.request(reader.text(), span, sink),
+                FoundFrame::Lost(missing) => talk.lost_requests(missing),
             });
         } else {
             self.replies.push(stamp, content, sink, &mut |found, sink| match found {
-                Found::Frame(reader, span) => talk.reply(reader.text(), span, sink),
-                Found::Lost(missing) => talk.lost_replies(missing, sink),
+                FoundFrame::Frame(reader, span) => talk.reply(reader.text(), span, sink),
+                FoundFrame::Lost(missing) => talk.lost_replies(missing, sink),
             });
         }
     }
@@ -126,7 +127,7 @@ impl Redis {
     }
 }
 
-impl Talk {
+impl RedisTalk {
     /// A segment of commands comes: where none waits, a round is over.
     fn round(&mut self) {
         if self.doubt > 0 && self.pending.is_empty() {

@@ -1,8 +1,8 @@
 //! One answer of a server (RESP2 and RESP3), read from pieces: its type, how many items it has, its error code. Nested answers are walked with
 //! a count for each level; texts pass by their length.
-use super::line::Line;
+use super::line::RespLine;
 use crate::proto::Sink;
-use crate::proto::framed::{FrameReader, Step};
+use crate::proto::framed::{FrameReader, ReadStep};
 
 /// Deepest nesting that is followed; Redis itself stays below ten.
 const DEPTH: usize = 64;
@@ -18,7 +18,7 @@ const FIRST: usize = 16;
 enum ReplyPlace {
     /// In a line.
     #[default]
-    Line,
+    InLine,
     /// In a text and its CRLF, of which this is to come.
     Text(u64),
 }
@@ -67,7 +67,7 @@ impl ReplyText {
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReplyReader {
     place: ReplyPlace,
-    line: Line,
+    line: RespLine,
     /// Elements to come, of each aggregate that is open.
     open: Vec<u64>,
     /// Elements that ended.
@@ -88,9 +88,9 @@ impl ReplyReader {
         self.text.kind == 0 || (self.text.kind == b'|' && self.open == [1])
     }
 
-    fn line(&mut self) -> Step {
+    fn line(&mut self) -> ReadStep {
         let line = std::mem::take(&mut self.line);
-        let Some(kind) = line.text().first().copied() else { return Step::Bad };
+        let Some(kind) = line.text().first().copied() else { return ReadStep::Bad };
         let is_own = self.is_outermost();
         if is_own {
             self.text = ReplyText { kind, ..ReplyText::default() };
@@ -105,11 +105,11 @@ impl ReplyReader {
             }
             b'$' | b'!' | b'=' => self.sized(kind, &line, is_own),
             b'*' | b'~' | b'>' | b'%' | b'|' => self.aggregate(kind, &line, is_own),
-            _ => Step::Bad,
+            _ => ReadStep::Bad,
         }
     }
 
-    fn scalar(&mut self, kind: u8, line: &Line, is_own: bool) -> Step {
+    fn scalar(&mut self, kind: u8, line: &RespLine, is_own: bool) -> ReadStep {
         let is_valid = match kind {
             b':' => line.number().is_some(),
             b'#' => matches!(line.text(), b"#t" | b"#f"),
@@ -117,7 +117,7 @@ impl ReplyReader {
             _ => true,
         };
         if !is_valid {
-            return Step::Bad;
+            return ReadStep::Bad;
         }
         if is_own && kind == b'_' {
             self.text.items = Some(0);
@@ -127,27 +127,27 @@ impl ReplyReader {
         self.element()
     }
 
-    fn sized(&mut self, kind: u8, line: &Line, is_own: bool) -> Step {
+    fn sized(&mut self, kind: u8, line: &RespLine, is_own: bool) -> ReadStep {
         let items = match line.number() {
             Some(-1) => 0,
             Some(len @ 0..=MOST) => {
                 self.place = ReplyPlace::Text(len as u64 + 2);
                 1
             }
-            _ => return Step::Bad,
+            _ => return ReadStep::Bad,
         };
         self.is_error = is_own && kind == b'!';
         if is_own && kind != b'!' {
             self.text.items = Some(items);
         }
-        if self.place == ReplyPlace::Line { self.element() } else { Step::Part }
+        if self.place == ReplyPlace::InLine { self.element() } else { ReadStep::Part }
     }
 
-    fn aggregate(&mut self, kind: u8, line: &Line, is_own: bool) -> Step {
+    fn aggregate(&mut self, kind: u8, line: &RespLine, is_own: bool) -> ReadStep {
         let count = match line.number() {
             Some(-1) => 0,
             Some(count @ 0..=MOST) => count as u64,
-            _ => return Step::Bad,
+            _ => return ReadStep::Bad,
         };
         if is_own && kind != b'|' {
             self.text.items = Some(count);
@@ -162,30 +162,30 @@ impl ReplyReader {
             return self.element();
         }
         if self.open.len() == DEPTH {
-            return Step::Bad;
+            return ReadStep::Bad;
         }
         self.open.push(elements);
-        Step::Part
+        ReadStep::Part
     }
 
     /// An element ended, and with it the aggregates of which it was the last.
-    fn element(&mut self) -> Step {
-        self.place = ReplyPlace::Line;
+    fn element(&mut self) -> ReadStep {
+        self.place = ReplyPlace::InLine;
         self.ended += 1;
         while let Some(left) = self.open.last_mut() {
             *left -= 1;
             if *left > 0 {
-                return Step::Part;
+                return ReadStep::Part;
             }
             self.open.pop();
         }
-        Step::Done
+        ReadStep::Done
     }
 
-    fn passed(&mut self, left: u64, taken: u64) -> Step {
+    fn passed(&mut self, left: u64, taken: u64) -> ReadStep {
         self.place = ReplyPlace::Text(left - taken);
         if left > taken {
-            return Step::Part;
+            return ReadStep::Part;
         }
         if std::mem::take(&mut self.is_error) {
             let message = self.text.first;
@@ -194,7 +194,7 @@ impl ReplyReader {
         self.element()
     }
 
-    fn bytes_of_text(&mut self, left: u64, rest: &mut &[u8]) -> Step {
+    fn bytes_of_text(&mut self, left: u64, rest: &mut &[u8]) -> ReadStep {
         let (taken, after) = rest.split_at(rest.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
         *rest = after;
         let text = usize::try_from(left.saturating_sub(2)).unwrap_or(usize::MAX).min(taken.len());
@@ -203,7 +203,7 @@ impl ReplyReader {
         }
         let end_at = 2_usize.saturating_sub(usize::try_from(left).unwrap_or(usize::MAX));
         if taken[text..] != b"\r\n"[end_at..end_at + taken.len() - text] {
-            return Step::Bad;
+            return ReadStep::Bad;
         }
         self.passed(left, taken.len() as u64)
     }
@@ -211,33 +211,33 @@ impl ReplyReader {
 
 impl FrameReader for ReplyReader {
     fn begin(&mut self) {
-        self.place = ReplyPlace::Line;
-        self.line = Line::default();
+        self.place = ReplyPlace::InLine;
+        self.line = RespLine::default();
         self.open.clear();
         self.ended = 0;
         self.is_error = false;
         self.text = ReplyText::default();
     }
 
-    fn step(&mut self, rest: &mut &[u8], _: &mut dyn Sink) -> Step {
+    fn step(&mut self, rest: &mut &[u8], _: &mut dyn Sink) -> ReadStep {
         match self.place {
             ReplyPlace::Text(left) => self.bytes_of_text(left, rest),
-            ReplyPlace::Line => match self.line.take(rest) {
+            ReplyPlace::InLine => match self.line.take(rest) {
                 true => self.line(),
-                false if self.line.len() > LINE => Step::Bad,
-                false => Step::Part,
+                false if self.line.len() > LINE => ReadStep::Bad,
+                false => ReadStep::Part,
             },
         }
     }
 
-    fn skip(&mut self, len: u64) -> Option<(Step, u64)> {
+    fn skip(&mut self, len: u64) -> Option<(ReadStep, u64)> {
         let ReplyPlace::Text(left) = self.place else { return None };
         let taken = left.min(len);
         Some((self.passed(left, taken), taken))
     }
 
     fn is_between(&self) -> bool {
-        self.place == ReplyPlace::Line && self.line.is_empty() && self.open.is_empty() && self.text.kind == 0
+        self.place == ReplyPlace::InLine && self.line.is_empty() && self.open.is_empty() && self.text.kind == 0
     }
 
     fn left(&self) -> u64 {
@@ -246,7 +246,7 @@ impl FrameReader for ReplyReader {
 
     fn may_begin(bytes: &[u8]) -> bool {
         let Some(kind) = bytes.first().filter(|kind| b"+-:$*_#,(!=%~>|".contains(kind)) else { return false };
-        let mut line = Line::default();
+        let mut line = RespLine::default();
         if !line.take(&mut &bytes[..bytes.len().min(super::line::LINE_BYTES)]) {
             return false;
         }

@@ -1,8 +1,8 @@
 //! One command of a client (RESP arrays of bulk strings, and inline commands), read from pieces. Keeps the first bytes of the first words and
 //! counts the rest: values pass by their length.
-use super::line::Line;
+use super::line::RespLine;
 use crate::proto::Sink;
-use crate::proto::framed::{FrameReader, Step};
+use crate::proto::framed::{FrameReader, ReadStep};
 
 /// Words of which bytes are kept.
 const WORDS: usize = 4;
@@ -74,7 +74,7 @@ enum RequestPlace {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RequestReader {
     place: RequestPlace,
-    line: Line,
+    line: RespLine,
     /// The word that is read, of those of the command.
     index: u32,
     text: RequestText,
@@ -86,43 +86,43 @@ impl RequestReader {
         &self.text
     }
 
-    fn started(&mut self) -> Step {
+    fn started(&mut self) -> ReadStep {
         let line = std::mem::take(&mut self.line);
         match line.text().first() {
-            None => Step::Blank,
+            None => ReadStep::Blank,
             Some(b'*') => match line.number() {
                 Some(words @ 1..=MOST_WORDS) => {
                     self.text.words = words as u32;
                     self.place = RequestPlace::Header;
-                    Step::Part
+                    ReadStep::Part
                 }
                 // Redis ignores both.
-                Some(-1 | 0) => Step::Blank,
-                _ => Step::Bad,
+                Some(-1 | 0) => ReadStep::Blank,
+                _ => ReadStep::Bad,
             },
             Some(byte) if byte.is_ascii_alphabetic() => {
                 for word in line.text().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
                     self.text.add(self.text.words, word);
                     self.text.words += 1;
                 }
-                if super::names::is_known(self.text.word(0)) { Step::Done } else { Step::Bad }
+                if super::names::is_known(self.text.word(0)) { ReadStep::Done } else { ReadStep::Bad }
             }
-            Some(_) => Step::Bad,
+            Some(_) => ReadStep::Bad,
         }
     }
 
-    fn header(&mut self) -> Step {
+    fn header(&mut self) -> ReadStep {
         let line = std::mem::take(&mut self.line);
         match line.number().filter(|_| line.text().first() == Some(&b'$')) {
             Some(len @ 0..=LONGEST) => {
                 self.place = RequestPlace::Word(len as u64 + 2);
-                Step::Part
+                ReadStep::Part
             }
-            _ => Step::Bad,
+            _ => ReadStep::Bad,
         }
     }
 
-    fn word(&mut self, left: u64, rest: &mut &[u8]) -> Step {
+    fn word(&mut self, left: u64, rest: &mut &[u8]) -> ReadStep {
         let (taken, after) = rest.split_at(rest.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
         *rest = after;
         let text = usize::try_from(left.saturating_sub(2)).unwrap_or(usize::MAX).min(taken.len());
@@ -130,46 +130,46 @@ impl RequestReader {
         let ends = b"\r\n";
         let end_at = 2_usize.saturating_sub(usize::try_from(left).unwrap_or(usize::MAX));
         if taken[text..] != ends[end_at..end_at + taken.len() - text] {
-            return Step::Bad;
+            return ReadStep::Bad;
         }
         self.passed(left, taken.len() as u64)
     }
 
     /// Bytes of a word passed.
-    fn passed(&mut self, left: u64, taken: u64) -> Step {
+    fn passed(&mut self, left: u64, taken: u64) -> ReadStep {
         self.place = RequestPlace::Word(left - taken);
         if left > taken {
-            return Step::Part;
+            return ReadStep::Part;
         }
         self.index += 1;
         let is_over = self.index == self.text.words;
         self.place = if is_over { RequestPlace::Start } else { RequestPlace::Header };
-        if is_over { Step::Done } else { Step::Part }
+        if is_over { ReadStep::Done } else { ReadStep::Part }
     }
 }
 
 impl FrameReader for RequestReader {
     fn begin(&mut self) {
         self.place = RequestPlace::Start;
-        self.line = Line::default();
+        self.line = RespLine::default();
         self.index = 0;
         self.text.clear();
     }
 
-    fn step(&mut self, rest: &mut &[u8], _: &mut dyn Sink) -> Step {
+    fn step(&mut self, rest: &mut &[u8], _: &mut dyn Sink) -> ReadStep {
         match self.place {
             RequestPlace::Word(left) => self.word(left, rest),
             place => match (self.line.take(rest), place) {
                 (true, RequestPlace::Start) => self.started(),
                 (true, _) => self.header(),
                 // The longest line of a command is an inline command of 64 KB.
-                (false, _) if self.line.len() > 64 * 1_024 => Step::Bad,
-                (false, _) => Step::Part,
+                (false, _) if self.line.len() > 64 * 1_024 => ReadStep::Bad,
+                (false, _) => ReadStep::Part,
             },
         }
     }
 
-    fn skip(&mut self, len: u64) -> Option<(Step, u64)> {
+    fn skip(&mut self, len: u64) -> Option<(ReadStep, u64)> {
         let RequestPlace::Word(left) = self.place else { return None };
         let taken = left.min(len);
         Some((self.passed(left, taken), taken))

@@ -38,8 +38,7 @@ fn statements(dialect: &dyn Dialect, text: &str, is_cut: bool) -> Vec<SqlText> {
     // The end of a text that was cut may be half of a literal; without its end it is none for the tokenizer, which stops there.
     let is_whole = Tokenizer::new(dialect, text).with_unescape(false).tokenize_with_location_into_buf(&mut tokens).is_ok() && !is_cut;
     let tokens: Vec<Token> = tokens.into_iter().map(|token| token.token).filter(|token| !matches!(token, Token::EOF)).collect();
-    let mut statements: Vec<SqlText> =
-        tokens.split(|token| *token == Token::SemiColon).take(STATEMENTS).filter_map(statement).collect();
+    let mut statements: Vec<SqlText> = tokens.split(|token| *token == Token::SemiColon).take(STATEMENTS).filter_map(statement).collect();
     if let Some(last) = statements.last_mut().filter(|_| !is_whole) {
         last.query.push_str(" ...");
     }

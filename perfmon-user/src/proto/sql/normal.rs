@@ -5,12 +5,12 @@ use sqlparser::tokenizer::Token;
 /// A text so far. Pieces beyond a statement's limit are not kept.
 #[derive(Debug, Default)]
 pub(super) struct NormalText {
-    pieces: Vec<Piece>,
+    pieces: Vec<TextPiece>,
 }
 
 /// A piece of text, and whether a bracket follows a space.
 #[derive(Debug)]
-struct Piece {
+struct TextPiece {
     text: String,
     is_spaced: bool,
     /// A value or a name: what a sign behind it is an operator to.
@@ -28,7 +28,7 @@ impl NormalText {
         }
         let (text, is_operand) = match token {
             Token::Word(word) => match word.quote_style {
-                None => (word.value.clone(), word.keyword == Keyword::NoKeyword),
+                None => (word.value.clone(), !is_before_value(word.keyword)),
                 Some(quote) => (format!("{quote}{}{}", word.value, if quote == '[' { ']' } else { quote }), true),
             },
             Token::RParen | Token::RBracket => (token.to_string(), true),
@@ -38,7 +38,7 @@ impl NormalText {
             token => (token.to_string(), false),
         };
         let is_end = matches!(token, Token::RParen);
-        self.pieces.push(Piece { text, is_spaced, is_operand });
+        self.pieces.push(TextPiece { text, is_spaced, is_operand });
         if is_end {
             self.fold_rows();
         }
@@ -46,7 +46,7 @@ impl NormalText {
 
     fn literal(&mut self, is_spaced: bool) {
         // A sign that belongs to the number.
-        let is_sign = |pieces: &[Piece]| match pieces {
+        let is_sign = |pieces: &[TextPiece]| match pieces {
             [.., before, sign] => matches!(&*sign.text, "-" | "+") && !before.is_operand && before.text != "?",
             _ => false,
         };
@@ -60,7 +60,7 @@ impl NormalText {
             self.pieces.pop();
             return;
         }
-        self.pieces.push(Piece { text: "?".to_owned(), is_spaced, is_operand: true });
+        self.pieces.push(TextPiece { text: "?".to_owned(), is_spaced, is_operand: true });
     }
 
     /// `(?), (?)` → `(?)`.
@@ -78,7 +78,7 @@ impl NormalText {
         for piece in &self.pieces {
             let is_tight = match &*piece.text {
                 "," | ")" | "." | "[" | "]" | "::" | ":" => true,
-                "(" => !piece.is_spaced,
+                "(" => !piece.is_spaced && before != ",",
                 _ => false,
             };
             if !text.is_empty() && !is_tight && !matches!(before, "(" | "." | "[" | "::" | ":") {
@@ -93,6 +93,28 @@ impl NormalText {
         }
         (!text.is_empty()).then_some(text)
     }
+}
+
+/// Keywords behind which a sign belongs to a number.
+fn is_before_value(keyword: Keyword) -> bool {
+    matches!(
+        keyword,
+        Keyword::SELECT
+            | Keyword::WHERE
+            | Keyword::AND
+            | Keyword::OR
+            | Keyword::NOT
+            | Keyword::IN
+            | Keyword::BETWEEN
+            | Keyword::LIMIT
+            | Keyword::OFFSET
+            | Keyword::THEN
+            | Keyword::ELSE
+            | Keyword::WHEN
+            | Keyword::BY
+            | Keyword::DEFAULT
+            | Keyword::RETURNING
+    )
 }
 
 /// Whether a token is a literal or stands for one.

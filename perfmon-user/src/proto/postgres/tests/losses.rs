@@ -52,7 +52,7 @@ fn executed(tag: &str) -> Vec<u8> {
 
 #[test]
 fn joined_midway_a_statement_is_its_name() {
-    let mut commands = Commands::default();
+    let mut commands = PostgresCommands::default();
     for _ in 0..3 {
         commands.bytes(IN, &execute("S_1"));
         commands.bytes(OUT, &executed("UPDATE 2"));
@@ -75,7 +75,8 @@ fn what_the_server_skips_after_an_error_is_no_command() {
     let unit = |sql| [parse(sql), message(b'B', b"\0\0\0\0\0\0\0\0"), message(b'E', b"\0\0\0\0\0")].concat();
     commands.bytes(IN, &[unit("select 1"), unit("select 1/0"), unit("select 2"), message(b'S', b"")].concat());
     let good = [message(b'1', b""), message(b'2', b""), message(b'C', b"SELECT 1\0")].concat();
-    let bad = [message(b'1', b""), message(b'2', b""), message(b'E', b"SERROR\0C22012\0Mdivision by zero\0\0"), message(b'Z', b"I")].concat();
+    let bad =
+        [message(b'1', b""), message(b'2', b""), message(b'E', b"SERROR\0C22012\0Mdivision by zero\0\0"), message(b'Z', b"I")].concat();
     commands.bytes(OUT, &[good, bad].concat());
     assert_eq!(commands.lines(), ["select ?", "select ? / ? 22012"]);
     assert!(!commands.parser.is_open());
@@ -83,11 +84,11 @@ fn what_the_server_skips_after_an_error_is_no_command() {
 
 #[test]
 fn encryption_hands_the_connection_over() {
-    let mut commands = Commands::default();
+    let mut commands = PostgresCommands::default();
     commands.bytes(IN, b"\0\0\0\x08\x04\xd2\x16\x2f");
     assert_eq!(commands.bytes(OUT, b"S"), Demand::HandOver);
     assert!(matches!(commands.parser.hand_over(), Some(HandOver { successor: Successor::Detected, .. })));
-    let mut commands = Commands::default();
+    let mut commands = PostgresCommands::default();
     commands.bytes(IN, b"\0\0\0\x08\x04\xd2\x16\x30");
     commands.bytes(OUT, b"N");
     commands.bytes(IN, b"\0\0\0\x08\x04\xd2\x16\x2f");

@@ -13,13 +13,13 @@ const OUT: Direction = Direction::Out;
 
 /// A connection under test. Time advances by a millisecond with each segment.
 #[derive(Default)]
-struct Commands {
+struct PostgresCommands {
     parser: Postgres,
     now_ns: u64,
     told: Vec<Command>,
 }
 
-impl Commands {
+impl PostgresCommands {
     fn segment(&mut self, segment: Segment<'_>) -> Demand {
         self.now_ns = segment.stamp.time_ns;
         let Self { parser, told, .. } = self;
@@ -82,8 +82,8 @@ fn complete(tag: &str) -> Vec<u8> {
 }
 
 /// A connection that was opened.
-fn opened() -> Commands {
-    let mut commands = Commands::default();
+fn opened() -> PostgresCommands {
+    let mut commands = PostgresCommands::default();
     commands.bytes(IN, &startup());
     commands.bytes(OUT, &[message(b'R', &[0; 4]), message(b'Z', b"I")].concat());
     commands

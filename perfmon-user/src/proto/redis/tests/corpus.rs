@@ -5,8 +5,8 @@ use super::*;
 use crate::proto::Stats;
 use crate::proto::corpus::{self, CorpusSession, CorpusStep};
 
-fn run(session: &CorpusSession) -> Commands {
-    let mut commands = Commands::default();
+fn run(session: &CorpusSession) -> RedisCommands {
+    let mut commands = RedisCommands::default();
     for (time_ns, arrival_ns, step) in &session.steps {
         match step.segment(*time_ns, *arrival_ns) {
             Ok(segment) => {
@@ -18,7 +18,7 @@ fn run(session: &CorpusSession) -> Commands {
     commands
 }
 
-fn golden(commands: &Commands) -> Value {
+fn golden(commands: &RedisCommands) -> Value {
     let us = |ns: u64| ns / 1_000;
     let one = |command: &Command| {
         corpus::present(json!({

@@ -30,7 +30,7 @@ proptest! {
         server: bool,
     ) {
         let (asks, answers) = if server { (IN, OUT) } else { (OUT, IN) };
-        let mut commands = Commands::default();
+        let mut commands = RedisCommands::default();
         for round in &rounds {
             for (direction, wire) in [
                 (asks, round.iter().flat_map(|(_, value)| command(&["SET", "k:1", value])).collect::<Vec<_>>()),
@@ -54,7 +54,7 @@ proptest! {
 
     #[test]
     fn anything_at_all(steps in vec((any::<bool>(), 0..8u8, vec(any::<u8>(), 0..40)), 0..80)) {
-        let mut commands = Commands::default();
+        let mut commands = RedisCommands::default();
         commands.bytes(IN, &command(&["PING"]));
         for (incoming, kind, bytes) in &steps {
             let content = match kind {

@@ -7,7 +7,7 @@ fn get(key: &str) -> Vec<u8> {
 
 #[test]
 fn a_gap_inside_a_value_costs_nothing() {
-    let mut commands = Commands::default();
+    let mut commands = RedisCommands::default();
     let wire = command(&["SET", "a:1", &"x".repeat(500)]);
     commands.bytes(IN, &wire[..40]);
     commands.content(IN, Content::Gap(wire.len() as u64 - 50));
@@ -24,7 +24,7 @@ fn a_gap_inside_a_value_costs_nothing() {
 
 #[test]
 fn after_a_lost_answer_commands_are_inferred_until_rounds_agree() {
-    let mut commands = Commands::default();
+    let mut commands = RedisCommands::default();
     commands.bytes(IN, &get("a:1"));
     commands.content(OUT, Content::Lost(7));
     for _ in 0..4 {
@@ -38,7 +38,7 @@ fn after_a_lost_answer_commands_are_inferred_until_rounds_agree() {
 
 #[test]
 fn after_a_lost_command_its_answer_is_nobodys() {
-    let mut commands = Commands::default();
+    let mut commands = RedisCommands::default();
     commands.bytes(IN, &get("a:1"));
     commands.bytes(OUT, b"$1\r\nx\r\n");
     commands.content(IN, Content::Unknown);
@@ -54,7 +54,7 @@ fn after_a_lost_command_its_answer_is_nobodys() {
 
 #[test]
 fn a_frame_is_believed_when_it_ends_with_its_segment_or_another_follows() {
-    let mut commands = Commands::default();
+    let mut commands = RedisCommands::default();
     commands.bytes(IN, &get("a:1"));
     commands.bytes(OUT, b"$1\r\nx\r\n");
     commands.content(IN, Content::Lost(100));
@@ -62,7 +62,7 @@ fn a_frame_is_believed_when_it_ends_with_its_segment_or_another_follows() {
     commands.bytes(IN, &[get("b:1"), b"rest of a value".to_vec()].concat());
     commands.bytes(IN, b"*2\r\n$3\r\nGET\r\n$9999\r\nnever");
     assert_eq!(commands.told.len(), 1);
-    let mut commands = Commands::default();
+    let mut commands = RedisCommands::default();
     commands.bytes(IN, &get("a:1"));
     commands.content(OUT, Content::Lost(100));
     commands.bytes(OUT, b"+OK\r\nno answer");
@@ -73,7 +73,7 @@ fn a_frame_is_believed_when_it_ends_with_its_segment_or_another_follows() {
 
 #[test]
 fn what_is_no_redis_is_given_up() {
-    let mut commands = Commands::default();
+    let mut commands = RedisCommands::default();
     commands.bytes(IN, &get("a:1"));
     commands.bytes(OUT, b"$1\r\nx\r\n");
     let mut demands = (0..100).map(|_| commands.bytes(IN, b"\x00\x01\x02"));
@@ -82,7 +82,7 @@ fn what_is_no_redis_is_given_up() {
 
 #[test]
 fn a_flood_of_commands_keeps_what_has_room_and_counts_the_rest() {
-    let mut commands = Commands::default();
+    let mut commands = RedisCommands::default();
     let (all, kept) = (20_000, crate::proto::pending::COMMANDS);
     for _ in 0..all / 100 {
         commands.bytes(IN, &get("a:1").repeat(100));

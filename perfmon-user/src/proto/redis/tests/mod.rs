@@ -13,13 +13,13 @@ const OUT: Direction = Direction::Out;
 
 /// A connection under test. Time advances by a millisecond with each segment.
 #[derive(Default)]
-struct Commands {
+struct RedisCommands {
     parser: Redis,
     now_ns: u64,
     told: Vec<Command>,
 }
 
-impl Commands {
+impl RedisCommands {
     fn segment(&mut self, segment: Segment<'_>) -> Demand {
         self.now_ns = segment.stamp.time_ns;
         let Self { parser, told, .. } = self;
