@@ -86,7 +86,7 @@ fn counts_of_redis_benchmark_in_pipelines_are_the_servers() -> Result<()> {
     }
     let perfmon = Perfmon::start_in(&[("PERFMON_CAPTURE__RING_MIB", "64")], &own_children().each_ref().map(String::as_str))?;
     let server = RedisServer::start()?;
-    let commands = (rounds(10) * 1_000).to_string();
+    let commands = (rounds(2) * 1_000).to_string();
     server.benchmark(&["-P", "16", "-c", "8", "-n", &commands, "-t", "set,get,incr,lpush,mset"])?;
     let mut counts = server.counts()?;
     // The question itself is counted behind the answer.

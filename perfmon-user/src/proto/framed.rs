@@ -1,6 +1,6 @@
-//! One direction of a connection that carries frames one after another: segments in, whole frames (commands, answers, messages) out. Bytes that are missing inside a text are passed by their
-//! number. Where a line is missing the place is lost, and looked for at the beginning of each segment: a frame is believed there when it ends
-//! with its segment or another one stands behind it, and until then it is held back.
+//! One direction of a connection that carries frames one after another: segments in, whole frames (commands, answers, messages) out. Bytes
+//! that are missing inside a text are passed by their number. Where a header is missing the place is lost, and looked for at the beginning of
+//! each segment: a frame is believed there when it ends with its segment or another one follows it, and until then it is held back.
 use super::Sink;
 use super::kept::Kept;
 use crate::stream::{Content, Direction, Segment, Stamp};

@@ -120,9 +120,9 @@ impl PostgresTalk {
                 Some((b'P', mut name)) => self.portals.remove(text(&mut name)),
                 _ => {}
             },
-            b'S' => {
-                self.sync(span.wire, sink);
-            }
+            b'S' => self.sync(span.wire, sink),
+            // A round of its own: what was sent prepares.
+            b'H' => self.unit = None,
             b'd' | b'c' | b'f' => {
                 if let Some(front) = self.waiting.front() {
                     front.command.request_wire += span.wire;

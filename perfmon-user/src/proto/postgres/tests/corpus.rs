@@ -112,7 +112,7 @@ fn begun_at_any_segment_it_finds_the_commands_that_follow() {
             let told = run(&late).told;
             assert!(told.len() <= expected.len(), "{} from {from}", session.name);
             for command in told.iter().filter(|command| !command.inferred && command.end_ns.is_some()) {
-                let whole = expected.iter().find(|whole| (whole.start_ns, &whole.query) == (command.start_ns, &command.query));
+                let whole = expected.iter().find(|whole| whole.start_ns == command.start_ns);
                 assert!(whole.is_some(), "{} from {from}: {command:?}", session.name);
             }
         }
