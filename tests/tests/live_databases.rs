@@ -160,7 +160,7 @@ fn redis_is_read_when_it_was_there_before() -> Result<()> {
 struct PostgresServer {
     port: u16,
     _server: Running,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl PostgresServer {
@@ -180,7 +180,7 @@ impl PostgresServer {
         let log = tempfile::NamedTempFile::new()?.into_temp_path();
         let mut server = Running::start(&mut command, &log)?;
         server.listens(port)?;
-        let server = Self { port, _server: server, folder };
+        let server = Self { port, _server: server, _folder: folder };
         wait_until(20, || Ok(server.psql("postgres", &["create extension pg_stat_statements"]).ok()))?.context("no extension")?;
         server.psql("postgres", &["create database shop"])?;
         Ok(server)
@@ -307,6 +307,5 @@ fn psql_has_errors_with_their_codes_and_no_literal_appears() -> Result<()> {
     assert_eq!((&insert["target"], &insert["database"]), (&"users".into(), &"shop".into()), "{insert}");
     let everything = [perfmon.output()?, perfmon.log(), perfmon.api("/api/v1/databases")?.to_string()].concat();
     assert!(!everything.contains(CANARY) && !everything.contains("SCRAM"), "a literal appears");
-    drop(server.folder.path());
     Ok(())
 }

@@ -87,20 +87,13 @@ fn is_inline(bytes: &[u8], answer: &[u8]) -> Verdict {
                 Verdict::NeedMore
             }
         }
-        Some((kind @ (b'$' | b'*' | b':'), rest)) => {
-            let nil = rest.strip_prefix(b"-1").unwrap_or(rest);
-            match nil {
-                [] | [b'\r'] => Verdict::NeedMore,
-                [b'\r', b'\n', ..] if nil.len() < rest.len() => Verdict::Yes,
-                _ => {
-                    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-                    let _ = kind;
-                    match &rest[digits..] {
-                        [b'\r', b'\n', ..] if digits > 0 => Verdict::Yes,
-                        [] | [b'\r'] if digits < 20 => Verdict::NeedMore,
-                        _ => Verdict::No,
-                    }
-                }
+        Some((b'$' | b'*' | b':', rest)) => {
+            let sign = usize::from(rest.first() == Some(&b'-'));
+            let digits = rest[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            match &rest[sign + digits..] {
+                [b'\r', b'\n', ..] if digits > 0 => Verdict::Yes,
+                [] | [b'\r'] if digits < 20 => Verdict::NeedMore,
+                _ => Verdict::No,
             }
         }
         Some(_) => Verdict::No,
