@@ -100,6 +100,8 @@ pub const AGENT_RETRY_NS: u64 = 60 * 1_000_000_000;
 pub const DESTINATIONS: usize = 1_000;
 /// Rows of models, agents, tools and workflows, each, shared likewise; the rest is counted in one row `(other)` a service.
 pub const WORK_ROWS: usize = 500;
+/// Rows of queries in the aggregate; further ones of a service share a row.
+pub const QUERY_ROWS: usize = 2_000;
 /// Cached endpoints of paths, the same number for the client side; a path overwrites another one.
 pub const PATHS_REMEMBERED: usize = 4_096;
 /// Names of addresses that processes call; all are forgotten when there are more.

@@ -9,7 +9,7 @@ use crate::build_dashboard;
 use crate::shell::{self, as_root, command, execute, say};
 
 /// A program and the Debian package that brings it. Node.js from elsewhere often brings its own npm, then that one is used.
-const PROGRAMS: [(&str, &str); 17] = [
+const PROGRAMS: [(&str, &str); 21] = [
     ("nginx", "nginx-light"),
     ("haproxy", "haproxy"),
     ("apache2", "apache2-bin"),
@@ -27,6 +27,10 @@ const PROGRAMS: [(&str, &str); 17] = [
     ("gcc", "gcc"),
     ("make", "make"),
     ("g++", "g++"),
+    ("redis-server", "redis-server"),
+    ("redis-benchmark", "redis-tools"),
+    ("pgbench", "postgresql-contrib"),
+    ("pg_ctlcluster", "postgresql"),
 ];
 
 /// The headers that programs of tests/programs include, and the Debian package that brings each.

@@ -40,6 +40,7 @@ const LIVE: [&str; 40] = [
     "live_tls_objects",
     "live_libraries",
     "live_websocket",
+    "live_databases",
     "live_attach",
     "live_stops",
     "live_stages",

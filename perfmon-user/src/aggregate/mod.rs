@@ -41,6 +41,7 @@ pub use self::quota::Quota;
 use self::row::agent::AgentKey;
 use self::row::destination::DestinationKey;
 use self::row::llm::{LlmCounts, LlmKey};
+use self::row::query::{QueryCounts, QueryKey};
 use self::row::tool::ToolKey;
 use self::row::work::WorkCounts;
 use self::row::workflow::WorkflowKey;
@@ -91,6 +92,7 @@ pub struct Aggregate {
     agents: SeriesTable<AgentKey, WorkCounts, 1>,
     tools: SeriesTable<ToolKey, WorkCounts, 1>,
     workflows: SeriesTable<WorkflowKey, WorkCounts, 1>,
+    queries: SeriesTable<QueryKey, QueryCounts, 1>,
     /// Server-side exchanges since the last tick.
     served: Arrivals<EndpointSlot>,
     /// Client-side ones.
@@ -126,6 +128,7 @@ impl Aggregate {
             agents: SeriesTable::new(limits::WORK_ROWS, AgentKey::other),
             tools: SeriesTable::new(limits::WORK_ROWS, ToolKey::other),
             workflows: SeriesTable::new(limits::WORK_ROWS, WorkflowKey::other),
+            queries: SeriesTable::new(limits::QUERY_ROWS, QueryKey::other),
             served: Arrivals::default(),
             asked: Arrivals::default(),
             losses: LossTable::default(),
@@ -152,8 +155,9 @@ impl Aggregate {
             Record::Workflow(run) => self.add_workflow(run),
             Record::Process(process) => self.host.add_process(process, self.ticked),
             Record::System(system) => self.host.add_system(system),
-            // Commands and questions have no rows yet: they are told as records.
-            Record::Db(_) | Record::Dns(_) | Record::Finding(_) | Record::Alert(_) => {}
+            Record::Db(command) => row::query::add(command, self.queries.row(QueryKey::new(command)).count()),
+            // Questions have no rows yet: they are told as records.
+            Record::Dns(_) | Record::Finding(_) | Record::Alert(_) => {}
         }
     }
 
@@ -312,6 +316,7 @@ impl Aggregate {
         self.agents.tick(tick);
         self.tools.tick(tick);
         self.workflows.tick(tick);
+        self.queries.tick(tick);
         self.host.expire(tick.now);
     }
 
@@ -335,6 +340,7 @@ impl Aggregate {
             + self.agents.take_overflowed()
             + self.tools.take_overflowed()
             + self.workflows.take_overflowed()
+            + self.queries.take_overflowed()
             + self.tracker.take_refused()
     }
 
@@ -347,6 +353,7 @@ impl Aggregate {
             + self.agents.memory_bytes()
             + self.tools.memory_bytes()
             + self.workflows.memory_bytes()
+            + self.queries.memory_bytes()
             + self.names.memory_bytes()
     }
 }

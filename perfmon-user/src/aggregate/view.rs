@@ -78,6 +78,7 @@ impl Aggregate {
             endpoints: self.endpoint_rows(window, &view, under_way),
             destinations: self.destination_rows(window, &view),
             services: self.service_rows(window, &view, under_way),
+            queries: self.query_rows(window, &view),
             ..self.work(window, &view)
         }
     }
@@ -111,6 +112,17 @@ impl Aggregate {
         let rows = self.destinations.in_window(window);
         let mut rows: Vec<_> = rows.map(|(key, row)| Arc::new(row::destination::destination_row(key, row, window, view))).collect();
         rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.service, &a.destination).cmp(&(&b.service, &b.destination))));
+        rows
+    }
+
+    fn query_rows(&self, window: Window, view: &WindowContext) -> Vec<Arc<super::snapshot::QueryRow>> {
+        let rows = self.queries.in_window(window).map(|(key, row)| Arc::new(row::query::query_row(key, row, window, view)));
+        let mut rows: Vec<_> = rows.collect();
+        let time = |row: &super::snapshot::QueryRow| row.time_total_ms.unwrap_or(0.0);
+        rows.sort_by(|a, b| {
+            let by_name = || (&a.service, &a.query, &a.destination).cmp(&(&b.service, &b.query, &b.destination));
+            time(b).total_cmp(&time(a)).then(b.count.cmp(&a.count)).then_with(by_name)
+        });
         rows
     }
 

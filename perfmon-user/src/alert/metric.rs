@@ -210,6 +210,7 @@ fn words(field: &Field) -> Cow<'static, str> {
         (RecordKind::Llm, "cost_usd") => "cost of model calls",
         (RecordKind::Llm, "input_tokens") => "number of input tokens",
         (RecordKind::Llm, "output_tokens") => "number of output tokens",
+        (RecordKind::Db, "rows") => "number of rows",
         (RecordKind::System, "cpu_percent") => "CPU",
         (RecordKind::System, "cpu_usage") => "CPU",
         (RecordKind::System, "memory_percent") => "memory",

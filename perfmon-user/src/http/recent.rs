@@ -85,6 +85,10 @@ fn has(record: &Record, name: &str, text: &str) -> bool {
         (Record::Tool(r), "tool_name") => Some(&r.tool_name),
         (Record::Tool(r), "agent_run_id") => r.agent_run_id.as_deref(),
         (Record::Workflow(r), "workflow_name") => Some(&r.workflow_name),
+        (Record::Db(r), "destination") => r.destination.as_deref(),
+        (Record::Db(r), "operation") => r.operation.as_deref(),
+        (Record::Db(r), "query_id") => r.query_id.as_deref(),
+        (Record::Db(r), "system") => Some(r.system),
         (Record::Workflow(r), "trace_id") => r.trace_id.as_deref(),
         _ => None,
     };

@@ -10,16 +10,19 @@ use super::params::Params;
 use super::recent::RecordFilter;
 use crate::limits;
 
-const KINDS: [&str; 9] = ["request", "llm", "agent", "tool", "workflow", "process", "system", "finding", "alert"];
+const KINDS: [&str; 10] = ["request", "llm", "agent", "tool", "workflow", "process", "system", "finding", "alert", "db"];
 /// Fields by which records are selected; a record without the field is not.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 13] = [
     "agent_run_id",
     "agent_type",
     "destination",
     "endpoint",
     "method",
+    "operation",
+    "query_id",
     "request_model",
     "span_id",
+    "system",
     "tool_name",
     "trace_id",
     "workflow_name",

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::HttpState;
 use super::answer::{ApiError, json};
 use super::params::Params;
-use crate::aggregate::snapshot::{Snapshot, Totals, Window, WorkTotals};
+use crate::aggregate::snapshot::{Snapshot, Totals, Window, WindowView, WorkTotals};
 use crate::record::WallTime;
 
 /// The answer, also an event of the stream. What nothing measures yet is null.
@@ -43,7 +43,7 @@ impl Summary {
             in_flight: snapshot.gauges.in_flight.len(),
             findings_open: snapshot.findings.len(),
             work: view.map(|view| view.work.clone()).unwrap_or_default(),
-            db_calls: None,
+            db_calls: view.and_then(WindowView::db_calls),
             alerts_firing,
         }
     }

@@ -407,6 +407,9 @@ impl Sink for RecordSink<'_, '_> {
                 self.context.model_calls.part(&mut self.connection.state.calls, &part, wire, self.context.budget);
             }
             Message::Command(command) => {
+                if self.connection.role == Role::Unknown {
+                    self.connection.role = if command.server { Role::Server } else { Role::Client };
+                }
                 let record = build::command(self.connection, command, self.context);
                 self.push(Record::Db(Box::new(record)));
             }

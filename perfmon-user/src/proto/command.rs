@@ -17,6 +17,8 @@ pub struct Command {
     pub target: Option<Arc<str>>,
     /// The command's text with literals replaced by `?`; `None` when it was not seen.
     pub query: Option<Arc<str>>,
+    /// Name of the prepared statement, of which the text may be unknown.
+    pub statement: Option<Arc<str>>,
     /// Database that the connection uses.
     pub database: Option<Arc<str>>,
     /// The server's error code.

@@ -10,11 +10,16 @@ mod corpus;
 pub mod detect;
 pub mod exchange;
 pub mod frame;
+pub mod framed;
 pub mod headers;
 pub mod http1;
 pub mod http2;
 pub mod kept;
+pub mod pending;
+pub mod postgres;
 pub mod question;
+pub mod redis;
+pub mod sql;
 pub mod websocket;
 
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Names of fields by the OpenTelemetry conventions (semantic-conventions, `docs/gen-ai/gen-ai-metrics.md`), where there is one. The others
+//! Names of fields by the OpenTelemetry conventions (semantic-conventions, `docs/gen-ai/gen-ai-metrics.md`,
+//! `docs/db/database-metrics.md`), where there is one. The others
 //! are `perfmon.<kind>.<field>`.
 use super::Side;
 use super::kind::RecordKind;
@@ -21,12 +22,17 @@ static CONVENTIONS: &[OutsideName] = &[
     llm("response_time_ms", Side::Server, "gen_ai.server.request.duration", None),
     llm("time_to_first_token_ms", Side::Client, "gen_ai.client.operation.time_to_first_chunk", None),
     llm("time_to_first_token_ms", Side::Server, "gen_ai.server.time_to_first_token", None),
+    db("response_time_ms", "db.client.operation.duration"),
     llm("input_tokens", Side::Client, "gen_ai.client.token.usage", Some(("gen_ai.token.type", "input"))),
     llm("output_tokens", Side::Client, "gen_ai.client.token.usage", Some(("gen_ai.token.type", "output"))),
 ];
 
 const fn llm(field: &'static str, side: Side, name: &'static str, label: Option<(&'static str, &'static str)>) -> OutsideName {
     OutsideName { kind: RecordKind::Llm, field, side, name, label }
+}
+
+const fn db(field: &'static str, name: &'static str) -> OutsideName {
+    OutsideName { kind: RecordKind::Db, field, side: Side::Client, name, label: None }
 }
 
 impl Field {

@@ -25,6 +25,8 @@ pub struct Db {
     pub query: Option<Arc<str>>,
     /// Stable hash of `query`, 16 hex digits.
     pub query_id: Option<Arc<str>>,
+    /// Name of the prepared statement; its text is unknown where it was prepared before perfmon saw the connection.
+    pub statement: Option<Arc<str>>,
     /// Database that the connection uses.
     pub database: Option<Arc<str>>,
     /// The server's error code.
@@ -51,6 +53,36 @@ pub struct Db {
     pub quality: Quality,
     /// Bytes that were needed and not captured.
     pub missing_bytes: u64,
+}
+
+/// Commands that wait for something to happen, by design.
+const BLOCKING: [&str; 14] = [
+    "BLMOVE",
+    "BLMPOP",
+    "BLPOP",
+    "BRPOP",
+    "BRPOPLPUSH",
+    "BZMPOP",
+    "BZPOPMAX",
+    "BZPOPMIN",
+    "MONITOR",
+    "PSUBSCRIBE",
+    "SSUBSCRIBE",
+    "SUBSCRIBE",
+    "WAIT",
+    "WAITAOF",
+];
+
+impl Db {
+    /// It waits for something to happen: its time says nothing of the server.
+    pub fn is_blocking(&self) -> bool {
+        self.system == "redis" && self.operation.as_deref().is_some_and(|operation| BLOCKING.contains(&operation))
+    }
+
+    /// The time that counts as latency: none of a command that waits by design.
+    pub fn latency(&self) -> Option<Millis> {
+        self.response_time_ms.filter(|_| !self.is_blocking())
+    }
 }
 
 /// One question for a name, its retries counted.

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use super::custom::{CustomMetric, CustomValue};
 pub use super::kind::RecordKind;
 use super::kind::SeriesLabel;
-use super::{Agent, Disk, Finding, Llm, Millis, Process, Record, Request, System, Tool, Workflow};
+use super::{Agent, Db, Disk, Finding, Llm, Millis, Process, Record, Request, System, Tool, Workflow};
 
 /// What the values of a field are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,7 @@ enum MetricValue {
     System(fn(&System) -> Option<f64>),
     Disk(fn(&Disk) -> Option<f64>),
     Finding(fn(&Finding) -> Option<f64>),
+    Db(fn(&Db) -> Option<f64>),
     #[cfg(test)]
     MadeUp(fn(&super::Dns) -> Option<f64>),
     /// The business metric says what a record adds.
@@ -64,6 +65,7 @@ impl Field {
             (MetricValue::Process(value), Record::Process(process)) => value(process),
             (MetricValue::System(value), Record::System(system)) => value(system),
             (MetricValue::Finding(value), Record::Finding(finding)) => value(finding),
+            (MetricValue::Db(value), Record::Db(command)) => value(command),
             #[cfg(test)]
             (MetricValue::MadeUp(value), Record::Dns(question)) => value(question),
             (MetricValue::Custom(value), _) => value(()),
@@ -200,6 +202,13 @@ static FIELDS: &[Field] = fields! {
         2 value Amount = None;
         3 part Amount = None;
     }
+    Db(r) {
+        1 response_time_ms Duration = ms(r.latency());
+        2 time_to_first_byte_ms Duration = ms(r.time_to_first_byte_ms.filter(|_| !r.is_blocking()));
+        3 rows Amount = number(r.rows);
+        4 request_bytes Amount = Some(r.request_bytes as f64);
+        5 response_bytes Amount = Some(r.response_bytes as f64);
+    }
     MadeUp(r) {
         #[cfg(test)]
         1 response_time_ms Duration = ms(r.response_time_ms);
@@ -208,8 +217,11 @@ static FIELDS: &[Field] = fields! {
     }
 };
 
+/// More than the highest number of a kind.
+const NUMBERS: usize = 16;
+
 /// The fields of each kind, by its number.
-static RANGES: LazyLock<[Range<usize>; RecordKind::ALL.len() + 1]> = LazyLock::new(|| {
+static RANGES: LazyLock<[Range<usize>; NUMBERS]> = LazyLock::new(|| {
     std::array::from_fn(|number| {
         let mine = |field: &Field| field.kind as usize == number;
         let start = FIELDS.iter().position(mine).unwrap_or_default();
@@ -414,7 +426,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_metric() {
-        for name in ["", "request", "request.", "db.count", "request.path.p95", "system.cpu_percent.p95", "system.error_rate", "a.b.c.d"] {
+        for name in ["", "request", "request.", "dns.count", "request.path.p95", "system.cpu_percent.p95", "system.error_rate", "a.b.c.d"] {
             assert_eq!(Metric::parse(name), None, "{name}");
         }
         assert_eq!(Metric::parse("system.memory_percent").unwrap().to_string(), "system.memory_percent.mean");

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod destination;
 pub mod endpoint;
 pub mod llm;
+pub mod query;
 pub mod service;
 pub mod tool;
 pub mod totals;

@@ -1,11 +1,13 @@
 //! What `aggregate` publishes once a second: immutable, shared by HTTP, the live table, alerts, export and reports. The field names of
 //! serialised rows are those of docs/records.md and the HTTP API; `perfmon top` reads them back from the API of another perfmon.
+mod query;
 mod work;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::query::QueryRow;
 pub use self::work::{AgentRow, LlmRow, ToolRow, WorkTotals, WorkflowRow};
 use crate::record::{Degradation, Finding, Gauges, Origin, Process, SpanId, System, WallTime};
 
@@ -87,6 +89,8 @@ pub struct WindowView {
     pub tools: Vec<Arc<ToolRow>>,
     /// Workflows, most first.
     pub workflows: Vec<Arc<WorkflowRow>>,
+    /// Database commands by query, by the time that all take together, largest first.
+    pub queries: Vec<Arc<QueryRow>>,
 }
 
 /// Latency figures of a set of exchanges; all null when there are none.

@@ -25,6 +25,7 @@ pub(in crate::pipeline) fn command(connection: &mut Connection<Session>, command
         target: command.target.clone(),
         query: command.query.clone(),
         query_id: command.query.as_deref().map(|query| context.names.get(&query_id(query))),
+        statement: command.statement.clone(),
         database: command.database.clone(),
         error: command.error.clone(),
         rows: command.rows,

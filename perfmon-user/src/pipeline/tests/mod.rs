@@ -316,6 +316,27 @@ fn commands_and_questions_become_records_of_their_kinds() {
     assert_eq!((json["kind"].as_str(), json["service"].as_str(), json["side"].as_str()), (Some("db"), Some("shop"), Some("server")));
 }
 
+#[test]
+fn a_command_of_redis_and_one_of_postgresql_are_db_records() {
+    let mut host = Host::new();
+    host.open(64, ROLE_SERVER, 0);
+    host.received(64, b"*2\r\n$3\r\nGET\r\n$6\r\nuser:1\r\n");
+    host.sent(64, b"$5\r\nalice\r\n");
+    assert!(host.out.commands.iter().any(|command| matches!(command, PipelineCommand::Capture(_, Capture::Full))), "every byte is needed");
+    host.open(128, ROLE_CLIENT, 0);
+    host.sent(128, b"\0\0\0\x1b\0\x03\0\0user\0u\0database\0d\0\0");
+    host.received(128, b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I");
+    host.sent(128, b"Q\0\0\0\x1fselect a from b where c=7;\0");
+    host.received(128, b"C\0\0\0\x0dSELECT 3\0Z\0\0\0\x05I");
+    let records = std::mem::take(&mut host.out.records);
+    let [Record::Db(redis), Record::Db(postgres)] = &records[..] else { panic!("{records:#?}") };
+    assert_eq!((redis.system, redis.query.as_deref(), redis.target.as_deref()), ("redis", Some("GET user:?"), Some("user")));
+    assert_eq!((redis.side, redis.rows, redis.quality, redis.destination.as_ref()), (Side::Server, Some(1), Quality::Exact, None));
+    assert_eq!((postgres.system, postgres.query.as_deref()), ("postgresql", Some("select a from b where c = ?")));
+    assert_eq!((postgres.side, postgres.rows, postgres.database.as_deref()), (Side::Client, Some(3), Some("d")));
+    assert_eq!(postgres.destination.as_deref(), Some("10.0.0.0:4000"));
+}
+
 /// A frame with a payload of fewer than 126 bytes, masked with zeros when it is the client's.
 fn frame(first: u8, by_client: bool, payload: &[u8]) -> Vec<u8> {
     let mask = if by_client { &[0; 4][..] } else { &[] };

@@ -1,0 +1,121 @@
+//! Commands that wait for their answers, in order. Bounded by their number and by the budget of the process; those for which there is no room
+//! are only counted, so that the answers of the others still find their commands.
+use std::collections::VecDeque;
+
+use super::Sink;
+use super::command::Command;
+use crate::budget::Charge;
+
+/// Commands of one connection that are kept at most.
+pub const COMMANDS: usize = 8_192;
+/// Room is charged in steps of so many commands.
+const STEP: usize = 64;
+
+/// A command under way, with what its protocol keeps of it.
+#[derive(Debug)]
+pub struct PendingCommand<T> {
+    /// What is known so far.
+    pub command: Command,
+    /// The protocol's own.
+    pub tag: T,
+}
+
+/// The commands of one connection.
+#[derive(Debug)]
+pub struct PendingCommands<T> {
+    waiting: VecDeque<PendingCommand<T>>,
+    /// Commands behind those that wait, of which only this number is kept.
+    uncounted: u64,
+    charge: Charge,
+    /// Commands that were not kept, until taken.
+    pub evicted: u64,
+}
+
+impl<T> Default for PendingCommands<T> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), uncounted: 0, charge: Charge::default(), evicted: 0 }
+    }
+}
+
+/// What the next answer belongs to.
+#[derive(Debug)]
+pub enum Answered<T> {
+    /// This command.
+    Known(PendingCommand<T>),
+    /// A command that was not kept.
+    Uncounted,
+    /// None.
+    Orphan,
+}
+
+impl<T> PendingCommands<T> {
+    /// Adds a command; whether there was room.
+    pub fn push(&mut self, pending: PendingCommand<T>, sink: &mut dyn Sink) -> bool {
+        if self.uncounted > 0 || self.waiting.len() >= COMMANDS || !self.has_room(sink) {
+            self.uncounted += 1;
+            self.evicted += 1;
+            return false;
+        }
+        self.waiting.push_back(pending);
+        true
+    }
+
+    fn has_room(&mut self, sink: &mut dyn Sink) -> bool {
+        if self.waiting.len() < self.waiting.capacity() {
+            return true;
+        }
+        // It grows to twice its size.
+        let room = (2 * self.waiting.len()).max(STEP);
+        let is_granted = self.charge.resize(room * size_of::<PendingCommand<T>>(), || sink.allowance()).is_ok();
+        if is_granted {
+            self.waiting.reserve_exact(room - self.waiting.len());
+        }
+        is_granted
+    }
+
+    /// The command that is answered next.
+    pub fn front(&mut self) -> Option<&mut PendingCommand<T>> {
+        self.waiting.front_mut()
+    }
+
+    /// The newest one.
+    pub fn back(&mut self) -> Option<&mut PendingCommand<T>> {
+        if self.uncounted > 0 { None } else { self.waiting.back_mut() }
+    }
+
+    /// Takes the command that an answer belongs to.
+    pub fn take(&mut self) -> Answered<T> {
+        match self.waiting.pop_front() {
+            Some(pending) => Answered::Known(pending),
+            None if self.uncounted > 0 => {
+                self.uncounted -= 1;
+                Answered::Uncounted
+            }
+            None => Answered::Orphan,
+        }
+    }
+
+    /// Takes all commands; those that were not kept are forgotten.
+    pub fn drain(&mut self) -> impl Iterator<Item = PendingCommand<T>> + '_ {
+        self.uncounted = 0;
+        self.waiting.drain(..)
+    }
+
+    /// None waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.uncounted == 0
+    }
+
+    /// Gives memory back.
+    pub fn rest(&mut self) {
+        if self.is_empty() {
+            self.waiting = VecDeque::new();
+            self.charge.shrink(0);
+        }
+    }
+
+    /// Heap bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.waiting.capacity() * size_of::<PendingCommand<T>>()
+    }
+}

@@ -1,0 +1,311 @@
+//! Commands of real clients to real databases: counts, errors and codes equal what the servers counted, from both sides, in pipelines, and joined
+//! midway. Contract: `db` of docs/records.md, `/api/v1/databases` of docs/http-api.md.
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use perfmon_tests::model::own_children;
+use perfmon_tests::need::{Need, find, is_root, missing};
+use perfmon_tests::perfmon::Perfmon;
+use perfmon_tests::process::Running;
+use perfmon_tests::{free_port, rounds, wait_until};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const REDIS: [Need; 3] = [Need::Perfmon, Need::Program("redis-server"), Need::Program("redis-benchmark")];
+const POSTGRES: [Need; 3] = [Need::Perfmon, Need::Program("pgbench"), Need::Program("pg_ctlcluster")];
+/// A password, and what texts of queries hold: nothing of them may appear anywhere.
+const CANARY: &str = "canary7Q";
+
+/// A redis-server.
+struct RedisServer {
+    port: u16,
+    _server: Running,
+    _folder: TempDir,
+}
+
+impl RedisServer {
+    fn start() -> Result<Self> {
+        let (port, folder) = (free_port()?, tempfile::tempdir()?);
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--save", "", "--dir"]).arg(folder.path());
+        let mut server = Running::start(&mut command, &folder.path().join("log"))?;
+        server.listens(port)?;
+        Ok(Self { port, _server: server, _folder: folder })
+    }
+
+    fn cli(&self, arguments: &[&str]) -> Result<String> {
+        output(Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(arguments))
+    }
+
+    /// Calls of each command by the server's own count: `SET` → 5.
+    fn counts(&self) -> Result<BTreeMap<String, u64>> {
+        let text = self.cli(&["INFO", "commandstats"])?;
+        let line = |line: &str| {
+            let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            Some((name.to_uppercase().replace('|', " "), rest.split(',').next()?.parse().ok()?))
+        };
+        Ok(text.lines().filter_map(line).collect())
+    }
+
+    fn benchmark(&self, arguments: &[&str]) -> Result<()> {
+        output(Command::new("redis-benchmark").args(["-q", "-p", &self.port.to_string()]).args(arguments)).map(drop)
+    }
+}
+
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Commands of a side by operation, and how many of them are not exact.
+fn recorded(perfmon: &Perfmon, side: &str, system: &str) -> Result<(BTreeMap<String, u64>, u64)> {
+    let (mut counts, mut inexact) = (BTreeMap::new(), 0);
+    for record in perfmon.records("db")? {
+        if record["side"] == side && record["system"] == system {
+            *counts.entry(record["operation"].as_str().unwrap_or("-").to_owned()).or_default() += 1;
+            inexact += u64::from(record["quality"] != "exact" || record["response_time_ms"].is_null());
+        }
+    }
+    Ok((counts, inexact))
+}
+
+/// Waits until a side has this many commands of an operation.
+fn settled(perfmon: &Perfmon, side: &str, system: &str, operation: &str, count: u64) -> Result<(BTreeMap<String, u64>, u64)> {
+    wait_until(30, || Ok((recorded(perfmon, side, system)?.0.get(operation).copied().unwrap_or(0) >= count).then_some(())))?;
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    recorded(perfmon, side, system)
+}
+
+#[test]
+fn counts_of_redis_benchmark_in_pipelines_are_the_servers() -> Result<()> {
+    if missing(&REDIS) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start_in(&[("PERFMON_CAPTURE__RING_MIB", "64")], &own_children().each_ref().map(String::as_str))?;
+    let server = RedisServer::start()?;
+    let commands = (rounds(2) * 1_000).to_string();
+    server.benchmark(&["-P", "16", "-c", "8", "-n", &commands, "-t", "set,get,incr,lpush,mset"])?;
+    let mut counts = server.counts()?;
+    // The question itself is counted behind the answer.
+    *counts.entry("INFO".into()).or_default() += 1;
+    for side in ["server", "client"] {
+        let (told, inexact) = settled(&perfmon, side, "redis", "INFO", 1)?;
+        assert_eq!((&told, inexact), (&counts, 0), "{side} side, {:?} lost", perfmon.lost()?);
+    }
+    let rows = perfmon.api("/api/v1/databases?window=5m&side=server&system=redis")?;
+    let row = |query: &str| rows["items"].as_array().into_iter().flatten().find(|row| row["query"] == query).cloned();
+    let set = row("SET key:? ?").with_context(|| format!("no row of SET: {rows}"))?;
+    assert_eq!((set["count"].as_u64(), set["errors"].as_u64()), (counts.get("SET").copied(), Some(0)), "{set}");
+    assert!(set["p95_ms"].as_f64().is_some_and(|p95| p95 > 0.0) && set["target"] == "key", "{set}");
+    let listed = perfmon.api("/api/v1/records?kind=db&limit=5")?;
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(5), "{listed}");
+    Ok(())
+}
+
+#[test]
+fn redis_errors_have_their_codes_and_no_literal_appears() -> Result<()> {
+    if missing(&REDIS) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start(&own_children().each_ref().map(String::as_str))?;
+    let server = RedisServer::start()?;
+    let key = format!("user:{CANARY}");
+    server.cli(&["SET", &key, CANARY])?;
+    server.cli(&["LPUSH", &key, CANARY])?;
+    server.cli(&["AUTH", "nobody", CANARY])?;
+    server.cli(&["GET", "user:none"])?;
+    settled(&perfmon, "client", "redis", "GET", 1)?;
+    for side in ["client", "server"] {
+        let of = |operation: &str| -> Result<Value> {
+            let all = perfmon.records("db")?;
+            all.into_iter()
+                .find(|record| record["side"] == side && record["operation"] == operation)
+                .with_context(|| format!("no {operation}"))
+        };
+        let (set, push, auth, get) = (of("SET")?, of("LPUSH")?, of("AUTH")?, of("GET")?);
+        assert_eq!((&set["query"], &set["target"], &set["error"]), (&"SET user:? ?".into(), &"user".into(), &Value::Null), "{set}");
+        assert_eq!(push["error"], "WRONGTYPE", "{push}");
+        assert_eq!((&auth["query"], &auth["error"]), (&"AUTH ? ?".into(), &"WRONGPASS".into()), "{auth}");
+        assert_eq!(get["rows"].as_u64(), Some(0), "{get}");
+    }
+    let everything = [perfmon.output()?, perfmon.log(), perfmon.api("/api/v1/databases")?.to_string()].concat();
+    assert!(!everything.contains(CANARY), "a literal appears");
+    Ok(())
+}
+
+#[test]
+fn redis_is_read_when_it_was_there_before() -> Result<()> {
+    if missing(&REDIS) {
+        return Ok(());
+    }
+    let server = RedisServer::start()?;
+    let mut command = Command::new("redis-benchmark");
+    command.args(["-q", "-l", "-P", "4", "-c", "2", "-n", "2000", "-t", "set", "-p", &server.port.to_string()]);
+    let folder = tempfile::tempdir()?;
+    let _load = Running::start(&mut command, &folder.path().join("log"))?;
+    let before = wait_until(10, || Ok(server.counts()?.get("SET").copied().filter(|count| *count > 0)))?;
+    ensure!(before.is_some(), "no load");
+    let perfmon = Perfmon::start(&own_children().each_ref().map(String::as_str))?;
+    for side in ["server", "client"] {
+        let found = wait_until(20, || Ok((recorded(&perfmon, side, "redis")?.0.get("SET").copied() > Some(1_000)).then_some(())))?;
+        ensure!(found.is_some(), "{side}: {:?}", recorded(&perfmon, side, "redis")?);
+    }
+    Ok(())
+}
+
+/// A PostgreSQL server with pg_stat_statements, run by an unprivileged user.
+struct PostgresServer {
+    port: u16,
+    _server: Running,
+    _folder: TempDir,
+}
+
+impl PostgresServer {
+    fn start() -> Result<Self> {
+        let (port, folder) = (free_port()?, tempfile::tempdir()?);
+        let (data, password) = (folder.path().join("data"), folder.path().join("password"));
+        std::fs::write(&password, CANARY)?;
+        if is_root() {
+            output(Command::new("chown").args(["-R", "postgres"]).arg(folder.path()))?;
+        }
+        output(
+            as_user(&program("initdb")?).arg("-D").arg(&data).args(["-U", "postgres", "-A", "scram-sha-256"]).arg("--pwfile").arg(password),
+        )?;
+        let mut command = as_user(&program("postgres")?);
+        command.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-p", &port.to_string()]);
+        command.args(["-c", "shared_preload_libraries=pg_stat_statements", "-c", "pg_stat_statements.max=10000"]);
+        let log = tempfile::NamedTempFile::new()?.into_temp_path();
+        let mut server = Running::start(&mut command, &log)?;
+        server.listens(port)?;
+        let server = Self { port, _server: server, _folder: folder };
+        wait_until(20, || Ok(server.psql("postgres", &["create extension pg_stat_statements"]).ok()))?.context("no extension")?;
+        server.psql("postgres", &["create database shop"])?;
+        Ok(server)
+    }
+
+    fn client(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command.env("PGPASSWORD", CANARY).args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
+        command
+    }
+
+    fn psql(&self, database: &str, statements: &[&str]) -> Result<String> {
+        let mut command = self.client("psql");
+        command.args(["-X", "-q", "-A", "-t", database]);
+        statements.iter().for_each(|statement| {
+            command.args(["-c", statement]);
+        });
+        output(&mut command)
+    }
+
+    fn pgbench(&self, arguments: &[&str]) -> Result<String> {
+        output(self.client("pgbench").args(arguments).arg("shop"))
+    }
+
+    /// Calls by verb, by the server's own count since the last reset.
+    fn counts(&self) -> Result<BTreeMap<String, u64>> {
+        let sql = "select upper(split_part(ltrim(query), ' ', 1)), sum(calls) from pg_stat_statements s join pg_database d on d.oid = s.dbid \
+                   where datname = 'shop' group by 1";
+        let text = self.psql("postgres", &[sql])?;
+        let line =
+            |line: &str| line.split_once('|').and_then(|(verb, calls)| Some((verb.trim_end_matches(';').to_owned(), calls.parse().ok()?)));
+        Ok(text.lines().filter_map(line).collect())
+    }
+}
+
+/// A program of the newest PostgreSQL that Debian installed.
+fn program(name: &str) -> Result<PathBuf> {
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    versions.sort();
+    let last = versions.pop().context("no PostgreSQL in /usr/lib/postgresql")?;
+    Ok(last.join("bin").join(name))
+}
+
+fn as_user(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new(find("setpriv").unwrap_or_else(|| "setpriv".into()));
+    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
+    command
+}
+
+#[test]
+fn counts_of_pgbench_are_the_servers() -> Result<()> {
+    if missing(&POSTGRES) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start_in(&[("PERFMON_CAPTURE__RING_MIB", "64")], &own_children().each_ref().map(String::as_str))?;
+    let server = PostgresServer::start()?;
+    server.pgbench(&["-i", "-q", "-s", "1"])?;
+    let transactions = (rounds(5) * 10).to_string();
+    for mode in ["simple", "extended", "prepared"] {
+        server.psql("postgres", &["select pg_stat_statements_reset()"])?;
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let before = ["client", "server"].map(|side| recorded_in(&perfmon, side, "shop"));
+        server.pgbench(&["-n", "-M", mode, "-c", "4", "-t", &transactions])?;
+        let counts = server.counts()?;
+        for (side, before) in ["client", "server"].into_iter().zip(before) {
+            let before = before?;
+            let since = || -> Result<BTreeMap<String, u64>> {
+                let now = recorded_in(&perfmon, side, "shop")?;
+                let more = now.into_iter().map(|(verb, count)| {
+                    let former = before.get(&verb).copied().unwrap_or(0);
+                    (verb, count - former)
+                });
+                Ok(more.filter(|(_, count)| *count > 0).collect())
+            };
+            let told = wait_until(10, || Ok(Some(since()?).filter(|told| *told == counts)))?.map_or_else(since, Ok)?;
+            assert_eq!(told, counts, "{mode}, {side} side, {} lost", perfmon.lost()?);
+        }
+    }
+    let rows = perfmon.api("/api/v1/databases?window=5m&side=server&system=postgresql&operation=UPDATE&target=pgbench_accounts")?;
+    let row = &rows["items"][0];
+    let query = "UPDATE pgbench_accounts SET abalance = abalance + ? WHERE aid = ?";
+    assert_eq!((row["query"].as_str(), rows["total"].as_u64()), (Some(query), Some(1)), "{rows}");
+    assert_eq!(row["count"].as_u64(), Some(3 * 4 * transactions.parse::<u64>()?), "{row}");
+    assert!(!perfmon.output()?.contains(CANARY));
+    Ok(())
+}
+
+/// Commands of a side in a database by verb; all are exact.
+fn recorded_in(perfmon: &Perfmon, side: &str, database: &str) -> Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    for record in perfmon.records("db")? {
+        if record["side"] == side && record["system"] == "postgresql" && record["database"] == database {
+            ensure!(record["quality"] == "exact" && !record["response_time_ms"].is_null(), "{record}");
+            *counts.entry(record["operation"].as_str().unwrap_or("-").to_owned()).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
+
+#[test]
+fn psql_has_errors_with_their_codes_and_no_literal_appears() -> Result<()> {
+    if missing(&POSTGRES) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start(&own_children().each_ref().map(String::as_str))?;
+    let server = PostgresServer::start()?;
+    server.psql("shop", &["create table users (id int primary key, name text)"])?;
+    server.psql("shop", &[&format!("insert into users values (1, '{CANARY}'), (2, 'x')")])?;
+    for (sql, code) in [("select * from missing", "42P01"), ("select 1/0", "22012"), ("insert into users values (1, 'y')", "23505")] {
+        assert!(server.psql("shop", &[sql]).is_err(), "{sql}");
+        let found = wait_until(10, || {
+            let all = perfmon.records("db")?;
+            let of_code = |side: &str| all.iter().filter(|record| record["side"] == side && record["error"] == code).count();
+            Ok(((of_code("client"), of_code("server")) == (1, 1)).then_some(()))
+        })?;
+        ensure!(found.is_some(), "{sql}: no {code} on both sides");
+    }
+    let all = perfmon.records("db")?;
+    let insert = all.iter().find(|record| record["operation"] == "INSERT" && record["error"].is_null()).context("no INSERT")?;
+    assert_eq!((&insert["query"], insert["rows"].as_u64()), (&"insert into users values (?)".into(), Some(2)), "{insert}");
+    assert_eq!((&insert["target"], &insert["database"]), (&"users".into(), &"shop".into()), "{insert}");
+    let everything = [perfmon.output()?, perfmon.log(), perfmon.api("/api/v1/databases")?.to_string()].concat();
+    assert!(!everything.contains(CANARY) && !everything.contains("SCRAM"), "a literal appears");
+    Ok(())
+}
