@@ -183,8 +183,11 @@ impl RecentSeries {
         let mut before = std::mem::take(&mut self.windows);
         let is_served = |share: &SeriesShare| {
             let twin = SeriesShare { shaped: true, ..*share };
-            let since = |share: &SeriesShare| before.get(share).map_or(now.0 / NS, |window| window.since_s);
-            !share.shaped && shares.contains(&twin) && since(&twin) <= since(share)
+            let is_enough = match (before.get(&twin), before.get(share)) {
+                (Some(twin), Some(own)) => twin.since_s <= own.since_s,
+                (_, own) => own.is_none(),
+            };
+            !share.shaped && shares.contains(&twin) && is_enough
         };
         let kept: Vec<SeriesShare> = shares.iter().copied().filter(|share| !is_served(share)).collect();
         for share in kept {
