@@ -114,6 +114,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
         set: |config, node| tables(node, SERVICE_KEYS, &["name"]).map(|rules| config.services = rules),
         show: |config| show_tables(&config.services, SERVICE_KEYS),
     },
+    metric_keys::METRICS,
     Key {
         about: about(
             "capture.tier",
@@ -336,7 +337,6 @@ pub(super) static KEYS: &[Key<Config>] = &[
         set: |config, node| node.bool().map(|value| config.alerting = value),
         show: |config| Some(config.alerting.to_string()),
     },
-    metric_keys::METRICS,
     alert_keys::RULES,
     alert_keys::CHANNELS,
     alert_keys::ESCALATION,

@@ -87,7 +87,7 @@ async fn they_are_in_metrics_with_units_and_in_a_list() {
     for line in [
         "# TYPE perfmon_custom_http_orders_total counter".to_owned(),
         "perfmon_custom_http_orders_total 2".into(),
-        "perfmon_custom_http_time_seconds_bucket{le=\"0.1\"} 1".into(),
+        "perfmon_custom_http_time_seconds_bucket{le=\"0.25\"} 1".into(),
         "perfmon_custom_http_time_seconds_count 2".into(),
         "perfmon_custom_http_time_seconds_sum 0.4".into(),
         format!("perfmon_custom_http_bytes_total{{service_name=\"shop\",http_response_status_code=\"200\"}} {bytes}"),
