@@ -276,7 +276,7 @@ cpu_usage = nan
 disk_use = 0.5
 [[alerts.rules]]
 name = "a"
-metric = "db.rows.sum"
+metric = "dns.rows.sum"
 spike = 0.5
 [[alerts.channels]]
 name = "run"
@@ -295,7 +295,7 @@ url = "ftp://x"
         "p.toml:5: alerts.thresholds.memory_usage: \"much\" is not a number",
         "p.toml:6: alerts.thresholds.cpu_usage: NaN is out of range",
         "p.toml:7: alerts.thresholds.disk_use: unknown; did you mean",
-        "p.toml:10: alerts.rules.metric: \"db.rows.sum\" is not a metric; the nearest names are",
+        "p.toml:10: alerts.rules.metric: \"dns.rows.sum\" is not a metric; the nearest names are",
         "p.toml:11: alerts.rules.spike: 0.5 is out of range",
         "p.toml:14: alerts.channels.type: command is refused: a running perfmon starts no other program",
         "p.toml:18: alerts.channels.url: is not a URL",

@@ -191,7 +191,7 @@ impl<R: FrameReader> FrameSide<R> {
 }
 
 /// Segments in which the roles of a connection's directions are looked for.
-const OPENING: usize = 16;
+const OPENING: usize = 64;
 
 /// Looks for the roles of both directions, and keeps what comes meanwhile.
 #[derive(Debug, Default)]

@@ -86,6 +86,10 @@ impl PostgresTalk {
         if matches!(kind, b'P' | b'B' | b'D' | b'E' | b'Q' | b'F') {
             self.is_idle = false;
             self.missing_bytes += message.missing();
+            if self.unit.is_none() && self.waiting.is_empty() {
+                // What was answered so far belongs to a round that prepared.
+                self.answer = AnswerPart::default();
+            }
             self.unit.get_or_insert((span.first, 0)).1 += span.wire;
         }
         let mut content = message.content();

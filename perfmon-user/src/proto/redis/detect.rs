@@ -87,6 +87,12 @@ fn is_inline(bytes: &[u8], answer: &[u8]) -> Verdict {
                 Verdict::NeedMore
             }
         }
+        // POP3 answers so too, but has none of these commands.
+        Some((b'+', rest)) if names::begins_with_key(word) => match rest {
+            [b'O', b'K', b'\r', b'\n', ..] => Verdict::Yes,
+            rest if b"OK\r\n".starts_with(rest) => Verdict::NeedMore,
+            _ => Verdict::No,
+        },
         Some((b'$' | b'*' | b':', rest)) => {
             let sign = usize::from(rest.first() == Some(&b'-'));
             let digits = rest[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();

@@ -48,6 +48,11 @@ pub(super) fn is_known(word: &[u8]) -> bool {
     upper(word, &mut [0; NAME_BYTES]).is_some_and(|name| look_up(name).is_some())
 }
 
+/// Whether a word is the first one of a command with a key behind it.
+pub(super) fn begins_with_key(word: &[u8]) -> bool {
+    upper(word, &mut [0; NAME_BYTES]).and_then(look_up) == Some(CommandName::KeyFirst)
+}
+
 /// The texts of a command for records: operation, target and query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CommandTexts {

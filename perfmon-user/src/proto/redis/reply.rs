@@ -13,6 +13,9 @@ const LINE: u64 = 1 << 20;
 /// Bytes of the first element that are kept, to know pushes of RESP2 by.
 const FIRST: usize = 16;
 
+/// The types.
+const TYPES: &[u8] = b"+-:$*_#,(!=%~>|";
+
 /// Where in an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum ReplyPlace {
@@ -220,6 +223,10 @@ impl FrameReader for ReplyReader {
     }
 
     fn step(&mut self, rest: &mut &[u8], _: &mut dyn Sink) -> ReadStep {
+        let is_first = self.place == ReplyPlace::InLine && self.line.is_empty();
+        if is_first && !rest.first().is_some_and(|byte| TYPES.contains(byte)) {
+            return ReadStep::Bad;
+        }
         match self.place {
             ReplyPlace::Text(left) => self.bytes_of_text(left, rest),
             ReplyPlace::InLine => match self.line.take(rest) {
@@ -245,7 +252,7 @@ impl FrameReader for ReplyReader {
     }
 
     fn may_begin(bytes: &[u8]) -> bool {
-        let Some(kind) = bytes.first().filter(|kind| b"+-:$*_#,(!=%~>|".contains(kind)) else { return false };
+        let Some(kind) = bytes.first().filter(|kind| TYPES.contains(kind)) else { return false };
         let mut line = RespLine::default();
         if !line.take(&mut &bytes[..bytes.len().min(super::line::LINE_BYTES)]) {
             return false;

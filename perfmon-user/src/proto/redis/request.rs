@@ -157,6 +157,10 @@ impl FrameReader for RequestReader {
     }
 
     fn step(&mut self, rest: &mut &[u8], _: &mut dyn Sink) -> ReadStep {
+        let is_first = self.place == RequestPlace::Start && self.line.is_empty();
+        if is_first && !rest.first().is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'*' | b'\r' | b'\n')) {
+            return ReadStep::Bad;
+        }
         match self.place {
             RequestPlace::Word(left) => self.word(left, rest),
             place => match (self.line.take(rest), place) {
