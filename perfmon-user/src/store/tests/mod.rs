@@ -12,6 +12,7 @@ use crate::record::metric::{Field, Metric, RecordKind, Statistic};
 use crate::record::{Category, Failure, Llm, Millis, Origin, Quality, Record, Request, SeriesKey, Side, SpanId, System};
 use crate::series::SeriesFeed;
 
+mod blocks;
 mod failures;
 mod killed;
 mod shares;
@@ -147,6 +148,7 @@ impl Simulation {
         if now >= self.tidied + 3_600 {
             self.tidied = now;
             retention::expire(self.rollup.connection(), now, &Retention::default()).unwrap();
+            while std::env::var_os("PERFMON_SCALE_NOPACK").is_none() && !self.rollup.pack(now).unwrap().is_nothing() {}
         }
     }
 }
