@@ -214,7 +214,10 @@ impl Cell {
         for _ in 0..reader.next()? {
             let id = reader.byte()?;
             let values = if id & SHORT == 0 { Values::read_long(&mut reader)? } else { Values::read(&mut reader)? };
-            cell.values_of(id & !SHORT).merge(&values);
+            match cell.values_of(id & !SHORT) {
+                none if none.count == 0 => *none = values,
+                known => known.merge(&values),
+            }
         }
         reader.rest().is_empty().then_some(cell)
     }
