@@ -126,7 +126,9 @@ fn series_at_once(transaction: &Transaction<'_>, span: Span) -> Result<Option<(i
 fn write(transaction: &Transaction<'_>, span: Span, series: i64, mut cells: Cells) -> Result<u64, StoreError> {
     let known: Option<(u64, Vec<u8>)> = transaction
         .prepare_cached("SELECT cells, packed FROM block WHERE level = ?1 AND kind = ?2 AND start = ?3 AND series = ?4")?
-        .query_row(params![span.resolution as u8, span.code, span.start as i64, series], |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)))
+        .query_row(params![span.resolution as u8, span.code, span.start as i64, series], |row| {
+            Ok((row.get::<_, i64>(0)? as u64, row.get(1)?))
+        })
         .optional()?;
     let mut damaged = 0;
     if let Some((count, packed)) = known {
@@ -208,9 +210,7 @@ pub fn each_cell(decompressor: &mut Decompressor, packed: &[u8], span: Span, fou
 
 /// Starts of the first and the last block.
 pub fn starts(db: &Connection, resolution: Resolution, code: u8) -> rusqlite::Result<Option<(u64, u64)>> {
-    let end = |query: &str| {
-        db.prepare_cached(query)?.query_row(params![resolution as u8, code], |row| row.get::<_, Option<i64>>(0))
-    };
+    let end = |query: &str| db.prepare_cached(query)?.query_row(params![resolution as u8, code], |row| row.get::<_, Option<i64>>(0));
     let first = end("SELECT min(start) FROM block WHERE level = ?1 AND kind = ?2")?;
     let last = end("SELECT max(start) FROM block WHERE level = ?1 AND kind = ?2")?;
     Ok(first.zip(last).map(|(first, last)| (first as u64, last as u64)))

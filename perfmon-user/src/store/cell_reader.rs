@@ -109,9 +109,8 @@ impl<F: FnMut(u64, i64, Cell)> Reading<'_, F> {
 
     fn singles(&mut self) -> Result<(), StoreError> {
         let (level, code, to) = (self.piece.resolution as u8, self.code, self.piece.to);
-        let mut next = self
-            .db
-            .prepare_cached("SELECT min(time) FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
+        let mut next =
+            self.db.prepare_cached("SELECT min(time) FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
         let mut next = |from: u64| {
             let time = next.query_row(params![level, code, bound(from), bound(to)], |row| row.get::<_, Option<i64>>(0));
             time.map(|time| time.map(|time| time as u64))
@@ -137,9 +136,8 @@ impl<F: FnMut(u64, i64, Cell)> Reading<'_, F> {
     }
 
     fn all_singles(&mut self, from: u64) -> Result<(), StoreError> {
-        let mut query = self
-            .db
-            .prepare_cached("SELECT time, series, cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
+        let mut query =
+            self.db.prepare_cached("SELECT time, series, cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
         let mut rows = query.query(params![self.piece.resolution as u8, self.code, bound(from), bound(self.piece.to)])?;
         while let Some(row) = rows.next()? {
             let series = row.get(1)?;

@@ -119,14 +119,14 @@ fn each(decompressor: &mut Decompressor, packed: &[u8], mut each: impl FnMut(u64
 
 /// Records of a kind from one time to another, newest first.
 pub fn newest(db: &Connection, kind: &str, from_ns: u64, to_ns: u64, limit: usize) -> Result<Vec<String>, StoreError> {
-    let mut query = db
-        .prepare_cached("SELECT time, id, json FROM record WHERE kind = ?1 AND time >= ?2 AND time < ?3 ORDER BY time DESC, id DESC LIMIT ?4")?;
+    let mut query = db.prepare_cached(
+        "SELECT time, id, json FROM record WHERE kind = ?1 AND time >= ?2 AND time < ?3 ORDER BY time DESC, id DESC LIMIT ?4",
+    )?;
     let of_row = |row: &rusqlite::Row<'_>| Ok(KeptRecord { time: row.get::<_, i64>(0)? as u64, id: row.get(1)?, json: row.get(2)? });
     let rows = query.query_map(params![kind, bound(from_ns), bound(to_ns), i64::try_from(limit).unwrap_or(i64::MAX)], of_row)?;
     let mut found: Vec<KeptRecord> = rows.collect::<Result<_, _>>()?;
-    let mut query = db.prepare_cached(
-        "SELECT last, packed FROM record_block WHERE kind = ?1 AND last >= ?2 AND first < ?3 ORDER BY last DESC",
-    )?;
+    let mut query =
+        db.prepare_cached("SELECT last, packed FROM record_block WHERE kind = ?1 AND last >= ?2 AND first < ?3 ORDER BY last DESC")?;
     let mut blocks = query.query(params![kind, bound(from_ns), bound(to_ns)])?;
     let mut decompressor = Decompressor::default();
     while let Some(block) = blocks.next()? {

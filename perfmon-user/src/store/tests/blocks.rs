@@ -12,7 +12,9 @@ fn records() -> Vec<Record> {
         let second = DAY + index as u64 * HOURS * 3_600 / 4_000;
         let service = ["shop", "stock"][x as usize % 2];
         let status = if x % 20 == 0 { 503 } else { 200 };
-        let Record::Request(served) = request(second, service, &format!("/item{}", x % 12), x % 900_000 + 10, status) else { unreachable!() };
+        let Record::Request(served) = request(second, service, &format!("/item{}", x % 12), x % 900_000 + 10, status) else {
+            unreachable!()
+        };
         let method = Some(["GET", "POST"][x as usize / 7 % 2].into());
         records.push(match x % 5 {
             0 => {
@@ -195,7 +197,8 @@ fn a_damaged_block_costs_its_own_cells_and_is_counted() {
     rollup.complete(END).unwrap();
     pack(&mut rollup, END);
     rollup.connection().execute("UPDATE block SET packed = x'05ff' WHERE level = 0 AND start = ?1", [DAY as i64]).unwrap();
-    let count = |step| values(&file.reader().history(&query("request.count", DAY, DAY + 10_800, step)).unwrap()).into_iter().flatten().sum::<f64>();
+    let count =
+        |step| values(&file.reader().history(&query("request.count", DAY, DAY + 10_800, step)).unwrap()).into_iter().flatten().sum::<f64>();
     assert_eq!((count(10), count(3_600)), (1.0, 2.0));
     write(&mut rollup, &[request(DAY, "shop", "/a", 1_000, 200)]);
     assert_eq!(pack(&mut rollup, END).damaged, 5);
@@ -211,7 +214,8 @@ fn blocks_go_by_age_and_by_size() {
     rollup.complete(now).unwrap();
     pack(&mut rollup, now);
     let oldest = DAY + 86_400;
-    let retention = Retention { finest: Duration::from_secs(now - oldest), records: Duration::from_secs(now - oldest), ..Retention::default() };
+    let retention =
+        Retention { finest: Duration::from_secs(now - oldest), records: Duration::from_secs(now - oldest), ..Retention::default() };
     retention::expire(rollup.connection(), now, &retention).unwrap();
     let first: i64 = rollup.connection().query_row("SELECT min(start) FROM block WHERE level = 0", [], |row| row.get(0)).unwrap();
     assert_eq!(first as u64, oldest - 3_600);
