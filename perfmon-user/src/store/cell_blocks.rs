@@ -61,8 +61,8 @@ pub fn pack(db: &mut Connection, until: &[u64; 3]) -> Result<Moved, StoreError> 
         let made = until[(resolution as usize + 1).min(Resolution::Hour as usize)];
         let end = resolution.span_of(made.saturating_sub(SETTLED_S));
         for code in merged::codes() {
-            let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Deferred)?;
-            let Some(oldest) = oldest(&transaction, resolution, code)?.filter(|oldest| *oldest < end) else { continue };
+            let Some(oldest) = oldest(db, resolution, code)?.filter(|oldest| *oldest < end) else { continue };
+            let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let span = Span { resolution, code, start: resolution.span_of(oldest) };
             let moved = pack_span(&transaction, span)?;
             transaction.commit()?;
@@ -73,7 +73,7 @@ pub fn pack(db: &mut Connection, until: &[u64; 3]) -> Result<Moved, StoreError> 
 }
 
 /// Time of the oldest cell outside blocks.
-pub fn oldest(db: &Connection, resolution: Resolution, code: u8) -> rusqlite::Result<Option<u64>> {
+fn oldest(db: &Connection, resolution: Resolution, code: u8) -> rusqlite::Result<Option<u64>> {
     db.prepare_cached("SELECT min(time) FROM rollup WHERE level = ?1 AND kind = ?2")?
         .query_row(params![resolution as u8, code], |row| row.get::<_, Option<i64>>(0))
         .map(|time| time.map(|time| time as u64))

@@ -35,7 +35,7 @@ pub fn pack(db: &mut Connection, now_s: u64) -> Result<u64, StoreError> {
         if SINGLE.contains(&kind.as_str()) {
             continue;
         }
-        let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Deferred)?;
+        let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let records = fill(&transaction, &kind, settled)?;
         if records.is_empty() {
             continue;
