@@ -67,6 +67,8 @@ impl Rollup {
         let (mut ids, mut quota) = (std::mem::take(&mut self.ids), self.quota.take());
         let mut merged_ids = std::mem::take(&mut self.merged_ids);
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Before the first cells of a new file, which has its merged series from the start.
+        merged::begin(&transaction)?;
         let mut writing = RollupTransaction {
             transaction: &transaction,
             ids: &mut ids,
@@ -77,7 +79,6 @@ impl Rollup {
         for ((start, series), cell) in &pending.cells {
             writing.cell(*start, series, cell)?;
         }
-        merged::begin(&transaction)?;
         for ((start, series), cell) in merged::merge(&pending.cells) {
             let id = match merged_ids.get(&series) {
                 Some(id) => *id,
