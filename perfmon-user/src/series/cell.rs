@@ -246,7 +246,10 @@ impl Cell {
         for _ in 0..reader.next()? {
             let id = reader.byte()?;
             let values = if id & SHORT == 0 { Values::read_long(&mut reader)? } else { Values::read(&mut reader)? };
-            cell.values_of(id & !SHORT).merge(&values, true);
+            match cell.values_of(id & !SHORT) {
+                none if none.count == 0 => *none = values,
+                known => known.merge(&values, true),
+            }
         }
         reader.rest().is_empty().then_some(cell)
     }

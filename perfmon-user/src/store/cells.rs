@@ -1,7 +1,7 @@
 //! Stored cells with their series, oldest first: for those who go on with what an earlier run counted, and for judging rules on history.
 use std::sync::Arc;
 
-use super::reader::{each_cell, series};
+use super::cell_reader::{each_cell, series};
 use super::resolution::Resolution;
 use super::rollup::complete_until;
 use super::{StoreError, StoreReader};

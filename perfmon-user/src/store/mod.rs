@@ -3,11 +3,15 @@
 //! calls, agent runs, tools, workflows, findings, alerts and slow or failed requests also as records. A killed process loses at most the
 //! records since the last transaction, about one second. Time is an argument (`StoreOptions::now`).
 mod audit;
+mod cell_blocks;
+mod cell_reader;
 mod cells;
+mod compressed;
 mod keeper;
 mod merged;
 mod pending;
 mod reader;
+mod record_blocks;
 mod resolution;
 mod retention;
 mod rollup;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde::Serialize;
 
+use super::cell_reader::{each_cell, series};
 use super::merged;
+use super::record_blocks;
 use super::resolution::{Resolution, ResolutionRange, Retention};
 use super::rollup::complete_until;
 use super::schema::{self, StoreError};
@@ -142,12 +144,9 @@ impl StoreReader {
     /// # Errors
     /// When the file cannot be read.
     pub fn records(&self, kind: &str, from: WallTime, to: WallTime, limit: usize) -> Result<Vec<String>, StoreError> {
-        let bound = |time: WallTime| i64::try_from(time.0).unwrap_or(i64::MAX);
         let db = self.open()?;
-        let mut query =
-            db.prepare("SELECT json FROM record WHERE kind = ?1 AND time >= ?2 AND time < ?3 ORDER BY time DESC, id DESC LIMIT ?4")?;
-        let rows = query.query_map(params![kind, bound(from), bound(to), limit as i64], |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let db = db.unchecked_transaction()?;
+        record_blocks::newest(&db, kind, from.0, to.0, limit)
     }
 }
 
@@ -182,8 +181,9 @@ fn by_step(
     step: u64,
 ) -> Result<BTreeMap<u64, Cell>, StoreError> {
     let mut labels = labels.clone();
-    if kind == RecordKind::Request && !labels.contains_key("side") && !labels.contains_key("destination") {
-        labels.insert("side".into(), "server".into());
+    if kind == RecordKind::Request && !labels.contains_key("side") {
+        // Only requests that go out have a destination.
+        labels.insert("side".into(), if labels.contains_key("destination") { "client" } else { "server" }.into());
     }
     let begin = pieces.first().map_or(0, |piece| piece.from);
     let (code, wanted) = match merged::answering(db, kind, &labels, begin)? {
@@ -211,81 +211,4 @@ fn by_step(
 fn model_end((labels, cell): &(SeriesLabels, Cell)) -> ModelEnd<Option<String>> {
     let [provider, model] = ["provider", "request_model"].map(|label| labels.get(label).cloned());
     ModelEnd { model: [provider, model], is_server: labels.get("side").is_some_and(|side| side == "server"), calls: cell.count }
-}
-
-/// The series of a kind with these labels, by id.
-pub(super) fn series(db: &Connection, kind: RecordKind, labels: &SeriesLabels) -> Result<BTreeMap<i64, SeriesLabels>, StoreError> {
-    let mut query = db.prepare_cached("SELECT id, labels FROM series WHERE kind = ?1")?;
-    let rows = query.query_map([kind as u8], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-    let mut found = BTreeMap::new();
-    for row in rows {
-        let (id, json) = row?;
-        let known: SeriesLabels = serde_json::from_str(&json).unwrap_or_default();
-        if labels.iter().all(|(name, value)| known.get(name) == Some(value)) {
-            found.insert(id, known);
-        }
-    }
-    Ok(found)
-}
-
-/// Calls `each` with start, series and cell for every cell of a range that belongs to a wanted series; skips damaged cells.
-pub(super) fn each_cell(
-    db: &Connection,
-    code: u8,
-    piece: ResolutionRange,
-    wanted: &BTreeMap<i64, SeriesLabels>,
-    mut each: impl FnMut(u64, i64, Cell),
-) -> Result<(), StoreError> {
-    if look_ups(db, code, piece, wanted)? {
-        return each_looked_up(db, code, piece, wanted, each);
-    }
-    let mut query =
-        db.prepare_cached("SELECT time, series, cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4")?;
-    let bound = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
-    let mut rows = query.query(params![piece.resolution as u8, code, bound(piece.from), bound(piece.to)])?;
-    while let Some(row) = rows.next()? {
-        let series = row.get(1)?;
-        if !wanted.contains_key(&series) {
-            continue;
-        }
-        if let Some(cell) = Cell::from_bytes(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?) {
-            each(row.get::<_, i64>(0)? as u64, series, cell);
-        }
-    }
-    Ok(())
-}
-
-/// Cells that are looked up one by one, at most: it takes as long as reading ten times as many in a row.
-const LOOK_UPS: u64 = 20_000;
-
-/// Whether the wanted cells are few among those of the range, so that each is looked up.
-fn look_ups(db: &Connection, code: u8, piece: ResolutionRange, wanted: &BTreeMap<i64, SeriesLabels>) -> Result<bool, StoreError> {
-    let cells = ((piece.to - piece.from) / piece.resolution.seconds()).saturating_mul(wanted.len().max(1) as u64);
-    if cells > LOOK_UPS {
-        return Ok(false);
-    }
-    let all: i64 = db.prepare_cached("SELECT count(*) FROM series WHERE kind = ?1")?.query_row([code], |row| row.get(0))?;
-    Ok(all as usize >= wanted.len() * 10)
-}
-
-/// The same, each wanted cell by its key.
-fn each_looked_up(
-    db: &Connection,
-    code: u8,
-    piece: ResolutionRange,
-    wanted: &BTreeMap<i64, SeriesLabels>,
-    mut each: impl FnMut(u64, i64, Cell),
-) -> Result<(), StoreError> {
-    let mut query = db.prepare_cached("SELECT cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time = ?3 AND series = ?4")?;
-    for time in (piece.resolution.floor(piece.from)..piece.to).step_by(piece.resolution.seconds() as usize) {
-        for id in wanted.keys() {
-            let mut rows = query.query(params![piece.resolution as u8, code, i64::try_from(time).unwrap_or(i64::MAX), id])?;
-            if let Some(row) = rows.next()?
-                && let Some(cell) = Cell::from_bytes(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)
-            {
-                each(time, *id, cell);
-            }
-        }
-    }
-    Ok(())
 }

@@ -71,6 +71,19 @@ impl Resolution {
         }
     }
 
+    /// Length of a block in seconds.
+    pub fn span(self) -> u64 {
+        match self {
+            Self::Finest | Self::Minute => 3_600,
+            Self::Hour => DAY_S,
+        }
+    }
+
+    /// Start of the block that contains a time.
+    pub fn span_of(self, time: u64) -> u64 {
+        time - time % self.span()
+    }
+
     /// The next finer one.
     pub fn finer(self) -> Option<Self> {
         match self {

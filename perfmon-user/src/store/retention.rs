@@ -2,7 +2,9 @@
 //! most space (cells of one resolution, or records). So a full file keeps some of each. Series without cells are removed too.
 use rusqlite::{Connection, params};
 
+use super::cell_blocks;
 use super::merged;
+use super::record_blocks;
 use super::resolution::{Resolution, Retention};
 use super::schema::StoreError;
 
@@ -24,6 +26,7 @@ pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<
         transaction
             .prepare_cached("DELETE FROM record WHERE kind = ?1 AND time < ?2")?
             .execute(params![kind, i64::try_from(oldest_ns).unwrap_or(i64::MAX)])?;
+        record_blocks::expire(&transaction, kind, oldest_ns)?;
     }
     // Reports are few; they are kept as long as the figures of the hours that they tell of.
     let oldest_ns = now_s.saturating_sub(retention.hour.as_secs()).saturating_mul(1_000_000_000);
@@ -39,7 +42,7 @@ pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<
 
 /// Removes series without cells; whoever remembers ids of series has to forget them.
 pub fn sweep(db: &Connection) -> Result<(), StoreError> {
-    db.execute("DELETE FROM series WHERE id NOT IN (SELECT DISTINCT series FROM rollup)", [])?;
+    db.execute("DELETE FROM series WHERE id NOT IN (SELECT series FROM rollup UNION SELECT series FROM block)", [])?;
     Ok(())
 }
 
@@ -86,22 +89,30 @@ pub fn shrink(db: &mut Connection, max_bytes: u64) -> Result<u64, StoreError> {
 /// Bytes of each part. Reads the whole file, so it is called only when the file is too large.
 fn parts(db: &Connection) -> rusqlite::Result<Vec<(FilePart, u64)>> {
     let sum = |query: &str, resolution: Option<u8>| db.query_row(query, rusqlite::params_from_iter(resolution), |row| row.get::<_, i64>(0));
-    let mut parts = vec![(FilePart::Records, sum("SELECT coalesce(sum(length(json) + 40), 0) FROM record", None)? as u64)];
+    let records = sum("SELECT coalesce(sum(length(json) + 40), 0) FROM record", None)?;
+    let in_blocks = sum("SELECT coalesce(sum(length(packed) + 40), 0) FROM record_block", None)?;
+    let mut parts = vec![(FilePart::Records, (records + in_blocks) as u64)];
     for resolution in Resolution::ALL {
         let bytes = sum("SELECT coalesce(sum(length(cell) + 15), 0) FROM rollup WHERE level = ?1", Some(resolution as u8))?;
-        parts.push((FilePart::Cells(resolution), bytes as u64));
+        let in_blocks = sum("SELECT coalesce(sum(length(packed) + 40), 0) FROM block WHERE level = ?1", Some(resolution as u8))?;
+        parts.push((FilePart::Cells(resolution), (bytes + in_blocks) as u64));
     }
     Ok(parts)
 }
 
 fn oldest_records(db: &Connection) -> rusqlite::Result<u64> {
-    let count: i64 = db.query_row("SELECT count(*) FROM record", [], |row| row.get(0))?;
-    let part = (count as u64).div_ceil(PART);
+    let count = |query: &str| db.query_row(query, [], |row| row.get::<_, i64>(0)).map(|count| count as u64);
+    let all = count("SELECT count(*) FROM record")? + count("SELECT coalesce(sum(records), 0) FROM record_block")?;
+    let part = all.div_ceil(PART);
+    let gone = record_blocks::remove_oldest(db, part)?;
+    if gone > 0 {
+        return Ok(gone);
+    }
     db.execute("DELETE FROM record WHERE id IN (SELECT id FROM record ORDER BY id LIMIT ?1)", [part as i64]).map(|gone| gone as u64)
 }
 
 fn oldest_cells(db: &Connection, resolution: Resolution) -> rusqlite::Result<u64> {
-    let (mut first, mut last) = (u64::MAX, 0);
+    let (mut first, mut last, mut least) = (u64::MAX, 0, resolution.seconds());
     for kind in merged::codes() {
         let range = |end: &str| {
             let query = format!("SELECT {end}(time) FROM rollup WHERE level = ?1 AND kind = ?2");
@@ -110,11 +121,15 @@ fn oldest_cells(db: &Connection, resolution: Resolution) -> rusqlite::Result<u64
         if let (Some(min), Some(max)) = (range("min")?, range("max")?) {
             (first, last) = (first.min(min as u64), last.max(max as u64));
         }
+        if let Some((min, max)) = cell_blocks::starts(db, resolution, kind)? {
+            // Whole blocks go.
+            (first, last, least) = (first.min(min), last.max(max), resolution.span());
+        }
     }
     if first > last {
         return Ok(0);
     }
-    remove(db, resolution, first + ((last - first) / PART).max(resolution.seconds()))
+    remove(db, resolution, first + ((last - first) / PART).max(least))
 }
 
 fn remove(db: &Connection, resolution: Resolution, before_s: u64) -> rusqlite::Result<u64> {
@@ -124,7 +139,8 @@ fn remove(db: &Connection, resolution: Resolution, before_s: u64) -> rusqlite::R
             resolution as u8,
             kind,
             i64::try_from(before_s).unwrap_or(i64::MAX)
-        ])?;
+        ])? as u64;
+        gone += cell_blocks::remove(db, resolution, kind, before_s)?;
     }
-    Ok(gone as u64)
+    Ok(gone)
 }

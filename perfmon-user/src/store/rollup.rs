@@ -5,8 +5,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rustc_hash::FxHashMap;
 
+use super::cell_blocks::{self, Moved};
 use super::merged::{self, MergedSeries};
 use super::pending::PendingWrites;
+use super::record_blocks;
 use super::resolution::Resolution;
 use super::schema::StoreError;
 use crate::aggregate::Quota;
@@ -65,6 +67,8 @@ impl Rollup {
         let (mut ids, mut quota) = (std::mem::take(&mut self.ids), self.quota.take());
         let mut merged_ids = std::mem::take(&mut self.merged_ids);
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Before the first cells of a new file, which has its merged series from the start.
+        merged::begin(&transaction)?;
         let mut writing = RollupTransaction {
             transaction: &transaction,
             ids: &mut ids,
@@ -75,7 +79,6 @@ impl Rollup {
         for ((start, series), cell) in &pending.cells {
             writing.cell(*start, series, cell)?;
         }
-        merged::begin(&transaction)?;
         for ((start, series), cell) in merged::merge(&pending.cells) {
             let id = match merged_ids.get(&series) {
                 Some(id) => *id,
@@ -110,6 +113,14 @@ impl Rollup {
             transaction.commit()?;
         }
         Ok(())
+    }
+
+    /// Moves the oldest settled cells and records into blocks, as many as one transaction of each takes.
+    pub fn pack(&mut self, now_s: u64) -> Result<Moved, StoreError> {
+        let until = complete_until(&self.db)?;
+        let mut moved = cell_blocks::pack(&mut self.db, &until)?;
+        moved.records = record_blocks::pack(&mut self.db, now_s)?;
+        Ok(moved)
     }
 }
 

@@ -29,6 +29,11 @@ pub const MIGRATIONS: &[&str] = &[
      CREATE TABLE complete (level INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;",
     "CREATE TABLE record (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, time INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
      CREATE INDEX record_by_time ON record (kind, time);",
+    "CREATE TABLE block (id INTEGER PRIMARY KEY, level INTEGER NOT NULL, kind INTEGER NOT NULL, start INTEGER NOT NULL,
+       series INTEGER NOT NULL, cells INTEGER NOT NULL, packed BLOB NOT NULL, UNIQUE (level, kind, start, series)) STRICT;
+     CREATE TABLE record_block (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+       records INTEGER NOT NULL, packed BLOB NOT NULL) STRICT;
+     CREATE INDEX record_block_by_time ON record_block (kind, last);",
 ];
 
 /// Why a store cannot be used.

@@ -14,6 +14,8 @@ use crate::heartbeat::{self, BEAT};
 const FLUSH_NS: u64 = 2_000_000_000;
 /// Interval of the checks of age and size.
 const TIDY_S: u64 = 60;
+/// Interval of moves into blocks when there was nothing to move.
+const PACK_S: u64 = 60;
 /// Every n-th check also removes series without cells.
 const SWEEP_EVERY: u64 = 60;
 /// Delay before a file that could not be written is tried again.
@@ -35,6 +37,7 @@ pub struct WriterTimes {
     flushed_ns: u64,
     tidied_s: u64,
     tidied: u64,
+    packed_s: u64,
     failed_s: Option<u64>,
 }
 
@@ -109,7 +112,7 @@ impl StoreWriter {
             self.open();
         }
         let Some(file) = &mut self.file else { return };
-        let result = write(file, &mut self.pending, &self.counters, now_s).and_then(|()| self.tidy(now_s));
+        let result = write(file, &mut self.pending, &self.counters, now_s).and_then(|()| self.tidy(now_s)).and_then(|()| self.pack(now_s));
         match result {
             Ok(()) => self.succeeded(),
             Err(error) => {
@@ -146,6 +149,19 @@ impl StoreWriter {
             file.forget();
         }
         self.shared.set_bytes(retention::used_bytes(file.connection())?);
+        Ok(())
+    }
+
+    /// Moves settled cells and records into blocks, a transaction each time, so that the queue does not wait long.
+    fn pack(&mut self, now_s: u64) -> Result<(), StoreError> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if now_s.abs_diff(self.times.packed_s) < PACK_S {
+            return Ok(());
+        }
+        let moved = file.pack(now_s)?;
+        self.counters.store_cells_damaged.add(moved.damaged);
+        // There may be more to move.
+        self.times.packed_s = if moved.is_nothing() { now_s } else { 0 };
         Ok(())
     }
 

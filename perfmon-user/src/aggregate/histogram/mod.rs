@@ -14,6 +14,8 @@ pub const BUCKETS: usize = index_of(MAX_NS) as usize + 1;
 
 const DISTANCE_ESCAPE: u64 = 7;
 const COUNT_ESCAPE: u64 = 31;
+/// Buckets that a merge looks at one by one before it searches.
+const NEAR: usize = 8;
 
 /// A bucket with something in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +43,21 @@ impl Histogram {
 
     /// Counts everything that `other` counted.
     pub fn merge(&mut self, other: &Self) {
-        other.buckets.iter().for_each(|&(index, count)| self.add(index, count));
+        if self.buckets.is_empty() {
+            self.buckets.extend_from_slice(&other.buckets);
+            return;
+        }
+        let mut at = 0;
+        for &(index, count) in &other.buckets {
+            // Both ascend, and the next one is mostly near.
+            let rest = &self.buckets[at..];
+            let near = rest.iter().take(NEAR).position(|&(known, _)| known >= index);
+            at += near.unwrap_or_else(|| rest.partition_point(|&(known, _)| known < index));
+            match self.buckets.get_mut(at) {
+                Some((known, counted)) if *known == index => *counted = counted.saturating_add(count),
+                _ => self.buckets.insert(at, (index, count)),
+            }
+        }
     }
 
     /// Values counted.
@@ -112,6 +128,10 @@ impl Histogram {
 
     /// Counts `count` values in a bucket.
     pub(super) fn add(&mut self, index: u16, count: u32) {
+        // Buckets that are read come in order.
+        if self.buckets.last().is_none_or(|&(last, _)| last < index) {
+            return self.buckets.push((index, count));
+        }
         match self.buckets.binary_search_by_key(&index, |&(index, _)| index) {
             Ok(at) => self.buckets[at].1 = self.buckets[at].1.saturating_add(count),
             Err(at) => self.buckets.insert(at, (index, count)),

@@ -127,7 +127,7 @@ fn slow_queries(reader: &StoreReader, now: u64) -> Vec<(Duration, String)> {
             for labels in labels {
                 let query =
                     HistoryQuery { metric: Metric::parse(metric).unwrap(), from: now - range, to: now, step, now, labels: labels.clone() };
-                let took = timed(|| assert!(!reader.history(&query).unwrap().points.is_empty()));
+                let took = timed(|| assert!(reader.history(&query).unwrap().points.iter().any(|point| point.value.is_some())));
                 found.push((took, format!("{metric} of {} h, step {step} s, {labels:?}", range / 3_600)));
             }
         }

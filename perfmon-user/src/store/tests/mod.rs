@@ -14,9 +14,11 @@ use crate::series::SeriesFeed;
 
 pub(crate) use super::pending::PendingWrites;
 
+mod blocks;
 mod failures;
 mod killed;
 mod shares;
+mod speed;
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 /// A whole hour and day.
@@ -130,25 +132,29 @@ pub(crate) fn call(second: u64, side: Side, cost_usd: f64) -> Record {
 pub(crate) struct Simulation {
     rollup: Rollup,
     pending: PendingWrites,
+    feed: SeriesFeed,
     tidied: u64,
 }
 
 impl Simulation {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { rollup: Rollup::new(schema::open(path).unwrap()), pending: PendingWrites::default(), tidied: 0 }
+        Self { rollup: Rollup::new(schema::open(path).unwrap()), pending: PendingWrites::default(), feed: SeriesFeed::default(), tidied: 0 }
     }
 
     pub(crate) fn add(&mut self, record: &Record) {
         self.pending.add(std::slice::from_ref(record));
+        self.feed.add(record);
     }
 
     /// Writes what has come, makes minutes and hours, and once an hour removes what is too old.
     pub(crate) fn write(&mut self, now: u64) {
-        self.rollup.write(&std::mem::take(&mut self.pending)).unwrap();
+        self.pending.series(&self.feed.take(WallTime(now * SECOND)));
+        assert_eq!(self.rollup.write(&std::mem::take(&mut self.pending)).unwrap(), rollup::WriteCounts::default());
         self.rollup.complete(now).unwrap();
         if now >= self.tidied + 3_600 {
             self.tidied = now;
             retention::expire(self.rollup.connection(), now, &Retention::default()).unwrap();
+            while std::env::var_os("PERFMON_SCALE_NOPACK").is_none() && !self.rollup.pack(now).unwrap().is_nothing() {}
         }
     }
 }
