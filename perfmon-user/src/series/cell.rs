@@ -239,6 +239,22 @@ impl Cell {
         out
     }
 
+    /// Of the cell of these bytes the counts and one field, the rest left out; `None` when what is read is damaged.
+    pub fn part_from_bytes(bytes: &[u8], wanted: Option<&Field>) -> Option<Self> {
+        let mut reader = VarintReader::new(bytes);
+        let mut cell = Self { count: reader.next()?, errors: reader.next()?, fields: Vec::new() };
+        let Some(wanted) = wanted else { return Some(cell) };
+        for _ in 0..reader.next()? {
+            let id = reader.byte()?;
+            let values = if id & SHORT == 0 { Values::read_long(&mut reader)? } else { Values::read(&mut reader)? };
+            if id & !SHORT == wanted.id {
+                cell.fields.push((wanted.id, values));
+                break;
+            }
+        }
+        Some(cell)
+    }
+
     /// The cell of these bytes; `None` when they are damaged.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut reader = VarintReader::new(bytes);

@@ -9,11 +9,29 @@ use super::compressed::Decompressor;
 use super::reader::SeriesLabels;
 use super::resolution::ResolutionRange;
 use super::schema::StoreError;
-use crate::record::metric::RecordKind;
+use crate::record::metric::{Field, RecordKind};
 use crate::series::Cell;
 
 /// Rows that are looked up one by one, at most: it takes as long as reading ten times as many in a row.
 const LOOK_UPS: u64 = 20_000;
+
+/// What of a cell is read.
+#[derive(Clone, Copy)]
+pub(super) enum CellPart {
+    /// Everything.
+    Whole,
+    /// The counts, and one field.
+    Field(Option<&'static Field>),
+}
+
+impl CellPart {
+    fn of(self, bytes: &[u8]) -> Option<Cell> {
+        match self {
+            Self::Whole => Cell::from_bytes(bytes),
+            Self::Field(field) => Cell::part_from_bytes(bytes, field),
+        }
+    }
+}
 
 /// The series of a kind with these labels, by id.
 pub(super) fn series(db: &Connection, kind: RecordKind, labels: &SeriesLabels) -> Result<BTreeMap<i64, SeriesLabels>, StoreError> {
@@ -37,10 +55,11 @@ pub(super) fn each_cell(
     code: u8,
     piece: ResolutionRange,
     wanted: &BTreeMap<i64, SeriesLabels>,
+    read: CellPart,
     each: impl FnMut(u64, i64, Cell),
 ) -> Result<(), StoreError> {
     let all: i64 = db.prepare_cached("SELECT count(*) FROM series WHERE kind = ?1")?.query_row([code], |row| row.get(0))?;
-    let mut reading = Reading { db, code, piece, wanted, all: all as u64, each };
+    let mut reading = Reading { db, code, piece, wanted, all: all as u64, read, each };
     reading.blocks()?;
     reading.singles()
 }
@@ -52,6 +71,7 @@ struct Reading<'a, F> {
     wanted: &'a BTreeMap<i64, SeriesLabels>,
     /// Series of the kind.
     all: u64,
+    read: CellPart,
     each: F,
 }
 
@@ -100,7 +120,7 @@ impl<F: FnMut(u64, i64, Cell)> Reading<'_, F> {
         let span = Span { resolution: self.piece.resolution, code: self.code, start };
         cell_blocks::each_cell(decompressor, packed, span, |time, bytes| {
             if (from..to).contains(&time)
-                && let Some(cell) = Cell::from_bytes(bytes)
+                && let Some(cell) = self.read.of(bytes)
             {
                 (self.each)(time, series, cell);
             }
@@ -125,7 +145,7 @@ impl<F: FnMut(u64, i64, Cell)> Reading<'_, F> {
             for series in self.wanted.keys() {
                 let mut rows = query.query(params![level, code, bound(time), series])?;
                 if let Some(row) = rows.next()?
-                    && let Some(cell) = Cell::from_bytes(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)
+                    && let Some(cell) = self.read.of(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)
                 {
                     (self.each)(time, *series, cell);
                 }
@@ -144,7 +164,7 @@ impl<F: FnMut(u64, i64, Cell)> Reading<'_, F> {
             if !self.wanted.contains_key(&series) {
                 continue;
             }
-            if let Some(cell) = Cell::from_bytes(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?) {
+            if let Some(cell) = self.read.of(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?) {
                 (self.each)(row.get::<_, i64>(0)? as u64, series, cell);
             }
         }

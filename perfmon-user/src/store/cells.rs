@@ -1,7 +1,7 @@
 //! Stored cells with their series, oldest first: for those who go on with what an earlier run counted, and for judging rules on history.
 use std::sync::Arc;
 
-use super::cell_reader::{each_cell, series};
+use super::cell_reader::{CellPart, each_cell, series};
 use super::resolution::Resolution;
 use super::rollup::complete_until;
 use super::{StoreError, StoreReader};
@@ -33,7 +33,7 @@ impl StoreReader {
         let wanted = series(&db, kind, &super::SeriesLabels::new())?;
         let mut found = Vec::new();
         for piece in coarsest.cover(from, to, &complete_until(&db)?) {
-            each_cell(&db, kind as u8, piece, &wanted, |start_s, id, cell| {
+            each_cell(&db, kind as u8, piece, &wanted, CellPart::Whole, |start_s, id, cell| {
                 let labels = &wanted[&id];
                 let key = SeriesKey::with(kind, |label| labels.get(label).map(|value| Arc::from(value.as_str())));
                 if kind == RecordKind::Custom && key.custom().is_none() {

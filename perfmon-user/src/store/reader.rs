@@ -7,14 +7,14 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::cell_reader::{each_cell, series};
+use super::cell_reader::{CellPart, each_cell, series};
 use super::merged;
 use super::record_blocks;
 use super::resolution::{Resolution, ResolutionRange, Retention};
 use super::rollup::complete_until;
 use super::schema::{self, StoreError};
 use super::{SharedReport, StoreReport};
-use crate::record::metric::{Field, Metric, RecordKind, Statistic};
+use crate::record::metric::{Field, Measure, Metric, RecordKind, Statistic};
 use crate::record::{DEFINITION, METRIC, WallTime};
 use crate::series::{Cell, ModelEnd, one_end};
 
@@ -102,8 +102,13 @@ impl StoreReader {
         let db = self.open()?;
         let steps = db.unchecked_transaction()?;
         let pieces = coarsest.cover(from, to, &complete_until(&steps)?);
-        let values = by_step(&steps, &pieces, query.metric.kind, &labels_of(query), step)?;
-        let running = by_step(&steps, &pieces, RecordKind::System, &SeriesLabels::new(), step)?;
+        let part = match query.metric.measure {
+            Measure::Custom(_) => CellPart::Whole,
+            Measure::Field(field, _) => CellPart::Field(Some(field)),
+            _ => CellPart::Field(None),
+        };
+        let values = by_step(&steps, &pieces, query.metric.kind, &labels_of(query), step, part)?;
+        let running = by_step(&steps, &pieces, RecordKind::System, &SeriesLabels::new(), step, CellPart::Field(interval()))?;
         let configured = configured(&steps, &pieces, query, step)?;
         let nothing = Cell::default();
         let points = (from..to).step_by(step as usize).map(|start| {
@@ -133,7 +138,7 @@ impl StoreReader {
         let wanted = series(&db, kind, &SeriesLabels::new())?;
         let mut cells: BTreeMap<i64, Cell> = BTreeMap::new();
         for piece in Resolution::Hour.cover(from, to, &complete_until(&db)?) {
-            each_cell(&db, kind as u8, piece, &wanted, |_, id, cell| cells.entry(id).or_default().merge(&cell))?;
+            each_cell(&db, kind as u8, piece, &wanted, CellPart::Whole, |_, id, cell| cells.entry(id).or_default().merge(&cell))?;
         }
         let found = cells.into_iter().filter_map(|(id, cell)| Some((wanted.get(&id)?.clone(), cell))).collect();
         Ok(if kind == RecordKind::Llm { one_end(found, model_end) } else { found })
@@ -156,7 +161,7 @@ fn configured(db: &Connection, pieces: &[ResolutionRange], query: &HistoryQuery,
         return Ok(BTreeMap::new());
     }
     let whole = HistoryQuery { labels: SeriesLabels::new(), ..query.clone() };
-    by_step(db, pieces, RecordKind::Custom, &labels_of(&whole), step)
+    by_step(db, pieces, RecordKind::Custom, &labels_of(&whole), step, CellPart::Field(None))
 }
 
 /// Labels of the series that are meant: of a business metric those of its definition.
@@ -166,10 +171,13 @@ fn labels_of(query: &HistoryQuery) -> SeriesLabels {
     query.labels.clone().into_iter().chain(own).collect()
 }
 
+fn interval() -> Option<&'static Field> {
+    Field::named(RecordKind::System, "interval_ms")
+}
+
 /// Seconds for which the host was sampled.
 fn watched_s(host: &Cell) -> Option<f64> {
-    let interval = Field::named(RecordKind::System, "interval_ms")?;
-    host.field(interval, Statistic::Sum).map(|ms| ms / 1_000.0).filter(|seconds| *seconds > 0.0)
+    host.field(interval()?, Statistic::Sum).map(|ms| ms / 1_000.0).filter(|seconds| *seconds > 0.0)
 }
 
 /// Cells of all matching series, merged step by step. Requests default to the server side.
@@ -179,6 +187,7 @@ fn by_step(
     kind: RecordKind,
     labels: &SeriesLabels,
     step: u64,
+    part: CellPart,
 ) -> Result<BTreeMap<u64, Cell>, StoreError> {
     let mut labels = labels.clone();
     if kind == RecordKind::Request && !labels.contains_key("side") {
@@ -192,7 +201,7 @@ fn by_step(
     };
     let mut cells: BTreeMap<u64, BTreeMap<i64, Cell>> = BTreeMap::new();
     for piece in pieces {
-        each_cell(db, code, *piece, &wanted, |time, id, cell| {
+        each_cell(db, code, *piece, &wanted, part, |time, id, cell| {
             // Only model calls need to be kept apart until the end.
             let apart = if kind == RecordKind::Llm { id } else { 0 };
             cells.entry(time - time % step).or_default().entry(apart).or_default().merge(&cell);

@@ -145,7 +145,7 @@ pub fn newest(db: &Connection, kind: &str, from_ns: u64, to_ns: u64, limit: usiz
         if whole.is_none() {
             tracing::debug!(kind, "A block of records is damaged.");
         }
-        found.sort_by(|a, b| (b.time, b.id).cmp(&(a.time, a.id)));
+        found.sort_by_key(|record| std::cmp::Reverse((record.time, record.id)));
         found.truncate(limit);
     }
     Ok(found.into_iter().map(|record| record.json).collect())

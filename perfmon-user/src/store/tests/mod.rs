@@ -154,7 +154,7 @@ impl Simulation {
         if now >= self.tidied + 3_600 {
             self.tidied = now;
             retention::expire(self.rollup.connection(), now, &Retention::default()).unwrap();
-            while std::env::var_os("PERFMON_SCALE_NOPACK").is_none() && !self.rollup.pack(now).unwrap().is_nothing() {}
+            while !self.rollup.pack(now).unwrap().is_nothing() {}
         }
     }
 }
