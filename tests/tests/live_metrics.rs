@@ -85,7 +85,7 @@ fn orders(port: u16) -> Result<Vec<Answer>> {
     let mut wire = Wire::connect("127.0.0.1", port)?;
     wire.call("GET", "/", "visitor", b"")?;
     let order = |number: usize| {
-        format!("/orders?size={}&wait={}&fail={}", 100 + number, if number % 5 == 0 { 60 } else { 1 }, u8::from(number % 4 == 3))
+        format!("/orders?size={}&wait={}&fail={}", 100 + number, if number.is_multiple_of(5) { 60 } else { 1 }, u8::from(number % 4 == 3))
     };
     (0..40).map(|number| wire.call("POST", &order(number), "buyer", b"{}")).collect()
 }

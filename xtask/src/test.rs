@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 /// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 40] = [
+const LIVE: [&str; 41] = [
     "harness",
     "lifecycle",
     "commands",

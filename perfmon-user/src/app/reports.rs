@@ -248,7 +248,16 @@ mod tests {
         let due = first.due(NOW);
         assert_eq!(due.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>(), ["daily-2026-11-27", "weekly-2026-11-23"]);
         assert!(first.due(NOW).is_empty(), "looked at already");
-        let made = first.make(due[0].0, due[0].1, WallTime(NOW * NS)).await.unwrap().expect("a report");
+        // The samples may not be written yet.
+        let mut made = None;
+        for _ in 0..500 {
+            made = first.make(due[0].0, due[0].1, WallTime(NOW * NS)).await.unwrap();
+            if made.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let made = made.expect("a report");
         assert_eq!((made.heading.from.0 / NS, made.heading.to.0 / NS), (NOW - 60 - 86_400, NOW - 60));
         // No data of that week.
         assert_eq!(first.make(due[1].0, due[1].1, WallTime(NOW * NS)).await.unwrap(), None);

@@ -39,6 +39,7 @@ impl<T> Default for PendingCommands<T> {
 
 /// What the next answer belongs to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is returned")]
 pub enum Answered<T> {
     /// This command.
     Known(PendingCommand<T>),

@@ -267,12 +267,7 @@ impl PostgresTalk {
         }
         self.tell_done(sink);
         self.answer = AnswerPart::default();
-        loop {
-            match self.waiting.take() {
-                Answered::Known(PendingCommand { tag: Asked::Parse | Asked::Execute, .. }) => {}
-                Answered::Known(_) | Answered::Uncounted | Answered::Orphan => break,
-            }
-        }
+        while let Answered::Known(PendingCommand { tag: Asked::Parse | Asked::Execute, .. }) = self.waiting.take() {}
         self.is_idle = true;
     }
 
