@@ -354,21 +354,18 @@ impl Running {
             consumers.push(Box::new(self.deltas));
         }
         let (counters, budget, requests) = (self.counters.clone(), Arc::default(), RequestCount::default());
-        let pulse = HubPulse::new(&self.stages);
-        let check = SupervisorCheck::new(self.supervisor.clone());
-        let (batches, spare, until) = (self.to_hub, self.spare, Arc::clone(&budget));
-        let feed = SeriesFeed::default();
+        let (pulse, check) = (HubPulse::new(&self.stages), SupervisorCheck::new(self.supervisor.clone()));
+        let (batches, spare, until, feed) = (self.to_hub, self.spare, Arc::clone(&budget), SeriesFeed::default());
         let hub = Hub { batches, snapshots, consumers, spare, counters, budget: until, requests, feed, custom: metrics, pulse, check };
         let hub = tokio::spawn(hub.run(Aggregate::new(aggregate_options(config))));
         // Nobody is answered from an empty snapshot; an error is the hub's end, which the supervisor sees.
         snapshot.changed().await.ok();
-        let alerts = alert_service.clone();
-        let degraded = self.supervisor.degraded_now();
+        let (alerts, degraded) = (alert_service.clone(), self.supervisor.degraded_now());
         let alert_stage = || self.stages.add("alert", Patience::STEADY);
         let alerting = config.alerting.then(|| self.alerting.start(figures, audit, alert_stage(), degraded));
         let certificate = self.listeners.as_ref().and_then(HttpListeners::certificate);
-        let server = self.listeners.map(|listeners| listeners.serve(state)).transpose()?;
-        let (url, server) = server.map(|HttpServer { url, task }| (url, task)).unzip();
+        let server = self.listeners.map(|listeners| listeners.serve(state)).transpose()?.map(|HttpServer { url, task }| (url, task));
+        let (url, server) = server.unzip();
         say_when_ready(self.watched, self.probes.tier(), url.map(|url| url.of_page()));
         let showing = RunningDisplay::start(display, snapshot.clone(), Box::new(move || alert_service.alerts()), messages);
         let stdout = config.jsonl == Some(Jsonl::Stdout);
@@ -391,8 +388,7 @@ impl Running {
             reports.abort();
         }
         ending::obey_second_interrupt()?;
-        let budget = *budget.get_or_init(|| EndBudget::of(&end));
-        let probes = self.probes.clone();
+        let (budget, probes) = (*budget.get_or_init(|| EndBudget::of(&end)), self.probes.clone());
         let closed = tokio::task::spawn_blocking(move || close_probes(&probes));
         ending::end_producers(&self.stop, self.sampling, self.capture, self.sampler).await?;
         // The last of it is written at the end.

@@ -18,7 +18,7 @@ const SETTLED_S: u64 = 600;
 
 /// What a move did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Moved {
+pub struct MovedCells {
     /// Cells that were moved.
     pub cells: u64,
     /// Records that were moved.
@@ -27,7 +27,7 @@ pub struct Moved {
     pub damaged: u64,
 }
 
-impl Moved {
+impl MovedCells {
     /// Whether there was nothing to move.
     pub fn is_nothing(&self) -> bool {
         self.cells == 0 && self.records == 0
@@ -55,7 +55,7 @@ impl Span {
 type Cells = Vec<(u64, Vec<u8>)>;
 
 /// Moves the oldest settled cells, so many as one transaction takes.
-pub fn pack(db: &mut Connection, until: &[u64; 3]) -> Result<Moved, StoreError> {
+pub fn pack(db: &mut Connection, until: &[u64; 3]) -> Result<MovedCells, StoreError> {
     for resolution in Resolution::ALL {
         // The next coarser cells are made from single ones.
         let made = until[(resolution as usize + 1).min(Resolution::Hour as usize)];
@@ -69,7 +69,7 @@ pub fn pack(db: &mut Connection, until: &[u64; 3]) -> Result<Moved, StoreError> 
             return Ok(moved);
         }
     }
-    Ok(Moved::default())
+    Ok(MovedCells::default())
 }
 
 /// Time of the oldest cell outside blocks.
@@ -79,14 +79,14 @@ fn oldest(db: &Connection, resolution: Resolution, code: u8) -> rusqlite::Result
         .map(|time| time.map(|time| time as u64))
 }
 
-fn pack_span(transaction: &Transaction<'_>, span: Span) -> Result<Moved, StoreError> {
-    let Some((first, last)) = series_at_once(transaction, span)? else { return Ok(Moved::default()) };
+fn pack_span(transaction: &Transaction<'_>, span: Span) -> Result<MovedCells, StoreError> {
+    let Some((first, last)) = series_at_once(transaction, span)? else { return Ok(MovedCells::default()) };
     let of_span = params![span.resolution as u8, span.code, span.start as i64, bound(span.end()), first, last];
     let mut read = transaction.prepare_cached(
         "SELECT time, series, cell FROM rollup WHERE level = ?1 AND kind = ?2 AND time >= ?3 AND time < ?4 AND series BETWEEN ?5 AND ?6",
     )?;
     let mut rows = read.query(of_span)?;
-    let (mut by_series, mut moved): (FxHashMap<i64, Cells>, _) = (FxHashMap::default(), Moved::default());
+    let (mut by_series, mut moved): (FxHashMap<i64, Cells>, _) = (FxHashMap::default(), MovedCells::default());
     while let Some(row) = rows.next()? {
         by_series.entry(row.get(1)?).or_default().push((row.get::<_, i64>(0)? as u64, row.get(2)?));
         moved.cells += 1;

@@ -59,12 +59,12 @@ pub(super) fn each_cell(
     each: impl FnMut(u64, i64, Cell),
 ) -> Result<(), StoreError> {
     let all: i64 = db.prepare_cached("SELECT count(*) FROM series WHERE kind = ?1")?.query_row([code], |row| row.get(0))?;
-    let mut reading = Reading { db, code, piece, wanted, all: all as u64, read, each };
+    let mut reading = CellReading { db, code, piece, wanted, all: all as u64, read, each };
     reading.blocks()?;
     reading.singles()
 }
 
-struct Reading<'a, F> {
+struct CellReading<'a, F> {
     db: &'a Connection,
     code: u8,
     piece: ResolutionRange,
@@ -75,7 +75,7 @@ struct Reading<'a, F> {
     each: F,
 }
 
-impl<F: FnMut(u64, i64, Cell)> Reading<'_, F> {
+impl<F: FnMut(u64, i64, Cell)> CellReading<'_, F> {
     /// Whether the wanted rows are one in `share` of those in `times` places of time, or fewer, so that each is looked up.
     fn looks_up(&self, times: u64, share: u64) -> bool {
         let wanted = self.wanted.len() as u64;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rustc_hash::FxHashMap;
 
-use super::cell_blocks::{self, Moved};
+use super::cell_blocks::{self, MovedCells};
 use super::merged::{self, MergedSeries};
 use super::pending::PendingWrites;
 use super::record_blocks;
@@ -116,7 +116,7 @@ impl Rollup {
     }
 
     /// Moves the oldest settled cells and records into blocks, as many as one transaction of each takes.
-    pub fn pack(&mut self, now_s: u64) -> Result<Moved, StoreError> {
+    pub fn pack(&mut self, now_s: u64) -> Result<MovedCells, StoreError> {
         let until = complete_until(&self.db)?;
         let mut moved = cell_blocks::pack(&mut self.db, &until)?;
         moved.records = record_blocks::pack(&mut self.db, now_s)?;
