@@ -42,6 +42,8 @@ pub struct ReportStage {
     custom: watch::Receiver<CustomMetrics>,
     /// Made, or found to be about nothing.
     done: BTreeSet<ReportId>,
+    /// One could not be made, which is told once.
+    is_put_off: bool,
 }
 
 impl ReportStage {
@@ -58,6 +60,7 @@ impl ReportStage {
             alerts,
             custom,
             done: BTreeSet::new(),
+            is_put_off: false,
         })
     }
 
@@ -76,12 +79,23 @@ impl ReportStage {
         loop {
             for (id, period) in self.due(now().0 / NS) {
                 match self.make(id, period, now()).await {
-                    Ok(Some(made)) => self.spread(made),
+                    Ok(Some(made)) => {
+                        self.is_put_off = false;
+                        self.spread(made);
+                    }
                     Ok(None) => {}
-                    Err(error) => tracing::warn!(%id, %error, "A report could not be made."),
+                    Err(error) => self.put_off(id, &error),
                 }
             }
             tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// It is tried again at the next look: a history of an earlier version cannot be read before its writer has upgraded it.
+    fn put_off(&mut self, id: ReportId, error: &anyhow::Error) {
+        self.done.retain(|done| *done != id);
+        if !std::mem::replace(&mut self.is_put_off, true) {
+            tracing::warn!(%id, %error, "A report could not be made and is tried again.");
         }
     }
 
@@ -248,6 +262,8 @@ mod tests {
         let due = first.due(NOW);
         assert_eq!(due.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>(), ["daily-2026-11-27", "weekly-2026-11-23"]);
         assert!(first.due(NOW).is_empty(), "looked at already");
+        first.put_off(due[0].0, &anyhow::anyhow!("the history cannot be read"));
+        assert_eq!(first.due(NOW), due[..1], "what failed is tried again");
         // The samples may not be written yet.
         let mut made = None;
         for _ in 0..500 {

@@ -1,6 +1,6 @@
 //! Cells and records that were moved into blocks give the same answers; what comes late is merged; damage costs a block; age and size count.
 use super::*;
-use crate::store::cell_blocks::Moved;
+use crate::store::cell_blocks::MovedCells;
 
 const HOURS: u64 = 30;
 const END: u64 = DAY + HOURS * 3_600;
@@ -40,15 +40,15 @@ fn filled(rollup: &mut Rollup) {
     rollup.complete(END + 3_600).unwrap();
 }
 
-fn pack(rollup: &mut Rollup, now: u64) -> Moved {
-    let mut all = Moved::default();
+fn pack(rollup: &mut Rollup, now: u64) -> MovedCells {
+    let mut all = MovedCells::default();
     loop {
         let moved = rollup.pack(now).unwrap();
         if moved.is_nothing() {
             return all;
         }
         assert!(moved.records <= 256);
-        all = Moved { cells: all.cells + moved.cells, records: all.records + moved.records, damaged: all.damaged + moved.damaged };
+        all = MovedCells { cells: all.cells + moved.cells, records: all.records + moved.records, damaged: all.damaged + moved.damaged };
     }
 }
 
@@ -113,7 +113,7 @@ fn blocks_give_the_same_answers_in_less_room() {
     assert_same(&before, &answers(&file.reader()));
     let left = retention::used_bytes(rollup.connection()).unwrap();
     assert!(left < used / 2, "{left} of {used}");
-    assert_eq!(pack(&mut rollup, now), Moved::default());
+    assert_eq!(pack(&mut rollup, now), MovedCells::default());
 }
 
 #[test]
