@@ -43,14 +43,15 @@ export class Past {
   #title = h("h2", { id: "past-title" });
   #note = h("span", { class: "note" });
   #problem = h("p", { class: "error", role: "status", hidden: true });
-  #charts = new Map(METRICS.map((metric) => [metric, new Chart(CHARTS[metric])]));
+  /** Made when there is a time to show. */
+  #charts = new Map<Metric, Chart>();
+  #plots = h("div", { class: "charts" });
   #alerts = h("ul", { class: "past-alerts" });
 
   constructor() {
     const close = h("button", { type: "button", class: "quiet", on: { click: () => this.#close() } }, "Back to now");
-    const charts = h("div", { class: "charts" }, ...[...this.#charts.values()].map(({ element }) => element));
     const head = h("header", {}, this.#title, this.#note, h("div", { class: "tools" }, close));
-    this.element.append(head, this.#problem, h("div", { class: "body" }, charts, this.#alerts));
+    this.element.append(head, this.#problem, h("div", { class: "body" }, this.#plots, this.#alerts));
   }
 
   /** Shows the time in the page's address, if there is one. */
@@ -58,6 +59,10 @@ export class Past {
     const at = chosenTime();
     this.element.hidden = at === null;
     if (at === null) return;
+    if (this.#charts.size === 0) {
+      this.#charts = new Map(METRICS.map((metric) => [metric, new Chart(CHARTS[metric])]));
+      fill(this.#plots, ...[...this.#charts.values()].map(({ element }) => element));
+    }
     const when = new Date(at * 1_000);
     const { from, to } = rangeAround(at, nowMs / 1_000);
     this.#title.textContent = `At ${when.toLocaleDateString()}, ${clock(when.toISOString())}`;
