@@ -17,16 +17,13 @@ use crate::shell::{self, cargo, command, execute, say};
 pub use compiler::stand_in;
 
 /// The targets, as `perfmon-user/fuzz/src/targets/mod.rs` names them.
-pub const TARGETS: [&str; 23] = [
+pub const TARGETS: [&str; 20] = [
     "decode",
     "recording",
     "pipeline",
     "http1",
     "http1_valid",
     "websocket",
-    "redis",
-    "postgres",
-    "sql",
     "detect",
     "tls",
     "hello",
