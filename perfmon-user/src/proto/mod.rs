@@ -6,6 +6,8 @@
 //! or named by the protocol before it ([`HandOver`]), and requests the capture mode that it needs ([`Demand`]).
 pub mod command;
 #[cfg(test)]
+mod command_connection;
+#[cfg(test)]
 mod corpus;
 pub mod detect;
 pub mod exchange;

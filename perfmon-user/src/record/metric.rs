@@ -271,6 +271,18 @@ const STATISTICS: [(&str, Statistic); 9] = [
     ("p99", Statistic::Quantile(0.99)),
 ];
 
+impl Statistic {
+    /// That of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        STATISTICS.iter().find(|(known, _)| *known == name).map(|(_, statistic)| *statistic)
+    }
+
+    /// All names.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        STATISTICS.iter().map(|(name, _)| *name)
+    }
+}
+
 /// What a metric measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Measure {
@@ -336,7 +348,7 @@ impl Metric {
         let measure = MEASURES.iter().find(|(known, _)| *known == rest).map(|(_, measure)| *measure);
         let measure = measure.or_else(|| {
             let (field, statistic) = rest.split_once('.').unwrap_or((rest, "mean"));
-            let statistic = STATISTICS.iter().find(|(known, _)| *known == statistic)?.1;
+            let statistic = Statistic::named(statistic)?;
             Some(Measure::Field(Field::named(kind, field)?, statistic))
         });
         measure.map(|measure| Self { kind, measure }).filter(|metric| metric.makes_sense())

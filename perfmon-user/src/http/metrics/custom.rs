@@ -1,13 +1,12 @@
 //! The families of business metrics: `perfmon_custom_`, the metric's name and its unit. Counts and sums are counters, statistics of durations
 //! are histograms, ratios and statistics of other numbers are gauges over the last five minutes.
-use std::borrow::Cow;
 use std::fmt::Display;
 
 use super::family::{FamilyKind, MetricFamily};
+use super::kinds::label_texts;
 use super::text::{Exposition, HistogramValues, Label};
 use crate::http::custom_series::{CustomSample, CustomSeries, WINDOW_S};
 use crate::http::series::BOUNDS_S;
-use crate::record::address;
 use crate::record::custom::{CustomMetric, CustomValue};
 use crate::record::metric::Statistic;
 
@@ -55,7 +54,7 @@ pub(super) fn write(out: &mut Exposition, series: &CustomSeries) {
 }
 
 fn write_sample(out: &mut Exposition, family: &MetricFamily, metric: &'static CustomMetric, sample: &CustomSample) {
-    let texts = texts(sample);
+    let texts = label_texts(&sample.key);
     let labels: Vec<Label<'_>> = texts.iter().map(|(name, value)| (&**name, value as &dyn Display)).collect();
     let scale = if metric.is_duration() { 1e-3 } else { 1.0 };
     match family.kind {
@@ -86,20 +85,4 @@ fn write_sample(out: &mut Exposition, family: &MetricFamily, metric: &'static Cu
 /// Without the digits of rounding errors.
 fn tidy(value: f64) -> f64 {
     if value.abs() < 1e6 { (value * 1e9).round() / 1e9 } else { value }
-}
-
-/// Names and values of the labels.
-fn texts(sample: &CustomSample) -> Vec<(Cow<'static, str>, String)> {
-    let mut texts: Vec<(Cow<'static, str>, String)> = Vec::new();
-    for (label, value) in sample.key.labels() {
-        let value = value.map_or("", |value| value);
-        if label.attribute == "server.address" {
-            let (host, port) = address(value);
-            texts.push(("server_address".into(), host.into()));
-            texts.push(("server_port".into(), port.map_or_else(String::new, |port| port.to_string())));
-        } else {
-            texts.push((label.attribute.replace('.', "_").into(), value.into()));
-        }
-    }
-    texts
 }

@@ -9,7 +9,7 @@ use super::text::{Exposition, HistogramValues, Label};
 use crate::http::bounded::Cumulative;
 use crate::http::kind_series::{KindLabels, KindSums, KindTable, bounds, is_counted};
 use crate::record::metric::{Field, RecordKind, Unit};
-use crate::record::{OutsideName, Side, address};
+use crate::record::{OutsideName, SeriesKey, Side, address};
 
 /// What the samples of a family are made of.
 enum Source {
@@ -156,10 +156,10 @@ fn sample(out: &mut Exposition, family: &MetricFamily, source: &Source, labels: 
     }
 }
 
-/// Names and values of the labels.
-fn texts(labels: &KindLabels) -> Vec<(Cow<'static, str>, String)> {
+/// Names and values of a series' labels; those that are not known are empty.
+pub(super) fn label_texts(key: &SeriesKey) -> Vec<(Cow<'static, str>, String)> {
     let mut texts: Vec<(Cow<'static, str>, String)> = Vec::new();
-    for (label, value) in labels.key.labels() {
+    for (label, value) in key.labels() {
         let value = value.map_or("", |value| value);
         if label.attribute == "server.address" {
             let (host, port) = address(value);
@@ -169,6 +169,12 @@ fn texts(labels: &KindLabels) -> Vec<(Cow<'static, str>, String)> {
             texts.push((label.attribute.replace('.', "_").into(), value.into()));
         }
     }
+    texts
+}
+
+/// The same of a kind, with the failure.
+fn texts(labels: &KindLabels) -> Vec<(Cow<'static, str>, String)> {
+    let mut texts = label_texts(&labels.key);
     texts.push(("error_type".into(), labels.failure.as_deref().unwrap_or("").into()));
     texts
 }

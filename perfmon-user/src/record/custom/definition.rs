@@ -32,18 +32,8 @@ pub type CustomFault = (&'static str, String);
 /// Most characters of a name.
 const NAME_LENGTH: usize = 64;
 
-/// Statistics by name.
-const STATISTICS: [(&str, Statistic); 9] = [
-    ("sum", Statistic::Sum),
-    ("mean", Statistic::Mean),
-    ("avg", Statistic::Mean),
-    ("min", Statistic::Min),
-    ("max", Statistic::Max),
-    ("p50", Statistic::Quantile(0.5)),
-    ("p90", Statistic::Quantile(0.9)),
-    ("p95", Statistic::Quantile(0.95)),
-    ("p99", Statistic::Quantile(0.99)),
-];
+/// A second name of the mean.
+const MEAN_TOO: &str = "avg";
 
 /// Attributes of the OpenTelemetry conventions for labels that the table of kinds does not have.
 const ATTRIBUTES: [(&str, &str); 8] = [
@@ -93,16 +83,22 @@ impl CustomDefinition {
     }
 
     fn value(&self, shape: &'static RecordShape) -> Result<CustomValue, Vec<CustomFault>> {
-        let one = |key, why: String| Err(vec![(key, why)]);
         match (self.value.trim(), &self.of) {
-            ("ratio", None) => one("of", "is missing: a ratio needs two filters, `where` for the part and `of` for the whole".into()),
+            ("ratio", None) => {
+                Err(vec![("of", "is missing: a ratio needs two filters, `where` for the part and `of` for the whole".into())])
+            }
             ("ratio", Some(of)) => match FieldFilter::new(shape, of) {
                 Ok(of) => Ok(CustomValue::Ratio(of)),
                 Err(all) => Err(all.into_iter().map(|why| ("of", why)).collect()),
             },
-            (_, Some(_)) => one("of", "goes with value = \"ratio\" only; leave it out".into()),
-            ("count", None) => Ok(CustomValue::Count),
-            (text, None) => statistic_of(shape, text).or_else(|why| one("value", why)),
+            (text, of) => {
+                let value = if text == "count" { Ok(CustomValue::Count) } else { statistic_of(shape, text).map_err(|why| ("value", why)) };
+                let misplaced = of.is_some().then(|| ("of", "goes with value = \"ratio\" only; leave it out".into()));
+                match (value, misplaced) {
+                    (Ok(value), None) => Ok(value),
+                    (value, misplaced) => Err(value.err().into_iter().chain(misplaced).collect()),
+                }
+            }
         }
     }
 
@@ -185,12 +181,14 @@ fn ill_formed(name: &str) -> Option<String> {
 fn statistic_of(shape: &'static RecordShape, text: &str) -> Result<CustomValue, String> {
     const FORMS: &str =
         "write \"count\", \"ratio\", or a statistic of a field like \"sum of response_bytes\" or \"p95 of response_time_ms\"";
-    let names = || STATISTICS.iter().map(|(name, _)| *name);
+    // The number of values is that of records, `count`.
+    let names = || Statistic::names().filter(|name| *name != "count").chain([MEAN_TOO]);
     let parts = text.split_once(" of ").or_else(|| text.rsplit_once('.').map(|(field, statistic)| (statistic, field)));
     let Some((statistic, name)) = parts.map(|(statistic, name)| (statistic.trim(), name.trim())) else {
         return Err(format!("{text:?} is not a value; {FORMS}"));
     };
-    let Some((_, statistic)) = STATISTICS.iter().find(|(known, _)| *known == statistic) else {
+    let known = Statistic::named(if statistic == MEAN_TOO { "mean" } else { statistic });
+    let Some(statistic) = known.filter(|known| *known != Statistic::Count) else {
         return Err(format!("{statistic:?} is not a statistic; {}", nearest(statistic, names())));
     };
     let numbers = || shape.fields.iter().filter(|field| !is_label(field)).map(|field| field.name);
@@ -207,7 +205,7 @@ fn statistic_of(shape: &'static RecordShape, text: &str) -> Result<CustomValue, 
                 shape.fields.iter().filter(|field| field.form == FieldForm::Duration).map(|field| field.name).collect();
             Err(format!("no distribution is kept of {name}, only of durations ({}); use sum, mean, min or max", durations.join(", ")))
         }
-        (_, statistic) => Ok(CustomValue::Of(field, *statistic)),
+        (_, statistic) => Ok(CustomValue::Of(field, statistic)),
     }
 }
 

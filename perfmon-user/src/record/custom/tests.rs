@@ -88,6 +88,10 @@ fn every_problem_is_named_with_its_mend() {
         (defined("x", "request", "p96 of response_time_ms"), &["\"p96\" is not a statistic; did you mean p9"]),
         (CustomDefinition { of: Some(filter(&[])), ..defined("x", "request", "count") }, &["of: goes with value = \"ratio\" only"]),
         (
+            CustomDefinition { of: Some(filter(&[])), ..defined("x", "request", "p95 of response_byts") },
+            &["value: records of kind request have no field response_byts", "of: goes with value = \"ratio\" only"],
+        ),
+        (
             CustomDefinition { by: vec!["endpont".into(), "response_bytes".into()], ..defined("x", "request", "count") },
             &[
                 "by: records of kind request have no label endpont; did you mean endpoint?",
