@@ -17,13 +17,16 @@ use crate::shell::{self, cargo, command, execute, say};
 pub use compiler::stand_in;
 
 /// The targets, as `perfmon-user/fuzz/src/targets/mod.rs` names them.
-pub const TARGETS: [&str; 20] = [
+pub const TARGETS: [&str; 23] = [
     "decode",
     "recording",
     "pipeline",
     "http1",
     "http1_valid",
     "websocket",
+    "redis",
+    "postgres",
+    "sql",
     "detect",
     "tls",
     "hello",
@@ -179,7 +182,8 @@ fn figures(log: &str) -> String {
 
 /// What libFuzzer's log says of a run that failed.
 fn finding(log: &str, program: &Path, target: &str, path: &Path) -> String {
-    const LINES: usize = 30;
+    const LINES: usize = 120;
+    const HEX: usize = 4_096;
     let is_begin = |line: &&str| line.contains("panicked at") || line.contains("ERROR: libFuzzer");
     let said: Vec<&str> = log.lines().skip_while(|line| !is_begin(line)).take(LINES).collect();
     let said = if said.is_empty() { log.lines().rev().take(LINES).collect::<Vec<_>>().into_iter().rev().collect() } else { said };
@@ -188,7 +192,10 @@ fn finding(log: &str, program: &Path, target: &str, path: &Path) -> String {
         || "no input was kept".to_owned(),
         |input| format!("the input is {input}; run it again: PERFMON_FUZZ_TARGET={target} {} {input}", program.display()),
     );
-    format!("{}\nerror: a finding in {target}: {again}\nThe whole log is {}.", said.join("\n"), path.display())
+    // Where a run leaves its log alone, the input is in it.
+    let bytes = input.and_then(|input| std::fs::read(input).ok()).filter(|bytes| bytes.len() <= HEX).unwrap_or_default();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}\nerror: a finding in {target}: {again}\nThe input in hex: {hex}\nThe whole log is {}.", said.join("\n"), path.display())
 }
 
 #[cfg(test)]

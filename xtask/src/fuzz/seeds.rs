@@ -56,9 +56,13 @@ fn made(target: &str) -> Result<Vec<Vec<u8>>> {
     let recordings =
         || -> Result<Vec<Vec<u8>>> { files(&corpus.join("recordings"), Some("perfmon"))?.iter().map(|f| Ok(std::fs::read(f)?)).collect() };
     Ok(match target {
-        "http1" => connections("http1")?,
+        "http1" | "redis" | "postgres" => connections(target)?,
         "websocket" => connections("websocket")?.into_iter().map(|seed| [&[0][..], &seed].concat()).collect(),
-        "detect" => connections("http1")?.into_iter().map(|seed| seed[2.min(seed.len())..].to_vec()).collect(),
+        "detect" => [connections("http1")?, connections("redis")?, connections("postgres")?]
+            .concat()
+            .into_iter()
+            .map(|seed| seed[2.min(seed.len())..].to_vec())
+            .collect(),
         "pipeline" => [connections_as("http1", EVENTS_OF_SOCKET)?, connections_as("http1", EVENTS_OF_TLS)?].concat(),
         "recording" => recordings()?
             .into_iter()

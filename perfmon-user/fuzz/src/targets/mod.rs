@@ -15,13 +15,16 @@ const KB: usize = 1 << 10;
 const MB: usize = 1 << 20;
 
 /// All of them. `xtask/src/fuzz/mod.rs` has the same names.
-pub const ALL: [Target; 20] = [
+pub const ALL: [Target; 23] = [
     ("decode", [4 * MB, 4 * KB], events::decode),
     ("recording", [16 * MB, 4 * KB], events::recording),
     ("pipeline", [8 * MB, 4 * KB], events::pipeline),
     ("http1", [4 * MB, 0], protocols::http1),
     ("http1_valid", [4 * MB, 0], traffic::http1_valid),
     ("websocket", [64 * KB, 0], protocols::websocket),
+    ("redis", [4 * MB, 0], protocols::redis),
+    ("postgres", [4 * MB, 0], protocols::postgres),
+    ("sql", [2 * MB, 0], texts::sql),
     ("detect", [4 * KB, 0], protocols::detect),
     ("tls", [16 * KB, 0], protocols::tls),
     ("hello", [16 * KB, 0], protocols::hello),

@@ -3,6 +3,8 @@ use perfmon_user::proto::detect::{Opening, detect as detected};
 use perfmon_user::proto::exchange::{Exchange, Part};
 use perfmon_user::proto::frame::FramePart;
 use perfmon_user::proto::http1::{HEAD_BYTES, Http1, PIPELINE};
+use perfmon_user::proto::postgres::Postgres;
+use perfmon_user::proto::redis::Redis;
 use perfmon_user::proto::websocket::{Handshake, WebSocket};
 use perfmon_user::proto::{Message, Parser};
 use perfmon_user::stream::{Content, Direction, Ending};
@@ -33,6 +35,42 @@ pub fn http1(data: &[u8]) {
     parser.settle(last_ns + 2_000_000_000, &mut sink);
     parser.end(Ending::Forgotten, last_ns + 2_000_000_000, &mut sink);
     parser.pending(&mut |_| panic!("nothing is under way after the end"));
+}
+
+/// Operations.
+pub fn redis(data: &[u8]) {
+    commands(data, Redis::new());
+}
+
+/// Operations.
+pub fn postgres(data: &[u8]) {
+    commands(data, Postgres::new());
+}
+
+fn commands(data: &[u8], mut parser: impl Parser) {
+    let (mut told, mut last_ns) = (Vec::new(), 0);
+    let mut sink = |message: Message<'_>| {
+        if let Message::Command(command) = message {
+            assert!(command.end_ns.is_none_or(|end_ns| end_ns >= command.start_ns), "an answer ends behind its command's beginning");
+            told.push(command.id);
+        }
+    };
+    for operation in operations(data) {
+        match operation {
+            Operation::Segment(segment) => {
+                last_ns = segment.stamp.time_ns;
+                parser.push(segment, &mut sink);
+            }
+            Operation::End(ending, time_ns) => parser.end(ending, time_ns, &mut sink),
+        }
+        assert!(parser.heap_bytes() < 2 << 20, "memory is bounded");
+    }
+    parser.end(Ending::Forgotten, last_ns, &mut sink);
+    assert!(!parser.is_open(), "nothing is under way after the end");
+    let count = told.len();
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(told.len(), count, "no command is told twice");
 }
 
 /// A byte of options, then operations of a session.

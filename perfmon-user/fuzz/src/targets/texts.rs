@@ -37,3 +37,11 @@ pub fn query(data: &[u8]) {
         perfmon_user::http::read_query(text);
     }
 }
+
+/// SQL: any text is read, the result is short.
+pub fn sql(data: &[u8]) {
+    let text = String::from_utf8_lossy(&data[..data.len().min(perfmon_user::proto::sql::TEXT_BYTES)]);
+    for statement in perfmon_user::proto::sql::postgresql(&text, false) {
+        assert!(statement.query.len() <= perfmon_user::proto::sql::QUERY_BYTES + 8, "a query is cut");
+    }
+}

@@ -125,6 +125,7 @@ impl Http1 {
                     context.pairing.doubt_newest();
                 } else {
                     let lost_at = requests.lost_at();
+                    context.pairing.note_surplus(lost_at.is_some() || stream.lost_at().is_some());
                     let known = lost_at.is_some() || context.pairing.in_step || context.pairing.request_unseen;
                     // Requests that waited at a loss were told without their answers.
                     let known = known && !(context.pairing.torn && context.pairing.overlaps);

@@ -353,6 +353,12 @@ impl Pairing {
         Some(Some(id))
     }
 
+    /// The answer that waited has no request. Where none was lost before it, an earlier answer was taken, after a loss, for that to a later
+    /// request: the client asks before it has its answers.
+    pub(super) fn note_surplus(&mut self, lost: bool) {
+        self.overlaps |= self.torn && !lost && !self.request_unseen;
+    }
+
     /// Whether an answer that comes now belongs to a request that was seen.
     pub(super) fn is_awaiting(&self) -> bool {
         let awaited = self.open.front().is_some_and(|front| front.answer.stage == Stage::Awaited);

@@ -174,3 +174,59 @@ fn a_body_without_captured_bytes_is_its_requests_also_behind_a_lost_go_ahead() {
     connection.end(Ending::Closed);
     assert_eq!(connection.summary(), ["GET /0 204 ~"]);
 }
+
+/// Runs that pass one after the other, requests first; `None` was lost. What follows a bar is an operation of its own.
+fn of_runs(runs: &[Option<&str>]) -> Connection {
+    let mut connection = Connection::new();
+    let mut lost = [0, 0];
+    for (number, run) in (1u16..).zip(runs) {
+        let direction = if number % 2 == 1 { Direction::In } else { Direction::Out };
+        let lost = &mut lost[usize::from(number % 2)];
+        let Some(run) = run else {
+            *lost += 50;
+            continue;
+        };
+        for (index, operation) in run.split('|').enumerate() {
+            let before = Content::Lost(std::mem::take(lost));
+            for content in [before, Content::Bytes(operation.as_bytes())].into_iter().filter(|content| !content.is_empty()) {
+                if index == 0 { connection.run(number, direction, content) } else { connection.within(number, direction, content) }
+            }
+        }
+    }
+    connection.end(Ending::Closed);
+    connection
+}
+
+#[test]
+fn an_answer_without_a_request_tells_that_the_client_asks_before_it_has_its_answers() {
+    // Each request comes within the head of the answer before; from HEAD /3 on, an answer is taken for that to the next request.
+    let unanswered = of_runs(&[
+        Some("GET /1 HTTP/1.1\r\n\r\n"),
+        None,
+        None,
+        None,
+        Some("HEAD /4 HTTP/1.1\r\n\r\n"),
+        Some("HTTP/1.1 213 Reason\r\n|Content-Length: 0\r\n\r\n|HTTP/1.1 103 Early Hints\r\n\r\n"),
+        Some("HEAD /5 HTTP/1.1\r\n\r\n"),
+        Some("HTTP/1.1 304 Reason\r\n\r\nHTTP/1.1 215 Reason\r\n"),
+        Some("GET /6 HTTP/1.1\r\n\r\n"),
+        Some("Content-Length: 160\r\n\r\n|HTTP/1.1 216"),
+    ]);
+    assert_eq!(unanswered.done.iter().find(|done| done.failure.is_some()), None, "{:?}", unanswered.summary());
+
+    let swallowed = of_runs(&[
+        Some("GET /0 HTTP/1.1\r\n\r\n"),
+        Some("HTTP/1.1 210 Reason\r\n"),
+        None,
+        None,
+        None,
+        Some("8\r\n|12\r\n34\r\n|\r\n|0\r\n|\r\n"),
+        Some("HEAD /3 HTTP/1.1\r\n\r\n"),
+        Some("HTTP/1.1 304 Reason\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n"),
+        Some("GET /4 HTTP/1.1\r\n\r\n"),
+        Some("HTTP/1.1 513 Reason\r\n|Content-Length: 21\r\n\r\n|HTTP/1.1 204 Reason\r\n"),
+        Some("HEAD /5 HTTP/1.1\r\n\r\n"),
+        Some("Transfer-Encoding: chunked\r\n\r\n"),
+    ]);
+    assert_eq!(swallowed.done.iter().find(|done| done.failure.is_some()), None, "{:?}", swallowed.summary());
+}
