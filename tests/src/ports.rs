@@ -8,13 +8,15 @@ use anyhow::{Result, bail};
 /// The first port given, and how many follow it: below Linux' default range, which begins at 32,768.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
+/// Programs that start one after the other begin so far apart: a port that one was given may not be bound yet when the next looks for one.
+const BLOCK: u16 = 100;
 
 /// Ports given so far by this program.
 static GIVEN: AtomicU16 = AtomicU16::new(0);
 
 /// A free TCP port of the loopback address; a port is given once in a program, and programs that run at once begin at different places.
 pub fn free_port() -> Result<u16> {
-    let begin = (std::process::id() % u32::from(COUNT)) as u16 / 100 * 100;
+    let begin = (std::process::id() % u32::from(COUNT / BLOCK)) as u16 * BLOCK;
     for _ in 0..COUNT {
         let port = FIRST + (begin + GIVEN.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

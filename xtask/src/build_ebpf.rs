@@ -148,7 +148,8 @@ fn linker(compiler: &Compiler) -> Result<PathBuf> {
     }
     say(format_args!("installing {LINKER} {LINKER_VERSION} with cargo"));
     let mut install = shell::cargo();
-    install.args(["install", LINKER, "--version", LINKER_VERSION, "--locked"]);
+    // It optimises with LLVM's library, which is compiled; itself need not be.
+    install.args(["install", LINKER, "--version", LINKER_VERSION, "--locked", "--debug"]);
     if matches!(compiler, Compiler::Debian(_)) {
         install.env("LLVM_PREFIX", format!("/usr/lib/llvm-{LLVM}"));
         install.args(["--no-default-features", "--features", &format!("llvm-{LLVM}")]);

@@ -3,9 +3,10 @@
 //! programs: `N passed, N failed, N skipped`.
 //!
 //! What installs and builds is done two at a time: downloads beside clippy, the optimised builds, which end in one long compilation on one
-//! core, beside those of the tests. Tests run alone, since many of them measure.
-use std::io::{BufRead, BufReader, Write};
+//! core, beside those of the tests. Live tests that measure run alone, those that mostly wait side by side.
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
@@ -26,49 +27,54 @@ pub struct Args {
     filter: Option<String>,
 }
 
-/// Test files of perfmon-tests that start a real perfmon, in this order.
-const LIVE: [&str; 41] = [
+/// Test files of perfmon-tests that start a real perfmon and need the whole machine, in this order: they measure, load or stop it.
+const LIVE_ALONE: [&str; 14] = [
     "harness",
     "lifecycle",
-    "commands",
-    "live_edges",
-    "live_ends",
-    "live_processes",
-    "live_framing",
     "live_servers",
-    "live_tls",
-    "live_tls_objects",
-    "live_libraries",
-    "live_websocket",
-    "live_databases",
     "live_attach",
     "live_stops",
     "live_stages",
     "live_neighbour",
-    "live_privileges",
-    "live_api",
-    "live_access",
-    "live_canary",
     "live_models",
-    "live_models_bad",
-    "live_demo",
-    "live_alerts",
-    "live_metrics",
-    "live_incident",
-    "live_export",
-    "live_store",
-    "live_stream",
-    "live_screen",
-    "live_unread",
     "live_positions",
     "live_proxies",
     "live_memory",
     "live_budgets",
-    "browser",
-    "tiers",
-    "replay",
     "live_load",
     "live_loss",
+];
+
+/// Those that mostly wait, for rules, exports and programs to start: so many run at the same time, the longest first.
+const LANES: usize = 3;
+const LIVE_TOGETHER: [&str; 27] = [
+    "live_incident",
+    "live_alerts",
+    "commands",
+    "browser",
+    "live_tls",
+    "live_websocket",
+    "live_store",
+    "live_stream",
+    "live_processes",
+    "live_databases",
+    "live_unread",
+    "live_demo",
+    "live_libraries",
+    "live_canary",
+    "live_export",
+    "tiers",
+    "live_screen",
+    "live_ends",
+    "live_access",
+    "live_edges",
+    "live_api",
+    "live_tls_objects",
+    "live_framing",
+    "live_metrics",
+    "live_models_bad",
+    "live_privileges",
+    "replay",
 ];
 
 /// Arguments of cargo for the unit and replay tests, and for the house rules.
@@ -84,6 +90,14 @@ struct Total {
     passed: u64,
     failed: u64,
     skipped: u64,
+}
+
+impl Total {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
 }
 
 /// Runs everything. A failed step is an error; the exit code reflects the tests.
@@ -175,21 +189,61 @@ fn page(total: &mut Total) -> Result<bool> {
     Ok(counted(&mut npm("e2e"), total)? && unit)
 }
 
-/// The live tests, one at a time: each needs the whole machine.
+/// The live tests: those that need the whole machine, then the others side by side.
 fn live(args: &Args, total: &mut Total) -> Result<bool> {
     let binary = shell::build_perfmon()?;
+    let tests = |names: &[&str]| {
+        let mut command = cargo();
+        command.args(["test", "--package", "perfmon-tests", "--no-fail-fast"]).env("TESTED_PERFMON", &binary);
+        command.args(names.iter().flat_map(|name| ["--test", name])).args(&args.filter).args(["--", "--test-threads=1"]);
+        command
+    };
     say("live tests");
-    let mut command = cargo();
-    command.args(["test", "--package", "perfmon-tests", "--no-fail-fast"]).env("TESTED_PERFMON", binary);
-    command.args(LIVE.iter().flat_map(|name| ["--test", name])).args(&args.filter);
-    counted(command.args(["--", "--test-threads=1"]), total)
+    let alone = counted(&mut tests(&LIVE_ALONE), total)?;
+    say(format_args!("live tests, {LANES} at a time"));
+    Ok(side_by_side(&LIVE_TOGETHER, |name| tests(&[name]), total)? && alone)
+}
+
+/// Runs the command of each name, `LANES` at a time; shows the output of each when it has ended.
+fn side_by_side(names: &[&str], command: impl Fn(&str) -> Command + Sync, total: &mut Total) -> Result<bool> {
+    let (waiting, results) = (Mutex::new(names.iter()), Mutex::new((true, total)));
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let lane = || -> Result<()> {
+        while let Some(name) = next() {
+            let mut sum = Total::default();
+            let mut output = Vec::new();
+            let watch = Stopwatch::start();
+            let ok = counted_into(command(name).stderr(Stdio::piped()), &mut sum, &mut output);
+            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            say(format_args!("{name}, {} s", watch.elapsed().as_secs()));
+            std::io::stdout().write_all(&output)?;
+            results.0 &= ok?;
+            results.1.add(sum);
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES).map(|_| scope.spawn(lane)).collect();
+        lanes.into_iter().try_for_each(|lane| lane.join().unwrap_or_else(|_| bail!("a lane panicked")))
+    })?;
+    Ok(results.into_inner().unwrap_or_else(PoisonError::into_inner).0)
 }
 
 /// Runs test programs, shows their output as it comes and adds their results; whether all passed.
 fn counted(command: &mut Command, total: &mut Total) -> Result<bool> {
+    counted_into(command, total, &mut std::io::stdout())
+}
+
+/// The same with another place for the output, and for that on standard error if it is piped.
+fn counted_into(command: &mut Command, total: &mut Total, screen: &mut dyn Write) -> Result<bool> {
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {}", shell::line(command)))?;
     let output = child.stdout.take().context("the test run has no output")?;
-    let mut screen = std::io::stdout();
+    let errors = child.stderr.take().map(|mut errors| {
+        std::thread::spawn(move || {
+            let mut said = Vec::new();
+            errors.read_to_end(&mut said).map(|_| said)
+        })
+    });
     let mut line = Vec::new();
     let mut reader = BufReader::new(output);
     let mut programs = 0;
@@ -197,11 +251,12 @@ fn counted(command: &mut Command, total: &mut Total) -> Result<bool> {
         screen.write_all(&line)?;
         if let Some(result) = result_line(&String::from_utf8_lossy(&line)) {
             programs += 1;
-            total.passed += result.passed;
-            total.failed += result.failed;
-            total.skipped += result.skipped;
+            total.add(result);
         }
         line.clear();
+    }
+    if let Some(errors) = errors {
+        screen.write_all(&errors.join().unwrap_or_else(|_| Ok(Vec::new()))?)?;
     }
     let status = child.wait()?;
     if programs == 0 {
@@ -255,7 +310,7 @@ mod tests {
             .filter(|name| name != "house")
             .collect();
         files.sort();
-        let mut listed = LIVE.map(str::to_owned).to_vec();
+        let mut listed: Vec<_> = LIVE_ALONE.iter().chain(&LIVE_TOGETHER).map(|name| (*name).to_owned()).collect();
         listed.sort();
         assert_eq!(files, listed);
     }
