@@ -39,6 +39,17 @@ fn random_tokens_are_found() {
 }
 
 #[test]
+fn a_word_beside_a_token_does_not_hide_it() {
+    assert_eq!(text("use_o2T95VaLUFUlqJ6vlzsquHKNFALAKn4a"), "{token}");
+    let tokens = random("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 32, 2_000);
+    for token in tokens.iter().filter(|token| is_token(token)) {
+        for beside in [format!("use_{token}"), format!("{token}-production"), format!("the-name-of-{token}-is-long-enough")] {
+            assert!(is_token(&beside), "{beside}");
+        }
+    }
+}
+
+#[test]
 fn keys_of_known_services_are_found() {
     for key in [
         "sk-proj-4eC39HqLyjWDarjtT1zdp7dc",

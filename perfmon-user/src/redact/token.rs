@@ -165,7 +165,7 @@ impl Unexplained {
             let length = if starts_with_uuid(rest) { 36 } else { rest.iter().take_while(|byte| !is_joint(**byte)).count() };
             let (piece, tail) = rest.split_at(length);
             let unknown = if length == 36 && piece.contains(&b'-') { 0 } else { unexplained(piece) };
-            sum.by_itself |= unknown >= UNEXPLAINED && piece.len() >= SHORTEST && unknown * 4 >= piece.len() * 3;
+            sum.by_itself |= unknown >= UNEXPLAINED && piece.len() >= SHORTEST && unknown * 2 >= piece.len();
             sum.characters += unknown;
             sum.all += piece.len();
             rest = tail.get(1..).unwrap_or_default();
