@@ -131,7 +131,7 @@ counters! {
     store_dropped,
     /// Cells and records removed from the history on disk before their time because the file was full.
     store_pruned,
-    /// Slow and failed requests not stored individually because there were too many; the totals include them.
+    /// Slow and failed requests, database commands and questions for names not stored individually because there were too many; the totals include them.
     store_requests_skipped,
     /// Cells of the history on disk that could not be read and were replaced.
     store_cells_damaged,

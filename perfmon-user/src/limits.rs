@@ -158,7 +158,7 @@ pub const CUSTOM_METRICS_KNOWN: usize = 256;
 pub const CUSTOM_SERIES: usize = 200;
 /// Cells, and records, that wait for a file that cannot be written; more are dropped and counted.
 pub const STORE_PENDING: usize = 20_000;
-/// Slow and failed requests kept one by one of one transaction, about a second.
+/// Slow and failed requests and database commands kept one by one of one transaction, about a second.
 pub const STORE_REQUESTS: usize = 200;
 /// Points of one answer of `/api/v1/history`.
 pub const HISTORY_POINTS: u64 = 10_000;

@@ -374,4 +374,4 @@ fn interval(start_ns: u64, end_ns: u64, slot: EndpointSlot) -> ExchangeInterval 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -245,7 +245,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
             "store.keep_records",
             None,
             "duration from `1h`",
-            "How long model calls, agent runs, tools, findings, alerts, and slow and failed requests, one by one, are kept.",
+            "How long model calls, agent runs, tools, findings, alerts, and slow and failed requests and database commands, one by one, are kept.",
         ),
         set: |config, node| node.duration(HOUR, 10 * YEAR).map(|value| config.store.keep_records = value),
         show: |config| Some(show_text(&duration::show(config.store.keep_records))),

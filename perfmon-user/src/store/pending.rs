@@ -26,7 +26,7 @@ pub struct PendingWrites {
     pub kept: Vec<StoredRecord>,
     /// Records that all this was made from.
     pub records: u64,
-    /// Slow or failed requests beyond the limit.
+    /// Slow or failed requests, database commands and questions for names beyond the limit.
     pub skipped: u64,
     requests: usize,
     /// An alert changed its state: its notification has gone out, and a restarted perfmon must not repeat it. Or somebody changed something.
@@ -62,8 +62,8 @@ impl PendingWrites {
     fn keep(&mut self, record: &Record) {
         match record {
             Record::Process(_) | Record::System(_) => return,
-            Record::Request(request) => {
-                if !request.is_error() && request.performance_category != Some(Category::Slow) {
+            Record::Request(_) | Record::Db(_) | Record::Dns(_) => {
+                if !record.failed() && !is_slow(record) {
                     return;
                 }
                 if self.requests >= limits::STORE_REQUESTS {
@@ -89,4 +89,15 @@ impl PendingWrites {
     pub fn is_full(&self) -> bool {
         self.cells.len() > limits::STORE_PENDING || self.kept.len() > limits::STORE_PENDING
     }
+}
+
+/// Whether a request, a database command or a question for a name took long.
+fn is_slow(record: &Record) -> bool {
+    let took = match record {
+        Record::Request(request) => return request.performance_category == Some(Category::Slow),
+        Record::Db(command) if !command.is_blocking() => command.response_time_ms,
+        Record::Dns(question) => question.response_time_ms,
+        _ => None,
+    };
+    took.is_some_and(|took| Category::of(took) == Category::Slow)
 }

@@ -52,6 +52,20 @@ pub fn pack(db: &mut Connection, now_s: u64) -> Result<u64, StoreError> {
     Ok(0)
 }
 
+/// All kinds, of records in blocks and beside.
+pub fn kinds(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut kinds: Vec<String> =
+        db.prepare_cached("SELECT DISTINCT kind FROM record_block")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut last = String::new();
+    while let Some(next) = kind_after(db, &last)? {
+        kinds.push(next.clone());
+        last = next;
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    Ok(kinds)
+}
+
 /// The next kind in order of names.
 fn kind_after(db: &Connection, kind: &str) -> rusqlite::Result<Option<String>> {
     db.prepare_cached("SELECT min(kind) FROM record WHERE kind > ?1")?.query_row([kind], |row| row.get(0))

@@ -13,6 +13,9 @@ const ROOM: f64 = 0.9;
 /// One removal step deletes 1/PART of a part's time range.
 const PART: u64 = 10;
 
+/// Kinds of records that are kept as long as cells of an hour.
+const LONG: [&str; 2] = ["report", "report_body"];
+
 /// Removes everything beyond its age.
 pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<(), StoreError> {
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -22,7 +25,7 @@ pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<
     }
     let oldest_ns = now_s.saturating_sub(retention.records.as_secs()).saturating_mul(1_000_000_000);
     // By kind, to match the order of the index.
-    for kind in ["request", "llm", "agent", "tool", "workflow", "finding", "alert", "audit", "silence"] {
+    for kind in record_blocks::kinds(&transaction)?.iter().filter(|kind| !LONG.contains(&kind.as_str())) {
         transaction
             .prepare_cached("DELETE FROM record WHERE kind = ?1 AND time < ?2")?
             .execute(params![kind, i64::try_from(oldest_ns).unwrap_or(i64::MAX)])?;
@@ -30,7 +33,7 @@ pub fn expire(db: &mut Connection, now_s: u64, retention: &Retention) -> Result<
     }
     // Reports are few; they are kept as long as the figures of the hours that they tell of.
     let oldest_ns = now_s.saturating_sub(retention.hour.as_secs()).saturating_mul(1_000_000_000);
-    for kind in ["report", "report_body"] {
+    for kind in LONG {
         transaction
             .prepare_cached("DELETE FROM record WHERE kind = ?1 AND time < ?2")?
             .execute(params![kind, i64::try_from(oldest_ns).unwrap_or(i64::MAX)])?;

@@ -10,7 +10,7 @@ use crate::record::{Failure, InFlight, Millis, Origin, Quality, SpanId};
 
 mod load;
 mod loss;
-mod query;
+pub(crate) mod query;
 mod work;
 
 const NS: u64 = 1_000_000_000;

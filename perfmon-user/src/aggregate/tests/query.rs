@@ -2,7 +2,7 @@
 use super::*;
 use crate::record::Db;
 
-fn command(side: Side, query: &str, time_ms: u64) -> Db {
+pub(crate) fn command(side: Side, query: &str, time_ms: u64) -> Db {
     Db {
         time: at(0),
         origin: Arc::new(Origin { service: "shop".into(), ..Origin::unknown(9) }),

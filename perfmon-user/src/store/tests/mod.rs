@@ -388,6 +388,30 @@ fn a_flood_of_failed_requests_is_kept_in_part_and_counted_in_full() {
 }
 
 #[test]
+fn of_database_commands_the_slow_and_failed_ones_are_kept() {
+    let command = |time_ms: u64, error: Option<&str>| {
+        let time = WallTime(DAY * SECOND);
+        let operation = if time_ms == 9_000 { "BLPOP" } else { "GET" };
+        Record::Db(Box::new(crate::record::Db {
+            time,
+            system: "redis",
+            operation: Some(operation.into()),
+            error: error.map(Into::into),
+            ..crate::aggregate::tests::query::command(Side::Client, "GET ?", time_ms)
+        }))
+    };
+    let commands: Vec<_> =
+        (0..1_000).map(|_| command(2, None)).chain([command(2_000, None), command(9_000, None), command(1, Some("ERR"))]).collect();
+    let pending = pending(&commands);
+    assert_eq!((pending.kept.len(), pending.skipped), (2, 0));
+    let (file, later) = (file(), DAY + 32 * 86_400);
+    let mut rollup = file.rollup();
+    rollup.write(&pending).unwrap();
+    retention::expire(rollup.connection(), later, &Retention::default()).unwrap();
+    assert_eq!(file.reader().records("db", WallTime(0), WallTime(u64::MAX), 10).unwrap(), Vec::<String>::new());
+}
+
+#[test]
 fn the_end_of_a_websocket_is_no_request_and_is_kept_when_it_failed() {
     let end = |error| {
         let Record::Request(opening) = request(DAY, "shop", "/ws", 900_000_000, 101) else { unreachable!() };
