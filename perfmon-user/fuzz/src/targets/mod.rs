@@ -24,6 +24,7 @@ pub const ALL: [Target; 23] = [
     ("websocket", [64 * KB, 0], protocols::websocket),
     ("redis", [4 * MB, 0], protocols::redis),
     ("postgres", [4 * MB, 0], protocols::postgres),
+    ("mysql", [4 * MB, 0], protocols::mysql),
     ("sql", [2 * MB, 0], texts::sql),
     ("detect", [4 * KB, 0], protocols::detect),
     ("tls", [16 * KB, 0], protocols::tls),

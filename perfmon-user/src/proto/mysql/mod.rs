@@ -11,6 +11,8 @@ mod tests;
 
 pub use detect::detect;
 
+use std::cell::Cell;
+
 use super::detect::Verdict;
 use super::framed::{FoundFrame, FrameSide, RoleSearch};
 use super::kept::Kept;
@@ -31,6 +33,8 @@ pub struct MySql {
     /// The client's direction.
     client: Option<Direction>,
     search: Option<Box<RoleSearch>>,
+    /// What the search has may be the beginning.
+    may_be_found: bool,
     requests: Box<FrameSide<PacketReader<MySqlClient>>>,
     answers: Box<FrameSide<PacketReader<MySqlServer>>>,
     talk: Box<MySqlTalk>,
@@ -45,15 +49,19 @@ impl MySql {
 
     fn learn(&mut self, segment: Segment<'_>, sink: &mut dyn Sink) {
         let is_request = matches!(segment.content, Content::Bytes(bytes) if detect::is_request(bytes));
-        if is_request && let Some(search) = &mut self.search {
+        if is_request && !self.may_be_found {
             // What came before was not understood.
-            **search = RoleSearch::default();
+            self.search = None;
         }
+        let verdict = Cell::new(Verdict::No);
         let find = |heads: [&[u8]; 2]| {
-            let (verdict, client, beginning) = detect::begins(heads, true);
-            (verdict == Verdict::Yes).then_some((client, beginning))
+            let (found, client, beginning) = detect::begins(heads, true);
+            verdict.set(found);
+            (found == Verdict::Yes).then_some((client, beginning))
         };
-        match self.search.get_or_insert_default().learn(segment, sink, find) {
+        let learned = self.search.get_or_insert_default().learn(segment, sink, find);
+        self.may_be_found = verdict.get() == Verdict::NeedMore;
+        match learned {
             None => {}
             Some(Ok(((client, beginning), kept))) => {
                 self.client = Some(client);
