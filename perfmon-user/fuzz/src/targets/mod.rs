@@ -15,7 +15,7 @@ const KB: usize = 1 << 10;
 const MB: usize = 1 << 20;
 
 /// All of them. `xtask/src/fuzz/mod.rs` has the same names.
-pub const ALL: [Target; 23] = [
+pub const ALL: [Target; 24] = [
     ("decode", [4 * MB, 4 * KB], events::decode),
     ("recording", [16 * MB, 4 * KB], events::recording),
     ("pipeline", [8 * MB, 4 * KB], events::pipeline),
