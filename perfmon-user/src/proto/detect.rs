@@ -1,7 +1,7 @@
 //! Protocol detection. In: the opening of a connection; out: a three-way answer. Detectors look at no more than [`BUDGET`] bytes of
 //! each stream, allocate nothing, and answer `Yes` only where no other protocol can begin like this; two that say `Yes` are a defect
 //! that a test finds (each corpus through each detector). A new protocol adds a variant of [`Protocol`] and an arm in its methods.
-use super::{Parser, http1, http2, postgres, redis};
+use super::{Parser, http1, http2, mysql, postgres, redis};
 use crate::stream::{Direction, Role};
 
 /// Most bytes of a stream that detection looks at.
@@ -76,11 +76,13 @@ pub enum Protocol {
     Redis,
     /// PostgreSQL, protocol version 3.
     Postgres,
+    /// MySQL and MariaDB.
+    MySql,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Http1, Self::Http2, Self::Redis, Self::Postgres];
+    pub const ALL: [Self; 5] = [Self::Http1, Self::Http2, Self::Redis, Self::Postgres, Self::MySql];
 
     /// Its name for users.
     pub fn name(self) -> &'static str {
@@ -89,6 +91,7 @@ impl Protocol {
             Self::Http2 => "h2",
             Self::Redis => "redis",
             Self::Postgres => "postgresql",
+            Self::MySql => "mysql",
         }
     }
 
@@ -99,6 +102,7 @@ impl Protocol {
             Self::Http2 => &[],
             Self::Redis => &["redis"],
             Self::Postgres => &["postgresql"],
+            Self::MySql => &["mysql"],
         }
     }
 
@@ -109,6 +113,7 @@ impl Protocol {
             Self::Http2 => http2::detect(opening),
             Self::Redis => redis::detect(opening),
             Self::Postgres => postgres::detect(opening),
+            Self::MySql => mysql::detect(opening),
         }
     }
 
@@ -119,6 +124,7 @@ impl Protocol {
             Self::Http2 => None,
             Self::Redis => Some(Box::new(redis::Redis::new())),
             Self::Postgres => Some(Box::new(postgres::Postgres::new())),
+            Self::MySql => Some(Box::new(mysql::MySql::new())),
         }
     }
 }
@@ -189,6 +195,7 @@ mod tests {
             "websocket" => (Protocol::Http1, 2),
             "redis" => (Protocol::Redis, 0),
             "postgres" => (Protocol::Postgres, 0),
+            "mysql" => (Protocol::MySql, 0),
             other => panic!("say here what the connections of tests/corpus/{other} begin with"),
         }
     }
@@ -231,7 +238,7 @@ mod tests {
 
     #[test]
     fn joined_midway_no_operation_is_of_another_protocol() {
-        for folder in ["http1", "websocket", "redis", "postgres"] {
+        for folder in ["http1", "websocket", "redis", "postgres", "mysql"] {
             let (own, _) = of_folder(folder);
             for session in corpus::sessions(folder) {
                 for (_, _, step) in &session.steps {
@@ -247,13 +254,12 @@ mod tests {
 
     #[test]
     fn other_protocols_are_none_of_these() {
-        let openings: [(&str, &[u8]); 7] = [
+        let openings: [(&str, &[u8]); 6] = [
             (
                 "TLS ClientHello",
                 b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x4e\x11\x7b\xb7\x0a\x5c\x6f\x2f\x1d\x93\x3a\x58\x01\x5c\x20",
             ),
             ("TLS 1.3 ServerHello", b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03\x95\x9c\xc3\x1f\x2d\x2e"),
-            ("MySQL", b"\x4a\x00\x00\x00\x0a8.0.36\x00\x08\x00\x00\x00"),
             ("MongoDB", b"\x3f\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xdd\x07\x00\x00"),
             ("SSH", b"SSH-2.0-OpenSSH_9.6\r\n"),
             ("SMTP", b"220 mail.example ESMTP ready\r\n"),

@@ -106,6 +106,13 @@ impl<R: FrameReader> FrameSide<R> {
         self.reader.left()
     }
 
+    /// What was read cannot be right: the place is looked for.
+    pub fn distrust(&mut self) {
+        self.place = FramePosition::Lost;
+        self.reader.begin();
+        self.reader.lost();
+    }
+
     /// Heap bytes.
     pub fn heap_bytes(&self) -> usize {
         let held = if let FramePosition::Trial(Some(held)) = &self.place { size_of::<(R, FrameSpan)>() + held.0.heap_bytes() } else { 0 };

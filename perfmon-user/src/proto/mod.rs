@@ -17,11 +17,13 @@ pub mod headers;
 pub mod http1;
 pub mod http2;
 pub mod kept;
+pub mod mysql;
 pub mod pending;
 pub mod postgres;
 pub mod question;
 pub mod redis;
 pub mod sql;
+pub mod statement;
 pub mod websocket;
 
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use crate::shell::{self, cargo, command, execute, say};
 pub use compiler::stand_in;
 
 /// The targets, as `perfmon-user/fuzz/src/targets/mod.rs` names them.
-pub const TARGETS: [&str; 23] = [
+pub const TARGETS: [&str; 24] = [
     "decode",
     "recording",
     "pipeline",
@@ -26,6 +26,7 @@ pub const TARGETS: [&str; 23] = [
     "websocket",
     "redis",
     "postgres",
+    "mysql",
     "sql",
     "detect",
     "tls",

@@ -15,7 +15,7 @@ const KB: usize = 1 << 10;
 const MB: usize = 1 << 20;
 
 /// All of them. `xtask/src/fuzz/mod.rs` has the same names.
-pub const ALL: [Target; 23] = [
+pub const ALL: [Target; 24] = [
     ("decode", [4 * MB, 4 * KB], events::decode),
     ("recording", [16 * MB, 4 * KB], events::recording),
     ("pipeline", [8 * MB, 4 * KB], events::pipeline),
@@ -24,6 +24,7 @@ pub const ALL: [Target; 23] = [
     ("websocket", [64 * KB, 0], protocols::websocket),
     ("redis", [4 * MB, 0], protocols::redis),
     ("postgres", [4 * MB, 0], protocols::postgres),
+    ("mysql", [4 * MB, 0], protocols::mysql),
     ("sql", [2 * MB, 0], texts::sql),
     ("detect", [4 * KB, 0], protocols::detect),
     ("tls", [16 * KB, 0], protocols::tls),

@@ -1,9 +1,8 @@
 //! PostgreSQL (protocol version 3): segments of both directions in, commands out, one for each statement that is executed: of a simple query each
-//! of its statements, else each Execute. `message` reads one message, `statement` remembers prepared ones, `talk` joins answers to
+//! of its statements, else each Execute. `message` reads one message, `talk` joins answers to
 //! commands; here is what concerns the connection: who is the client, and that encryption hands the connection over.
 mod detect;
 mod message;
-mod statement;
 mod talk;
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::detect::{GSS_REQUEST, SSL_REQUEST};
 use super::message::{Backend, Frontend, MessageReader, NEGOTIATION, STARTUP, rows, sqlstate, text, verb};
-use super::statement::{StatementNames, StatementText, read};
 use crate::proto::command::Command;
 use crate::proto::framed::FrameSpan;
 use crate::proto::pending::{Answered, PendingCommand, PendingCommands};
+use crate::proto::sql;
+use crate::proto::statement::{StatementNames, StatementText, read};
 use crate::proto::{Message, Sink, Stats};
 use crate::stream::Stamp;
 
@@ -96,13 +97,13 @@ impl PostgresTalk {
         match kind {
             STARTUP => self.startup(content, sink),
             b'Q' => {
-                let mut statements: VecDeque<_> = read(text(&mut content), message.is_cut(), sink).into();
+                let mut statements: VecDeque<_> = read(sql::postgresql, text(&mut content), message.is_cut(), sink).into();
                 let first = statements.pop_front().unwrap_or_default();
                 self.ask(first, Asked::Query(statements), sink);
             }
             b'P' => {
-                let (name, sql) = (text(&mut content), text(&mut content));
-                let statement = read(sql, message.is_cut(), sink).into_iter().next().unwrap_or_default();
+                let (name, query) = (text(&mut content), text(&mut content));
+                let statement = read(sql::postgresql, query, message.is_cut(), sink).into_iter().next().unwrap_or_default();
                 self.stats.evicted += u64::from(!self.statements.insert(name, statement.clone(), sink));
                 let unit = self.unit;
                 self.ask(statement, Asked::Parse, sink);

@@ -3,7 +3,7 @@
 //! it may be a literal.
 mod normal;
 
-use sqlparser::dialect::{Dialect, PostgreSqlDialect};
+use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
@@ -30,6 +30,11 @@ pub struct SqlText {
 /// The statements of a text for PostgreSQL. `is_cut`: it went on.
 pub fn postgresql(text: &str, is_cut: bool) -> Vec<SqlText> {
     statements(&PostgreSqlDialect {}, text, is_cut)
+}
+
+/// The statements of a text for MySQL and MariaDB: a double-quoted text is a string.
+pub fn mysql(text: &str, is_cut: bool) -> Vec<SqlText> {
+    statements(&MySqlDialect {}, text, is_cut)
 }
 
 /// The statements of a text.

@@ -1,5 +1,5 @@
-//! Statements and portals of a connection by name: what records say of them. Bounded by number and by the budget; one for which there is no room is
-//! counted and later tells its name only.
+//! Prepared statements and portals of a connection by name, or number: what records say of them. Bounded by number and by the budget; one for which
+//! there is no room is counted and later tells its name only.
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::budget::Charge;
 use crate::proto::Sink;
 use crate::proto::command::Command;
-use crate::proto::sql::{self, SqlText};
+use crate::proto::sql::SqlText;
 
 /// Names of one kind that are remembered on a connection.
 const NAMES: usize = 2_048;
@@ -16,12 +16,15 @@ const NAME_BYTES: usize = 63;
 
 /// What records say of a statement; nothing of one that was prepared before the connection was seen.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct StatementText {
-    pub(super) operation: Option<Arc<str>>,
-    pub(super) target: Option<Arc<str>>,
-    pub(super) query: Option<Arc<str>>,
+pub struct StatementText {
+    /// Its verb.
+    pub operation: Option<Arc<str>>,
+    /// Its first table.
+    pub target: Option<Arc<str>>,
+    /// Its normalised text.
+    pub query: Option<Arc<str>>,
     /// Its name, when it has one.
-    pub(super) name: Option<Arc<str>>,
+    pub name: Option<Arc<str>>,
 }
 
 impl StatementText {
@@ -35,12 +38,12 @@ impl StatementText {
     }
 
     /// One of which only the name is known.
-    pub(super) fn unknown(name: &[u8], sink: &mut dyn Sink) -> Self {
+    pub fn unknown(name: &[u8], sink: &mut dyn Sink) -> Self {
         Self { name: shown(name, sink), ..Self::default() }
     }
 
     /// Writes it into a command.
-    pub(super) fn tell(self, command: &mut Command) {
+    pub fn tell(self, command: &mut Command) {
         (command.operation, command.target, command.query, command.statement) = (self.operation, self.target, self.query, self.name);
     }
 
@@ -55,15 +58,15 @@ fn shown(name: &[u8], sink: &mut dyn Sink) -> Option<Arc<str>> {
     std::str::from_utf8(name).ok().filter(|_| is_plain).map(|name| sink.text(name))
 }
 
-/// The statements of a text.
-pub(super) fn read(text: &[u8], is_cut: bool, sink: &mut dyn Sink) -> Vec<StatementText> {
+/// The statements of a text in the language of `dialect`.
+pub fn read(dialect: fn(&str, bool) -> Vec<SqlText>, text: &[u8], is_cut: bool, sink: &mut dyn Sink) -> Vec<StatementText> {
     let text = String::from_utf8_lossy(text);
-    sql::postgresql(&text, is_cut).iter().map(|text| StatementText::of(text, sink)).collect()
+    dialect(&text, is_cut).iter().map(|text| StatementText::of(text, sink)).collect()
 }
 
 /// Statements or portals by name.
 #[derive(Debug, Default)]
-pub(super) struct StatementNames {
+pub struct StatementNames {
     known: FxHashMap<Box<[u8]>, StatementText>,
     bytes: usize,
     charge: Charge,
@@ -71,7 +74,7 @@ pub(super) struct StatementNames {
 
 impl StatementNames {
     /// Remembers a statement; whether there was room.
-    pub(super) fn insert(&mut self, name: &[u8], mut text: StatementText, sink: &mut dyn Sink) -> bool {
+    pub fn insert(&mut self, name: &[u8], mut text: StatementText, sink: &mut dyn Sink) -> bool {
         self.remove(name);
         if text.name.is_none() {
             text.name = shown(name, sink);
@@ -93,12 +96,19 @@ impl StatementNames {
     }
 
     /// The statement of a name.
-    pub(super) fn get(&self, name: &[u8]) -> Option<&StatementText> {
+    pub fn get(&self, name: &[u8]) -> Option<&StatementText> {
         self.known.get(name)
     }
 
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.known = FxHashMap::default();
+        self.bytes = 0;
+        self.charge.shrink(0);
+    }
+
     /// Forgets a name.
-    pub(super) fn remove(&mut self, name: &[u8]) {
+    pub fn remove(&mut self, name: &[u8]) {
         if let Some((name, text)) = self.known.remove_entry(name) {
             self.bytes -= Self::size(&name, &text);
             self.charge.shrink(self.bytes);
@@ -106,7 +116,7 @@ impl StatementNames {
     }
 
     /// Heap bytes, about.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub fn heap_bytes(&self) -> usize {
         self.bytes
     }
 
