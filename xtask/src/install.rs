@@ -9,7 +9,7 @@ use crate::build_dashboard;
 use crate::shell::{self, as_root, command, execute, say};
 
 /// A program and the Debian package that brings it. Node.js from elsewhere often brings its own npm, then that one is used.
-const PROGRAMS: [(&str, &str); 21] = [
+const PROGRAMS: [(&str, &str); 23] = [
     ("nginx", "nginx-light"),
     ("haproxy", "haproxy"),
     ("apache2", "apache2-bin"),
@@ -31,6 +31,8 @@ const PROGRAMS: [(&str, &str); 21] = [
     ("redis-benchmark", "redis-tools"),
     ("pgbench", "postgresql-contrib"),
     ("pg_ctlcluster", "postgresql"),
+    ("mariadbd", "mariadb-server"),
+    ("mariadb-slap", "mariadb-client"),
 ];
 
 /// The headers that programs of tests/programs include, and the Debian package that brings each.

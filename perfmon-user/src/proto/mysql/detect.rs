@@ -89,20 +89,21 @@ fn greeting(bytes: &[u8]) -> Verdict {
             }
         }
         // Too many connections, the host is blocked or not allowed.
-        Some((0xff, rest)) => match rest {
-            [low, high, text @ ..] => {
-                let is_code = (1_000..4_200).contains(&u16::from_le_bytes([*low, *high]));
-                let is_text = text.iter().all(|byte| matches!(byte, b' '..=b'~'));
-                match () {
-                    () if !is_code || !is_text => Verdict::No,
-                    () if text.len() >= 6 => Verdict::Yes,
-                    () if payload.len() < length => Verdict::NeedMore,
-                    () => Verdict::No,
-                }
-            }
-            _ => Verdict::NeedMore,
-        },
+        Some((0xff, rest)) => refusal(rest, payload.len() < length),
         Some(_) => Verdict::No,
+    }
+}
+
+/// Number and text of an error, of which more may come.
+fn refusal(error: &[u8], is_part: bool) -> Verdict {
+    let [low, high, text @ ..] = error else { return Verdict::NeedMore };
+    let is_code = (1_000..4_200).contains(&u16::from_le_bytes([*low, *high]));
+    let is_text = text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    match () {
+        () if !is_code || !is_text => Verdict::No,
+        () if text.len() >= 6 => Verdict::Yes,
+        () if is_part => Verdict::NeedMore,
+        () => Verdict::No,
     }
 }
 
@@ -125,6 +126,7 @@ fn login(bytes: &[u8]) -> Verdict {
 /// A command, and then its answer.
 fn exchange(sent: &[u8], answered: &[u8]) -> Verdict {
     match () {
+        () if is_request_header(sent) => Verdict::NeedMore,
         () if !is_request(sent) || !is_answered(sent[HEADER]) => Verdict::No,
         () if answered.is_empty() => Verdict::NeedMore,
         () if is_answer(answered) => Verdict::Yes,
@@ -154,6 +156,11 @@ pub(super) fn is_command(command: u8, length: u64) -> bool {
         _ => return false,
     };
     length >= least
+}
+
+/// Whether bytes are a command's header or less of it: servers read one, and then as much as it announces.
+pub(super) fn is_request_header(bytes: &[u8]) -> bool {
+    bytes.len() <= HEADER && may_be_header(bytes, 1, &[0])
 }
 
 /// Whether bytes begin with a command.

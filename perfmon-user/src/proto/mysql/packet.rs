@@ -36,7 +36,7 @@ pub(super) struct MySqlServer;
 
 impl PacketSender for MySqlClient {
     fn may_begin(bytes: &[u8]) -> bool {
-        detect::is_request(bytes)
+        detect::is_request(bytes) || detect::is_request_header(bytes)
     }
 
     fn kept(number: u8, first: u8) -> usize {

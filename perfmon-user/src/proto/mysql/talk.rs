@@ -234,7 +234,10 @@ impl MySqlTalk {
         if packet.number != expected {
             // The end of an answer that was complete without it.
             let is_rest = self.answer.next.is_none() && packet.head().first() == Some(&0xfe) && packet.len == 5;
-            return if is_rest { () } else { self.wrong(sink) };
+            if !is_rest {
+                self.wrong(sink);
+            }
+            return;
         }
         self.answer.next = Some(packet.last.wrapping_add(1));
         self.answer.first_ns.get_or_insert(span.first.time_ns);

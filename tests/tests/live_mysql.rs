@@ -1,0 +1,202 @@
+//! Commands of real clients to a real MariaDB: counts equal the server's own, errors have their numbers, nothing of a literal or password appears,
+//! over TCP and a unix socket, and joined midway. Contract: `db` of docs/records.md.
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use perfmon_tests::model::own_children;
+use perfmon_tests::need::{Need, is_root, missing};
+use perfmon_tests::perfmon::Perfmon;
+use perfmon_tests::process::Running;
+use perfmon_tests::{free_port, rounds, wait_until};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const NEEDS: [Need; 3] = [Need::Perfmon, Need::Program("mariadbd"), Need::Program("mariadb-slap")];
+/// A password, and what texts of queries hold: nothing of them may appear anywhere.
+const CANARY: &str = "canary7Q";
+/// Where clients find the server.
+const TCP: &str = "tcp";
+const UNIX: &str = "socket";
+
+/// A MariaDB server with a database `shop` and a user of that name, run by an unprivileged user.
+struct MariaDb {
+    port: u16,
+    socket: PathBuf,
+    _server: Running,
+    _folder: TempDir,
+}
+
+impl MariaDb {
+    fn start() -> Result<Self> {
+        let (port, folder) = (free_port()?, tempfile::tempdir()?);
+        let (data, socket) = (folder.path().join("data"), folder.path().join("socket"));
+        let user: &[&str] = if is_root() { &["--user=mysql"] } else { &[] };
+        if is_root() {
+            output(Command::new("chown").args(["-R", "mysql"]).arg(folder.path()))?;
+        }
+        let mut install = Command::new("mariadb-install-db");
+        install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]).args(user);
+        output(install.arg(format!("--datadir={}", data.display())))?;
+        let mut command = Command::new("mariadbd");
+        command.args(["--no-defaults", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M", &format!("--port={port}")]).args(user);
+        command.arg(format!("--datadir={}", data.display())).arg(format!("--socket={}", socket.display()));
+        let log = tempfile::NamedTempFile::new()?.into_temp_path();
+        let mut server = Running::start(&mut command, &log)?;
+        server.listens(port)?;
+        let server = Self { port, socket, _server: server, _folder: folder };
+        let grant = format!(
+            "create database shop; create user shop identified by '{CANARY}'; grant all on *.* to shop; delete from mysql.global_priv where user = ''; flush privileges"
+        );
+        let mut root = Command::new("mariadb");
+        root.args(["--no-defaults", "-u", "root", "-S"]).arg(&server.socket).args(["-e", &grant]);
+        output(&mut root)?;
+        Ok(server)
+    }
+
+    fn client(&self, name: &str, way: &str) -> Command {
+        let mut command = Command::new(name);
+        command.args(["--no-defaults", "-u", "shop", &format!("-p{CANARY}")]);
+        match way {
+            UNIX => command.arg("-S").arg(&self.socket),
+            _ => command.args(["-h", "127.0.0.1", "-P", &self.port.to_string()]),
+        };
+        command
+    }
+
+    fn query(&self, way: &str, sql: &str) -> Result<String> {
+        output(self.client("mariadb", way).args(["--batch", "--skip-column-names", "shop", "-e", sql]))
+    }
+
+    /// Statements by verb, by the server's own count since its start.
+    fn counts(&self) -> Result<BTreeMap<String, u64>> {
+        let text = self.query(TCP, "show global status like 'Com_%'")?;
+        let verbs = ["select", "insert", "update", "delete", "begin", "commit"];
+        let line = |line: &str| {
+            let (name, count) = line.strip_prefix("Com_")?.split_once('\t')?;
+            Some((name.to_uppercase(), count.parse().ok()?)).filter(|(_, count)| verbs.contains(&name) && *count > 0)
+        };
+        Ok(text.lines().filter_map(line).collect())
+    }
+}
+
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Statements of a side by verb, and one that is not exact.
+fn recorded(perfmon: &Perfmon, side: &str) -> Result<(BTreeMap<String, u64>, Option<Value>)> {
+    let (mut counts, mut inexact) = (BTreeMap::new(), None);
+    for record in perfmon.records("db")? {
+        let verb = record["operation"].as_str().unwrap_or("-").to_owned();
+        if record["side"] == side && record["system"] == "mysql" && !["SHOW", "-"].contains(&verb.as_str()) {
+            *counts.entry(verb).or_default() += 1;
+            if record["quality"] != "exact" || record["response_time_ms"].is_null() {
+                inexact = Some(record);
+            }
+        }
+    }
+    Ok((counts, inexact))
+}
+
+#[test]
+fn counts_are_the_servers_over_tcp_and_a_unix_socket() -> Result<()> {
+    if missing(&NEEDS) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start_in(&[("PERFMON_CAPTURE__RING_MIB", "64")], &own_children().each_ref().map(String::as_str))?;
+    let server = MariaDb::start()?;
+    server.query(TCP, "create table users (id int primary key auto_increment, name varchar(20))")?;
+    let queries = (rounds(4) * 10).to_string();
+    for way in [TCP, UNIX] {
+        let statements = format!(
+            "insert into users (name) values ('{CANARY}');update users set name = 'x' where id = 3;select * from users where id = 4"
+        );
+        let mut slap = server.client("mariadb-slap", way);
+        slap.args(["--create-schema=shop", "--delimiter=;", "--concurrency=4", "--no-drop", "--number-of-queries", &queries]);
+        output(slap.args(["--query", &statements]))?;
+        server.query(way, "begin; delete from users where id = 5; commit")?;
+    }
+    let counts = server.counts()?;
+    assert!(counts["SELECT"] > 1 && counts["COMMIT"] >= 2, "{counts:?}");
+    for side in ["client", "server"] {
+        let same = || -> Result<bool> {
+            let mut told = recorded(&perfmon, side)?.0;
+            told.retain(|verb, _| counts.contains_key(verb));
+            Ok(told == counts)
+        };
+        wait_until(10, || Ok(same()?.then_some(())))?;
+        let (told, inexact) = recorded(&perfmon, side)?;
+        assert!(same()?, "{side} side: {told:?}, of the server {counts:?}; {} lost", perfmon.lost()?);
+        assert_eq!(inexact, None, "{side} side");
+    }
+    let asked = || perfmon.api("/api/v1/databases?window=5m&side=server&system=mysql&operation=UPDATE");
+    let rows = wait_until(5, || Ok(Some(asked()?).filter(|rows| rows["items"][0]["count"].as_u64() == counts.get("UPDATE").copied())))?;
+    let rows = rows.map_or_else(asked, Ok)?;
+    let row = &rows["items"][0];
+    let query = "update users set name = ? where id = ?";
+    assert_eq!((row["query"].as_str(), row["count"].as_u64()), (Some(query), counts.get("UPDATE").copied()), "{rows}");
+    let everything = [perfmon.output()?, perfmon.log(), perfmon.api("/api/v1/databases")?.to_string()].concat();
+    assert!(!everything.contains(CANARY), "a literal appears");
+    Ok(())
+}
+
+#[test]
+fn errors_have_their_numbers_and_answers_their_rows() -> Result<()> {
+    if missing(&NEEDS) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start(&own_children().each_ref().map(String::as_str))?;
+    let server = MariaDb::start()?;
+    server.query(TCP, "create table users (id int primary key, name text); insert into users values (1, 'a'), (2, 'b'), (3, 'c')")?;
+    server.query(TCP, "select name from users where id > 1")?;
+    for (sql, code) in [("select * from missing", "1146"), ("insert into users values (1, 'y')", "1062"), ("selec 1", "1064")] {
+        assert!(server.query(TCP, sql).is_err(), "{sql}");
+        let found = wait_until(10, || {
+            let all = perfmon.records("db")?;
+            let of_code = |side: &str| all.iter().filter(|record| record["side"] == side && record["error"] == code).count();
+            Ok(((of_code("client"), of_code("server")) == (1, 1)).then_some(()))
+        })?;
+        ensure!(found.is_some(), "{sql}: no {code} on both sides");
+    }
+    let all = perfmon.records("db")?;
+    for side in ["client", "server"] {
+        let of = |operation: &str| {
+            let found = |record: &&Value| record["side"] == side && record["operation"] == operation && record["error"].is_null();
+            all.iter().find(|record| found(record) && record["target"] == "users").with_context(|| format!("no {operation} of the {side}"))
+        };
+        assert_eq!((of("INSERT")?["rows"].as_u64(), of("SELECT")?["rows"].as_u64()), (Some(3), Some(2)), "{side}");
+        assert_eq!(of("SELECT")?["database"], "shop");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_connection_is_read_that_was_there_before() -> Result<()> {
+    if missing(&NEEDS) {
+        return Ok(());
+    }
+    let server = MariaDb::start()?;
+    let mut session =
+        server.client("mariadb", TCP).args(["--batch", "--unbuffered", "shop"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let mut input = session.stdin.take().context("no input")?;
+    writeln!(input, "create table users (id int primary key);\nselect 1;")?;
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let perfmon = Perfmon::start(&own_children().each_ref().map(String::as_str))?;
+    for id in 0..50 {
+        writeln!(input, "insert into users values ({id});\nselect * from users where id = {id};")?;
+    }
+    for side in ["client", "server"] {
+        let found = wait_until(20, || Ok((recorded(&perfmon, side)?.0.get("SELECT").copied() >= Some(45)).then_some(())))?;
+        ensure!(found.is_some(), "{side}: {:?}", recorded(&perfmon, side)?);
+        let told = recorded(&perfmon, side)?.0;
+        assert!(told["SELECT"] <= 50 && told["INSERT"] <= 50, "{side}: {told:?}");
+    }
+    drop(input);
+    session.wait()?;
+    Ok(())
+}
