@@ -200,7 +200,7 @@ it("reads sensibly before anything was seen", async () => {
   await page.getByText("No requests seen yet.").waitFor();
   for (const text of ["No alerts. perfmon checks the thresholds.", "No problems found.", "No requests in this window.", "None so far."])
     await page.getByText(text).waitFor();
-  await expect.poll(() => page.locator("section:visible").count()).toBe(13);
+  await expect.poll(() => page.locator("section:visible").count()).toBe(14);
   expect(await page.locator("main").innerText()).not.toMatch(/NaN|undefined|null|Infinity|Invalid/);
   expect(await page.locator('[data-tile="p95_ms"] .figure').textContent()).toBe("–");
   mock.fresh = false;
@@ -216,6 +216,7 @@ it("hides what this perfmon does not have", async () => {
     "endpoints",
     "destinations",
     "processes",
+    "databases",
     "requests",
     "self",
   ]);
@@ -333,6 +334,7 @@ describe("opened rows", () => {
     ["tools", "search_catalog", "search_catalog · succeeded"],
     ["workflows", "POST /chat", "success · 3.60 s"],
     ["destinations", "api.openai.com", "Latest requests"],
+    ["databases", "SELECT * FROM orders", "Latest commands"],
     ["requests", "POST /checkout", "user agent"],
   ])("%s: %s", async (section, row, text) => {
     const page = await show();

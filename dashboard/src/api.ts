@@ -121,6 +121,27 @@ export interface Destination extends Latency {
   completeness: Num;
 }
 
+/** A row of `GET /api/v1/databases`: commands that are alike. */
+export interface Query extends Latency {
+  service: string;
+  side: "client" | "server";
+  system: string;
+  destination: string | null;
+  database: string | null;
+  operation: string | null;
+  target: string | null;
+  /** Literals are replaced; null where a statement's text is not known. */
+  query: string | null;
+  query_id: string | null;
+  count: number;
+  errors: number;
+  error_rate: Num;
+  requests_per_minute: Num;
+  rows: Num;
+  time_total_ms: Num;
+  completeness: Num;
+}
+
 /** Whose record it is. */
 export interface Origin {
   time: string;

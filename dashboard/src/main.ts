@@ -14,6 +14,7 @@ import { listenForKeys } from "./keys";
 import { Login } from "./login";
 import { Refused } from "./refused";
 import { alertsSection } from "./sections/alerts";
+import { databasesSection } from "./sections/databases";
 import { endpointsSection } from "./sections/endpoints";
 import { findingsSection } from "./sections/findings";
 import { healthSection } from "./sections/health";
@@ -71,6 +72,7 @@ const content = h(
   endpointsSection(feed).element,
   resources.section.element,
   row("two", destinationsSection(feed).element, processesSection(feed).element),
+  databasesSection(feed).element,
   modelsSection(feed).element,
   agentsSection(feed).element,
   workflowsSection(feed).element,

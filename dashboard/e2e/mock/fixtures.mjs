@@ -146,6 +146,45 @@ export const destinations = [
   row("nginx", "127.0.0.1:8000", 12_100, 0, 1, latency(22, 9.8, 61, 210, 890)),
 ];
 
+const command = (service, system, database, operation, target, query, count, errors, rows, time_total_ms, times) => ({
+  service,
+  side: "client",
+  system,
+  destination: system === "redis" ? "127.0.0.1:6379" : "10.0.0.7:5432",
+  database,
+  operation,
+  target,
+  query,
+  query_id: query === null ? null : String(query.length).padStart(16, "0"),
+  count,
+  errors,
+  error_rate: errors / count,
+  requests_per_minute: count / 5,
+  rows,
+  time_total_ms,
+  ...times,
+  completeness: 1,
+});
+const ORDERS = "SELECT * FROM orders WHERE customer = ? ORDER BY created_at DESC LIMIT ?";
+export const databases = [
+  command("shop", "postgresql", "shop", "SELECT", "orders", ORDERS, 5_210, 0, 104_200, 219_862, latency(42, 31, 118, 240, 1_310)),
+  command(
+    "shop",
+    "postgresql",
+    "shop",
+    "INSERT",
+    "orders",
+    "INSERT INTO orders VALUES (?)",
+    431,
+    19,
+    412,
+    1_724,
+    latency(4, 3.1, 9.7, 14, 22),
+  ),
+  command("shop", "postgresql", "shop", "EXECUTE", null, null, 12, 0, 12, 8, latency(0.7, 0.6, 1.1, 1.2, 1.2)),
+  command("assistant", "redis", null, "GET", "session", "GET session:?", 48_000, 0, 47_120, 9_600, latency(0.2, 0.1, 0.4, 0.9, 7)),
+];
+
 const process = (pid, service, runtime, cpu, rss, more = {}) => ({
   kind: "process",
   time: new Date().toISOString(),

@@ -2,6 +2,7 @@
 const KEYS = {
   endpoints: ["service", "method", "endpoint"],
   destinations: ["service", "destination"],
+  databases: ["service", "side", "system", "destination", "database", "operation", "target", "query"],
   llm: ["service", "side", "provider", "request_model", "destination"],
   agents: ["service", "agent_type"],
   tools: ["service", "source", "server", "tool_name"],

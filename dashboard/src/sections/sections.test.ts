@@ -1,10 +1,11 @@
 // What the sections make of the API's answers: hostile text, what is not known, losses, order.
 import { beforeEach, describe, expect, it } from "vitest";
 import * as fixtures from "../../e2e/mock/fixtures.mjs";
-import type { Alert, Endpoint, Finding, Health, Model, RequestRecord, Self, Summary, System, Target } from "../api";
+import type { Alert, Endpoint, Finding, Health, Model, Query, RequestRecord, Self, Summary, System, Target } from "../api";
 import { type Child, h } from "../dom";
 import { AlertList, alertsNote, currentAlerts } from "./alerts";
 import { correlationText, endpointView } from "./endpoint_details";
+import { asked, databasesNote, where, withShares } from "./databases";
 import { endpointsTable } from "./endpoints";
 import { findingView } from "./findings";
 import { healthView, reasons } from "./health";
@@ -47,6 +48,27 @@ describe("health", () => {
       "37.5 % info",
     ]);
     expect(box(healthView(unmeasured)).textContent).toContain("No requests seen yet.");
+  });
+});
+
+describe("databases", () => {
+  const rows = fixtures.databases as Query[];
+  it("say what was asked and where, a text that is not known too", () => {
+    expect(rows.map((row) => `${where(row)}: ${asked(row)}`).slice(2)).toEqual([
+      "PostgreSQL shop: EXECUTE of an unknown text",
+      "Redis: GET session:?",
+    ]);
+  });
+  it("count a command once that is seen at both of its ends", () => {
+    const both = [...rows, { ...(rows[3] as Query), side: "server" as const, service: "redis-server" }];
+    expect(databasesNote({ items: both, total: 5 })).toBe("5 · 53,653 commands");
+    expect(databasesNote({ items: [], total: 0 })).toBe("0");
+  });
+  it("have their part of the time of all of their side", () => {
+    const served = { ...(rows[3] as Query), side: "server" as const };
+    const shares = withShares([...rows, served]).map(({ share }) => (share === null ? null : Math.round(share * 1_000) / 1_000));
+    expect(shares).toEqual([0.951, 0.007, 0, 0.042, 1]);
+    expect(withShares([{ ...served, time_total_ms: null }])[0]?.share).toBeNull();
   });
 });
 

@@ -1,4 +1,4 @@
-// The records behind models, agents, tools, workflows, destinations and requests, each in one line.
+// The records behind models, agents, tools, workflows, destinations, queries and requests, each in one line.
 import type { AnyRecord } from "../api";
 import { dotted, query } from "../details";
 import { clock, compact, count, duration, path, usd, words } from "../format";
@@ -103,6 +103,20 @@ export function requests(title: string, names: Names): RecordList {
       const ended = outcome({ error: text(request, "error"), status_code: number(request, "status_code") });
       const what = `${text(request, "method") ?? "?"} ${path(text(request, "path") ?? "?")}`;
       return dotted(at(request), what, ended, duration(number(request, "response_time_ms")));
+    },
+  });
+}
+
+/** Database commands, newest first. */
+export function commands(title: string, names: Names): RecordList {
+  return new RecordList({
+    title,
+    path: () => address("db", names),
+    bad: (command) => text(command, "error") !== null,
+    line: (command) => {
+      const error = text(command, "error");
+      const rows = plural(number(command, "rows"), "row");
+      return dotted(at(command), error === null ? "" : `error ${error}`, duration(number(command, "response_time_ms")), rows);
     },
   });
 }

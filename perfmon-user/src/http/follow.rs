@@ -27,6 +27,7 @@ enum Route {
     System,
     Endpoints,
     Destinations,
+    Databases,
     Llm,
     Agents,
     Tools,
@@ -37,13 +38,14 @@ enum Route {
     Records,
 }
 
-const ROUTES: [(&str, Route); 14] = [
+const ROUTES: [(&str, Route); 15] = [
     ("health", Route::Health),
     ("summary", Route::Summary),
     ("self", Route::SelfReport),
     ("system", Route::System),
     ("endpoints", Route::Endpoints),
     ("destinations", Route::Destinations),
+    ("databases", Route::Databases),
     ("llm", Route::Llm),
     ("agents", Route::Agents),
     ("tools", Route::Tools),
@@ -142,6 +144,14 @@ impl Followed {
             Route::System => self.object(&Latest { latest: &snapshot.system }),
             Route::Endpoints => self.rows(snapshot, |view| &view.endpoints, |row| (&row.service, &row.method, &row.endpoint)),
             Route::Destinations => self.rows(snapshot, |view| &view.destinations, |row| (&row.service, &row.destination)),
+            Route::Databases => self.rows(
+                snapshot,
+                |view| &view.queries,
+                |row| {
+                    let of = (&row.service, row.side as u8, &row.system, &row.destination, &row.database);
+                    (of, &row.operation, &row.target, &row.query, &row.query_id)
+                },
+            ),
             Route::Llm => self.rows(
                 snapshot,
                 |view| &view.llm,
