@@ -34,18 +34,18 @@ export function databasesNote({ items, total }: List<Query>): string {
 }
 
 /** Each row with its part of the time of all rows of its side. */
-export function withShares(rows: Query[]): (Query & { share: number | null })[] {
+export function withShares(rows: Query[]): (Query & { share_of_time: number | null })[] {
   const all = { client: 0, server: 0 };
   for (const row of rows) all[row.side] += row.time_total_ms ?? 0;
   return rows.map((row) => ({
     ...row,
-    share: row.time_total_ms === null || all[row.side] === 0 ? null : row.time_total_ms / all[row.side],
+    share_of_time: row.time_total_ms === null || all[row.side] === 0 ? null : row.time_total_ms / all[row.side],
   }));
 }
 
 const served = (row: Query): string => (row.side === "server" ? `${row.service} (serves it)` : row.service);
 
-const COLUMNS: Column<Query & { share?: number | null }>[] = [
+const COLUMNS: Column<Query & { share_of_time?: number | null }>[] = [
   { ...name<Query>("query", "Query", asked), hint: (row) => `${where(row)}: ${asked(row)}` },
   { ...name<Query>("service", "Asked by", (row) => row.service, "medium"), text: served, hint: served },
   name("system", "Database", where, "medium"),
@@ -57,8 +57,8 @@ const COLUMNS: Column<Query & { share?: number | null }>[] = [
     numeric: true,
     value: (row) => row.time_total_ms,
     text: (row) => duration(row.time_total_ms),
-    hint: (row) => (row.share == null ? null : `${rate(row.share)} of the time of all queries`),
-    bar: (row) => row.share ?? null,
+    hint: (row) => (row.share_of_time == null ? null : `${rate(row.share_of_time)} of the time of all queries`),
+    bar: (row) => row.share_of_time ?? null,
   },
   counted("count", "Commands", "Commands in the window", (row) => row.count),
   {

@@ -66,9 +66,11 @@ describe("databases", () => {
   });
   it("have their part of the time of all of their side", () => {
     const served = { ...(rows[3] as Query), side: "server" as const };
-    const shares = withShares([...rows, served]).map(({ share }) => (share === null ? null : Math.round(share * 1_000) / 1_000));
+    const shares = withShares([...rows, served]).map(({ share_of_time: share }) =>
+      share === null ? null : Math.round(share * 1_000) / 1_000,
+    );
     expect(shares).toEqual([0.951, 0.007, 0, 0.042, 1]);
-    expect(withShares([{ ...served, time_total_ms: null }])[0]?.share).toBeNull();
+    expect(withShares([{ ...served, time_total_ms: null }])[0]?.share_of_time).toBeNull();
   });
 });
 
