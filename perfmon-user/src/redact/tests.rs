@@ -41,6 +41,8 @@ fn random_tokens_are_found() {
 #[test]
 fn a_word_beside_a_token_does_not_hide_it() {
     assert_eq!(text("use_o2T95VaLUFUlqJ6vlzsquHKNFALAKn4a"), "{token}");
+    // Only dots and `=` join the parts of one.
+    assert_eq!(text("eyJ-zhJzI1NixMjM./:.GWyxMjeyJzdWI//@x"), "{token}./:.GWyxMjeyJzdWI//@x");
     let tokens = random("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 32, 2_000);
     for token in tokens.iter().filter(|token| is_token(token)) {
         for beside in [format!("use_{token}"), format!("{token}-production"), format!("the-name-of-{token}-is-long-enough")] {

@@ -133,6 +133,7 @@ pub(super) fn replace(text: &str, out: &mut String) {
         after_token = is_secret || (after_token && part.is_empty());
         let Some(separator) = tail.chars().next() else { break };
         out.push(separator);
+        after_token &= matches!(separator, '.' | '=');
         rest = &tail[separator.len_utf8()..];
     }
     if after_token {
