@@ -300,7 +300,7 @@ impl MySqlTalk {
         let counts = told.operation.as_deref().is_none_or(is_change);
         told.rows = answer.rows.or_else(|| end.changed.filter(|changed| *changed > 0 || counts));
         told.error = end.error.map(|code| sink.text(&code.to_string()));
-        (told.first_byte_ns, told.end_ns, told.response_wire) = (answer.first_ns, Some(span.end_ns), answer.wire);
+        (told.first_byte_ns, told.end_ns, told.response_wire) = (answer.first_ns, Some(span.end_ns.max(told.start_ns)), answer.wire);
         told.missing_bytes += std::mem::take(&mut self.missing_bytes);
         self.is_idle = self.waiting.is_empty();
         sink.message(Message::Command(&told));

@@ -254,7 +254,8 @@ impl PostgresTalk {
             command.operation = verb.map(|verb| sink.text(verb));
         }
         (command.rows, command.error) = (rows, error.map(|error| sink.text(error)));
-        (command.first_byte_ns, command.end_ns, command.response_wire) = (answer.first_ns, Some(span.end_ns), answer.wire);
+        let end_ns = Some(span.end_ns.max(command.start_ns));
+        (command.first_byte_ns, command.end_ns, command.response_wire) = (answer.first_ns, end_ns, answer.wire);
         command.inferred |= self.in_doubt;
         command.missing_bytes += std::mem::take(&mut self.missing_bytes);
         self.done = Some(Box::new(std::mem::take(command)));
@@ -263,7 +264,7 @@ impl PostgresTalk {
     /// ReadyForQuery.
     fn ready(&mut self, span: FrameSpan, sink: &mut dyn Sink) {
         if let Some(done) = &mut self.done {
-            done.end_ns = Some(span.end_ns);
+            done.end_ns = Some(span.end_ns.max(done.start_ns));
             done.response_wire += span.wire;
         }
         self.tell_done(sink);

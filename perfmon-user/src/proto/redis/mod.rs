@@ -223,7 +223,7 @@ impl RedisTalk {
                     command.response_wire = span.wire;
                     command.first_byte_ns = Some(span.first.time_ns);
                 }
-                command.end_ns = Some(span.end_ns);
+                command.end_ns = Some(span.end_ns.max(command.start_ns));
                 command.rows = text.items.filter(|_| !confirms);
                 command.error = (!text.error().is_empty()).then(|| sink.text(text.error()));
                 command.inferred |= self.doubt > 0;
