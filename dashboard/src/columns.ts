@@ -44,12 +44,22 @@ export function counted<T>(
   };
 }
 
-export function perMinute<T extends { requests_per_minute: number | null }>(room: Room = "medium"): Column<T> {
+/** The service that asked; of what is only seen where it is served, that one. */
+export function askedBy<T extends { service: string; side: "client" | "server" }>(): Column<T> {
+  const text = (row: T): string => (row.side === "server" ? `${row.service} (serves it)` : row.service);
+  return { ...name<T>("service", "Asked by", (row) => row.service, "medium"), text, hint: text };
+}
+
+export function perMinute<T extends { requests_per_minute: number | null }>(
+  room: Room = "medium",
+  label = "Req/min",
+  title = "Requests per minute",
+): Column<T> {
   const value = (row: T): Num => row.requests_per_minute;
   return {
     key: "requests_per_minute",
-    label: "Req/min",
-    title: "Requests per minute",
+    label,
+    title,
     numeric: true,
     room,
     value,

@@ -8,6 +8,7 @@ mod clock;
 mod demo;
 mod fuzz;
 mod install;
+mod lanes;
 mod lint;
 mod process;
 mod run;

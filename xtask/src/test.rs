@@ -6,11 +6,11 @@
 //! core, beside those of the tests. Live tests that measure run alone, those that mostly wait side by side.
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
 use crate::clock::Stopwatch;
+use crate::lanes::in_lanes;
 use crate::shell::{self, cargo, execute, say};
 use crate::{build_dashboard, build_ebpf, fuzz, install, lint};
 
@@ -207,27 +207,17 @@ fn live(args: &Args, total: &mut Total) -> Result<bool> {
 
 /// Runs the command of each name, `LANES` at a time; shows the output of each when it has ended.
 fn side_by_side(names: &[&str], command: impl Fn(&str) -> Command + Sync, total: &mut Total) -> Result<bool> {
-    let (waiting, results) = (Mutex::new(names.iter()), Mutex::new((true, total)));
-    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let lane = || -> Result<()> {
-        while let Some(name) = next() {
-            let mut sum = Total::default();
-            let mut output = Vec::new();
-            let watch = Stopwatch::start();
-            let ok = counted_into(command(name).stderr(Stdio::piped()), &mut sum, &mut output);
-            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-            say(format_args!("{name}, {} s", watch.elapsed().as_secs()));
-            std::io::stdout().write_all(&output)?;
-            results.0 &= ok?;
-            results.1.add(sum);
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let lanes: Vec<_> = (0..LANES).map(|_| scope.spawn(lane)).collect();
-        lanes.into_iter().try_for_each(|lane| lane.join().unwrap_or_else(|_| bail!("a lane panicked")))
+    let results = in_lanes(names, LANES, |_, name| {
+        let (mut sum, mut output) = (Total::default(), Vec::new());
+        let watch = Stopwatch::start();
+        let ok = counted_into(command(name).stderr(Stdio::piped()), &mut sum, &mut output);
+        let mut screen = std::io::stdout().lock();
+        say(format_args!("{name}, {} s", watch.elapsed().as_secs()));
+        screen.write_all(&output)?;
+        Ok((ok?, sum))
     })?;
-    Ok(results.into_inner().unwrap_or_else(PoisonError::into_inner).0)
+    results.iter().for_each(|(_, sum)| total.add(*sum));
+    Ok(results.iter().all(|(ok, _)| *ok))
 }
 
 /// Runs test programs, shows their output as it comes and adds their results; whether all passed.

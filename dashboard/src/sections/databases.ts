@@ -1,10 +1,10 @@
 // Database commands by query: by the time that they take together (the query to mend first) until the reader sorts otherwise.
 import type { List, Query } from "../api";
 import { windowed } from "../choice";
-import { counted, failed, name, timed } from "../columns";
+import { askedBy, counted, failed, name, perMinute, timed } from "../columns";
 import { workDetails } from "../details";
 import type { Feed } from "../feed";
-import { count, decimal, duration, rate } from "../format";
+import { count, duration, rate } from "../format";
 import { listing } from "../listing";
 import type { Section } from "../section";
 import type { Column } from "../table";
@@ -43,11 +43,9 @@ export function withShares(rows: Query[]): (Query & { share_of_time: number | nu
   }));
 }
 
-const served = (row: Query): string => (row.side === "server" ? `${row.service} (serves it)` : row.service);
-
 const COLUMNS: Column<Query & { share_of_time?: number | null }>[] = [
   { ...name<Query>("query", "Query", asked), hint: (row) => `${where(row)}: ${asked(row)}` },
-  { ...name<Query>("service", "Asked by", (row) => row.service, "medium"), text: served, hint: served },
+  askedBy(),
   name("system", "Database", where, "medium"),
   name("destination", "Destination", (row) => row.destination, "wide"),
   {
@@ -61,15 +59,7 @@ const COLUMNS: Column<Query & { share_of_time?: number | null }>[] = [
     bar: (row) => row.share_of_time ?? null,
   },
   counted("count", "Commands", "Commands in the window", (row) => row.count),
-  {
-    key: "requests_per_minute",
-    label: "Per min",
-    title: "Commands per minute",
-    numeric: true,
-    room: "wide",
-    value: (row) => row.requests_per_minute,
-    text: (row) => decimal(row.requests_per_minute),
-  },
+  perMinute("wide", "Per min", "Commands per minute"),
   failed((row) => row.count, "Commands that the server answered with an error"),
   counted("rows", "Rows", "Rows of all answers, or changed by them", (row) => row.rows, "wide", true),
   timed("p50_ms", "Median", "Half were faster", (row) => row.p50_ms, "wide"),
@@ -79,11 +69,8 @@ const COLUMNS: Column<Query & { share_of_time?: number | null }>[] = [
 
 export function databasesSection(feed: Feed): Section {
   const keyOf = (row: Query): string =>
-    [row.service, row.side, row.system, row.destination, row.database, row.operation, row.target, row.query]
-      .map((part) => part ?? "")
-      .join(" ");
-  const searchable = (row: Query): string =>
-    [row.service, row.destination, where(row), row.operation, row.target, row.query].map((part) => part ?? "").join(" ");
+    [row.service, row.side, row.system, row.destination, row.database, row.operation, row.target, row.query].join(" ");
+  const searchable = (row: Query): string => [row.service, row.destination, where(row), row.operation, row.target, row.query].join(" ");
   const details = workDetails<Query>(({ service, system, operation, query_id, destination }) => [
     commands("Latest commands", { service, system, operation, query_id, destination }),
   ]);

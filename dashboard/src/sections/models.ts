@@ -1,7 +1,7 @@
 // Model calls, and the agents, tools and workflows around them.
 import type { Agent, List, Model, Tool, Workflow } from "../api";
 import { windowed } from "../choice";
-import { counted, dollars, failed, name, share, timed } from "../columns";
+import { askedBy, counted, dollars, failed, name, share, timed } from "../columns";
 import { workDetails } from "../details";
 import type { Feed } from "../feed";
 import { count, path, usd } from "../format";
@@ -35,8 +35,6 @@ export function modelsNote({ items, total }: List<Model>): string {
 /** Failed calls, those apart that a rate limit refused. */
 export const failures = (row: Model): number => row.errors - row.rate_limited;
 
-const served = (row: Model): string => (row.side === "server" ? `${row.service} (serves it)` : row.service);
-
 function priceHint({ cost_usd: cost, unpriced_calls: unpriced }: Model): string | null {
   const without = unpriced > 0 ? `${count(unpriced)} of the calls without a price` : null;
   return cost === null ? without : [`$${cost}`, without].filter(Boolean).join(", ");
@@ -44,7 +42,7 @@ function priceHint({ cost_usd: cost, unpriced_calls: unpriced }: Model): string 
 
 const MODEL_COLUMNS: Column<Model>[] = [
   name("request_model", "Model", (row) => row.request_model),
-  { ...name<Model>("service", "Asked by", (row) => row.service, "medium"), text: served, hint: served },
+  askedBy(),
   name("provider", "Provider", (row) => row.provider, "wide"),
   name("destination", "Destination", (row) => row.destination, "wide"),
   counted("calls", "Calls", "Model calls in the window, retries included", (row) => row.calls, "medium"),

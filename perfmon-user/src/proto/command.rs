@@ -42,3 +42,10 @@ pub struct Command {
     /// Needed and not captured.
     pub missing_bytes: u64,
 }
+
+impl Command {
+    /// The answer's last byte passed at `end_ns`. Events of both directions may be swapped by little.
+    pub fn end_at(&mut self, end_ns: u64) {
+        self.end_ns = Some(end_ns.max(self.start_ns));
+    }
+}

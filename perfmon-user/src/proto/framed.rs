@@ -213,7 +213,7 @@ impl RoleSearch {
         &mut self,
         segment: Segment<'_>,
         sink: &mut dyn Sink,
-        find: impl Fn([&[u8]; 2]) -> Option<T>,
+        mut find: impl FnMut([&[u8]; 2]) -> Option<T>,
     ) -> Option<Result<(T, Kept), ()>> {
         if let Content::Bytes(bytes) = segment.content {
             let head = &mut self.heads[segment.direction.index()];

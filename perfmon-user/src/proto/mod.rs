@@ -12,6 +12,7 @@ mod corpus;
 pub mod detect;
 pub mod exchange;
 pub mod frame;
+pub mod frame_pair;
 pub mod framed;
 pub mod headers;
 pub mod http1;

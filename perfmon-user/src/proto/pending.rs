@@ -2,12 +2,14 @@
 //! are only counted, so that the answers of the others still find their commands.
 use std::collections::VecDeque;
 
-use super::Sink;
 use super::command::Command;
+use super::{Message, Sink, Stats};
 use crate::budget::Charge;
 
 /// Commands of one connection that are kept at most.
 pub const COMMANDS: usize = 8_192;
+/// By how much events of both directions are swapped at most.
+const SWAP_NS: u64 = 1_000_000;
 /// Room is charged in steps of so many commands.
 const STEP: usize = 64;
 
@@ -27,8 +29,8 @@ pub struct PendingCommands<T> {
     /// Commands behind those that wait, of which only this number is kept.
     uncounted: u64,
     charge: Charge,
-    /// Commands that were not kept, until taken.
-    pub evicted: u64,
+    /// Commands that were not kept, until counted.
+    evicted: u64,
 }
 
 impl<T> Default for PendingCommands<T> {
@@ -79,6 +81,12 @@ impl<T> PendingCommands<T> {
         self.waiting.front_mut()
     }
 
+    /// Whether an answer that began then may be that to the command that is answered next. A frame that was held back until another one
+    /// confirmed it may be older than the commands that came meanwhile.
+    pub fn may_answer(&self, began_ns: u64) -> bool {
+        self.waiting.front().is_none_or(|front| front.command.start_ns <= began_ns.saturating_add(SWAP_NS))
+    }
+
     /// The newest one.
     pub fn back(&mut self) -> Option<&mut PendingCommand<T>> {
         if self.uncounted > 0 { None } else { self.waiting.back_mut() }
@@ -96,10 +104,20 @@ impl<T> PendingCommands<T> {
         }
     }
 
-    /// Takes all commands; those that were not kept are forgotten.
-    pub fn drain(&mut self) -> impl Iterator<Item = PendingCommand<T>> + '_ {
+    /// Tells the commands that wait as far as they are known, and forgets those that were not kept. `is_unknown`: what became of them is not
+    /// known; `missing`: bytes that no command has told of; not all that waits `is_command`.
+    pub fn tell(&mut self, is_unknown: bool, missing: &mut u64, is_command: impl Fn(&PendingCommand<T>) -> bool, sink: &mut dyn Sink) {
         self.uncounted = 0;
-        self.waiting.drain(..)
+        for mut pending in self.waiting.drain(..).filter(is_command) {
+            pending.command.inferred |= is_unknown;
+            pending.command.missing_bytes += std::mem::take(missing);
+            sink.message(Message::Command(&pending.command));
+        }
+    }
+
+    /// Adds the commands that were not kept to what is counted.
+    pub fn count(&mut self, stats: Stats) -> Stats {
+        Stats { evicted: stats.evicted + std::mem::take(&mut self.evicted), ..stats }
     }
 
     /// None waits.

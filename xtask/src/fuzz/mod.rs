@@ -6,12 +6,12 @@ mod seeds;
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
 use crate::clock::Stopwatch;
 use crate::install;
+use crate::lanes::in_lanes;
 use crate::shell::{self, cargo, command, execute, say};
 
 pub use compiler::stand_in;
@@ -92,25 +92,15 @@ fn fuzz(targets: &[&str], seconds: u32, jobs: usize) -> Result<()> {
 
 /// Runs the targets, `jobs` at the same time; returns those with findings.
 fn run_all<'a>(program: &Path, targets: &[&'a str], seconds: u32, jobs: usize) -> Result<Vec<&'a str>> {
-    let waiting = Mutex::new(targets.iter().enumerate());
-    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let worker = || -> Result<Vec<&'a str>> {
-        let mut failed = Vec::new();
-        while let Some((number, target)) = next() {
-            let outcome = one(program, target, seconds)?;
-            say(format_args!("fuzzed {target} for {seconds} s ({} of {}): {}", number + 1, targets.len(), outcome.figures));
-            if let Some(finding) = outcome.finding {
-                println!("{finding}");
-                failed.push(*target);
-            }
-        }
-        Ok(failed)
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(worker)).collect();
-        let results = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| bail!("a target's thread panicked")));
-        Ok(results.collect::<Result<Vec<_>>>()?.concat())
-    })
+    let failed = in_lanes(targets, jobs, |number, target| {
+        let outcome = one(program, target, seconds)?;
+        say(format_args!("fuzzed {target} for {seconds} s ({} of {}): {}", number + 1, targets.len(), outcome.figures));
+        Ok(outcome.finding.map(|finding| {
+            println!("{finding}");
+            *target
+        }))
+    })?;
+    Ok(failed.into_iter().flatten().collect())
 }
 
 /// Where corpora, findings and logs are kept between runs.

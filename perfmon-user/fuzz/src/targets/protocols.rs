@@ -7,32 +7,39 @@ use perfmon_user::proto::mysql::MySql;
 use perfmon_user::proto::postgres::Postgres;
 use perfmon_user::proto::redis::Redis;
 use perfmon_user::proto::websocket::{Handshake, WebSocket};
-use perfmon_user::proto::{Message, Parser};
+use perfmon_user::proto::{Message, Parser, Sink};
 use perfmon_user::stream::{Content, Direction, Ending};
 use perfmon_user::tls::hello::{Hello, HelloInfo};
 use perfmon_user::tls::record::{HEADER, RecordHeader, RecordWalk, Walked, headers};
 
 use crate::connection::{Operation, operations};
 
+/// Gives a parser operations, within so many bytes of memory; the time of the last segment.
+fn feed(data: &[u8], parser: &mut impl Parser, most_bytes: usize, sink: &mut dyn Sink) -> u64 {
+    let mut last_ns = 0;
+    for operation in operations(data) {
+        match operation {
+            Operation::Segment(segment) => {
+                last_ns = segment.stamp.time_ns;
+                parser.push(segment, sink);
+            }
+            Operation::End(ending, time_ns) => parser.end(ending, time_ns, sink),
+        }
+        assert!(parser.heap_bytes() < most_bytes, "memory is bounded");
+    }
+    last_ns
+}
+
 /// Operations.
 pub fn http1(data: &[u8]) {
-    let (mut parser, mut last_id, mut last_ns) = (Http1::new(), None, 0);
+    let (mut parser, mut last_id) = (Http1::new(), None);
     let mut sink = |message: Message<'_>| {
         if let Message::Exchange(Part::Done(exchange)) = message {
             assert!(last_id.is_none_or(|last| last < exchange.id), "exchanges end in order");
             last_id = Some(exchange.id);
         }
     };
-    for operation in operations(data) {
-        match operation {
-            Operation::Segment(segment) => {
-                last_ns = segment.stamp.time_ns;
-                parser.push(segment, &mut sink);
-            }
-            Operation::End(ending, time_ns) => parser.end(ending, time_ns, &mut sink),
-        }
-        assert!(parser.heap_bytes() < 4 * HEAD_BYTES + PIPELINE * 4_096, "memory is bounded");
-    }
+    let last_ns = feed(data, &mut parser, 4 * HEAD_BYTES + PIPELINE * 4_096, &mut sink);
     parser.settle(last_ns + 2_000_000_000, &mut sink);
     parser.end(Ending::Forgotten, last_ns + 2_000_000_000, &mut sink);
     parser.pending(&mut |_| panic!("nothing is under way after the end"));
@@ -54,23 +61,14 @@ pub fn mysql(data: &[u8]) {
 }
 
 fn commands(data: &[u8], mut parser: impl Parser) {
-    let (mut told, mut last_ns) = (Vec::new(), 0);
+    let mut told = Vec::new();
     let mut sink = |message: Message<'_>| {
         if let Message::Command(command) = message {
             assert!(command.end_ns.is_none_or(|end_ns| end_ns >= command.start_ns), "an answer ends behind its command's beginning");
             told.push(command.id);
         }
     };
-    for operation in operations(data) {
-        match operation {
-            Operation::Segment(segment) => {
-                last_ns = segment.stamp.time_ns;
-                parser.push(segment, &mut sink);
-            }
-            Operation::End(ending, time_ns) => parser.end(ending, time_ns, &mut sink),
-        }
-        assert!(parser.heap_bytes() < 2 << 20, "memory is bounded");
-    }
+    let last_ns = feed(data, &mut parser, 2 << 20, &mut sink);
     parser.end(Ending::Forgotten, last_ns, &mut sink);
     assert!(!parser.is_open(), "nothing is under way after the end");
     let count = told.len();
@@ -84,7 +82,7 @@ pub fn websocket(data: &[u8]) {
     let Some((options, rest)) = data.split_first() else { return };
     let exchange = Exchange { server: options & 1 == 0, ..Exchange::default() };
     let mut parser = WebSocket::new(Box::new(Handshake { exchange, deflate: options & 2 == 0 }));
-    let (mut last_ns, mut sessions) = (0, 0);
+    let mut sessions = 0;
     let mut sink = |message: Message<'_>| {
         if let Message::Frame(FramePart::Done(session)) = message {
             sessions += 1;
@@ -93,16 +91,7 @@ pub fn websocket(data: &[u8]) {
             }
         }
     };
-    for operation in operations(rest) {
-        match operation {
-            Operation::Segment(segment) => {
-                last_ns = segment.stamp.time_ns;
-                parser.push(segment, &mut sink);
-            }
-            Operation::End(ending, time_ns) => parser.end(ending, time_ns, &mut sink),
-        }
-        assert!(parser.heap_bytes() < 4_096, "memory is constant");
-    }
+    let last_ns = feed(rest, &mut parser, 4_096, &mut sink);
     parser.end(Ending::Forgotten, last_ns, &mut sink);
     assert!(sessions == 1 && !parser.is_open(), "one session is told, whatever passed");
 }

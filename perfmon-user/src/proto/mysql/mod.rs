@@ -11,21 +11,15 @@ mod tests;
 
 pub use detect::detect;
 
-use std::cell::Cell;
-
 use super::detect::Verdict;
-use super::framed::{FoundFrame, FrameSide, RoleSearch};
+use super::frame_pair::{FramePair, is_over};
+use super::framed::RoleSearch;
 use super::kept::Kept;
 use super::{Demand, HandOver, Parser, PendingExchange, Sink, Stats, Successor};
 use crate::stream::{Content, Direction, Ending, Segment};
 use detect::MySqlBeginning;
 use packet::{MySqlClient, MySqlServer, PacketReader};
 use talk::{LoginPhase, MySqlTalk};
-
-/// While more of a packet is still to come, its length tells all and it is not captured.
-const LONG_PACKET: u64 = 1 << 20;
-/// Segments without a packet after which a connection is given up.
-const MISSES: u32 = 64;
 
 /// A connection's state.
 #[derive(Debug, Default)]
@@ -35,8 +29,7 @@ pub struct MySql {
     search: Option<Box<RoleSearch>>,
     /// What the search has may be the beginning.
     may_be_found: bool,
-    requests: Box<FrameSide<PacketReader<MySqlClient>>>,
-    answers: Box<FrameSide<PacketReader<MySqlServer>>>,
+    sides: FramePair<PacketReader<MySqlClient>, PacketReader<MySqlServer>>,
     talk: Box<MySqlTalk>,
     is_given_up: bool,
 }
@@ -53,23 +46,21 @@ impl MySql {
             // What came before was not understood.
             self.search = None;
         }
-        let verdict = Cell::new(Verdict::No);
+        let may_be_found = &mut self.may_be_found;
         let find = |heads: [&[u8]; 2]| {
             let (found, client, beginning) = detect::begins(heads, true);
-            verdict.set(found);
+            *may_be_found = found == Verdict::NeedMore;
             (found == Verdict::Yes).then_some((client, beginning))
         };
-        let learned = self.search.get_or_insert_default().learn(segment, sink, find);
-        self.may_be_found = verdict.get() == Verdict::NeedMore;
-        match learned {
+        match self.search.get_or_insert_default().learn(segment, sink, find) {
             None => {}
             Some(Ok(((client, beginning), kept))) => {
                 self.client = Some(client);
                 self.search = None;
                 self.talk.begins(client == Direction::In, beginning);
                 if beginning == MySqlBeginning::Midway {
-                    self.requests.distrust();
-                    self.answers.distrust();
+                    self.sides.requests.distrust();
+                    self.sides.answers.distrust();
                 }
                 kept.release(|segment| self.segment(client, segment, sink));
             }
@@ -78,27 +69,14 @@ impl MySql {
     }
 
     fn segment(&mut self, client: Direction, segment: Segment<'_>, sink: &mut dyn Sink) {
-        let Segment { direction, stamp, content } = segment;
-        let Self { requests, answers, talk, .. } = self;
-        if direction == client {
-            requests.push(stamp, content, sink, &mut |found, sink| match found {
-                FoundFrame::Frame(reader, span) => talk.request(reader, span, sink),
-                FoundFrame::Lost(missing) => talk.lose(missing, sink),
-            });
-            if std::mem::take(&mut talk.is_astray) {
-                requests.distrust();
-            }
-        } else {
-            answers.push(stamp, content, sink, &mut |found, sink| match found {
-                FoundFrame::Frame(reader, span) => talk.answer(reader, span, sink),
-                FoundFrame::Lost(missing) => talk.lose(missing, sink),
-            });
-            if std::mem::take(&mut talk.is_astray) {
-                answers.distrust();
-            }
+        let is_request = segment.direction == client;
+        self.sides.push(is_request, segment, &mut *self.talk, sink);
+        match std::mem::take(&mut self.talk.is_astray) {
+            true if is_request => self.sides.requests.distrust(),
+            true => self.sides.answers.distrust(),
+            false => {}
         }
-        let is_lost = self.requests.misses >= MISSES || self.answers.misses >= MISSES;
-        self.is_given_up |= is_lost || talk.phase == LoginPhase::Unread;
+        self.is_given_up |= self.sides.is_lost() || self.talk.phase == LoginPhase::Unread;
     }
 }
 
@@ -115,8 +93,7 @@ impl Parser for MySql {
                 self.talk.give_up(sink);
                 Demand::Count
             }
-            () if self.requests.left().max(self.answers.left()) > LONG_PACKET => Demand::Head,
-            () => Demand::Full,
+            () => self.sides.demand(),
         }
     }
 
@@ -126,10 +103,8 @@ impl Parser for MySql {
     }
 
     fn end(&mut self, ending: Ending, _time_ns: u64, sink: &mut dyn Sink) {
-        match (ending, self.talk.server) {
-            // What was asked may still be answered, and what was answered still be read.
-            (Ending::PeerClosed, _) | (Ending::LocalClosed, false) => {}
-            _ => self.talk.end(ending == Ending::Forgotten, sink),
+        if is_over(ending, self.talk.server) {
+            self.talk.end(ending == Ending::Forgotten, sink);
         }
     }
 
@@ -148,8 +123,8 @@ impl Parser for MySql {
     }
 
     fn heap_bytes(&self) -> usize {
-        let sides = size_of_val(&*self.requests) + size_of_val(&*self.answers) + self.requests.heap_bytes() + self.answers.heap_bytes();
-        self.search.as_ref().map_or(0, |search| search.heap_bytes()) + sides + size_of_val(&*self.talk) + self.talk.heap_bytes()
+        let search = self.search.as_ref().map_or(0, |search| search.heap_bytes());
+        search + self.sides.heap_bytes() + size_of_val(&*self.talk) + self.talk.heap_bytes()
     }
 
     fn take_stats(&mut self) -> Stats {

@@ -8,6 +8,7 @@ use super::detect::{self, MySqlBeginning};
 use super::field;
 use super::packet::{MySqlClient, MySqlServer, PacketReader};
 use crate::proto::command::Command;
+use crate::proto::frame_pair::FrameTalk;
 use crate::proto::framed::FrameSpan;
 use crate::proto::pending::{Answered, PendingCommand, PendingCommands};
 use crate::proto::sql;
@@ -81,6 +82,24 @@ pub(super) struct MySqlTalk {
     stats: Stats,
 }
 
+impl FrameTalk<PacketReader<MySqlClient>, PacketReader<MySqlServer>> for MySqlTalk {
+    fn request(&mut self, packet: &PacketReader<MySqlClient>, span: FrameSpan, sink: &mut dyn Sink) {
+        self.asked(packet, span, sink);
+    }
+
+    fn answer(&mut self, packet: &PacketReader<MySqlServer>, span: FrameSpan, sink: &mut dyn Sink) {
+        self.answered(packet, span, sink);
+    }
+
+    fn lose_requests(&mut self, missing: u64, sink: &mut dyn Sink) {
+        self.lose(missing, sink);
+    }
+
+    fn lose_answers(&mut self, missing: u64, sink: &mut dyn Sink) {
+        self.lose(missing, sink);
+    }
+}
+
 impl MySqlTalk {
     /// Reading begins.
     pub(super) fn begins(&mut self, server: bool, beginning: MySqlBeginning) {
@@ -90,7 +109,7 @@ impl MySqlTalk {
     }
 
     /// A packet of the client.
-    pub(super) fn request(&mut self, packet: &PacketReader<MySqlClient>, span: FrameSpan, sink: &mut dyn Sink) {
+    fn asked(&mut self, packet: &PacketReader<MySqlClient>, span: FrameSpan, sink: &mut dyn Sink) {
         if self.is_astray || matches!(self.phase, LoginPhase::Tls | LoginPhase::Unread) {
             return;
         }
@@ -216,7 +235,7 @@ impl MySqlTalk {
     }
 
     /// A packet of the server.
-    pub(super) fn answer(&mut self, packet: &PacketReader<MySqlServer>, span: FrameSpan, sink: &mut dyn Sink) {
+    fn answered(&mut self, packet: &PacketReader<MySqlServer>, span: FrameSpan, sink: &mut dyn Sink) {
         if self.is_astray {
             return;
         }
@@ -228,6 +247,11 @@ impl MySqlTalk {
             LoginPhase::Greeting | LoginPhase::Login => return self.logged_in(packet.head()),
             LoginPhase::Tls | LoginPhase::Unread => return,
             LoginPhase::Commands => {}
+        }
+        if !self.waiting.may_answer(span.first.time_ns) {
+            self.in_doubt = true;
+            self.stats.orphans += 1;
+            return;
         }
         let Some(PendingCommand { command, tag }) = self.waiting.front() else { return };
         let expected = self.answer.next.unwrap_or(tag.last.wrapping_add(1));
@@ -300,7 +324,8 @@ impl MySqlTalk {
         let counts = told.operation.as_deref().is_none_or(is_change);
         told.rows = answer.rows.or_else(|| end.changed.filter(|changed| *changed > 0 || counts));
         told.error = end.error.map(|code| sink.text(&code.to_string()));
-        (told.first_byte_ns, told.end_ns, told.response_wire) = (answer.first_ns, Some(span.end_ns.max(told.start_ns)), answer.wire);
+        told.end_at(span.end_ns);
+        (told.first_byte_ns, told.response_wire) = (answer.first_ns, answer.wire);
         told.missing_bytes += std::mem::take(&mut self.missing_bytes);
         self.is_idle = self.waiting.is_empty();
         sink.message(Message::Command(&told));
@@ -326,7 +351,7 @@ impl MySqlTalk {
     }
 
     /// Packets were lost.
-    pub(super) fn lose(&mut self, missing: u64, sink: &mut dyn Sink) {
+    fn lose(&mut self, missing: u64, sink: &mut dyn Sink) {
         self.stats.desyncs += 1;
         self.missing_bytes += missing;
         if self.phase == LoginPhase::Login {
@@ -346,14 +371,8 @@ impl MySqlTalk {
     pub(super) fn end(&mut self, is_unknown: bool, sink: &mut dyn Sink) {
         self.answer = AnswerSoFar::default();
         self.sent = None;
-        let missing = &mut self.missing_bytes;
-        for PendingCommand { mut command, tag } in self.waiting.drain() {
-            if tag.kind != AnswerKind::Prepared {
-                command.inferred |= is_unknown;
-                command.missing_bytes += std::mem::take(missing);
-                sink.message(Message::Command(&command));
-            }
-        }
+        let is_command = |pending: &PendingCommand<MySqlAsked>| pending.tag.kind != AnswerKind::Prepared;
+        self.waiting.tell(is_unknown, &mut self.missing_bytes, is_command, sink);
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -370,7 +389,7 @@ impl MySqlTalk {
 
     pub(super) fn take_stats(&mut self) -> Stats {
         let stats = std::mem::take(&mut self.stats);
-        Stats { evicted: stats.evicted + std::mem::take(&mut self.waiting.evicted), ..stats }
+        self.waiting.count(stats)
     }
 }
 

@@ -1,6 +1,6 @@
 //! PostgreSQL (protocol version 3): segments of both directions in, commands out, one for each statement that is executed: of a simple query each
-//! of its statements, else each Execute. `message` reads one message, `talk` joins answers to
-//! commands; here is what concerns the connection: who is the client, and that encryption hands the connection over.
+//! of its statements, else each Execute. `message` reads one message, `talk` joins answers to commands; here is what concerns the connection:
+//! who is the client, and that encryption hands the connection over.
 mod detect;
 mod message;
 mod talk;
@@ -10,7 +10,8 @@ mod tests;
 pub use detect::detect;
 
 use super::detect::Verdict;
-use super::framed::{FoundFrame, FrameSide, RoleSearch};
+use super::frame_pair::{FramePair, is_over};
+use super::framed::RoleSearch;
 use super::kept::Kept;
 use super::{Demand, HandOver, Parser, PendingExchange, Sink, Stats, Successor};
 use crate::stream::{Direction, Ending, Segment};
@@ -18,19 +19,13 @@ use detect::Beginning;
 use message::{Backend, Frontend, MessageReader};
 use talk::{Negotiation, PostgresTalk};
 
-/// While more of a message is still to come, its length tells all and it is not captured.
-const LONG_MESSAGE: u64 = 1 << 20;
-/// Segments without a message after which a connection is given up.
-const MISSES: u32 = 64;
-
 /// A connection's state.
 #[derive(Debug, Default)]
 pub struct Postgres {
     /// The client's direction.
     client: Option<Direction>,
     search: Option<Box<RoleSearch>>,
-    requests: Box<FrameSide<MessageReader<Frontend>>>,
-    answers: Box<FrameSide<MessageReader<Backend>>>,
+    sides: FramePair<MessageReader<Frontend>, MessageReader<Backend>>,
     talk: PostgresTalk,
     is_given_up: bool,
 }
@@ -52,7 +47,7 @@ impl Postgres {
                 self.client = Some(client);
                 self.search = None;
                 self.talk.server = client == Direction::In;
-                self.requests.reader.is_startup = is_startup;
+                self.sides.requests.reader.is_startup = is_startup;
                 self.talk.begins(is_startup);
                 kept.release(|segment| self.segment(client, segment, sink));
             }
@@ -61,23 +56,12 @@ impl Postgres {
     }
 
     fn segment(&mut self, client: Direction, segment: Segment<'_>, sink: &mut dyn Sink) {
-        let Segment { direction, stamp, content } = segment;
-        let Self { requests, answers, talk, .. } = self;
-        if direction == client {
-            requests.push(stamp, content, sink, &mut |found, sink| match found {
-                FoundFrame::Frame(reader, span) => talk.request(reader, span, sink),
-                FoundFrame::Lost(missing) => talk.lose(missing, sink),
-            });
-            if talk.negotiation == Negotiation::Asked {
-                answers.reader.is_negotiation = true;
-            }
-        } else {
-            answers.push(stamp, content, sink, &mut |found, sink| match found {
-                FoundFrame::Frame(reader, span) => talk.answer(reader, span, sink),
-                FoundFrame::Lost(missing) => talk.lose(missing, sink),
-            });
+        let is_request = segment.direction == client;
+        self.sides.push(is_request, segment, &mut self.talk, sink);
+        if is_request && self.talk.negotiation == Negotiation::Asked {
+            self.sides.answers.reader.is_negotiation = true;
         }
-        self.is_given_up |= self.requests.misses >= MISSES || self.answers.misses >= MISSES || talk.negotiation == Negotiation::Gss;
+        self.is_given_up |= self.sides.is_lost() || self.talk.negotiation == Negotiation::Gss;
     }
 }
 
@@ -94,8 +78,7 @@ impl Parser for Postgres {
                 self.talk.give_up(sink);
                 Demand::Count
             }
-            () if self.requests.left().max(self.answers.left()) > LONG_MESSAGE => Demand::Head,
-            () => Demand::Full,
+            () => self.sides.demand(),
         }
     }
 
@@ -105,10 +88,8 @@ impl Parser for Postgres {
     }
 
     fn end(&mut self, ending: Ending, _time_ns: u64, sink: &mut dyn Sink) {
-        match (ending, self.talk.server) {
-            // What was asked may still be answered, and what was answered still be read.
-            (Ending::PeerClosed, _) | (Ending::LocalClosed, false) => {}
-            _ => self.talk.end(ending == Ending::Forgotten, sink),
+        if is_over(ending, self.talk.server) {
+            self.talk.end(ending == Ending::Forgotten, sink);
         }
     }
 
@@ -127,8 +108,7 @@ impl Parser for Postgres {
     }
 
     fn heap_bytes(&self) -> usize {
-        let sides = size_of_val(&*self.requests) + size_of_val(&*self.answers) + self.requests.heap_bytes() + self.answers.heap_bytes();
-        self.search.as_ref().map_or(0, |search| search.heap_bytes()) + sides + self.talk.heap_bytes()
+        self.search.as_ref().map_or(0, |search| search.heap_bytes()) + self.sides.heap_bytes() + self.talk.heap_bytes()
     }
 
     fn take_stats(&mut self) -> Stats {

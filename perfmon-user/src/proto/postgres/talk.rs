@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::detect::{GSS_REQUEST, SSL_REQUEST};
 use super::message::{Backend, Frontend, MessageReader, NEGOTIATION, STARTUP, rows, sqlstate, text, verb};
 use crate::proto::command::Command;
+use crate::proto::frame_pair::FrameTalk;
 use crate::proto::framed::FrameSpan;
 use crate::proto::pending::{Answered, PendingCommand, PendingCommands};
 use crate::proto::sql;
@@ -72,6 +73,24 @@ pub(super) struct PostgresTalk {
     stats: Stats,
 }
 
+impl FrameTalk<MessageReader<Frontend>, MessageReader<Backend>> for PostgresTalk {
+    fn request(&mut self, message: &MessageReader<Frontend>, span: FrameSpan, sink: &mut dyn Sink) {
+        self.asked(message, span, sink);
+    }
+
+    fn answer(&mut self, message: &MessageReader<Backend>, span: FrameSpan, sink: &mut dyn Sink) {
+        self.answered(message, span, sink);
+    }
+
+    fn lose_requests(&mut self, missing: u64, sink: &mut dyn Sink) {
+        self.lose(missing, sink);
+    }
+
+    fn lose_answers(&mut self, missing: u64, sink: &mut dyn Sink) {
+        self.lose(missing, sink);
+    }
+}
+
 impl PostgresTalk {
     /// Reading begins; joined midway, answers of earlier commands may come.
     pub(super) fn begins(&mut self, is_startup: bool) {
@@ -79,7 +98,7 @@ impl PostgresTalk {
     }
 
     /// A message of the client.
-    pub(super) fn request(&mut self, message: &MessageReader<Frontend>, span: FrameSpan, sink: &mut dyn Sink) {
+    fn asked(&mut self, message: &MessageReader<Frontend>, span: FrameSpan, sink: &mut dyn Sink) {
         if self.in_doubt && self.is_idle && self.waiting.is_empty() {
             self.in_doubt = false;
         }
@@ -186,7 +205,7 @@ impl PostgresTalk {
     }
 
     /// A message of the server.
-    pub(super) fn answer(&mut self, message: &MessageReader<Backend>, span: FrameSpan, sink: &mut dyn Sink) {
+    fn answered(&mut self, message: &MessageReader<Backend>, span: FrameSpan, sink: &mut dyn Sink) {
         let kind = message.kind();
         match kind {
             NEGOTIATION => {
@@ -204,6 +223,11 @@ impl PostgresTalk {
         }
         self.tell_done(sink);
         self.is_idle = false;
+        if !self.waiting.may_answer(span.first.time_ns) {
+            self.in_doubt = true;
+            self.stats.orphans += 1;
+            return;
+        }
         self.answer.first_ns.get_or_insert(span.first.time_ns);
         self.answer.wire += span.wire;
         let mut content = message.content();
@@ -254,8 +278,8 @@ impl PostgresTalk {
             command.operation = verb.map(|verb| sink.text(verb));
         }
         (command.rows, command.error) = (rows, error.map(|error| sink.text(error)));
-        let end_ns = Some(span.end_ns.max(command.start_ns));
-        (command.first_byte_ns, command.end_ns, command.response_wire) = (answer.first_ns, end_ns, answer.wire);
+        command.end_at(span.end_ns);
+        (command.first_byte_ns, command.response_wire) = (answer.first_ns, answer.wire);
         command.inferred |= self.in_doubt;
         command.missing_bytes += std::mem::take(&mut self.missing_bytes);
         self.done = Some(Box::new(std::mem::take(command)));
@@ -264,7 +288,7 @@ impl PostgresTalk {
     /// ReadyForQuery.
     fn ready(&mut self, span: FrameSpan, sink: &mut dyn Sink) {
         if let Some(done) = &mut self.done {
-            done.end_ns = Some(span.end_ns.max(done.start_ns));
+            done.end_at(span.end_ns);
             done.response_wire += span.wire;
         }
         self.tell_done(sink);
@@ -280,7 +304,7 @@ impl PostgresTalk {
     }
 
     /// Messages were lost.
-    pub(super) fn lose(&mut self, missing: u64, sink: &mut dyn Sink) {
+    fn lose(&mut self, missing: u64, sink: &mut dyn Sink) {
         self.stats.desyncs += 1;
         self.missing_bytes += missing;
         self.give_up(sink);
@@ -298,20 +322,13 @@ impl PostgresTalk {
         self.tell_done(sink);
         self.unit = None;
         self.answer = AnswerPart::default();
-        let missing = &mut self.missing_bytes;
-        for PendingCommand { mut command, tag } in self.waiting.drain() {
-            // What stands behind the last statement of a query is none.
-            let is_command = match &tag {
-                Asked::Execute => true,
-                Asked::Query(_) => command.request_wire > 0 || command.query.is_some(),
-                Asked::Parse | Asked::Sync => false,
-            };
-            if is_command {
-                command.inferred |= is_unknown;
-                command.missing_bytes += std::mem::take(missing);
-                sink.message(Message::Command(&command));
-            }
-        }
+        // What stands behind the last statement of a query is none.
+        let is_command = |PendingCommand { command, tag }: &PendingCommand<Asked>| match tag {
+            Asked::Execute => true,
+            Asked::Query(_) => command.request_wire > 0 || command.query.is_some(),
+            Asked::Parse | Asked::Sync => false,
+        };
+        self.waiting.tell(is_unknown, &mut self.missing_bytes, is_command, sink);
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -329,6 +346,6 @@ impl PostgresTalk {
 
     pub(super) fn take_stats(&mut self) -> Stats {
         let stats = std::mem::take(&mut self.stats);
-        Stats { evicted: stats.evicted + std::mem::take(&mut self.waiting.evicted), ..stats }
+        self.waiting.count(stats)
     }
 }

@@ -14,7 +14,8 @@ pub use detect::detect;
 
 use super::command::Command;
 use super::detect::Verdict;
-use super::framed::{FoundFrame, FrameSide, FrameSpan, RoleSearch};
+use super::frame_pair::{FramePair, FrameTalk, is_over};
+use super::framed::{FrameSpan, RoleSearch};
 use super::pending::{Answered, PendingCommand, PendingCommands};
 use super::{Demand, Message, Parser, PendingExchange, Sink, Stats};
 use crate::stream::{Direction, Ending, Segment};
@@ -22,10 +23,6 @@ use names::CommandTexts;
 use reply::{ReplyReader, ReplyText};
 use request::{RequestReader, RequestText};
 
-/// While more of a text is still to come, its length tells all and it is not captured.
-const LONG_TEXT: u64 = 1 << 20;
-/// Segments without a frame after which a connection is given up.
-const MISSES: u32 = 64;
 /// Rounds of commands and answers that must agree after a loss.
 const ROUNDS: u8 = 2;
 
@@ -50,8 +47,7 @@ pub struct Redis {
     server: Option<bool>,
     /// Until that is known.
     search: Option<Box<RoleSearch>>,
-    requests: Box<FrameSide<RequestReader>>,
-    replies: Box<FrameSide<ReplyReader>>,
+    sides: FramePair<RequestReader, ReplyReader>,
     talk: RedisTalk,
 }
 
@@ -97,33 +93,48 @@ impl Redis {
                 (self.server, self.talk.server) = (Some(server), server);
                 kept.release(|segment| self.segment(segment, sink));
             }
-            Some(Err(())) => self.requests.misses = MISSES,
+            Some(Err(())) => self.sides.give_up(),
         }
     }
 
     fn segment(&mut self, segment: Segment<'_>, sink: &mut dyn Sink) {
-        let Segment { direction, stamp, content } = segment;
         let talk = &mut self.talk;
         if talk.is_replica {
             return;
         }
-        if (direction == Direction::In) == talk.server {
+        let is_request = (segment.direction == Direction::In) == talk.server;
+        if is_request {
             talk.round();
-            self.requests.push(stamp, content, sink, &mut |found, sink| match found {
-                FoundFrame::Frame(reader, span) => talk.request(reader.text(), span, sink),
-                FoundFrame::Lost(missing) => talk.lost_requests(missing),
-            });
-        } else {
-            self.replies.push(stamp, content, sink, &mut |found, sink| match found {
-                FoundFrame::Frame(reader, span) => talk.reply(reader.text(), span, sink),
-                FoundFrame::Lost(missing) => talk.lost_replies(missing, sink),
-            });
         }
+        self.sides.push(is_request, segment, talk, sink);
     }
 
     /// No frame was found for long.
     fn is_given_up(&self) -> bool {
-        self.talk.is_replica || self.requests.misses >= MISSES || self.replies.misses >= MISSES
+        self.talk.is_replica || self.sides.is_lost()
+    }
+}
+
+impl FrameTalk<RequestReader, ReplyReader> for RedisTalk {
+    fn request(&mut self, frame: &RequestReader, span: FrameSpan, sink: &mut dyn Sink) {
+        self.command(frame.text(), span, sink);
+    }
+
+    fn answer(&mut self, frame: &ReplyReader, span: FrameSpan, sink: &mut dyn Sink) {
+        self.reply(frame.text(), span, sink);
+    }
+
+    /// Commands may be lost: their answers will come.
+    fn lose_requests(&mut self, missing: u64, _sink: &mut dyn Sink) {
+        self.stats.desyncs += 1;
+        self.missing_bytes += missing;
+        self.doubt = ROUNDS;
+    }
+
+    /// Answers may be lost: which commands they were for is not known.
+    fn lose_answers(&mut self, missing: u64, sink: &mut dyn Sink) {
+        self.lose_requests(missing, sink);
+        self.give_up(sink);
     }
 }
 
@@ -135,7 +146,7 @@ impl RedisTalk {
         }
     }
 
-    fn request(&mut self, text: &RequestText, span: FrameSpan, sink: &mut dyn Sink) {
+    fn command(&mut self, text: &RequestText, span: FrameSpan, sink: &mut dyn Sink) {
         self.texts.write(text);
         let shared = |text: &str, sink: &mut dyn Sink| (!text.is_empty()).then(|| sink.text(text));
         let start_ns = span.first.arrival_ns.filter(|_| self.server).unwrap_or(span.first.time_ns);
@@ -217,13 +228,14 @@ impl RedisTalk {
         } else if is_push || self.is_message(text) || (self.is_monitor && text.kind == b'+' && self.pending.is_empty()) {
             return;
         }
-        match self.pending.take() {
+        let answered = if self.pending.may_answer(span.first.time_ns) { self.pending.take() } else { Answered::Orphan };
+        match answered {
             Answered::Known(PendingCommand { mut command, .. }) => {
                 if !confirms {
                     command.response_wire = span.wire;
                     command.first_byte_ns = Some(span.first.time_ns);
                 }
-                command.end_ns = Some(span.end_ns.max(command.start_ns));
+                command.end_at(span.end_ns);
                 command.rows = text.items.filter(|_| !confirms);
                 command.error = (!text.error().is_empty()).then(|| sink.text(text.error()));
                 command.inferred |= self.doubt > 0;
@@ -244,29 +256,9 @@ impl RedisTalk {
         self.is_subscribed && text.kind == b'*' && (first.ends_with(b"message") || first.ends_with(b"subscribe"))
     }
 
-    /// Commands may be lost: their answers will come.
-    fn lost_requests(&mut self, missing: u64) {
-        self.stats.desyncs += 1;
-        self.missing_bytes += missing;
-        self.doubt = ROUNDS;
-    }
-
-    /// Answers may be lost: which commands they were for is not known.
-    fn lost_replies(&mut self, missing: u64, sink: &mut dyn Sink) {
-        self.stats.desyncs += 1;
-        self.missing_bytes += missing;
-        self.doubt = ROUNDS;
-        self.give_up(sink);
-    }
-
     /// Tells the commands that wait as far as they are known.
     fn give_up(&mut self, sink: &mut dyn Sink) {
-        let missing = &mut self.missing_bytes;
-        for PendingCommand { mut command, .. } in self.pending.drain() {
-            command.inferred = true;
-            command.missing_bytes += std::mem::take(missing);
-            sink.message(Message::Command(&command));
-        }
+        self.pending.tell(true, &mut self.missing_bytes, |_| true, sink);
     }
 }
 
@@ -281,21 +273,12 @@ impl Parser for Redis {
             self.talk.give_up(sink);
             return Demand::Count;
         }
-        if self.requests.left().max(self.replies.left()) > LONG_TEXT { Demand::Head } else { Demand::Full }
+        self.sides.demand()
     }
 
     fn end(&mut self, ending: Ending, _time_ns: u64, sink: &mut dyn Sink) {
-        let server = self.talk.server;
-        match (ending, server) {
-            // The client sends no more: what it asked may still be answered.
-            (Ending::PeerClosed, true) | (Ending::LocalClosed, false) => return,
-            // The kernel tells of it before the process has read what came before.
-            (Ending::PeerClosed, false) => return,
-            _ => {}
-        }
-        for PendingCommand { mut command, .. } in self.talk.pending.drain() {
-            command.inferred |= ending == Ending::Forgotten;
-            sink.message(Message::Command(&command));
+        if is_over(ending, self.talk.server) {
+            self.talk.pending.tell(ending == Ending::Forgotten, &mut 0, |_| true, sink);
         }
     }
 
@@ -316,12 +299,16 @@ impl Parser for Redis {
     fn heap_bytes(&self) -> usize {
         let opening = self.search.as_ref().map_or(0, |search| search.heap_bytes());
         let texts = &self.talk.texts;
-        let sides = size_of_val(&*self.requests) + size_of_val(&*self.replies) + self.requests.heap_bytes() + self.replies.heap_bytes();
-        opening + sides + self.talk.pending.heap_bytes() + texts.operation.capacity() + texts.query.capacity() + texts.target.capacity()
+        opening
+            + self.sides.heap_bytes()
+            + self.talk.pending.heap_bytes()
+            + texts.operation.capacity()
+            + texts.query.capacity()
+            + texts.target.capacity()
     }
 
     fn take_stats(&mut self) -> Stats {
         let stats = std::mem::take(&mut self.talk.stats);
-        Stats { evicted: std::mem::take(&mut self.talk.pending.evicted), ..stats }
+        self.talk.pending.count(stats)
     }
 }

@@ -29,6 +29,22 @@ fn after_a_lost_answer_the_next_command_of_an_idle_server_is_exact() {
 }
 
 #[test]
+fn an_answer_from_before_a_command_is_not_its_own() {
+    let mut commands = opened();
+    commands.bytes(IN, &query("select 1"));
+    commands.content(OUT, Content::Lost(100));
+    // Held back until what follows it is whole.
+    let error = packet(1, b"\xff\x7a\x04#42S02no such table");
+    commands.bytes(OUT, &[&error[..], &error[..10]].concat());
+    commands.now_ns += 5_000_000;
+    commands.bytes(IN, &query("select a from b"));
+    commands.bytes(OUT, &error[10..]);
+    commands.bytes(OUT, &ok(1));
+    assert_eq!(commands.lines(), ["select ? unanswered inferred", "select a from b inferred"]);
+    assert_eq!((commands.told[1].error.as_deref(), commands.parser.take_stats().orphans), (None, 2));
+}
+
+#[test]
 fn a_number_that_does_not_follow_is_no_answer() {
     let mut commands = opened();
     commands.bytes(IN, &query("select 1"));
