@@ -144,6 +144,13 @@ impl Perfmon {
         self.running.log()
     }
 
+    /// Whether it is there, and what it printed: for a test that it does not answer.
+    fn condition(&self) -> String {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_else(|_| "it is gone".into());
+        let state = status.lines().find(|line| line.starts_with("State:")).unwrap_or("it is gone");
+        format!("perfmon ({state}) said:\n{}", self.log())
+    }
+
     /// All `request` records so far.
     pub fn requests(&self) -> Result<Vec<Request>> {
         self.matching(|_| true)
@@ -184,7 +191,7 @@ impl Perfmon {
 
     /// The JSON answer of an API path.
     pub fn api(&self, path: &str) -> Result<Value> {
-        let answer = wire::get(self.port, path)?;
+        let answer = wire::get(self.port, path).with_context(|| format!("{path} did not answer; {}", self.condition()))?;
         ensure!(answer.status == 200, "{path} answered {}", answer.status);
         serde_json::from_slice(&answer.body).with_context(|| format!("{path} did not answer JSON"))
     }
