@@ -107,6 +107,21 @@ export interface Endpoint extends Latency {
   in_flight: Num;
   oldest_in_flight_ms: Num;
   completeness: Num;
+  /** What its requests called; null where their process calls nobody. */
+  downstream: Downstream | null;
+}
+
+/** Calls for each request of an endpoint, of those requests of which all calls are known. */
+export interface Downstream {
+  requests: number;
+  requests_unsure: number;
+  db_calls_per_request: Num;
+  db_ms_per_request: Num;
+  http_calls_per_request: Num;
+  http_ms_per_request: Num;
+  llm_calls_per_request: Num;
+  llm_ms_per_request: Num;
+  repeated: { requests: number; query: string; calls: number } | null;
 }
 
 /** A row of `GET /api/v1/destinations`. */

@@ -117,6 +117,12 @@ counters! {
     agent_processes_evicted,
     /// Inbound requests not linked to model calls because too many were under way.
     agent_inbound_evicted,
+    /// Calls that were linked to the request for which they were made.
+    calls_linked,
+    /// Calls that belong to one of several requests under way, and were linked to none.
+    calls_unlinked,
+    /// Inbound requests to which no call can be linked: too many were under way, or their end was not seen.
+    link_requests_evicted,
     /// Records whose figures the history on disk does not have, because its writer was behind.
     store_series_lost,
     /// Records that alert rules do not know, because they were behind.

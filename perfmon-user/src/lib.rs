@@ -19,6 +19,7 @@ pub mod host;
 pub mod http;
 pub mod inspect;
 pub mod limits;
+pub mod link;
 pub mod llm;
 pub mod outbound;
 pub mod pipeline;

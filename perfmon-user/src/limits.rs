@@ -92,6 +92,10 @@ pub const AGENT_PROCESSES: usize = 256;
 pub const AGENT_CONVERSATIONS: usize = 256;
 /// Inbound requests under way in one process that may turn out to call a model.
 pub const AGENT_INBOUND: usize = 4_096;
+/// Inbound requests under way in one process to which its calls may belong; the oldest is forgotten.
+pub const LINK_INBOUND: usize = 1_024;
+/// A request of which the end was not seen is forgotten after this time.
+pub const LINK_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// A run without further calls is abandoned after this time.
 pub const AGENT_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// A run whose last call failed counts as failed after this time without another attempt.
@@ -197,6 +201,8 @@ pub const EXPORT_PROCESSES: usize = 1_000;
 pub const EXPORT_SPANS: usize = 10_000;
 /// Of these, spans of requests that are not model calls.
 pub const EXPORT_REQUEST_SPANS: usize = 4_000;
+/// Of these, spans of database commands: there may be many for each request.
+pub const EXPORT_COMMAND_SPANS: usize = 2_000;
 /// Alerts and findings whose last exported state is kept, so that each state is exported once.
 pub const EXPORT_TOLD: usize = 10_000;
 /// Workers that hang in reading a file of another process; from then on such files are not read until one of them ends.

@@ -56,7 +56,7 @@ const LIVE_ALONE: [&str; 23] = [
 
 /// Those that mostly wait, for rules, exports and programs to start: so many run at the same time, the longest first.
 const LANES: usize = 3;
-const LIVE_TOGETHER: [&str; 19] = [
+const LIVE_TOGETHER: [&str; 20] = [
     "live_incident",
     "live_alerts",
     "commands",
@@ -66,6 +66,7 @@ const LIVE_TOGETHER: [&str; 19] = [
     "live_stream",
     "live_databases",
     "live_mysql",
+    "live_link",
     "live_demo",
     "live_export",
     "tiers",

@@ -39,6 +39,7 @@ function endpoint(service, method, path, count, share, times, more = {}) {
     in_flight: 0,
     oldest_in_flight_ms: null,
     completeness: 1,
+    downstream: null,
     ...more,
   };
 }
@@ -56,6 +57,23 @@ export function endpoints(total) {
       in_flight: 3,
       oldest_in_flight_ms: 1_240.5,
       completeness: 0.9951,
+      downstream: {
+        requests: 380,
+        requests_unsure: 32,
+        db_calls_per_request: 27.5,
+        db_ms_per_request: 402.1,
+        http_calls_per_request: 1,
+        http_ms_per_request: 88.4,
+        llm_calls_per_request: 0,
+        llm_ms_per_request: 0,
+        repeated: {
+          requests: 350,
+          query_id: "00f1",
+          query: "SELECT price FROM items WHERE id = ?",
+          calls: 24,
+          span_id: "00000000000000ab",
+        },
+      },
     }),
     endpoint("shop", "GET", "/products/{id}", 9_214, 0.2108, latency(13.7, 9.41, 42.07, 118.3, 402.2)),
     endpoint("shop", "GET", HOSTILE, 1_204, 0.0931, latency(45.3, 38.9, 91.2, 140, 322)),

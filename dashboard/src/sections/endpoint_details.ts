@@ -1,5 +1,5 @@
 // What an opened row of the endpoints table shows: latencies to scale, classes of speed and of errors, and whether the two go together.
-import type { Endpoint, List } from "../api";
+import type { Downstream, Endpoint, List } from "../api";
 import { chosenWindow } from "../choice";
 import { get } from "../client";
 import { bar, group, latencyBars, query } from "../details";
@@ -19,9 +19,19 @@ export function correlationText({ correlation }: Endpoint): string | null {
   return parts.length > 0 ? `${parts.join("; ")}.` : null;
 }
 
+/** The command that comes again and again within one request, in a sentence. */
+export function repeatedText({ downstream }: Endpoint): string | null {
+  const repeated = downstream?.repeated ?? null;
+  return (
+    repeated &&
+    `The last of ${count(repeated.requests)} requests with repeated commands sent ${count(repeated.calls)} times: ${repeated.query}`
+  );
+}
+
 /** All of an endpoint's figures. */
 export function endpointView(row: Endpoint): Child[] {
   const correlation = correlationText(row);
+  const repeated = repeatedText(row);
   return [
     h(
       "div",
@@ -31,7 +41,9 @@ export function endpointView(row: Endpoint): Child[] {
       group("Errors", pairs(errorPairs(row))),
       group("Waiting and first byte", pairs(waitPairs(row))),
       group("Load", pairs(loadPairs(row))),
+      row.downstream !== null && group("Calls of a request", pairs(callPairs(row.downstream))),
     ),
+    repeated !== null && h("p", { class: "sentence" }, repeated),
     correlation !== null && h("p", { class: "sentence" }, correlation),
   ];
 }
@@ -64,7 +76,8 @@ export function endpointDetails(): Details<Endpoint> {
   return { element: h("div", {}, figures, lists), update };
 }
 
-type Pair = [name: string, value: string];
+/** A line of details. */
+export type Pair = [name: string, value: string];
 
 function pairs(list: Pair[]): HTMLElement {
   return h("dl", {}, ...list.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
@@ -93,6 +106,24 @@ function waitPairs(row: Endpoint): Pair[] {
     list.push([
       "stream duration, median / p95 / longest",
       [row.stream_p50_ms, row.stream_p95_ms, row.stream_max_ms].map(duration).join(" / "),
+    ]);
+  return list;
+}
+
+/** Calls and their time for each request, by whom they go to; of kinds that occur. */
+export function callPairs(calls: Downstream): Pair[] {
+  const kinds: [string, number | null, number | null][] = [
+    ["databases", calls.db_calls_per_request, calls.db_ms_per_request],
+    ["services", calls.http_calls_per_request, calls.http_ms_per_request],
+    ["models", calls.llm_calls_per_request, calls.llm_ms_per_request],
+  ];
+  const seen = kinds.filter(([, made]) => made !== null && made > 0);
+  const list: Pair[] = seen.map(([name, made, time]) => [name, `${decimal(made)} · ${duration(time)}`]);
+  if (list.length === 0) list.push([calls.requests > 0 ? "none" : "not known", ""]);
+  if (calls.requests_unsure > 0)
+    list.push([
+      "requests beside others, not counted here",
+      `${count(calls.requests_unsure)} of ${count(calls.requests + calls.requests_unsure)}`,
     ]);
   return list;
 }

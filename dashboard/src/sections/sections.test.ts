@@ -118,9 +118,14 @@ describe("endpoints", () => {
       "queue, median / p950.02 ms / 96.4 ms",
       "fully seen99.51 %",
       "in flight, now / peak3 / 6",
+      "databases27.5 · 402 ms",
+      "services1.00 · 88.4 ms",
+      "requests beside others, not counted here32 of 412",
+      "The last of 350 requests with repeated commands sent 24 times: SELECT price FROM items WHERE id = ?",
     ])
       expect(text).toContain(part);
     expect(text).not.toContain("reset");
+    expect(text).not.toContain("models");
     expect(correlationText(checkout)).toBe(
       "Failed requests took 1.51 s on average, successful ones 548 ms; 34.0 % of the slow requests failed, 1.1 % of the fast ones.",
     );

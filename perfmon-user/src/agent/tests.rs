@@ -107,6 +107,8 @@ fn request(ms: u64, status: u16) -> Request {
         trace_id: Some("0af7651916cd43dd8448eb211c80319c".into()),
         span_id: SpanId(0xb7ad_6b71_6920_3331),
         parent_span_id: None,
+        link: None,
+        downstream: None,
         quality: Quality::Exact,
         missing_bytes: 0,
         messages_sent: None,

@@ -41,7 +41,7 @@ pub(super) fn of_request(request: &Request, work: &Work, end_ns: u64, start_ns: 
         agents: work.agents,
         llm_calls: work.llm_calls,
         tools_called: work.tools,
-        db_calls: None,
+        db_calls: request.downstream.as_ref().filter(|calls| calls.complete).map(|calls| calls.db_calls),
         tokens_used: work.sums.tokens(),
         cost_usd: work.sums.cost_usd,
         trace_id: request.trace_id.clone(),

@@ -3,8 +3,8 @@
 use super::accumulator::{Accumulator, counts};
 use super::figures::{Quantiles, WindowFigures};
 use super::series::Series;
-use super::snapshot::{Categories, Correlation, ErrorClasses, Latency, Losses};
-use crate::record::{Category, Failure, Quality, Request};
+use super::snapshot::{Categories, Correlation, DownstreamRow, ErrorClasses, Latency, Losses, RepeatedRow};
+use crate::record::{Category, Downstream, Failure, Quality, RepeatedQuery, Request, SpanId};
 
 /// Histogram of latencies.
 pub const LATENCY: usize = 0;
@@ -76,6 +76,24 @@ counts! {
             response_size_sum,
             /// Exchanges with a known one.
             response_sized,
+            /// Exchanges of which all calls are known.
+            linked,
+            /// Exchanges of which some calls may be another's.
+            unsure,
+            /// Database commands of the former.
+            db_calls,
+            /// Their time.
+            db_time,
+            /// HTTP requests.
+            http_calls,
+            /// Their time.
+            http_time,
+            /// Model calls.
+            llm_calls,
+            /// Their time.
+            llm_time,
+            /// Exchanges, of all, within which a command came again and again.
+            repeated,
             /// Exchanges that passed while the ring was full; not in `count`.
             lost,
         }
@@ -105,6 +123,9 @@ impl HttpObservation {
         let latency_ns = request.latency().map(|latency| latency.0);
         let mut counts = HttpCounts { count: 1, exact: u64::from(request.quality == Quality::Exact), ..HttpCounts::default() };
         classify(request, &mut counts);
+        if let Some(downstream) = &request.downstream {
+            add_downstream(downstream, &mut counts);
+        }
         add_latency(request, &mut counts);
         counts.queue_sum = request.queue_time_ms.map_or(0, |time| time.0);
         (counts.request_size_sum, counts.request_sized) = request.request_size.map_or((0, 0), |size| (size, 1));
@@ -165,6 +186,19 @@ fn classify(request: &Request, counts: &mut HttpCounts) {
         Some(Failure::ConnectRefused | Failure::ConnectUnreachable | Failure::ConnectTimeout) => counts.connect = 1,
         None => counts.grpc = u64::from(request.is_error() && counts.status_5xx == 0),
     }
+}
+
+/// What it called. Only exchanges of which all calls are known enter the means.
+fn add_downstream(downstream: &Downstream, counts: &mut HttpCounts) {
+    counts.repeated = u64::from(downstream.repeated.is_some());
+    if !downstream.complete {
+        counts.unsure = 1;
+        return;
+    }
+    counts.linked = 1;
+    (counts.db_calls, counts.db_time) = (downstream.db_calls, downstream.db_time_ms.0);
+    (counts.http_calls, counts.http_time) = (downstream.http_calls, downstream.http_time_ms.0);
+    (counts.llm_calls, counts.llm_time) = (downstream.llm_calls, downstream.llm_time_ms.0);
 }
 
 /// Latency, its category, and whether errors go with it.
@@ -245,6 +279,24 @@ impl HttpFigures {
     pub fn losses(&self) -> Losses {
         let estimated_count = self.estimate();
         Losses { lost: self.counts.lost, estimated_count, rates_estimated: self.counts.lost * 100 > estimated_count }
+    }
+
+    /// What the exchanges called; `None` where no process of theirs calls others.
+    pub fn downstream(&self, repeated: Option<&(RepeatedQuery, SpanId)>) -> Option<DownstreamRow> {
+        let counts = &self.counts;
+        let requests = counts.linked;
+        let repeated = repeated.filter(|_| counts.repeated > 0).map(|(query, span_id)| RepeatedRow::new(counts.repeated, query, *span_id));
+        (requests + counts.unsure > 0).then(|| DownstreamRow {
+            requests,
+            requests_unsure: counts.unsure,
+            db_calls_per_request: ratio(counts.db_calls, requests),
+            db_ms_per_request: mean_ms(counts.db_time, requests),
+            http_calls_per_request: ratio(counts.http_calls, requests),
+            http_ms_per_request: mean_ms(counts.http_time, requests),
+            llm_calls_per_request: ratio(counts.llm_calls, requests),
+            llm_ms_per_request: mean_ms(counts.llm_time, requests),
+            repeated,
+        })
     }
 
     /// Mean queue time.

@@ -27,6 +27,8 @@ mod window;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use self::arrivals::Arrivals;
 use self::concurrency::{Concurrency, ExchangeInterval};
 pub use self::endpoint::{EndpointRule, RuleError};
@@ -49,7 +51,9 @@ use self::series::{SeriesTable, Tick};
 use self::snapshot::{Snapshot, Window};
 use self::window::SliceClock;
 use crate::limits;
-use crate::record::{Degradation, Finding, Gauges, LostExchanges, Record, Request, SeriesKey, Side, WallTime, Workflow};
+use crate::record::{
+    Degradation, Finding, Gauges, LostExchanges, Record, RepeatedQuery, Request, SeriesKey, Side, SpanId, WallTime, Workflow,
+};
 
 /// Rates are taken when this much time has passed since they last were: ticks come about once a second.
 const SECOND_NS: u64 = 900_000_000;
@@ -97,6 +101,8 @@ pub struct Aggregate {
     served: Arrivals<EndpointSlot>,
     /// Client-side ones.
     asked: Arrivals<DestinationKey>,
+    /// The last request of an endpoint within which a command came again and again.
+    repeated: FxHashMap<u32, (RepeatedQuery, SpanId)>,
     losses: LossTable,
     /// Exchanges that were found to be lost since the last tick, by series.
     lost: Vec<(SeriesKey, u64)>,
@@ -131,6 +137,7 @@ impl Aggregate {
             queries: SeriesTable::new(limits::QUERY_ROWS, QueryKey::other),
             served: Arrivals::default(),
             asked: Arrivals::default(),
+            repeated: FxHashMap::default(),
             losses: LossTable::default(),
             lost: Vec::new(),
             concurrency: Concurrency::default(),
@@ -176,6 +183,9 @@ impl Aggregate {
         if let Some(latency_ns) = exchange.latency_ns {
             arrival.samples.offer(latency_ns, request.time, request.span_id);
         }
+        if let Some(query) = request.downstream.as_ref().and_then(|downstream| downstream.repeated.clone()) {
+            self.repeated.insert(slot.row, (query, request.span_id));
+        }
         if let Some(time) = request.response_time_ms {
             self.concurrency.ended(interval(request.time.0, request.time.0.saturating_add(time.0), slot));
         }
@@ -204,6 +214,9 @@ impl Aggregate {
     fn follow_merged(&mut self) {
         for (from, into) in self.names.take_merged() {
             self.endpoints.merge(&from, into);
+            if let Some(repeated) = self.repeated.remove(&from) {
+                self.repeated.insert(into, repeated);
+            }
             self.concurrency.merge(from, into);
             self.served.relabel(|slot| {
                 let merged = slot.row == from;
@@ -309,6 +322,7 @@ impl Aggregate {
     fn tick_series(&mut self, tick: &Tick) {
         self.totals.tick(tick, &mut self.totals_merger);
         let idle = self.endpoints.tick(tick);
+        idle.iter().for_each(|row| drop(self.repeated.remove(row)));
         self.names.forget(&idle);
         self.services.tick(tick);
         self.destinations.tick(tick);

@@ -89,7 +89,7 @@ impl Aggregate {
         for (number, row) in self.endpoints.rows() {
             let count = under_way.rows.get(number).copied().unwrap_or_default();
             if let Some(name) = self.names.name(*number).filter(|_| count.count > 0 || !row.figures(window).is_empty()) {
-                rows.push(Arc::new(row::endpoint::endpoint_row(name, row, window, view, count)));
+                rows.push(Arc::new(row::endpoint::endpoint_row(name, row, self.repeated.get(number), window, view, count)));
             }
         }
         row::endpoint::sort(&mut rows);

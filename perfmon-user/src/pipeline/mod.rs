@@ -3,8 +3,10 @@
 mod accepted;
 mod build;
 mod intern;
+mod links;
 mod model_calls;
 mod peer_names;
+mod record_sink;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -17,6 +19,7 @@ use crate::budget::Budget;
 use crate::counters::Counters;
 use crate::decode::{Event, Exit, SocketKey, SocketStateChange, StateChange, decode};
 use crate::limits::{IN_FLIGHT, UNFINISHED_BYTES};
+use crate::link::Linker;
 use crate::process::{Inquiry, Inspected, ProcessTable};
 use crate::proto::{self, PendingExchange};
 use crate::record::{Gauges, InFlight, Origin, Quality, Record, WallTime};
@@ -65,6 +68,8 @@ pub struct Pipeline {
     processes: ProcessTable,
     names: Interner,
     model_calls: ModelCalls,
+    linker: Linker,
+    new_callers: Vec<u32>,
     peer_names: PeerNames,
     connections: u64,
     counters: Arc<Counters>,
@@ -89,6 +94,8 @@ impl Pipeline {
             processes: ProcessTable::new(counters.clone()),
             names: Interner::default(),
             model_calls: ModelCalls::new(counters.clone(), || 0),
+            linker: Linker::default(),
+            new_callers: Vec::new(),
             peer_names: PeerNames::default(),
             connections: 0,
             counters,
@@ -163,6 +170,9 @@ impl Pipeline {
         }
         if self.model_calls.has_new_callers() {
             self.follow_new_callers();
+        }
+        if !self.new_callers.is_empty() {
+            self.link_new_callers();
         }
         if out.records.len() > known {
             self.processes.settle(&mut out.records, known, now_ns);
@@ -274,13 +284,16 @@ impl Pipeline {
 
     /// The connection table and the context for building records.
     fn parts(&mut self) -> (&mut Tracker<Session>, BuildContext<'_>) {
-        let Self { tracker, open, binder, budget, exchanges, processes, names, model_calls, peer_names, connections, counters, .. } = self;
+        let Self { tracker, open, binder, budget, exchanges, processes, names, model_calls, .. } = self;
+        let Self { linker, new_callers, peer_names, connections, counters, .. } = self;
         let wall_at_boot_ns = self.wall_at_boot_ns;
         let context = BuildContext {
             open,
             processes,
             names,
             model_calls,
+            linker,
+            new_callers,
             peer_names,
             connections,
             binder,
@@ -304,8 +317,19 @@ impl Pipeline {
         }
     }
 
+    /// The same for those whose calls are linked to requests.
+    fn link_new_callers(&mut self) {
+        for pid in std::mem::take(&mut self.new_callers) {
+            let connections = self.tracker.iter().filter(|connection| connection.pid == pid);
+            let mut served: Vec<_> = connections.flat_map(|connection| links::under_way(connection, self.wall_at_boot_ns)).collect();
+            served.sort_unstable_by_key(|request| request.read_ns);
+            served.into_iter().for_each(|request| self.linker.begin(pid, request));
+        }
+    }
+
     fn left(&mut self, exit: &Exit) {
         self.peer_names.left(exit.pid);
+        self.linker.left(exit.pid);
         let start_ns = self.processes.on_exit(exit);
         self.model_calls.left(ProcessEnd { pid: exit.pid, start_ns, end_ns: exit.time_ns, has_failed: exit.exit_code != 0 });
     }
@@ -313,6 +337,8 @@ impl Pipeline {
     fn expire(&mut self, now_ns: u64, out: &mut Out) {
         self.processes.expire(now_ns);
         self.binder.expire(now_ns);
+        self.linker.expire(now_ns);
+        self.counters.link_requests_evicted.add(self.linker.take_evicted());
         self.budget.expire();
         proto::forget();
         let (tracker, context) = &mut self.parts();

@@ -1,33 +1,24 @@
 //! The protocol session of a connection. In: its segments; out: records and capture commands. The opening is kept until detection knows
 //! the protocol, then a parser reads the segments. A parser that is done hands the connection over to the next one.
-use std::borrow::Cow;
-use std::sync::Arc;
-
 use crate::agent::{self, Inbound};
-use crate::budget::Allowance;
 use crate::llm::Calls;
 use crate::proto::detect::{BUDGET, Detected, Opening, Protocol, Verdict, detect};
-use crate::proto::exchange::{Exchange, Part};
-use crate::proto::frame::{FramePart, FrameSession};
 use crate::proto::kept::Kept;
 use crate::proto::websocket::WebSocket;
-use crate::proto::{Demand, HandOver, Message, Parser, PendingExchange, Sink, Stats, Successor};
+use crate::proto::{Demand, HandOver, Parser, PendingExchange, Sink, Stats, Successor};
 use crate::record::Record;
-use crate::redact;
 use crate::stream::{Content, Direction, Ending, RequestedCapture, Role, Segment};
 use crate::tls::EncryptedSide;
 use crate::track::{Connection, ConnectionEvent};
 
 use super::build::{self, BuildContext};
-use super::model_calls::WireId;
-use super::{Capture, Out, PipelineCommand, tls};
+use super::record_sink::RecordSink;
+use super::{Capture, Out, PipelineCommand, links, tls};
 
 /// Segments without a known protocol after which a connection that was joined midway is given up.
 const LATE_PATIENCE: u32 = 64;
 /// Most segments that an undecided opening keeps.
 const OPENING_SEGMENTS: usize = 16;
-/// Exchanges whose memory is kept for the next ones.
-const SPARE_EXCHANGES: usize = 64;
 /// A connection that was silent for so long gives memory back: at one tick at least, at a few at most.
 const REST_NS: std::ops::Range<u64> = 1_000_000_000..4_000_000_000;
 /// Most hand-overs between parsers within one segment.
@@ -38,15 +29,15 @@ const HAND_OVERS: u32 = 4;
 pub(super) struct Session {
     phase: Phase,
     requested: RequestedCapture,
-    calls: Calls,
+    pub(super) calls: Calls,
     /// The encrypted side of a TLS connection.
     pub(super) cipher: Option<Box<EncryptedSide>>,
     /// Unique among the connections.
-    id: u64,
+    pub(super) id: u64,
     /// It is among the open connections that the process accepted.
     is_counted: bool,
     /// The name of its peer was noted.
-    is_named: bool,
+    pub(super) is_named: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -353,6 +344,9 @@ fn begin(
         Phase::Opening(opening) => std::mem::take(&mut opening.kept),
         _ => Kept::default(),
     };
+    if connection.role == Role::Client {
+        links::calls_out(connection.pid, segment.stamp.time_ns, context);
+    }
     let Some(parser) = protocol.parser() else {
         connection.state.phase = Phase::Unread;
         context.counters.connections_unread.inc();
@@ -386,97 +380,6 @@ fn end(connection: &mut Connection<Session>, ending: Ending, time_ns: u64, conte
     }
     if matches!(connection.state.phase, Phase::Parsed(_)) {
         with_parser(connection, context, out, |parser, sink| parser.end(ending, time_ns, sink));
-    }
-}
-
-/// The sink that turns a parser's messages into records.
-struct RecordSink<'a, 'c> {
-    connection: &'a mut Connection<Session>,
-    context: &'a mut BuildContext<'c>,
-    out: &'a mut Out,
-    /// Records made so far.
-    records: usize,
-}
-
-impl Sink for RecordSink<'_, '_> {
-    fn message(&mut self, message: Message<'_>) {
-        match message {
-            Message::Exchange(Part::Done(exchange)) => self.exchange(exchange),
-            Message::Exchange(part) => {
-                let wire = WireId { pid: self.connection.pid, id: self.connection.state.id };
-                self.context.model_calls.part(&mut self.connection.state.calls, &part, wire, self.context.budget);
-            }
-            Message::Command(command) => {
-                if self.connection.role == Role::Unknown {
-                    self.connection.role = if command.server { Role::Server } else { Role::Client };
-                }
-                let record = build::command(self.connection, command, self.context);
-                self.push(Record::Db(Box::new(record)));
-            }
-            Message::Question(question) => {
-                let record = build::question(self.connection, question, self.context);
-                self.push(Record::Dns(Box::new(record)));
-            }
-            Message::Frame(FramePart::Done(session)) => self.session(&session),
-            Message::Frame(FramePart::Message(_)) => {}
-        }
-    }
-
-    fn text(&mut self, text: &str) -> Arc<str> {
-        self.context.names.get(text)
-    }
-
-    fn path(&mut self, path: &str) -> Arc<str> {
-        let clean = if self.context.raw_paths { Cow::Borrowed(path) } else { redact::path(path) };
-        self.context.names.get(&clean)
-    }
-
-    fn exchange(&mut self) -> Box<Exchange> {
-        self.context.exchanges.pop().unwrap_or_default()
-    }
-
-    fn reuse(&mut self, exchange: Box<Exchange>) {
-        if self.context.exchanges.len() < SPARE_EXCHANGES {
-            self.context.exchanges.push(exchange);
-        }
-    }
-
-    fn allowance(&mut self) -> Allowance {
-        self.context.budget.of(self.connection.pid)
-    }
-}
-
-impl RecordSink<'_, '_> {
-    fn exchange(&mut self, exchange: &mut Exchange) {
-        let Self { connection, context, out, records } = self;
-        if connection.role == Role::Unknown {
-            connection.role = if exchange.server { Role::Server } else { Role::Client };
-        }
-        let told = out.records.len();
-        out.records.push(Record::Request(build::request(connection, exchange, context)));
-        if let Some(Record::Request(record)) = out.records.last() {
-            let wire = WireId { pid: connection.pid, id: connection.state.id };
-            let calls = &mut connection.state.calls;
-            context.model_calls.done(calls, exchange, record, wire, context.wall_at_boot_ns, &mut out.model_records);
-        }
-        out.records.append(&mut out.model_records);
-        *records += 1;
-        if let Some(Record::Request(record)) = out.records.get(told)
-            && !std::mem::replace(&mut connection.state.is_named, true)
-            && let Some(name) = &record.destination
-        {
-            context.peer_names.note(connection.pid, &record.peer, name);
-        }
-    }
-
-    fn session(&mut self, session: &FrameSession) {
-        let record = build::session(self.connection, session, self.context);
-        self.push(Record::Request(record));
-    }
-
-    fn push(&mut self, record: Record) {
-        self.out.records.push(record);
-        self.records += 1;
     }
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Millis, Origin, Quality, Side, WallTime};
+use super::{Millis, Origin, Quality, Side, SpanId, WallTime};
 
 /// One database command.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -49,6 +49,15 @@ pub struct Db {
     pub peer: Arc<str>,
     /// Client side: who was asked, by name if one is known.
     pub destination: Option<Arc<str>>,
+    /// perfmon's id of this command; 16 hex digits.
+    pub span_id: SpanId,
+    /// Of the request for which it was made, if that carries one.
+    pub trace_id: Option<Arc<str>>,
+    /// Client side: the request for which it was made; null when that is not known.
+    pub parent_span_id: Option<SpanId>,
+    /// How sure that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<Quality>,
     /// How far to trust it.
     pub quality: Quality,
     /// Bytes that were needed and not captured.

@@ -11,6 +11,7 @@ mod finding;
 mod gauges;
 mod host;
 pub mod kind;
+mod link;
 mod llm;
 #[cfg(test)]
 pub(crate) mod made_up;
@@ -37,6 +38,7 @@ pub use detail::{RequestDetail, SeriesDetail};
 pub use finding::{Alert, AlertState, Finding, Notified, Severity};
 pub use gauges::{BlindSpot, Degradation, DegradedNow, Gauges, InFlight, LostExchanges, ServiceSource, TargetCoverage};
 pub use host::{Disk, Network, Process, Psi, System};
+pub use link::{Downstream, REPEATED_CALLS, RepeatedQuery};
 pub use llm::{Llm, ToolCall};
 pub use pattern::matches;
 pub use request::{Category, Quality, Request, Side};

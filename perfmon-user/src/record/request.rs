@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Millis, Origin, SpanId, WallTime};
+use super::{Downstream, Millis, Origin, SpanId, WallTime};
 use crate::stream::Failure;
 
 /// Which end of the exchange the observed process is.
@@ -142,8 +142,14 @@ pub struct Request {
     pub trace_id: Option<Arc<str>>,
     /// perfmon's id of this exchange; 16 hex digits.
     pub span_id: SpanId,
-    /// From `traceparent`.
+    /// From `traceparent`; else, client side, the request that the process was serving.
     pub parent_span_id: Option<Arc<str>>,
+    /// Client side: how sure it is that it was made for the request `parent_span_id`, when perfmon found that out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<Quality>,
+    /// Server side, of a process that calls others: what it called for this request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downstream: Option<Box<Downstream>>,
     /// How far to trust it.
     pub quality: Quality,
     /// Bytes of the exchange that were needed but not captured.

@@ -5,6 +5,7 @@
 //! closes late and limits repetitions. Test it with a hand-made snapshot on both sides of each limit.
 pub mod degraded;
 pub mod event_loop;
+pub mod n_plus_one;
 pub mod tracker;
 
 use std::sync::Arc;
@@ -57,5 +58,5 @@ pub trait Detector: std::fmt::Debug + Send {
 
 /// All detectors.
 pub fn detectors() -> Vec<Box<dyn Detector>> {
-    vec![Box::new(degraded::PerfmonDegraded), Box::new(event_loop::EventLoopBlocked)]
+    vec![Box::new(degraded::PerfmonDegraded), Box::new(event_loop::EventLoopBlocked), Box::new(n_plus_one::NPlusOne)]
 }

@@ -5,9 +5,17 @@ use super::{UnderWay, WindowContext};
 use crate::aggregate::endpoint::RowName;
 use crate::aggregate::exchange::{HttpSeries, QUEUE, STREAM, TTFB, ms, quantile_ms, ratio};
 use crate::aggregate::snapshot::{EndpointRow, Window};
+use crate::record::{RepeatedQuery, SpanId};
 
 /// The row of an endpoint in a window.
-pub fn endpoint_row(name: &RowName, row: &HttpSeries, window: Window, view: &WindowContext, under_way: UnderWay) -> EndpointRow {
+pub fn endpoint_row(
+    name: &RowName,
+    row: &HttpSeries,
+    repeated: Option<&(RepeatedQuery, SpanId)>,
+    window: Window,
+    view: &WindowContext,
+    under_way: UnderWay,
+) -> EndpointRow {
     let figures = row.figures(window);
     let (counts, spreads) = (&figures.counts, &figures.spreads);
     EndpointRow {
@@ -40,6 +48,7 @@ pub fn endpoint_row(name: &RowName, row: &HttpSeries, window: Window, view: &Win
         oldest_in_flight_ms: under_way.oldest_ms(),
         completeness: figures.completeness(),
         losses: figures.losses(),
+        downstream: figures.downstream(repeated),
         slowest_span_ids: row.sample_ids(),
     }
 }

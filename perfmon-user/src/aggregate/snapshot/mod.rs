@@ -1,5 +1,6 @@
 //! What `aggregate` publishes once a second: immutable, shared by HTTP, the live table, alerts, export and reports. The field names of
 //! serialised rows are those of docs/records.md and the HTTP API; `perfmon top` reads them back from the API of another perfmon.
+mod downstream;
 mod query;
 mod work;
 
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::downstream::{DownstreamRow, RepeatedRow};
 pub use self::query::QueryRow;
 pub use self::work::{AgentRow, LlmRow, ToolRow, WorkTotals, WorkflowRow};
 use crate::record::{Degradation, Finding, Gauges, Origin, Process, SpanId, System, WallTime};
@@ -269,6 +271,8 @@ pub struct EndpointRow {
     /// What was lost.
     #[serde(flatten)]
     pub losses: Losses,
+    /// What its requests called; null where its process calls nobody.
+    pub downstream: Option<DownstreamRow>,
     /// `span_id` of its slowest exchanges in the last five minutes, at most five, slowest first.
     pub slowest_span_ids: Arc<[SpanId]>,
 }

@@ -49,6 +49,8 @@ pub(super) fn request(side: Side, path: &str) -> Request {
         trace_id: None,
         span_id: SpanId(0xaa),
         parent_span_id: None,
+        link: None,
+        downstream: None,
         quality: Quality::Exact,
         missing_bytes: 0,
         messages_sent: None,

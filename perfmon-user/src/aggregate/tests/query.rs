@@ -24,6 +24,10 @@ pub(crate) fn command(side: Side, query: &str, time_ms: u64) -> Db {
         local: "10.0.0.1:4000".into(),
         peer: "10.0.0.2:5432".into(),
         destination: Some("10.0.0.2:5432".into()),
+        span_id: SpanId(0xdb),
+        trace_id: None,
+        parent_span_id: None,
+        link: None,
         quality: crate::record::Quality::Exact,
         missing_bytes: 0,
     }

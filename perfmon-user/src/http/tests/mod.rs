@@ -54,6 +54,8 @@ fn request(second: u64, service: &str, latency_ms: u64) -> Request {
         trace_id: None,
         span_id: SpanId(second),
         parent_span_id: None,
+        link: None,
+        downstream: None,
         quality: Quality::Exact,
         missing_bytes: 0,
         messages_sent: None,

@@ -5,6 +5,7 @@ use crate::track::Connection;
 
 use super::super::session::Session;
 use super::super::tls;
+use super::exchange::span_id;
 use super::{BuildContext, address};
 
 /// Makes the record.
@@ -37,6 +38,10 @@ pub(in crate::pipeline) fn command(connection: &mut Connection<Session>, command
         local,
         peer,
         destination,
+        span_id: span_id(connection, command.id, command.start_ns, context.wall_at_boot_ns),
+        trace_id: None,
+        parent_span_id: None,
+        link: None,
         quality: if command.inferred { Quality::Inferred } else { Quality::Exact },
         missing_bytes,
     }

@@ -52,6 +52,8 @@ pub(in crate::pipeline) fn request(
         trace_id: None,
         span_id: span_id(connection, exchange.id, exchange.start_ns, context.wall_at_boot_ns),
         parent_span_id: None,
+        link: None,
+        downstream: None,
         quality: if exchange.inferred { Quality::Inferred } else { Quality::Exact },
         missing_bytes,
         messages_sent: None,
@@ -66,7 +68,7 @@ pub(in crate::pipeline) fn request(
 }
 
 /// Trace id and parent id of a `traceparent` header (W3C Trace Context, version 00 and later ones that begin alike).
-fn trace_context(header: &str) -> Option<(&str, &str)> {
+pub(in crate::pipeline) fn trace_context(header: &str) -> Option<(&str, &str)> {
     let mut parts = header.trim().split('-');
     let (version, trace_id, parent) = (parts.next()?, parts.next()?, parts.next()?);
     parts.next()?;
@@ -77,7 +79,7 @@ fn trace_context(header: &str) -> Option<(&str, &str)> {
 }
 
 /// Ids follow from what they name, so that a replay gives the same ones.
-pub(super) fn span_id(connection: &Connection<Session>, id: u64, start_ns: u64, wall_at_boot_ns: u64) -> SpanId {
+pub(in crate::pipeline) fn span_id(connection: &Connection<Session>, id: u64, start_ns: u64, wall_at_boot_ns: u64) -> SpanId {
     let mut span = wall_at_boot_ns;
     for part in [connection.key.sock, u64::from(connection.key.inode), id, start_ns] {
         span = mixed(span ^ part);

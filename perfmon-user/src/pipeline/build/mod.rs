@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::counters::Counters;
+use crate::link::Linker;
 use crate::process::ProcessTable;
 use crate::proto::exchange::Exchange;
 use crate::tls::Binder;
@@ -20,7 +21,7 @@ use super::peer_names::PeerNames;
 
 pub(super) use attempt::attempt;
 pub(super) use command::command;
-pub(super) use exchange::request;
+pub(super) use exchange::{request, span_id, trace_context};
 pub(super) use frame::session;
 pub(super) use question::question;
 
@@ -32,6 +33,10 @@ pub(in crate::pipeline) struct BuildContext<'a> {
     pub(in crate::pipeline) processes: &'a mut ProcessTable,
     pub(in crate::pipeline) names: &'a mut Interner,
     pub(in crate::pipeline) model_calls: &'a mut ModelCalls,
+    /// Which request a call serves.
+    pub(in crate::pipeline) linker: &'a mut Linker,
+    /// Processes that began to call others in this event: their requests under way are still to be followed.
+    pub(in crate::pipeline) new_callers: &'a mut Vec<u32>,
     /// Names of the addresses that processes call.
     pub(in crate::pipeline) peer_names: &'a mut PeerNames,
     /// Connections that spoke so far.

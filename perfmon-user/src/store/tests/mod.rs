@@ -61,6 +61,8 @@ pub(crate) fn request(second: u64, service: &str, endpoint: &str, us: u64, statu
         trace_id: None,
         span_id: SpanId(second),
         parent_span_id: None,
+        link: None,
+        downstream: None,
         quality: Quality::Exact,
         missing_bytes: 0,
         messages_sent: None,

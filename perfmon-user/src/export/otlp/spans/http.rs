@@ -6,14 +6,16 @@ use super::{SeverityNumber, SpanContext, SpanDraft};
 use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::metrics::http::{method, version};
 use crate::export::otlp::{failure, identity};
-use crate::record::{Quality, Request, Side, address};
+use crate::record::{Quality, Request, Side, SpanId, address};
 
 /// The trace that the exchange carries, else one of its own.
 pub fn context(request: &Request) -> SpanContext {
     let span = identity::of_record(request.span_id);
     let carried = request.trace_id.as_deref().and_then(identity::trace_id);
-    let trace = carried.unwrap_or_else(|| identity::trace_of_record(request.span_id));
-    let parent = carried.and(request.parent_span_id.as_deref()).and_then(identity::span_id).filter(|parent| *parent != span);
+    let parent = request.parent_span_id.as_deref().filter(|_| carried.is_some() || request.link.is_some());
+    let parent = parent.and_then(identity::span_id).filter(|parent| *parent != span);
+    // A request that carries no trace has its own, which its calls join.
+    let trace = carried.unwrap_or_else(|| identity::trace_of_record(parent.map_or(request.span_id, |id| SpanId(u64::from_be_bytes(id)))));
     SpanContext { trace, span, parent }
 }
 

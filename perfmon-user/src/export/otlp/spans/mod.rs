@@ -1,9 +1,10 @@
-//! Spans. Slow and failed requests, model calls, agent runs and tools always become one; other requests are sampled by their trace at the
+//! Spans. Slow and failed requests and database commands, model calls, agent runs and tools always become one; other requests are sampled by their trace at the
 //! configured rate; spans over the limit are counted. A model call and its request are one span.
 //!
 //! A request that carries `traceparent` joins that trace. Model calls and tools of an agent run are children of the run's span, in the
 //! run's own trace, unless the call carries a trace.
 mod agent;
+mod database;
 mod http;
 mod model;
 
@@ -17,7 +18,7 @@ use super::attribute::Attributes;
 use super::identity;
 use super::resource::{self, Resources};
 use crate::limits;
-use crate::record::{Category, Millis, Origin, Record, Request, SpanId, WallTime};
+use crate::record::{Category, Db, Millis, Origin, Record, Request, Side, SpanId, WallTime};
 
 /// Longest name or message.
 const TEXT_BYTES: usize = 512;
@@ -66,6 +67,7 @@ impl Spans {
                     requests.insert(request.span_id, request);
                 }
                 Record::Request(request) => self.request(request),
+                Record::Db(command) => self.command(command),
                 _ => {}
             }
         }
@@ -89,6 +91,19 @@ impl Spans {
         let always = request.is_error() || request.performance_category == Some(Category::Slow);
         if always || identity::position(http::context(request).trace) < self.rate {
             self.push(&request.origin, limits::EXPORT_REQUEST_SPANS, || http::span(request));
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// The client's side: its spans join those of the requests for which the commands were made.
+    fn command(&mut self, command: &Db) {
+        if command.side != Side::Client {
+            return;
+        }
+        let is_slow = command.latency().is_some_and(|latency| Category::of(latency) == Category::Slow);
+        if command.error.is_some() || is_slow || identity::position(database::context(command).trace) < self.rate {
+            self.push(&command.origin, limits::EXPORT_COMMAND_SPANS, || database::span(command));
         } else {
             self.left_out += 1;
         }

@@ -41,7 +41,7 @@ pub fn span(call: &Llm, request: Option<&Request>) -> Span {
 fn context(call: &Llm, request: Option<&Request>) -> SpanContext {
     let span = identity::of_record(call.span_id);
     if let Some(request) = request
-        && request.trace_id.is_some()
+        && (request.trace_id.is_some() || request.parent_span_id.is_some())
     {
         return http::context(request);
     }

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use super::receiver::{Answer, Receiver};
 use super::sample::{alert, call, finding, origin, request, run, server, tool};
 use super::{CLOCKS, GRACE, start, to};
-use crate::record::{AlertState, Failure, Gauges, Record, Side, SpanId};
+use crate::record::{AlertState, Db, Failure, Gauges, Millis, Quality, Record, Side, SpanId};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -178,4 +178,30 @@ fn alerts_and_findings_are_log_records_once_a_state() {
     assert_eq!(alerts[1].body, Some(AnyValue { value: Some(Value::StringValue("7 % of requests fail.".into())) }));
     assert_eq!(value(&alerts[1].attributes, "perfmon.alert.rule"), Some(&Value::StringValue("error_rate_5min".into())));
     assert_eq!(of_scope("perfmon.findings").iter().map(|record| record.severity_number).collect::<Vec<_>>(), [13, 9]);
+}
+
+#[test]
+fn calls_of_a_request_are_its_children() {
+    let shop = origin("shop", 7);
+    let served = request(&shop, Side::Server, "/cart", 200, 2_000);
+    let mut asked = request(&shop, Side::Client, "/charge", 500, 3);
+    (asked.parent_span_id, asked.link) = (Some(served.span_id.to_string().into()), Some(Quality::Exact));
+    let mut command = crate::aggregate::tests::query::command(Side::Client, "SELECT * FROM users WHERE id = ?", 1_500);
+    (command.origin, command.parent_span_id, command.link) = (shop.clone(), Some(served.span_id), Some(Quality::Inferred));
+    let quick = Db { response_time_ms: Some(Millis(1)), ..command.clone() };
+    let server_side = Db { side: Side::Server, ..command.clone() };
+    let commands = [command, quick, server_side].map(|command| Record::Db(Box::new(command)));
+    let (spans, _) = sent(&[], vec![vec![Record::Request(served), Record::Request(asked)], commands.into()]);
+    let (parent, call, commands) = (&spans["GET /cart"][0], &spans["GET"][0], &spans["SELECT users"]);
+    assert_eq!(commands.len(), 1, "quick ones of a request that is not sampled and the server's side are none");
+    for child in [call, &commands[0]] {
+        assert_eq!((&child.trace_id, &child.parent_span_id), (&parent.trace_id, &parent.span_id));
+    }
+    let command = &commands[0];
+    assert_eq!(
+        (command.kind, text(command, "db.system.name"), text(command, "db.collection.name")),
+        (3, "postgresql".into(), "users".into())
+    );
+    assert_eq!((text(command, "db.query.text"), int(command, "db.response.returned_rows")), ("SELECT * FROM users WHERE id = ?".into(), 2));
+    assert_eq!((text(command, "server.address"), int(command, "server.port")), ("10.0.0.2".into(), 5432));
 }

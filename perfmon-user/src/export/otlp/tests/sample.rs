@@ -46,6 +46,8 @@ pub fn request(origin: &Arc<Origin>, side: Side, endpoint: &str, status: u16, ms
         trace_id: None,
         span_id: SpanId(0xabc0_0000 + ms),
         parent_span_id: None,
+        link: None,
+        downstream: None,
         quality: Quality::Exact,
         missing_bytes: 0,
         messages_sent: None,
