@@ -283,7 +283,7 @@ fn a_receiver_that_hangs_keeps_nobody_waiting() {
     let run = start(&env, Clocks { steady_ns: fast_ns, ..CLOCKS }, Gauges::default());
     for _ in 0..limits::CONSUMER_QUEUE * 4 {
         run.offer(vec![server("shop", "/", 200, 1)]);
-        std::thread::sleep(Duration::from_micros(200));
+        std::thread::sleep(Duration::from_millis(1));
     }
     while run.figures(Signal::Metrics).last_error.is_none() {
         std::thread::sleep(Duration::from_millis(5));
