@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use super::capacity::{Capacity, CapacityCourses, estimate};
 use super::changes::{ComparedPeriods, changes};
 use super::coverage::coverage;
+use super::database::{databases, slow_queries};
 use super::incidents::incidents;
 use super::schedule::ReportPeriod;
 use super::summary::{PeriodVerdict, sentences, verdict};
@@ -81,6 +82,8 @@ pub fn collect(reader: &StoreReader, period: &ReportPeriod, now: u64) -> Result<
         resources: resources(&host),
         resources_before: resources(&host_before),
         destinations: destinations(&asked, &asked_before),
+        databases: databases(&totals(RecordKind::Db)?),
+        slow_queries: slow_queries(reader, from, to)?,
         models,
         model_cost: model_cost(&calls),
         model_cost_before: cost(&merged(&calls_before), RecordKind::Llm),
@@ -123,7 +126,7 @@ fn trend_of(now: Option<&Traffic>, before: Option<&Traffic>) -> Option<f64> {
 
 /// Cells of series.
 pub type SeriesRows = Vec<(SeriesLabels, Cell)>;
-type Rows = [(SeriesLabels, Cell)];
+pub(super) type Rows = [(SeriesLabels, Cell)];
 
 /// Whether it is of the side that answers.
 pub(super) fn is_server(labels: &SeriesLabels) -> bool {
@@ -136,7 +139,7 @@ pub(super) fn label(labels: &SeriesLabels, name: &str) -> Option<String> {
 }
 
 /// A label that most records have.
-fn named(labels: &SeriesLabels, name: &str) -> String {
+pub(super) fn named(labels: &SeriesLabels, name: &str) -> String {
     label(labels, name).unwrap_or_else(|| "(unknown)".into())
 }
 
@@ -159,7 +162,7 @@ pub(super) fn field(cell: &Cell, kind: RecordKind, name: &str, statistic: Statis
     Field::named(kind, name).and_then(|field| cell.field(field, statistic))
 }
 
-fn sum(cell: &Cell, kind: RecordKind, name: &str) -> Option<f64> {
+pub(super) fn sum(cell: &Cell, kind: RecordKind, name: &str) -> Option<f64> {
     field(cell, kind, name, Statistic::Sum)
 }
 
@@ -179,7 +182,7 @@ fn cost(cell: &Cell, kind: RecordKind) -> Option<f64> {
     known_sum(cell, kind, "cost_usd")
 }
 
-fn latency(cell: &Cell, kind: RecordKind, name: &str) -> LatencySummary {
+pub(super) fn latency(cell: &Cell, kind: RecordKind, name: &str) -> LatencySummary {
     let at = |statistic| field(cell, kind, name, statistic);
     LatencySummary {
         mean_ms: at(Statistic::Mean),
@@ -316,7 +319,7 @@ fn work(rows: &Rows, kind: RecordKind, name: &str) -> Vec<WorkSummary> {
     largest(groups.into_iter().map(row).collect(), |row| row.count as f64)
 }
 
-fn records<T: DeserializeOwned>(reader: &StoreReader, kind: &str, from: u64, to: u64) -> Result<Vec<T>, StoreError> {
+pub(super) fn records<T: DeserializeOwned>(reader: &StoreReader, kind: &str, from: u64, to: u64) -> Result<Vec<T>, StoreError> {
     let kept = reader.records(kind, WallTime(from * NS), WallTime(to * NS), RECORDS)?;
     Ok(kept.iter().filter_map(|json| serde_json::from_str(json).ok()).collect())
 }

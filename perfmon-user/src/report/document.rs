@@ -3,6 +3,7 @@ use jiff::tz::TimeZone;
 
 use super::changes::{ChangeScope, FigureChange};
 use super::chart::{self, ChartPicture};
+use super::database::{operations_table, queries_table};
 use super::summary::{PeriodVerdict, before_words, moved};
 use super::text::{amount, bytes, change, count, days, dollars, moment, moment_of, percent, plain_share, share, span, time};
 use super::{HostSummary, LatencySummary, Report, Traffic, Trend, WorkSummary};
@@ -91,6 +92,8 @@ pub fn document(report: &Report, zone: &TimeZone) -> ReportDocument {
         section("Slowest requests", slowest(report, zone), vec![]),
         section("Errors", errors(report), vec![]),
         section("External services", destinations(report), vec![]),
+        section("Database commands by their share of the time of all", operations_table(&report.databases), vec![]),
+        section("Queries that were slow or failed", queries_table(&report.slow_queries), vec![]),
         section("Resources", resources(report), charts(report, &HOST, zone)),
         Section { note: METHOD.into(), ..section("Capacity", capacity(report), vec![]) },
         section("Business metrics", super::custom::table(&report.custom), vec![]),
@@ -204,7 +207,7 @@ fn axis(trend: &Trend, value: f64, most: f64) -> String {
 }
 
 /// Columns whose heading ends in `#` hold numbers.
-fn table(columns: &[&'static str], rows: Vec<Vec<String>>) -> Table {
+pub(super) fn table(columns: &[&'static str], rows: Vec<Vec<String>>) -> Table {
     let columns = columns.iter().map(|name| name.strip_suffix('#').map_or((*name, false), |name| (name, true))).collect();
     Table { columns, rows }
 }
@@ -250,7 +253,7 @@ fn endpoints(report: &Report) -> Table {
     table(&["endpoint", "service", "requests#", "errors#", "P50#", "P95#", "longest#", "share of time#"], rows.collect())
 }
 
-fn spread(latency: &LatencySummary) -> [String; 3] {
+pub(super) fn spread(latency: &LatencySummary) -> [String; 3] {
     [time(latency.p50_ms), time(latency.p95_ms), time(latency.max_ms)]
 }
 

@@ -8,6 +8,7 @@ mod chart;
 mod collect;
 mod coverage;
 mod custom;
+mod database;
 mod document;
 mod incidents;
 mod kept;
@@ -26,6 +27,7 @@ pub use self::changes::{ChangeScope, FigureChange};
 pub use self::collect::collect;
 pub use self::coverage::DataCoverage;
 pub use self::custom::{CustomSummary, custom};
+pub use self::database::{DatabaseSummary, SlowQuery};
 pub use self::incidents::{AlertSummary, AlertTotals};
 pub use self::kept::{KeptReport, ReportHeading, ReportId, headings};
 pub use self::schedule::{ReportPeriod, ReportRhythm, ReportTime};
@@ -78,6 +80,12 @@ pub struct Report {
     pub processes: Vec<ProcessSummary>,
     /// Called services, by total time.
     pub destinations: Vec<DestinationSummary>,
+    /// Database commands by their share of the time of all.
+    #[serde(default)]
+    pub databases: Vec<DatabaseSummary>,
+    /// Queries by the time of their slow and failed commands.
+    #[serde(default)]
+    pub slow_queries: Vec<SlowQuery>,
     /// Models by cost.
     pub models: Vec<ModelSummary>,
     /// Cost of model calls by the service that made them.
@@ -117,7 +125,8 @@ impl Report {
 
     /// Whether the store knows nothing of the period.
     pub fn is_empty(&self) -> bool {
-        let lists = [self.endpoints.len(), self.destinations.len(), self.models.len(), self.agents.len(), self.tools.len()];
+        let lists =
+            [self.endpoints.len(), self.destinations.len(), self.databases.len(), self.models.len(), self.agents.len(), self.tools.len()];
         let records = [self.alerts.len(), self.findings.len(), self.processes.len()];
         self.traffic.is_none() && self.resources.is_none() && lists.iter().chain(&records).all(|count| *count == 0)
     }

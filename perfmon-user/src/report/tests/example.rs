@@ -1,7 +1,7 @@
 //! The example of the documentation: two simulated weeks of a shop with an agent, of which the report tells the second. `UPDATE_DOCS=1` writes
 //! docs/report-example.html, and the test says when it is out of date.
 use super::*;
-use crate::record::{Agent, Category, Disk, Llm, Millis, Process, System, Tool, ToolCall, WallTime};
+use crate::record::{Agent, Category, Db, Disk, Llm, Millis, Process, System, Tool, ToolCall, WallTime};
 
 /// Monday, 2026-11-23T06:00:00Z: 07:00 in Berlin.
 const END: u64 = 1_795_413_600;
@@ -52,6 +52,7 @@ impl Shop {
             self.asked(begin, "pay.example.com", 140.0, if second_week { 0.02 } else { 0.001 });
             self.asked(begin, "api.openai.com", 800.0, 0.003);
         }
+        self.commands(begin, (4.0 * load) as u64);
         for _ in 0..(2.0 * load + self.random()) as usize {
             self.agent(begin);
         }
@@ -86,6 +87,36 @@ impl Shop {
             status_code: Some(status),
             ..shape
         }));
+    }
+
+    /// Commands of the shop's databases, without chance.
+    fn commands(&mut self, begin: u64, times: u64) {
+        let round = begin / STEP as u64;
+        let all = [
+            ("postgresql", "SELECT", "items", "SELECT name, price FROM items WHERE id IN (?)", 1_400),
+            (
+                "postgresql",
+                "SELECT",
+                "orders",
+                "SELECT * FROM orders WHERE customer = ? ORDER BY created DESC",
+                if round % 40 == 7 { 1_900_000 } else { 21_000 },
+            ),
+            ("postgresql", "INSERT", "orders", "INSERT INTO orders VALUES (?)", 2_300),
+            ("redis", "GET", "session", "GET session:?", 240),
+        ];
+        for (system, operation, target, query, us) in all.into_iter().cycle().take(times as usize * all.len()) {
+            let shape = crate::aggregate::tests::query::command(Side::Client, query, 1);
+            self.records.push(Record::Db(Box::new(Db {
+                time: WallTime(begin * SECOND),
+                origin: origin(SERVICE),
+                system,
+                operation: Some(operation.into()),
+                target: Some(target.into()),
+                response_time_ms: Some(Millis(us * 1_000 * (10 + round % 7) / 10)),
+                destination: Some(format!("{system}.internal").into()),
+                ..shape
+            })));
+        }
     }
 
     fn agent(&mut self, begin: u64) {

@@ -25,6 +25,19 @@ fn shop() -> File {
             records.push(call(begin + 80, Side::Client, 0.012_345_678_9));
             records.push(Record::Llm(Box::new(Llm { error_type: Some("rate_limit_error".into()), ..unpriced(begin + 90) })));
         }
+        records.extend((0..3).flat_map(|n| [("GET user:?", None, 1), ("SELECT * FROM items", (n == 0).then_some("57014"), 1_200)]).map(
+            |(query, error, ms)| {
+                let shape = crate::aggregate::tests::query::command(Side::Client, query, ms);
+                let (operation, system) = if ms == 1 { ("GET", "redis") } else { ("SELECT", "postgresql") };
+                Record::Db(Box::new(record::Db {
+                    time: record::WallTime((begin + 100) * SECOND),
+                    system,
+                    operation: Some(operation.into()),
+                    error: error.map(Into::into),
+                    ..shape
+                }))
+            },
+        ));
         write(&mut rollup, &records);
         rollup.complete(begin + HOUR).unwrap();
     }
@@ -86,6 +99,11 @@ fn the_second_day_is_told_and_compared_with_the_first() {
     assert_eq!(report.errors.len(), 1);
     assert_eq!((report.slowest.len(), report.slowest[0].request.as_str()), (10, "GET /checkout"));
     assert_eq!((report.destinations[0].destination.as_str(), report.destinations[0].count), ("pay.example", 24));
+    let told: Vec<_> = report.databases.iter().map(|row| (&*row.system, &*row.operation, row.count, row.errors)).collect();
+    assert_eq!(told, [("postgresql", "SELECT", 72, 24), ("redis", "GET", 72, 0)]);
+    assert!(report.databases[0].share_of_time.is_some_and(|share| share > 0.99));
+    let slow: Vec<_> = report.slow_queries.iter().map(|row| (&*row.query, row.count, row.errors, row.max_ms)).collect();
+    assert_eq!(slow, [("SELECT * FROM items", 72, 24, Some(1_200.0))]);
     assert_eq!((report.models[0].model.as_deref(), report.models[0].cost_usd), (Some("gpt-5"), Some(0.296_296_293_6)));
     assert_eq!((report.models[1].cost_usd, report.models[1].unpriced_calls, report.models[1].errors), (None, 24, 24));
     assert_eq!((report.model_cost[0].calls, report.model_cost_before), (48, None));
