@@ -91,7 +91,7 @@ impl Shop {
 
     /// Commands of the shop's databases, without chance.
     fn commands(&mut self, begin: u64, times: u64) {
-        let round = begin / STEP as u64;
+        let round = begin / STEP;
         let all = [
             ("postgresql", "SELECT", "items", "SELECT name, price FROM items WHERE id IN (?)", 1_400),
             (
