@@ -7,7 +7,6 @@ use aya::programs::uprobe::UProbeLink;
 
 /// Threads that close links at the same time.
 const THREADS: usize = 64;
-const STACK_BYTES: usize = 64 * 1024;
 
 /// A link; dropping it takes its probes out of the library.
 #[derive(Debug)]
@@ -59,7 +58,8 @@ pub(in crate::probe) fn close<T: Send>(links: Vec<T>) {
                 break;
             }
             // A thread that cannot be had drops its batch here.
-            Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, move || drop(batch)).ok();
+            // Its stack has the usual size: the allocator and thread-local variables take more than a small one has, now and then.
+            Builder::new().spawn_scoped(scope, move || drop(batch)).ok();
         }
     });
 }
