@@ -86,8 +86,7 @@ pub enum Protocol {
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Http1, Self::Http2, Self::Redis, Self::Postgres, Self::MySql, Self::Memcached, Self::MemcachedBinary];
+    pub const ALL: [Self; 7] = [Self::Http1, Self::Http2, Self::Redis, Self::Postgres, Self::MySql, Self::Memcached, Self::MemcachedBinary];
 
     /// Its name for users.
     pub fn name(self) -> &'static str {
@@ -238,7 +237,7 @@ mod tests {
                 for (number, bytes) in operations.enumerate() {
                     let name = &session.name;
                     let (found, sayers) = (one(bytes), sayers(bytes));
-                    // An inline command is believed when its answer has come, and so are commands of Memcached but for those that store.
+                    // An inline command is believed when its answer has come, and so is one of Memcached that does not store.
                     let is_early = own == Protocol::Memcached && found == Detected::NeedMore && sayers.is_empty();
                     if number == 0 && !is_early && name != "late-attach" && name != "redis-cli-pipe-inline" {
                         assert_eq!((found, &sayers[..]), (Detected::Is(own), &[own][..]), "{name}");

@@ -126,6 +126,8 @@ fn request_line(bytes: &[u8]) -> Verdict {
     if target == 0 && !rest.is_empty() {
         return Verdict::No;
     }
+    // Other protocols have lines of words too.
+    let open = if cut && !is_target(&bytes[..method], &rest[..target]) { Verdict::No } else { open };
     match delimiter(&rest[target..]) {
         None => Verdict::No,
         Some([]) => open,
@@ -134,6 +136,15 @@ fn request_line(bytes: &[u8]) -> Verdict {
             other => other,
         },
     }
+}
+
+/// Whether a line without an end may be a request by its target: a path, `*`, or a URI; of a known method anything.
+fn is_target(method: &[u8], target: &[u8]) -> bool {
+    let is_uri = || {
+        let scheme = target.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')).count();
+        scheme > 0 && target[scheme..].starts_with(b"://")
+    };
+    matches!(target.first(), None | Some(b'/' | b'*')) || KNOWN_METHODS.contains(&method) || is_uri()
 }
 
 /// What follows one or more spaces; `None` when something else stands there.

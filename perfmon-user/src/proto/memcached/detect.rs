@@ -48,7 +48,9 @@ fn judge([bytes, answer]: [&[u8]; 2]) -> Verdict {
     if end.is_some() && verb == Verb::Store {
         return Verdict::Yes;
     }
-    answers(verb, answer)
+    // The first answer may be that to a later command.
+    let is_any = end.is_none() || verb.is_meta() || line.trim_ascii_end().ends_with(b" noreply");
+    answers(verb, is_any, answer)
 }
 
 /// A command's name that is not complete.
@@ -91,22 +93,49 @@ fn is_formed(name: &str, verb: Verb, words: &LineShape) -> bool {
     }
 }
 
-/// Whether a stream begins with an answer to such a command.
-fn answers(verb: Verb, answer: &[u8]) -> Verdict {
+/// First words of answers.
+const ANSWERS: [&str; 26] = [
+    "VALUE ",
+    "END\r\n",
+    "STORED\r\n",
+    "NOT_STORED\r\n",
+    "EXISTS\r\n",
+    "NOT_FOUND\r\n",
+    "DELETED\r\n",
+    "TOUCHED\r\n",
+    "VERSION ",
+    "VA ",
+    "HD\r\n",
+    "HD ",
+    "EN\r\n",
+    "EN ",
+    "NF\r\n",
+    "NF ",
+    "NS\r\n",
+    "NS ",
+    "EX\r\n",
+    "EX ",
+    "MN\r\n",
+    "ME ",
+    "OK\r\n",
+    "ERROR\r\n",
+    "CLIENT_ERROR ",
+    "SERVER_ERROR ",
+];
+
+/// Whether a stream begins with an answer to such a command, or to any.
+fn answers(verb: Verb, is_any: bool, answer: &[u8]) -> Verdict {
     const ERRORS: [&str; 3] = ["ERROR\r\n", "CLIENT_ERROR ", "SERVER_ERROR "];
     let words: &[&str] = match verb {
+        Verb::Watch | Verb::Quit | Verb::BadStore | Verb::Unknown => return Verdict::No,
+        _ if is_any => &ANSWERS,
         Verb::Get => &["VALUE ", "END\r\n"],
-        Verb::Store => &["STORED\r\n", "NOT_STORED\r\n", "EXISTS\r\n", "NOT_FOUND\r\n"],
         Verb::Delete => &["DELETED\r\n", "NOT_FOUND\r\n"],
         Verb::Arithmetic => &["NOT_FOUND\r\n"],
         Verb::Touch => &["TOUCHED\r\n", "NOT_FOUND\r\n"],
         Verb::Version => &["VERSION "],
         Verb::Admin => &["STAT ", "RESET\r\n", "OK\r\n", "END\r\n"],
-        Verb::MetaGet | Verb::MetaArithmetic => &["VA ", "HD", "EN\r\n", "NF", "NS"],
-        Verb::MetaSet | Verb::MetaDelete => &["HD", "NS", "EX", "NF"],
-        Verb::MetaDebug => &["ME ", "EN\r\n"],
-        Verb::MetaNoop => &["MN\r\n"],
-        _ => return Verdict::No,
+        _ => &ANSWERS,
     };
     if answer.is_empty() {
         return Verdict::NeedMore;

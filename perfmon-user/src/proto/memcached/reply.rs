@@ -97,6 +97,8 @@ pub(super) struct AnswerReader {
     pub(super) kind: AnswerKind,
     /// Values of it.
     pub(super) values: u64,
+    /// An error that the server tells of commands with `noreply` too.
+    pub(super) is_despite_noreply: bool,
     /// Hash of the first value's key, or of the key that a meta answer repeats; 0 without one.
     pub(super) key: u32,
     /// Hash of the `O` flag of a meta answer; 0 without one.
@@ -150,14 +152,17 @@ impl AnswerReader {
         }
     }
 
-    fn ends<'a>(&mut self, word: &[u8], words: impl Iterator<Item = &'a [u8]>, is_first: bool) -> ReadStep {
+    fn ends<'a>(&mut self, word: &[u8], mut words: impl Iterator<Item = &'a [u8]>, is_first: bool) -> ReadStep {
         let Some((_, kind)) = WORDS.iter().find(|(name, _)| name.as_bytes() == word) else { return ReadStep::Bad };
         let is_error = matches!(kind, AnswerKind::Error(_));
         if !is_first && !is_error {
             return ReadStep::Bad;
         }
         self.kind = *kind;
-        if !is_error {
+        if is_error {
+            let text = [words.next(), words.next()].map(Option::unwrap_or_default);
+            self.is_despite_noreply = word == b"ERROR" || matches!(text, [b"bad", b"command"] | [b"line", _] | [b"out", b"of"]);
+        } else {
             self.flags(words);
         }
         ReadStep::Done

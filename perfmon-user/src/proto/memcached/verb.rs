@@ -77,6 +77,11 @@ impl Verb {
         VERBS.iter().find(|(name, _)| name.as_bytes() == word).copied()
     }
 
+    /// Whether it is a meta command, which may be quiet.
+    pub(super) fn is_meta(self) -> bool {
+        matches!(self, Self::MetaGet | Self::MetaSet | Self::MetaDelete | Self::MetaArithmetic | Self::MetaDebug | Self::MetaNoop)
+    }
+
     /// Whether a command that asked for an answer can have this one.
     pub(super) fn gives(self, answer: AnswerKind) -> bool {
         use AnswerKind as Is;
@@ -108,6 +113,16 @@ impl Verb {
             Is::Miss => false,
             Is::Head => self == Self::MetaGet,
             _ => self.gives(answer),
+        }
+    }
+
+    /// Items of a quiet command without an answer.
+    pub(super) fn rows_of_silence(self) -> Option<u64> {
+        match self {
+            Self::MetaGet => Some(0),
+            Self::MetaSet => Some(1),
+            // Versions of the server differ in what they say of a missing item.
+            _ => None,
         }
     }
 

@@ -18,16 +18,13 @@ fn errors_and_what_is_no_command() {
     commands.bytes(OUT, b"STORED\r\nCLIENT_ERROR bad command line format\r\nERROR\r\nVERSION 1.6.18\r\n");
     assert_eq!(commands.lines(), ["set ? ?", "set ? ? CLIENT_ERROR", "- ERROR", "version"]);
     let large = [&b"set k 0 0 2000000\r\n"[..], &vec![b'x'; 2_000_000], b"\r\nversion\r\n"].concat();
-    assert_eq!(
-        lines(&large, b"SERVER_ERROR object too large for cache\r\nVERSION 1.6.18\r\n"),
-        ["set ? ? SERVER_ERROR", "version"]
-    );
+    assert_eq!(lines(&large, b"SERVER_ERROR object too large for cache\r\nVERSION 1.6.18\r\n"), ["set ? ? SERVER_ERROR", "version"]);
 }
 
 #[test]
 fn quiet_meta_commands_end_with_the_noop() {
     let asked = b"ms user:1 2 q\r\nhi\r\nmg user:1 v q k\r\nmg b v q k\r\nmg a v k q\r\nmd zz q\r\nmn\r\n";
-    let told = ["ms user:? ? unanswered", "mg user:? 1", "mg ? unanswered 0", "mg ? 1", "md ? 0", "mn"];
+    let told = ["ms user:? ? unanswered 1", "mg user:? 1", "mg ? unanswered 0", "mg ? 1", "md ? 0", "mn"];
     assert_eq!(lines(asked, b"VA 2 kuser:1\r\nhi\r\nVA 2 ka\r\nhi\r\nNF\r\nMN\r\n"), told);
     let opaque = b"mg a v q O1\r\nmg b v q O2\r\nmg c v q O3\r\nmn\r\n";
     assert_eq!(lines(opaque, b"VA 2 O2\r\nhi\r\nMN\r\n"), ["mg ? unanswered 0", "mg ? 1", "mg ? unanswered 0", "mn"]);
@@ -56,6 +53,55 @@ fn values_of_many_keys_hold_anything() {
 fn an_error_behind_noreply_is_given_to_nobody() {
     let told = ["set ? ? unanswered", "get ? unanswered inferred"];
     assert_eq!(lines(b"set k 0 0 1 noreply\r\nx\r\nget k\r\n", b"SERVER_ERROR out of memory storing object\r\nEND\r\n"), told);
+}
+
+#[test]
+fn an_error_that_noreply_holds_back_is_the_commands_own() {
+    let told = ["set ? ? unanswered", "incr ? ? CLIENT_ERROR", "get ? 0"];
+    let answers = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\nEND\r\n";
+    assert_eq!(lines(b"set k 0 0 1 noreply\r\nx\r\nincr k 1\r\nget k\r\n", answers), told);
+}
+
+#[test]
+fn an_error_may_come_before_the_data() {
+    let mut commands = MemcachedCommands::default();
+    commands.bytes(IN, b"set k 0 0 2000\r\nxx");
+    commands.bytes(OUT, b"SERVER_ERROR object too large for cache\r\n");
+    commands.bytes(IN, &[b'x'; 1_998]);
+    commands.bytes(IN, b"\r\nget k\r\n");
+    commands.bytes(OUT, b"END\r\n");
+    assert_eq!(commands.lines(), ["set ? ? SERVER_ERROR", "get ?"]);
+    assert_eq!(commands.parser.take_stats().orphans, 0);
+}
+
+#[test]
+fn an_answer_that_may_be_a_quiet_commands_or_the_next_ones_leaves_a_doubt() {
+    let mut commands = MemcachedCommands::default();
+    commands.bytes(IN, b"set k 0 0 1\r\nx\r\n");
+    commands.bytes(OUT, b"STORED\r\n");
+    commands.bytes(IN, b"mg a v q\r\nmg b v\r\n");
+    commands.bytes(OUT, b"VA 1\r\nx\r\n");
+    commands.bytes(IN, b"mg c v\r\n");
+    commands.bytes(OUT, b"EN\r\n");
+    commands.end_at(commands.now_ns, Ending::Closed);
+    assert_eq!(commands.lines(), ["set ? ?", "mg ? inferred", "mg ? inferred", "mg ? unanswered inferred"]);
+}
+
+#[test]
+fn it_is_found_by_what_is_sent_with_noreply() {
+    use crate::proto::detect::{Detected, Opening, Protocol, detect};
+    let long = [&b"set "[..], &[b'k'; 100], b" 0 0 3 noreply\r\nabc\r\n"].concat();
+    let asked: [&[u8]; 4] = [&long, b"delete k noreply\r\nget k\r\n", b"ms k 1 q\r\nx\r\nmn\r\n", b"incr k 1 noreply\r\n"];
+    for asked in asked {
+        let mut opening = Opening::of_stream(IN, asked);
+        assert_eq!(detect(&opening), Detected::NeedMore, "{}", asked.escape_ascii());
+        for answer in [&b"VALUE k 0 3\r\nabc\r\nEND\r\n"[..], b"MN\r\n", b"STORED\r\n"] {
+            opening.streams[1] = answer;
+            assert_eq!(detect(&opening), Detected::Is(Protocol::Memcached), "{}", asked.escape_ascii());
+        }
+    }
+    let short = b"set k 0 0 3 noreply\r\nabc\r\n";
+    assert_eq!(detect(&Opening::of_stream(IN, short)), Detected::Is(Protocol::Memcached));
 }
 
 #[test]

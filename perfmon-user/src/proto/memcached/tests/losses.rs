@@ -68,5 +68,5 @@ fn a_flood_of_commands_keeps_what_has_room_and_counts_the_rest() {
     let stats = commands.parser.take_stats();
     assert_eq!((stats.evicted, stats.orphans), ((all - kept) as u64, 0));
     commands.bytes(IN, &b"mg a:1 q\r\n".repeat(2_000));
-    assert_eq!(commands.told.len(), kept + 1 + 2_000 - super::super::QUIET, "quiet ones do not pile up");
+    assert_eq!(commands.told.len(), kept + 1 + 2_000 - super::super::talk::QUIET, "quiet ones do not pile up");
 }
