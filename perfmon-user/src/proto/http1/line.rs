@@ -178,6 +178,15 @@ mod tests {
                 assert_ne!(begins(&bytes[..cut]), Verdict::No, "{} of {}", cut, bytes.escape_ascii());
             }
         }
+        // Of an unknown method only with a path or a URI, until the version has come.
+        let begun = |text: &str| begins([text, &"k".repeat(BUDGET)].concat().as_bytes());
+        for text in ["PURGE /", "SEARCH http://h/", "GET ", "FOO *"] {
+            assert_eq!(begun(text), Verdict::Yes, "{text}");
+        }
+        for text in ["set ", "set user:1:", "get http:", "mg ://"] {
+            assert_eq!(begun(text), Verdict::No, "{text}");
+        }
+        assert_eq!(begins(b"FOO bar HTTP/1.1"), Verdict::Yes);
         let no: [&[u8]; 11] = [
             b"PRI * HTTP/2.0\r\n",
             b"\x16\x03\x01\x02\x00\x01",

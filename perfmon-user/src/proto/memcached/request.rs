@@ -33,6 +33,8 @@ pub(super) struct AskedCommand {
     pub(super) keys: u32,
     /// Hash of its only key; 0 without one.
     pub(super) key: u32,
+    /// Its answer repeats the key.
+    pub(super) repeats_key: bool,
     /// Hash of the meta flag `O`; 0 without one.
     pub(super) opaque: u32,
     /// Length of the data behind it.
@@ -92,7 +94,7 @@ fn parse(line: &[u8], is_whole: bool) -> AskedCommand {
     let text = line.trim_ascii_end();
     let mut words = text.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     let Some((name, verb)) = words.next().and_then(Verb::named) else { return AskedCommand::default() };
-    let mut asked = AskedCommand { name, verb, ..AskedCommand::default() };
+    let mut asked = AskedCommand { name, verb, repeats_key: verb == Verb::Get, ..AskedCommand::default() };
     let is_late_key = name.starts_with("gat");
     if is_late_key {
         words.next();
@@ -140,6 +142,7 @@ impl AskedCommand {
         for word in words {
             match word {
                 b"q" => self.is_quiet = true,
+                b"k" => self.repeats_key = true,
                 // The key is encoded.
                 b"b" => self.key_at = (0, 0),
                 [b'O', rest @ ..] => self.opaque = hash(rest),

@@ -23,6 +23,8 @@ struct Asked {
     /// A command with `noreply` was sent since the command before: an error may be that one's.
     is_behind_noreply: bool,
     key: u32,
+    /// Its answer repeats the key.
+    repeats_key: bool,
     opaque: u32,
 }
 
@@ -31,7 +33,12 @@ impl Asked {
     fn takes(&self, answer: &AnswerReader) -> bool {
         let gives = if self.is_quiet { self.verb.gives_quietly(answer.kind) } else { self.verb.gives(answer.kind) };
         let agree = |asked: u32, answered: u32| asked == 0 || answered == 0 || asked == answered;
-        gives && agree(self.key, answer.key) && agree(self.opaque, answer.opaque) && (answer.opaque == 0 || self.opaque != 0)
+        let (has_key, has_opaque) = (answer.key != 0, answer.opaque != 0);
+        // Some versions repeat neither in the answer to a missing item.
+        let is_full = answer.kind == AnswerKind::MetaValue;
+        let repeats = |asked: bool, has: bool| asked == has || (asked && !is_full);
+        let is_alike = repeats(self.repeats_key, has_key) && repeats(self.opaque != 0, has_opaque);
+        gives && is_alike && agree(self.key, answer.key) && agree(self.opaque, answer.opaque)
     }
 }
 
@@ -74,7 +81,8 @@ impl FrameTalk<AskedReader, AnswerReader> for MemcachedTalk {
         let is_behind_noreply = std::mem::take(&mut self.had_noreply);
         // Of bad data even a quiet command is told.
         let is_quiet = asked.is_quiet && asked.verb != Verb::BadStore;
-        let tag = Asked { verb: asked.verb, is_quiet, is_behind_noreply, key: asked.key, opaque: asked.opaque };
+        let AskedCommand { verb, key, repeats_key, opaque, .. } = *asked;
+        let tag = Asked { verb, is_quiet, is_behind_noreply, key, repeats_key, opaque };
         self.pending.push(PendingCommand { command, tag }, sink);
         if let Some((class, span)) = early {
             self.answered(AnswerKind::Error(class), 0, span, sink);

@@ -28,6 +28,9 @@ fn quiet_meta_commands_end_with_the_noop() {
     assert_eq!(lines(asked, b"VA 2 kuser:1\r\nhi\r\nVA 2 ka\r\nhi\r\nNF\r\nMN\r\n"), told);
     let opaque = b"mg a v q O1\r\nmg b v q O2\r\nmg c v q O3\r\nmn\r\n";
     assert_eq!(lines(opaque, b"VA 2 O2\r\nhi\r\nMN\r\n"), ["mg ? unanswered 0", "mg ? 1", "mg ? unanswered 0", "mn"]);
+    let repeated = b"mg a v q k\r\nmg a v\r\nmg b v q\r\nmg b v q k\r\nmn\r\n";
+    let told = ["mg ? 1", "mg ? 1", "mg ? unanswered 0", "mg ? 1", "mn"];
+    assert_eq!(lines(repeated, b"VA 1 ka\r\nx\r\nVA 1\r\nx\r\nVA 1 kb\r\nx\r\nMN\r\n"), told);
     // Which of them was there is not said.
     let told = ["mg ? inferred 1", "mg ? unanswered inferred 0", "mn"];
     assert_eq!(lines(b"mg a v q\r\nmg b v q\r\nmn\r\n", b"VA 2\r\nhi\r\nMN\r\n"), told);
