@@ -69,6 +69,9 @@ def pipelined():
 def meta():
     connection = socket.create_connection(("127.0.0.1", PORT))
     global keys, unanswered
+    # A counter that it makes is told even when it is asked quietly.
+    talk(connection, b"ma c N0 J1 q O1\r\nmn\r\n", b"MN\r\n")
+    sent.update(["ma", "mn"])
     for _ in range(ROUNDS):
         commands = b"ms m:1 40 q\r\n%s\r\nmg m:1 v q k\r\nmg none v q k\r\nmg m:1 v\r\nma c N0 J1 q O1\r\nmd none k\r\nmn\r\n" % VALUE
         talk(connection, commands, b"MN\r\n")

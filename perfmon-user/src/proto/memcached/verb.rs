@@ -111,7 +111,8 @@ impl Verb {
         use AnswerKind as Is;
         match answer {
             Is::Miss => false,
-            Is::Head => self == Self::MetaGet,
+            // A number that the command made is told.
+            Is::Head => matches!(self, Self::MetaGet | Self::MetaArithmetic),
             _ => self.gives(answer),
         }
     }

@@ -31,6 +31,9 @@ fn quiet_meta_commands_end_with_the_noop() {
     let repeated = b"mg a v q k\r\nmg a v\r\nmg b v q\r\nmg b v q k\r\nmn\r\n";
     let told = ["mg ? 1", "mg ? 1", "mg ? unanswered 0", "mg ? 1", "mn"];
     assert_eq!(lines(repeated, b"VA 1 ka\r\nx\r\nVA 1\r\nx\r\nVA 1 kb\r\nx\r\nMN\r\n"), told);
+    let made = b"ma c N0 J1 q O1\r\nma c N0 J1 q O2\r\nmd none k\r\nmn\r\n";
+    let told = ["ma ? 1", "ma ? unanswered", "md ? 0", "mn"];
+    assert_eq!(lines(made, b"HD O1\r\nNF knone\r\nMN\r\n"), told);
     // Which of them was there is not said.
     let told = ["mg ? inferred 1", "mg ? unanswered inferred 0", "mn"];
     assert_eq!(lines(b"mg a v q\r\nmg b v q\r\nmn\r\n", b"VA 2\r\nhi\r\nMN\r\n"), told);
