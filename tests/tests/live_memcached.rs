@@ -101,7 +101,7 @@ fn counts_are_the_servers_pipelined_and_with_noreply() -> Result<()> {
     let server = MemcachedServer::start()?;
     let (mut sent, mut keys, mut unanswered) = (Counts::new(), 0, 0);
     for what in ["library", "noreply", "pipelined", "meta"] {
-        let (commands, asked, silent) = server.run(what, rounds(4) * 5)?;
+        let (commands, asked, silent) = server.run(what, rounds(4) * 10)?;
         commands.into_iter().for_each(|(name, count)| *sent.entry(name).or_default() += count);
         (keys, unanswered) = (keys + asked, unanswered + silent);
     }
