@@ -33,12 +33,7 @@ fn judge([bytes, answer]: [&[u8]; 2]) -> Verdict {
     let mut words = line.trim_ascii_end().split(|byte| *byte == b' ');
     let word = words.next().unwrap_or_default();
     if end.is_none() && line == word {
-        let begins = |name: &str| name.as_bytes().starts_with(word);
-        return if word.len() < 8 && ["get", "gat", "set", "add", "version", "stats"].iter().any(|name| begins(name)) || is_begun(word) {
-            Verdict::NeedMore
-        } else {
-            Verdict::No
-        };
+        return if Verb::may_begin(word) { Verdict::NeedMore } else { Verdict::No };
     }
     let Some((name, verb)) = Verb::named(word).filter(|_| is_text) else { return Verdict::No };
     let words = LineShape::of(words);
@@ -51,13 +46,6 @@ fn judge([bytes, answer]: [&[u8]; 2]) -> Verdict {
     // The first answer may be that to a later command.
     let is_any = end.is_none() || verb.is_meta() || line.trim_ascii_end().ends_with(b" noreply");
     answers(verb, is_any, answer)
-}
-
-/// A command's name that is not complete.
-fn is_begun(word: &[u8]) -> bool {
-    const NAMES: [&str; 14] =
-        ["replace", "append", "prepend", "cas", "delete", "incr", "decr", "touch", "flush_all", "verbosity", "mg", "ms", "md", "ma"];
-    NAMES.iter().any(|name| name.as_bytes().starts_with(word))
 }
 
 /// The words behind a command: how many, and which of the first ones are numbers.
@@ -87,6 +75,8 @@ fn is_formed(name: &str, verb: Verb, words: &LineShape) -> bool {
         Verb::Get if name.starts_with("gat") => words.count >= 2 && words.numbers[0],
         Verb::MetaSet => words.count >= 2 && words.numbers[1],
         Verb::Arithmetic | Verb::Touch => words.count >= 2 && words.numbers[1],
+        // So does a client of beanstalkd, which answers in the same words.
+        Verb::Delete if words.count == 1 => !words.numbers[0],
         Verb::Get | Verb::Delete | Verb::MetaGet | Verb::MetaDelete | Verb::MetaArithmetic | Verb::MetaDebug => words.count >= 1,
         Verb::Version | Verb::MetaNoop => words.count == 0,
         _ => true,

@@ -77,6 +77,11 @@ impl Verb {
         VERBS.iter().find(|(name, _)| name.as_bytes() == word).copied()
     }
 
+    /// Whether a name may begin so.
+    pub(super) fn may_begin(word: &[u8]) -> bool {
+        VERBS.iter().any(|(name, _)| name.as_bytes().starts_with(word))
+    }
+
     /// Whether it is a meta command, which may be quiet.
     pub(super) fn is_meta(self) -> bool {
         matches!(self, Self::MetaGet | Self::MetaSet | Self::MetaDelete | Self::MetaArithmetic | Self::MetaDebug | Self::MetaNoop)

@@ -106,6 +106,9 @@ fn it_is_found_by_what_is_sent_with_noreply() {
             assert_eq!(detect(&opening), Detected::Is(Protocol::Memcached), "{}", asked.escape_ascii());
         }
     }
+    let mut beanstalkd = Opening::of_stream(IN, b"delete 17\r\n");
+    beanstalkd.streams[1] = b"DELETED\r\n";
+    assert_eq!(detect(&beanstalkd), Detected::Unknown);
     let short = b"set k 0 0 3 noreply\r\nabc\r\n";
     assert_eq!(detect(&Opening::of_stream(IN, short)), Detected::Is(Protocol::Memcached));
 }
