@@ -12,7 +12,7 @@ const LONGEST: u64 = 1 << 31;
 
 /// What an answer says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum AnswerKind {
+pub(super) enum CacheAnswer {
     /// `VALUE` … `END`.
     Values,
     /// `STAT` … `END`, `OK`, `RESET`, `BUSY`, ….
@@ -44,33 +44,33 @@ pub(super) enum AnswerKind {
 }
 
 /// Answers of one line, by their first word.
-const WORDS: [(&str, AnswerKind); 26] = [
-    ("STORED", AnswerKind::Stored),
-    ("NOT_STORED", AnswerKind::NotStored),
-    ("EXISTS", AnswerKind::Exists),
-    ("NOT_FOUND", AnswerKind::NotFound),
-    ("DELETED", AnswerKind::Deleted),
-    ("TOUCHED", AnswerKind::Touched),
-    ("VERSION", AnswerKind::Version),
-    ("OK", AnswerKind::Admin),
-    ("RESET", AnswerKind::Admin),
-    ("BUSY", AnswerKind::Admin),
-    ("BADCLASS", AnswerKind::Admin),
-    ("NOSPARE", AnswerKind::Admin),
-    ("NOTFULL", AnswerKind::Admin),
-    ("UNSAFE", AnswerKind::Admin),
-    ("SAME", AnswerKind::Admin),
-    ("HD", AnswerKind::Head),
-    ("EN", AnswerKind::Miss),
-    ("NS", AnswerKind::MetaNotStored),
-    ("EX", AnswerKind::MetaExists),
-    ("NF", AnswerKind::MetaNotFound),
-    ("ME", AnswerKind::MetaDebug),
-    ("MN", AnswerKind::Noop),
-    ("ERROR", AnswerKind::Error("ERROR")),
-    ("CLIENT_ERROR", AnswerKind::Error("CLIENT_ERROR")),
-    ("SERVER_ERROR", AnswerKind::Error("SERVER_ERROR")),
-    ("END", AnswerKind::Values),
+const WORDS: [(&str, CacheAnswer); 26] = [
+    ("STORED", CacheAnswer::Stored),
+    ("NOT_STORED", CacheAnswer::NotStored),
+    ("EXISTS", CacheAnswer::Exists),
+    ("NOT_FOUND", CacheAnswer::NotFound),
+    ("DELETED", CacheAnswer::Deleted),
+    ("TOUCHED", CacheAnswer::Touched),
+    ("VERSION", CacheAnswer::Version),
+    ("OK", CacheAnswer::Admin),
+    ("RESET", CacheAnswer::Admin),
+    ("BUSY", CacheAnswer::Admin),
+    ("BADCLASS", CacheAnswer::Admin),
+    ("NOSPARE", CacheAnswer::Admin),
+    ("NOTFULL", CacheAnswer::Admin),
+    ("UNSAFE", CacheAnswer::Admin),
+    ("SAME", CacheAnswer::Admin),
+    ("HD", CacheAnswer::Head),
+    ("EN", CacheAnswer::Miss),
+    ("NS", CacheAnswer::MetaNotStored),
+    ("EX", CacheAnswer::MetaExists),
+    ("NF", CacheAnswer::MetaNotFound),
+    ("ME", CacheAnswer::MetaDebug),
+    ("MN", CacheAnswer::Noop),
+    ("ERROR", CacheAnswer::Error("ERROR")),
+    ("CLIENT_ERROR", CacheAnswer::Error("CLIENT_ERROR")),
+    ("SERVER_ERROR", CacheAnswer::Error("SERVER_ERROR")),
+    ("END", CacheAnswer::Values),
 ];
 
 /// Words of lines that more lines follow, up to `END`.
@@ -78,7 +78,7 @@ const LISTED: [&[u8]; 3] = [b"STAT", b"ITEM", b"PREFIX"];
 
 /// Where in an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum AnswerPlace {
+enum ValuePlace {
     #[default]
     InLine,
     /// In a value and its CRLF, of which this is to come, and whether the answer ends with it.
@@ -88,13 +88,13 @@ enum AnswerPlace {
 /// Reads answers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AnswerReader {
-    place: AnswerPlace,
+    place: ValuePlace,
     line: Vec<u8>,
     line_len: u64,
     /// Lines of the answer before this one.
     lines: u64,
     /// What it says.
-    pub(super) kind: AnswerKind,
+    pub(super) kind: CacheAnswer,
     /// Values of it.
     pub(super) values: u64,
     /// An error that the server tells of commands with `noreply` too.
@@ -128,24 +128,24 @@ impl AnswerReader {
                 if self.values == 0 {
                     self.key = key;
                 }
-                (self.kind, self.values) = (AnswerKind::Values, self.values + 1);
-                self.place = AnswerPlace::Value(len + 2, false);
+                (self.kind, self.values) = (CacheAnswer::Values, self.values + 1);
+                self.place = ValuePlace::Value(len + 2, false);
                 ReadStep::Part
             }
             b"VA" if is_first => {
                 let Some(len) = number(words.next()) else { return ReadStep::Bad };
                 self.flags(words);
-                self.kind = AnswerKind::MetaValue;
-                self.place = AnswerPlace::Value(len + 2, true);
+                self.kind = CacheAnswer::MetaValue;
+                self.place = ValuePlace::Value(len + 2, true);
                 ReadStep::Part
             }
             _ if is_listed && self.values == 0 => {
-                self.kind = AnswerKind::Admin;
+                self.kind = CacheAnswer::Admin;
                 ReadStep::Part
             }
             b"END" if !is_first => ReadStep::Done,
             _ if is_first && !word.is_empty() && word.iter().all(u8::is_ascii_digit) => {
-                self.kind = AnswerKind::Number;
+                self.kind = CacheAnswer::Number;
                 ReadStep::Done
             }
             _ => self.ends(word, words, is_first),
@@ -154,7 +154,7 @@ impl AnswerReader {
 
     fn ends<'a>(&mut self, word: &[u8], mut words: impl Iterator<Item = &'a [u8]>, is_first: bool) -> ReadStep {
         let Some((_, kind)) = WORDS.iter().find(|(name, _)| name.as_bytes() == word) else { return ReadStep::Bad };
-        let is_error = matches!(kind, AnswerKind::Error(_));
+        let is_error = matches!(kind, CacheAnswer::Error(_));
         if !is_first && !is_error {
             return ReadStep::Bad;
         }
@@ -179,11 +179,11 @@ impl AnswerReader {
     }
 
     fn passed(&mut self, left: u64, taken: u64, is_last: bool) -> ReadStep {
-        self.place = AnswerPlace::Value(left - taken, is_last);
+        self.place = ValuePlace::Value(left - taken, is_last);
         if left > taken {
             return ReadStep::Part;
         }
-        self.place = AnswerPlace::InLine;
+        self.place = ValuePlace::InLine;
         if is_last { ReadStep::Done } else { ReadStep::Part }
     }
 }
@@ -215,11 +215,11 @@ impl FrameReader for AnswerReader {
 
     fn step(&mut self, rest: &mut &[u8], _: &mut dyn Sink) -> ReadStep {
         match self.place {
-            AnswerPlace::Value(left, is_last) => match pass(left, rest) {
+            ValuePlace::Value(left, is_last) => match pass(left, rest) {
                 (taken, true) => self.passed(left, taken, is_last),
                 _ => ReadStep::Bad,
             },
-            AnswerPlace::InLine => {
+            ValuePlace::InLine => {
                 let (taken, ended) = collect(&mut self.line, LINE, rest);
                 self.line_len += taken;
                 match ended {
@@ -232,17 +232,17 @@ impl FrameReader for AnswerReader {
     }
 
     fn skip(&mut self, len: u64) -> Option<(ReadStep, u64)> {
-        let AnswerPlace::Value(left, is_last) = self.place else { return None };
+        let ValuePlace::Value(left, is_last) = self.place else { return None };
         let taken = left.min(len);
         Some((self.passed(left, taken, is_last), taken))
     }
 
     fn is_between(&self) -> bool {
-        self.place == AnswerPlace::InLine && self.line_len == 0 && self.lines == 0
+        self.place == ValuePlace::InLine && self.line_len == 0 && self.lines == 0
     }
 
     fn left(&self) -> u64 {
-        if let AnswerPlace::Value(left, _) = self.place { left } else { 0 }
+        if let ValuePlace::Value(left, _) = self.place { left } else { 0 }
     }
 
     fn may_begin(bytes: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! Joins answers to commands: they come in the order of the commands; `noreply` has none, and the meta flag `q` leaves out those that tell
 //! nothing new. Each answer is compared with its command, so that a shift is noticed: what waits is then told without an answer.
-use super::reply::{AnswerKind, AnswerReader};
+use super::reply::{AnswerReader, CacheAnswer};
 use super::request::{AskedCommand, AskedReader};
 use super::verb::Verb;
 use crate::proto::command::Command;
@@ -17,7 +17,7 @@ pub(super) const QUIET: usize = 1_024;
 
 /// What an answer must agree with.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct AwaitedAnswer {
     verb: Verb,
     is_quiet: bool,
     /// A command with `noreply` was sent since the command before: an error may be that one's.
@@ -28,14 +28,14 @@ struct Asked {
     opaque: u32,
 }
 
-impl Asked {
+impl AwaitedAnswer {
     /// Whether an answer may be this command's.
     fn takes(&self, answer: &AnswerReader) -> bool {
         let gives = if self.is_quiet { self.verb.gives_quietly(answer.kind) } else { self.verb.gives(answer.kind) };
         let agree = |asked: u32, answered: u32| asked == 0 || answered == 0 || asked == answered;
         let (has_key, has_opaque) = (answer.key != 0, answer.opaque != 0);
         // Some versions repeat neither in the answer to a missing item.
-        let is_full = answer.kind == AnswerKind::MetaValue;
+        let is_full = answer.kind == CacheAnswer::MetaValue;
         let repeats = |asked: bool, has: bool| asked == has || (asked && !is_full);
         let is_alike = repeats(self.repeats_key, has_key) && repeats(self.opaque != 0, has_opaque);
         gives && is_alike && agree(self.key, answer.key) && agree(self.opaque, answer.opaque)
@@ -51,7 +51,7 @@ pub(super) struct MemcachedTalk {
     pub(super) is_watched: bool,
     /// Data of a command is to come.
     pub(super) is_in_data: bool,
-    pending: PendingCommands<Asked>,
+    pending: PendingCommands<AwaitedAnswer>,
     /// The error of the command of which data is to come.
     early: Option<(&'static str, FrameSpan)>,
     query: String,
@@ -82,10 +82,10 @@ impl FrameTalk<AskedReader, AnswerReader> for MemcachedTalk {
         // Of bad data even a quiet command is told.
         let is_quiet = asked.is_quiet && asked.verb != Verb::BadStore;
         let AskedCommand { verb, key, repeats_key, opaque, .. } = *asked;
-        let tag = Asked { verb, is_quiet, is_behind_noreply, key, repeats_key, opaque };
+        let tag = AwaitedAnswer { verb, is_quiet, is_behind_noreply, key, repeats_key, opaque };
         self.pending.push(PendingCommand { command, tag }, sink);
         if let Some((class, span)) = early {
-            self.answered(AnswerKind::Error(class), 0, span, sink);
+            self.answered(CacheAnswer::Error(class), 0, span, sink);
         }
         if self.pending.iter().len() > QUIET && self.pending.front().is_some_and(|front| front.tag.is_quiet) {
             // Its answer may still come.
@@ -190,10 +190,10 @@ impl MemcachedTalk {
     /// An answer that no command waits for.
     fn unwaited(&mut self, answer: &AnswerReader, span: FrameSpan, is_waited_for: bool) {
         match answer.kind {
-            AnswerKind::Error(class) if self.pending.is_empty() && self.is_in_data && self.early.is_none() => {
+            CacheAnswer::Error(class) if self.pending.is_empty() && self.is_in_data && self.early.is_none() => {
                 self.early = Some((class, span))
             }
-            AnswerKind::Error(_) if self.pending.is_empty() && self.had_noreply => {}
+            CacheAnswer::Error(_) if self.pending.is_empty() && self.had_noreply => {}
             _ if !is_waited_for => self.orphan(),
             _ => {
                 if matches!(self.pending.take(), Answered::Orphan) {
@@ -203,13 +203,13 @@ impl MemcachedTalk {
         }
     }
 
-    fn answered(&mut self, kind: AnswerKind, values: u64, span: FrameSpan, sink: &mut dyn Sink) {
+    fn answered(&mut self, kind: CacheAnswer, values: u64, span: FrameSpan, sink: &mut dyn Sink) {
         let Answered::Known(PendingCommand { mut command, tag }) = self.pending.take() else { return };
         command.response_wire = span.wire;
         command.first_byte_ns = Some(span.first.time_ns.max(command.start_ns));
         command.end_at(span.end_ns);
         command.rows = tag.verb.rows(kind, values);
-        if let AnswerKind::Error(class) = kind {
+        if let CacheAnswer::Error(class) = kind {
             command.error = Some(sink.text(class));
         }
         command.inferred |= self.doubt > 0 || (self.is_ambiguous && tag.is_quiet);

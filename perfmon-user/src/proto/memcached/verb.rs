@@ -1,6 +1,6 @@
 //! The commands of Memcached and which answers each can have. An answer that a command cannot have is another one's, which shows that
 //! commands or answers were missed.
-use super::reply::AnswerKind;
+use super::reply::CacheAnswer;
 
 /// Commands by what their answers look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,8 +88,8 @@ impl Verb {
     }
 
     /// Whether a command that asked for an answer can have this one.
-    pub(super) fn gives(self, answer: AnswerKind) -> bool {
-        use AnswerKind as Is;
+    pub(super) fn gives(self, answer: CacheAnswer) -> bool {
+        use CacheAnswer as Is;
         match (self, answer) {
             (Self::Quit | Self::MetaNoop, _) => answer == Is::Noop && self == Self::MetaNoop,
             (_, Is::Error(class)) => !matches!(self, Self::Unknown) || class != "SERVER_ERROR",
@@ -112,8 +112,8 @@ impl Verb {
     }
 
     /// Whether a meta command with the flag `q` can have an answer; versions of the server differ in the answer to a missing item.
-    pub(super) fn gives_quietly(self, answer: AnswerKind) -> bool {
-        use AnswerKind as Is;
+    pub(super) fn gives_quietly(self, answer: CacheAnswer) -> bool {
+        use CacheAnswer as Is;
         match answer {
             Is::Miss => false,
             // A number that the command made is told.
@@ -133,8 +133,8 @@ impl Verb {
     }
 
     /// Items that an answer found, stored or changed.
-    pub(super) fn rows(self, answer: AnswerKind, values: u64) -> Option<u64> {
-        use AnswerKind as Is;
+    pub(super) fn rows(self, answer: CacheAnswer, values: u64) -> Option<u64> {
+        use CacheAnswer as Is;
         match (self, answer) {
             (Self::Get, Is::Values) => Some(values),
             (Self::Admin | Self::Version | Self::Watch | Self::MetaNoop | Self::MetaDebug, _) | (_, Is::Error(_)) => None,
