@@ -55,7 +55,7 @@ counters! {
     sockets_evicted,
     /// Connections with an unknown protocol.
     connections_unparsed,
-    /// Connections whose protocol is recognised and not read (HTTP/2).
+    /// Connections whose protocol is recognised and not read (HTTP/2, Memcached's binary protocol).
     connections_unread,
     /// Times a parser lost its position and searched for the next message.
     parser_desyncs,

@@ -9,7 +9,7 @@ use crate::build_dashboard;
 use crate::shell::{self, as_root, command, execute, say};
 
 /// A program and the Debian package that brings it. Node.js from elsewhere often brings its own npm, then that one is used.
-const PROGRAMS: [(&str, &str); 23] = [
+const PROGRAMS: [(&str, &str); 24] = [
     ("nginx", "nginx-light"),
     ("haproxy", "haproxy"),
     ("apache2", "apache2-bin"),
@@ -33,6 +33,7 @@ const PROGRAMS: [(&str, &str); 23] = [
     ("pg_ctlcluster", "postgresql"),
     ("mariadbd", "mariadb-server"),
     ("mariadb-slap", "mariadb-client"),
+    ("memcached", "memcached"),
 ];
 
 /// The headers that programs of tests/programs include, and the Debian package that brings each.

@@ -56,7 +56,7 @@ const LIVE_ALONE: [&str; 23] = [
 
 /// Those that mostly wait, for rules, exports and programs to start: so many run at the same time, the longest first.
 const LANES: usize = 3;
-const LIVE_TOGETHER: [&str; 20] = [
+const LIVE_TOGETHER: [&str; 21] = [
     "live_incident",
     "live_alerts",
     "commands",
@@ -67,6 +67,7 @@ const LIVE_TOGETHER: [&str; 20] = [
     "live_databases",
     "live_mysql",
     "live_link",
+    "live_memcached",
     "live_demo",
     "live_export",
     "tiers",

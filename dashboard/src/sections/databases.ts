@@ -10,7 +10,7 @@ import type { Section } from "../section";
 import type { Column } from "../table";
 import { commands } from "./work_records";
 
-const SYSTEMS: Record<string, string> = { postgresql: "PostgreSQL", mysql: "MySQL", redis: "Redis" };
+const SYSTEMS: Record<string, string> = { postgresql: "PostgreSQL", mysql: "MySQL", redis: "Redis", memcached: "Memcached" };
 
 /** What was asked, as far as it is known. */
 export const asked = (row: Query): string => row.query ?? `${row.operation ?? "?"} of an unknown text`;

@@ -18,6 +18,7 @@ pub mod headers;
 pub mod http1;
 pub mod http2;
 pub mod kept;
+pub mod memcached;
 pub mod mysql;
 pub mod pending;
 pub mod postgres;

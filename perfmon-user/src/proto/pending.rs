@@ -87,6 +87,11 @@ impl<T> PendingCommands<T> {
         self.waiting.front().is_none_or(|front| front.command.start_ns <= began_ns.saturating_add(SWAP_NS))
     }
 
+    /// Those that are kept, in order.
+    pub fn iter(&self) -> std::collections::vec_deque::Iter<'_, PendingCommand<T>> {
+        self.waiting.iter()
+    }
+
     /// The newest one.
     pub fn back(&mut self) -> Option<&mut PendingCommand<T>> {
         if self.uncounted > 0 { None } else { self.waiting.back_mut() }

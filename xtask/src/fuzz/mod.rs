@@ -17,7 +17,7 @@ use crate::shell::{self, cargo, command, execute, say};
 pub use compiler::stand_in;
 
 /// The targets, as `perfmon-user/fuzz/src/targets/mod.rs` names them.
-pub const TARGETS: [&str; 24] = [
+pub const TARGETS: [&str; 25] = [
     "decode",
     "recording",
     "pipeline",
@@ -27,6 +27,7 @@ pub const TARGETS: [&str; 24] = [
     "redis",
     "postgres",
     "mysql",
+    "memcached",
     "sql",
     "detect",
     "tls",

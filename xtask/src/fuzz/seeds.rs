@@ -56,9 +56,12 @@ fn made(target: &str) -> Result<Vec<Vec<u8>>> {
     let recordings =
         || -> Result<Vec<Vec<u8>>> { files(&corpus.join("recordings"), Some("perfmon"))?.iter().map(|f| Ok(std::fs::read(f)?)).collect() };
     Ok(match target {
-        "http1" | "redis" | "postgres" | "mysql" => connections(target)?,
+        "http1" | "redis" | "postgres" | "mysql" | "memcached" => connections(target)?,
         "websocket" => connections("websocket")?.into_iter().map(|seed| [&[0][..], &seed].concat()).collect(),
-        "detect" => [connections("http1")?, connections("redis")?, connections("postgres")?, connections("mysql")?]
+        "detect" => ["http1", "redis", "postgres", "mysql", "memcached"]
+            .into_iter()
+            .map(connections)
+            .collect::<Result<Vec<_>>>()?
             .concat()
             .into_iter()
             .map(|seed| seed[2.min(seed.len())..].to_vec())

@@ -3,6 +3,7 @@ use perfmon_user::proto::detect::{Opening, detect as detected};
 use perfmon_user::proto::exchange::{Exchange, Part};
 use perfmon_user::proto::frame::FramePart;
 use perfmon_user::proto::http1::{HEAD_BYTES, Http1, PIPELINE};
+use perfmon_user::proto::memcached::Memcached;
 use perfmon_user::proto::mysql::MySql;
 use perfmon_user::proto::postgres::Postgres;
 use perfmon_user::proto::redis::Redis;
@@ -58,6 +59,11 @@ pub fn postgres(data: &[u8]) {
 /// Operations.
 pub fn mysql(data: &[u8]) {
     commands(data, MySql::new());
+}
+
+/// Operations.
+pub fn memcached(data: &[u8]) {
+    commands(data, Memcached::new());
 }
 
 fn commands(data: &[u8], mut parser: impl Parser) {

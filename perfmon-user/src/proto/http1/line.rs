@@ -126,6 +126,8 @@ fn request_line(bytes: &[u8]) -> Verdict {
     if target == 0 && !rest.is_empty() {
         return Verdict::No;
     }
+    // Other protocols have lines of words too.
+    let open = if cut && !is_target(&bytes[..method], &rest[..target]) { Verdict::No } else { open };
     match delimiter(&rest[target..]) {
         None => Verdict::No,
         Some([]) => open,
@@ -134,6 +136,15 @@ fn request_line(bytes: &[u8]) -> Verdict {
             other => other,
         },
     }
+}
+
+/// Whether a line without an end may be a request by its target: a path, `*`, or a URI; of a known method anything.
+fn is_target(method: &[u8], target: &[u8]) -> bool {
+    let is_uri = || {
+        let scheme = target.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')).count();
+        scheme > 0 && target[scheme..].starts_with(b"://")
+    };
+    matches!(target.first(), None | Some(b'/' | b'*')) || KNOWN_METHODS.contains(&method) || is_uri()
 }
 
 /// What follows one or more spaces; `None` when something else stands there.
@@ -167,6 +178,15 @@ mod tests {
                 assert_ne!(begins(&bytes[..cut]), Verdict::No, "{} of {}", cut, bytes.escape_ascii());
             }
         }
+        // Of an unknown method only with a path or a URI, until the version has come.
+        let begun = |text: &str| begins([text, &"k".repeat(BUDGET)].concat().as_bytes());
+        for text in ["PURGE /", "SEARCH http://h/", "GET ", "FOO *"] {
+            assert_eq!(begun(text), Verdict::Yes, "{text}");
+        }
+        for text in ["set ", "set user:1:", "get http:", "mg ://"] {
+            assert_eq!(begun(text), Verdict::No, "{text}");
+        }
+        assert_eq!(begins(b"FOO bar HTTP/1.1"), Verdict::Yes);
         let no: [&[u8]; 11] = [
             b"PRI * HTTP/2.0\r\n",
             b"\x16\x03\x01\x02\x00\x01",

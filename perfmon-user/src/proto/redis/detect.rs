@@ -67,6 +67,14 @@ fn number(bytes: &[u8], kind: u8) -> (Verdict, (usize, &[u8])) {
     }
 }
 
+/// Whether a line is a command of Memcached that stores: Redis has none with such arguments.
+fn is_memcached(line: &[u8]) -> bool {
+    let mut words = line.split(|byte| *byte == b' ');
+    let stores = matches!(words.next(), Some(b"set" | b"append"));
+    let is_number = |word: &[u8]| !word.is_empty() && word.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
+    stores && words.skip(1).take(3).filter(|word| is_number(word)).count() == 3
+}
+
 /// An inline command, and the beginning of an answer in the other stream.
 fn is_inline(bytes: &[u8], answer: &[u8]) -> Verdict {
     let Some(end) = bytes.iter().take(INLINE).position(|byte| *byte == b'\n') else { return Verdict::No };
@@ -75,7 +83,7 @@ fn is_inline(bytes: &[u8], answer: &[u8]) -> Verdict {
     let word = line.split(|byte| *byte == b' ').next().unwrap_or_default();
     // Requests of HTTP/0.9 to 1.1 have a path behind the method.
     let is_path = line.get(word.len() + 1).is_some_and(|byte| matches!(byte, b'/' | b'*' | b'h'));
-    if !is_text || is_path || !names::is_known(word) {
+    if !is_text || is_path || !names::is_known(word) || is_memcached(line) {
         return Verdict::No;
     }
     match answer.split_first() {

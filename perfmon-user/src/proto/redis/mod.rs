@@ -11,6 +11,7 @@ mod request;
 mod tests;
 
 pub use detect::detect;
+pub(super) use names::prefix as key_prefix;
 
 use super::command::Command;
 use super::detect::Verdict;

@@ -111,7 +111,7 @@ fn is_subcommand(word: &str) -> bool {
 }
 
 /// The part of a key before its first colon, if it looks like the name of a kind of things: one word, no identifier.
-fn prefix(key: &[u8]) -> &str {
+pub(in crate::proto) fn prefix(key: &[u8]) -> &str {
     let Some(end) = key.iter().position(|byte| *byte == b':') else { return "" };
     let word = &key[..end];
     let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
