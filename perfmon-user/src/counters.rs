@@ -121,6 +121,8 @@ counters! {
     calls_linked,
     /// Calls that belong to one of several requests under way, and were linked to none.
     calls_unlinked,
+    /// Connections of clients that are in no pool because there are too many pools.
+    pools_refused,
     /// Inbound requests to which no call can be linked: too many were under way, or their end was not seen.
     link_requests_evicted,
     /// Records whose figures the history on disk does not have, because its writer was behind.

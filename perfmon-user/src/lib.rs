@@ -23,6 +23,7 @@ pub mod link;
 pub mod llm;
 pub mod outbound;
 pub mod pipeline;
+pub mod pools;
 pub mod printable;
 pub mod private_file;
 pub mod privilege;

@@ -96,6 +96,10 @@ pub const AGENT_INBOUND: usize = 4_096;
 pub const LINK_INBOUND: usize = 1_024;
 /// A request of which the end was not seen is forgotten after this time.
 pub const LINK_IDLE_NS: u64 = 600 * 1_000_000_000;
+/// Connection pools: processes by whom they call; connections beyond them are in none.
+pub const POOLS: usize = 1_024;
+/// Interval of the records of pools.
+pub const POOL_INTERVAL_NS: u64 = 5 * 1_000_000_000;
 /// A run without further calls is abandoned after this time.
 pub const AGENT_IDLE_NS: u64 = 600 * 1_000_000_000;
 /// A run whose last call failed counts as failed after this time without another attempt.

@@ -162,6 +162,7 @@ impl Aggregate {
             Record::Workflow(run) => self.add_workflow(run),
             Record::Process(process) => self.host.add_process(process, self.ticked),
             Record::System(system) => self.host.add_system(system),
+            Record::Pool(pool) => self.host.add_pool(pool, self.ticked),
             Record::Db(command) => row::query::add(command, self.queries.row(QueryKey::new(command)).count()),
             // Questions have no rows yet: they are told as records.
             Record::Dns(_) | Record::Finding(_) | Record::Alert(_) => {}

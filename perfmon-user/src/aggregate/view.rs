@@ -61,6 +61,7 @@ impl Aggregate {
             windows: Window::ALL.iter().map(|&window| self.window(window, under_way)).collect(),
             system: self.host.system(),
             processes: self.host.processes(),
+            pools: self.host.pools(),
             findings: Vec::new(),
             gauges: self.gauges.clone(),
             degraded: self.degraded.clone(),

@@ -131,6 +131,11 @@ impl Linker {
         self.processes.get_mut(&pid).map_or(LinkVerdict::Own, |process| process.call(call))
     }
 
+    /// Requests that a process is serving, as far as they are followed.
+    pub fn under_way(&self, pid: u32) -> usize {
+        self.processes.get(&pid).map_or(0, ProcessLinks::under_way)
+    }
+
     /// A process ended.
     pub fn left(&mut self, pid: u32) {
         self.processes.remove(&pid);

@@ -6,6 +6,7 @@ mod intern;
 mod links;
 mod model_calls;
 mod peer_names;
+mod pooled;
 mod record_sink;
 mod session;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::counters::Counters;
 use crate::decode::{Event, Exit, SocketKey, SocketStateChange, StateChange, decode};
 use crate::limits::{IN_FLIGHT, UNFINISHED_BYTES};
 use crate::link::Linker;
+use crate::pools::PoolTracker;
 use crate::process::{Inquiry, Inspected, ProcessTable};
 use crate::proto::{self, PendingExchange};
 use crate::record::{Gauges, InFlight, Origin, Quality, Record, WallTime};
@@ -69,6 +71,8 @@ pub struct Pipeline {
     names: Interner,
     model_calls: ModelCalls,
     linker: Linker,
+    pools: PoolTracker,
+    pools_told_ns: u64,
     new_callers: Vec<u32>,
     peer_names: PeerNames,
     connections: u64,
@@ -95,6 +99,8 @@ impl Pipeline {
             names: Interner::default(),
             model_calls: ModelCalls::new(counters.clone(), || 0),
             linker: Linker::default(),
+            pools: PoolTracker::default(),
+            pools_told_ns: 0,
             new_callers: Vec::new(),
             peer_names: PeerNames::default(),
             connections: 0,
@@ -269,6 +275,7 @@ impl Pipeline {
         tracker.expire_resets(now_ns, &mut |connection, step| advance(connection, step, context, out));
         tracker.iter_mut().for_each(|connection| settle(connection, now_ns, context, out));
         out.records.extend(self.model_calls.tick(now_ns, self.wall_at_boot_ns));
+        self.tell_pools(now_ns, &mut out.records);
         self.processes.settle(&mut out.records, known, now_ns);
         self.processes.tick();
         self.gauges(now_ns)
@@ -285,7 +292,7 @@ impl Pipeline {
     /// The connection table and the context for building records.
     fn parts(&mut self) -> (&mut Tracker<Session>, BuildContext<'_>) {
         let Self { tracker, open, binder, budget, exchanges, processes, names, model_calls, .. } = self;
-        let Self { linker, new_callers, peer_names, connections, counters, .. } = self;
+        let Self { linker, pools, new_callers, peer_names, connections, counters, .. } = self;
         let wall_at_boot_ns = self.wall_at_boot_ns;
         let context = BuildContext {
             open,
@@ -293,6 +300,7 @@ impl Pipeline {
             names,
             model_calls,
             linker,
+            pools,
             new_callers,
             peer_names,
             connections,
@@ -343,7 +351,7 @@ impl Pipeline {
         proto::forget();
         let (tracker, context) = &mut self.parts();
         let visit = &mut |connection: &mut Connection<Session>, step: ConnectionEvent<'_>| advance(connection, step, context, out);
-        tracker.expire(now_ns, |connection| connection.state.is_busy(), visit);
+        tracker.expire(now_ns, |connection| connection.state.is_busy() || connection.state.is_held(), visit);
     }
 
     fn gauges(&mut self, now_ns: u64) -> Gauges {

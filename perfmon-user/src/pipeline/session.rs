@@ -12,6 +12,7 @@ use crate::tls::EncryptedSide;
 use crate::track::{Connection, ConnectionEvent};
 
 use super::build::{self, BuildContext};
+use super::pooled::{self, PoolPlace};
 use super::record_sink::RecordSink;
 use super::{Capture, Out, PipelineCommand, links, tls};
 
@@ -36,6 +37,10 @@ pub(super) struct Session {
     pub(super) id: u64,
     /// It is among the open connections that the process accepted.
     is_counted: bool,
+    /// What its pool is called by: the protocol, once it is known.
+    pub(super) system: Option<&'static str>,
+    /// Its place among the connections of its process to this peer.
+    pub(super) pool: PoolPlace,
     /// The name of its peer was noted.
     pub(super) is_named: bool,
 }
@@ -103,6 +108,11 @@ impl Session {
         let mut busy = matches!(&self.phase, Phase::Parsed(parser) if parser.is_open());
         self.pending(&mut |_| busy = true);
         busy
+    }
+
+    /// Whether a client needs the connection, though nothing passes.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.pool, PoolPlace::In(_, Some(_)))
     }
 
     /// Whether the process answers requests on this connection.
@@ -188,6 +198,12 @@ pub(super) fn read(connection: &mut Connection<Session>, segment: Segment<'_>, c
 /// Passes a segment to the parser.
 fn parse(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32, context: &mut BuildContext<'_>, out: &mut Out) -> Capture {
     let result = with_parser(connection, context, out, |parser, sink| parser.push(segment, sink));
+    if pooled::is_followed(connection)
+        && let Phase::Parsed(parser) = &connection.state.phase
+    {
+        let in_use = parser.in_use();
+        pooled::follow(connection, in_use, segment.stamp, context);
+    }
     let Some((demand, records)) = result else { return Capture::Off };
     match demand {
         Demand::HandOver => hand_over(connection, depth, context, out),
@@ -353,6 +369,7 @@ fn begin(
         context.processes.on_unread(connection.pid, protocol.name());
         return Capture::Off;
     };
+    connection.state.system = Some(protocol.system());
     connection.state.phase = Phase::Parsed(parser);
     reread(connection, kept, depth, context, out);
     parse(connection, segment, depth, context, out)
@@ -375,6 +392,9 @@ fn unknown(connection: &mut Connection<Session>, context: &mut BuildContext<'_>)
 
 fn end(connection: &mut Connection<Session>, ending: Ending, time_ns: u64, context: &mut BuildContext<'_>, out: &mut Out) {
     tls::ends(connection, ending, context, out);
+    if !matches!(ending, Ending::PeerClosed) {
+        pooled::left(connection, time_ns, context);
+    }
     if matches!(ending, Ending::Closed | Ending::PeerReset | Ending::LocalReset) {
         context.open.ended(connection.key.inode, time_ns);
     }

@@ -101,6 +101,14 @@ impl Protocol {
         }
     }
 
+    /// What the system is called that speaks it.
+    pub fn system(self) -> &'static str {
+        match self {
+            Self::Http1 | Self::Http2 => "http",
+            other => other.name(),
+        }
+    }
+
     /// What records call the exchanges of a connection that begins with it; empty for one that is only recognised.
     pub fn read_as(self) -> &'static [&'static str] {
         match self {

@@ -181,6 +181,12 @@ pub trait Parser: Send {
     fn is_open(&self) -> bool {
         false
     }
+    /// Whether the client needs the connection now: something is under way on it, or a transaction is open.
+    fn in_use(&self) -> bool {
+        let mut any = self.is_open();
+        self.pending(&mut |_| any = true);
+        any
+    }
     /// Gives memory back that is needed only while messages pass; called when the connection has been silent for a while.
     fn rest(&mut self) {}
     /// Whether the process is the server, once that is known.

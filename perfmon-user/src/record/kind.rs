@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::readable::RecordField;
-use super::{Agent, Db, Disk, Finding, Llm, Process, Record, Request, Side, Tool, Workflow};
+use super::{Agent, Db, Disk, Finding, Llm, Pool, Process, Record, Request, Side, Tool, Workflow};
 
 /// Kinds of records that metrics are made of. The numbers are kept on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +35,8 @@ pub enum RecordKind {
     /// What only tests have.
     #[cfg(test)]
     MadeUp = 12,
+    /// Connection pools.
+    Pool = 13,
 }
 
 /// Most labels of a kind.
@@ -91,6 +93,7 @@ enum LabelValue {
     Disk(fn(&Disk) -> Option<LabelText<'_>>),
     Finding(fn(&Finding) -> Option<LabelText<'_>>),
     Db(fn(&Db) -> Option<LabelText<'_>>),
+    Pool(fn(&Pool) -> Option<LabelText<'_>>),
     #[cfg(test)]
     MadeUp(fn(&super::Dns) -> Option<LabelText<'_>>),
     /// Of a business metric: a field of the records that it is made of.
@@ -125,6 +128,7 @@ impl SeriesLabel {
             (LabelValue::Process(value), Record::Process(process)) => value(process),
             (LabelValue::Finding(value), Record::Finding(finding)) => value(finding),
             (LabelValue::Db(value), Record::Db(command)) => value(command),
+            (LabelValue::Pool(value), Record::Pool(pool)) => value(pool),
             (LabelValue::Custom(field), record) => field.label(record),
             #[cfg(test)]
             (LabelValue::MadeUp(value), Record::Dns(question)) => value(question),
@@ -215,6 +219,12 @@ static KINDS: &[KindRow] = kinds! {
         "service" "service.name" = text(&r.origin.service);
         "word" "perfmon.made_up.word" = text(&r.qtype);
     }
+    Pool "pool" "pool_samples" "samples of connection pools" (r) {
+        "service" "service.name" = text(&r.origin.service);
+        "pid" "process.pid" = Some(LabelText::Number(u64::from(r.origin.pid)));
+        "system" "db.system.name" = Some(LabelText::Word(r.system));
+        "destination" "server.address" = text(&r.destination);
+    }
 };
 
 fn side(side: Side) -> Option<LabelText<'static>> {
@@ -245,6 +255,7 @@ impl RecordKind {
         Self::Db,
         #[cfg(test)]
         Self::MadeUp,
+        Self::Pool,
     ];
 
     /// The kind of a record; `None` when it belongs to no series.
@@ -260,6 +271,7 @@ impl RecordKind {
             // Its later records tell of the same one.
             Record::Finding(finding) => (finding.open && finding.first_seen == finding.last_seen).then_some(Self::Finding),
             Record::Db(_) => Some(Self::Db),
+            Record::Pool(_) => Some(Self::Pool),
             #[cfg(test)]
             Record::Dns(question) if question.name.starts_with(super::made_up::MADE_UP) => Some(Self::MadeUp),
             Record::Dns(_) | Record::Alert(_) => None,
@@ -294,7 +306,7 @@ impl RecordKind {
 
     /// Whether its records are intervals, and not things that happened and can fail.
     pub fn is_sample(self) -> bool {
-        matches!(self, Self::Process | Self::System | Self::Disk)
+        matches!(self, Self::Process | Self::System | Self::Disk | Self::Pool)
     }
 }
 

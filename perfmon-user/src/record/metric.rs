@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use super::custom::{CustomMetric, CustomValue};
 pub use super::kind::RecordKind;
 use super::kind::SeriesLabel;
-use super::{Agent, Db, Disk, Finding, Llm, Millis, Process, Record, Request, System, Tool, Workflow};
+use super::{Agent, Db, Disk, Finding, Llm, Millis, Pool, Process, Record, Request, System, Tool, Workflow};
 
 /// What the values of a field are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,7 @@ enum MetricValue {
     Disk(fn(&Disk) -> Option<f64>),
     Finding(fn(&Finding) -> Option<f64>),
     Db(fn(&Db) -> Option<f64>),
+    Pool(fn(&Pool) -> Option<f64>),
     #[cfg(test)]
     MadeUp(fn(&super::Dns) -> Option<f64>),
     /// The business metric says what a record adds.
@@ -66,6 +67,7 @@ impl Field {
             (MetricValue::System(value), Record::System(system)) => value(system),
             (MetricValue::Finding(value), Record::Finding(finding)) => value(finding),
             (MetricValue::Db(value), Record::Db(command)) => value(command),
+            (MetricValue::Pool(value), Record::Pool(pool)) => value(pool),
             #[cfg(test)]
             (MetricValue::MadeUp(value), Record::Dns(question)) => value(question),
             (MetricValue::Custom(value), _) => value(()),
@@ -214,6 +216,19 @@ static FIELDS: &[Field] = fields! {
         1 response_time_ms Duration = ms(r.response_time_ms);
         #[cfg(test)]
         2 attempts Amount = Some(f64::from(r.attempts));
+    }
+    Pool(r) {
+        1 open Number = Some(r.open as f64);
+        2 in_use Number = Some(r.in_use as f64);
+        3 idle Number = Some(r.idle as f64);
+        4 peak_in_use Number = Some(r.peak_in_use as f64);
+        5 size Number = Some(r.size as f64);
+        6 opened Amount = Some(r.opened as f64);
+        7 closed Amount = Some(r.closed as f64);
+        8 uses Amount = Some(r.uses as f64);
+        9 use_time_p95_ms Number = ms(r.use_time_p95_ms);
+        10 saturated Number = Some(f64::from(u8::from(r.saturated)));
+        11 silent_in_use_ms Number = ms(r.silent_in_use_ms);
     }
 };
 

@@ -17,6 +17,7 @@ mod llm;
 pub(crate) mod made_up;
 pub mod metric;
 mod pattern;
+mod pool;
 pub mod readable;
 mod request;
 mod room;
@@ -41,6 +42,7 @@ pub use host::{Disk, Network, Process, Psi, System};
 pub use link::{Downstream, REPEATED_CALLS, RepeatedQuery};
 pub use llm::{Llm, ToolCall};
 pub use pattern::matches;
+pub use pool::Pool;
 pub use request::{Category, Quality, Request, Side};
 pub use room::{QueueRoom, Seats};
 pub use series::{DEFINITION, METRIC, SeriesKey};
@@ -99,6 +101,8 @@ pub enum Record {
     Process(Box<Process>),
     /// The host over one interval.
     System(Box<System>),
+    /// A client's connections to one peer over one interval.
+    Pool(Box<Pool>),
     /// A condition that needs attention.
     Finding(Box<Finding>),
     /// An alert's change of state.
@@ -118,6 +122,7 @@ impl Record {
             Self::Workflow(_) => "workflow",
             Self::Process(_) => "process",
             Self::System(_) => "system",
+            Self::Pool(_) => "pool",
             Self::Finding(_) => "finding",
             Self::Alert(_) => "alert",
         }
@@ -135,6 +140,7 @@ impl Record {
             Self::Workflow(r) => &r.origin,
             Self::Process(r) => &r.origin,
             Self::System(r) => &r.origin,
+            Self::Pool(r) => &r.origin,
             Self::Finding(r) => &r.origin,
             Self::Alert(r) => &r.origin,
         }
@@ -152,6 +158,7 @@ impl Record {
             Self::Workflow(r) => r.origin = origin,
             Self::Process(r) => r.origin = origin,
             Self::System(r) => r.origin = origin,
+            Self::Pool(r) => r.origin = origin,
             Self::Finding(r) => r.origin = origin,
             Self::Alert(r) => r.origin = origin,
         }
@@ -169,6 +176,7 @@ impl Record {
             Self::Workflow(_) => size_of::<Workflow>(),
             Self::Process(_) => size_of::<Process>(),
             Self::System(_) => size_of::<System>(),
+            Self::Pool(_) => size_of::<Pool>(),
             Self::Finding(_) => size_of::<Finding>(),
             Self::Alert(_) => size_of::<Alert>(),
         }
@@ -186,6 +194,7 @@ impl Record {
             Self::Workflow(r) => r.time,
             Self::Process(r) => r.time,
             Self::System(r) => r.time,
+            Self::Pool(r) => r.time,
             Self::Finding(r) => r.time,
             Self::Alert(r) => r.time,
         }

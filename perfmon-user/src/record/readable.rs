@@ -107,6 +107,7 @@ impl RecordShape {
             Record::System(_) => 8,
             Record::Finding(_) => 9,
             Record::Alert(_) => 10,
+            Record::Pool(_) => 11,
         }
     }
 
@@ -387,6 +388,28 @@ static SHAPES: &[RecordShape] = shapes! {
         }
         Code { "escalation_level" = whole(r.escalation_level); }
         Number { "value" = r.value.and_then(number); "threshold" = number(r.threshold); }
+    }
+    Pool "pool" (r) {
+        Text {
+            "destination" = text(&r.destination);
+            "system" = word(r.system);
+            "saturated" = flag(r.saturated);
+        }
+        Number {
+            "open" = whole(r.open);
+            "in_use" = whole(r.in_use);
+            "idle" = whole(r.idle);
+            "peak_in_use" = whole(r.peak_in_use);
+            "size" = whole(r.size);
+            "opened" = whole(r.opened);
+            "closed" = whole(r.closed);
+            "uses" = whole(r.uses);
+        }
+        Duration {
+            "use_time_p95_ms" = r.use_time_p95_ms.and_then(ms);
+            "silent_in_use_ms" = r.silent_in_use_ms.and_then(ms);
+            "interval_ms" = ms(r.interval_ms);
+        }
     }
 };
 

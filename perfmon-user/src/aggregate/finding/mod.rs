@@ -6,6 +6,7 @@
 pub mod degraded;
 pub mod event_loop;
 pub mod n_plus_one;
+pub mod pool;
 pub mod tracker;
 
 use std::sync::Arc;
@@ -58,5 +59,5 @@ pub trait Detector: std::fmt::Debug + Send {
 
 /// All detectors.
 pub fn detectors() -> Vec<Box<dyn Detector>> {
-    vec![Box::new(degraded::PerfmonDegraded), Box::new(event_loop::EventLoopBlocked), Box::new(n_plus_one::NPlusOne)]
+    vec![Box::new(degraded::PerfmonDegraded), Box::new(event_loop::EventLoopBlocked), Box::new(n_plus_one::NPlusOne), Box::new(pool::PoolTroubles)]
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use self::downstream::{DownstreamRow, RepeatedRow};
 pub use self::query::QueryRow;
 pub use self::work::{AgentRow, LlmRow, ToolRow, WorkTotals, WorkflowRow};
-use crate::record::{Degradation, Finding, Gauges, Origin, Process, SpanId, System, WallTime};
+use crate::record::{Degradation, Finding, Gauges, Origin, Pool, Process, SpanId, System, WallTime};
 
 /// The windows that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub system: Option<Arc<System>>,
     /// Newest sample of each target process.
     pub processes: Vec<Arc<Process>>,
+    /// Their connection pools: those that are saturated first, then the largest.
+    pub pools: Vec<Arc<Pool>>,
     /// Open findings, most costly first.
     pub findings: Vec<Arc<Finding>>,
     /// Newest gauges.

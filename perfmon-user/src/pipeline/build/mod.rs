@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::budget::Budget;
 use crate::counters::Counters;
 use crate::link::Linker;
+use crate::pools::PoolTracker;
 use crate::process::ProcessTable;
 use crate::proto::exchange::Exchange;
 use crate::tls::Binder;
@@ -35,6 +36,8 @@ pub(in crate::pipeline) struct BuildContext<'a> {
     pub(in crate::pipeline) model_calls: &'a mut ModelCalls,
     /// Which request a call serves.
     pub(in crate::pipeline) linker: &'a mut Linker,
+    /// Connections of clients.
+    pub(in crate::pipeline) pools: &'a mut PoolTracker,
     /// Processes that began to call others in this event: their requests under way are still to be followed.
     pub(in crate::pipeline) new_callers: &'a mut Vec<u32>,
     /// Names of the addresses that processes call.

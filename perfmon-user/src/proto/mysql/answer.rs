@@ -59,6 +59,16 @@ pub(super) struct AnswerEnd {
     pub(super) prepared: Option<u32>,
     /// Another result follows.
     pub(super) has_more: bool,
+    /// Whether a transaction is open, where the answer says so.
+    pub(super) in_transaction: Option<bool>,
+}
+
+impl AnswerEnd {
+    /// With what the server's status says.
+    fn of_status(status: Option<u16>) -> Self {
+        let has = |flag: u16| status.map(|status| status & flag != 0);
+        Self { has_more: has(field::MORE_RESULTS) == Some(true), in_transaction: has(field::IN_TRANSACTION), ..Self::default() }
+    }
 }
 
 /// The state of the answer.
@@ -74,7 +84,7 @@ impl AnswerCourse {
     pub(super) fn step(&mut self, kind: AnswerKind, head: &[u8], len: u64) -> AnswerStep {
         match (head, kind) {
             ([0xff, rest @ ..], _) => return self.error(rest, len),
-            (_, AnswerKind::Text) => return self.done(None, 0),
+            (_, AnswerKind::Text) => return self.done(None, None),
             _ => {}
         }
         let is_eof = head.first() == Some(&0xfe) && len == 5;
@@ -96,7 +106,7 @@ impl AnswerCourse {
 
     fn first(&mut self, kind: AnswerKind, head: &[u8], len: u64, is_eof: bool) -> AnswerStep {
         match (kind, head) {
-            (AnswerKind::Login, [0, ..]) => self.done(None, 0),
+            (AnswerKind::Login, [0, ..]) => self.done(None, None),
             (AnswerKind::Login, _) => AnswerStep::More,
             (AnswerKind::Prepared, [0, rest @ ..]) if len >= 12 => self.prepared(rest),
             (AnswerKind::Fetched, _) => {
@@ -104,9 +114,9 @@ impl AnswerCourse {
                 self.row(kind, head, len, is_eof)
             }
             (AnswerKind::Fields, [3, b'd', b'e', b'f', ..]) => AnswerStep::More,
-            (_, [0xfe, ..]) if is_eof => self.done(None, field::eof(head).unwrap_or(0)),
+            (_, [0xfe, ..]) if is_eof => self.done(None, field::eof(head)),
             (_, [0 | 0xfe, ..]) if len >= 7 => match field::ok(head) {
-                Some((changed, status)) => self.done(Some(changed), status),
+                Some((changed, status)) => self.done(Some(changed), Some(status)),
                 None => AnswerStep::Wrong,
             },
             (AnswerKind::Result, [0xfb, _, ..]) => AnswerStep::File,
@@ -135,7 +145,7 @@ impl AnswerCourse {
         let (columns, parameters) = (take(2), take(2));
         let [left, then] = if parameters > 0 { [parameters, columns] } else { [columns, 0] };
         if left == 0 {
-            return self.done(None, 0);
+            return self.done(None, None);
         }
         self.place = AnswerPlace::Definitions { left, then, has_rows: false };
         AnswerStep::More
@@ -147,7 +157,7 @@ impl AnswerCourse {
         }
         self.place = match (left - 1, then) {
             (0, 0) if has_rows => AnswerPlace::BeforeRows,
-            (0, 0) => return self.done(None, 0),
+            (0, 0) => return self.done(None, None),
             (0, then) => AnswerPlace::Definitions { left: then, then: 0, has_rows },
             (left, then) => AnswerPlace::Definitions { left, then, has_rows },
         };
@@ -189,12 +199,12 @@ impl AnswerCourse {
     fn rows_ended(&mut self, status: u16) -> AnswerStep {
         let rows = Some(self.rows);
         *self = Self::default();
-        AnswerStep::Done(AnswerEnd { rows, has_more: status & field::MORE_RESULTS != 0, ..AnswerEnd::default() })
+        AnswerStep::Done(AnswerEnd { rows, ..AnswerEnd::of_status(Some(status)) })
     }
 
-    fn done(&mut self, changed: Option<u64>, status: u16) -> AnswerStep {
+    fn done(&mut self, changed: Option<u64>, status: Option<u16>) -> AnswerStep {
         let prepared = self.prepared;
         *self = Self::default();
-        AnswerStep::Done(AnswerEnd { changed, prepared, has_more: status & field::MORE_RESULTS != 0, ..AnswerEnd::default() })
+        AnswerStep::Done(AnswerEnd { changed, prepared, ..AnswerEnd::of_status(status) })
     }
 }

@@ -10,6 +10,8 @@ const LENGTH_ENCODED_AUTH: u32 = 1 << 21;
 
 /// More results follow.
 pub(super) const MORE_RESULTS: u16 = 1 << 3;
+/// A transaction is open.
+pub(super) const IN_TRANSACTION: u16 = 1;
 /// Rows are fetched later.
 pub(super) const CURSOR: u16 = 1 << 6;
 

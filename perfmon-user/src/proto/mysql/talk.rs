@@ -63,6 +63,8 @@ pub(super) struct MySqlTalk {
     pub(super) phase: LoginPhase,
     /// The place of the direction that was read last is wrong.
     pub(super) is_astray: bool,
+    /// A transaction is open.
+    pub(super) in_transaction: bool,
     capabilities: u32,
     is_compressed: bool,
     waiting: PendingCommands<MySqlAsked>,
@@ -289,6 +291,7 @@ impl MySqlTalk {
 
     /// A result ended: of the command, or of one of its statements.
     fn result(&mut self, end: AnswerEnd, span: FrameSpan, sink: &mut dyn Sink) {
+        self.in_transaction = end.in_transaction.unwrap_or(self.in_transaction);
         if end.rows.is_some() {
             self.answer.rows = Some(self.answer.rows.unwrap_or(0) + end.rows.unwrap_or(0));
         }

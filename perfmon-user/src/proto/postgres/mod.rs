@@ -99,6 +99,10 @@ impl Parser for Postgres {
         self.talk.is_open()
     }
 
+    fn in_use(&self) -> bool {
+        self.talk.is_open() || self.talk.in_transaction
+    }
+
     fn rest(&mut self) {
         self.talk.rest();
     }

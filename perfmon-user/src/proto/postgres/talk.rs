@@ -55,6 +55,8 @@ pub(super) struct PostgresTalk {
     /// The process is the server.
     pub(super) server: bool,
     pub(super) negotiation: Negotiation,
+    /// A transaction is open, or failed and not ended.
+    pub(super) in_transaction: bool,
     waiting: PendingCommands<Asked>,
     statements: StatementNames,
     portals: StatementNames,
@@ -218,7 +220,10 @@ impl PostgresTalk {
             }
             // Of no command: authentication, parameters, notices, notifications.
             b'R' | b'K' | b'S' | b'N' | b'A' | b'v' => return,
-            b'Z' => return self.ready(span, sink),
+            b'Z' => {
+                self.in_transaction = matches!(message.content(), [b'T' | b'E', ..]);
+                return self.ready(span, sink);
+            }
             _ => {}
         }
         self.tell_done(sink);
