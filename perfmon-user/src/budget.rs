@@ -18,11 +18,11 @@ pub struct Exhausted;
 
 /// The budget, a handle to be cloned.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Pool>);
+pub struct Budget(Arc<BudgetPool>);
 
 /// The bytes of all.
 #[derive(Debug)]
-struct Pool {
+struct BudgetPool {
     limit: usize,
     used: AtomicUsize,
     #[cfg(test)]
@@ -52,7 +52,7 @@ pub struct Charge {
 impl Budget {
     /// With `limit` bytes; refusals are counted as `budget_refusals`.
     pub fn new(limit: usize, counters: Arc<Counters>) -> Self {
-        Self(Arc::new(Pool {
+        Self(Arc::new(BudgetPool {
             limit,
             used: AtomicUsize::new(0),
             #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `GET /api/v1/system` and `/api/v1/processes`: newest samples of the host and of each target process, and the host's recent samples.
+//! `GET /api/v1/system`, `/api/v1/processes` and `/api/v1/pools`: newest samples of the host, of each target process and of each connection
+//! pool, and the host's recent samples.
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use super::HttpState;
 use super::answer::{ApiError, List, json};
 use super::params::Params;
-use crate::record::{Record, System, WallTime};
+use crate::record::{Pool, Record, System, WallTime};
 
 #[derive(Serialize)]
 struct SystemAnswer {
@@ -60,6 +61,18 @@ fn trend_point(record: &Record) -> Option<TrendPoint> {
         }
         _ => None,
     }
+}
+
+/// `GET /api/v1/pools`: the latest interval of each connection pool.
+pub(super) async fn pools(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
+    let params = params.only(&["service", "system", "destination"])?;
+    let snapshot = state.snapshot();
+    let wanted = |name: &str, value: &str| params.text(name).is_none_or(|wanted| wanted == value);
+    let named = |pool: &&Arc<Pool>| {
+        wanted("service", &pool.origin.service) && wanted("system", pool.system) && wanted("destination", &pool.destination)
+    };
+    let items: Vec<_> = snapshot.pools.iter().filter(named).cloned().collect();
+    Ok(json(&List { window_s: None, total: items.len(), items }))
 }
 
 pub(super) async fn processes(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {

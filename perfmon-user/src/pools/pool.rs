@@ -148,7 +148,14 @@ impl ClientPool {
             ..self.figures.clone()
         };
         let is_pool = told.size > 1 || self.uses_in_all >= self.opened_in_all * KEPT;
-        self.figures = PoolFigures { since_ns: now_ns, open: told.open, in_use: told.in_use, peak_in_use: told.in_use, size: told.size, ..PoolFigures::default() };
+        self.figures = PoolFigures {
+            since_ns: now_ns,
+            open: told.open,
+            in_use: told.in_use,
+            peak_in_use: told.in_use,
+            size: told.size,
+            ..PoolFigures::default()
+        };
         self.full_since_ns = self.full_since_ns.map(|_| now_ns);
         (self.full_ns, self.stride, self.work) = (0, 1, 0);
         self.times_ns.clear();

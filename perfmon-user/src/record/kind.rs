@@ -241,7 +241,7 @@ fn maybe(known: &Option<Arc<str>>) -> Option<LabelText<'_>> {
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 11 + cfg!(test) as usize] = [
+    pub const ALL: [Self; 12 + cfg!(test) as usize] = [
         Self::Request,
         Self::Llm,
         Self::Agent,

@@ -88,6 +88,9 @@ impl std::fmt::Debug for RecordField {
 }
 
 impl RecordShape {
+    /// Kinds of records.
+    pub const KINDS: usize = 12;
+
     /// The kind of a name.
     pub fn named(name: &str) -> Option<&'static Self> {
         SHAPES.iter().find(|shape| shape.name == name)
@@ -425,6 +428,7 @@ mod tests {
         for record in [request(DAY, "shop", "/", 5, 200), call(DAY, crate::record::Side::Client, 0.5), system(DAY, 1.0)] {
             assert_eq!(SHAPES[RecordShape::index_of(&record)].name, record.kind());
         }
+        assert_eq!(SHAPES.len(), RecordShape::KINDS);
         for shape in SHAPES {
             let names: BTreeSet<&str> = shape.fields.iter().map(|field| field.name).collect();
             assert_eq!(names.len(), shape.fields.len(), "{}", shape.name);

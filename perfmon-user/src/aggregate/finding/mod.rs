@@ -59,5 +59,10 @@ pub trait Detector: std::fmt::Debug + Send {
 
 /// All detectors.
 pub fn detectors() -> Vec<Box<dyn Detector>> {
-    vec![Box::new(degraded::PerfmonDegraded), Box::new(event_loop::EventLoopBlocked), Box::new(n_plus_one::NPlusOne), Box::new(pool::PoolTroubles)]
+    vec![
+        Box::new(degraded::PerfmonDegraded),
+        Box::new(event_loop::EventLoopBlocked),
+        Box::new(n_plus_one::NPlusOne),
+        Box::new(pool::PoolTroubles),
+    ]
 }

@@ -46,7 +46,9 @@ impl MessageSender for Backend {
     fn kept(kind: u8) -> Option<usize> {
         match kind {
             b'C' | b'E' => Some(SHORT),
-            b'R' | b'K' | b'S' | b'Z' | b'T' | b'D' | b'I' | b'N' | b'1' | b'2' | b'3' | b'n' | b't' | b's' => Some(0),
+            // Whether a transaction is open.
+            b'Z' => Some(1),
+            b'R' | b'K' | b'S' | b'T' | b'D' | b'I' | b'N' | b'1' | b'2' | b'3' | b'n' | b't' | b's' => Some(0),
             b'G' | b'H' | b'W' | b'd' | b'c' | b'A' | b'V' | b'v' => Some(0),
             _ => None,
         }

@@ -15,13 +15,11 @@ use crate::record::{Record, SeriesKey, WallTime};
 
 /// A series without records for so long makes room.
 const SILENT_S: u64 = 3_600;
-/// Kinds of records.
-const KINDS: usize = 11;
 
 /// The configured metrics by the kind of record that they are made of.
 #[derive(Debug, Default)]
 pub(super) struct CustomFeed {
-    by_kind: [Vec<CustomCounter>; KINDS],
+    by_kind: [Vec<CustomCounter>; RecordShape::KINDS],
     /// Records in overflow series since it was last asked.
     overflowed: u64,
     /// Start of the newest cell of time that has one of each metric.
