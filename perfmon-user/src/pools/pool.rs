@@ -4,7 +4,9 @@
 const SAMPLES: usize = 1_024;
 /// Threads that are told apart.
 const THREADS: usize = 256;
-/// Share of an interval for which all connections must be in use: the moments between two uses do not count against it.
+/// A thread that used the pool no longer ago wants it still: one that waits is held up by those that are quicker.
+const WANTED_NS: u64 = 60 * 1_000_000_000;
+/// Share of their time for which connections are in use when nothing but the next use is waited for: between two uses the process works.
 const FULL: f64 = 0.8;
 /// Uses of a connection from which on it is kept for more than one.
 const KEPT: u64 = 2;
@@ -30,7 +32,7 @@ pub struct PoolFigures {
     pub uses: u64,
     /// 95th percentile of how long they lasted.
     pub use_time_p95_ns: Option<u64>,
-    /// All in use nearly all the time, and more to do than connections.
+    /// In use nearly all the time, and more to do than connections.
     pub saturated: bool,
 }
 
@@ -38,14 +40,15 @@ pub struct PoolFigures {
 #[derive(Debug)]
 pub(super) struct ClientPool {
     figures: PoolFigures,
-    /// Since when all are in use.
-    full_since_ns: Option<u64>,
-    /// For how long all were, in this interval.
-    full_ns: u64,
+    /// Time in use of all connections, and their time in all, of this interval, until `counted_ns`.
+    used_ns: u64,
+    open_ns: u64,
+    counted_ns: u64,
     /// Of the uses that ended each `stride`th.
     times_ns: Vec<u64>,
     stride: u64,
-    threads: Vec<u32>,
+    /// Threads that used it lately, and when last.
+    threads: Vec<(u32, u64)>,
     /// Most requests that the process served at once.
     work: usize,
     uses_in_all: u64,
@@ -56,8 +59,9 @@ impl ClientPool {
     pub(super) fn new(now_ns: u64) -> Self {
         Self {
             figures: PoolFigures { since_ns: now_ns, ..PoolFigures::default() },
-            full_since_ns: None,
-            full_ns: 0,
+            used_ns: 0,
+            open_ns: 0,
+            counted_ns: now_ns,
             times_ns: Vec::new(),
             stride: 1,
             threads: Vec::new(),
@@ -68,32 +72,35 @@ impl ClientPool {
     }
 
     pub(super) fn open(&mut self, now_ns: u64) {
+        self.count(now_ns);
         self.figures.open += 1;
         self.figures.opened += 1;
         self.opened_in_all += 1;
         self.figures.size = self.figures.size.max(self.figures.open);
-        self.judge(now_ns);
     }
 
     pub(super) fn close(&mut self, since_ns: Option<u64>, now_ns: u64) {
+        self.count(now_ns);
         if let Some(since_ns) = since_ns {
             self.give_back(since_ns, now_ns);
         }
         self.figures.open = self.figures.open.saturating_sub(1);
         self.figures.closed += 1;
-        self.judge(now_ns);
     }
 
     pub(super) fn take(&mut self, thread: u32, now_ns: u64) {
+        self.count(now_ns);
         self.figures.in_use += 1;
         self.figures.peak_in_use = self.figures.peak_in_use.max(self.figures.in_use);
-        if self.threads.len() < THREADS && !self.threads.contains(&thread) {
-            self.threads.push(thread);
+        if let Some((_, last_ns)) = self.threads.iter_mut().find(|(known, _)| *known == thread) {
+            *last_ns = now_ns;
+        } else if self.threads.len() < THREADS {
+            self.threads.push((thread, now_ns));
         }
-        self.judge(now_ns);
     }
 
     pub(super) fn give_back(&mut self, since_ns: u64, now_ns: u64) {
+        self.count(now_ns);
         self.figures.in_use = self.figures.in_use.saturating_sub(1);
         self.figures.uses += 1;
         self.uses_in_all += 1;
@@ -108,20 +115,14 @@ impl ClientPool {
             }
             self.times_ns.push(now_ns.saturating_sub(since_ns));
         }
-        self.judge(now_ns);
     }
 
-    /// Whether all are in use from now on.
-    fn judge(&mut self, now_ns: u64) {
-        let is_full = self.figures.open > 0 && self.figures.in_use >= self.figures.open;
-        match self.full_since_ns {
-            None if is_full => self.full_since_ns = Some(now_ns),
-            Some(since_ns) if !is_full => {
-                self.full_ns += now_ns.saturating_sub(since_ns);
-                self.full_since_ns = None;
-            }
-            _ => {}
-        }
+    /// Adds the time since the last change. To be called before each.
+    fn count(&mut self, now_ns: u64) {
+        let passed_ns = now_ns.saturating_sub(self.counted_ns);
+        self.used_ns += passed_ns * self.figures.in_use;
+        self.open_ns += passed_ns * self.figures.open;
+        self.counted_ns = self.counted_ns.max(now_ns);
     }
 
     pub(super) fn observe(&mut self, work: usize) {
@@ -136,15 +137,15 @@ impl ClientPool {
     /// Ends the interval. Nothing is told of a peer that never had two connections, nor one for two uses: that is no pool.
     pub(super) fn interval(&mut self, now_ns: u64, work: usize) -> Option<PoolFigures> {
         self.observe(work);
-        let full_ns = self.full_ns + self.full_since_ns.map_or(0, |since_ns| now_ns.saturating_sub(since_ns));
-        let length_ns = now_ns.saturating_sub(self.figures.since_ns).max(1);
+        self.count(now_ns);
+        self.threads.retain(|(_, last_ns)| now_ns.saturating_sub(*last_ns) <= WANTED_NS);
         let has_more = self.threads.len().max(self.work) as u64 > self.figures.open;
         let is_settled = self.figures.opened == 0 && self.figures.closed == 0;
         self.times_ns.sort_unstable();
         let rank = (self.times_ns.len() * 95).div_ceil(100).saturating_sub(1);
         let told = PoolFigures {
             use_time_p95_ns: self.times_ns.get(rank).copied(),
-            saturated: has_more && is_settled && full_ns as f64 >= length_ns as f64 * FULL,
+            saturated: has_more && is_settled && self.open_ns > 0 && self.used_ns as f64 >= self.open_ns as f64 * FULL,
             ..self.figures.clone()
         };
         let is_pool = told.size > 1 || self.uses_in_all >= self.opened_in_all * KEPT;
@@ -156,10 +157,8 @@ impl ClientPool {
             size: told.size,
             ..PoolFigures::default()
         };
-        self.full_since_ns = self.full_since_ns.map(|_| now_ns);
-        (self.full_ns, self.stride, self.work) = (0, 1, 0);
+        (self.used_ns, self.open_ns, self.stride, self.work) = (0, 0, 1, 0);
         self.times_ns.clear();
-        self.threads.clear();
         is_pool.then_some(told)
     }
 }
