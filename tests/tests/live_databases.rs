@@ -1,6 +1,7 @@
 //! Commands of real clients to real databases: counts, errors and codes equal what the servers counted, from both sides, in pipelines, and joined
 //! midway. Contract: `db` of docs/records.md, `/api/v1/databases` of docs/http-api.md.
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -311,5 +312,32 @@ fn psql_has_errors_with_their_codes_and_no_literal_appears() -> Result<()> {
     assert_eq!((&insert["target"], &insert["database"]), (&"users".into(), &"shop".into()), "{insert}");
     let everything = [perfmon.output()?, perfmon.log(), perfmon.api("/api/v1/databases")?.to_string()].concat();
     assert!(!everything.contains(CANARY) && !everything.contains("SCRAM"), "a literal appears");
+    Ok(())
+}
+
+#[test]
+fn an_open_transaction_holds_its_connection() -> Result<()> {
+    if missing(&POSTGRES) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start(&own_children().each_ref().map(String::as_str))?;
+    let server = PostgresServer::start()?;
+    let mut psql = server.client("psql");
+    let mut psql = psql.args(["-X", "-q", "shop"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let mut commands = psql.stdin.take().context("no input")?;
+    commands.write_all(b"select 1;\nselect 2;\nbegin;\nselect 3;\n")?;
+    let pool = || -> Result<Option<Value>> {
+        let pools = perfmon.api("/api/v1/pools?system=postgresql")?;
+        Ok(pools["items"].as_array().into_iter().flatten().find(|pool| pool["pid"] == psql.id()).cloned())
+    };
+    let silent = |pool: &Value| pool["in_use"] == 1 && pool["silent_in_use_ms"].as_f64().is_some_and(|ms| ms > 5_000.0);
+    let held = wait_until(20, || Ok(pool()?.filter(silent)))?;
+    ensure!(held.is_some(), "the connection is not in use: {:?}", pool()?);
+    commands.write_all(b"commit;\n")?;
+    let free = |pool: &Value| pool["in_use"] == 0 && pool["silent_in_use_ms"].is_null();
+    let given_back = wait_until(20, || Ok(pool()?.filter(free)))?;
+    ensure!(given_back.is_some(), "the connection stays in use: {:?}", pool()?);
+    drop(commands);
+    ensure!(psql.wait()?.success(), "psql failed");
     Ok(())
 }

@@ -51,3 +51,20 @@ fn opened() -> MySqlCommands {
     commands.bytes(OUT, &ok(2));
     commands
 }
+
+#[test]
+fn a_connection_is_in_use_until_its_transaction_ends() {
+    let mut commands = opened();
+    assert!(!commands.parser.in_use());
+    // An OK packet: no rows, no id, the status.
+    let ended = |status: u8| packet(1, &[0, 0, 0, status, 0, 0, 0]);
+    let failed = packet(1, b"\xff\x7a\x04#42S02no");
+    for (text, answer, in_use) in
+        [("BEGIN", ended(3), true), ("SELECT x", failed, true), ("COMMIT", ended(2), false), ("DO 1", ended(2), false)]
+    {
+        commands.bytes(IN, &query(text));
+        assert!(commands.parser.in_use(), "{text} is under way");
+        commands.bytes(OUT, &answer);
+        assert_eq!((commands.parser.in_use(), commands.parser.is_open()), (in_use, false), "{text}");
+    }
+}

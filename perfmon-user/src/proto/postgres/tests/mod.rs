@@ -41,3 +41,15 @@ fn opened() -> PostgresCommands {
     commands.bytes(OUT, &[message(b'R', &[0; 4]), message(b'Z', b"I")].concat());
     commands
 }
+
+#[test]
+fn a_connection_is_in_use_until_its_transaction_ends() {
+    let mut commands = opened();
+    assert!(!commands.parser.in_use());
+    for (text, status, in_use) in [("SELECT 1", b"I", false), ("BEGIN", b"T", true), ("SELECT x", b"E", true), ("ROLLBACK", b"I", false)] {
+        commands.bytes(IN, &query(text));
+        assert!(commands.parser.in_use(), "{text} is under way");
+        commands.bytes(OUT, &[message(b'C', b"X\0"), message(b'Z', status)].concat());
+        assert_eq!((commands.parser.in_use(), commands.parser.is_open()), (in_use, false), "{text}");
+    }
+}
