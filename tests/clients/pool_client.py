@@ -18,6 +18,7 @@ def use():
     connection.sendall(b"*3\r\n$5\r\nBLPOP\r\n$4\r\nnone\r\n$4\r\n0.02\r\n")
     connection.recv(4096)
     pool.put(connection)
+    time.sleep(0.002)  # so that it is another thread's turn
 
 
 def work(end):
