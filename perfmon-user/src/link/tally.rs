@@ -27,7 +27,7 @@ impl Tally {
             CallKind::Llm => &mut self.llm,
         };
         *calls += 1;
-        *time_ns += call.end_ns.map_or(0, |end_ns| end_ns.saturating_sub(call.start_ns));
+        *time_ns = time_ns.saturating_add(call.end_ns.map_or(0, |end_ns| end_ns.saturating_sub(call.start_ns)));
         let Some((id, text)) = call.query else { return };
         if let Some((.., times)) = self.queries.iter_mut().find(|(known, ..)| known == id) {
             *times += 1;

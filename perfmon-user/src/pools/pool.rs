@@ -120,8 +120,8 @@ impl ClientPool {
     /// Adds the time since the last change. To be called before each.
     fn count(&mut self, now_ns: u64) {
         let passed_ns = now_ns.saturating_sub(self.counted_ns);
-        self.used_ns += passed_ns * self.figures.in_use;
-        self.open_ns += passed_ns * self.figures.open;
+        self.used_ns = self.used_ns.saturating_add(passed_ns.saturating_mul(self.figures.in_use));
+        self.open_ns = self.open_ns.saturating_add(passed_ns.saturating_mul(self.figures.open));
         self.counted_ns = self.counted_ns.max(now_ns);
     }
 

@@ -98,3 +98,12 @@ fn pools_and_samples_are_bounded() {
     let p95 = told.use_time_p95_ns.unwrap();
     assert!((94_000..=96_000).contains(&p95), "{p95}");
 }
+
+#[test]
+fn times_of_a_broken_recording_overflow_nothing() {
+    let mut tracker = PoolTracker::default();
+    let ids = joined(&mut tracker, 3, 0);
+    ids.iter().for_each(|id| tracker.taken(*id, 1, MS));
+    ids.iter().for_each(|id| tracker.left(*id, Some(MS), u64::MAX));
+    assert_eq!(tracker.interval(u64::MAX, |_| 0)[0].2.closed, 3);
+}

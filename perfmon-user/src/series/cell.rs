@@ -77,24 +77,26 @@ impl Values {
         }
     }
 
-    fn read(reader: &mut VarintReader<'_>) -> Option<Self> {
+    /// Becomes what [`write`](Self::write) wrote when it is `short`, else what earlier versions wrote: every number whole.
+    fn become_read(&mut self, short: bool, reader: &mut VarintReader<'_>) -> Option<()> {
         let first = reader.next()?;
-        let (count, min) = (first >> 2, next_number(reader)?);
-        let (max, sum) = if first & SAME == 0 { (next_number(reader)?, next_number(reader)?) } else { (min, min * count as f64) };
-        let mut shape = Histogram::default();
-        if first & SHAPED != 0 {
-            shape.absorb(reader)?;
+        let shaped = !short || first & SHAPED != 0;
+        if short {
+            (self.count, self.min) = (first >> 2, next_number(reader)?);
+            let same = first & SAME != 0;
+            (self.max, self.sum) =
+                if same { (self.min, self.min * self.count as f64) } else { (next_number(reader)?, next_number(reader)?) };
+        } else {
+            (self.count, self.sum, self.min, self.max) = (first, number(reader)?, number(reader)?, number(reader)?);
         }
-        Some(Self { count, sum, min, max, shape })
+        self.shape.clear();
+        if shaped { self.shape.absorb(reader) } else { Some(()) }
     }
 
-    /// As they were written first: every number whole.
-    fn read_long(reader: &mut VarintReader<'_>) -> Option<Self> {
-        let count = reader.next()?;
-        let [sum, min, max] = [number(reader)?, number(reader)?, number(reader)?];
-        let mut shape = Histogram::default();
-        shape.absorb(reader)?;
-        Some(Self { count, sum, min, max, shape })
+    fn read(short: bool, reader: &mut VarintReader<'_>) -> Option<Self> {
+        let mut values = Self::default();
+        values.become_read(short, reader)?;
+        Some(values)
     }
 
     fn value(&self, statistic: Statistic) -> Option<f64> {
@@ -239,20 +241,23 @@ impl Cell {
         out
     }
 
-    /// Of the cell of these bytes the counts and one field, the rest left out; `None` when what is read is damaged.
-    pub fn part_from_bytes(bytes: &[u8], wanted: Option<&Field>) -> Option<Self> {
+    /// Becomes, of the cell of these bytes, the counts and one field, the rest left out, in the memory that it has; `None` when what is read
+    /// is damaged, and then it is of no use.
+    pub fn become_part(&mut self, bytes: &[u8], wanted: Option<&Field>) -> Option<()> {
         let mut reader = VarintReader::new(bytes);
-        let mut cell = Self { count: reader.next()?, errors: reader.next()?, fields: Vec::new() };
-        let Some(wanted) = wanted else { return Some(cell) };
+        (self.count, self.errors) = (reader.next()?, reader.next()?);
+        let mut values = self.fields.pop().map(|(_, values)| values).unwrap_or_default();
+        self.fields.clear();
+        let Some(wanted) = wanted else { return Some(()) };
         for _ in 0..reader.next()? {
             let id = reader.byte()?;
-            let values = if id & SHORT == 0 { Values::read_long(&mut reader)? } else { Values::read(&mut reader)? };
+            values.become_read(id & SHORT != 0, &mut reader)?;
             if id & !SHORT == wanted.id {
-                cell.fields.push((wanted.id, values));
+                self.fields.push((wanted.id, values));
                 break;
             }
         }
-        Some(cell)
+        Some(())
     }
 
     /// The cell of these bytes; `None` when they are damaged.
@@ -261,7 +266,7 @@ impl Cell {
         let mut cell = Self { count: reader.next()?, errors: reader.next()?, fields: Vec::new() };
         for _ in 0..reader.next()? {
             let id = reader.byte()?;
-            let values = if id & SHORT == 0 { Values::read_long(&mut reader)? } else { Values::read(&mut reader)? };
+            let values = Values::read(id & SHORT != 0, &mut reader)?;
             match cell.values_of(id & !SHORT) {
                 none if none.count == 0 => *none = values,
                 known => known.merge(&values, true),

@@ -25,11 +25,13 @@ pub(super) enum CellPart {
 }
 
 impl CellPart {
-    fn of(self, bytes: &[u8]) -> Option<Cell> {
+    /// Whether `cell` became that part of the cell of these bytes; not when they are damaged.
+    fn read(self, bytes: &[u8], cell: &mut Cell) -> bool {
         match self {
-            Self::Whole => Cell::from_bytes(bytes),
-            Self::Field(field) => Cell::part_from_bytes(bytes, field),
+            Self::Whole => Cell::from_bytes(bytes).map(|whole| *cell = whole),
+            Self::Field(field) => cell.become_part(bytes, field),
         }
+        .is_some()
     }
 }
 
@@ -48,7 +50,7 @@ pub(super) fn series(db: &Connection, kind: RecordKind, labels: &SeriesLabels) -
     Ok(found)
 }
 
-/// Calls `each` with start, series and cell for every cell of a range that belongs to a wanted series. A cell that came late is given
+/// Calls `each` with start, series and cell (which it may take) for every cell of a range that belongs to a wanted series. A cell that came late is given
 /// apart from the one of the same time: who wants one merges them.
 pub(super) fn each_cell(
     db: &Connection,
@@ -56,10 +58,10 @@ pub(super) fn each_cell(
     piece: ResolutionRange,
     wanted: &BTreeMap<i64, SeriesLabels>,
     read: CellPart,
-    each: impl FnMut(u64, i64, Cell),
+    each: impl FnMut(u64, i64, &mut Cell),
 ) -> Result<(), StoreError> {
     let all: i64 = db.prepare_cached("SELECT count(*) FROM series WHERE kind = ?1")?.query_row([code], |row| row.get(0))?;
-    let mut reading = CellReading { db, code, piece, wanted, all: all as u64, read, each };
+    let mut reading = CellReading { db, code, piece, wanted, all: all as u64, read, cell: Cell::default(), each };
     reading.blocks()?;
     reading.singles()
 }
@@ -72,10 +74,12 @@ struct CellReading<'a, F> {
     /// Series of the kind.
     all: u64,
     read: CellPart,
+    /// The one that is read last; thousands follow one another in its memory.
+    cell: Cell,
     each: F,
 }
 
-impl<F: FnMut(u64, i64, Cell)> CellReading<'_, F> {
+impl<F: FnMut(u64, i64, &mut Cell)> CellReading<'_, F> {
     /// Whether the wanted rows are one in `share` of those in `times` places of time, or fewer, so that each is looked up.
     fn looks_up(&self, times: u64, share: u64) -> bool {
         let wanted = self.wanted.len() as u64;
@@ -119,10 +123,8 @@ impl<F: FnMut(u64, i64, Cell)> CellReading<'_, F> {
         let (from, to) = (self.piece.from, self.piece.to);
         let span = Span { resolution: self.piece.resolution, code: self.code, start };
         cell_blocks::each_cell(decompressor, packed, span, |time, bytes| {
-            if (from..to).contains(&time)
-                && let Some(cell) = self.read.of(bytes)
-            {
-                (self.each)(time, series, cell);
+            if (from..to).contains(&time) && self.read.read(bytes, &mut self.cell) {
+                (self.each)(time, series, &mut self.cell);
             }
         });
     }
@@ -145,9 +147,9 @@ impl<F: FnMut(u64, i64, Cell)> CellReading<'_, F> {
             for series in self.wanted.keys() {
                 let mut rows = query.query(params![level, code, bound(time), series])?;
                 if let Some(row) = rows.next()?
-                    && let Some(cell) = self.read.of(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?)
+                    && self.read.read(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?, &mut self.cell)
                 {
-                    (self.each)(time, *series, cell);
+                    (self.each)(time, *series, &mut self.cell);
                 }
             }
             at = next(time.saturating_add(1))?;
@@ -164,8 +166,8 @@ impl<F: FnMut(u64, i64, Cell)> CellReading<'_, F> {
             if !self.wanted.contains_key(&series) {
                 continue;
             }
-            if let Some(cell) = self.read.of(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?) {
-                (self.each)(row.get::<_, i64>(0)? as u64, series, cell);
+            if self.read.read(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?, &mut self.cell) {
+                (self.each)(row.get::<_, i64>(0)? as u64, series, &mut self.cell);
             }
         }
         Ok(())

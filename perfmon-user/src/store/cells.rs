@@ -39,7 +39,7 @@ impl StoreReader {
                 if kind == RecordKind::Custom && key.custom().is_none() {
                     return; // of a metric that this configuration does not have
                 }
-                found.push((piece.resolution.seconds(), SeriesCell::new(start_s, key, cell)));
+                found.push((piece.resolution.seconds(), SeriesCell::new(start_s, key, std::mem::take(cell))));
             })?;
         }
         found.sort_by_key(|(_, cell)| cell.start_s);

@@ -138,7 +138,7 @@ impl StoreReader {
         let wanted = series(&db, kind, &SeriesLabels::new())?;
         let mut cells: BTreeMap<i64, Cell> = BTreeMap::new();
         for piece in Resolution::Hour.cover(from, to, &complete_until(&db)?) {
-            each_cell(&db, kind as u8, piece, &wanted, CellPart::Whole, |_, id, cell| cells.entry(id).or_default().merge(&cell))?;
+            each_cell(&db, kind as u8, piece, &wanted, CellPart::Whole, |_, id, cell| cells.entry(id).or_default().merge(cell))?;
         }
         let found = cells.into_iter().filter_map(|(id, cell)| Some((wanted.get(&id)?.clone(), cell))).collect();
         Ok(if kind == RecordKind::Llm { one_end(found, model_end) } else { found })
@@ -204,7 +204,7 @@ fn by_step(
         each_cell(db, code, *piece, &wanted, part, |time, id, cell| {
             // Only model calls need to be kept apart until the end.
             let apart = if kind == RecordKind::Llm { id } else { 0 };
-            cells.entry(time - time % step).or_default().entry(apart).or_default().merge(&cell);
+            cells.entry(time - time % step).or_default().entry(apart).or_default().merge(cell);
         })?;
     }
     let merged = cells.into_iter().map(|(start, cells)| {

@@ -1,4 +1,5 @@
 //! `cargo xtask bench`: what perfmon costs, measured on this machine and written into docs/performance.md.
+mod databases;
 mod document;
 mod load;
 mod nginx;
@@ -19,6 +20,8 @@ pub enum Bench {
     Overhead(overhead::Args),
     /// Each piece of perfmon (resources, TLS, model calls, alerts, history, export, page) switched on and off, in paired rounds
     Pieces(pieces::Args),
+    /// Redis and PostgreSQL under their own load programs, without perfmon and with it, in paired rounds
+    Databases(databases::Args),
     /// What counting a record costs, by piece, in this tree and a former one
     Records(records::Args),
 }
@@ -28,6 +31,7 @@ pub fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Overhead(args) => overhead::run(args),
         Bench::Pieces(args) => pieces::run(args),
+        Bench::Databases(args) => databases::run(args),
         Bench::Records(args) => records::run(args),
     }
 }

@@ -80,10 +80,19 @@ impl Perfmon {
 
     /// Requests of the endpoint `path` in the last hour.
     pub fn requests_of(&self, path: &str) -> Result<f64> {
-        let list: Value = serde_json::from_str(&self.get("/api/v1/endpoints?window=1h")?).context("/api/v1/endpoints is not JSON")?;
-        let rows = list.get("items").and_then(Value::as_array).context("/api/v1/endpoints has no items")?;
-        let of_path = rows.iter().filter(|row| row.get("endpoint").and_then(Value::as_str) == Some(path));
-        Ok(of_path.filter_map(|row| row.get("count").and_then(Value::as_f64)).sum())
+        self.count("/api/v1/endpoints?window=1h", |row| row["endpoint"] == path)
+    }
+
+    /// Commands that servers of a database answered in the last hour.
+    pub fn commands_served(&self, system: &str) -> Result<f64> {
+        self.count(&format!("/api/v1/databases?window=1h&side=server&system={system}"), |_| true)
+    }
+
+    /// Sum of the counts of a list's rows.
+    fn count(&self, path: &str, is_meant: impl Fn(&Value) -> bool) -> Result<f64> {
+        let list: Value = serde_json::from_str(&self.get(path)?).with_context(|| format!("{path} is not JSON"))?;
+        let rows = list.get("items").and_then(Value::as_array).with_context(|| format!("{path} has no items"))?;
+        Ok(rows.iter().filter(|row| is_meant(row)).filter_map(|row| row.get("count").and_then(Value::as_f64)).sum())
     }
 
     /// CPU time in nanoseconds that perfmon's user side has used.

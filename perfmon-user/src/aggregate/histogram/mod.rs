@@ -144,7 +144,7 @@ impl Histogram {
     }
 
     /// Forgets everything but its memory.
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.buckets.clear();
     }
 
