@@ -46,8 +46,12 @@ counts! {
             truncated,
             /// Not HTTP.
             protocol,
-            /// The connect() failed.
-            connect,
+            /// The connect() was refused.
+            connect_refused,
+            /// The connect() had no way to the destination.
+            connect_unreachable,
+            /// The connect() had no answer in time.
+            connect_timeout,
             /// gRPC status that counts as an error.
             grpc,
             /// Up to 500 ms.
@@ -183,7 +187,9 @@ fn classify(request: &Request, counts: &mut HttpCounts) {
         Some(Failure::Timeout) => counts.timeout = 1,
         Some(Failure::Truncated) => counts.truncated = 1,
         Some(Failure::Protocol) => counts.protocol = 1,
-        Some(Failure::ConnectRefused | Failure::ConnectUnreachable | Failure::ConnectTimeout) => counts.connect = 1,
+        Some(Failure::ConnectRefused) => counts.connect_refused = 1,
+        Some(Failure::ConnectUnreachable) => counts.connect_unreachable = 1,
+        Some(Failure::ConnectTimeout) => counts.connect_timeout = 1,
         None => counts.grpc = u64::from(request.is_error() && counts.status_5xx == 0),
     }
 }
@@ -246,6 +252,9 @@ impl HttpFigures {
             truncated: counts.truncated,
             protocol: counts.protocol,
             grpc: counts.grpc,
+            connect_refused: counts.connect_refused,
+            connect_unreachable: counts.connect_unreachable,
+            connect_timeout: counts.connect_timeout,
         }
     }
 

@@ -53,12 +53,14 @@ fn destination(request: &Request) -> &Arc<str> {
 /// The row of a destination in a window. An attempt failed when it was refused, cut, without an answer in time, or answered by 5xx.
 pub fn destination_row(key: &DestinationKey, row: &HttpSeries, window: Window, view: &WindowContext) -> DestinationRow {
     let figures = row.figures(window);
+    let error_classes = figures.error_classes();
     DestinationRow {
         service: key.service.clone(),
         destination: key.destination.clone(),
         count: figures.counts.count,
         errors: figures.counts.errors,
-        connect_errors: figures.counts.connect,
+        connect_errors: error_classes.connect(),
+        error_classes,
         error_rate: figures.error_rate(),
         availability: figures.error_rate().map(|failed| 1.0 - failed),
         requests_per_minute: view.per_minute(figures.estimate()),

@@ -145,6 +145,19 @@ pub struct ErrorClasses {
     pub protocol: u64,
     /// gRPC status that counts as an error.
     pub grpc: u64,
+    /// The connect() was refused. Only clients have attempts to connect.
+    pub connect_refused: u64,
+    /// The connect() found no way to the destination.
+    pub connect_unreachable: u64,
+    /// The connect() had no answer in time.
+    pub connect_timeout: u64,
+}
+
+impl ErrorClasses {
+    /// Connections that could not be opened.
+    pub fn connect(&self) -> u64 {
+        self.connect_refused + self.connect_unreachable + self.connect_timeout
+    }
 }
 
 /// Do errors and slowness go together?
@@ -355,6 +368,9 @@ pub struct DestinationRow {
     /// Of these: connections that could not be opened.
     #[serde(default)]
     pub connect_errors: u64,
+    /// By class.
+    #[serde(default)]
+    pub error_classes: ErrorClasses,
     /// 0..1.
     pub error_rate: Option<f64>,
     /// 1 − failed attempts ÷ attempts, 0..1.

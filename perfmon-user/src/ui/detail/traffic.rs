@@ -56,17 +56,18 @@ pub(in super::super) fn endpoint_detail(row: &Arc<EndpointRow>, _: &ScreenModel)
 }
 
 pub(in super::super) fn destination_detail(row: &Arc<DestinationRow>, _: &ScreenModel) -> RowDetail {
-    RowDetail::default().latency("Response time, ms", &row.latency).toned(
-        "Requests",
-        [
-            ("count", count(row.count), Tone::Plain),
-            ("per minute", figure(row.requests_per_minute), Tone::Plain),
-            ("errors", count(row.errors), error_tone(row.error_rate)),
-            ("error rate", share(row.error_rate), error_tone(row.error_rate)),
-            ("availability", share(row.availability), Tone::Plain),
-            ("fully seen", share(row.completeness), Tone::Plain),
-        ],
-    )
+    RowDetail::default()
+        .latency("Response time, ms", &row.latency)
+        .toned(
+            "Requests",
+            [
+                ("count", count(row.count), Tone::Plain),
+                ("per minute", figure(row.requests_per_minute), Tone::Plain),
+                ("availability", share(row.availability), Tone::Plain),
+                ("fully seen", share(row.completeness), Tone::Plain),
+            ],
+        )
+        .errors(row.errors, row.error_rate, &row.error_classes)
 }
 
 impl RowDetail {
@@ -81,6 +82,9 @@ impl RowDetail {
             ("truncated", classes.truncated),
             ("not HTTP", classes.protocol),
             ("gRPC status", classes.grpc),
+            ("connect refused", classes.connect_refused),
+            ("connect unreachable", classes.connect_unreachable),
+            ("connect timeout", classes.connect_timeout),
         ];
         let happened = classes.into_iter().filter(|(_, number)| *number > 0).map(|(label, number)| (label, count(number), Tone::Plain));
         self.toned("Errors", [("errors", count(errors), tone), ("error rate", share(rate), tone)].into_iter().chain(happened))

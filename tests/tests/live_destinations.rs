@@ -1,0 +1,138 @@
+//! A dependency that fails in each way: status 503, resets, refused connects, an outage. Attempts, errors by class and availability in its row
+//! equal what the client saw, number for number.
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use perfmon_tests::need::{Need, missing};
+use perfmon_tests::perfmon::Perfmon;
+use perfmon_tests::{free_port, wait_until};
+use serde_json::{Value, json};
+use socket2::Socket;
+
+const NAME: &str = "payments.example";
+
+/// What the client saw.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    ok: u64,
+    unavailable: u64,
+    reset: u64,
+    refused: u64,
+}
+
+impl Seen {
+    fn attempts(&self) -> u64 {
+        self.ok + self.unavailable + self.reset + self.refused
+    }
+
+    fn failed(&self) -> u64 {
+        self.attempts() - self.ok
+    }
+}
+
+/// How the dependency takes a request.
+#[derive(Clone, Copy)]
+enum Manner {
+    Answers(u16),
+    Resets,
+}
+
+/// The dependency; `None` while it is down.
+struct Dependency {
+    address: SocketAddr,
+    listener: Option<TcpListener>,
+}
+
+impl Dependency {
+    fn up(&mut self) -> Result<()> {
+        self.listener = Some(TcpListener::bind(self.address)?);
+        Ok(())
+    }
+
+    /// An attempt of the client, on a connection of its own; both ends are this thread's.
+    fn attempt(&self, manner: Manner, seen: &mut Seen) -> Result<()> {
+        let mut client = match TcpStream::connect(self.address) {
+            Ok(client) => client,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                seen.refused += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        write!(client, "GET /charge HTTP/1.1\r\nHost: {NAME}\r\n\r\n")?;
+        let mut server = self.listener.as_ref().context("the dependency is down and accepted")?.accept()?.0;
+        ensure!(server.read(&mut [0; 1_024])? > 0, "no request came");
+        match manner {
+            Manner::Answers(status) => {
+                write!(server, "HTTP/1.1 {status} Some Reason\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")?;
+                drop(server);
+                let mut answer = String::new();
+                client.read_to_string(&mut answer)?;
+                let counted = if answer.starts_with("HTTP/1.1 200 ") { &mut seen.ok } else { &mut seen.unavailable };
+                *counted += 1;
+            }
+            Manner::Resets => {
+                Socket::from(server).set_linger(Some(Duration::ZERO))?;
+                let error = client.read(&mut [0; 64]).err().context("no reset came")?;
+                ensure!(error.kind() == std::io::ErrorKind::ConnectionReset, "{error}");
+                seen.reset += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The row of the dependency, once it counts so many attempts.
+fn row(perfmon: &Perfmon, attempts: u64) -> Result<Value> {
+    let row = wait_until(10, || {
+        let answer = perfmon.api("/api/v1/destinations?window=5m")?;
+        let mut rows = answer["items"].as_array().into_iter().flatten();
+        Ok(rows.find(|row| row["destination"] == NAME && row["count"].as_u64() >= Some(attempts)).cloned())
+    })?;
+    row.with_context(|| format!("{NAME} has not {attempts} attempts: {}", perfmon.api("/api/v1/destinations").unwrap_or_default()))
+}
+
+#[test]
+fn each_failure_of_a_dependency_is_counted_in_its_class() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start(&[])?;
+    let mut dependency = Dependency { address: (Ipv4Addr::LOCALHOST, free_port()?).into(), listener: None };
+    let mut seen = Seen::default();
+    dependency.up()?;
+    for number in 0..600 {
+        // Of a hundred: ten 503, five resets, three refused.
+        match number % 100 {
+            place if place % 10 == 3 => dependency.attempt(Manner::Answers(503), &mut seen)?,
+            place if place % 20 == 7 => dependency.attempt(Manner::Resets, &mut seen)?,
+            25 | 50 | 75 => {
+                dependency.listener = None;
+                dependency.attempt(Manner::Answers(200), &mut seen)?;
+                dependency.up()?;
+            }
+            _ => dependency.attempt(Manner::Answers(200), &mut seen)?,
+        }
+    }
+    assert_eq!(seen, Seen { ok: 492, unavailable: 60, reset: 30, refused: 18 });
+    dependency.listener = None;
+    for _ in 0..40 {
+        dependency.attempt(Manner::Answers(200), &mut seen)?;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    dependency.up()?;
+    dependency.attempt(Manner::Answers(200), &mut seen)?;
+
+    let row = row(&perfmon, seen.attempts())?;
+    println!("{seen:?}, {row}");
+    assert_eq!((row["count"].as_u64(), row["errors"].as_u64()), (Some(seen.attempts()), Some(seen.failed())), "{row}");
+    let classes: serde_json::Map<String, Value> =
+        row["error_classes"].as_object().context("no classes")?.clone().into_iter().filter(|(_, number)| *number != 0).collect();
+    assert_eq!(json!(classes), json!({"status_5xx": seen.unavailable, "reset": seen.reset, "connect_refused": seen.refused}), "{row}");
+    assert_eq!(row["connect_errors"].as_u64(), Some(seen.refused), "{row}");
+    let availability = seen.ok as f64 / seen.attempts() as f64;
+    assert!((row["availability"].as_f64().context("no availability")? - availability).abs() < 1e-9, "{availability}: {row}");
+    Ok(())
+}
