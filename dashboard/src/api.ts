@@ -166,6 +166,21 @@ export interface Origin {
   container: string | null;
 }
 
+/** A row of `GET /api/v1/pools`: the latest interval of a connection pool. */
+export interface Pool extends Origin {
+  destination: string;
+  system: string;
+  open: number;
+  in_use: number;
+  idle: number;
+  peak_in_use: number;
+  size: number;
+  uses: number;
+  use_time_p95_ms: Num;
+  saturated: boolean;
+  silent_in_use_ms: Num;
+}
+
 /** A row of `GET /api/v1/processes`. */
 export interface Process extends Origin {
   cpu_percent: Num;

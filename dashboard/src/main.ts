@@ -20,6 +20,7 @@ import { findingsSection } from "./sections/findings";
 import { healthSection } from "./sections/health";
 import { agentsSection, modelsSection, toolsSection, workflowsSection } from "./sections/models";
 import { Past } from "./sections/past";
+import { poolsSection } from "./sections/pools";
 import { Resources } from "./sections/resources";
 import { selfSection } from "./sections/self";
 import { destinationsSection, processesSection, requestsSection } from "./sections/traffic";
@@ -73,6 +74,7 @@ const content = h(
   resources.section.element,
   row("two", destinationsSection(feed).element, processesSection(feed).element),
   databasesSection(feed).element,
+  poolsSection(feed).element,
   modelsSection(feed).element,
   agentsSection(feed).element,
   workflowsSection(feed).element,

@@ -203,6 +203,33 @@ export const databases = [
   command("assistant", "redis", null, "GET", "session", "GET session:?", 48_000, 0, 47_120, 9_600, latency(0.2, 0.1, 0.4, 0.9, 7)),
 ];
 
+const pool = (pid, service, system, destination, open, in_use, more = {}) => ({
+  kind: "pool",
+  time: new Date().toISOString(),
+  ...ORIGIN,
+  pid,
+  service,
+  destination,
+  system,
+  open,
+  in_use,
+  idle: open - in_use,
+  peak_in_use: open,
+  size: open,
+  opened: 0,
+  closed: 0,
+  uses: 2_500,
+  use_time_p95_ms: 9.9,
+  saturated: false,
+  silent_in_use_ms: in_use > 0 ? 3 : null,
+  interval_ms: 5_000,
+  ...more,
+});
+export const pools = [
+  pool(4_711, "shop", "postgresql", "db.internal:5432", 5, 5, { saturated: true, use_time_p95_ms: 42 }),
+  pool(4_711, "shop", "redis", "cache.internal:6379", 10, 1),
+];
+
 const process = (pid, service, runtime, cpu, rss, more = {}) => ({
   kind: "process",
   time: new Date().toISOString(),

@@ -3,6 +3,7 @@ const KEYS = {
   endpoints: ["service", "method", "endpoint"],
   destinations: ["service", "destination"],
   databases: ["service", "side", "system", "destination", "database", "operation", "target", "query"],
+  pools: ["pid", "destination", "system"],
   llm: ["service", "side", "provider", "request_model", "destination"],
   agents: ["service", "agent_type"],
   tools: ["service", "source", "server", "tool_name"],
@@ -12,7 +13,7 @@ const KEYS = {
   alerts: ["alert_id"],
   records: ["span_id"],
 };
-const ORDERED = ["findings", "alerts", "records"];
+const ORDERED = ["pools", "findings", "alerts", "records"];
 const only = (row, fields) => (fields ? Object.fromEntries(fields.filter((name) => name in row).map((name) => [name, row[name]])) : row);
 const changed = (now, before) =>
   Object.fromEntries(Object.entries(now).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before?.[name])));

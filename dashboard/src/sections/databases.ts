@@ -10,14 +10,17 @@ import type { Section } from "../section";
 import type { Column } from "../table";
 import { commands } from "./work_records";
 
-const SYSTEMS: Record<string, string> = { postgresql: "PostgreSQL", mysql: "MySQL", redis: "Redis", memcached: "Memcached" };
+const SYSTEMS: Record<string, string> = { http: "HTTP", postgresql: "PostgreSQL", mysql: "MySQL", redis: "Redis", memcached: "Memcached" };
+
+/** As people write it. */
+export const systemName = (system: string): string => SYSTEMS[system] ?? system;
 
 /** What was asked, as far as it is known. */
 export const asked = (row: Query): string => row.query ?? `${row.operation ?? "?"} of an unknown text`;
 
 /** Where: the system, and the database in it. */
 export const where = (row: Query): string => {
-  const system = SYSTEMS[row.system] ?? row.system;
+  const system = systemName(row.system);
   return row.database ? `${system} ${row.database}` : system;
 };
 

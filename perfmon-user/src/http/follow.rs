@@ -28,6 +28,7 @@ enum Route {
     Endpoints,
     Destinations,
     Databases,
+    Pools,
     Llm,
     Agents,
     Tools,
@@ -38,7 +39,7 @@ enum Route {
     Records,
 }
 
-const ROUTES: [(&str, Route); 15] = [
+const ROUTES: [(&str, Route); 16] = [
     ("health", Route::Health),
     ("summary", Route::Summary),
     ("self", Route::SelfReport),
@@ -46,6 +47,7 @@ const ROUTES: [(&str, Route); 15] = [
     ("endpoints", Route::Endpoints),
     ("destinations", Route::Destinations),
     ("databases", Route::Databases),
+    ("pools", Route::Pools),
     ("llm", Route::Llm),
     ("agents", Route::Agents),
     ("tools", Route::Tools),
@@ -152,6 +154,7 @@ impl Followed {
                     (of, &row.operation, &row.target, &row.query, &row.query_id)
                 },
             ),
+            Route::Pools => self.list(&snapshot.pools, None, true, |pool| (pool.origin.pid, &pool.destination, pool.system)),
             Route::Llm => self.rows(
                 snapshot,
                 |view| &view.llm,

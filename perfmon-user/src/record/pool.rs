@@ -42,3 +42,28 @@ pub struct Pool {
     /// Its length.
     pub interval_ms: Millis,
 }
+
+#[cfg(test)]
+impl Pool {
+    /// Five connections, one of them in use.
+    pub fn made_up(system: &'static str, destination: &str) -> Self {
+        Self {
+            time: WallTime(0),
+            origin: Arc::new(Origin { service: "shop".into(), ..Origin::unknown(7) }),
+            destination: destination.into(),
+            system,
+            open: 5,
+            in_use: 1,
+            idle: 4,
+            peak_in_use: 5,
+            size: 5,
+            opened: 0,
+            closed: 0,
+            uses: 100,
+            use_time_p95_ms: Some(Millis(9_900_000)),
+            saturated: false,
+            silent_in_use_ms: None,
+            interval_ms: Millis(5_000_000_000),
+        }
+    }
+}

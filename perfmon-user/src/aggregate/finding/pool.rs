@@ -66,27 +66,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::record::{Millis, Origin, WallTime};
+    use crate::record::Millis;
 
     fn pool(saturated: bool, silent_s: u64) -> Pool {
-        Pool {
-            time: WallTime(0),
-            origin: Arc::new(Origin { service: "shop".into(), ..Origin::unknown(7) }),
-            destination: "10.0.0.2:5432".into(),
-            system: "postgresql",
-            open: 5,
-            in_use: 1,
-            idle: 4,
-            peak_in_use: 5,
-            size: 5,
-            opened: 0,
-            closed: 0,
-            uses: 100,
-            use_time_p95_ms: Some(Millis(9_900_000)),
-            saturated,
-            silent_in_use_ms: Some(Millis(silent_s * 1_000_000_000)),
-            interval_ms: Millis(5_000_000_000),
-        }
+        let silent_in_use_ms = Some(Millis(silent_s * 1_000_000_000));
+        Pool { saturated, silent_in_use_ms, ..Pool::made_up("postgresql", "10.0.0.2:5432") }
     }
 
     fn judged(pool: Pool) -> Vec<Detection> {

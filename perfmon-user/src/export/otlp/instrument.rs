@@ -57,6 +57,9 @@ instruments! {
     MODEL_SERVER_DURATION "gen_ai.server.request.duration" "s" Histogram 1e-9 "Duration of model calls that the service answered.";
     MODEL_SERVER_FIRST_TOKEN "gen_ai.server.time_to_first_token" "s" Histogram 1e-9 "Time to the first generated content of streamed model calls that the service answered.";
     MCP_DURATION "mcp.client.operation.duration" "s" Histogram 1e-9 "Duration of tool calls over the Model Context Protocol.";
+    DB_DURATION "db.client.operation.duration" "s" Histogram 1e-9 "Duration of database commands that the service sent.";
+    DB_CONNECTIONS "db.client.connection.count" "{connection}" UpDown 1.0 "Connections of the service's pools to databases, by state.";
+    HTTP_OPEN_CONNECTIONS "http.client.open_connections" "{connection}" UpDown 1.0 "Connections of the service's pools to HTTP servers, by state.";
     PROCESS_CPU_UTILIZATION "process.cpu.utilization" "1" Gauge 1.0 "Share of a core that the process took, mean of the interval.";
     PROCESS_CPU_TIME "process.cpu.time" "s" Counter 1.0 "CPU time that the process took.";
     PROCESS_MEMORY "process.memory.usage" "By" UpDown 1.0 "Resident memory.";

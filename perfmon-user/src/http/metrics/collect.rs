@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::custom;
 use super::family::*;
 use super::kinds;
+use super::pools;
 use super::text::{Exposition, HistogramValues, Label};
 use crate::aggregate::snapshot::Snapshot;
 use crate::http::HttpState;
@@ -23,6 +24,7 @@ pub(super) fn collect(state: &HttpState, report: &SelfReport, mut out: Expositio
     kinds::write(&mut out, &state.kinds.table());
     custom::write(&mut out, &state.custom);
     gauges(&mut out, &snapshot);
+    pools::write(&mut out, &snapshot.pools);
     alerts(&mut out, &state.parts.alerts.alerts());
     let totals = state.samples.totals();
     host(&mut out, &snapshot, &totals);

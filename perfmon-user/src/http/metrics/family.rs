@@ -71,6 +71,14 @@ families! {
     CONNECT_FAILURES = "perfmon_connect_failures", Counter, None, "service_name, server_address, server_port, error_type",
         "Connections of the targets that could not be opened: refused, unreachable or without an answer.";
     CONNECTIONS = "perfmon_active_connections", Gauge, None, "", "Open connections that the targets accepted.";
+    POOL = "db_client_connection_count", Gauge, None,
+        "service_name, process_pid, db_system_name, server_address, server_port, db_client_connection_state (idle, used)",
+        "Open connections of the connection pools to databases.";
+    POOL_HTTP = "http_client_open_connections", Gauge, None,
+        "service_name, process_pid, server_address, server_port, http_connection_state (idle, active)",
+        "Open connections of the pools of HTTP clients.";
+    POOL_SATURATED = "perfmon_pool_saturated", Gauge, None, "service_name, process_pid, system, server_address, server_port",
+        "Whether all connections of a pool were in use for nearly the whole interval, with more to do than connections.";
     FINDINGS = "perfmon_findings_open", Gauge, None, "type, severity", "Open findings.";
     COMPLETENESS = "perfmon_target_completeness_ratio", Gauge, Some("ratio"), "service_name, process_pid", "Exchanges fully seen of those known to exist.";
     LOST_EXCHANGES = "perfmon_target_exchanges_lost", Counter, None, "service_name, process_pid",

@@ -5,6 +5,7 @@ mod collect;
 mod custom;
 mod family;
 mod kinds;
+mod pools;
 mod text;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Metrics of one interval: records in, OTLP metrics out. Histograms and counters start at zero in each interval, so a refused delivery
 //! loses only that interval. A record that counts is in exactly one point, so the counts add up to the records.
 mod attempt;
+mod database;
 mod host;
 pub mod http;
 mod metric_set;
@@ -13,6 +14,7 @@ use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use rustc_hash::FxHashMap;
 
 use self::attempt::{AttemptCount, AttemptKey};
+use self::database::{CommandKey, CommandSums, PoolStates};
 pub use self::host::HostState;
 use self::host::{Active, ProcessSums, SystemSums};
 use self::http::{HttpKey, HttpSums};
@@ -55,6 +57,8 @@ struct OwnerSums {
     attempts: KeyedSums<AttemptKey, AttemptCount>,
     models: KeyedSums<ModelKey, ModelSums>,
     mcp: KeyedSums<McpKey, McpSums>,
+    commands: KeyedSums<CommandKey, CommandSums>,
+    pools: PoolStates,
     process: ProcessSums,
     system: SystemSums,
 }
@@ -94,6 +98,17 @@ impl IntervalMetrics {
                     sums.mcp.at(key, &sums.origin.service, budget).add(tool);
                 }
             }
+            Record::Db(command) => {
+                if let Some(key) = CommandKey::of(command) {
+                    let (sums, budget) = self.sums(&command.origin);
+                    sums.commands.at(key, &sums.origin.service, budget).add(command);
+                }
+            }
+            // As the sample of a process below.
+            Record::Pool(pool) => match self.sums(&pool.origin).0 {
+                sums if sums.origin.pid == pool.origin.pid => sums.pools.add(pool),
+                _ => {}
+            },
             // The sample of one process is no figure of its service.
             Record::Process(sample) => match self.sums(&sample.origin).0 {
                 sums if sums.origin.pid == sample.origin.pid => sums.process.add(sample),
@@ -153,6 +168,8 @@ impl OwnerSums {
             attempts: KeyedSums::default(),
             models: KeyedSums::default(),
             mcp: KeyedSums::default(),
+            commands: KeyedSums::default(),
+            pools: PoolStates::default(),
             process: ProcessSums::default(),
             system: SystemSums::default(),
         }
@@ -163,6 +180,8 @@ impl OwnerSums {
         self.attempts.iter().for_each(|(key, count)| count.write(key, metric_set));
         self.models.iter().for_each(|(key, sums)| sums.write(key, metric_set));
         self.mcp.iter().for_each(|(key, sums)| sums.write(key, metric_set));
+        self.commands.iter().for_each(|(key, sums)| sums.write(key, metric_set));
+        self.pools.write(metric_set);
         self.process.write(metric_set);
         self.system.write(metric_set);
         active.write(self.origin.pid, metric_set);

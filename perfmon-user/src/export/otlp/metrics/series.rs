@@ -19,6 +19,8 @@ pub enum SeriesKind {
     Model,
     /// Tool calls over MCP.
     Mcp,
+    /// Database commands.
+    Command,
 }
 
 /// Key of a series.

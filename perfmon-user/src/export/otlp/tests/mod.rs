@@ -20,8 +20,9 @@ pub(crate) use self::bench::MetricsBench;
 use self::receiver::{Answer, Receiver as Otlp};
 use self::sample::{BEGIN, SECOND, attempt, call, origin, process, request, server, system, tool};
 use super::*;
+use crate::aggregate::tests::query::command;
 use crate::config::{Signal, Sources, load};
-use crate::record::{Degradation, Gauges, InFlight, Record, Side};
+use crate::record::{Db, Degradation, Gauges, InFlight, Pool, Record, Side};
 
 fn wall() -> WallTime {
     static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -166,6 +167,10 @@ fn every_metric_of_the_table_is_sent_as_the_conventions_say() {
         Record::Llm(Box::new(call(&shop, Side::Client))),
         Record::Llm(Box::new(call(&shop, Side::Server))),
         Record::Tool(Box::new(tool(&shop, "mcp"))),
+        Record::Db(Box::new(Db { origin: shop.clone(), ..command(Side::Client, "SELECT ?", 3) })),
+        Record::Db(Box::new(Db { origin: shop.clone(), ..command(Side::Server, "SELECT ?", 3) })),
+        Record::Pool(Box::new(Pool { origin: shop.clone(), ..Pool::made_up("postgresql", "db:5432") })),
+        Record::Pool(Box::new(Pool { origin: shop.clone(), ..Pool::made_up("http", "api.example") })),
         process(&shop, 50.0),
         process(&shop, 100.0),
         system(),
@@ -184,6 +189,8 @@ fn every_metric_of_the_table_is_sent_as_the_conventions_say() {
     assert_eq!(counts["gen_ai.client.token.usage"], (2, 1_200.0));
     assert!((counts["operation.cost"].1 - 0.0045).abs() < 1e-12);
     assert_eq!(counts["gen_ai.client.operation.duration"], (1, 2.0));
+    assert_eq!(counts["db.client.operation.duration"], (1, 0.003), "the server's side is no second command");
+    assert_eq!((numbers_of_shop["db.client.connection.count"], numbers_of_shop["http.client.open_connections"]), (5.0, 5.0));
     assert_eq!(numbers_of_shop["http.server.active_requests"], 2.0);
     assert_eq!((numbers_of_shop["perfmon.connect.failures"], numbers_of_shop["perfmon.http.unmeasured_requests"]), (1.0, 1.0));
     assert_eq!(numbers_of_shop["process.cpu.utilization"], 0.75);

@@ -1,0 +1,108 @@
+//! Databases: the duration of commands that a process sent, and the connections of its pools. Only the client's side, so that a server on the
+//! same host does not count a command twice; commands that wait by design (`BLPOP`) have no duration.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::metric_set::MetricSet;
+use super::series::{SeriesKind, SumKey};
+use crate::export::otlp::attribute::Attributes;
+use crate::export::otlp::exponential::Distribution;
+use crate::export::otlp::instrument as of;
+use crate::record::{Db, Pool, Side, address};
+
+/// Key of a series of commands; `None`: the overflow series.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CommandKey(Option<KnownCommand>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct KnownCommand {
+    system: &'static str,
+    operation: Option<Arc<str>>,
+    target: Option<Arc<str>>,
+    database: Option<Arc<str>>,
+    destination: Option<Arc<str>>,
+    error: Option<Arc<str>>,
+}
+
+impl CommandKey {
+    /// The series of a command; `None` on the server's side.
+    pub fn of(command: &Db) -> Option<Self> {
+        let Db { system, operation, target, database, destination, error, .. } = command.clone();
+        (command.side == Side::Client).then_some(Self(Some(KnownCommand { system, operation, target, database, destination, error })))
+    }
+}
+
+impl SumKey for CommandKey {
+    const KIND: SeriesKind = SeriesKind::Command;
+
+    fn overflow() -> Self {
+        Self(None)
+    }
+}
+
+/// What a series of commands counted.
+#[derive(Debug, Default)]
+pub struct CommandSums(Distribution);
+
+impl CommandSums {
+    /// Counts a command.
+    pub fn add(&mut self, command: &Db) {
+        command.latency().into_iter().for_each(|time| self.0.record(time.0));
+    }
+
+    /// Adds the sums to the metric set.
+    pub fn write(&self, key: &CommandKey, metric_set: &mut MetricSet) {
+        let mut attributes = Attributes::default();
+        match &key.0 {
+            None => {
+                attributes.add("otel.metric.overflow", true);
+            }
+            Some(known) => {
+                let server = known.destination.as_deref().map(address);
+                attributes
+                    .add("db.system.name", known.system)
+                    .maybe("db.operation.name", known.operation.as_deref())
+                    .maybe("db.collection.name", known.target.as_deref())
+                    .maybe("db.namespace", known.database.as_deref())
+                    .maybe("db.response.status_code", known.error.as_deref())
+                    .maybe("error.type", known.error.as_deref())
+                    .maybe("server.address", server.map(|(name, _)| name))
+                    .maybe("server.port", server.and_then(|(_, port)| port));
+            }
+        }
+        metric_set.distribution(&of::DB_DURATION, &self.0, &attributes.take());
+    }
+}
+
+/// Pools of a process by system and destination, each as it was last.
+#[derive(Debug, Default)]
+pub struct PoolStates(BTreeMap<(&'static str, Arc<str>), [u64; 2]>);
+
+impl PoolStates {
+    /// Takes the newest interval of a pool.
+    pub fn add(&mut self, pool: &Pool) {
+        self.0.insert((pool.system, pool.destination.clone()), [pool.idle, pool.in_use]);
+    }
+
+    /// Adds the connections to the metric set.
+    pub fn write(&self, metric_set: &mut MetricSet) {
+        for ((system, destination), counts) in &self.0 {
+            let (name, port) = address(destination);
+            let is_http = *system == "http";
+            let words = if is_http { ["idle", "active"] } else { ["idle", "used"] };
+            for (word, count) in words.into_iter().zip(counts) {
+                let mut attributes = Attributes::default();
+                attributes.add("server.address", name).maybe("server.port", port);
+                if is_http {
+                    attributes.add("http.connection.state", word);
+                    metric_set.count(&of::HTTP_OPEN_CONNECTIONS, *count, attributes.take());
+                } else {
+                    // The convention wants a name of the pool; sockets have none but where they go.
+                    attributes.add("db.client.connection.state", word).add("db.client.connection.pool.name", &**destination);
+                    attributes.add("db.system.name", *system);
+                    metric_set.count(&of::DB_CONNECTIONS, *count, attributes.take());
+                }
+            }
+        }
+    }
+}
