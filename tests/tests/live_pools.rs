@@ -7,7 +7,7 @@ use perfmon_tests::model::own_children;
 use perfmon_tests::need::{Need, missing, python};
 use perfmon_tests::perfmon::Perfmon;
 use perfmon_tests::process::Running;
-use perfmon_tests::{free_port, wait_until, workspace};
+use perfmon_tests::{free_port, wait_until, wire, workspace};
 use serde_json::Value;
 
 const NEEDS: [Need; 3] = [Need::Perfmon, Need::Python, Need::Program("redis-server")];
@@ -17,6 +17,19 @@ const CONNECTIONS: u64 = 5;
 fn pool(perfmon: &Perfmon, pid: u32) -> Result<Option<Value>> {
     let pools = perfmon.api("/api/v1/pools?system=redis")?;
     Ok(pools["items"].as_array().into_iter().flatten().find(|pool| pool["pid"] == pid).cloned())
+}
+
+/// `/metrics` tells the connections of a process by state, all of them, and that they are saturated.
+fn in_metrics(perfmon: &Perfmon, pid: u32) -> Result<()> {
+    let text = String::from_utf8(wire::get(perfmon.port(), "/metrics")?.body)?;
+    let of = format!("process_pid=\"{pid}\"");
+    let values = |name: &str| {
+        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(&of) && line.contains("\"redis\""));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).collect::<Vec<_>>()
+    };
+    let counts = values("db_client_connection_count{");
+    assert_eq!((counts.len(), counts.iter().sum::<u64>(), values("perfmon_pool_saturated{")), (2, CONNECTIONS, vec![1]), "{text}");
+    Ok(())
 }
 
 #[test]
@@ -42,6 +55,7 @@ fn a_pool_with_too_much_to_do_is_saturated() -> Result<()> {
     assert_eq!((saturated["open"].as_u64(), saturated["size"].as_u64()), (Some(CONNECTIONS), Some(CONNECTIONS)), "{saturated}");
     assert_eq!((saturated["peak_in_use"].as_u64(), saturated["opened"].as_u64()), (Some(CONNECTIONS), Some(0)), "{saturated}");
     assert!(saturated["use_time_p95_ms"].as_f64().is_some_and(|ms| ms >= 20.0), "{saturated}");
+    in_metrics(&perfmon, crowded.pid())?;
     let told = wait_until(15, || {
         let findings = perfmon.api("/api/v1/findings")?;
         let of_kind = |finding: &&Value| finding["type"] == "pool_saturated";
