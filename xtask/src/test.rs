@@ -56,7 +56,7 @@ const LIVE_ALONE: [&str; 23] = [
 
 /// Those that mostly wait, for rules, exports and programs to start: so many run at the same time, the longest first.
 const LANES: usize = 3;
-const LIVE_TOGETHER: [&str; 22] = [
+const LIVE_TOGETHER: [&str; 23] = [
     "live_incident",
     "live_alerts",
     "commands",
@@ -69,6 +69,7 @@ const LIVE_TOGETHER: [&str; 22] = [
     "live_link",
     "live_memcached",
     "live_pools",
+    "live_packages",
     "live_demo",
     "live_export",
     "tiers",
