@@ -6,6 +6,7 @@ mod build_ebpf;
 mod capture;
 mod clock;
 mod demo;
+mod dist;
 mod fuzz;
 mod install;
 mod lanes;
@@ -42,6 +43,8 @@ enum Task {
     BuildEbpf,
     /// Rebuild the page's files (dashboard/dist) with npm
     BuildDashboard,
+    /// Make what users install: static perfmon, tarball, Debian package, RPM, SBOM, checksums (target/dist)
+    Dist(dist::Args),
     /// Record live traffic into a corpus file with its golden records
     Capture(capture::Args),
     /// Measure what perfmon costs and write docs/performance.md
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Lint(args) => lint::run(&args),
         Task::BuildEbpf => build_ebpf::run(),
         Task::BuildDashboard => build_dashboard::run(),
+        Task::Dist(args) => dist::run(&args),
         Task::Capture(args) => capture::run(&args),
         Task::Bench(bench) => bench::run(&bench),
     };

@@ -10,6 +10,12 @@ pub fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
+/// Cargo's folder of what it builds.
+pub fn target() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    root().join(target)
+}
+
 /// Cache of everything expensive to make: Python environment, Go, built test servers. Not under version control.
 pub fn cache() -> PathBuf {
     root().join(".cache")
@@ -94,8 +100,7 @@ pub fn build_perfmon() -> Result<PathBuf> {
 pub fn build_perfmon_with(options: &[&str]) -> Result<PathBuf> {
     say("building perfmon (release)");
     execute(cargo().args(["build", "--release", "--package", "perfmon-user", "--bin", "perfmon"]).args(options))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let binary = root().join(target).join("release/perfmon");
+    let binary = target().join("release/perfmon");
     if !binary.is_file() {
         bail!("cargo built no {}", binary.display());
     }

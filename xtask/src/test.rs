@@ -69,6 +69,7 @@ const LIVE_TOGETHER: [&str; 23] = [
     "live_link",
     "live_memcached",
     "live_pools",
+    "live_packages",
     "live_demo",
     "live_export",
     "tiers",

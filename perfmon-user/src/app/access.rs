@@ -16,6 +16,10 @@ pub fn access(config: &Config) -> Result<(Access, Option<u32>), Vec<String>> {
         [group] => files.gid(group),
         _ => None,
     };
+    if let (None, Some(file)) = (&http.token, &http.token_file) {
+        let why = std::fs::read(file).err().map_or_else(|| "it has changed".to_owned(), |error| error.to_string());
+        return Err(vec![format!("http.token_file: {} cannot be read: {why}", file.display())]);
+    }
     let token = http.token.as_ref().map(|token| Secret::expose(token).to_owned());
     let loopback = config.listen.iter().all(ListenAddress::is_local);
     Ok((Access::new(loopback, &http.hosts, token).admitting(admitted, http.open_loopback), group))

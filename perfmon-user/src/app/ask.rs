@@ -144,7 +144,9 @@ impl AlertsClient {
             answer.body_mut().read_json().map_err(|_| failure(format!("the server at {url} is not perfmon (status {status})")))?;
         match status {
             status if status.is_success() => Ok(body),
-            StatusCode::UNAUTHORIZED => Err(failure(format!("{url} requires a token: set http.token (PERFMON_HTTP__TOKEN)"))),
+            StatusCode::UNAUTHORIZED => {
+                Err(failure(format!("{url} requires a token: set http.token (PERFMON_HTTP__TOKEN) or http.token_file")))
+            }
             _ => Err(failure(
                 body["error"]["message"].as_str().map_or_else(|| format!("{url} answered {status}"), |why| printable(why).to_string()),
             )),

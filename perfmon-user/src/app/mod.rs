@@ -25,6 +25,7 @@ mod reports;
 mod run;
 mod sampler;
 mod self_report;
+mod service_manager;
 mod supervisor;
 mod telemetry;
 mod top;

@@ -49,7 +49,7 @@ use super::recorder::Recorder;
 use super::reports::ReportStage;
 use super::self_report::{SelfReporter, events_lost, readiness};
 use super::supervisor::{self, RUNTIME_THREAD, RingFigures, Supervisor, SupervisorCheck};
-use super::{CommandFailure, confinement, logging, sampler, telemetry};
+use super::{CommandFailure, confinement, logging, sampler, service_manager, telemetry};
 
 /// What a run does beyond its configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -366,7 +366,7 @@ impl Running {
         let certificate = self.listeners.as_ref().and_then(HttpListeners::certificate);
         let server = self.listeners.map(|listeners| listeners.serve(state)).transpose()?.map(|HttpServer { url, task }| (url, task));
         let (url, server) = server.unzip();
-        say_when_ready(self.watched, self.probes.tier(), url.map(|url| url.of_page()));
+        service_manager::say_when_ready(self.watched, self.probes.tier(), url.map(|url| url.of_page()));
         let showing = RunningDisplay::start(display, snapshot.clone(), Box::new(move || alert_service.alerts()), messages);
         let stdout = config.jsonl == Some(Jsonl::Stdout);
         let jsonl = fault.clone().filter(|_| stdout);
@@ -384,6 +384,7 @@ impl Running {
             end = ending::wait(config.duration, self.launched.as_mut(), closed, outputs, self.supervisor.failed(), signals) => end?,
         };
         self.supervisor.ends(end.is_hurried());
+        service_manager::ending();
         if let Some(reports) = reports {
             reports.abort();
         }
@@ -463,18 +464,6 @@ fn start_store(config: &Config, counters: &Arc<Counters>, stages: &Heartbeats) -
     Store::start(options, counters.clone(), stages.add("store", Patience::OUTSIDE))
         .map(Some)
         .context("the thread that writes the history could not be started")
-}
-
-/// Logs once that capture runs, and where the dashboard is.
-fn say_when_ready(mut watched: watch::Receiver<WatchedTargets>, tier: probe::Tier, url: Option<String>) {
-    tokio::spawn(async move {
-        let begun = watched.wait_for(|targets| targets.begun).await.is_ok();
-        match url {
-            Some(url) if begun => tracing::info!(url = %url, tier = tier.number(), "perfmon is watching."),
-            None if begun => tracing::info!(tier = tier.number(), "perfmon is watching."),
-            _ => {}
-        }
-    });
 }
 
 fn close_probes(probes: &Probes) {

@@ -1,12 +1,16 @@
 //! Keys of the HTTP server: who may ask it, and over what.
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::export::Secret;
 use super::key::{About, Key, show_list, show_text};
 use super::keys::{about, name_of, words};
 use super::node::{Checked, ConfigNode};
+use super::origin::{ConfigProblem, SettingOrigin};
 use super::settings::Config;
 
+const TOKEN_FILE_PATH: &str = "http.token_file";
+const NO_TOKEN: &str = "must have 16 characters or more, without spaces; try `openssl rand -hex 16`";
 const LOOPBACKS: [(&str, bool); 2] = [("users", false), ("open", true)];
 
 pub(super) const HOSTS: Key<Config> = Key {
@@ -30,8 +34,29 @@ pub(super) const TOKEN: Key<Config> = Key {
             "Token that requests from other machines must carry as `Authorization: Bearer TOKEN`, and with which any user of this host is let in; required when `listen` is not a loopback address.",
         )
     },
-    set: |config, node| token(node).map(|value| config.http.token = Some(value)),
-    show: |config| config.http.token.as_ref().map(|token| show_text(token.expose())),
+    set: |config, node| {
+        token(node).map(|value| {
+            config.http.token = Some(value);
+            config.http.token_file = None;
+        })
+    },
+    show: |config| config.http.token.as_ref().filter(|_| config.http.token_file.is_none()).map(|token| show_text(token.expose())),
+};
+
+pub(super) const TOKEN_FILE: Key<Config> = Key {
+    about: about(
+        TOKEN_FILE_PATH,
+        None,
+        "path",
+        "File that holds the token instead, like a credential of systemd. Where it cannot be read, `perfmon run` does not start and the other commands have no token.",
+    ),
+    set: |config, node| {
+        let path = node.text()?;
+        config.http.token = read_token(node, Path::new(path))?;
+        config.http.token_file = Some(path.into());
+        Ok(())
+    },
+    show: |config| show_path(&config.http.token_file),
 };
 
 pub(super) const ALLOW_USERS: Key<Config> = Key {
@@ -108,12 +133,28 @@ fn show_path(path: &Option<PathBuf>) -> Option<String> {
     path.as_ref().map(|path| show_text(&path.to_string_lossy()))
 }
 
+/// One source gives the token in two ways. Of different sources the later one counts, as for every key.
+pub(super) fn token_contradiction(origins: &BTreeMap<&'static str, SettingOrigin>) -> Option<ConfigProblem> {
+    let (typed, file) = (origins.get(TOKEN.about.path)?, origins.get(TOKEN_FILE_PATH)?);
+    let is_same = std::mem::discriminant(typed) == std::mem::discriminant(file);
+    is_same.then(|| ConfigProblem::new(format!("{TOKEN_FILE_PATH} ({file})"), format!("http.token is set too ({typed}); keep one of them")))
+}
+
 fn token(node: &ConfigNode) -> Checked<Secret> {
     let text = node.text()?;
-    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if text.len() >= 16 && printable {
-        Ok(Secret::new(text))
-    } else {
-        node.fault("must have 16 characters or more, without spaces; try `openssl rand -hex 16`")
+    if is_token(text) { Ok(Secret::new(text)) } else { node.fault(NO_TOKEN) }
+}
+
+/// The token in a file; none when it cannot be read here. A credential of systemd is there for the running service alone: `perfmon run` then
+/// refuses to start, other commands go on without.
+fn read_token(node: &ConfigNode, path: &Path) -> Checked<Option<Secret>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) if is_token(text.trim()) => Ok(Some(Secret::new(text.trim()))),
+        Ok(_) => node.fault(format!("{}: a token {NO_TOKEN}", path.display())),
+        Err(_) => Ok(None),
     }
+}
+
+fn is_token(text: &str) -> bool {
+    text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -326,6 +326,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     },
     http_keys::HOSTS,
     http_keys::TOKEN,
+    http_keys::TOKEN_FILE,
     http_keys::ALLOW_USERS,
     http_keys::ALLOW_GROUPS,
     http_keys::LOOPBACK,

@@ -26,6 +26,8 @@ mod report_keys;
 mod settings;
 mod size;
 #[cfg(test)]
+mod template;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

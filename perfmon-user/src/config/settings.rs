@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::alerts::{self, Alerts};
 use super::export::{Export, Secret};
+use super::http_keys;
 use super::listen::ListenAddress;
 use super::metric_keys::BusinessMetrics;
 use super::report_keys::{self, ReportSettings};
@@ -315,6 +316,8 @@ pub struct Http {
     pub hosts: Vec<String>,
     /// Token that a question from another machine must carry; needed when `listen` is not a loopback address.
     pub token: Option<Secret>,
+    /// File that it was read from, or that this user may not read.
+    pub token_file: Option<PathBuf>,
     /// Users of this host, by name or number, that read and act without a token.
     pub allow_users: Vec<String>,
     /// Groups of this host, by name or number, with such users.
@@ -355,9 +358,11 @@ pub struct ServiceRuleEntry {
 pub(super) fn contradictions(config: &Config, origins: &BTreeMap<&'static str, SettingOrigin>) -> Vec<ConfigProblem> {
     let place = |path: &str| origins.get(path).map_or(path.to_string(), |origin| format!("{path} ({origin})"));
     let mut problems = Vec::new();
-    for address in config.listen.iter().filter(|address| !address.is_local() && config.http.token.is_none()) {
+    problems.extend(http_keys::token_contradiction(origins));
+    let has_token = config.http.token.is_some() || config.http.token_file.is_some();
+    for address in config.listen.iter().filter(|address| !address.is_local() && !has_token) {
         let message = format!(
-            "{address} can be reached from other machines, so a token is needed: set http.token (PERFMON_HTTP__TOKEN), or listen on 127.0.0.1"
+            "{address} can be reached from other machines, so a token is needed: set http.token (PERFMON_HTTP__TOKEN) or http.token_file, or listen on 127.0.0.1"
         );
         problems.push(ConfigProblem::new(place("listen"), message));
     }

@@ -494,3 +494,30 @@ fn a_token_stands_in_a_file() {
     assert_eq!(loaded.config.export.logfire.tokens.iter().map(Secret::expose).collect::<Vec<_>>(), ["pylf_v1_eu_one"]);
     assert!(load(&env(&folder.path().join("none"))).unwrap_err()[0].to_string().contains("cannot be read"));
 }
+
+#[test]
+fn the_http_token_stands_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("http-token");
+    let of = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        load(&file(&format!("listen = '0.0.0.0:9911'\nhttp.token_file = '{}'\n", path.display())))
+    };
+    let loaded = of("0123456789abcdef-of-a-file\n").unwrap();
+    assert_eq!(loaded.config.http.token.as_ref().map(Secret::expose), Some("0123456789abcdef-of-a-file"));
+    let printed = print(&loaded);
+    assert!(!printed.contains("of-a-file") && printed.contains("# token is not set") && printed.contains("token_file = "), "{printed}");
+    for wrong in ["", "short", "two words of a token"] {
+        assert!(of(wrong).unwrap_err()[0].to_string().contains("16 characters"), "{wrong:?}");
+    }
+    let absent = load(&file("listen = '0.0.0.0:9911'\nhttp.token_file = '/nowhere/token'\n")).unwrap().config.http;
+    assert!(absent.token.is_none() && absent.token_file.is_some(), "the run refuses it, other commands need none");
+    std::fs::write(&path, "0123456789abcdef-of-a-file").unwrap();
+    let both = format!("http.token = '0123456789abcdef'\nhttp.token_file = '{}'\n", path.display());
+    assert!(load(&file(&both)).unwrap_err()[0].to_string().contains("keep one"));
+    let later = Sources {
+        env: vec![("PERFMON_HTTP__TOKEN".into(), "0123456789abcdef-env".into())],
+        ..file(&both[both.find("http.token_file").unwrap()..])
+    };
+    assert_eq!(load(&later).unwrap().config.http.token.as_ref().map(Secret::expose), Some("0123456789abcdef-env"));
+}
