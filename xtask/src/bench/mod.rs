@@ -1,5 +1,7 @@
-//! `cargo xtask bench`: what perfmon costs, measured on this machine and written into docs/performance.md.
+//! `cargo xtask bench`: what perfmon costs, measured on this machine and written into docs/performance.md; what many of
+//! them cost an engine, into docs/how-to/many-hosts.md.
 mod document;
+mod hosts;
 mod load;
 mod nginx;
 mod overhead;
@@ -21,6 +23,8 @@ pub enum Bench {
     Pieces(pieces::Args),
     /// What counting a record costs, by piece, in this tree and a former one
     Records(records::Args),
+    /// What 1 to 1,000 hosts cost Prometheus and VictoriaMetrics: series, bytes of a scrape, bytes on disk
+    Hosts,
 }
 
 /// Measures and writes.
@@ -29,5 +33,6 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Overhead(args) => overhead::run(args),
         Bench::Pieces(args) => pieces::run(args),
         Bench::Records(args) => records::run(args),
+        Bench::Hosts => hosts::run(),
     }
 }
