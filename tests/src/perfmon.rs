@@ -103,16 +103,23 @@ impl Perfmon {
 
     /// Starts another one while this one runs, as that of a second host: options name its targets, and it keeps no store.
     pub fn beside(&self, environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
-        Self::start_in_turn(None, "none", None, environment, &[&["--no-store"], options].concat())
+        Self::start_in_turn(None, &[], "none", None, environment, &[&["--no-store"], options].concat())
+    }
+
+    /// Starts it through another program that takes a command line: `setpriv …`.
+    pub fn start_through(wrapper: &[&str], environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::start_in_turn(Some(turn), wrapper, "none", None, environment, options)
     }
 
     fn start_as(ui: &str, socket: Option<&Path>, environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Self::start_in_turn(Some(turn), ui, socket, environment, options)
+        Self::start_in_turn(Some(turn), &[], ui, socket, environment, options)
     }
 
     fn start_in_turn(
         turn: Option<MutexGuard<'static, ()>>,
+        wrapper: &[&str],
         ui: &str,
         socket: Option<&Path>,
         environment: &[(&str, &str)],
@@ -124,7 +131,11 @@ impl Perfmon {
         std::fs::write(&jsonl, "")?; // so that it belongs to this user whoever perfmon runs as
         // Without a terminal, where SIGHUP has another meaning; sudo passes no environment on.
         let mut command = need::as_root("setsid");
-        command.args(["env", "--default-signal=HUP"]).args(environment.iter().map(|(name, value)| format!("{name}={value}"))).arg(binary());
+        command
+            .args(["env", "--default-signal=HUP"])
+            .args(environment.iter().map(|(name, value)| format!("{name}={value}")))
+            .args(wrapper)
+            .arg(binary());
         let also = socket.map_or_else(String::new, |path| format!(",unix:{}", path.display()));
         command.args(["run", "--ui", ui, "--listen", &format!("127.0.0.1:{port}{also}"), "--jsonl"]).arg(jsonl).args(options);
         let running = Running::start(&mut command, &folder.path().join("perfmon.log"))?;

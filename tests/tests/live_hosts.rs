@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use perfmon_tests::chat::{self, ChatAgent};
-use perfmon_tests::client::{Call, Client};
+use perfmon_tests::client::{Call, Client, TlsClient};
 use perfmon_tests::fleet::{self, Scraped};
 use perfmon_tests::metrics_engine::{MetricsEngine, deployed, replaced};
 use perfmon_tests::need::{Need, missing};
 use perfmon_tests::perfmon::Perfmon;
-use perfmon_tests::promql::{panels, rules};
+use perfmon_tests::promql::{panels, rules, yaml_documents};
 use perfmon_tests::receiver::Receiver;
 use perfmon_tests::server::{self, Server};
 use perfmon_tests::wait_until;
@@ -268,6 +268,35 @@ fn totals_over_two_hosts_are_the_sum_of_their_records() -> Result<()> {
     panels_have_values(&prometheus)?;
     compared(&victoria, "way=\"\"", &hosts)?;
     compared(&victoria, "way=\"remote_write\"", &hosts)?;
+    Ok(())
+}
+
+/// The DaemonSet's capabilities are enough for everything: probes, TLS, names; with the arguments and the configuration that it has.
+#[test]
+fn the_daemon_sets_capabilities_are_enough() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Python, Need::Program("setpriv"), Need::Program("openssl"), Need::Program("curl")]) {
+        return Ok(());
+    }
+    let documents = yaml_documents(&deployed("kubernetes/perfmon.yml")?)?;
+    let set = documents.iter().find(|document| document["kind"] == "DaemonSet").context("no DaemonSet")?;
+    let added = &set["spec"]["template"]["spec"]["containers"][0]["securityContext"]["capabilities"]["add"];
+    let names = added.as_array().context("no capabilities")?.iter().filter_map(Value::as_str);
+    let bounding = names.fold("-all".to_owned(), |all, name| format!("{all},+{}", name.to_ascii_lowercase()));
+    let shop = Server::start(server::UVICORN_H11_TLS)?;
+    let folder = tempfile::tempdir()?;
+    let db = folder.path().join("perfmon.db").to_string_lossy().into_owned();
+    let wrapper = ["setpriv", "--bounding-set", &bounding];
+    let perfmon = Perfmon::start_through(&wrapper, &[("PERFMON_HTTP__TOKEN", TOKEN)], &["--db", &db, "--port", &shop.port.to_string()])?;
+    let calls: Vec<Call> = (0..20).map(|_| Call::get("/hello")).collect();
+    TlsClient::Curl.run(shop.port, &shop.certificate(), "within TLS", &calls)?;
+    let requests = perfmon.wait_for(calls.len(), |request| request.served_by(shop.port))?;
+    let own = perfmon.api("/api/v1/self")?;
+    println!("{}", own["hardening"]);
+    let failed: Vec<_> = own["probes"].as_array().context("no probes")?.iter().filter(|probe| probe["state"] == "failed").collect();
+    perfmon.stop()?;
+    ensure!(failed.is_empty(), "{failed:?}");
+    assert_eq!(requests.len(), calls.len());
+    ensure!(requests.iter().all(|request| request.tls && request.path.as_deref() == Some("/hello")), "{:?}", requests.first());
     Ok(())
 }
 
