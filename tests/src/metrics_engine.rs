@@ -51,7 +51,7 @@ impl MetricsEngine {
         let rules = folder.path().join("rules");
         std::fs::create_dir(&rules)?;
         for name in ["recording.yml", "alerts.yml"] {
-            std::fs::write(rules.join(name), deployed(&format!("prometheus/rules/{name}"))?.replace("interval: 15s", "interval: 1s"))?;
+            std::fs::write(rules.join(name), deployed(&format!("prometheus/rules/{name}"))?)?;
         }
         let (file, port) = (folder.path().join("prometheus.yml"), free_port()?);
         std::fs::write(&file, config)?;

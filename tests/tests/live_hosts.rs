@@ -27,7 +27,7 @@ const NEEDS: [Need; 7] = [
 
 const TOKEN: &str = "a-token-of-two-hosts";
 /// An alert at once, so that there is one to show.
-const RULE: &str = "[[alerts.rules]]\nname = \"failures\"\nmetric = \"request.errors\"\nabove = 1\nwindow = \"1m\"\nfor = \"0s\"\n";
+const RULE: &str = "[[alerts.rules]]\nname = \"failures\"\nmetric = \"request.errors\"\nabove = 0\nwindow = \"5m\"\nfor = \"0s\"\n";
 
 /// Two hosts: a shop in Node on the one, a shop in Python with two agents on the other.
 struct Hosts {
@@ -137,7 +137,7 @@ const FIGURES: [Figure; 9] = [
         tolerance: 1e-4,
     },
     Figure {
-        name: "within 100 ms, as exchanges",
+        name: "exchanges, measured or not",
         metric: "perfmon_exchanges_total{side=\"server\"}",
         kind: ("request", "server"),
         of: |_| 1.0,
@@ -195,12 +195,13 @@ fn compared(engine: &MetricsEngine, matcher: &str, hosts: &Hosts) -> Result<()> 
     Ok(())
 }
 
-/// Panels of what does not happen here.
-const EMPTY_PANELS: [&str; 4] = [
-    "endpoints.json: Connections that could not be opened",
-    "endpoints.json: Database commands, P95",
-    "host.json: Open findings",
-    "models.json: Failed calls by reason",
+/// Panels of what does not happen here, and a part of the expression that has no value.
+const EMPTY_PANELS: [(&str, &str); 5] = [
+    ("endpoints.json: Connections that could not be opened", ""),
+    ("endpoints.json: Database commands, P95", ""),
+    ("endpoints.json: Destinations", "error_type"),
+    ("host.json: Open findings", ""),
+    ("models.json: Failed calls by reason", ""),
 ];
 
 /// Whether an expression has a value within ten seconds: one that is a number.
@@ -217,7 +218,7 @@ fn rules_have_values(engine: &MetricsEngine) -> Result<()> {
         }
         engine.query(&rule.expression).with_context(|| rule.name.clone())?;
     }
-    let firing = "count(ALERTS{alertname=\"PerfmonAlertOfHost\", alertstate=\"firing\", host=~\"host-[ab]\"})";
+    let firing = "count(ALERTS{alertname=\"PerfmonAlertOfHost\", alertstate=\"firing\", rule=\"failures\", host=~\"host-[ab]\"})";
     let both = wait_until(10, || Ok(engine.value(firing)?.filter(|count| *count == 2.0)))?;
     ensure!(both.is_some(), "perfmon's alerts are not passed on: {:?}", engine.query("ALERTS"));
     let down = engine.query("ALERTS{alertname=~\"PerfmonDown|PerfmonNowhere|PerfmonLosesEvents\"}")?;
@@ -230,7 +231,7 @@ fn panels_have_values(engine: &MetricsEngine) -> Result<()> {
     let panels = panels("host-b")?;
     let empty: Vec<String> = panels
         .iter()
-        .filter(|panel| !EMPTY_PANELS.contains(&panel.place.as_str()))
+        .filter(|panel| !EMPTY_PANELS.iter().any(|(place, part)| panel.place == *place && panel.text.contains(part)))
         .filter_map(|panel| match has_value(engine, &panel.text) {
             Ok(true) => None,
             Ok(false) => Some(format!("{}: {} has no value", panel.place, panel.text)),
