@@ -159,7 +159,7 @@ const FIGURES: [Figure; 9] = [
     },
     Figure {
         name: "input tokens",
-        metric: "perfmon_llm_input_tokens_total{side=\"client\"}",
+        metric: "gen_ai_client_token_usage_sum{gen_ai_token_type=\"input\"}",
         kind: ("llm", "client"),
         of: |record| number(record, "input_tokens"),
         tolerance: 0.0,
@@ -196,12 +196,13 @@ fn compared(engine: &MetricsEngine, matcher: &str, hosts: &Hosts) -> Result<()> 
 }
 
 /// Panels of what does not happen here, and a part of the expression that has no value.
-const EMPTY_PANELS: [(&str, &str); 5] = [
+const EMPTY_PANELS: [(&str, &str); 6] = [
     ("endpoints.json: Connections that could not be opened", ""),
     ("endpoints.json: Database commands, P95", ""),
     ("endpoints.json: Destinations", "error_type"),
     ("host.json: Open findings", ""),
     ("models.json: Failed calls by reason", ""),
+    ("models.json: Tokens", "cache_read"),
 ];
 
 /// Whether an expression has a value within ten seconds: one that is a number.
