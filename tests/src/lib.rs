@@ -2,12 +2,15 @@
 //! observation are real programs (`servers/`, `clients/`); each ends when its value is dropped.
 pub mod answers;
 pub mod canary;
+pub mod chat;
 pub mod client;
 pub mod demo;
 pub mod events;
+pub mod fleet;
 pub mod kept;
 pub mod load;
 pub mod mail_sink;
+pub mod metrics_engine;
 pub mod model;
 pub mod need;
 pub mod neighbour;
@@ -16,6 +19,7 @@ pub mod perfmon;
 mod ports;
 pub mod process;
 pub mod programs;
+pub mod promql;
 pub mod receiver;
 pub mod record;
 pub mod script;

@@ -1,5 +1,5 @@
 //! perfmon under test: started as root with its records going into a file, stopped by signal. Only one runs at a time, since each
-//! watches the whole machine.
+//! watches the whole machine; `beside` starts another as a second host would have one.
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read as _, Seek, SeekFrom};
@@ -47,7 +47,7 @@ pub struct Perfmon {
     port: u16,
     folder: TempDir,
     read: RefCell<Read>,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 /// How far the file of records was read, and the `request` records until there.
@@ -101,15 +101,41 @@ impl Perfmon {
         Self::start_as(ui, None, environment, options)
     }
 
+    /// Starts another one while this one runs, as that of a second host: options name its targets, and it keeps no store.
+    pub fn beside(&self, environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
+        Self::start_in_turn(None, &[], "none", None, environment, &[&["--no-store"], options].concat())
+    }
+
+    /// Starts it through another program that takes a command line: `setpriv …`.
+    pub fn start_through(wrapper: &[&str], environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::start_in_turn(Some(turn), wrapper, "none", None, environment, options)
+    }
+
     fn start_as(ui: &str, socket: Option<&Path>, environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::start_in_turn(Some(turn), &[], ui, socket, environment, options)
+    }
+
+    fn start_in_turn(
+        turn: Option<MutexGuard<'static, ()>>,
+        wrapper: &[&str],
+        ui: &str,
+        socket: Option<&Path>,
+        environment: &[(&str, &str)],
+        options: &[&str],
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let jsonl = folder.path().join("records.jsonl");
         std::fs::write(&jsonl, "")?; // so that it belongs to this user whoever perfmon runs as
         // Without a terminal, where SIGHUP has another meaning; sudo passes no environment on.
         let mut command = need::as_root("setsid");
-        command.args(["env", "--default-signal=HUP"]).args(environment.iter().map(|(name, value)| format!("{name}={value}"))).arg(binary());
+        command
+            .args(["env", "--default-signal=HUP"])
+            .args(environment.iter().map(|(name, value)| format!("{name}={value}")))
+            .args(wrapper)
+            .arg(binary());
         let also = socket.map_or_else(String::new, |path| format!(",unix:{}", path.display()));
         command.args(["run", "--ui", ui, "--listen", &format!("127.0.0.1:{port}{also}"), "--jsonl"]).arg(jsonl).args(options);
         let running = Running::start(&mut command, &folder.path().join("perfmon.log"))?;

@@ -1,45 +1,22 @@
 //! Telemetry of live traffic at a strict receiver: names, types and units as in the conventions, counts equal to the records and to the
 //! client's log, whatever the receiver answers.
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use perfmon_tests::chat::{self, ChatAgent};
 use perfmon_tests::client::{Call, Client};
-use perfmon_tests::need::{Need, missing, python};
+use perfmon_tests::need::{Need, missing};
 use perfmon_tests::otlp::{Otlp, text};
 use perfmon_tests::perfmon::Perfmon;
-use perfmon_tests::process::Running;
 use perfmon_tests::receiver::{Receiver, Reply, Seen};
 use perfmon_tests::server::{self, Server};
 use perfmon_tests::wire::get;
-use perfmon_tests::{free_port, wait_until, workspace};
-use serde_json::{Value, json};
+use perfmon_tests::{free_port, wait_until};
+use serde_json::Value;
 
 const NEEDS: [Need; 4] = [Need::Perfmon, Need::Python, Need::Program("node"), Need::Program("curl")];
 /// Metrics each second; no span of an ordinary request.
 const OFTEN: [(&str, &str); 2] = [("PERFMON_EXPORT__INTERVAL", "1s"), ("PERFMON_EXPORT__SPAN_RATE", "0")];
-
-/// The answers of a model: a tool call, then text, then a stream.
-fn model(seen: &Seen) -> Reply {
-    let asked = seen.json().unwrap_or_default();
-    let usage = json!({"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120});
-    let chunk = |choices: Value, usage: &Value| json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "gpt-4o-mini", "choices": choices, "usage": usage});
-    if asked["stream"] == true {
-        let pieces = ["", "five", " indeed"].map(|text| chunk(json!([{"index": 0, "delta": {"content": text}}]), &Value::Null));
-        let last = [chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}]), &Value::Null), chunk(json!([]), &usage)];
-        let events: String = pieces.iter().chain(&last).map(|chunk| format!("data: {chunk}\n\n")).collect();
-        return Reply { headers: "Content-Type: text/event-stream\r\n".into(), body: events + "data: [DONE]\n\n", ..Reply::status(200) };
-    }
-    let call = json!([{"id": "call_1", "type": "function", "function": {"name": "add", "arguments": "{}"}}]);
-    let wants_tool = asked["messages"].as_array().is_some_and(|messages| messages.len() == 1);
-    let (message, reason) = match wants_tool {
-        true => (json!({"role": "assistant", "content": null, "tool_calls": call}), "tool_calls"),
-        false => (json!({"role": "assistant", "content": "5"}), "stop"),
-    };
-    let choices = json!([{"index": 0, "message": message, "finish_reason": reason}]);
-    let body = json!({"id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-4o-mini", "choices": choices, "usage": usage});
-    Reply { headers: "Content-Type: application/json\r\n".into(), body: body.to_string(), ..Reply::status(200) }
-}
 
 /// How many records of a kind each service has.
 fn recorded(perfmon: &Perfmon, kind: &str, side: &str) -> Result<BTreeMap<String, u64>> {
@@ -64,12 +41,9 @@ fn everything_arrives_by_the_conventions_and_adds_up() -> Result<()> {
         return Ok(());
     }
     let (shop, desk) = (Server::start(server::UVICORN_H11)?, Server::start(server::NODE)?);
-    let model = Receiver::start(model)?;
+    let model = Receiver::start(chat::answer)?;
     let folder = tempfile::tempdir()?;
-    let gate = folder.path().join("gate");
-    let mut command = Command::new(python());
-    command.arg(workspace().join("tests/clients/chat_agent.py")).arg(model.port().to_string()).arg(&gate);
-    let agent = Running::start(&mut command, &folder.path().join("agent.log"))?;
+    let agent = ChatAgent::start(model.port(), folder.path(), "agent")?;
     let config = folder.path().join("perfmon.toml");
     std::fs::write(&config, "[[alerts.rules]]\nname = \"own\"\nmetric = \"request.errors\"\nabove = 1\nwindow = \"1m\"\nfor = \"0s\"\n")?;
     let otlp = Otlp::start(|_| Reply::status(200))?;
@@ -80,7 +54,6 @@ fn everything_arrives_by_the_conventions_and_adds_up() -> Result<()> {
     let options = ["--no-store", "--config", &config, "--port", &ports[0], "--port", &ports[1], "--pid", &pid];
     let perfmon = Perfmon::start_in(&environment, &options)?;
 
-    std::fs::write(&gate, "")?;
     let fast: Vec<Call> = (0..50).map(|n| Call::get(format!("/bytes/{}", 100 + n))).collect();
     for _ in 0..4 {
         for server in [&shop, &desk] {
@@ -89,7 +62,7 @@ fn everything_arrives_by_the_conventions_and_adds_up() -> Result<()> {
         }
         Client::Curl.run(shop.port, "slow", &[Call::get("/sleep/1050")])?;
     }
-    wait_until(10, || Ok(agent.log().contains("done").then_some(())))?.context("the agent did not finish")?;
+    agent.go()?;
     // A request in flight when metrics are sent.
     Client::Curl.run(desk.port, "long", &[Call::get("/sleep/2200")])?;
     let run_over = wait_until(15, || Ok((!perfmon.records("agent")?.is_empty()).then_some(())))?;

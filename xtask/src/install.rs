@@ -9,7 +9,7 @@ use crate::build_dashboard;
 use crate::shell::{self, as_root, command, execute, say};
 
 /// A program and the Debian package that brings it. Node.js from elsewhere often brings its own npm, then that one is used.
-const PROGRAMS: [(&str, &str); 26] = [
+const PROGRAMS: [(&str, &str); 28] = [
     ("nginx", "nginx-light"),
     ("haproxy", "haproxy"),
     ("apache2", "apache2-bin"),
@@ -36,6 +36,8 @@ const PROGRAMS: [(&str, &str); 26] = [
     ("memcached", "memcached"),
     ("systemd-analyze", "systemd"),
     ("rpmbuild", "rpm"),
+    ("prometheus", "prometheus"),
+    ("victoria-metrics", "victoria-metrics"),
 ];
 
 /// The headers that programs of tests/programs include, and the Debian package that brings each.

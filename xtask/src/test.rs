@@ -56,7 +56,7 @@ const LIVE_ALONE: [&str; 23] = [
 
 /// Those that mostly wait, for rules, exports and programs to start: so many run at the same time, the longest first.
 const LANES: usize = 3;
-const LIVE_TOGETHER: [&str; 23] = [
+const LIVE_TOGETHER: [&str; 25] = [
     "live_incident",
     "live_alerts",
     "commands",
@@ -78,6 +78,8 @@ const LIVE_TOGETHER: [&str; 23] = [
     "live_api",
     "live_metrics",
     "live_destinations",
+    "live_hosts",
+    "deploy",
     "live_models_bad",
     "live_privileges",
     "replay",

@@ -1,4 +1,4 @@
-//! docs/performance.md: the benchmarks' figures between marks, one pair of marks for each benchmark; the prose around them stays.
+//! docs/performance.md and other pages: the benchmarks' figures between marks, one pair of marks for each benchmark; the prose around them stays.
 use anyhow::{Context, Result};
 
 use crate::shell::{self, say};
@@ -14,9 +14,14 @@ pub fn machine() -> Result<String> {
     Ok(format!("{model}, {cores} cores, Linux {version}."))
 }
 
-/// Puts a benchmark's figures between its marks.
+/// Puts a benchmark's figures between its marks in docs/performance.md.
 pub fn write(bench: &str, figures: &str) -> Result<()> {
-    let file = shell::root().join("docs/performance.md");
+    write_in("docs/performance.md", bench, figures)
+}
+
+/// The same in another page.
+pub fn write_in(page: &str, bench: &str, figures: &str) -> Result<()> {
+    let file = shell::root().join(page);
     let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     std::fs::write(&file, replaced(&text, bench, figures)?)?;
     say(format_args!("wrote {}", file.display()));
@@ -29,8 +34,8 @@ fn mark(bench: &str, end: &str) -> String {
 
 fn replaced(text: &str, bench: &str, figures: &str) -> Result<String> {
     let (begin, end) = (mark(bench, "begin"), mark(bench, "end"));
-    let (head, rest) = text.split_once(&begin).with_context(|| format!("docs/performance.md has lost its mark {begin}"))?;
-    let (_, tail) = rest.split_once(&end).with_context(|| format!("docs/performance.md has lost its mark {end}"))?;
+    let (head, rest) = text.split_once(&begin).with_context(|| format!("the page has lost its mark {begin}"))?;
+    let (_, tail) = rest.split_once(&end).with_context(|| format!("the page has lost its mark {end}"))?;
     Ok(format!("{head}{begin}\n{figures}\n{end}{tail}"))
 }
 

@@ -1,6 +1,8 @@
-//! `cargo xtask bench`: what perfmon costs, measured on this machine and written into docs/performance.md.
+//! `cargo xtask bench`: what perfmon costs, measured on this machine and written into docs/performance.md; what many of
+//! them cost an engine, into docs/how-to/many-hosts.md.
 mod databases;
 mod document;
+mod hosts;
 mod load;
 mod nginx;
 mod overhead;
@@ -24,6 +26,8 @@ pub enum Bench {
     Databases(databases::Args),
     /// What counting a record costs, by piece, in this tree and a former one
     Records(records::Args),
+    /// What 1 to 1,000 hosts cost Prometheus and VictoriaMetrics: series, bytes of a scrape, bytes on disk
+    Hosts,
 }
 
 /// Measures and writes.
@@ -33,5 +37,6 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Pieces(args) => pieces::run(args),
         Bench::Databases(args) => databases::run(args),
         Bench::Records(args) => records::run(args),
+        Bench::Hosts => hosts::run(),
     }
 }
