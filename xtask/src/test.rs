@@ -56,7 +56,7 @@ const LIVE_ALONE: [&str; 23] = [
 
 /// Those that mostly wait, for rules, exports and programs to start: so many run at the same time, the longest first.
 const LANES: usize = 3;
-const LIVE_TOGETHER: [&str; 25] = [
+const LIVE_TOGETHER: [&str; 26] = [
     "live_incident",
     "live_alerts",
     "commands",

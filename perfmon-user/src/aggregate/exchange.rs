@@ -286,8 +286,7 @@ impl HttpFigures {
 
     /// What was lost.
     pub fn losses(&self) -> Losses {
-        let estimated_count = self.estimate();
-        Losses { lost: self.counts.lost, estimated_count, rates_estimated: self.counts.lost * 100 > estimated_count }
+        Losses::new(self.counts.count, self.counts.lost)
     }
 
     /// What the exchanges called; `None` where no process of theirs calls others.

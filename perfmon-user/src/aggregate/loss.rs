@@ -30,11 +30,11 @@ struct WaitingLoss {
 const WAIT_TICKS: u8 = 60;
 
 impl LossTable {
-    /// Takes the numbers of all processes.
-    pub fn observe(&mut self, targets: &[TargetCoverage]) {
+    /// Takes the numbers of all processes; `of` gives those of one.
+    pub fn observe(&mut self, targets: &[TargetCoverage], of: impl Fn(&TargetCoverage) -> LostExchanges) {
         let mut known = FxHashMap::default();
         for target in targets {
-            let now = target.lost_by_role;
+            let now = of(target);
             let new = now.since(self.known.get(&target.pid).copied().unwrap_or_default());
             if new != LostExchanges::default() || self.waiting.contains_key(&target.pid) {
                 let first = || WaitingLoss { service: target.service.clone(), lost: LostExchanges::default(), ticks: 0 };
@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn only_what_is_new_is_taken() {
         let mut losses = LossTable::default();
-        losses.observe(&[target(1, 5), target(2, 0)]);
-        losses.observe(&[target(1, 7), target(2, 1)]);
+        losses.observe(&[target(1, 5), target(2, 0)], |target| target.lost_by_role);
+        losses.observe(&[target(1, 7), target(2, 1)], |target| target.lost_by_role);
         let told = |losses: &mut LossTable, rest: u64| {
             let mut told = Vec::new();
             losses.settle(|service, lost| {
@@ -99,18 +99,18 @@ mod tests {
         let mut both = told(&mut losses, 0);
         both.sort();
         assert_eq!(both, [("shop".to_owned(), 1), ("shop".to_owned(), 7)]);
-        losses.observe(&[target(1, 7), target(2, 1)]);
+        losses.observe(&[target(1, 7), target(2, 1)], |target| target.lost_by_role);
         assert_eq!(told(&mut losses, 0), []);
-        losses.observe(&[target(1, 9), target(2, 1)]);
+        losses.observe(&[target(1, 9), target(2, 1)], |target| target.lost_by_role);
         assert_eq!(told(&mut losses, 2), [("shop".to_owned(), 2)]);
-        losses.observe(&[target(1, 10), target(2, 1)]);
+        losses.observe(&[target(1, 10), target(2, 1)], |target| target.lost_by_role);
         for _ in 1..WAIT_TICKS {
             assert_eq!(told(&mut losses, 3), [("shop".to_owned(), 3)], "what has no row waits");
         }
         assert_eq!(told(&mut losses, 3), [], "for a while");
-        losses.observe(&[TargetCoverage { service: "worker".into(), ..target(3, 4) }]);
+        losses.observe(&[TargetCoverage { service: "worker".into(), ..target(3, 4) }], |target| target.lost_by_role);
         assert_eq!(told(&mut losses, 4), [("worker".to_owned(), 4)]);
-        losses.observe(&[target(3, 4)]);
+        losses.observe(&[target(3, 4)], |target| target.lost_by_role);
         assert_eq!(told(&mut losses, 0), [("shop".to_owned(), 4)], "its name was not known before");
     }
 
@@ -118,7 +118,7 @@ mod tests {
     fn a_process_under_the_id_of_another_inherits_nothing() {
         let mut losses = LossTable::default();
         let mut taken = |served| {
-            losses.observe(&[target(1, served)]);
+            losses.observe(&[target(1, served)], |target| target.lost_by_role);
             let mut told = 0;
             losses.settle(|_, lost| {
                 told += lost.served;

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use self::accumulator::CountSet;
 use self::arrivals::Arrivals;
 use self::concurrency::{Concurrency, ExchangeInterval};
 pub use self::endpoint::{EndpointRule, RuleError};
@@ -104,6 +105,8 @@ pub struct Aggregate {
     /// The last request of an endpoint within which a command came again and again.
     repeated: FxHashMap<u32, (RepeatedQuery, SpanId)>,
     losses: LossTable,
+    /// The same of database commands.
+    command_losses: LossTable,
     /// Exchanges that were found to be lost since the last tick, by series.
     lost: Vec<(SeriesKey, u64)>,
     concurrency: Concurrency,
@@ -139,6 +142,7 @@ impl Aggregate {
             asked: Arrivals::default(),
             repeated: FxHashMap::default(),
             losses: LossTable::default(),
+            command_losses: LossTable::default(),
             lost: Vec::new(),
             concurrency: Concurrency::default(),
             host: LatestSamples::default(),
@@ -243,6 +247,7 @@ impl Aggregate {
             arrival.sums.add_to(destinations.row_for(arrival.label.clone(), count).count_all(count));
         });
         self.settle_losses();
+        self.settle_command_losses();
     }
 
     /// Adds the exchanges that the full ring hid since the last tick to rows, weighed by what was seen of each row in the last minute or,
@@ -251,9 +256,9 @@ impl Aggregate {
         let Self { losses, lost: told, names, endpoints, services, totals, destinations, .. } = self;
         losses.settle(|service, lost| {
             let number = names.service_number(service);
-            let asked_of = weights(destinations, |key| key.is_of(service));
+            let asked_of = weights(destinations, |key| key.is_of(service), |counts| counts.count);
             let answered = match number {
-                Some(_) => weights(endpoints, |row| names.name(*row).is_some_and(|name| name.service == *service)),
+                Some(_) => weights(endpoints, |row| names.name(*row).is_some_and(|name| name.service == *service), |counts| counts.count),
                 None => Vec::new(),
             };
             if answered.is_empty() && asked_of.is_empty() {
@@ -286,9 +291,24 @@ impl Aggregate {
         });
     }
 
+    /// The same of database commands.
+    fn settle_command_losses(&mut self) {
+        let Self { command_losses, queries, .. } = self;
+        command_losses.settle(|service, lost| {
+            let mut settle = |side: Side, lost: u64| {
+                let of_side = weights(queries, |key| key.is_of(service, side), |counts| counts.count);
+                let rest = if of_side.is_empty() { lost } else { 0 };
+                loss::shares(lost, of_side).for_each(|(key, share)| queries.row(key).lose(share));
+                rest
+            };
+            LostExchanges { unknown: 0, asked: settle(Side::Client, lost.asked), served: settle(Side::Server, lost.served) }
+        });
+    }
+
     /// Takes the pipeline's state of everything unfinished; call it before each tick.
     pub fn gauges(&mut self, gauges: Gauges) {
-        self.losses.observe(&gauges.targets);
+        self.losses.observe(&gauges.targets, |target| target.lost_by_role);
+        self.command_losses.observe(&gauges.targets, |target| target.lost_commands);
         self.gauges = Arc::new(gauges);
     }
 
@@ -374,10 +394,14 @@ impl Aggregate {
 }
 
 /// Rows of a table and how many exchanges were seen of each: in the last minute and since the last tick, else in the last hour.
-fn weights<K: Eq + Hash + Clone>(table: &SeriesTable<K, HttpCounts, 4>, is_meant: impl Fn(&K) -> bool) -> Vec<(K, u64)> {
+fn weights<K: Eq + Hash + Clone, C: CountSet, const H: usize>(
+    table: &SeriesTable<K, C, H>,
+    is_meant: impl Fn(&K) -> bool,
+    seen: fn(&C) -> u64,
+) -> Vec<(K, u64)> {
     let of = |window: Window| -> Vec<(K, u64)> {
         let rows = table.rows().filter(|(key, _)| is_meant(key));
-        let weighed = rows.map(|(key, row)| (key.clone(), row.figures(window).counts.count + row.open_counts().count));
+        let weighed = rows.map(|(key, row)| (key.clone(), seen(&row.figures(window).counts) + seen(row.open_counts())));
         weighed.filter(|(_, count)| *count > 0).collect()
     };
     let minute = of(Window::Minute);

@@ -217,14 +217,18 @@ impl Pipeline {
         &self.processes
     }
 
-    /// Counts the exchanges of records that left the pipeline and were dropped by whoever was to take them.
+    /// Counts the exchanges and database commands of records that left the pipeline and were dropped by whoever was to take them.
     pub fn dropped(&mut self, records: &[Record]) {
         for record in records {
-            // The handshake of a WebSocket connection counted, its record has none to take back.
-            if let Record::Request(request) = record
-                && request.protocol != "websocket"
-            {
-                self.processes.on_dropped(request.origin.pid, request.side, request.quality == Quality::Exact);
+            match record {
+                // The handshake of a WebSocket connection counted, its record has none to take back.
+                Record::Request(request) if request.protocol != "websocket" => {
+                    self.processes.on_dropped(request.origin.pid, request.side, false, request.quality == Quality::Exact);
+                }
+                Record::Db(command) => {
+                    self.processes.on_dropped(command.origin.pid, command.side, true, command.quality == Quality::Exact);
+                }
+                _ => {}
             }
         }
     }

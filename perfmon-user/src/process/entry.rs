@@ -102,6 +102,8 @@ pub(super) struct Entry {
     /// Exchanges, and incomplete ones among them, of records that were dropped after they were counted.
     pub(super) dropped: LostExchanges,
     pub(super) dropped_incomplete: u64,
+    /// The same of database commands.
+    pub(super) dropped_commands: LostExchanges,
     pub(super) missing_bytes: u64,
     /// Protocols of its connections that are recognised and not read.
     pub(super) unread: Vec<&'static str>,
@@ -156,6 +158,7 @@ impl Entry {
             incomplete: 0,
             dropped: LostExchanges::default(),
             dropped_incomplete: 0,
+            dropped_commands: LostExchanges::default(),
             missing_bytes: 0,
             unread: Vec::new(),
             not_seen: Vec::new(),
@@ -208,12 +211,18 @@ impl Entry {
         self.left_ns.is_some() && self.last_told
     }
 
+    /// Exchanges and commands of dropped records.
+    pub(super) fn dropped_in_all(&self) -> u64 {
+        [self.dropped, self.dropped_commands].iter().map(LostExchanges::total).sum()
+    }
+
     fn listed(&self) -> TargetCoverage {
         let mut listed = TargetCoverage {
             service_source: self.source,
             runtime: self.runtime.clone(),
             tls: self.tls_outlook(),
-            exchanges: self.exchanges - self.dropped.asked - self.dropped.served,
+            exchanges: self.exchanges - self.dropped_in_all(),
+            lost_commands: self.dropped_commands,
             incomplete: self.incomplete - self.dropped_incomplete,
             missing_bytes: self.missing_bytes,
             unread: self.unread.iter().map(|name| Arc::from(*name)).collect(),

@@ -252,16 +252,17 @@ impl ProcessTable {
         entry.program.origin().clone()
     }
 
-    /// Notes that the record of a counted exchange was dropped: nothing after the pipeline knows of it.
-    pub fn on_dropped(&mut self, pid: u32, side: Side, complete: bool) {
+    /// Notes that the record of a counted exchange, or of a database command, was dropped: nothing after the pipeline knows of it.
+    pub fn on_dropped(&mut self, pid: u32, side: Side, is_command: bool, complete: bool) {
         let Some(entry) = self.by_pid.get_mut(&pid) else { return };
         // A process that left the table and came back was not charged for it.
-        if entry.dropped.asked + entry.dropped.served >= entry.exchanges {
+        if entry.dropped_in_all() >= entry.exchanges {
             return;
         }
+        let dropped = if is_command { &mut entry.dropped_commands } else { &mut entry.dropped };
         match side {
-            Side::Client => entry.dropped.asked += 1,
-            Side::Server => entry.dropped.served += 1,
+            Side::Client => dropped.asked += 1,
+            Side::Server => dropped.served += 1,
         }
         entry.dropped_incomplete += u64::from(!complete && entry.dropped_incomplete < entry.incomplete);
     }

@@ -487,14 +487,25 @@ fn an_exchange_that_was_not_seen_whole_is_counted_whoever_had_it() {
 }
 
 #[test]
+fn the_commands_of_dropped_records_are_lost_ones_of_databases() {
+    let mut room = HostTable::all();
+    room.exec(10, b"redis-server", b"redis-server\0");
+    (0..4).for_each(|_| drop(room.table.on_exchange(10, true, 0)));
+    (0..3).for_each(|_| room.table.on_dropped(10, Side::Server, true, true));
+    let told = room.table.coverage().remove(0);
+    assert_eq!((told.exchanges, told.exchanges_lost, told.lost_commands.served), (1, 3, 3));
+    assert_eq!((told.lost_by_role, told.completeness), (LostExchanges::default(), Some(0.25)), "no request of a service was lost");
+}
+
+#[test]
 fn the_exchanges_of_dropped_records_are_lost_ones() {
     let mut room = HostTable::all();
     room.exec(10, b"curl", b"curl\0");
     let complete = [true, true, true, false];
     complete.iter().for_each(|complete| drop(room.table.on_exchange(10, *complete, 0)));
-    room.table.on_dropped(10, Side::Client, true);
-    room.table.on_dropped(10, Side::Server, false);
-    room.table.on_dropped(99, Side::Server, true);
+    room.table.on_dropped(10, Side::Client, false, true);
+    room.table.on_dropped(10, Side::Server, false, false);
+    room.table.on_dropped(99, Side::Server, false, true);
     let told = |room: &mut HostTable| {
         let mut told = room.table.coverage().remove(0);
         told.add_losses(9, [0, 0, 4]);
@@ -502,7 +513,7 @@ fn the_exchanges_of_dropped_records_are_lost_ones() {
     };
     let lost = LostExchanges { unknown: 0, asked: 1, served: 5 };
     assert_eq!(told(&mut room), (2, 0, lost, 6, Some(0.25)));
-    (0..9).for_each(|_| room.table.on_dropped(10, Side::Client, true));
+    (0..9).for_each(|_| room.table.on_dropped(10, Side::Client, false, true));
     let lost = LostExchanges { unknown: 0, asked: 3, served: 5 };
     assert_eq!(told(&mut room), (0, 0, lost, 8, Some(0.0)), "no more than were counted");
 }

@@ -96,6 +96,9 @@ pub struct TargetCoverage {
     /// These, by the end that the process is.
     #[serde(skip)]
     pub lost_by_role: LostExchanges,
+    /// Database commands among those of dropped records; they are not in `lost_by_role`.
+    #[serde(skip)]
+    pub lost_commands: LostExchanges,
     /// Payload bytes that were needed and lost.
     pub missing_bytes: u64,
     /// Events that the full ring refused.
@@ -126,6 +129,13 @@ pub struct LostExchanges {
     pub served: u64,
 }
 
+impl LostExchanges {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.unknown + self.asked + self.served
+    }
+}
+
 impl TargetCoverage {
     /// A target of which nothing but its name is known.
     pub fn named(service: &str, pid: u32) -> Self {
@@ -140,6 +150,7 @@ impl TargetCoverage {
             incomplete: 0,
             exchanges_lost: 0,
             lost_by_role: LostExchanges::default(),
+            lost_commands: LostExchanges::default(),
             missing_bytes: 0,
             events_lost: 0,
             unread: Vec::new(),
@@ -157,7 +168,7 @@ impl TargetCoverage {
     pub fn add_lost_exchanges(&mut self, more: LostExchanges) {
         let LostExchanges { unknown, asked, served } = &mut self.lost_by_role;
         (*unknown, *asked, *served) = (*unknown + more.unknown, *asked + more.asked, *served + more.served);
-        self.exchanges_lost = *unknown + *asked + *served;
+        self.exchanges_lost = *unknown + *asked + *served + self.lost_commands.total();
         let known = self.exchanges + self.exchanges_lost;
         self.completeness = (known > 0).then(|| (self.exchanges - self.incomplete) as f64 / known as f64);
     }

@@ -5,7 +5,7 @@ use super::{WindowContext, other};
 use crate::aggregate::accumulator::{Accumulator, counts};
 use crate::aggregate::exchange::{latency, ratio};
 use crate::aggregate::series::Series;
-use crate::aggregate::snapshot::{QueryRow, Window};
+use crate::aggregate::snapshot::{Losses, QueryRow, Window};
 use crate::record::{Db, Side};
 
 counts! {
@@ -26,6 +26,8 @@ counts! {
             timed,
             /// Sum of times.
             time_sum,
+            /// Commands of records that were dropped; not in `count`.
+            lost,
         }
         maxima {
             /// Longest command.
@@ -38,7 +40,7 @@ counts! {
 pub type QuerySeries = Series<QueryCounts, 1>;
 
 /// Which commands.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueryKey {
     service: Arc<str>,
     side: Side,
@@ -68,9 +70,21 @@ impl QueryKey {
         }
     }
 
+    /// Whether it is of this service, at this end.
+    pub fn is_of(&self, service: &str, side: Side) -> bool {
+        &*self.service == service && self.side == side
+    }
+
     /// The overflow key of this service and system.
     pub fn other(&self) -> Self {
         Self { destination: None, database: None, operation: None, target: None, query: Some(other()), query_id: None, ..self.clone() }
+    }
+}
+
+impl QuerySeries {
+    /// Commands passed of which the records were dropped: they count in the rate, not among the commands.
+    pub fn lose(&mut self, lost: u64) {
+        self.count_all(lost.min(u64::from(u32::MAX)) as u32).counts.lost += lost;
     }
 }
 
@@ -94,6 +108,7 @@ pub fn add(command: &Db, accumulator: &mut Accumulator<QueryCounts, 1>) {
 pub fn query_row(key: &QueryKey, row: &QuerySeries, window: Window, view: &WindowContext) -> QueryRow {
     let figures = row.figures(window);
     let counts = &figures.counts;
+    let losses = Losses::new(counts.count, counts.lost);
     QueryRow {
         service: key.service.clone(),
         side: key.side,
@@ -107,10 +122,11 @@ pub fn query_row(key: &QueryKey, row: &QuerySeries, window: Window, view: &Windo
         count: counts.count,
         errors: counts.errors,
         error_rate: ratio(counts.errors, counts.count),
-        requests_per_minute: view.per_minute(counts.count),
+        requests_per_minute: view.per_minute(losses.estimated_count),
         rows: (counts.rows_known > 0).then_some(counts.rows),
         time_total_ms: (counts.timed > 0).then(|| crate::aggregate::exchange::ms(counts.time_sum)),
         latency: latency(&figures.spreads[0], counts.time_sum, counts.time_max),
-        completeness: ratio(counts.exact, counts.count),
+        completeness: ratio(counts.exact, losses.estimated_count),
+        losses,
     }
 }

@@ -187,6 +187,14 @@ pub struct Losses {
     pub rates_estimated: bool,
 }
 
+impl Losses {
+    /// Of so many that were seen, and so many that were not.
+    pub fn new(seen: u64, lost: u64) -> Self {
+        let estimated_count = seen + lost;
+        Self { lost, estimated_count, rates_estimated: lost * 100 > estimated_count }
+    }
+}
+
 /// Server-side totals of a window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Totals {

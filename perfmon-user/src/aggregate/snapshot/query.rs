@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Latency, WindowView};
+use super::{Latency, Losses, WindowView};
 use crate::record::Side;
 
 /// Commands of one service to one database that are alike.
@@ -43,8 +43,11 @@ pub struct QueryRow {
     /// Time from the first byte of the command to the last one of the answer.
     #[serde(flatten)]
     pub latency: Latency,
-    /// Commands seen wholly ÷ commands, 0..1.
+    /// Commands seen wholly ÷ commands, those that were lost too, 0..1.
     pub completeness: Option<f64>,
+    /// Commands of which the records were dropped: its share of those of its service.
+    #[serde(flatten)]
+    pub losses: Losses,
 }
 
 impl WindowView {

@@ -1,6 +1,7 @@
 //! Database commands by query.
 use super::*;
-use crate::record::Db;
+use crate::aggregate::snapshot::QueryRow;
+use crate::record::{Db, LostExchanges, TargetCoverage};
 
 pub(crate) fn command(side: Side, query: &str, time_ms: u64) -> Db {
     Db {
@@ -60,4 +61,21 @@ fn queries_are_rows_by_the_time_that_they_take() {
     assert_eq!((view.queries[2].time_total_ms, view.queries[2].latency.max_ms), (Some(6.0), Some(3.0)));
     assert_eq!((view.queries[3].time_total_ms, view.queries[3].latency.p95_ms), (None, None));
     assert_eq!(view.db_calls(), Some(5), "of each system the side from which more were seen");
+}
+
+#[test]
+fn commands_of_dropped_records_are_lost_ones_of_their_rows() {
+    let mut aggregate = aggregate();
+    for query in ["often", "often", "often", "seldom"] {
+        aggregate.add(&mut Record::Db(Box::new(command(Side::Server, query, 1))));
+    }
+    let lost = LostExchanges { served: 8, ..LostExchanges::default() };
+    let target = TargetCoverage { lost_commands: lost, ..TargetCoverage::named("shop", 9) };
+    aggregate.gauges(Gauges { targets: vec![target], ..Gauges::default() });
+    let view = minute(&mut aggregate, 1);
+    let told = |row: &Arc<QueryRow>| (row.count, row.losses.lost, row.losses.estimated_count, row.completeness, row.losses.rates_estimated);
+    let mut rows: Vec<_> = view.queries.iter().map(told).collect();
+    rows.sort_by_key(|row| row.0);
+    assert_eq!(rows, [(1, 2, 3, Some(1.0 / 3.0), true), (3, 6, 9, Some(1.0 / 3.0), true)]);
+    assert_eq!(view.totals.losses.lost, 0, "they are no requests");
 }
