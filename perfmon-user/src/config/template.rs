@@ -183,9 +183,9 @@ fn each_line_of_the_installed_configuration_is_valid_when_uncommented() {
     let blocks: Vec<String> = text.split("\n\n").map(str::to_owned).collect();
     let channels = blocks.iter().position(|block| block.contains("#[[alerts.channels]]")).unwrap();
     let mut set: Vec<&str> = Vec::new();
-    for block in 0..blocks.len() {
+    for (block, what) in blocks.iter().enumerate() {
         let is_wanted = |number: usize| number == block || number == channels;
-        set.extend(check(&blocks[block], with(&is_wanted)).origins.into_keys());
+        set.extend(check(what, with(&is_wanted)).origins.into_keys());
     }
     let missing: Vec<&str> = KEYS.iter().map(|key| key.about.path).filter(|path| !set.contains(path)).collect();
     assert!(missing.is_empty(), "no line sets {missing:?}");
