@@ -37,7 +37,7 @@ use self::endpoint::{EndpointSlot, Endpoints};
 use self::exchange::{HttpCounts, HttpObservation, HttpSeries};
 use self::figures::Merger;
 use self::finding::{Detector, tracker::FindingTracker};
-pub use self::histogram::{Bucket, Histogram};
+pub use self::histogram::{Bucket, DenseHistogram, Histogram};
 use self::host::LatestSamples;
 use self::loss::LossTable;
 pub use self::quota::Quota;

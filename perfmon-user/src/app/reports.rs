@@ -42,8 +42,8 @@ pub struct ReportStage {
     custom: watch::Receiver<CustomMetrics>,
     /// Made, or found to be about nothing.
     done: BTreeSet<ReportId>,
-    /// One could not be made, which is told once.
-    is_put_off: bool,
+    /// Looks in a row at which one could not be made.
+    failed_looks: u32,
 }
 
 impl ReportStage {
@@ -60,7 +60,7 @@ impl ReportStage {
             alerts,
             custom,
             done: BTreeSet::new(),
-            is_put_off: false,
+            failed_looks: 0,
         })
     }
 
@@ -77,24 +77,29 @@ impl ReportStage {
 
     async fn run(mut self, now: fn() -> WallTime) {
         loop {
+            let mut failed = Vec::new();
             for (id, period) in self.due(now().0 / NS) {
                 match self.make(id, period, now()).await {
-                    Ok(Some(made)) => {
-                        self.is_put_off = false;
-                        self.spread(made);
-                    }
+                    Ok(Some(made)) => self.spread(made),
                     Ok(None) => {}
-                    Err(error) => self.put_off(id, &error),
+                    Err(error) => failed.push((id, error)),
                 }
             }
+            self.after_look(&failed);
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    /// It is tried again at the next look: a history of an earlier version cannot be read before its writer has upgraded it.
-    fn put_off(&mut self, id: ReportId, error: &anyhow::Error) {
-        self.done.retain(|done| *done != id);
-        if !std::mem::replace(&mut self.is_put_off, true) {
+    /// What failed is tried again at the next look, and told then: at the first one the history may not be there yet, or be of an earlier
+    /// version that its writer has not upgraded.
+    fn after_look(&mut self, failed: &[(ReportId, anyhow::Error)]) {
+        self.done.retain(|done| failed.iter().all(|(id, _)| id != done));
+        let Some((id, error)) = failed.first() else {
+            self.failed_looks = 0;
+            return;
+        };
+        self.failed_looks = self.failed_looks.saturating_add(1);
+        if self.failed_looks == 2 {
             tracing::warn!(%id, %error, "A report could not be made and is tried again.");
         }
     }
@@ -262,7 +267,7 @@ mod tests {
         let due = first.due(NOW);
         assert_eq!(due.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>(), ["daily-2026-11-27", "weekly-2026-11-23"]);
         assert!(first.due(NOW).is_empty(), "looked at already");
-        first.put_off(due[0].0, &anyhow::anyhow!("the history cannot be read"));
+        first.after_look(&[(due[0].0, anyhow::anyhow!("the history cannot be read"))]);
         assert_eq!(first.due(NOW), due[..1], "what failed is tried again");
         // The samples may not be written yet.
         let mut made = None;

@@ -205,6 +205,13 @@ impl Cell {
         Some(&self.fields[at].1.shape)
     }
 
+    /// Sets the distribution of a field that has values.
+    pub fn set_distribution(&mut self, field: &Field, shape: Histogram) {
+        if let Ok(at) = self.fields.binary_search_by_key(&field.id, |(id, _)| *id) {
+            self.fields[at].1.shape = shape;
+        }
+    }
+
     /// Its buckets.
     pub fn buckets(&self, field: &Field) -> impl Iterator<Item = Bucket> + '_ {
         self.distribution(field).into_iter().flat_map(Histogram::buckets)

@@ -16,6 +16,7 @@ mod resolution;
 mod retention;
 mod rollup;
 mod schema;
+mod step_sums;
 #[cfg(test)]
 pub(crate) mod tests;
 mod writer;

@@ -13,6 +13,7 @@ use super::record_blocks;
 use super::resolution::{Resolution, ResolutionRange, Retention};
 use super::rollup::complete_until;
 use super::schema::{self, StoreError};
+use super::step_sums::StepSums;
 use super::{SharedReport, StoreReport};
 use crate::record::metric::{Field, Measure, Metric, RecordKind, Statistic};
 use crate::record::{DEFINITION, METRIC, WallTime};
@@ -199,15 +200,14 @@ fn by_step(
         Some((code, id)) => (code, BTreeMap::from([(id, SeriesLabels::new())])),
         None => (kind as u8, series(db, kind, &labels)?),
     };
-    let mut cells: BTreeMap<u64, BTreeMap<i64, Cell>> = BTreeMap::new();
+    let mut sums = StepSums::of(part);
     for piece in pieces {
         each_cell(db, code, *piece, &wanted, part, |time, id, cell| {
             // Only model calls need to be kept apart until the end.
-            let apart = if kind == RecordKind::Llm { id } else { 0 };
-            cells.entry(time - time % step).or_default().entry(apart).or_default().merge(cell);
+            sums.add(time - time % step, if kind == RecordKind::Llm { id } else { 0 }, cell);
         })?;
     }
-    let merged = cells.into_iter().map(|(start, cells)| {
+    let merged = sums.finish().into_iter().map(|(start, cells)| {
         let found: Vec<_> = cells.into_iter().map(|(id, cell)| (wanted.get(&id).cloned().unwrap_or_default(), cell)).collect();
         let found = if kind == RecordKind::Llm && !labels.contains_key("side") { one_end(found, model_end) } else { found };
         let mut sum = Cell::default();

@@ -5,6 +5,10 @@
 //! ≤ 1 ÷ 128 = 0.79 %. Values above one hour count in the last bucket; keep their true maximum separately.
 //! Bytes: number of buckets, then one byte a bucket (3 bits distance to the previous one, 5 bits count) with LEB128 escapes, about 1.2
 //! bytes a bucket in practice.
+mod dense;
+
+pub use dense::DenseHistogram;
+
 use super::varint::{self, VarintReader};
 
 /// Longest duration with its own bucket: one hour.
@@ -123,6 +127,11 @@ impl Histogram {
 
     /// Counts everything that the histogram at `reader` counted.
     pub fn absorb(&mut self, reader: &mut VarintReader<'_>) -> Option<()> {
+        if self.buckets.is_empty() {
+            let buckets = { *reader }.next()?;
+            // Each has a byte at least.
+            self.buckets.reserve(usize::try_from(buckets).ok()?.min(reader.rest().len()));
+        }
         read(reader, |index, count| self.add(index, count))
     }
 
