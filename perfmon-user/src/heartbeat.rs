@@ -195,10 +195,12 @@ impl Heartbeats {
         std::mem::forget(self.add(name, Patience::UNPACED).run_here());
     }
 
-    /// The calling thread ends.
+    /// The calling thread ends. Who took the list before finds that it ended, when it finds the thread gone.
     pub fn remove_runtime_thread(&self) {
         let own = rustix::thread::gettid().as_raw_nonzero().get();
-        self.list().retain(|heartbeat| heartbeat.thread() != Some(own));
+        let mut list = self.list();
+        list.iter().filter(|heartbeat| heartbeat.thread() == Some(own)).for_each(|heartbeat| heartbeat.set_life(StageLife::Ended));
+        list.retain(|heartbeat| heartbeat.thread() != Some(own));
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<Heartbeat>> {

@@ -194,6 +194,29 @@ mod tests {
         told
     }
 
+    /// Threads of which the one that is looked at has ended in order since the round began.
+    struct EndsMeanwhile(Heartbeats);
+
+    impl StageThreads for EndsMeanwhile {
+        fn state(&mut self, _: i32) -> Option<ThreadState> {
+            self.0.remove_runtime_thread();
+            None
+        }
+        fn runtime(&mut self) -> ThreadState {
+            unreachable!("it has a thread")
+        }
+    }
+
+    #[test]
+    fn a_thread_of_the_runtime_that_ends_while_it_is_looked_at_is_not_dead() {
+        let stages = Heartbeats::default();
+        stages.add_runtime_thread("runtime");
+        let mut watch = StageWatch::new(stages.all().remove(0));
+        assert_eq!(watch.look(250, &mut Scripted(None)), StageVerdict::Vanished, "it has not said that it ends");
+        assert_eq!(watch.look(250, &mut EndsMeanwhile(stages.clone())), StageVerdict::Well);
+        assert!(stages.all().is_empty());
+    }
+
     #[test]
     fn a_stage_that_waits_too_long_is_stalled_after_two_seconds_and_hangs_after_five() {
         let (mut watch, _run) = stage(Patience::STEADY);
