@@ -18,6 +18,8 @@ pub const KIND_EXIT: u32 = 5;
 pub const KIND_FORK: u32 = 6;
 /// `TlsHeader`, then `captured_len` bytes of plaintext.
 pub const KIND_TLS: u32 = 7;
+/// `DatagramHeader`, then `captured_len` bytes.
+pub const KIND_DATAGRAM: u32 = 8;
 
 /// Bytes that the observed process received.
 pub const DIRECTION_IN: u8 = 0;
@@ -111,7 +113,7 @@ pub struct OpenHeader {
     pub peer_port: u16,
     /// `AF_INET` 2, `AF_INET6` 10, `AF_UNIX` 1.
     pub family: u16,
-    /// `IPPROTO_TCP` 6, `IPPROTO_UDP` 17, 0 for unix sockets.
+    /// `IPPROTO_TCP` 6, 0 for unix sockets.
     pub protocol: u16,
     /// `ROLE_*`.
     pub role: u8,
@@ -305,3 +307,40 @@ pub struct TlsHeader {
     pub pad: [u8; 2],
 }
 const _: () = assert!(size_of::<TlsHeader>() == 64 && align_of::<TlsHeader>() == 8);
+
+/// Bytes of a datagram that are captured at most: answers over UDP are smaller (RFC 9715, RFC 6891).
+pub const DATAGRAM_MAX: u32 = 4096;
+
+/// A datagram that looks like a question for a name on its way out, or like the answer to one on its way in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(Pod, Zeroable))]
+pub struct DatagramHeader {
+    /// `KIND_DATAGRAM`.
+    pub kind: u32,
+    /// Bytes of the datagram behind this header.
+    pub captured_len: u32,
+    /// Address of the `struct sock`.
+    pub sock: u64,
+    /// When the operation ended.
+    pub time_ns: u64,
+    /// IPv4 in the first four bytes, else IPv6.
+    pub peer_addr: [u8; 16],
+    /// Bytes of the whole datagram.
+    pub total_len: u32,
+    /// Process.
+    pub tgid: u32,
+    /// Thread.
+    pub thread: u32,
+    /// Inode number of the socket file.
+    pub inode: u32,
+    /// `AF_INET` 2, `AF_INET6` 10, 0 = the peer is not known: what an unconnected socket received.
+    pub family: u16,
+    /// Remote port, host byte order.
+    pub peer_port: u16,
+    /// `DIRECTION_*`.
+    pub direction: u8,
+    /// Alignment.
+    pub pad: [u8; 3],
+}
+const _: () = assert!(size_of::<DatagramHeader>() == 64 && align_of::<DatagramHeader>() == 8);

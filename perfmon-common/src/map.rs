@@ -334,7 +334,7 @@ pub struct KernelOffsets {
     /// The saved register that holds the system call's number.
     pub regs_syscall: u32,
     /// The saved registers that hold its arguments.
-    pub regs_arguments: [u32; 4],
+    pub regs_arguments: [u32; 5],
     /// The registers that hold the first arguments of a function in user mode.
     pub regs_parameters: [u32; 6],
     /// The register that holds a function's result in user mode.
@@ -344,7 +344,7 @@ pub struct KernelOffsets {
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 380 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 384 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;

@@ -6,6 +6,7 @@
 #![no_main]
 
 mod capture;
+mod datagram;
 mod emit;
 mod environment;
 mod filter;

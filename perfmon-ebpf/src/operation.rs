@@ -8,7 +8,7 @@ use crate::filter::Caller;
 use crate::maps::{Buffers, SOCKETS, Scratch, setting};
 use crate::sock::{AF_UNIX, Sock};
 use crate::task::{self, Call};
-use crate::{capture, emit, log, maps, sequence, sock, uring, user_buf};
+use crate::{capture, datagram, emit, log, maps, sequence, sock, uring, user_buf};
 
 /// Out-of-band data: no part of the stream.
 const MSG_OOB: u32 = 0x1;
@@ -41,7 +41,7 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
     }
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_boot_ns() };
-    let Some(state) = tenant(op, caller.tgid, now) else { return };
+    let Some(state) = tenant(op, caller.tgid, now) else { return datagram::finished(op, caller, call, now, scratch) };
     maps::tls::note(caller.thread, op.sock.0, state.inode);
     find_buffers(op, caller, call, scratch);
     let Buffers { count, capacity } = user_buf::found(scratch);
@@ -234,7 +234,7 @@ pub fn create(sock: Sock, state: SocketState, flags: u32) -> Option<&'static mut
     state
 }
 
-/// Finds the user's buffers, and the place in a message vector.
+/// Finds the user's buffers.
 #[inline(always)]
 fn find_buffers(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
     if op.flags & MSG_TRUNC != 0 {
@@ -243,18 +243,26 @@ fn find_buffers(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
     if call.kind == 0 || is_foreign(op, call) {
         return uring::locate(op, caller.thread, scratch);
     }
+    find_given(op, caller, call, scratch);
+}
+
+/// Finds the buffers that the system call was given; tells the place in a message vector.
+#[inline(always)]
+pub fn find_given(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) -> u32 {
     if call.kind & SYSCALL_SHAPE != SYSCALL_MESSAGES {
-        return user_buf::locate(call, 0, scratch);
+        user_buf::locate(call, 0, scratch);
+        return 0;
     }
     let place = user_buf::message_place(call, caller.thread);
     user_buf::locate(call, place, scratch);
     let partial = op.direction == DIRECTION_OUT && u64::from(op.len) < user_buf::found(scratch).capacity;
     user_buf::message_done(call, caller.thread, place, partial);
+    place
 }
 
 /// Whether io_uring did this operation while the thread was in another system call, whose buffers would be taken for the operation's.
 #[inline(always)]
-fn is_foreign(op: Operation, call: Call) -> bool {
+pub fn is_foreign(op: Operation, call: Call) -> bool {
     let task = task::current();
     // The first descriptor of splice() is that of the pipe when it sends.
     call.kind & SYSCALL_SHAPE != SYSCALL_SPLICE

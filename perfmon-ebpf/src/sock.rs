@@ -13,6 +13,7 @@ pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;
 const SOCK_STREAM: u16 = 1;
 const IPPROTO_TCP: u16 = 6;
+const IPPROTO_UDP: u16 = 17;
 const IPPROTO_MPTCP: u16 = 262;
 /// Bit of `SOCK_DONE` (include/net/sock.h): the peer's FIN arrived.
 const SOCK_DONE: u64 = 1 << 1;
@@ -51,7 +52,13 @@ impl Sock {
         matches!(self.field::<u16>(offset!(sock_protocol)), IPPROTO_TCP | IPPROTO_MPTCP)
     }
 
-    /// A byte stream that is reported: TCP over IPv4 or IPv6, or a unix stream. (Datagrams would be told apart here.)
+    /// A UDP socket.
+    #[inline(always)]
+    pub fn is_udp(self) -> bool {
+        matches!(self.family(), AF_INET | AF_INET6) && self.field::<u16>(offset!(sock_protocol)) == IPPROTO_UDP
+    }
+
+    /// A byte stream that is reported: TCP over IPv4 or IPv6, or a unix stream.
     #[inline(always)]
     pub fn is_stream(self) -> bool {
         match self.family() {
@@ -153,6 +160,16 @@ impl Sock {
         } else if offset!(sock_local_v6) != ABSENT {
             self.copy(offset!(sock_local_v6), &mut open.local_addr);
             self.copy(offset!(sock_peer_v6), &mut open.peer_addr);
+        }
+    }
+
+    /// Writes the address of an IP socket's peer.
+    #[inline(always)]
+    pub fn peer_address(self, into: &mut [u8; 16]) {
+        if self.family() == AF_INET {
+            self.copy(offset!(sock_peer_v4), &mut into[..4]);
+        } else if offset!(sock_peer_v6) != ABSENT {
+            self.copy(offset!(sock_peer_v6), into);
         }
     }
 

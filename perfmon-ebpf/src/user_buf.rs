@@ -127,6 +127,23 @@ pub fn message_done(call: Call, thread: u32, place: u32, over: bool) {
     }
 }
 
+/// Address of the `sockaddr` that a sending call was given for the message at `place`; 0 = it has none.
+#[inline(always)]
+pub fn name(call: Call, place: u32) -> u64 {
+    match call.kind & SYSCALL_SHAPE {
+        SYSCALL_BUFFER if call.kind & SYSCALL_FLAGS != 0 => call.argument(4),
+        SYSCALL_MESSAGE => user::<u64>(call.argument(1)).unwrap_or(0),
+        SYSCALL_MESSAGES => user::<u64>(call.argument(1) + u64::from(place) * MESSAGE_SIZE).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Bytes that a finished sendmmsg/recvmmsg moved in the message at `place`.
+#[inline(always)]
+pub fn message_len(messages: u64, place: u32) -> u32 {
+    user::<u32>(messages + u64::from(place) * MESSAGE_SIZE + MESSAGE_LEN).unwrap_or(0)
+}
+
 /// Bytes that a finished sendmmsg/recvmmsg moved in its first `count` messages. The sum is kept in the scratch for the verifier's sake.
 #[inline(always)]
 pub fn messages_sum(messages: u64, count: u64, scratch: *mut Scratch) -> u32 {

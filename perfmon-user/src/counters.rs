@@ -121,6 +121,8 @@ counters! {
     calls_linked,
     /// Calls that belong to one of several requests under way, and were linked to none.
     calls_unlinked,
+    /// Questions for names of which it is not known what came of them: events were lost, or too many were under way.
+    questions_unsure,
     /// Connections of clients that are in no pool because there are too many pools.
     pools_refused,
     /// Inbound requests to which no call can be linked: too many were under way, or their end was not seen.

@@ -110,9 +110,11 @@ pub const DESTINATIONS: usize = 1_000;
 pub const WORK_ROWS: usize = 500;
 /// Rows of queries in the aggregate; further ones of a service share a row.
 pub const QUERY_ROWS: usize = 2_000;
+/// Rows of names that services ask for; further ones of a service share a row.
+pub const NAME_ROWS: usize = 1_000;
 /// Cached endpoints of paths, the same number for the client side; a path overwrites another one.
 pub const PATHS_REMEMBERED: usize = 4_096;
-/// Names of addresses that processes call; all are forgotten when there are more.
+/// Names of addresses that processes call, and as many that they asked for; all are forgotten when there are more.
 pub const PEER_NAMES: usize = 4_096;
 /// Longest cached path.
 pub const PATH_REMEMBERED_BYTES: usize = 256;

@@ -1,7 +1,5 @@
 //! The vocabulary of byte streams that everything left of `record` shares: which way bytes went, when and by whom, what passed or is
 //! missing, how a stream ended, how an exchange on it failed. A leaf: it imports no other module and holds no state.
-use std::net::SocketAddr;
-
 use serde::Serialize;
 
 /// Direction of bytes, seen from the observed process; also names the stream that carries them.
@@ -86,8 +84,6 @@ pub enum Content<'a> {
     Lost(u64),
     /// Bytes are missing and their number is unknown: the kernel lost its count of the socket.
     Unknown,
-    /// One datagram.
-    Datagram(Datagram<'a>),
 }
 
 impl Content<'_> {
@@ -97,7 +93,6 @@ impl Content<'_> {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Gap(len) | Self::Lost(len) => *len,
             Self::Unknown => 0,
-            Self::Datagram(datagram) => datagram.bytes.len() as u64 + datagram.missing,
         }
     }
 
@@ -105,17 +100,6 @@ impl Content<'_> {
     pub fn is_empty(&self) -> bool {
         *self != Self::Unknown && self.len() == 0
     }
-}
-
-/// A datagram keeps its boundary and, on an unconnected socket, has a peer of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Datagram<'a> {
-    /// Its captured beginning.
-    pub bytes: &'a [u8],
-    /// Bytes behind it that were not captured.
-    pub missing: u64,
-    /// The other end, where the socket is not connected to it.
-    pub peer: Option<SocketAddr>,
 }
 
 /// Consecutive bytes of one direction.

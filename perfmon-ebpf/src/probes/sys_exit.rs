@@ -1,6 +1,7 @@
 //! Capture tier 3. Hook: raw tracepoint `sys_exit`, in the calling thread; the saved registers still hold the arguments. Records the same
 //! operations as tier 1 where that is missing. Misses: io_uring, system calls of 32-bit programs, operations of the kernel for itself.
-//! Several messages of a sendmmsg or recvmmsg are one operation without payload. Costs every system call of the host a little.
+//! Several messages of a sendmmsg or recvmmsg are one operation without payload, but for datagrams. Costs every system call of the host a little.
+use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use perfmon_common::event::{DIRECTION_IN, DIRECTION_OUT};
@@ -10,7 +11,7 @@ use crate::maps::SCRATCH;
 use crate::operation::{Operation, finished};
 use crate::sock::{self, Sock};
 use crate::task::{self, Call, Typed};
-use crate::{filter, user_buf};
+use crate::{datagram, filter, user_buf};
 
 /// `(struct pt_regs *regs, long ret)`.
 #[raw_tracepoint(tracepoint = "sys_exit")]
@@ -33,6 +34,12 @@ pub fn syscall_exit(ctx: RawTracePointContext) -> i32 {
     let mut op = Operation { sock, direction, len: result as u32, flags: flags(call) };
     if call.kind & SYSCALL_SHAPE == SYSCALL_MESSAGES {
         op.len = user_buf::messages_sum(call.argument(1), result as u64, scratch);
+        if result > 1 && sock.is_udp() {
+            // SAFETY: no arguments.
+            let now = unsafe { bpf_ktime_get_boot_ns() };
+            datagram::several(op, caller, call, result as u64, now, scratch);
+            return 0;
+        }
         if result > 1 {
             call.kind = 0;
         }

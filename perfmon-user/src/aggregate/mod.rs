@@ -43,6 +43,7 @@ use self::loss::LossTable;
 pub use self::quota::Quota;
 use self::row::agent::AgentKey;
 use self::row::destination::DestinationKey;
+use self::row::dns::{NameCounts, NameKey, NameSearches};
 use self::row::llm::{LlmCounts, LlmKey};
 use self::row::query::{QueryCounts, QueryKey};
 use self::row::tool::ToolKey;
@@ -53,7 +54,7 @@ use self::snapshot::{Snapshot, Window};
 use self::window::SliceClock;
 use crate::limits;
 use crate::record::{
-    Degradation, Finding, Gauges, LostExchanges, Record, RepeatedQuery, Request, SeriesKey, Side, SpanId, WallTime, Workflow,
+    Degradation, Dns, Finding, Gauges, LostExchanges, Record, RepeatedQuery, Request, SeriesKey, Side, SpanId, WallTime, Workflow,
 };
 
 /// Rates are taken when this much time has passed since they last were: ticks come about once a second.
@@ -98,6 +99,8 @@ pub struct Aggregate {
     tools: SeriesTable<ToolKey, WorkCounts, 1>,
     workflows: SeriesTable<WorkflowKey, WorkCounts, 1>,
     queries: SeriesTable<QueryKey, QueryCounts, 1>,
+    dns: SeriesTable<NameKey, NameCounts, 1>,
+    searches: NameSearches,
     /// Server-side exchanges since the last tick.
     served: Arrivals<EndpointSlot>,
     /// Client-side ones.
@@ -138,6 +141,8 @@ impl Aggregate {
             tools: SeriesTable::new(limits::WORK_ROWS, ToolKey::other),
             workflows: SeriesTable::new(limits::WORK_ROWS, WorkflowKey::other),
             queries: SeriesTable::new(limits::QUERY_ROWS, QueryKey::other),
+            dns: SeriesTable::new(limits::NAME_ROWS, NameKey::other),
+            searches: NameSearches::default(),
             served: Arrivals::default(),
             asked: Arrivals::default(),
             repeated: FxHashMap::default(),
@@ -168,8 +173,8 @@ impl Aggregate {
             Record::System(system) => self.host.add_system(system),
             Record::Pool(pool) => self.host.add_pool(pool, self.ticked),
             Record::Db(command) => row::query::add(command, self.queries.row(QueryKey::new(command)).count()),
-            // Questions have no rows yet: they are told as records.
-            Record::Dns(_) | Record::Finding(_) | Record::Alert(_) => {}
+            Record::Dns(question) => self.add_question(question),
+            Record::Finding(_) | Record::Alert(_) => {}
         }
     }
 
@@ -204,6 +209,13 @@ impl Aggregate {
         if request.counts() {
             let key = DestinationKey::addresses(request);
             self.asked.entry(key, || DestinationKey::new(request)).sums.add(&HttpObservation::new(request));
+        }
+    }
+
+    fn add_question(&mut self, question: &Dns) {
+        row::dns::add(question, self.dns.row(NameKey::new(question)).count());
+        if let Some(missed) = self.searches.add(question) {
+            self.dns.row(missed).amend().counts.search_misses += 1;
         }
     }
 
@@ -352,6 +364,7 @@ impl Aggregate {
         self.tools.tick(tick);
         self.workflows.tick(tick);
         self.queries.tick(tick);
+        self.dns.tick(tick);
         self.host.expire(tick.now);
     }
 
@@ -376,6 +389,7 @@ impl Aggregate {
             + self.tools.take_overflowed()
             + self.workflows.take_overflowed()
             + self.queries.take_overflowed()
+            + self.dns.take_overflowed()
             + self.tracker.take_refused()
     }
 
@@ -389,6 +403,7 @@ impl Aggregate {
             + self.tools.memory_bytes()
             + self.workflows.memory_bytes()
             + self.queries.memory_bytes()
+            + self.dns.memory_bytes()
             + self.names.memory_bytes()
     }
 }

@@ -80,6 +80,7 @@ impl Aggregate {
             destinations: self.destination_rows(window, &view),
             services: self.service_rows(window, &view, under_way),
             queries: self.query_rows(window, &view),
+            names: self.name_rows(window, &view),
             ..self.work(window, &view)
         }
     }
@@ -124,6 +125,13 @@ impl Aggregate {
             let by_name = || (&a.service, &a.query, &a.destination).cmp(&(&b.service, &b.query, &b.destination));
             time(b).total_cmp(&time(a)).then(b.count.cmp(&a.count)).then_with(by_name)
         });
+        rows
+    }
+
+    fn name_rows(&self, window: Window, view: &WindowContext) -> Vec<Arc<super::snapshot::NameRow>> {
+        let rows = self.dns.in_window(window).map(|(key, row)| Arc::new(row::dns::name_row(key, row, window, view)));
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.service, &a.name, &a.qtype).cmp(&(&b.service, &b.name, &b.qtype))));
         rows
     }
 

@@ -296,6 +296,7 @@ impl Worker {
     /// for them.
     fn count_lost(&mut self, gauges: &mut Gauges) {
         for (pid, losses) in self.probes.lost_by_pid() {
+            self.pipeline.lost_events(pid, losses.events);
             let at = gauges.targets.iter().position(|target| target.pid == pid).or_else(|| {
                 gauges.targets.push(self.pipeline.processes().unseen_coverage(pid)?);
                 Some(gauges.targets.len() - 1)

@@ -54,6 +54,8 @@ pub enum Event<'a> {
     Fork(Fork),
     /// Plaintext went through a TLS library.
     Tls(TlsCall<'a>),
+    /// A question for a name was sent over UDP, or an answer received.
+    Datagram(Datagram<'a>),
 }
 
 impl Event<'_> {
@@ -63,6 +65,7 @@ impl Event<'_> {
             Self::Data(data) => Some(data.stamp.time_ns),
             Self::Tls(tls) => Some(tls.stamp.time_ns),
             Self::State(state) => Some(state.time_ns),
+            Self::Datagram(datagram) => Some(datagram.time_ns),
             Self::Open(_) | Self::Exec(_) | Self::Exit(_) | Self::Fork(_) => None,
         }
     }
@@ -81,8 +84,6 @@ pub struct Open {
     pub role: Role,
     /// It was open before perfmon saw it.
     pub late: bool,
-    /// UDP rather than a byte stream.
-    pub datagram: bool,
     /// Local address.
     pub local: Address,
     /// Peer address.
@@ -231,6 +232,27 @@ pub struct TlsCall<'a> {
     pub last_piece: bool,
 }
 
+/// A question for a name on its way out, or an answer on its way in, over UDP.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Datagram<'a> {
+    /// Which socket.
+    pub key: SocketKey,
+    /// When.
+    pub time_ns: u64,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub thread: u32,
+    /// `Out`: a question, `In`: an answer.
+    pub direction: Direction,
+    /// The other end; `None` for what an unconnected socket received.
+    pub peer: Option<SocketAddr>,
+    /// Bytes of the whole datagram.
+    pub total_len: u32,
+    /// What was captured, from its beginning.
+    pub payload: &'a [u8],
+}
+
 /// Why bytes could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -297,6 +319,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
             Ok(Event::Fork(Fork { time_ns: time(h.time_ns)?, pid: h.tgid, parent: h.parent }))
         }
         KIND_TLS => tls(bytes),
+        KIND_DATAGRAM => datagram(bytes),
         other => Err(DecodeError::Kind(other)),
     }
 }
@@ -348,14 +371,18 @@ fn data(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     }))
 }
 
-fn open(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
-    let h: OpenHeader = header(bytes)?;
-    let ip = |addr: &[u8; 16], port: u16| match h.family {
+/// An address of IPv4 or IPv6; `None` for other families.
+fn ip(family: u16, addr: &[u8; 16], port: u16) -> Option<SocketAddr> {
+    match family {
         2 => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(addr[0], addr[1], addr[2], addr[3])), port)),
         10 => Some(SocketAddr::new(Ipv6Addr::from(*addr).to_canonical(), port)),
         _ => None,
-    };
-    let (local, peer) = match (h.family, ip(&h.local_addr, h.local_port), ip(&h.peer_addr, h.peer_port)) {
+    }
+}
+
+fn open(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let h: OpenHeader = header(bytes)?;
+    let (local, peer) = match (h.family, ip(h.family, &h.local_addr, h.local_port), ip(h.family, &h.peer_addr, h.peer_port)) {
         (1, ..) => {
             let name = unix_name(
                 h.unix_path
@@ -374,16 +401,7 @@ fn open(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         other => return Err(DecodeError::Value { field: "role", value: other.into() }),
     };
     let key = SocketKey { sock: h.sock, inode: h.inode };
-    Ok(Event::Open(Open {
-        key,
-        time_ns: time(h.time_ns)?,
-        pid: h.tgid,
-        role,
-        late: h.flags & OPEN_LATE != 0,
-        datagram: h.protocol == 17,
-        local,
-        peer,
-    }))
+    Ok(Event::Open(Open { key, time_ns: time(h.time_ns)?, pid: h.tgid, role, late: h.flags & OPEN_LATE != 0, local, peer }))
 }
 
 fn unix_name(path: &[u8]) -> Box<str> {
@@ -457,5 +475,23 @@ fn tls(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         piece_offset: h.piece_offset,
         payload,
         last_piece: h.flags & DATA_LAST_PIECE != 0,
+    }))
+}
+
+fn datagram(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let h: DatagramHeader = header(bytes)?;
+    let payload = tail::<DatagramHeader>(bytes, h.captured_len)?;
+    if h.captured_len > h.total_len {
+        return Err(DecodeError::Value { field: "captured_len", value: h.captured_len });
+    }
+    Ok(Event::Datagram(Datagram {
+        key: SocketKey { sock: h.sock, inode: h.inode },
+        time_ns: time(h.time_ns)?,
+        pid: h.tgid,
+        thread: h.thread,
+        direction: direction(h.direction)?,
+        peer: ip(h.family, &h.peer_addr, h.peer_port),
+        total_len: h.total_len,
+        payload,
     }))
 }

@@ -28,6 +28,7 @@ enum Route {
     Endpoints,
     Destinations,
     Databases,
+    Names,
     Pools,
     Llm,
     Agents,
@@ -39,7 +40,7 @@ enum Route {
     Records,
 }
 
-const ROUTES: [(&str, Route); 16] = [
+const ROUTES: [(&str, Route); 17] = [
     ("health", Route::Health),
     ("summary", Route::Summary),
     ("self", Route::SelfReport),
@@ -47,6 +48,7 @@ const ROUTES: [(&str, Route); 16] = [
     ("endpoints", Route::Endpoints),
     ("destinations", Route::Destinations),
     ("databases", Route::Databases),
+    ("dns", Route::Names),
     ("pools", Route::Pools),
     ("llm", Route::Llm),
     ("agents", Route::Agents),
@@ -154,6 +156,7 @@ impl Followed {
                     (of, &row.operation, &row.target, &row.query, &row.query_id)
                 },
             ),
+            Route::Names => self.rows(snapshot, |view| &view.names, |row| (&row.service, &row.name, &row.qtype)),
             Route::Pools => self.list(&snapshot.pools, None, true, |pool| (pool.origin.pid, &pool.destination, pool.system)),
             Route::Llm => self.rows(
                 snapshot,

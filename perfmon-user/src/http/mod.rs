@@ -25,6 +25,7 @@ mod introduction;
 mod kind_series;
 mod listener;
 mod metrics;
+mod names;
 mod owner;
 mod page;
 mod params;
@@ -193,6 +194,7 @@ pub fn router(state: Arc<HttpState>) -> Router {
         .route("/api/v1/endpoints", get(endpoints::endpoints))
         .route("/api/v1/destinations", get(destinations::destinations))
         .route("/api/v1/databases", get(databases::databases))
+        .route("/api/v1/dns", get(names::names))
         .route("/api/v1/pools", get(resources::pools))
         .route("/api/v1/llm", get(work::llm))
         .route("/api/v1/agents", get(work::agents))

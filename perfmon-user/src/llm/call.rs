@@ -140,7 +140,7 @@ impl ModelCall {
     pub(super) fn request_piece(&mut self, piece: &BodyPiece<'_>, work: &mut DecodingWork) -> bool {
         match piece.content {
             Content::Bytes(bytes) => self.request_body.push(bytes, work, &mut self.request),
-            Content::Gap(_) | Content::Lost(_) | Content::Unknown | Content::Datagram(_) => self.request_body.gap(),
+            Content::Gap(_) | Content::Lost(_) | Content::Unknown => self.request_body.gap(),
         }
         let is_complete = self.request_body.outcome().documents > 0;
         self.known.is_some() || !is_complete || self.request_fit() != Fit::No
@@ -162,7 +162,7 @@ impl ModelCall {
         self.answer.now_ns = piece.time_ns;
         match piece.content {
             Content::Bytes(bytes) => body.push(bytes, work, &mut self.answer),
-            Content::Gap(_) | Content::Lost(_) | Content::Unknown | Content::Datagram(_) => body.gap(),
+            Content::Gap(_) | Content::Lost(_) | Content::Unknown => body.gap(),
         }
         true
     }

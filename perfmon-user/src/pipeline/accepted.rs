@@ -11,7 +11,7 @@ use super::session::Session;
 impl BuildContext<'_> {
     /// A connection was opened.
     pub(super) fn opened(&mut self, open: &Open) {
-        let is_tcp = !open.datagram && matches!(open.local, Address::Ip(_));
+        let is_tcp = matches!(open.local, Address::Ip(_));
         if is_tcp && open.role == Role::Server && self.processes.is_watched(open.pid) {
             self.open.opened(open.key.inode, open.time_ns);
         }
@@ -24,7 +24,7 @@ impl BuildContext<'_> {
             Role::Unknown => connection.state.serves(),
             Role::Client => false,
         };
-        let counts = serves && !connection.datagram && !connection.unix && self.processes.is_watched(connection.pid);
+        let counts = serves && !connection.unix && self.processes.is_watched(connection.pid);
         if counts {
             self.open.opened(connection.key.inode, time_ns);
         }

@@ -5,6 +5,7 @@ mod build;
 mod intern;
 mod links;
 mod model_calls;
+mod names_asked;
 mod peer_names;
 mod pooled;
 mod record_sink;
@@ -15,6 +16,8 @@ mod tls;
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use crate::agent::ProcessEnd;
 use crate::budget::Budget;
 use crate::counters::Counters;
@@ -23,6 +26,7 @@ use crate::limits::{IN_FLIGHT, UNFINISHED_BYTES};
 use crate::link::Linker;
 use crate::pools::PoolTracker;
 use crate::process::{Inquiry, Inspected, ProcessTable};
+use crate::proto::dns::QuestionTable;
 use crate::proto::{self, PendingExchange};
 use crate::record::{Gauges, InFlight, Origin, Quality, Record, WallTime};
 use crate::stream::Role;
@@ -75,6 +79,9 @@ pub struct Pipeline {
     pools_told_ns: u64,
     new_callers: Vec<u32>,
     peer_names: PeerNames,
+    questions: QuestionTable,
+    /// Events of each process that the full ring refused.
+    events_lost: FxHashMap<u32, u64>,
     connections: u64,
     counters: Arc<Counters>,
     wall_at_boot_ns: u64,
@@ -103,6 +110,8 @@ impl Pipeline {
             pools_told_ns: 0,
             new_callers: Vec::new(),
             peer_names: PeerNames::default(),
+            questions: QuestionTable::default(),
+            events_lost: FxHashMap::default(),
             connections: 0,
             counters,
             wall_at_boot_ns,
@@ -169,10 +178,12 @@ impl Pipeline {
             }
             Event::Exit(exit) => {
                 tracker.exit(exit.pid, exit.time_ns, visit);
+                self.questions_left(exit.pid, out);
                 self.left(exit);
             }
             Event::Exec(_) | Event::Fork(_) => {}
             Event::Tls(call) => tls::call(call, tracker, context, out),
+            Event::Datagram(datagram) => names_asked::datagram(datagram, context, out),
         }
         if self.model_calls.has_new_callers() {
             self.follow_new_callers();
@@ -189,6 +200,7 @@ impl Pipeline {
     fn follow(&mut self, event: &Event<'_>, now_ns: u64) {
         match event {
             Event::Data(data) => self.processes.on_use(data.pid),
+            Event::Datagram(datagram) => self.processes.on_use(datagram.pid),
             Event::State(SocketStateChange { change: StateChange::NotConnected(_), pid, .. }) => self.processes.on_use(*pid),
             Event::Exec(exec) => self.processes.on_exec(exec),
             Event::Fork(fork) => self.processes.on_fork(fork),
@@ -202,6 +214,7 @@ impl Pipeline {
         match event {
             Event::Data(data) => self.processes.admits(data.pid),
             Event::Tls(tls) => self.processes.admits(tls.pid),
+            Event::Datagram(datagram) => self.processes.admits(datagram.pid),
             Event::Open(open) => open.pid == 0 || self.processes.admits(open.pid),
             _ => true,
         }
@@ -278,6 +291,7 @@ impl Pipeline {
         let (tracker, context) = &mut self.parts();
         tracker.expire_resets(now_ns, &mut |connection, step| advance(connection, step, context, out));
         tracker.iter_mut().for_each(|connection| settle(connection, now_ns, context, out));
+        self.expire_questions(now_ns, out);
         out.records.extend(self.model_calls.tick(now_ns, self.wall_at_boot_ns));
         self.tell_pools(now_ns, &mut out.records);
         self.processes.settle(&mut out.records, known, now_ns);
@@ -290,13 +304,14 @@ impl Pipeline {
         let known = out.records.len();
         let (tracker, context) = &mut self.parts();
         tracker.clear(now_ns, &mut |connection, step| advance(connection, step, context, out));
+        self.expire_questions(now_ns, out);
         self.processes.settle_all(&mut out.records, known, now_ns);
     }
 
     /// The connection table and the context for building records.
     fn parts(&mut self) -> (&mut Tracker<Session>, BuildContext<'_>) {
         let Self { tracker, open, binder, budget, exchanges, processes, names, model_calls, .. } = self;
-        let Self { linker, pools, new_callers, peer_names, connections, counters, .. } = self;
+        let Self { linker, pools, new_callers, peer_names, questions, connections, counters, .. } = self;
         let wall_at_boot_ns = self.wall_at_boot_ns;
         let context = BuildContext {
             open,
@@ -307,6 +322,7 @@ impl Pipeline {
             pools,
             new_callers,
             peer_names,
+            questions,
             connections,
             binder,
             exchanges,
@@ -342,6 +358,7 @@ impl Pipeline {
     fn left(&mut self, exit: &Exit) {
         self.peer_names.left(exit.pid);
         self.linker.left(exit.pid);
+        self.events_lost.remove(&exit.pid);
         let start_ns = self.processes.on_exit(exit);
         self.model_calls.left(ProcessEnd { pid: exit.pid, start_ns, end_ns: exit.time_ns, has_failed: exit.exit_code != 0 });
     }

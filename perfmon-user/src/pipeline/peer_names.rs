@@ -1,6 +1,8 @@
-//! What processes call the addresses that they connect to. In: destination and peer of a connection's first exchange; out: the name of an
-//! address, for an attempt to connect that never got as far as a name. An address with several names has none. Entries end with their process.
+//! What processes call the addresses that they connect to. In: destination and peer of a connection's first exchange, and names that they asked for
+//! with the answers' addresses; out: the name of an address, for an attempt to connect that never got as far as a name, and for connections that say
+//! none. An address that was called by several names has none; of those that were asked for the last one counts. Entries end with their process.
 use std::collections::hash_map::Entry;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -13,6 +15,9 @@ pub(super) struct PeerNames {
     /// `None`: it has several.
     of_process: FxHashMap<u32, FxHashMap<Arc<str>, Option<Arc<str>>>>,
     len: usize,
+    /// As the process asked for them.
+    asked: FxHashMap<u32, FxHashMap<IpAddr, Arc<str>>>,
+    asked_len: usize,
 }
 
 impl PeerNames {
@@ -34,14 +39,35 @@ impl PeerNames {
         }
     }
 
+    /// A process asked for `name` and got this address.
+    pub(super) fn learn(&mut self, pid: u32, address: IpAddr, name: &Arc<str>) {
+        if self.asked_len >= PEER_NAMES {
+            (self.asked, self.asked_len) = (FxHashMap::default(), 0);
+        }
+        if self.asked.entry(pid).or_default().insert(address, name.clone()).is_none() {
+            self.asked_len += 1;
+        }
+    }
+
+    /// The name by which the process asked for an address.
+    pub(super) fn asked(&self, pid: u32, peer: &str) -> Option<Arc<str>> {
+        let names = self.asked.get(&pid)?;
+        let address: SocketAddr = peer.parse().ok()?;
+        names.get(&address.ip()).cloned()
+    }
+
     /// The name of an address, if the process has one for it.
     pub(super) fn name(&self, pid: u32, peer: &str) -> Option<Arc<str>> {
-        self.of_process.get(&pid)?.get(peer)?.clone()
+        match self.of_process.get(&pid).and_then(|names| names.get(peer)) {
+            Some(called) => called.clone(),
+            None => self.asked(pid, peer),
+        }
     }
 
     /// The process ended.
     pub(super) fn left(&mut self, pid: u32) {
         self.len -= self.of_process.remove(&pid).map_or(0, |names| names.len());
+        self.asked_len -= self.asked.remove(&pid).map_or(0, |names| names.len());
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn follow(connection: &mut Connection<Session>, in_use: bool, stamp: 
 }
 
 fn join(connection: &Connection<Session>, now_ns: u64, context: &mut BuildContext<'_>) -> Option<PoolId> {
-    let key = PoolKey { pid: connection.pid, peer: connection.peer.clone()?, system: connection.state.system? };
+    let key = PoolKey { pid: connection.pid, peer: connection.peer.clone()?, system: connection.state.protocol?.system() };
     context.pools.joined(&key, now_ns)
 }
 

@@ -15,7 +15,7 @@ use crate::track::Connection;
 use super::build::{self, BuildContext};
 use super::model_calls::WireId;
 use super::session::Session;
-use super::{Out, links};
+use super::{Out, links, names_asked};
 
 /// Exchanges whose memory is kept for the next ones.
 const SPARE_EXCHANGES: usize = 64;
@@ -48,9 +48,10 @@ impl Sink for RecordSink<'_, '_> {
                 links::command(self.connection, command, &mut record, self.context);
                 self.push(Record::Db(Box::new(record)));
             }
-            Message::Question(question) => {
-                let record = build::question(self.connection, question, self.context);
-                self.push(Record::Dns(Box::new(record)));
+            Message::Name(message, time_ns) => {
+                let told = self.out.records.len();
+                names_asked::message(self.connection, message, time_ns, self.context, &mut self.out.records);
+                self.records += self.out.records.len() - told;
             }
             Message::Frame(FramePart::Done(session)) => self.session(&session),
             Message::Frame(FramePart::Message(_)) => {}

@@ -1,5 +1,7 @@
 //! The protocol session of a connection. In: its segments; out: records and capture commands. The opening is kept until detection knows
 //! the protocol, then a parser reads the segments. A parser that is done hands the connection over to the next one.
+use std::sync::Arc;
+
 use crate::agent::{self, Inbound};
 use crate::llm::Calls;
 use crate::proto::detect::{BUDGET, Detected, Opening, Protocol, Verdict, detect};
@@ -37,10 +39,14 @@ pub(super) struct Session {
     pub(super) id: u64,
     /// It is among the open connections that the process accepted.
     is_counted: bool,
-    /// What its pool is called by: the protocol, once it is known.
-    pub(super) system: Option<&'static str>,
+    /// Once it is known; its pool is called by it.
+    pub(super) protocol: Option<Protocol>,
     /// Its place among the connections of its process to this peer.
     pub(super) pool: PoolPlace,
+    /// The name by which the process asked for its peer's address, if there is one.
+    pub(super) asked_name: Option<Arc<str>>,
+    /// That name was looked up.
+    pub(super) is_looked_up: bool,
     /// The name of its peer was noted.
     pub(super) is_named: bool,
 }
@@ -315,8 +321,8 @@ fn encrypted(connection: &mut Connection<Session>, segment: &Segment<'_>, contex
 
 /// Inspects the opening together with these bytes.
 fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u8]) -> OpeningVerdict {
-    let may_be_tls = connection.state.cipher.is_none() && !connection.datagram;
-    let (role, datagram, late) = (connection.role, connection.datagram, connection.late);
+    let may_be_tls = connection.state.cipher.is_none();
+    let (role, late) = (connection.role, connection.late);
     let ports = [&connection.local, &connection.peer].map(|address| address.as_deref().and_then(port));
     let Phase::Opening(opening) = &mut connection.state.phase else { return OpeningVerdict::Protocol(Detected::Unknown) };
     let first = *opening.first.get_or_insert(direction);
@@ -329,7 +335,7 @@ fn decide(connection: &mut Connection<Session>, direction: Direction, bytes: &[u
         head.extend_from_slice(&bytes[..bytes.len().min(BUDGET - head.len())]);
         streams = [&opening.heads[0], &opening.heads[1]];
     }
-    let seen = Opening { streams, first, role, local_port: ports[0], peer_port: ports[1], datagram, late };
+    let seen = Opening { streams, first, role, local_port: ports[0], peer_port: ports[1], late };
     let detected = match if may_be_tls { seen.any(tls::verdict) } else { Verdict::No } {
         Verdict::Yes => return OpeningVerdict::Encrypted,
         Verdict::NeedMore => Detected::NeedMore,
@@ -369,7 +375,7 @@ fn begin(
         context.processes.on_unread(connection.pid, protocol.name());
         return Capture::Off;
     };
-    connection.state.system = Some(protocol.system());
+    connection.state.protocol = Some(protocol);
     connection.state.phase = Phase::Parsed(parser);
     reread(connection, kept, depth, context, out);
     parse(connection, segment, depth, context, out)

@@ -38,7 +38,7 @@ type Register = (&'static str, u32);
 struct Registers {
     record: &'static str,
     number: &'static str,
-    arguments: [Register; 4],
+    arguments: [Register; 5],
     parameters: [Register; 6],
     result: Register,
     stack: Register,
@@ -50,7 +50,7 @@ fn registers() -> Result<Registers, OffsetError> {
         "x86_64" => Ok(Registers {
             record: "pt_regs",
             number: "orig_ax",
-            arguments: [("di", 0), ("si", 0), ("dx", 0), ("r10", 0)],
+            arguments: [("di", 0), ("si", 0), ("dx", 0), ("r10", 0), ("r8", 0)],
             parameters: [("di", 0), ("si", 0), ("dx", 0), ("cx", 0), ("r8", 0), ("r9", 0)],
             result: ("ax", 0),
             stack: ("sp", 0),
@@ -60,7 +60,7 @@ fn registers() -> Result<Registers, OffsetError> {
         "aarch64" => Ok(Registers {
             record: "pt_regs",
             number: "syscallno",
-            arguments: [("orig_x0", 0), ("user_regs.regs", 8), ("user_regs.regs", 16), ("user_regs.regs", 24)],
+            arguments: [("orig_x0", 0), ("user_regs.regs", 8), ("user_regs.regs", 16), ("user_regs.regs", 24), ("user_regs.regs", 32)],
             parameters: [0, 8, 16, 24, 32, 40].map(|place| ("user_regs.regs", place)),
             result: ("user_regs.regs", 0),
             stack: ("user_regs.sp", 0),
@@ -86,7 +86,7 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
     };
     let registers = registers()?;
     let register = |(path, plus)| Ok::<_, OffsetError>(at(registers.record, path)? + plus);
-    let (mut regs_arguments, mut regs_parameters) = ([0; 4], [0; 6]);
+    let (mut regs_arguments, mut regs_parameters) = ([0; 5], [0; 6]);
     for (slot, argument) in regs_arguments.iter_mut().zip(registers.arguments) {
         *slot = register(argument)?;
     }
@@ -280,7 +280,7 @@ mod tests {
         arguments.push(offsets.regs_syscall);
         arguments.sort_unstable();
         arguments.dedup();
-        assert_eq!(arguments.len(), 5);
+        assert_eq!(arguments.len(), 6);
         let mut parameters = offsets.regs_parameters.to_vec();
         parameters.extend([offsets.regs_stack]);
         parameters.sort_unstable();

@@ -1,7 +1,7 @@
 //! Protocol detection. In: the opening of a connection; out: a three-way answer. Detectors look at no more than [`BUDGET`] bytes of
 //! each stream, allocate nothing, and answer `Yes` only where no other protocol can begin like this; two that say `Yes` are a defect
 //! that a test finds (each corpus through each detector). A new protocol adds a variant of [`Protocol`] and an arm in its methods.
-use super::{Parser, http1, http2, memcached, mysql, postgres, redis};
+use super::{Parser, dns, http1, http2, memcached, mysql, postgres, redis};
 use crate::stream::{Direction, Role};
 
 /// Most bytes of a stream that detection looks at.
@@ -31,8 +31,6 @@ pub struct Opening<'a> {
     pub local_port: Option<u16>,
     /// The other end's port, if there is one.
     pub peer_port: Option<u16>,
-    /// Datagrams rather than a byte stream.
-    pub datagram: bool,
     /// Its first bytes were not seen.
     pub late: bool,
 }
@@ -42,7 +40,7 @@ impl<'a> Opening<'a> {
     pub fn of_stream(direction: Direction, bytes: &'a [u8]) -> Self {
         let mut streams: [&[u8]; 2] = [&[]; 2];
         streams[direction.index()] = bytes;
-        Self { streams, first: direction, role: Role::Unknown, local_port: None, peer_port: None, datagram: false, late: false }
+        Self { streams, first: direction, role: Role::Unknown, local_port: None, peer_port: None, late: false }
     }
 
     /// The bytes of a stream, at most [`BUDGET`].
@@ -82,11 +80,14 @@ pub enum Protocol {
     Memcached,
     /// Memcached's binary protocol: recognised, not read.
     MemcachedBinary,
+    /// The DNS over TCP.
+    Dns,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Http1, Self::Http2, Self::Redis, Self::Postgres, Self::MySql, Self::Memcached, Self::MemcachedBinary];
+    pub const ALL: [Self; 8] =
+        [Self::Http1, Self::Http2, Self::Redis, Self::Postgres, Self::MySql, Self::Memcached, Self::MemcachedBinary, Self::Dns];
 
     /// Its name for users.
     pub fn name(self) -> &'static str {
@@ -98,6 +99,7 @@ impl Protocol {
             Self::MySql => "mysql",
             Self::Memcached => "memcached",
             Self::MemcachedBinary => "memcached-binary",
+            Self::Dns => "dns",
         }
     }
 
@@ -119,6 +121,7 @@ impl Protocol {
             Self::MySql => &["mysql"],
             Self::Memcached => &["memcached"],
             Self::MemcachedBinary => &[],
+            Self::Dns => &["dns"],
         }
     }
 
@@ -132,6 +135,7 @@ impl Protocol {
             Self::MySql => mysql::detect(opening),
             Self::Memcached => memcached::detect(opening),
             Self::MemcachedBinary => memcached::detect_binary(opening),
+            Self::Dns => dns::detect(opening),
         }
     }
 
@@ -145,6 +149,7 @@ impl Protocol {
             Self::MySql => Some(Box::new(mysql::MySql::new())),
             Self::Memcached => Some(Box::new(memcached::Memcached::new())),
             Self::MemcachedBinary => None,
+            Self::Dns => Some(Box::new(dns::Dns::new())),
         }
     }
 }

@@ -97,7 +97,6 @@ impl<R: FrameReader> FrameSide<R> {
             Content::Bytes(bytes) => self.bytes(stamp, bytes, sink, found),
             Content::Gap(len) | Content::Lost(len) => self.gap(stamp, len, sink, found),
             Content::Unknown => self.lose(0, sink, found),
-            Content::Datagram(_) => {}
         }
     }
 

@@ -31,11 +31,6 @@ impl KeptSegments {
             Content::Gap(len) => KeptContent::Gap(len),
             Content::Lost(len) => KeptContent::Lost(len),
             Content::Unknown => KeptContent::Unknown,
-            Content::Datagram(datagram) => {
-                let bytes = self.own(datagram.bytes, of);
-                self.segments.push((direction, stamp, bytes));
-                KeptContent::Gap(datagram.missing)
-            }
         };
         self.segments.push((direction, stamp, kept));
     }
@@ -52,7 +47,7 @@ impl KeptSegments {
 }
 
 impl Kept {
-    /// Keeps a segment; a datagram is kept as bytes and gap.
+    /// Keeps a segment.
     pub fn push(&mut self, segment: Segment<'_>, of: impl FnOnce() -> Allowance) {
         self.0.get_or_insert_default().push(segment, of);
     }

@@ -10,6 +10,7 @@ mod command_connection;
 #[cfg(test)]
 mod corpus;
 pub mod detect;
+pub mod dns;
 pub mod exchange;
 pub mod frame;
 pub mod frame_pair;
@@ -34,10 +35,10 @@ use crate::budget::Allowance;
 use crate::redact;
 use crate::stream::{Ending, Segment};
 use command::Command;
+use dns::DnsMessage;
 use exchange::{Exchange, Part};
 use frame::FramePart;
 use kept::Kept;
-use question::Question;
 
 /// Forgets what parsers remember beyond a connection. Called every few seconds, since it may hold secrets.
 pub fn forget() {
@@ -51,8 +52,8 @@ pub enum Message<'a> {
     Exchange(Part<'a>),
     /// A command and its answer ended.
     Command(&'a Command),
-    /// A question was answered, or given up.
-    Question(&'a Question),
+    /// The client asked for a name or got an answer, at this time.
+    Name(&'a DnsMessage, u64),
     /// Part of a session in which either side sends whole messages at any time.
     Frame(FramePart),
 }

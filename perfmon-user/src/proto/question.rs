@@ -1,5 +1,5 @@
-//! The question family: a name is asked for and answered, repeated until an answer comes (DNS). Parsers tell each question once, its
-//! retries counted; one builder makes `dns` records of them.
+//! The question family: a name is asked for and answered, repeated until an answer comes (DNS). Messages of a process, whichever
+//! socket they pass, are joined to questions, each told once with its retries counted (`dns::QuestionTable`); one builder makes `dns` records of them.
 use std::net::SocketAddr;
 use std::sync::Arc;
 

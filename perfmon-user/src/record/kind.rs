@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::readable::RecordField;
-use super::{Agent, Db, Disk, Finding, Llm, Pool, Process, Record, Request, Side, Tool, Workflow};
+use super::{Agent, Db, Disk, Dns, Finding, Llm, Pool, Process, Record, Request, Side, Tool, Workflow};
 
 /// Kinds of records that metrics are made of. The numbers are kept on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +37,8 @@ pub enum RecordKind {
     MadeUp = 12,
     /// Connection pools.
     Pool = 13,
+    /// Questions for names.
+    Dns = 14,
 }
 
 /// Most labels of a kind.
@@ -94,8 +96,9 @@ enum LabelValue {
     Finding(fn(&Finding) -> Option<LabelText<'_>>),
     Db(fn(&Db) -> Option<LabelText<'_>>),
     Pool(fn(&Pool) -> Option<LabelText<'_>>),
+    Dns(fn(&Dns) -> Option<LabelText<'_>>),
     #[cfg(test)]
-    MadeUp(fn(&super::Dns) -> Option<LabelText<'_>>),
+    MadeUp(fn(&Dns) -> Option<LabelText<'_>>),
     /// Of a business metric: a field of the records that it is made of.
     Custom(&'static RecordField),
 }
@@ -129,6 +132,7 @@ impl SeriesLabel {
             (LabelValue::Finding(value), Record::Finding(finding)) => value(finding),
             (LabelValue::Db(value), Record::Db(command)) => value(command),
             (LabelValue::Pool(value), Record::Pool(pool)) => value(pool),
+            (LabelValue::Dns(value), Record::Dns(question)) => value(question),
             (LabelValue::Custom(field), record) => field.label(record),
             #[cfg(test)]
             (LabelValue::MadeUp(value), Record::Dns(question)) => value(question),
@@ -225,6 +229,13 @@ static KINDS: &[KindRow] = kinds! {
         "system" "db.system.name" = Some(LabelText::Word(r.system));
         "destination" "server.address" = text(&r.destination);
     }
+    // Names are in /api/v1/dns: each would be a series.
+    Dns "dns" "dns_lookups" "questions for names" (r) {
+        "service" "service.name" = text(&r.origin.service);
+        "qtype" "dns.question.type" = text(&r.qtype);
+        "rcode" "dns.response.code" = text(&r.rcode);
+        "server" "server.address" = text(&r.server);
+    }
 };
 
 fn side(side: Side) -> Option<LabelText<'static>> {
@@ -241,7 +252,7 @@ fn maybe(known: &Option<Arc<str>>) -> Option<LabelText<'_>> {
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 12 + cfg!(test) as usize] = [
+    pub const ALL: [Self; 13 + cfg!(test) as usize] = [
         Self::Request,
         Self::Llm,
         Self::Agent,
@@ -256,6 +267,7 @@ impl RecordKind {
         #[cfg(test)]
         Self::MadeUp,
         Self::Pool,
+        Self::Dns,
     ];
 
     /// The kind of a record; `None` when it belongs to no series.
@@ -274,7 +286,8 @@ impl RecordKind {
             Record::Pool(_) => Some(Self::Pool),
             #[cfg(test)]
             Record::Dns(question) if question.name.starts_with(super::made_up::MADE_UP) => Some(Self::MadeUp),
-            Record::Dns(_) | Record::Alert(_) => None,
+            Record::Dns(_) => Some(Self::Dns),
+            Record::Alert(_) => None,
         }
     }
 

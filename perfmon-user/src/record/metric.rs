@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use super::custom::{CustomMetric, CustomValue};
 pub use super::kind::RecordKind;
 use super::kind::SeriesLabel;
-use super::{Agent, Db, Disk, Finding, Llm, Millis, Pool, Process, Record, Request, System, Tool, Workflow};
+use super::{Agent, Db, Disk, Dns, Finding, Llm, Millis, Pool, Process, Record, Request, System, Tool, Workflow};
 
 /// What the values of a field are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +48,9 @@ enum MetricValue {
     Finding(fn(&Finding) -> Option<f64>),
     Db(fn(&Db) -> Option<f64>),
     Pool(fn(&Pool) -> Option<f64>),
+    Dns(fn(&Dns) -> Option<f64>),
     #[cfg(test)]
-    MadeUp(fn(&super::Dns) -> Option<f64>),
+    MadeUp(fn(&Dns) -> Option<f64>),
     /// The business metric says what a record adds.
     Custom(fn(()) -> Option<f64>),
 }
@@ -68,6 +69,7 @@ impl Field {
             (MetricValue::Finding(value), Record::Finding(finding)) => value(finding),
             (MetricValue::Db(value), Record::Db(command)) => value(command),
             (MetricValue::Pool(value), Record::Pool(pool)) => value(pool),
+            (MetricValue::Dns(value), Record::Dns(question)) => value(question),
             #[cfg(test)]
             (MetricValue::MadeUp(value), Record::Dns(question)) => value(question),
             (MetricValue::Custom(value), _) => value(()),
@@ -229,6 +231,10 @@ static FIELDS: &[Field] = fields! {
         9 use_time_p95_ms Number = ms(r.use_time_p95_ms);
         10 saturated Number = Some(f64::from(u8::from(r.saturated)));
         11 silent_in_use_ms Number = ms(r.silent_in_use_ms);
+    }
+    Dns(r) {
+        1 response_time_ms Duration = ms(r.response_time_ms);
+        2 attempts Amount = Some(f64::from(r.attempts));
     }
 };
 
@@ -453,7 +459,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_metric() {
-        for name in ["", "request", "request.", "dns.count", "request.path.p95", "system.cpu_percent.p95", "system.error_rate", "a.b.c.d"] {
+        for name in ["", "request", "request.", "names.count", "request.path.p95", "system.cpu_percent.p95", "system.error_rate", "a.b.c.d"]
+        {
             assert_eq!(Metric::parse(name), None, "{name}");
         }
         assert_eq!(Metric::parse("system.memory_percent").unwrap().to_string(), "system.memory_percent.mean");

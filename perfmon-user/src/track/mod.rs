@@ -36,8 +36,6 @@ pub struct Connection<S> {
     pub role: Role,
     /// Its first bytes were not seen.
     pub late: bool,
-    /// UDP rather than a byte stream.
-    pub datagram: bool,
     /// Local address; `None` when the open event was lost.
     pub local: Option<Arc<str>>,
     /// Peer address.
@@ -103,7 +101,6 @@ impl<S: Default> Tracker<S> {
             pid: open.pid,
             role: open.role,
             late: open.late,
-            datagram: open.datagram,
             unix: matches!(open.local, Address::Unix(_)),
             local: Some(open.local.to_string().into()),
             peer: Some(open.peer.to_string().into()),
@@ -337,7 +334,6 @@ fn unannounced<S: Default>(data: &Data<'_>) -> Connection<S> {
         pid: data.pid,
         role: Role::Unknown,
         late: true,
-        datagram: false,
         local: None,
         peer: None,
         unix: false,

@@ -89,6 +89,7 @@ impl Observed {
             Event::Exit(exit) => self.exits.push(exit),
             Event::Fork(fork) => self.forks.push((fork.parent, fork.pid)),
             Event::Tls(tls) => panic!("{tls:?}"),
+            Event::Datagram(datagram) => panic!("{datagram:?}"),
         }
     }
 

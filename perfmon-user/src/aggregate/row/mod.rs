@@ -2,6 +2,7 @@
 //! `snapshot`, a series table in `Aggregate`.
 pub mod agent;
 pub mod destination;
+pub mod dns;
 pub mod endpoint;
 pub mod llm;
 pub mod query;

@@ -1,6 +1,7 @@
 //! What `aggregate` publishes once a second: immutable, shared by HTTP, the live table, alerts, export and reports. The field names of
 //! serialised rows are those of docs/records.md and the HTTP API; `perfmon top` reads them back from the API of another perfmon.
 mod downstream;
+mod name;
 mod query;
 mod work;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::downstream::{DownstreamRow, RepeatedRow};
+pub use self::name::{NameRow, RcodeCounts};
 pub use self::query::QueryRow;
 pub use self::work::{AgentRow, LlmRow, ToolRow, WorkTotals, WorkflowRow};
 use crate::record::{Degradation, Finding, Gauges, Origin, Pool, Process, SpanId, System, WallTime};
@@ -95,6 +97,8 @@ pub struct WindowView {
     pub workflows: Vec<Arc<WorkflowRow>>,
     /// Database commands by query, by the time that all take together, largest first.
     pub queries: Vec<Arc<QueryRow>>,
+    /// Questions for names, most first.
+    pub names: Vec<Arc<NameRow>>,
 }
 
 /// Latency figures of a set of exchanges; all null when there are none.

@@ -39,6 +39,7 @@ fn rows() -> Vec<Row> {
         "/api/v1/endpoints",
         "/api/v1/destinations",
         "/api/v1/databases",
+        "/api/v1/dns",
         "/api/v1/llm",
         "/api/v1/agents",
         "/api/v1/tools",

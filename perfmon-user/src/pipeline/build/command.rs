@@ -6,7 +6,7 @@ use crate::track::Connection;
 use super::super::session::Session;
 use super::super::tls;
 use super::exchange::span_id;
-use super::{BuildContext, address};
+use super::{BuildContext, address, learned};
 
 /// Makes the record.
 pub(in crate::pipeline) fn command(connection: &mut Connection<Session>, command: &Command, context: &mut BuildContext<'_>) -> Db {
@@ -16,7 +16,8 @@ pub(in crate::pipeline) fn command(connection: &mut Connection<Session>, command
     let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(command.start_ns));
     let (request_bytes, response_bytes) = tls::wire_sizes(connection, command.server, command.request_wire, command.response_wire);
-    let destination = (!command.server).then(|| tls::server_name(connection).unwrap_or_else(|| peer.clone()));
+    let destination =
+        (!command.server).then(|| tls::server_name(connection).or_else(|| learned(connection, context)).unwrap_or_else(|| peer.clone()));
     Db {
         time: WallTime(context.wall_at_boot_ns + command.start_ns),
         origin,

@@ -5,7 +5,7 @@ use crate::track::Connection;
 
 use super::super::session::Session;
 use super::super::tls;
-use super::{BuildContext, address};
+use super::{BuildContext, address, learned};
 
 /// Makes the record. The texts of the exchange move into it.
 pub(in crate::pipeline) fn request(
@@ -18,8 +18,10 @@ pub(in crate::pipeline) fn request(
     let complete = !exchange.inferred && missing_bytes == 0;
     let origin = context.processes.on_exchange(connection.pid, complete, missing_bytes);
     let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
-    let destination =
-        (!exchange.server).then(|| exchange.host.clone().or_else(|| tls::server_name(connection)).unwrap_or_else(|| peer.clone()));
+    let destination = (!exchange.server).then(|| {
+        let said = exchange.host.clone().or_else(|| tls::server_name(connection));
+        said.or_else(|| learned(connection, context)).unwrap_or_else(|| peer.clone())
+    });
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(exchange.start_ns));
     let seen_to_end = exchange.status.is_some() || exchange.failure.is_some();
     let mut record = Request {

@@ -12,13 +12,15 @@ use crate::counters::Counters;
 use crate::link::Linker;
 use crate::pools::PoolTracker;
 use crate::process::ProcessTable;
+use crate::proto::dns::QuestionTable;
 use crate::proto::exchange::Exchange;
 use crate::tls::Binder;
-use crate::track::OpenConnections;
+use crate::track::{Connection, OpenConnections};
 
 use super::intern::Interner;
 use super::model_calls::ModelCalls;
 use super::peer_names::PeerNames;
+use super::session::Session;
 
 pub(super) use attempt::attempt;
 pub(super) use command::command;
@@ -42,6 +44,8 @@ pub(in crate::pipeline) struct BuildContext<'a> {
     pub(in crate::pipeline) new_callers: &'a mut Vec<u32>,
     /// Names of the addresses that processes call.
     pub(in crate::pipeline) peer_names: &'a mut PeerNames,
+    /// Names that processes asked for and have no answer yet.
+    pub(in crate::pipeline) questions: &'a mut QuestionTable,
     /// Connections that spoke so far.
     pub(in crate::pipeline) connections: &'a mut u64,
     /// Connections that the targets accepted.
@@ -56,6 +60,14 @@ pub(in crate::pipeline) struct BuildContext<'a> {
     pub(in crate::pipeline) wall_at_boot_ns: u64,
     /// Paths are kept as they are.
     pub(in crate::pipeline) raw_paths: bool,
+}
+
+/// The name by which the process asked for the peer's address before it first used the connection.
+pub(super) fn learned(connection: &mut Connection<Session>, context: &BuildContext<'_>) -> Option<Arc<str>> {
+    if !std::mem::replace(&mut connection.state.is_looked_up, true) {
+        connection.state.asked_name = connection.peer.as_ref().and_then(|peer| context.peer_names.asked(connection.pid, peer));
+    }
+    connection.state.asked_name.clone()
 }
 
 /// An end of a connection as records name it.

@@ -268,12 +268,11 @@ impl crate::proto::Parser for MadeUp {
             (_, content) => {
                 (self.command.end_ns, self.command.response_wire) = (Some(segment.stamp.time_ns), content.len());
                 sink.message(Message::Command(&self.command));
-                let name = self.command.query.clone().unwrap_or_else(|| "".into());
-                let (qtype, rcode) = ("A".into(), "NOERROR".into());
-                let (start_ns, end_ns) = (self.command.start_ns, self.command.end_ns);
-                let question =
-                    crate::proto::question::Question { name, qtype, rcode, server: None, attempts: 2, start_ns, end_ns, inferred: false };
-                sink.message(Message::Question(&question));
+                let questions = vec![crate::proto::dns::AskedName { name: "db.example".to_owned(), qtype: 1 }];
+                let asked = crate::proto::dns::DnsMessage { id: 7, questions, ..Default::default() };
+                sink.message(Message::Name(&asked, self.command.start_ns));
+                let answered = crate::proto::dns::DnsMessage { is_answer: true, rcode: 3, ..asked.clone() };
+                sink.message(Message::Name(&answered, self.command.start_ns + 2_000_000));
             }
         }
         crate::proto::Demand::Head
@@ -310,7 +309,8 @@ fn commands_and_questions_become_records_of_their_kinds() {
     assert_eq!((&*db.origin.service, db.system, db.query.as_deref(), db.rows), ("shop", "made_up", Some("SELECT ?"), Some(3)));
     assert_eq!((db.request_bytes, db.response_bytes, db.quality), (8, 10, Quality::Exact));
     assert!(db.query_id.as_ref().is_some_and(|id| id.len() == 16) && db.response_time_ms.is_some_and(|time| time.0 > 0));
-    assert_eq!((&*dns.name, dns.attempts, &*dns.server), ("SELECT ?", 2, "10.0.0.0:4000"));
+    assert_eq!((&*dns.name, &*dns.qtype, &*dns.rcode, dns.attempts, &*dns.server), ("db.example", "A", "NXDOMAIN", 1, "10.0.0.0:4000"));
+    assert_eq!((dns.response_time_ms, &*dns.origin.service), (Some(crate::record::Millis(2_000_000)), "shop"));
     assert_eq!(records.iter().map(Record::kind).collect::<Vec<_>>(), ["db", "dns"]);
     let json = serde_json::to_value(&records[0]).unwrap();
     assert_eq!((json["kind"].as_str(), json["service"].as_str(), json["side"].as_str()), (Some("db"), Some("shop"), Some("server")));

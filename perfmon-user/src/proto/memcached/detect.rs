@@ -6,7 +6,7 @@ use crate::stream::Direction;
 
 /// Three-way detection of the text protocol.
 pub fn detect(opening: &Opening<'_>) -> Verdict {
-    if opening.datagram { Verdict::No } else { commands(Direction::BOTH.map(|direction| opening.stream(direction))).0 }
+    commands(Direction::BOTH.map(|direction| opening.stream(direction))).0
 }
 
 /// Whether one of both streams carries commands, and which; `streams` by [`Direction::index`].
@@ -154,7 +154,7 @@ pub(super) fn is_command(bytes: &[u8]) -> bool {
 
 /// Three-way detection of the binary protocol, by the 24 bytes of a request's header.
 pub fn detect_binary(opening: &Opening<'_>) -> Verdict {
-    if opening.datagram { Verdict::No } else { opening.any(is_binary) }
+    opening.any(is_binary)
 }
 
 fn is_binary(bytes: &[u8]) -> Verdict {

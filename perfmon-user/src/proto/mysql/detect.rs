@@ -21,9 +21,6 @@ pub(super) enum MySqlBeginning {
 
 /// Three-way detection.
 pub fn detect(opening: &Opening<'_>) -> Verdict {
-    if opening.datagram {
-        return Verdict::No;
-    }
     begins(Direction::BOTH.map(|direction| opening.stream(direction)), opening.late).0
 }
 

@@ -41,9 +41,6 @@ pub(super) struct Beginning {
 
 /// Three-way detection.
 pub fn detect(opening: &Opening<'_>) -> Verdict {
-    if opening.datagram {
-        return Verdict::No;
-    }
     let streams = Direction::BOTH.map(|direction| opening.stream(direction));
     begins(streams, opening.late).0
 }

@@ -9,7 +9,7 @@ const INLINE: usize = 48;
 
 /// Three-way detection.
 pub fn detect(opening: &Opening<'_>) -> Verdict {
-    if opening.datagram { Verdict::No } else { commands(opening.streams.map(|stream| &stream[..stream.len().min(64)])).0 }
+    commands(opening.streams.map(|stream| &stream[..stream.len().min(64)])).0
 }
 
 /// Whether one of both streams carries commands, and which.

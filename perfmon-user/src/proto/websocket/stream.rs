@@ -132,7 +132,7 @@ impl FrameStream {
         match content {
             Content::Bytes(bytes) => self.bytes(stamp, bytes, sink),
             Content::Gap(len) | Content::Lost(len) => self.gap(stamp, len, sink),
-            Content::Unknown | Content::Datagram(_) => self.lose(0),
+            Content::Unknown => self.lose(0),
         }
     }
 

@@ -237,5 +237,5 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> S
 
 /// Whether a record counts at all: of a finding the first, of a WebSocket the handshake, as for every other metric.
 pub fn counts(record: &Record) -> bool {
-    RecordKind::of(record).is_some() || matches!(record, Record::Db(_) | Record::Dns(_) | Record::Alert(_))
+    RecordKind::of(record).is_some() || matches!(record, Record::Alert(_))
 }

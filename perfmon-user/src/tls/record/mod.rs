@@ -112,7 +112,7 @@ impl RecordWalk {
             Content::Bytes(bytes) => self.bytes(bytes, visit),
             Content::Gap(0) | Content::Lost(0) => {}
             Content::Gap(len) | Content::Lost(len) => self.gap(len, visit),
-            Content::Unknown | Content::Datagram(_) => {
+            Content::Unknown => {
                 self.lose();
                 visit(Walked::Foreign);
             }

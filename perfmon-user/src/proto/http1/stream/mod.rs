@@ -134,7 +134,7 @@ impl MessageStream {
                 self.broken_off = true;
                 return self.lose_operations(now, n, cx);
             }
-            Content::Unknown | Content::Datagram(_) => {
+            Content::Unknown => {
                 self.broken_off = true;
                 return self.unknown(now, cx);
             }

@@ -112,6 +112,6 @@ fn collect(body: &mut Vec<u8>, content: Content<'_>) {
     match content {
         Content::Bytes(bytes) => body.extend_from_slice(bytes),
         Content::Gap(n) | Content::Lost(n) => body.extend(std::iter::repeat_n(b'?', n.min(1 << 17) as usize)),
-        Content::Unknown | Content::Datagram(_) => body.extend_from_slice(b"<lost>"),
+        Content::Unknown => body.extend_from_slice(b"<lost>"),
     }
 }
