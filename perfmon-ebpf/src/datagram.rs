@@ -2,7 +2,6 @@
 //! finished operation on a socket that is no stream; out: a `DatagramHeader` with the datagram. By what stands in it, not by the port: stub
 //! resolvers and tests listen anywhere. Other datagrams cost the look at their first 12 bytes, larger ones on their way out not even that.
 //! Misses: datagrams of io_uring, and those that a server receives and sends.
-use aya_ebpf::helpers::bpf_probe_read_user;
 use aya_ebpf::helpers::generated;
 use perfmon_common::event::*;
 use perfmon_common::map::*;
@@ -10,7 +9,7 @@ use perfmon_common::map::*;
 use crate::capture::at_most;
 use crate::emit;
 use crate::filter::Caller;
-use crate::maps::{Scratch, Vector};
+use crate::maps::{PIECE, Scratch, Vector};
 use crate::operation::{self, Operation};
 use crate::sock::{AF_INET, AF_INET6};
 use crate::task::Call;
@@ -21,13 +20,14 @@ const HEAD: u32 = 12;
 /// The longest question: one name, and options with padding (RFC 8467).
 const QUESTION_MAX: u32 = 1024;
 /// Questions in one message at most; all that are in use have one.
-const QUESTIONS: u16 = 8;
-/// Messages of one sendmmsg or recvmmsg that are looked at: resolvers ask for both address families at once.
-const MESSAGES: u32 = 4;
+const QUESTIONS: u32 = 8;
+/// Messages of one sendmmsg or recvmmsg that are looked at: the C library asks for both address families at once.
+const MESSAGES: u32 = 2;
 /// `MSG_TRUNC`: the length is that of the datagram, the buffer holds its beginning.
 const MSG_TRUNC: u32 = 0x20;
-/// Bytes of a `sockaddr_in6` up to the end of its address.
-const ADDRESS: usize = 24;
+/// Bytes of a `sockaddr_in6` up to the end of its address, and of a `sockaddr_in`.
+const ADDRESS_V6: u32 = 24;
+const ADDRESS_V4: u32 = 8;
 
 /// Reports the operation if it is a question or an answer.
 #[inline(always)]
@@ -48,7 +48,7 @@ pub fn several(op: Operation, caller: Caller, call: Call, count: u64, now: u64, 
         }
         let op = Operation { len: user_buf::message_len(call.argument(1), place), ..op };
         if may_be(op) {
-            user_buf::locate(call, place, scratch);
+            user_buf::locate_first(call.argument(1), place, scratch);
             report(op, caller, call, place, now, scratch);
         }
     }
@@ -60,84 +60,88 @@ fn may_be(op: Operation) -> bool {
     op.len > HEAD && (op.direction == DIRECTION_IN || op.len <= QUESTION_MAX)
 }
 
+/// Everything stands in the scratch, not on the stack: the verifier knows nothing of what is in a map, so that paths come together again.
 #[inline(always)]
 fn report(op: Operation, caller: Caller, call: Call, place: u32, now: u64, scratch: *mut Scratch) {
     if user_buf::found(scratch).count == 0 {
         return;
     }
-    // SAFETY: this CPU's scratch.
-    let first = unsafe { (&raw const (*scratch).vectors).cast::<Vector>().read() };
+    // SAFETY: this CPU's scratch, which has room for two pieces.
+    let (first, payload, spare) = unsafe {
+        let payload = (&raw mut (*scratch).payload).cast::<u8>();
+        ((&raw const (*scratch).vectors).cast::<Vector>().read_volatile(), payload, payload.add(PIECE as usize))
+    };
     let len = u64::from(op.len).min(first.len);
     // A wrong address is the caller's mistake, which is no loss.
-    // SAFETY: the helper checks the user's address.
-    let Ok(head) = (unsafe { bpf_probe_read_user(first.base as *const [u8; HEAD as usize]) }) else { return };
-    if len < u64::from(HEAD) || !is_message(&head, op.direction) {
+    if len < u64::from(HEAD) || !copy(payload, HEAD, first.base) || !is_message(payload, op.direction) {
         return;
     }
     let want = at_most::<{ DATAGRAM_MAX as u64 }>(len);
-    // SAFETY: this CPU's scratch, which has room for it; the helper checks the user's address.
-    if unsafe { generated::bpf_probe_read_user((&raw mut (*scratch).payload).cast(), want as u32, first.base as *const _) } != 0 {
+    if !copy(payload, want as u32, first.base) {
         return emit::lost(LOST_USER_COPY);
     }
-    let mut header = DatagramHeader {
-        kind: KIND_DATAGRAM,
-        captured_len: want as u32,
-        sock: op.sock.0,
-        time_ns: now,
-        peer_addr: [0; 16],
-        total_len: op.len,
-        tgid: caller.tgid,
-        thread: caller.thread,
-        inode: op.sock.inode(),
-        family: 0,
-        peer_port: op.sock.peer_port(),
-        direction: op.direction,
-        pad: [0; 3],
-    };
+    // SAFETY: this CPU's scratch; both headers have the same size and alignment.
+    let header = unsafe { &mut *(&raw mut (*scratch).header).cast::<DatagramHeader>() };
+    header.kind = KIND_DATAGRAM;
+    header.captured_len = want as u32;
+    header.sock = op.sock.0;
+    header.time_ns = now;
+    header.total_len = op.len;
+    header.tgid = caller.tgid;
+    header.thread = caller.thread;
+    header.inode = op.sock.inode();
+    header.direction = op.direction;
+    header.pad = [0; 3];
+    header.peer_addr = [0; 16];
+    header.peer_port = op.sock.peer_port();
+    header.family = 0;
     if header.peer_port != 0 {
         header.family = op.sock.family();
         op.sock.peer_address(&mut header.peer_addr);
     } else if op.direction == DIRECTION_OUT {
-        named(user_buf::name(call, place), &mut header);
+        named(user_buf::name(call, place), header, spare);
     }
-    // SAFETY: both headers have the same size and alignment.
-    unsafe { (&raw mut (*scratch).header).cast::<DatagramHeader>().write(header) };
     emit::data(caller.tgid, scratch.cast(), size_of::<DatagramHeader>() as u64 + at_most::<{ DATAGRAM_MAX as u64 }>(want));
 }
 const _: () = assert!(size_of::<DatagramHeader>() == size_of::<DataHeader>());
 
+/// Copies `len` bytes of the user's.
+#[inline(always)]
+fn copy(into: *mut u8, len: u32, address: u64) -> bool {
+    // SAFETY: callers give room for `len`; the helper checks the user's address.
+    unsafe { generated::bpf_probe_read_user(into.cast(), len, address as *const _) == 0 }
+}
+
 /// Whether a message begins like this: a standard query with questions alone, or an answer to one (RFC 1035, 4.1.1).
 #[inline(always)]
-fn is_message(head: &[u8; HEAD as usize], direction: u8) -> bool {
-    let [_, _, flags, _, question_high, question_low, answer_high, answer_low, authority_high, authority_low, more_high, more_low] = *head;
-    let questions = u16::from_be_bytes([question_high, question_low]);
-    if questions == 0 || questions > QUESTIONS || flags & 0x78 != 0 || more_high != 0 {
-        return false;
-    }
-    if direction == DIRECTION_OUT {
-        flags & 0x80 == 0 && (answer_high | answer_low | authority_high | authority_low) == 0 && more_low <= 2
-    } else {
-        flags & 0x80 != 0 && (answer_high | authority_high) == 0
-    }
+fn is_message(head: *const u8, direction: u8) -> bool {
+    // SAFETY: there are HEAD bytes.
+    let byte = |at: usize| u32::from(unsafe { head.add(at).read_volatile() });
+    let (flags, questions, more) = (byte(2), byte(4) << 8 | byte(5), byte(10));
+    // The number of answers and of name servers.
+    let (high, low) = (byte(6) | byte(8), byte(7) | byte(9));
+    let is_answer = direction == DIRECTION_IN;
+    let wrong = (flags & 0x78) | more | high | if is_answer { !flags & 0x80 } else { flags & 0x80 | low };
+    wrong == 0 && questions.wrapping_sub(1) < QUESTIONS
 }
 
 /// The peer from the address that the call was given, a `sockaddr` in user memory.
 #[inline(always)]
-fn named(address: u64, header: &mut DatagramHeader) {
-    // SAFETY: the helper checks the address. An address of IPv4 is shorter: what stands behind it is not used.
-    let bytes: [u8; ADDRESS] = match unsafe { bpf_probe_read_user(address as *const [u8; ADDRESS]) } {
-        Ok(bytes) => bytes,
-        // It may stand at the end of a page.
-        Err(_) => match unsafe { bpf_probe_read_user(address as *const [u8; 16]) } {
-            Ok([a, b, c, d, e, f, g, h, ..]) => [a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-            Err(_) => return,
-        },
-    };
-    header.family = u16::from_ne_bytes([bytes[0], bytes[1]]);
-    header.peer_port = u16::from_be_bytes([bytes[2], bytes[3]]);
-    match header.family {
-        AF_INET => header.peer_addr[..4].copy_from_slice(&bytes[4..8]),
-        AF_INET6 => header.peer_addr.copy_from_slice(&bytes[8..]),
-        _ => header.family = 0,
+fn named(address: u64, header: &mut DatagramHeader, spare: *mut u8) {
+    // An address of IPv4 is shorter, and may stand at the end of a page.
+    if !copy(spare, ADDRESS_V6, address) && !copy(spare, ADDRESS_V4, address) {
+        return;
+    }
+    // SAFETY: the spare place is larger.
+    unsafe {
+        let family = spare.cast::<u16>().read_volatile();
+        header.peer_port = u16::from_be(spare.add(2).cast::<u16>().read_volatile());
+        let into = (&raw mut header.peer_addr).cast::<u32>();
+        match family {
+            AF_INET => into.write(spare.add(4).cast::<u32>().read_volatile()),
+            AF_INET6 => (0..4).for_each(|word| into.add(word).write(spare.add(8).cast::<u32>().add(word).read_volatile())),
+            _ => return,
+        }
+        header.family = family;
     }
 }

@@ -138,6 +138,16 @@ pub fn name(call: Call, place: u32) -> u64 {
     }
 }
 
+/// Puts the first buffer of the message at `place` into the scratch.
+#[inline(always)]
+pub fn locate_first(messages: u64, place: u32, scratch: *mut Scratch) {
+    let vectors = user::<u64>(messages + u64::from(place) * MESSAGE_SIZE + MESSAGE_VECTORS).unwrap_or(0);
+    let first = user::<Vector>(vectors).unwrap_or(Vector { base: 0, len: 0 });
+    // SAFETY: this CPU's scratch.
+    unsafe { (&raw mut (*scratch).vectors).cast::<Vector>().write_volatile(first) };
+    put(scratch, Buffers { count: 1, capacity: first.len });
+}
+
 /// Bytes that a finished sendmmsg/recvmmsg moved in the message at `place`.
 #[inline(always)]
 pub fn message_len(messages: u64, place: u32) -> u32 {
