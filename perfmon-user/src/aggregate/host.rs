@@ -29,7 +29,7 @@ impl LatestSamples {
 
     /// A sample of a pool.
     pub fn add_pool(&mut self, pool: &Pool, now: WallTime) {
-        self.pools.insert((pool.origin.pid, pool.destination.clone(), pool.system), (now, Arc::new(pool.clone())));
+        self.pools.insert((pool.origin.pid, pool.peer.clone(), pool.system), (now, Arc::new(pool.clone())));
     }
 
     /// Drops what was not sampled lately.

@@ -157,7 +157,7 @@ impl Followed {
                 },
             ),
             Route::Names => self.rows(snapshot, |view| &view.names, |row| (&row.service, &row.name, &row.qtype)),
-            Route::Pools => self.list(&snapshot.pools, None, true, |pool| (pool.origin.pid, &pool.destination, pool.system)),
+            Route::Pools => self.list(&snapshot.pools, None, true, |pool| (pool.origin.pid, &pool.peer, pool.system)),
             Route::Llm => self.rows(
                 snapshot,
                 |view| &view.llm,

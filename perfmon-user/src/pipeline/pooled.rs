@@ -85,6 +85,7 @@ impl Pipeline {
                 time: WallTime(self.wall_at_boot_ns + figures.since_ns),
                 origin: self.processes.guessed_origin(key.pid),
                 destination,
+                peer: key.peer.clone(),
                 system: key.system,
                 open: figures.open,
                 in_use: figures.in_use,

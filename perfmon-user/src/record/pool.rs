@@ -15,6 +15,8 @@ pub struct Pool {
     pub origin: Arc<Origin>,
     /// Who is called, by name if one is known.
     pub destination: Arc<str>,
+    /// The address: several may have one name.
+    pub peer: Arc<str>,
     /// `http`, `postgresql`, `mysql`, `redis`.
     pub system: &'static str,
     /// Open connections that have spoken since perfmon watches.
@@ -51,6 +53,7 @@ impl Pool {
             time: WallTime(0),
             origin: Arc::new(Origin { service: "shop".into(), ..Origin::unknown(7) }),
             destination: destination.into(),
+            peer: "10.0.0.7:5432".into(),
             system,
             open: 5,
             in_use: 1,

@@ -395,6 +395,7 @@ static SHAPES: &[RecordShape] = shapes! {
     Pool "pool" (r) {
         Text {
             "destination" = text(&r.destination);
+            "peer" = text(&r.peer);
             "system" = word(r.system);
             "saturated" = flag(r.saturated);
         }

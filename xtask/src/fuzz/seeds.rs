@@ -66,6 +66,8 @@ fn made(target: &str) -> Result<Vec<Vec<u8>>> {
             .into_iter()
             .map(|seed| seed[2.min(seed.len())..].to_vec())
             .collect(),
+        // A question over TCP, and its answer.
+        "dns" => vec![[BYTES[1], &[31], DNS_MESSAGE, BYTES[0], &[31], DNS_MESSAGE].concat()],
         "pipeline" => [connections_as("http1", EVENTS_OF_SOCKET)?, connections_as("http1", EVENTS_OF_TLS)?].concat(),
         "recording" => recordings()?
             .into_iter()
@@ -83,6 +85,9 @@ fn made(target: &str) -> Result<Vec<Vec<u8>>> {
         _ => Vec::new(),
     })
 }
+
+/// `A` of `api.example` with its length.
+const DNS_MESSAGE: &[u8] = b"\0\x1d\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03api\x07example\0\0\x01\0\x01";
 
 /// A connection of the corpus as operations: one of each 255 bytes. Times, gaps and ends are left to the fuzzer.
 fn connection(text: &str, begins: [&[u8]; 2]) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Protocols: any segments, gaps and ends in any order. No panic, bounded memory, nothing left under way at the end, nothing told twice.
 use perfmon_user::proto::detect::{Opening, detect as detected};
+use perfmon_user::proto::dns::{Dns, DnsPassage, QuestionTable};
 use perfmon_user::proto::exchange::{Exchange, Part};
 use perfmon_user::proto::frame::FramePart;
 use perfmon_user::proto::http1::{HEAD_BYTES, Http1, PIPELINE};
@@ -64,6 +65,24 @@ pub fn mysql(data: &[u8]) {
 /// Operations.
 pub fn memcached(data: &[u8]) {
     commands(data, Memcached::new());
+}
+
+/// Operations on a connection, whose messages are joined to questions.
+pub fn dns(data: &[u8]) {
+    let (mut parser, mut table, mut asked, mut told) = (Dns::new(), QuestionTable::default(), 0, Vec::new());
+    let mut sink = |message: Message<'_>| {
+        if let Message::Name(message, time_ns) = message {
+            asked += if message.is_answer { 0 } else { message.questions.len() };
+            let id = u64::from(message.id & 3);
+            table.message(DnsPassage { pid: (id & 1) as u32, socket: id, server: None, time_ns }, message, &mut told);
+        }
+    };
+    feed(data, &mut parser, 64 << 10, &mut sink);
+    table.expire(1 << 63, &mut told);
+    assert!(table.is_empty(), "nothing is under way after silence");
+    let attempts: usize = told.iter().map(|answered| answered.question.attempts as usize).sum();
+    assert!(attempts <= asked && told.iter().all(|answered| answered.question.attempts > 0), "told more than was asked");
+    assert!(told.iter().all(|answered| answered.question.end_ns.is_none_or(|end_ns| end_ns >= answered.question.start_ns)));
 }
 
 fn commands(data: &[u8], mut parser: impl Parser) {

@@ -74,33 +74,38 @@ impl CommandSums {
     }
 }
 
-/// Pools of a process by system and destination, each as it was last.
+/// Pools of a process by system, destination and address, each as it was last.
 #[derive(Debug, Default)]
-pub struct PoolStates(BTreeMap<(&'static str, Arc<str>), [u64; 2]>);
+pub struct PoolStates(BTreeMap<(&'static str, Arc<str>, Arc<str>), [u64; 2]>);
 
 impl PoolStates {
     /// Takes the newest interval of a pool.
     pub fn add(&mut self, pool: &Pool) {
-        self.0.insert((pool.system, pool.destination.clone()), [pool.idle, pool.in_use]);
+        self.0.insert((pool.system, pool.destination.clone(), pool.peer.clone()), [pool.idle, pool.in_use]);
     }
 
     /// Adds the connections to the metric set.
     pub fn write(&self, metric_set: &mut MetricSet) {
-        for ((system, destination), counts) in &self.0 {
+        let mut by_name: BTreeMap<(&str, &str), [u64; 2]> = BTreeMap::new();
+        for ((system, destination, _), [idle, in_use]) in &self.0 {
+            let sum = by_name.entry((system, destination)).or_default();
+            *sum = [sum[0] + idle, sum[1] + in_use];
+        }
+        for ((system, destination), counts) in by_name {
             let (name, port) = address(destination);
-            let is_http = *system == "http";
+            let is_http = system == "http";
             let words = if is_http { ["idle", "active"] } else { ["idle", "used"] };
             for (word, count) in words.into_iter().zip(counts) {
                 let mut attributes = Attributes::default();
                 attributes.add("server.address", name).maybe("server.port", port);
                 if is_http {
                     attributes.add("http.connection.state", word);
-                    metric_set.count(&of::HTTP_OPEN_CONNECTIONS, *count, attributes.take());
+                    metric_set.count(&of::HTTP_OPEN_CONNECTIONS, count, attributes.take());
                 } else {
                     // The convention wants a name of the pool; sockets have none but where they go.
-                    attributes.add("db.client.connection.state", word).add("db.client.connection.pool.name", &**destination);
-                    attributes.add("db.system.name", *system);
-                    metric_set.count(&of::DB_CONNECTIONS, *count, attributes.take());
+                    attributes.add("db.client.connection.state", word).add("db.client.connection.pool.name", destination);
+                    attributes.add("db.system.name", system);
+                    metric_set.count(&of::DB_CONNECTIONS, count, attributes.take());
                 }
             }
         }
