@@ -115,7 +115,8 @@ impl BusyHost {
         };
         let (origin, latency) = (self.origins[endpoint % self.origins.len()].clone(), self.latency());
         let to = self.destinations[endpoint % DESTINATIONS].clone();
-        let path = self.paths[endpoint * NUMBERS + self.chance(NUMBERS)].clone();
+        let number = endpoint * NUMBERS + self.chance(NUMBERS);
+        let path = self.paths[number].clone();
         Record::Request(Request {
             time,
             origin,
