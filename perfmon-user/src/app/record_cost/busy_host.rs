@@ -9,8 +9,8 @@ const SERVICES: u64 = 3;
 const PROCESSES: u64 = 2;
 /// Paths of the endpoints: `/api/v1/orders/17/items`.
 const THINGS: [&str; 20] = [
-    "orders", "users", "carts", "bills", "stores", "tags", "notes", "prices", "offers", "parcels", "teams", "rooms", "plans", "tasks", "files",
-    "images", "videos", "groups", "roles", "events",
+    "orders", "users", "carts", "bills", "stores", "tags", "notes", "prices", "offers", "parcels", "teams", "rooms", "plans", "tasks",
+    "files", "images", "videos", "groups", "roles", "events",
 ];
 const PARTS: [&str; 10] = ["items", "history", "owner", "status", "comments", "links", "rights", "sizes", "dates", "totals"];
 const ENDPOINTS: usize = THINGS.len() * PARTS.len();
