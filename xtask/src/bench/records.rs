@@ -1,6 +1,5 @@
 //! `cargo xtask bench records`: what counting a record costs in user space, by piece: the benchmark `app::record_cost` of perfmon-user, run
 //! by turns in this tree and, with `--former`, in another one. Writes docs/performance.md.
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -30,8 +29,17 @@ pub struct Args {
     dry_run: bool,
 }
 
-/// Nanoseconds a record, by records a second and piece; in the order of the benchmark's lines.
-type Costs = Vec<((u32, String), f64)>;
+/// A piece of a load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Piece {
+    load: String,
+    name: String,
+    /// It counts; otherwise it is what a record costs beside that.
+    counts: bool,
+}
+
+/// Nanoseconds a record, in the order of the benchmark's lines.
+type Costs = Vec<(Piece, f64)>;
 
 /// Measures, prints, writes.
 pub fn run(args: &Args) -> Result<()> {
@@ -65,49 +73,73 @@ fn round(program: &Path) -> Result<Costs> {
     Ok(costs)
 }
 
-/// The lines `cost RATE PIECE NS`.
+/// The lines `cost LOAD PIECE NS`, and those with `also`.
 fn costs(text: &str) -> Costs {
     let cost = |line: &str| {
-        let mut words = line.split_once("cost ")?.1.split_whitespace();
-        let (rate, piece) = (words.next()?.parse().ok()?, words.next()?.to_owned());
-        Some(((rate, piece), words.next()?.parse().ok()?))
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // The name of the test may stand before the first line.
+        let at = words.iter().position(|word| ["cost", "also"].contains(word))?;
+        let [word, load, name, ns] = *words.get(at..)? else { return None };
+        Some((Piece { load: load.into(), name: name.into(), counts: word == "cost" }, ns.parse().ok()?))
     };
     text.lines().filter_map(cost).collect()
 }
 
-/// By records a second: each piece and the sum, former and new, and the ratio of the sums of the same turns.
+/// By load: each piece and the sums, former and new, and the ratio of the sums of the same turns.
 fn table(turns: &[[Option<Costs>; 2]]) -> String {
-    let mut text = String::from("\n| records a second | piece | former, ns a record | new, ns a record |\n|---|---|---|---|\n");
-    let mut rows: Vec<(u32, String)> = Vec::new();
-    for (key, _) in turns.iter().flatten().flatten().flatten() {
-        if !rows.contains(key) {
-            rows.push(key.clone());
+    let mut text = String::from("\n| load | piece | former, ns a record | new, ns a record |\n|---|---|---|---|\n");
+    let mut pieces: Vec<&Piece> = Vec::new();
+    for (piece, _) in turns.iter().flatten().flatten().flatten() {
+        if !pieces.contains(&piece) {
+            pieces.push(piece);
         }
     }
-    rows.sort_by_key(|(rate, _)| *rate);
-    for key in &rows {
-        let of = |side: usize| of_piece(turns, side, key);
-        let _infallible = writeln!(text, "| {} | {} | {} | {} |", key.0, key.1, shown(of(0)), shown(of(1)));
+    let mut loads: Vec<&str> = Vec::new();
+    for piece in &pieces {
+        if !loads.contains(&&*piece.load) {
+            loads.push(&piece.load);
+        }
     }
-    text.push_str("\n| records a second | sum, former | sum, new | new ÷ former | noise (new) |\n|---|---|---|---|---|\n");
-    for rate in rows.iter().map(|(rate, _)| *rate).collect::<BTreeSet<_>>() {
-        let sums = |side: usize| turns.iter().filter_map(|turn| Some(sum(turn[side].as_ref()?, rate))).collect::<Vec<f64>>();
-        let (former, new) = (sums(0), sums(1));
-        let ratios: Vec<f64> = former.iter().zip(&new).map(|(former, new)| new / former).collect();
-        let noise: Vec<f64> = new.windows(2).map(|pair| pair[1] / pair[0]).collect();
-        let ratio = |ratios: Vec<f64>| if ratios.is_empty() { "–".into() } else { spread(ratios) };
-        let _infallible = writeln!(text, "| {rate} | {} | {} | {} | {} |", shown(former), shown(new), ratio(ratios), ratio(noise));
+    for load in &loads {
+        for counts in [true, false] {
+            for piece in pieces.iter().filter(|piece| piece.load == *load && piece.counts == counts) {
+                let of = |side: usize| turns.iter().filter_map(|turn| sum(turn[side].as_ref()?, |known| known == *piece)).collect();
+                let beside = if counts { "" } else { " (beside)" };
+                let _infallible = writeln!(text, "| {load} | {}{beside} | {} | {} |", piece.name, shown(of(0)), shown(of(1)));
+            }
+        }
+    }
+    text.push_str("\n| load | sum of | former | new | new ÷ former | noise (former) | noise (new) |\n|---|---|---|---|---|---|---|\n");
+    for load in &loads {
+        for (name, all) in [("counting", false), ("all", true)] {
+            let of = |piece: &Piece| piece.load == *load && (all || piece.counts);
+            let sums = |side: usize| turns.iter().filter_map(|turn| sum(turn[side].as_ref()?, of)).collect::<Vec<f64>>();
+            let (former, new) = (sums(0), sums(1));
+            let ratios = former.iter().zip(&new).map(|(former, new)| new / former).collect();
+            let noise = |sums: &[f64]| ratio(sums.windows(2).map(|pair| pair[1] / pair[0]).collect());
+            let noises = [noise(&former), noise(&new)];
+            let _infallible = writeln!(
+                text,
+                "| {load} | {name} | {} | {} | {} | {} | {} |",
+                shown(former),
+                shown(new),
+                ratio(ratios),
+                noises[0],
+                noises[1]
+            );
+        }
     }
     text
 }
 
-fn of_piece(turns: &[[Option<Costs>; 2]], side: usize, key: &(u32, String)) -> Vec<f64> {
-    let cost = |turn: &[Option<Costs>; 2]| turn[side].as_ref()?.iter().find(|(known, _)| known == key).map(|(_, ns)| *ns);
-    turns.iter().filter_map(cost).collect()
+fn sum(costs: &Costs, of: impl Fn(&Piece) -> bool) -> Option<f64> {
+    let mut found = costs.iter().filter(|(piece, _)| of(piece)).map(|(_, ns)| ns).peekable();
+    found.peek()?;
+    Some(found.sum())
 }
 
-fn sum(costs: &Costs, rate: u32) -> f64 {
-    costs.iter().filter(|((of, _), _)| *of == rate).map(|(_, ns)| ns).sum()
+fn ratio(ratios: Vec<f64>) -> String {
+    if ratios.is_empty() { "–".into() } else { spread(ratios) }
 }
 
 fn shown(values: Vec<f64>) -> String {
@@ -124,10 +156,12 @@ mod tests {
 
     #[test]
     fn sums_of_the_same_turn_are_compared() {
-        let former = costs("test app ... cost 1000 store 60.0\ncost 1000 otlp 40.0\nnothing");
-        let new = costs("cost 1000 feed 30.0\ncost 1000 otlp 20.0\n");
+        let former = costs("test app ... cost a store 60.0\ncost a otlp 40.0\nalso a file 100.0\nnothing\ntest result: ok");
+        let new = costs("cost a feed 30.0\ncost a otlp 20.0\nalso a file 150.0\n");
         let text = table(&[[Some(former.clone()), Some(new.clone())], [Some(former), Some(new)]]);
-        assert!(text.contains("| 1000 | store | 60 [60–60] | – |") && text.contains("| 1000 | feed | – | 30 [30–30] |"), "{text}");
-        assert!(text.contains("| 1000 | 100 [100–100] | 50 [50–50] | 0.500 [0.500–0.500] | 1.000 [1.000–1.000] |"), "{text}");
+        assert!(text.contains("| a | store | 60 [60–60] | – |") && text.contains("| a | feed | – | 30 [30–30] |"), "{text}");
+        assert!(text.contains("| a | file (beside) | 100 [100–100] | 150 [150–150] |"), "{text}");
+        assert!(text.contains("| a | counting | 100 [100–100] | 50 [50–50] | 0.500 [0.500–0.500] | 1.000 [1.000–1.000] |"), "{text}");
+        assert!(text.contains("| a | all | 200 [200–200] | 200 [200–200] | 1.000 [1.000–1.000] |"), "{text}");
     }
 }

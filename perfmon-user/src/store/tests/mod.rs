@@ -5,7 +5,6 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::rollup::Rollup;
 use super::*;
 use crate::aggregate::Histogram;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
@@ -13,6 +12,7 @@ use crate::record::{Category, Failure, Llm, Millis, Origin, Quality, Record, Req
 use crate::series::SeriesFeed;
 
 pub(crate) use super::pending::PendingWrites;
+pub(crate) use super::rollup::Rollup;
 
 mod blocks;
 mod failures;

@@ -14,8 +14,9 @@ use crate::record::{Db, Pool, Side, address};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommandKey(Option<KnownCommand>);
 
+/// What a command is, in the words that its series and its span have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct KnownCommand {
+pub struct KnownCommand {
     system: &'static str,
     operation: Option<Arc<str>>,
     target: Option<Arc<str>>,
@@ -24,11 +25,48 @@ struct KnownCommand {
     error: Option<Arc<str>>,
 }
 
+impl KnownCommand {
+    /// Of a record.
+    pub fn of(command: &Db) -> Self {
+        Self {
+            system: command.system,
+            operation: command.operation.clone(),
+            target: command.target.clone(),
+            database: command.database.clone(),
+            destination: command.destination.clone(),
+            error: command.error.clone(),
+        }
+    }
+
+    /// As attributes.
+    pub fn attributes(&self) -> Attributes {
+        let server = self.destination.as_deref().map(address);
+        let mut attributes = Attributes::default();
+        attributes
+            .add("db.system.name", self.system)
+            .maybe("db.operation.name", self.operation.as_deref())
+            .maybe("db.collection.name", self.target.as_deref())
+            .maybe("db.namespace", self.database.as_deref())
+            .maybe("db.response.status_code", self.error.as_deref())
+            .maybe("server.address", server.map(|(name, _)| name))
+            .maybe("server.port", server.and_then(|(_, port)| port));
+        attributes
+    }
+}
+
 impl CommandKey {
     /// The series of a command; `None` on the server's side.
     pub fn of(command: &Db) -> Option<Self> {
-        let Db { system, operation, target, database, destination, error, .. } = command.clone();
-        (command.side == Side::Client).then_some(Self(Some(KnownCommand { system, operation, target, database, destination, error })))
+        (command.side == Side::Client).then(|| Self(Some(KnownCommand::of(command))))
+    }
+
+    fn attributes(&self) -> Attributes {
+        let mut attributes = self.0.as_ref().map(KnownCommand::attributes).unwrap_or_default();
+        match &self.0 {
+            Some(known) => attributes.maybe("error.type", known.error.as_deref()),
+            None => attributes.add("otel.metric.overflow", true),
+        };
+        attributes
     }
 }
 
@@ -52,25 +90,7 @@ impl CommandSums {
 
     /// Adds the sums to the metric set.
     pub fn write(&self, key: &CommandKey, metric_set: &mut MetricSet) {
-        let mut attributes = Attributes::default();
-        match &key.0 {
-            None => {
-                attributes.add("otel.metric.overflow", true);
-            }
-            Some(known) => {
-                let server = known.destination.as_deref().map(address);
-                attributes
-                    .add("db.system.name", known.system)
-                    .maybe("db.operation.name", known.operation.as_deref())
-                    .maybe("db.collection.name", known.target.as_deref())
-                    .maybe("db.namespace", known.database.as_deref())
-                    .maybe("db.response.status_code", known.error.as_deref())
-                    .maybe("error.type", known.error.as_deref())
-                    .maybe("server.address", server.map(|(name, _)| name))
-                    .maybe("server.port", server.and_then(|(_, port)| port));
-            }
-        }
-        metric_set.distribution(&of::DB_DURATION, &self.0, &attributes.take());
+        metric_set.distribution(&of::DB_DURATION, &self.0, &key.attributes().take());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Metrics of one interval: records in, OTLP metrics out. Histograms and counters start at zero in each interval, so a refused delivery
 //! loses only that interval. A record that counts is in exactly one point, so the counts add up to the records.
 mod attempt;
-mod database;
+pub mod database;
 mod host;
 pub mod http;
 mod metric_set;

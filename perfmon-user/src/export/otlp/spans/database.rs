@@ -3,8 +3,8 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::{SeverityNumber, SpanContext, SpanDraft};
-use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::identity;
+use crate::export::otlp::metrics::database::KnownCommand;
 use crate::record::{Db, address};
 
 /// The trace of the request for which it was made, else one of its own.
@@ -20,18 +20,10 @@ pub fn context(command: &Db) -> SpanContext {
 /// The span of a command.
 pub fn span(command: &Db) -> Span {
     let operation = command.operation.as_deref().unwrap_or(command.system);
-    let server = command.destination.as_deref().map(address);
-    let mut attributes = Attributes::default();
+    let mut attributes = KnownCommand::of(command).attributes();
     attributes
-        .add("db.system.name", command.system)
-        .maybe("db.operation.name", command.operation.as_deref())
-        .maybe("db.collection.name", command.target.as_deref())
-        .maybe("db.namespace", command.database.as_deref())
         .maybe("db.query.text", command.query.as_deref())
-        .maybe("db.response.status_code", command.error.as_deref())
         .maybe("db.response.returned_rows", command.rows)
-        .maybe("server.address", server.map(|(name, _)| name))
-        .maybe("server.port", server.and_then(|(_, port)| port))
         .add("network.peer.address", address(&command.peer).0)
         .maybe("network.peer.port", address(&command.peer).1);
     SpanDraft {

@@ -1,25 +1,31 @@
 //! The metrics of an interval as a piece of the benchmark of `app::record_cost`.
-use std::sync::Arc;
-
 use super::sample::BEGIN;
-use crate::export::otlp::metrics::IntervalMetrics;
+use crate::export::otlp::metrics::{HostState, IntervalMetrics};
 use crate::export::otlp::resource::{Common, Resources};
-use crate::record::{RecordBatch, WallTime};
-use crate::series::SeriesDelta;
+use crate::record::{Gauges, RecordBatch, WallTime};
 
 /// The metrics.
-pub(crate) struct MetricsBench(IntervalMetrics);
+pub(crate) struct MetricsBench {
+    metrics: IntervalMetrics,
+    resources: Resources,
+}
 
 impl Default for MetricsBench {
     fn default() -> Self {
         let resources = Resources::new(Common { own_service: "perfmon".into(), ..Common::default() });
-        Self(IntervalMetrics::new(WallTime(BEGIN), resources.host()))
+        Self { metrics: IntervalMetrics::new(WallTime(BEGIN), resources.host()), resources }
     }
 }
 
 impl MetricsBench {
-    /// Counts some seconds.
-    pub fn count(&mut self, seconds: &[Vec<RecordBatch>], _: &[Arc<SeriesDelta>]) {
-        seconds.iter().flatten().flat_map(|batch| batch.iter()).for_each(|record| self.0.add(record));
+    /// Counts a batch.
+    pub fn push(&mut self, batch: &RecordBatch) {
+        batch.iter().for_each(|record| self.metrics.add(record));
+    }
+
+    /// Ends an interval.
+    pub fn take(&mut self, now: WallTime) {
+        let state = HostState { processes: None, degraded: 0 };
+        drop(self.metrics.take(now, &Gauges::default(), state, &mut self.resources));
     }
 }
