@@ -56,7 +56,7 @@ const LIVE_ALONE: [&str; 23] = [
 
 /// Those that mostly wait, for rules, exports and programs to start: so many run at the same time, the longest first.
 const LANES: usize = 3;
-const LIVE_TOGETHER: [&str; 26] = [
+const LIVE_TOGETHER: [&str; 27] = [
     "live_incident",
     "live_alerts",
     "commands",
@@ -68,6 +68,7 @@ const LIVE_TOGETHER: [&str; 26] = [
     "live_mysql",
     "live_link",
     "live_memcached",
+    "live_mongodb",
     "live_pools",
     "live_packages",
     "live_demo",

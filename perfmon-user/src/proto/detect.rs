@@ -88,16 +88,8 @@ pub enum Protocol {
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Http1,
-        Self::Http2,
-        Self::Redis,
-        Self::Postgres,
-        Self::MySql,
-        Self::Memcached,
-        Self::MemcachedBinary,
-        Self::MongoDb,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Http1, Self::Http2, Self::Redis, Self::Postgres, Self::MySql, Self::Memcached, Self::MemcachedBinary, Self::MongoDb];
 
     /// Its name for users.
     pub fn name(self) -> &'static str {
@@ -263,7 +255,8 @@ mod tests {
                     let (found, sayers) = (one(bytes), sayers(bytes));
                     // An inline command is believed when its answer has come, and so is one of Memcached that does not store. Servers of MongoDB
                     // read the header of a message alone.
-                    let is_early = matches!(own, Protocol::Memcached | Protocol::MongoDb) && found == Detected::NeedMore && sayers.is_empty();
+                    let is_early =
+                        matches!(own, Protocol::Memcached | Protocol::MongoDb) && found == Detected::NeedMore && sayers.is_empty();
                     if number == 0 && !is_early && name != "late-attach" && name != "redis-cli-pipe-inline" {
                         assert_eq!((found, &sayers[..]), (Detected::Is(own), &[own][..]), "{name}");
                     }

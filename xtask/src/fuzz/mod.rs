@@ -17,7 +17,7 @@ use crate::shell::{self, cargo, command, execute, say};
 pub use compiler::stand_in;
 
 /// The targets, as `perfmon-user/fuzz/src/targets/mod.rs` names them.
-pub const TARGETS: [&str; 25] = [
+pub const TARGETS: [&str; 26] = [
     "decode",
     "recording",
     "pipeline",
@@ -28,6 +28,7 @@ pub const TARGETS: [&str; 25] = [
     "postgres",
     "mysql",
     "memcached",
+    "mongodb",
     "sql",
     "detect",
     "tls",

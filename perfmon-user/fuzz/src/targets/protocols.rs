@@ -4,6 +4,7 @@ use perfmon_user::proto::exchange::{Exchange, Part};
 use perfmon_user::proto::frame::FramePart;
 use perfmon_user::proto::http1::{HEAD_BYTES, Http1, PIPELINE};
 use perfmon_user::proto::memcached::Memcached;
+use perfmon_user::proto::mongodb::MongoDb;
 use perfmon_user::proto::mysql::MySql;
 use perfmon_user::proto::postgres::Postgres;
 use perfmon_user::proto::redis::Redis;
@@ -64,6 +65,11 @@ pub fn mysql(data: &[u8]) {
 /// Operations.
 pub fn memcached(data: &[u8]) {
     commands(data, Memcached::new());
+}
+
+/// Operations.
+pub fn mongodb(data: &[u8]) {
+    commands(data, MongoDb::new());
 }
 
 fn commands(data: &[u8], mut parser: impl Parser) {

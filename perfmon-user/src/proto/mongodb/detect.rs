@@ -42,6 +42,9 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 /// Whether this may be behind such a header.
 fn follows(header: &MessageHeader, body: &[u8]) -> Verdict {
     let room = header.length - HEADER as u32;
+    if !header.is_request() && !matches!(header.opcode, Opcode::Msg | Opcode::Compressed | Opcode::Reply) {
+        return Verdict::No;
+    }
     let is_formed = match header.opcode {
         Opcode::Msg => match (number(body, 0), body.get(4), number(body, 5)) {
             // Flags that nobody knows yet may be set from bit 17 on.
@@ -61,8 +64,12 @@ fn follows(header: &MessageHeader, body: &[u8]) -> Verdict {
             (Some(flags), Some(first)) => Some(flags & !0xff == 0 && (first.is_ascii_alphanumeric() || *first == b'_')),
             _ => None,
         },
-        Opcode::Reply => match (number(body, 0), number(body, 16)) {
-            (Some(flags), Some(count)) => Some(flags & !0xf == 0 && count <= room),
+        // With a document at least: the numbers alone may be anything.
+        Opcode::Reply => match (number(body, 0), number(body, 16), number(body, 20), body.get(24)) {
+            (Some(flags), Some(count), Some(size), Some(kind)) => {
+                let is_sized = room > 20 && (5..=room - 20).contains(&size) && (1..=room / 5).contains(&count);
+                Some(flags & !0xf == 0 && header.answers != 0 && is_sized && *kind <= 0x13)
+            }
             _ => None,
         },
         Opcode::Write(_) | Opcode::GetMore => match (number(body, 0), body.get(4)) {

@@ -69,7 +69,8 @@ pub(super) struct MessageHeader {
 impl MessageHeader {
     /// The header that these bytes are, if they are one.
     pub(super) fn of(bytes: &[u8; HEADER]) -> Option<Self> {
-        let [length, id, answers, opcode] = [0, 4, 8, 12].map(|at| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
+        let [length, id, answers, opcode] =
+            [0, 4, 8, 12].map(|at| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
         let opcode = Opcode::of(opcode)?;
         (opcode.least()..=LONGEST).contains(&length).then_some(Self { length, id, answers, opcode })
     }

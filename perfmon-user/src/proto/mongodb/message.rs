@@ -81,6 +81,8 @@ pub(super) struct MessageReader<T> {
     pub(super) compressor: Option<u8>,
     /// Documents that an `OP_REPLY` says to have.
     pub(super) returned: u32,
+    /// Bytes that were needed and not captured.
+    pub(super) missing: u64,
     /// What its documents say.
     pub(super) text: T,
 }
@@ -278,7 +280,7 @@ impl<T: MessageText> MessageReader<T> {
 impl<T: MessageText> FrameReader for MessageReader<T> {
     fn begin(&mut self) {
         (self.place, self.at, self.fixed_len, self.section_end, self.documents) = (MessagePlace::Header, 0, 0, 0, 0);
-        (self.flags, self.compressor, self.returned) = (0, None, 0);
+        (self.flags, self.compressor, self.returned, self.missing) = (0, None, 0, 0);
         self.name.clear();
         self.text.begin();
     }
@@ -339,6 +341,7 @@ impl<T: MessageText> FrameReader for MessageReader<T> {
         }
         if self.place != MessagePlace::Rest {
             self.text.unread();
+            self.missing = len.min(u64::from(self.header.length).saturating_sub(self.at));
             self.place = MessagePlace::Rest;
         }
         Some(self.passed(self.header.length.into(), len))

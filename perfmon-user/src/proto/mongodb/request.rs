@@ -147,7 +147,10 @@ impl RequestText {
     /// The command's name is that of its first field.
     fn names(&mut self, name: BsonName<'_>) {
         self.has_command = true;
-        if !name.is_cut && name.bytes.first().is_some_and(u8::is_ascii_alphabetic) && name.bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
+        if !name.is_cut
+            && name.bytes.first().is_some_and(u8::is_ascii_alphabetic)
+            && name.bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        {
             self.operation.push_str(std::str::from_utf8(name.bytes).unwrap_or_default());
         }
     }
@@ -196,7 +199,9 @@ impl BsonVisitor for RequestText {
         }
         if !self.has_command {
             self.names(name);
-            if let BsonValue::Text(text) = value && OF_COLLECTION.contains(&self.operation.as_str()) {
+            if let BsonValue::Text(text) = value
+                && OF_COLLECTION.contains(&self.operation.as_str())
+            {
                 set(&mut self.target, text);
             }
             return;

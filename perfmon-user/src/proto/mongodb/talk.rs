@@ -58,7 +58,7 @@ impl FrameTalk<MessageReader<RequestText>, MessageReader<AnswerText>> for MongoT
             request_wire: span.wire,
             thread: span.first.thread,
             start_ns: span.first.arrival_ns.filter(|_| self.server).unwrap_or(span.first.time_ns),
-            missing_bytes: std::mem::take(&mut self.missing_bytes),
+            missing_bytes: std::mem::take(&mut self.missing_bytes) + frame.missing,
             ..Command::default()
         };
         self.next_id += 1;
@@ -81,6 +81,7 @@ impl FrameTalk<MessageReader<RequestText>, MessageReader<AnswerText>> for MongoT
         let Some(PendingCommand { command, tag }) = self.waiting.front() else { return };
         command.first_byte_ns.get_or_insert(span.first.time_ns.max(command.start_ns));
         command.response_wire += span.wire;
+        command.missing_bytes += frame.missing;
         let rows = match header.opcode {
             Opcode::Reply if command.operation.as_deref().is_some_and(|operation| matches!(operation, "find" | "getMore")) => {
                 Some(u64::from(frame.returned))
@@ -124,7 +125,7 @@ impl MongoTalk {
     fn unwaited(&mut self, frame: &MessageReader<AnswerText>) {
         if self.news == Some(frame.header.answers) {
             self.news = frame.has_more_to_come().then_some(frame.header.id);
-        } else if !self.waiting.is_empty() && self.waiting.iter().len() > 0 || matches!(self.waiting.take(), Answered::Orphan) {
+        } else if self.waiting.iter().len() > 0 || matches!(self.waiting.take(), Answered::Orphan) {
             self.stats.orphans += 1;
         }
     }

@@ -59,7 +59,8 @@ fn a_shape_tells_names_and_no_values() {
     let fields = ["a.0.b", "user@example.com", "5f2b9c0d7e", "$set", "größe", "order-17", "id20241128", ""].map(|name| number(name, 1));
     assert_eq!(
         query(&[text("find", "orders"), inside("filter", &fields)]),
-        "find orders {filter: {a.?.b: ?, user@example?.com: ?, ?: ?, $set: ?, größe: ?, order-17: ?, ?: ?, ?: ?}}".replace("user@example?.com", "?.com")
+        "find orders {filter: {a.?.b: ?, user@example?.com: ?, ?: ?, $set: ?, größe: ?, order-17: ?, ?: ?, ?: ?}}"
+            .replace("user@example?.com", "?.com")
     );
     let names: Vec<Vec<u8>> = (0..26).map(|at| number(&"abc".repeat(1 + at), 1)).collect();
     let long = query(&[text("find", "orders"), inside("filter", &names), inside("sort", &names), inside("min", &names), text("$db", "x")]);
@@ -69,7 +70,10 @@ fn a_shape_tells_names_and_no_values() {
     for name in ["saslStart", "createUser", "hello", "endSessions", "authenticate"] {
         assert_eq!(query(&[text(name, "secret"), text("pwd", "secret"), inside("client", &[text("a", "secret")])]), name);
     }
-    assert_eq!(query(&[inside("explain", &[text("find", "orders")]), text("verbosity", "x")]), "explain {explain: {find: ?}, verbosity: ?}");
+    assert_eq!(
+        query(&[inside("explain", &[text("find", "orders")]), text("verbosity", "x")]),
+        "explain {explain: {find: ?}, verbosity: ?}"
+    );
 }
 
 #[test]
@@ -98,8 +102,13 @@ fn messages_before_op_msg_are_read() {
         let body = [&[0; 4][..], name.as_bytes(), &[0], &[0; 4], &[255; 4], &document(elements)].concat();
         message(1, 0, 2004, &body)
     };
-    let reply = |count: u32, documents: &[Vec<u8>]| message(2, 1, 1, &[&[8, 0, 0, 0][..], &[0; 12], &count.to_le_bytes(), &documents.concat()].concat());
-    let hello = told(&query("admin.$cmd", &[number("isMaster", 1), inside("client", &[text("x", "secret")])]), &reply(1, &[document(&[number("ok", 1)])]));
+    let reply = |count: u32, documents: &[Vec<u8>]| {
+        message(2, 1, 1, &[&[8, 0, 0, 0][..], &[0; 12], &count.to_le_bytes(), &documents.concat()].concat())
+    };
+    let hello = told(
+        &query("admin.$cmd", &[number("isMaster", 1), inside("client", &[text("x", "secret")])]),
+        &reply(1, &[document(&[number("ok", 1)])]),
+    );
     assert_eq!((hello.query.as_deref(), hello.database.as_deref(), hello.rows, hello.error), (Some("isMaster"), Some("admin"), None, None));
     let refused = reply(1, &[document(&[number("ok", 0), number("code", 352)])]);
     assert_eq!(told(&query("admin.$cmd", &[number("isMaster", 1)]), &refused).error.as_deref(), Some("352"));

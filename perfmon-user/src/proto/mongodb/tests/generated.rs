@@ -20,7 +20,10 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
         Just(element(15, "code", &[25, 0, 0, 0, 2, 0, 0, 0, b'x', 0, 15, 0, 0, 0, 16, b'a', 0, 1, 0, 0, 0, 0, 0, 0, 0])),
     ];
     leaf.prop_recursive(6, 40, 5, |inner| {
-        prop_oneof![vec(inner.clone(), 0..5).prop_map(|all| inside("inner", &all)), vec(inner, 0..5).prop_map(|all| element(4, "list", &document(&all)))]
+        prop_oneof![
+            vec(inner.clone(), 0..5).prop_map(|all| inside("inner", &all)),
+            vec(inner, 0..5).prop_map(|all| element(4, "list", &document(&all)))
+        ]
     })
 }
 

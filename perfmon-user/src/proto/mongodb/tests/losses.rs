@@ -35,6 +35,8 @@ fn a_gap_between_documents_costs_the_rest_of_the_message() {
     commands.bytes(OUT, &found(3, 2));
     assert_eq!(commands.lines(), ["find orders {filter: {user: ?}}", "find orders ...", "find orders {filter: {user: ?}}"]);
     assert_eq!((commands.told[2].rows, commands.parser.take_stats().desyncs), (Some(2), 0));
+    let missing = commands.told.iter().map(|command| command.missing_bytes).collect::<Vec<_>>();
+    assert_eq!(missing, [answer.len() as u64 - 60, asked.len() as u64 - 45, 0]);
 }
 
 #[test]
@@ -92,7 +94,10 @@ fn a_message_of_megabytes_has_its_size_and_takes_no_memory() {
     assert!(demands.contains(&Demand::Head) && demands.last() == Some(&Demand::Full));
     commands.bytes(OUT, &msg(2, 1, 0, &[number("n", 20), number("ok", 1)]));
     let told = &commands.told[0];
-    assert_eq!((told.query.as_deref(), told.database.as_deref(), told.request_wire), (Some("insert orders"), Some("shop"), asked.len() as u64));
+    assert_eq!(
+        (told.query.as_deref(), told.database.as_deref(), told.request_wire),
+        (Some("insert orders"), Some("shop"), asked.len() as u64)
+    );
 }
 
 #[test]
