@@ -39,6 +39,8 @@ pub(super) struct AnswerText {
     /// Of a bulk write.
     bulk: Option<u64>,
     n: Option<u64>,
+    /// Of what is counted a part is missing.
+    is_part: bool,
 }
 
 impl AnswerText {
@@ -51,10 +53,10 @@ impl AnswerText {
         self.of_write.map(|code| code.to_string())
     }
 
-    /// Documents that came, or were changed.
+    /// Documents that came, or were changed; none when a part of them was not seen.
     pub(super) fn rows(&self) -> Option<u64> {
         let changed = self.changed.map(|changed| changed + self.upserted);
-        self.bulk.or(self.batch).or(changed).or(self.n)
+        self.bulk.or(self.batch).or(changed).or(self.n).filter(|_| !self.is_part)
     }
 
     fn part(&self) -> Option<AnswerPart> {
@@ -147,5 +149,7 @@ impl MessageText for AnswerText {
 
     fn collection(&mut self, _: &[u8]) {}
 
-    fn unread(&mut self) {}
+    fn unread(&mut self) {
+        self.is_part |= self.depth > 0;
+    }
 }

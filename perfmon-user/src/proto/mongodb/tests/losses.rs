@@ -35,6 +35,7 @@ fn a_gap_between_documents_costs_the_rest_of_the_message() {
     commands.bytes(OUT, &found(3, 2));
     assert_eq!(commands.lines(), ["find orders {filter: {user: ?}}", "find orders ...", "find orders {filter: {user: ?}}"]);
     assert_eq!((commands.told[2].rows, commands.parser.take_stats().desyncs), (Some(2), 0));
+    assert_eq!(commands.told[0].rows, None, "how many came is not known");
     let missing = commands.told.iter().map(|command| command.missing_bytes).collect::<Vec<_>>();
     assert_eq!(missing, [answer.len() as u64 - 60, asked.len() as u64 - 45, 0]);
 }
