@@ -24,13 +24,13 @@ type Counts = BTreeMap<String, u64>;
 
 /// What a client counted.
 #[derive(Debug, Default, PartialEq)]
-struct Told {
+struct DriverCounts {
     sent: Counts,
     errors: Counts,
     rows: Counts,
 }
 
-impl Told {
+impl DriverCounts {
     fn of(line: &[u8]) -> Result<Self> {
         let told: Value = serde_json::from_slice(line)?;
         let counts = |name: &str| -> Result<Counts> {
@@ -89,10 +89,10 @@ impl MongoServer {
         command
     }
 
-    fn run(&self, what: &str, rounds: usize) -> Result<Told> {
+    fn run(&self, what: &str, rounds: usize) -> Result<DriverCounts> {
         let output = self.client(what, rounds).stdin(Stdio::null()).output()?;
         ensure!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
-        Told::of(&output.stdout)
+        DriverCounts::of(&output.stdout)
     }
 }
 
@@ -105,10 +105,10 @@ fn recorded(perfmon: &Perfmon, side: &str) -> Result<Vec<Value>> {
 }
 
 /// Waits until both sides have what the client counted.
-fn both_sides_have(perfmon: &Perfmon, expected: &Told) -> Result<()> {
+fn both_sides_have(perfmon: &Perfmon, expected: &DriverCounts) -> Result<()> {
     for side in ["client", "server"] {
-        wait_until(15, || Ok((Told::recorded(perfmon, side)? == *expected).then_some(())))?;
-        assert_eq!(Told::recorded(perfmon, side)?, *expected, "{side} side; {} lost", perfmon.lost()?);
+        wait_until(15, || Ok((DriverCounts::recorded(perfmon, side)? == *expected).then_some(())))?;
+        assert_eq!(DriverCounts::recorded(perfmon, side)?, *expected, "{side} side; {} lost", perfmon.lost()?);
         let inexact = recorded(perfmon, side)?.into_iter().find(|record| record["quality"] != "exact");
         assert_eq!(inexact, None, "{side} side");
     }
@@ -127,7 +127,7 @@ fn counts_are_the_drivers_over_tcp_and_a_unix_socket() -> Result<()> {
         return Ok(());
     }
     let perfmon = Perfmon::start_in(&[("PERFMON_CAPTURE__RING_MIB", "64")], &own_children().each_ref().map(String::as_str))?;
-    let mut expected = Told::default();
+    let mut expected = DriverCounts::default();
     for (is_unix, whats) in [(false, &["everything", "unacknowledged", "large"][..]), (true, &["everything"])] {
         let server = MongoServer::start(is_unix)?;
         for what in whats {
@@ -214,6 +214,6 @@ fn a_connection_is_read_that_was_there_before() -> Result<()> {
     line.clear();
     output.read_line(&mut line)?;
     client.wait()?;
-    both_sides_have(&perfmon, &Told::of(line.as_bytes())?)?;
+    both_sides_have(&perfmon, &DriverCounts::of(line.as_bytes())?)?;
     says_no_value(&perfmon)
 }

@@ -4,7 +4,7 @@ use super::message::MessageText;
 
 /// Where in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AnswerPart {
+enum MongoAnswerPart {
     /// `cursor`
     Cursor,
     /// `firstBatch`, `nextBatch`, `values`: documents are counted.
@@ -24,8 +24,8 @@ const PARTS: usize = 4;
 
 /// What it says.
 #[derive(Debug, Default)]
-pub(super) struct AnswerText {
-    parts: [Option<AnswerPart>; PARTS],
+pub(super) struct MongoAnswer {
+    parts: [Option<MongoAnswerPart>; PARTS],
     depth: usize,
     /// `ok`, where it was seen.
     is_ok: Option<bool>,
@@ -43,7 +43,7 @@ pub(super) struct AnswerText {
     is_part: bool,
 }
 
-impl AnswerText {
+impl MongoAnswer {
     /// The server's number of the error, or its name; none when the command succeeded.
     pub(super) fn error(&self) -> Option<String> {
         if self.is_ok == Some(false) {
@@ -59,27 +59,27 @@ impl AnswerText {
         self.bulk.or(self.batch).or(changed).or(self.n).filter(|_| !self.is_part)
     }
 
-    fn part(&self) -> Option<AnswerPart> {
+    fn part(&self) -> Option<MongoAnswerPart> {
         self.parts[self.depth.checked_sub(1)?]
     }
 }
 
-impl BsonVisitor for AnswerText {
+impl BsonVisitor for MongoAnswer {
     fn enters(&mut self, name: BsonName<'_>, is_list: bool) -> bool {
         let part = match (self.part(), is_list) {
-            (None, false) if name.is("cursor") => AnswerPart::Cursor,
-            (None, false) if name.is("writeConcernError") => AnswerPart::Error,
-            (None, false) if name.is("lastErrorObject") => AnswerPart::Last,
-            (None, true) if name.is("writeErrors") => AnswerPart::Errors,
-            (None, true) if name.is("upserted") => AnswerPart::Upserted,
-            (None, true) if name.is("values") => AnswerPart::Batch,
-            (Some(AnswerPart::Cursor), true) if name.is("firstBatch") || name.is("nextBatch") => AnswerPart::Batch,
-            (Some(AnswerPart::Errors), false) if self.of_write.is_none() => AnswerPart::Error,
-            (Some(AnswerPart::Batch), _) => {
+            (None, false) if name.is("cursor") => MongoAnswerPart::Cursor,
+            (None, false) if name.is("writeConcernError") => MongoAnswerPart::Error,
+            (None, false) if name.is("lastErrorObject") => MongoAnswerPart::Last,
+            (None, true) if name.is("writeErrors") => MongoAnswerPart::Errors,
+            (None, true) if name.is("upserted") => MongoAnswerPart::Upserted,
+            (None, true) if name.is("values") => MongoAnswerPart::Batch,
+            (Some(MongoAnswerPart::Cursor), true) if name.is("firstBatch") || name.is("nextBatch") => MongoAnswerPart::Batch,
+            (Some(MongoAnswerPart::Errors), false) if self.of_write.is_none() => MongoAnswerPart::Error,
+            (Some(MongoAnswerPart::Batch), _) => {
                 *self.batch.get_or_insert(0) += 1;
                 return false;
             }
-            (Some(AnswerPart::Upserted), _) => {
+            (Some(MongoAnswerPart::Upserted), _) => {
                 self.upserted += 1;
                 return false;
             }
@@ -88,7 +88,7 @@ impl BsonVisitor for AnswerText {
         if self.depth >= PARTS {
             return false;
         }
-        if part == AnswerPart::Batch {
+        if part == MongoAnswerPart::Batch {
             self.batch.get_or_insert(0);
         }
         self.parts[self.depth] = Some(part);
@@ -108,11 +108,11 @@ impl BsonVisitor for AnswerText {
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
         match (self.part(), value) {
             // Values of `distinct`.
-            (Some(AnswerPart::Batch), _) => *self.batch.get_or_insert(0) += 1,
-            (Some(AnswerPart::Error), BsonValue::Number(code)) if name.is("code") => {
+            (Some(MongoAnswerPart::Batch), _) => *self.batch.get_or_insert(0) += 1,
+            (Some(MongoAnswerPart::Error), BsonValue::Number(code)) if name.is("code") => {
                 self.of_write.get_or_insert(code);
             }
-            (Some(AnswerPart::Last), BsonValue::Number(n)) if name.is("n") => self.n = Some(count(n)),
+            (Some(MongoAnswerPart::Last), BsonValue::Number(n)) if name.is("n") => self.n = Some(count(n)),
             (None, BsonValue::Number(number)) => match name.bytes {
                 b"ok" => self.is_ok = Some(number != 0),
                 b"code" => self.code = Some(number),
@@ -130,7 +130,7 @@ impl BsonVisitor for AnswerText {
     }
 }
 
-impl MessageText for AnswerText {
+impl MessageText for MongoAnswer {
     const IS_REQUEST: bool = false;
 
     fn begin(&mut self) {

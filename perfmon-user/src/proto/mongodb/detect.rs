@@ -1,5 +1,5 @@
 //! Recognises MongoDB by a message's header and what must follow it. Either stream decides: a request answers nothing.
-use super::header::{HEADER, MessageHeader, Opcode, may_be_header};
+use super::header::{HEADER, MessageHeader, MongoOpcode, may_be_header};
 use crate::proto::detect::{BUDGET, Opening, Verdict};
 use crate::stream::Direction;
 
@@ -42,11 +42,11 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 /// Whether this may be behind such a header.
 fn follows(header: &MessageHeader, body: &[u8]) -> Verdict {
     let room = header.length - HEADER as u32;
-    if !header.is_request() && !matches!(header.opcode, Opcode::Msg | Opcode::Compressed | Opcode::Reply) {
+    if !header.is_request() && !matches!(header.opcode, MongoOpcode::Msg | MongoOpcode::Compressed | MongoOpcode::Reply) {
         return Verdict::No;
     }
     let is_formed = match header.opcode {
-        Opcode::Msg => match (number(body, 0), body.get(4), number(body, 5)) {
+        MongoOpcode::Msg => match (number(body, 0), body.get(4), number(body, 5)) {
             // Flags that nobody knows yet may be set from bit 17 on.
             (Some(flags), Some(kind), Some(size)) => {
                 let left = room - 5;
@@ -54,29 +54,29 @@ fn follows(header: &MessageHeader, body: &[u8]) -> Verdict {
             }
             _ => None,
         },
-        Opcode::Compressed => match (number(body, 0), number(body, 4), body.get(8)) {
+        MongoOpcode::Compressed => match (number(body, 0), number(body, 4), body.get(8)) {
             (Some(original), Some(size), Some(compressor)) => {
                 Some(matches!(original, 1 | 2004 | 2013) && size <= 64 << 20 && *compressor <= 3)
             }
             _ => None,
         },
-        Opcode::Query => match (number(body, 0), body.get(4)) {
+        MongoOpcode::Query => match (number(body, 0), body.get(4)) {
             (Some(flags), Some(first)) => Some(flags & !0xff == 0 && (first.is_ascii_alphanumeric() || *first == b'_')),
             _ => None,
         },
         // With a document at least: the numbers alone may be anything.
-        Opcode::Reply => match (number(body, 0), number(body, 16), number(body, 20), body.get(24)) {
+        MongoOpcode::Reply => match (number(body, 0), number(body, 16), number(body, 20), body.get(24)) {
             (Some(flags), Some(count), Some(size), Some(kind)) => {
                 let is_sized = room > 20 && (5..=room - 20).contains(&size) && (1..=room / 5).contains(&count);
                 Some(flags & !0xf == 0 && header.answers != 0 && is_sized && *kind <= 0x13)
             }
             _ => None,
         },
-        Opcode::Write(_) | Opcode::GetMore => match (number(body, 0), body.get(4)) {
+        MongoOpcode::Write(_) | MongoOpcode::GetMore => match (number(body, 0), body.get(4)) {
             (Some(zero), Some(first)) => Some(zero == 0 && first.is_ascii_alphanumeric()),
             _ => None,
         },
-        Opcode::KillCursors => number(body, 4).map(|count| number(body, 0) == Some(0) && u64::from(count) * 8 + 8 == u64::from(room)),
+        MongoOpcode::KillCursors => number(body, 4).map(|count| number(body, 0) == Some(0) && u64::from(count) * 8 + 8 == u64::from(room)),
     };
     match is_formed {
         Some(true) => Verdict::Yes,

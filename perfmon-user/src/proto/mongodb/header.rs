@@ -7,7 +7,7 @@ const LONGEST: u32 = 48_000_000 + (16 << 10);
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Opcode {
+pub(super) enum MongoOpcode {
     /// `OP_MSG`, whatever its direction.
     #[default]
     Msg,
@@ -25,7 +25,7 @@ pub(super) enum Opcode {
     KillCursors,
 }
 
-impl Opcode {
+impl MongoOpcode {
     /// The one of a number.
     pub(super) fn of(number: u32) -> Option<Self> {
         Some(match number {
@@ -63,7 +63,7 @@ pub(super) struct MessageHeader {
     /// Number of the message that it answers.
     pub(super) answers: u32,
     /// What it is.
-    pub(super) opcode: Opcode,
+    pub(super) opcode: MongoOpcode,
 }
 
 impl MessageHeader {
@@ -71,7 +71,7 @@ impl MessageHeader {
     pub(super) fn of(bytes: &[u8; HEADER]) -> Option<Self> {
         let [length, id, answers, opcode] =
             [0, 4, 8, 12].map(|at| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
-        let opcode = Opcode::of(opcode)?;
+        let opcode = MongoOpcode::of(opcode)?;
         (opcode.least()..=LONGEST).contains(&length).then_some(Self { length, id, answers, opcode })
     }
 
@@ -79,8 +79,8 @@ impl MessageHeader {
     pub(super) fn is_request(&self) -> bool {
         match self.opcode {
             // Old shells answer nothing with minus one.
-            Opcode::Msg | Opcode::Compressed => self.answers == 0,
-            Opcode::Reply => false,
+            MongoOpcode::Msg | MongoOpcode::Compressed => self.answers == 0,
+            MongoOpcode::Reply => false,
             _ => self.answers == 0 || self.answers == u32::MAX,
         }
     }

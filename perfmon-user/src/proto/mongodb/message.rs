@@ -2,7 +2,7 @@
 //! is passed, and so is the rest of a message of which a part is missing or not formed. Specification: MongoDB's "Wire Protocol" and "OP_MSG".
 use super::bson::{BsonVisitor, BsonWalk, WalkStep};
 use super::detect;
-use super::header::{HEADER, MessageHeader, Opcode};
+use super::header::{HEADER, MessageHeader, MongoOpcode};
 use crate::proto::Sink;
 use crate::proto::framed::{FrameReader, ReadStep};
 
@@ -40,7 +40,7 @@ pub(super) trait MessageText: BsonVisitor + Default {
 
 /// Where in a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum MessagePlace {
+enum MongoPlace {
     /// In its header.
     #[default]
     Header,
@@ -62,8 +62,8 @@ enum MessagePlace {
 
 /// Reads messages.
 #[derive(Debug, Default)]
-pub(super) struct MessageReader<T> {
-    place: MessagePlace,
+pub(super) struct MongoMessage<T> {
+    place: MongoPlace,
     /// Bytes that passed.
     at: u64,
     fixed: [u8; 20],
@@ -87,15 +87,15 @@ pub(super) struct MessageReader<T> {
     pub(super) text: T,
 }
 
-impl<T: MessageText> MessageReader<T> {
+impl<T: MessageText> MongoMessage<T> {
     /// A request that has no answer, or an answer that others follow.
     pub(super) fn has_more_to_come(&self) -> bool {
-        self.flags & MORE_TO_COME != 0 && self.header.opcode == Opcode::Msg
+        self.flags & MORE_TO_COME != 0 && self.header.opcode == MongoOpcode::Msg
     }
 
     /// Where the sections end.
     fn end(&self) -> u64 {
-        let checksum = if self.header.opcode == Opcode::Msg && self.flags & HAS_CHECKSUM != 0 { 4 } else { 0 };
+        let checksum = if self.header.opcode == MongoOpcode::Msg && self.flags & HAS_CHECKSUM != 0 { 4 } else { 0 };
         u64::from(self.header.length) - checksum
     }
 
@@ -121,10 +121,10 @@ impl<T: MessageText> MessageReader<T> {
         let Some(header) = self.fixed.first_chunk().and_then(MessageHeader::of) else { return ReadStep::Bad };
         self.header = header;
         self.place = match header.opcode {
-            Opcode::Msg | Opcode::Query | Opcode::Write(_) | Opcode::GetMore => MessagePlace::Fixed(4),
-            Opcode::Compressed => MessagePlace::Fixed(9),
-            Opcode::Reply if header.length >= 36 => MessagePlace::Fixed(20),
-            Opcode::Reply | Opcode::KillCursors => MessagePlace::Rest,
+            MongoOpcode::Msg | MongoOpcode::Query | MongoOpcode::Write(_) | MongoOpcode::GetMore => MongoPlace::Fixed(4),
+            MongoOpcode::Compressed => MongoPlace::Fixed(9),
+            MongoOpcode::Reply if header.length >= 36 => MongoPlace::Fixed(20),
+            MongoOpcode::Reply | MongoOpcode::KillCursors => MongoPlace::Rest,
         };
         ReadStep::Part
     }
@@ -132,25 +132,25 @@ impl<T: MessageText> MessageReader<T> {
     /// Numbers are known.
     fn fixed(&mut self, len: usize) -> ReadStep {
         self.place = match self.header.opcode {
-            Opcode::Msg => {
+            MongoOpcode::Msg => {
                 self.flags = self.number(0);
-                MessagePlace::Section
+                MongoPlace::Section
             }
             // Behind the name.
-            Opcode::Query if len == 8 => MessagePlace::Document,
-            Opcode::Query | Opcode::Write(_) | Opcode::GetMore => MessagePlace::Name,
-            Opcode::Compressed => {
+            MongoOpcode::Query if len == 8 => MongoPlace::Document,
+            MongoOpcode::Query | MongoOpcode::Write(_) | MongoOpcode::GetMore => MongoPlace::Name,
+            MongoOpcode::Compressed => {
                 self.compressor = Some(self.fixed[8]);
                 self.text.unread();
-                MessagePlace::Rest
+                MongoPlace::Rest
             }
-            Opcode::Reply => {
+            MongoOpcode::Reply => {
                 self.returned = self.number(16);
-                if self.returned > 0 { MessagePlace::Document } else { MessagePlace::Rest }
+                if self.returned > 0 { MongoPlace::Document } else { MongoPlace::Rest }
             }
-            Opcode::KillCursors => MessagePlace::Rest,
+            MongoOpcode::KillCursors => MongoPlace::Rest,
         };
-        if self.place == MessagePlace::Document { self.document() } else { self.ended() }
+        if self.place == MongoPlace::Document { self.document() } else { self.ended() }
     }
 
     /// A document begins.
@@ -159,7 +159,7 @@ impl<T: MessageText> MessageReader<T> {
             return self.gives_up();
         }
         self.walk.begin();
-        self.place = MessagePlace::Document;
+        self.place = MongoPlace::Document;
         if self.section_end > 0 {
             self.text.document();
         }
@@ -177,7 +177,7 @@ impl<T: MessageText> MessageReader<T> {
             return self.next_document(is_needed);
         }
         self.text.collection(&self.name);
-        self.place = if self.header.opcode == Opcode::Query { MessagePlace::Fixed(8) } else { MessagePlace::Rest };
+        self.place = if self.header.opcode == MongoOpcode::Query { MongoPlace::Fixed(8) } else { MongoPlace::Rest };
         self.ended()
     }
 
@@ -186,7 +186,7 @@ impl<T: MessageText> MessageReader<T> {
         match kind {
             0 => self.document(),
             1 if self.at + 4 <= self.end() => {
-                self.place = MessagePlace::Size;
+                self.place = MongoPlace::Size;
                 ReadStep::Part
             }
             _ => ReadStep::Bad,
@@ -197,7 +197,7 @@ impl<T: MessageText> MessageReader<T> {
     fn ended(&mut self) -> ReadStep {
         let is_over = self.at >= self.header.length.into();
         match self.place {
-            MessagePlace::Section if !is_over && self.at >= self.end() => self.place = MessagePlace::Rest,
+            MongoPlace::Section if !is_over && self.at >= self.end() => self.place = MongoPlace::Rest,
             _ => {}
         }
         if is_over { ReadStep::Done } else { ReadStep::Part }
@@ -206,28 +206,28 @@ impl<T: MessageText> MessageReader<T> {
     /// A document ended, or the name of a sequence.
     fn next_document(&mut self, is_needed: bool) -> ReadStep {
         if self.section_end == 0 {
-            let is_msg = self.header.opcode == Opcode::Msg;
-            self.place = if is_msg { MessagePlace::Section } else { MessagePlace::Rest };
+            let is_msg = self.header.opcode == MongoOpcode::Msg;
+            self.place = if is_msg { MongoPlace::Section } else { MongoPlace::Rest };
             return self.ended();
         }
         if self.at >= self.section_end {
             self.section_end = 0;
             self.text.sequence_ended();
-            self.place = MessagePlace::Section;
+            self.place = MongoPlace::Section;
             return self.ended();
         }
         self.documents += 1;
         if is_needed && self.documents <= SEQUENCE {
             return self.document();
         }
-        self.place = MessagePlace::Passed(self.section_end);
+        self.place = MongoPlace::Passed(self.section_end);
         ReadStep::Part
     }
 
     /// The rest is not read.
     fn gives_up(&mut self) -> ReadStep {
         self.text.unread();
-        self.place = MessagePlace::Rest;
+        self.place = MongoPlace::Rest;
         self.ended()
     }
 
@@ -256,7 +256,7 @@ impl<T: MessageText> MessageReader<T> {
         let taken = len.min(until.saturating_sub(self.at));
         self.at += taken;
         let step = match self.place {
-            MessagePlace::Passed(end) if self.at >= end => self.next_document(false),
+            MongoPlace::Passed(end) if self.at >= end => self.next_document(false),
             _ => self.ended(),
         };
         (step, taken)
@@ -277,9 +277,9 @@ impl<T: MessageText> MessageReader<T> {
     }
 }
 
-impl<T: MessageText> FrameReader for MessageReader<T> {
+impl<T: MessageText> FrameReader for MongoMessage<T> {
     fn begin(&mut self) {
-        (self.place, self.at, self.fixed_len, self.section_end, self.documents) = (MessagePlace::Header, 0, 0, 0, 0);
+        (self.place, self.at, self.fixed_len, self.section_end, self.documents) = (MongoPlace::Header, 0, 0, 0, 0);
         (self.flags, self.compressor, self.returned, self.missing) = (0, None, 0, 0);
         self.name.clear();
         self.text.begin();
@@ -288,38 +288,38 @@ impl<T: MessageText> FrameReader for MessageReader<T> {
     fn step(&mut self, rest: &mut &[u8], _: &mut dyn Sink) -> ReadStep {
         let place = self.place;
         match place {
-            MessagePlace::Header if !self.take(rest, HEADER) => ReadStep::Part,
-            MessagePlace::Header => self.header(),
-            MessagePlace::Fixed(len) if self.at + (len - self.fixed_len) as u64 > self.end() => self.gives_up(),
-            MessagePlace::Fixed(len) if !self.take(rest, len) => ReadStep::Part,
-            MessagePlace::Fixed(len) => self.fixed(len),
-            MessagePlace::Name => self.name(rest),
-            MessagePlace::Section => {
+            MongoPlace::Header if !self.take(rest, HEADER) => ReadStep::Part,
+            MongoPlace::Header => self.header(),
+            MongoPlace::Fixed(len) if self.at + (len - self.fixed_len) as u64 > self.end() => self.gives_up(),
+            MongoPlace::Fixed(len) if !self.take(rest, len) => ReadStep::Part,
+            MongoPlace::Fixed(len) => self.fixed(len),
+            MongoPlace::Name => self.name(rest),
+            MongoPlace::Section => {
                 let Some((kind, after)) = rest.split_first() else { return ReadStep::Part };
                 *rest = after;
                 self.at += 1;
                 self.section(*kind)
             }
-            MessagePlace::Size if !self.take(rest, 4) => ReadStep::Part,
-            MessagePlace::Size => {
+            MongoPlace::Size if !self.take(rest, 4) => ReadStep::Part,
+            MongoPlace::Size => {
                 self.section_end = self.at - 4 + u64::from(self.number(0));
                 self.name.clear();
                 self.documents = 0;
-                self.place = MessagePlace::Name;
+                self.place = MongoPlace::Name;
                 if self.section_end > self.end() || self.number(0) < 5 { ReadStep::Bad } else { ReadStep::Part }
             }
-            MessagePlace::Document => {
+            MongoPlace::Document => {
                 let before = rest.len();
                 let step = self.walk.step(rest, &mut self.text);
                 self.at += (before - rest.len()) as u64;
                 self.walked(step)
             }
-            MessagePlace::Passed(until) => {
+            MongoPlace::Passed(until) => {
                 let (step, taken) = self.passed(until, rest.len() as u64);
                 *rest = &rest[taken as usize..];
                 step
             }
-            MessagePlace::Rest => {
+            MongoPlace::Rest => {
                 let (step, taken) = self.passed(self.header.length.into(), rest.len() as u64);
                 *rest = &rest[taken as usize..];
                 step
@@ -329,9 +329,9 @@ impl<T: MessageText> FrameReader for MessageReader<T> {
 
     fn skip(&mut self, len: u64) -> Option<(ReadStep, u64)> {
         match self.place {
-            MessagePlace::Header => return None,
-            MessagePlace::Passed(until) => return Some(self.passed(until, len)),
-            MessagePlace::Document => {
+            MongoPlace::Header => return None,
+            MongoPlace::Passed(until) => return Some(self.passed(until, len)),
+            MongoPlace::Document => {
                 if let Some((step, taken)) = self.walk.skip(len, &mut self.text) {
                     self.at += taken;
                     return Some((self.walked(step), taken));
@@ -339,10 +339,10 @@ impl<T: MessageText> FrameReader for MessageReader<T> {
             }
             _ => {}
         }
-        if self.place != MessagePlace::Rest {
+        if self.place != MongoPlace::Rest {
             self.text.unread();
             self.missing = len.min(u64::from(self.header.length).saturating_sub(self.at));
-            self.place = MessagePlace::Rest;
+            self.place = MongoPlace::Rest;
         }
         Some(self.passed(self.header.length.into(), len))
     }
@@ -353,9 +353,9 @@ impl<T: MessageText> FrameReader for MessageReader<T> {
 
     fn left(&self) -> u64 {
         match self.place {
-            MessagePlace::Document => self.walk.left(),
-            MessagePlace::Passed(until) => until - self.at,
-            MessagePlace::Rest => u64::from(self.header.length) - self.at,
+            MongoPlace::Document => self.walk.left(),
+            MongoPlace::Passed(until) => until - self.at,
+            MongoPlace::Rest => u64::from(self.header.length) - self.at,
             _ => 0,
         }
     }

@@ -18,9 +18,9 @@ use super::frame_pair::{FramePair, is_over};
 use super::framed::RoleSearch;
 use super::{Demand, Parser, PendingExchange, Sink, Stats};
 use crate::stream::{Content, Direction, Ending, Segment};
-use answer::AnswerText;
-use message::MessageReader;
-use request::RequestText;
+use answer::MongoAnswer;
+use message::MongoMessage;
+use request::MongoRequest;
 use talk::MongoTalk;
 
 /// A connection's state.
@@ -31,7 +31,7 @@ pub struct MongoDb {
     search: Option<Box<RoleSearch>>,
     /// What the search has may be the beginning.
     may_be_found: bool,
-    sides: FramePair<MessageReader<RequestText>, MessageReader<AnswerText>>,
+    sides: FramePair<MongoMessage<MongoRequest>, MongoMessage<MongoAnswer>>,
     talk: Box<MongoTalk>,
     is_given_up: bool,
 }

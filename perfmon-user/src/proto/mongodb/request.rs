@@ -1,7 +1,7 @@
 //! What a message of a client says: the command, its collection and database, and its shape. No value is kept but these names.
 use super::bson::{BsonName, BsonValue, BsonVisitor};
 use super::message::MessageText;
-use super::shape::Shape;
+use super::shape::CommandShape;
 
 /// Commands whose first value names a collection.
 const OF_COLLECTION: [&str; 31] = [
@@ -103,7 +103,7 @@ const NAME_BYTES: usize = 120;
 
 /// What a request says.
 #[derive(Debug, Default)]
-pub(super) struct RequestText {
+pub(super) struct MongoRequest {
     /// The command's name; empty when it is not known.
     pub(super) operation: String,
     /// Its collection.
@@ -113,7 +113,7 @@ pub(super) struct RequestText {
     pub(super) waits: bool,
     /// The rest was not read.
     is_unread: bool,
-    shape: Shape,
+    shape: CommandShape,
     /// Documents that were entered.
     depth: u32,
     /// The document of the command has begun.
@@ -122,7 +122,7 @@ pub(super) struct RequestText {
     is_untold: bool,
 }
 
-impl RequestText {
+impl MongoRequest {
     /// The text of the command: its name, its collection, and its shape; nothing when its name is not known.
     pub(super) fn write(&self, into: &mut String) {
         into.clear();
@@ -167,7 +167,7 @@ fn set(name: &mut String, bytes: &[u8]) {
     name.push_str(text.unwrap_or_default());
 }
 
-impl BsonVisitor for RequestText {
+impl BsonVisitor for MongoRequest {
     fn enters(&mut self, name: BsonName<'_>, is_list: bool) -> bool {
         if self.is_top() {
             if !self.has_command {
@@ -223,7 +223,7 @@ impl BsonVisitor for RequestText {
     }
 }
 
-impl MessageText for RequestText {
+impl MessageText for MongoRequest {
     const IS_REQUEST: bool = true;
 
     fn begin(&mut self) {

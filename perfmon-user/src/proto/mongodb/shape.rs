@@ -25,13 +25,13 @@ struct ShapeLevel {
 
 /// The text.
 #[derive(Debug, Default)]
-pub(super) struct Shape {
+pub(super) struct CommandShape {
     text: String,
     levels: Vec<ShapeLevel>,
     is_full: bool,
 }
 
-impl Shape {
+impl CommandShape {
     /// Begins anew.
     pub(super) fn clear(&mut self) {
         self.text.clear();

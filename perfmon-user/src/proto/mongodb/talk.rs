@@ -1,9 +1,9 @@
 //! What both directions share: commands that wait for their answers. Each answer has the number of its request, so that nothing is joined that
 //! does not belong together, whatever was lost. An answer may announce another one, which then has the number of the answer before it.
-use super::answer::AnswerText;
-use super::header::Opcode;
-use super::message::MessageReader;
-use super::request::RequestText;
+use super::answer::MongoAnswer;
+use super::header::MongoOpcode;
+use super::message::MongoMessage;
+use super::request::MongoRequest;
 use crate::proto::command::Command;
 use crate::proto::frame_pair::FrameTalk;
 use crate::proto::framed::FrameSpan;
@@ -35,14 +35,14 @@ pub(super) struct MongoTalk {
     stats: Stats,
 }
 
-impl FrameTalk<MessageReader<RequestText>, MessageReader<AnswerText>> for MongoTalk {
-    fn request(&mut self, frame: &MessageReader<RequestText>, span: FrameSpan, sink: &mut dyn Sink) {
+impl FrameTalk<MongoMessage<MongoRequest>, MongoMessage<MongoAnswer>> for MongoTalk {
+    fn request(&mut self, frame: &MongoMessage<MongoRequest>, span: FrameSpan, sink: &mut dyn Sink) {
         let text = &frame.text;
         text.write(&mut self.query);
         let operation = match (frame.header.opcode, frame.compressor) {
-            (Opcode::Write(name), _) => name,
-            (Opcode::GetMore, _) => "getMore",
-            (Opcode::KillCursors, _) => "killCursors",
+            (MongoOpcode::Write(name), _) => name,
+            (MongoOpcode::GetMore, _) => "getMore",
+            (MongoOpcode::KillCursors, _) => "killCursors",
             (_, Some(compressor)) => compressed(compressor),
             _ => &text.operation,
         };
@@ -62,7 +62,7 @@ impl FrameTalk<MessageReader<RequestText>, MessageReader<AnswerText>> for MongoT
             ..Command::default()
         };
         self.next_id += 1;
-        let is_unanswered = matches!(frame.header.opcode, Opcode::Write(_) | Opcode::KillCursors) || frame.has_more_to_come();
+        let is_unanswered = matches!(frame.header.opcode, MongoOpcode::Write(_) | MongoOpcode::KillCursors) || frame.has_more_to_come();
         if is_unanswered {
             return sink.message(Message::Command(&command));
         }
@@ -70,7 +70,7 @@ impl FrameTalk<MessageReader<RequestText>, MessageReader<AnswerText>> for MongoT
         self.waiting.push(PendingCommand { command, tag }, sink);
     }
 
-    fn answer(&mut self, frame: &MessageReader<AnswerText>, span: FrameSpan, sink: &mut dyn Sink) {
+    fn answer(&mut self, frame: &MongoMessage<MongoAnswer>, span: FrameSpan, sink: &mut dyn Sink) {
         let (text, header) = (&frame.text, frame.header);
         let Some(place) = self.waiting.iter().position(|pending| pending.tag.id == header.answers) else {
             return self.unwaited(frame);
@@ -83,7 +83,7 @@ impl FrameTalk<MessageReader<RequestText>, MessageReader<AnswerText>> for MongoT
         command.response_wire += span.wire;
         command.missing_bytes += frame.missing;
         let rows = match header.opcode {
-            Opcode::Reply if command.operation.as_deref().is_some_and(|operation| matches!(operation, "find" | "getMore")) => {
+            MongoOpcode::Reply if command.operation.as_deref().is_some_and(|operation| matches!(operation, "find" | "getMore")) => {
                 Some(u64::from(frame.returned))
             }
             _ => text.rows().filter(|_| !tag.is_count),
@@ -122,7 +122,7 @@ impl FrameTalk<MessageReader<RequestText>, MessageReader<AnswerText>> for MongoT
 
 impl MongoTalk {
     /// An answer that no command waits for.
-    fn unwaited(&mut self, frame: &MessageReader<AnswerText>) {
+    fn unwaited(&mut self, frame: &MongoMessage<MongoAnswer>) {
         if self.news == Some(frame.header.answers) {
             self.news = frame.has_more_to_come().then_some(frame.header.id);
         } else if self.waiting.iter().len() > 0 || matches!(self.waiting.take(), Answered::Orphan) {
