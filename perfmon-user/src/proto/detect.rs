@@ -1,7 +1,7 @@
 //! Protocol detection. In: the opening of a connection; out: a three-way answer. Detectors look at no more than [`BUDGET`] bytes of
 //! each stream, allocate nothing, and answer `Yes` only where no other protocol can begin like this; two that say `Yes` are a defect
 //! that a test finds (each corpus through each detector). A new protocol adds a variant of [`Protocol`] and an arm in its methods.
-use super::{Parser, dns, http1, http2, memcached, mysql, postgres, redis};
+use super::{Parser, dns, http1, http2, memcached, mongodb, mysql, postgres, redis};
 use crate::stream::{Direction, Role};
 
 /// Most bytes of a stream that detection looks at.
@@ -82,12 +82,23 @@ pub enum Protocol {
     MemcachedBinary,
     /// The DNS over TCP.
     Dns,
+    /// MongoDB.
+    MongoDb,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Http1, Self::Http2, Self::Redis, Self::Postgres, Self::MySql, Self::Memcached, Self::MemcachedBinary, Self::Dns];
+    pub const ALL: [Self; 9] = [
+        Self::Http1,
+        Self::Http2,
+        Self::Redis,
+        Self::Postgres,
+        Self::MySql,
+        Self::Memcached,
+        Self::MemcachedBinary,
+        Self::Dns,
+        Self::MongoDb,
+    ];
 
     /// Its name for users.
     pub fn name(self) -> &'static str {
@@ -100,6 +111,7 @@ impl Protocol {
             Self::Memcached => "memcached",
             Self::MemcachedBinary => "memcached-binary",
             Self::Dns => "dns",
+            Self::MongoDb => "mongodb",
         }
     }
 
@@ -122,6 +134,7 @@ impl Protocol {
             Self::Memcached => &["memcached"],
             Self::MemcachedBinary => &[],
             Self::Dns => &["dns"],
+            Self::MongoDb => &["mongodb"],
         }
     }
 
@@ -136,6 +149,7 @@ impl Protocol {
             Self::Memcached => memcached::detect(opening),
             Self::MemcachedBinary => memcached::detect_binary(opening),
             Self::Dns => dns::detect(opening),
+            Self::MongoDb => mongodb::detect(opening),
         }
     }
 
@@ -150,6 +164,7 @@ impl Protocol {
             Self::Memcached => Some(Box::new(memcached::Memcached::new())),
             Self::MemcachedBinary => None,
             Self::Dns => Some(Box::new(dns::Dns::new())),
+            Self::MongoDb => Some(Box::new(mongodb::MongoDb::new())),
         }
     }
 }
@@ -222,6 +237,7 @@ mod tests {
             "postgres" => (Protocol::Postgres, 0),
             "mysql" => (Protocol::MySql, 0),
             "memcached" => (Protocol::Memcached, 0),
+            "mongodb" => (Protocol::MongoDb, 0),
             other => panic!("say here what the connections of tests/corpus/{other} begin with"),
         }
     }
@@ -250,8 +266,10 @@ mod tests {
                 for (number, bytes) in operations.enumerate() {
                     let name = &session.name;
                     let (found, sayers) = (one(bytes), sayers(bytes));
-                    // An inline command is believed when its answer has come, and so is one of Memcached that does not store.
-                    let is_early = own == Protocol::Memcached && found == Detected::NeedMore && sayers.is_empty();
+                    // An inline command is believed when its answer has come, and so is one of Memcached that does not store. Servers of MongoDB
+                    // read the header of a message alone.
+                    let is_early =
+                        matches!(own, Protocol::Memcached | Protocol::MongoDb) && found == Detected::NeedMore && sayers.is_empty();
                     if number == 0 && !is_early && name != "late-attach" && name != "redis-cli-pipe-inline" {
                         assert_eq!((found, &sayers[..]), (Detected::Is(own), &[own][..]), "{name}");
                     }
@@ -265,7 +283,7 @@ mod tests {
 
     #[test]
     fn joined_midway_no_operation_is_of_another_protocol() {
-        for folder in ["http1", "websocket", "redis", "postgres", "mysql", "memcached"] {
+        for folder in ["http1", "websocket", "redis", "postgres", "mysql", "memcached", "mongodb"] {
             let (own, _) = of_folder(folder);
             for session in corpus::sessions(folder) {
                 for (_, _, step) in &session.steps {
@@ -281,13 +299,12 @@ mod tests {
 
     #[test]
     fn other_protocols_are_none_of_these() {
-        let openings: [(&str, &[u8]); 6] = [
+        let openings: [(&str, &[u8]); 5] = [
             (
                 "TLS ClientHello",
                 b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x4e\x11\x7b\xb7\x0a\x5c\x6f\x2f\x1d\x93\x3a\x58\x01\x5c\x20",
             ),
             ("TLS 1.3 ServerHello", b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03\x95\x9c\xc3\x1f\x2d\x2e"),
-            ("MongoDB", b"\x3f\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xdd\x07\x00\x00"),
             ("SSH", b"SSH-2.0-OpenSSH_9.6\r\n"),
             ("SMTP", b"220 mail.example ESMTP ready\r\n"),
             ("WebSocket frame", b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"),

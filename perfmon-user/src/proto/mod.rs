@@ -20,6 +20,7 @@ pub mod http1;
 pub mod http2;
 pub mod kept;
 pub mod memcached;
+pub mod mongodb;
 pub mod mysql;
 pub mod pending;
 pub mod postgres;

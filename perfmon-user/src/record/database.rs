@@ -82,10 +82,26 @@ const BLOCKING: [&str; 14] = [
     "WAITAOF",
 ];
 
+/// Commands of MongoDB that wait for news, by the field that says how long.
+const AWAITING: [(&str, &str); 4] = [
+    ("hello", "{maxAwaitTimeMS: ?}"),
+    ("isMaster", "{maxAwaitTimeMS: ?}"),
+    ("ismaster", "{maxAwaitTimeMS: ?}"),
+    ("getMore", "{maxTimeMS: ?}"),
+];
+
 impl Db {
     /// It waits for something to happen: its time says nothing of the server.
     pub fn is_blocking(&self) -> bool {
-        self.system == "redis" && self.operation.as_deref().is_some_and(|operation| BLOCKING.contains(&operation))
+        let Some(operation) = self.operation.as_deref() else { return false };
+        match self.system {
+            "redis" => BLOCKING.contains(&operation),
+            // How long it may wait stands last in the text.
+            "mongodb" => {
+                AWAITING.iter().any(|(name, limit)| *name == operation && self.query.as_deref().is_some_and(|query| query.ends_with(limit)))
+            }
+            _ => false,
+        }
     }
 
     /// The time that counts as latency: none of a command that waits by design.

@@ -17,7 +17,7 @@ use crate::shell::{self, cargo, command, execute, say};
 pub use compiler::stand_in;
 
 /// The targets, as `perfmon-user/fuzz/src/targets/mod.rs` names them.
-pub const TARGETS: [&str; 26] = [
+pub const TARGETS: [&str; 27] = [
     "decode",
     "recording",
     "pipeline",
@@ -29,6 +29,7 @@ pub const TARGETS: [&str; 26] = [
     "mysql",
     "memcached",
     "dns",
+    "mongodb",
     "sql",
     "detect",
     "tls",

@@ -56,9 +56,9 @@ fn made(target: &str) -> Result<Vec<Vec<u8>>> {
     let recordings =
         || -> Result<Vec<Vec<u8>>> { files(&corpus.join("recordings"), Some("perfmon"))?.iter().map(|f| Ok(std::fs::read(f)?)).collect() };
     Ok(match target {
-        "http1" | "redis" | "postgres" | "mysql" | "memcached" => connections(target)?,
+        "http1" | "redis" | "postgres" | "mysql" | "memcached" | "mongodb" => connections(target)?,
         "websocket" => connections("websocket")?.into_iter().map(|seed| [&[0][..], &seed].concat()).collect(),
-        "detect" => ["http1", "redis", "postgres", "mysql", "memcached"]
+        "detect" => ["http1", "redis", "postgres", "mysql", "memcached", "mongodb"]
             .into_iter()
             .map(connections)
             .collect::<Result<Vec<_>>>()?

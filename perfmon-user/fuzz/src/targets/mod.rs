@@ -15,7 +15,7 @@ const KB: usize = 1 << 10;
 const MB: usize = 1 << 20;
 
 /// All of them. `xtask/src/fuzz/mod.rs` has the same names.
-pub const ALL: [Target; 26] = [
+pub const ALL: [Target; 27] = [
     ("decode", [4 * MB, 4 * KB], events::decode),
     ("recording", [16 * MB, 4 * KB], events::recording),
     ("pipeline", [8 * MB, 4 * KB], events::pipeline),
@@ -27,6 +27,7 @@ pub const ALL: [Target; 26] = [
     ("mysql", [4 * MB, 0], protocols::mysql),
     ("memcached", [4 * MB, 0], protocols::memcached),
     ("dns", [4 * MB, 0], protocols::dns),
+    ("mongodb", [4 * MB, 0], protocols::mongodb),
     ("sql", [2 * MB, 0], texts::sql),
     ("detect", [4 * KB, 0], protocols::detect),
     ("tls", [16 * KB, 0], protocols::tls),

@@ -5,6 +5,7 @@ use perfmon_user::proto::exchange::{Exchange, Part};
 use perfmon_user::proto::frame::FramePart;
 use perfmon_user::proto::http1::{HEAD_BYTES, Http1, PIPELINE};
 use perfmon_user::proto::memcached::Memcached;
+use perfmon_user::proto::mongodb::MongoDb;
 use perfmon_user::proto::mysql::MySql;
 use perfmon_user::proto::postgres::Postgres;
 use perfmon_user::proto::redis::Redis;
@@ -83,6 +84,11 @@ pub fn dns(data: &[u8]) {
     let attempts: usize = told.iter().map(|answered| answered.question.attempts as usize).sum();
     assert!(attempts <= asked && told.iter().all(|answered| answered.question.attempts > 0), "told more than was asked");
     assert!(told.iter().all(|answered| answered.question.end_ns.is_none_or(|end_ns| end_ns >= answered.question.start_ns)));
+}
+
+/// Operations.
+pub fn mongodb(data: &[u8]) {
+    commands(data, MongoDb::new());
 }
 
 fn commands(data: &[u8], mut parser: impl Parser) {

@@ -64,6 +64,19 @@ fn queries_are_rows_by_the_time_that_they_take() {
 }
 
 #[test]
+fn what_waits_for_news_has_no_latency() {
+    let waits = |operation: &str, query: &str| {
+        let command = Db { system: "mongodb", operation: Some(operation.into()), ..command(Side::Client, query, 10_000) };
+        (command.is_blocking(), command.latency().is_none())
+    };
+    assert_eq!(waits("hello", "hello {maxAwaitTimeMS: ?}"), (true, true));
+    assert_eq!(waits("getMore", "getMore oplog {maxTimeMS: ?}"), (true, true));
+    assert_eq!(waits("hello", "hello"), (false, false));
+    assert_eq!(waits("getMore", "getMore orders"), (false, false));
+    assert_eq!(waits("find", "find orders {filter: {maxTimeMS: ?}}"), (false, false));
+}
+
+#[test]
 fn commands_of_dropped_records_are_lost_ones_of_their_rows() {
     let mut aggregate = aggregate();
     for query in ["often", "often", "often", "seldom"] {

@@ -86,7 +86,7 @@ impl Counting {
         self.piece("cost", "store", |all| all.pending.series(&delta));
         self.piece("cost", "rules", |all| all.rules.add(&delta));
         self.piece("cost", "feed", |_| drop(delta));
-        if (number + 1) % INTERVAL == 0 {
+        if (number + 1).is_multiple_of(INTERVAL) {
             self.piece("cost", "otlp", |all| all.otlp.take(now));
         }
         self.piece("also", "file", |all| {
