@@ -51,7 +51,8 @@ impl MongoDb {
         let may_be_found = &mut self.may_be_found;
         let find = |heads: [&[u8]; 2]| {
             let (found, client) = detect::client(heads);
-            *may_be_found = found == Verdict::NeedMore;
+            // A piece of the length says nothing yet.
+            *may_be_found = found == Verdict::NeedMore || heads.iter().any(|head| (1..4).contains(&head.len()));
             // A stream that was joined within a message.
             let is_amid = heads.map(|head| !head.is_empty() && detect::judge(head).0 == Verdict::No);
             (found == Verdict::Yes).then_some((client, is_amid))
