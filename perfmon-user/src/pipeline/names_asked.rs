@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::decode::Datagram;
-use crate::proto::dns::{Answered, DnsMessage, DnsPassage};
+use crate::proto::dns::{DnsMessage, DnsPassage, EndedQuestion};
 use crate::record::Record;
 use crate::stream::Direction;
 use crate::track::Connection;
@@ -43,7 +43,7 @@ pub(super) fn message(
 fn passed(passage: DnsPassage, message: &DnsMessage, context: &mut BuildContext<'_>, records: &mut Vec<Record>) {
     let mut told = Vec::new();
     context.questions.message(passage, message, &mut told);
-    for Answered { pid, question } in told {
+    for EndedQuestion { pid, question } in told {
         message.addresses.iter().for_each(|(address, _ttl)| context.peer_names.learn(pid, *address, &question.name));
         records.push(build::question(pid, &question, context));
     }
@@ -64,10 +64,10 @@ impl Pipeline {
         self.give_up(told, out);
     }
 
-    fn give_up(&mut self, told: Vec<Answered>, out: &mut Out) {
+    fn give_up(&mut self, told: Vec<EndedQuestion>, out: &mut Out) {
         self.counters.questions_unsure.add(self.questions.take_unsure());
         let (_, mut context) = self.parts();
-        out.records.extend(told.into_iter().map(|Answered { pid, question }| build::question(pid, &question, &mut context)));
+        out.records.extend(told.into_iter().map(|EndedQuestion { pid, question }| build::question(pid, &question, &mut context)));
     }
 
     /// The full ring refused events of a process: what was not seen may have been an answer.

@@ -163,7 +163,7 @@ impl Protocol {
             Self::MySql => Some(Box::new(mysql::MySql::new())),
             Self::Memcached => Some(Box::new(memcached::Memcached::new())),
             Self::MemcachedBinary => None,
-            Self::Dns => Some(Box::new(dns::Dns::new())),
+            Self::Dns => Some(Box::new(dns::DnsParser::new())),
             Self::MongoDb => Some(Box::new(mongodb::MongoDb::new())),
         }
     }

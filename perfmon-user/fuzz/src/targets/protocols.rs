@@ -1,6 +1,6 @@
 //! Protocols: any segments, gaps and ends in any order. No panic, bounded memory, nothing left under way at the end, nothing told twice.
 use perfmon_user::proto::detect::{Opening, detect as detected};
-use perfmon_user::proto::dns::{Dns, DnsPassage, QuestionTable};
+use perfmon_user::proto::dns::{DnsParser, DnsPassage, QuestionTable};
 use perfmon_user::proto::exchange::{Exchange, Part};
 use perfmon_user::proto::frame::FramePart;
 use perfmon_user::proto::http1::{HEAD_BYTES, Http1, PIPELINE};
@@ -70,7 +70,7 @@ pub fn memcached(data: &[u8]) {
 
 /// Operations on a connection, whose messages are joined to questions.
 pub fn dns(data: &[u8]) {
-    let (mut parser, mut table, mut asked, mut told) = (Dns::new(), QuestionTable::default(), 0, Vec::new());
+    let (mut parser, mut table, mut asked, mut told) = (DnsParser::new(), QuestionTable::default(), 0, Vec::new());
     let mut sink = |message: Message<'_>| {
         if let Message::Name(message, time_ns) = message {
             asked += if message.is_answer { 0 } else { message.questions.len() };

@@ -115,8 +115,8 @@ pub fn name_row(key: &NameKey, row: &NameSeries, window: Window, view: &WindowCo
     }
 }
 
-/// A resolver goes on with its search list as soon as a name turns out not to exist.
-const NEXT_NS: u64 = 5_000_000;
+/// A resolver goes on with its search list as soon as a name turns out not to exist; the host may be busy.
+const NEXT_NS: u64 = 250_000_000;
 /// Processes whose last miss is remembered; all are forgotten when there are more.
 const PROCESSES: usize = 4_096;
 

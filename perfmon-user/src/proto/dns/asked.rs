@@ -39,7 +39,7 @@ pub struct DnsPassage {
 
 /// A question that ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answered {
+pub struct EndedQuestion {
     /// Process that asked.
     pub pid: u32,
     /// What it asked, and what came.
@@ -54,7 +54,7 @@ struct QuestionAttempt {
 }
 
 #[derive(Debug)]
-struct UnderWay {
+struct OpenQuestion {
     pid: u32,
     name: Arc<str>,
     qtype: u16,
@@ -69,12 +69,12 @@ struct UnderWay {
     unsure: bool,
 }
 
-impl UnderWay {
+impl OpenQuestion {
     fn patience_ns(&self) -> u64 {
         (2 * self.gap_ns + 1_000_000_000).clamp(PATIENCE_NS, PATIENCE_MAX_NS)
     }
 
-    fn ended(&self, server: Option<SocketAddr>, rcode: String, end_ns: Option<u64>) -> Answered {
+    fn ended(&self, server: Option<SocketAddr>, rcode: String, end_ns: Option<u64>) -> EndedQuestion {
         let question = Question {
             name: self.name.clone(),
             qtype: type_name(self.qtype).into(),
@@ -85,7 +85,7 @@ impl UnderWay {
             end_ns,
             inferred: self.inferred,
         };
-        Answered { pid: self.pid, question }
+        EndedQuestion { pid: self.pid, question }
     }
 
     fn last_server(&self) -> Option<SocketAddr> {
@@ -94,22 +94,22 @@ impl UnderWay {
 }
 
 /// What was asked by whom.
-type Subject = (u32, Arc<str>, u16);
+type QuestionSubject = (u32, Arc<str>, u16);
 
 /// All questions under way.
 #[derive(Debug, Default)]
 pub struct QuestionTable {
-    under_way: BTreeMap<u64, UnderWay>,
+    under_way: BTreeMap<u64, OpenQuestion>,
     /// By socket and id of an attempt.
     by_wire: FxHashMap<(u64, u16), Vec<u64>>,
-    by_subject: FxHashMap<Subject, Vec<u64>>,
+    by_subject: FxHashMap<QuestionSubject, Vec<u64>>,
     next: u64,
     unsure: u64,
 }
 
 impl QuestionTable {
     /// A process sent a question or received an answer.
-    pub fn message(&mut self, passage: DnsPassage, message: &DnsMessage, told: &mut Vec<Answered>) {
+    pub fn message(&mut self, passage: DnsPassage, message: &DnsMessage, told: &mut Vec<EndedQuestion>) {
         if message.is_answer {
             self.answer(passage, message, told);
         } else {
@@ -152,7 +152,7 @@ impl QuestionTable {
         }
     }
 
-    fn begin(&mut self, subject: Subject, start_ns: u64) -> u64 {
+    fn begin(&mut self, subject: QuestionSubject, start_ns: u64) -> u64 {
         if self.under_way.len() >= UNDER_WAY
             && let Some(oldest) = self.under_way.keys().next().copied()
         {
@@ -163,13 +163,13 @@ impl QuestionTable {
         let (pid, name, qtype) = subject.clone();
         self.by_subject.entry(subject).or_default().push(self.next);
         let (attempts, last_ns) = (Vec::new(), start_ns);
-        let question = UnderWay { pid, name, qtype, attempts, asked: 0, start_ns, last_ns, gap_ns: 0, inferred: false, unsure: false };
+        let question = OpenQuestion { pid, name, qtype, attempts, asked: 0, start_ns, last_ns, gap_ns: 0, inferred: false, unsure: false };
         self.under_way.insert(self.next, question);
         self.next
     }
 
     /// An answer without a question under way is that of one asked before, or of one that was told already.
-    fn answer(&mut self, passage: DnsPassage, message: &DnsMessage, told: &mut Vec<Answered>) {
+    fn answer(&mut self, passage: DnsPassage, message: &DnsMessage, told: &mut Vec<EndedQuestion>) {
         let Some(numbers) = self.by_wire.get(&(passage.socket, message.id)) else { return };
         let numbers: Vec<u64> = numbers.iter().copied().filter(|number| self.is_answered(*number, passage, message)).collect();
         for number in numbers {
@@ -198,12 +198,12 @@ impl QuestionTable {
     }
 
     /// Tells the questions that nobody will answer any more.
-    pub fn expire(&mut self, now_ns: u64, told: &mut Vec<Answered>) {
+    pub fn expire(&mut self, now_ns: u64, told: &mut Vec<EndedQuestion>) {
         self.give_up(|question| now_ns.saturating_sub(question.last_ns) > question.patience_ns(), told);
     }
 
     /// A process ended: what it asked has no answer.
-    pub fn left(&mut self, pid: u32, told: &mut Vec<Answered>) {
+    pub fn left(&mut self, pid: u32, told: &mut Vec<EndedQuestion>) {
         self.give_up(|question| question.pid == pid, told);
     }
 
@@ -212,7 +212,7 @@ impl QuestionTable {
         self.under_way.values_mut().filter(|question| question.pid == pid).for_each(|question| question.unsure = true);
     }
 
-    fn give_up(&mut self, is_over: impl Fn(&UnderWay) -> bool, told: &mut Vec<Answered>) {
+    fn give_up(&mut self, is_over: impl Fn(&OpenQuestion) -> bool, told: &mut Vec<EndedQuestion>) {
         let over: Vec<u64> = self.under_way.iter().filter(|(_, question)| is_over(question)).map(|(number, _)| *number).collect();
         for number in over {
             let Some(question) = self.remove(number) else { continue };
@@ -224,7 +224,7 @@ impl QuestionTable {
         }
     }
 
-    fn remove(&mut self, number: u64) -> Option<UnderWay> {
+    fn remove(&mut self, number: u64) -> Option<OpenQuestion> {
         let question = self.under_way.remove(&number)?;
         for attempt in &question.attempts {
             unlist(&mut self.by_wire, &(attempt.socket, attempt.id), number);

@@ -5,7 +5,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-pub use asked::{Answered, DnsPassage, QuestionTable};
+pub use asked::{DnsPassage, EndedQuestion, QuestionTable};
 pub use message::{AskedName, DnsMessage};
 
 use super::detect::{Opening, Verdict};
@@ -37,8 +37,8 @@ pub fn detect(opening: &Opening<'_>) -> Verdict {
 
 /// A connection's state.
 #[derive(Debug, Default)]
-pub struct Dns {
-    streams: [MessageStream; 2],
+pub struct DnsParser {
+    streams: [DnsStream; 2],
     /// The process answers questions.
     server: Option<bool>,
     stats: Stats,
@@ -46,14 +46,14 @@ pub struct Dns {
 
 /// What is unread of one direction.
 #[derive(Debug, Default)]
-struct MessageStream {
+struct DnsStream {
     /// Length and beginning of the message under way.
     kept: Vec<u8>,
     /// Bytes of it that are still to come and not kept.
     skip: usize,
 }
 
-impl Dns {
+impl DnsParser {
     /// Of a new connection, or one that was open before.
     pub fn new() -> Self {
         Self::default()
@@ -96,14 +96,14 @@ impl Dns {
     }
 }
 
-impl MessageStream {
+impl DnsStream {
     /// What the message under way says that it is long.
     fn length(&self) -> Option<usize> {
         self.kept.first_chunk().map(|length: &[u8; LENGTH]| usize::from(u16::from_be_bytes(*length)))
     }
 }
 
-impl Parser for Dns {
+impl Parser for DnsParser {
     fn push(&mut self, segment: Segment<'_>, sink: &mut dyn Sink) -> Demand {
         let is_read = match segment.content {
             Content::Bytes(bytes) => self.read(segment.direction, bytes, segment.stamp.time_ns, sink),

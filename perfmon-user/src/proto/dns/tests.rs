@@ -91,7 +91,7 @@ fn what_is_no_message_is_refused() {
 #[derive(Default)]
 struct Room {
     table: QuestionTable,
-    told: Vec<Answered>,
+    told: Vec<EndedQuestion>,
 }
 
 impl Room {
@@ -102,7 +102,7 @@ impl Room {
 
     /// Name, type, code, attempts, milliseconds, whether it is a conclusion.
     fn told(&mut self) -> Vec<(String, String, String, u32, Option<u64>, bool)> {
-        let figures = |Answered { question, .. }: Answered| {
+        let figures = |EndedQuestion { question, .. }: EndedQuestion| {
             let Question { name, qtype, rcode, attempts, start_ns, end_ns, inferred, .. } = question;
             (name.to_string(), qtype.to_string(), rcode.to_string(), attempts, end_ns.map(|end| (end - start_ns) / 1_000_000), inferred)
         };
@@ -229,7 +229,7 @@ fn behind_length(message: &[u8]) -> Vec<u8> {
 
 /// The messages that a client's parser tells of operations.
 fn parsed(operations: &[(Direction, &[u8])]) -> (Vec<DnsMessage>, Option<bool>) {
-    let (mut parser, mut told) = (Dns::new(), Vec::new());
+    let (mut parser, mut told) = (DnsParser::new(), Vec::new());
     for (direction, bytes) in operations {
         let segment = Segment { direction: *direction, stamp: Stamp::default(), content: Content::Bytes(bytes) };
         parser.push(segment, &mut |message: Message<'_>| {
@@ -262,9 +262,9 @@ fn a_connection_is_read_however_it_is_cut() {
 
 #[test]
 fn behind_a_loss_nothing_is_made_up() {
-    let mut parser = Dns::new();
+    let mut parser = DnsParser::new();
     let asked = behind_length(&query(1, "a.example", A));
-    let push = |parser: &mut Dns, content| {
+    let push = |parser: &mut DnsParser, content| {
         parser.push(Segment { direction: Direction::Out, stamp: Stamp::default(), content }, &mut |_: Message<'_>| {})
     };
     assert_eq!(push(&mut parser, Content::Bytes(&asked)), Demand::Full);
