@@ -23,33 +23,39 @@ const QUESTION_MAX: u32 = 1024;
 const QUESTIONS: u32 = 8;
 /// Messages of one sendmmsg or recvmmsg that are looked at: the C library asks for both address families at once.
 const MESSAGES: u32 = 2;
-/// `MSG_TRUNC`: the length is that of the datagram, the buffer holds its beginning.
-const MSG_TRUNC: u32 = 0x20;
 /// Bytes of a `sockaddr_in6` up to the end of its address, and of a `sockaddr_in`.
 const ADDRESS_V6: u32 = 24;
 const ADDRESS_V4: u32 = 8;
 
-/// Reports the operation if it is a question or an answer.
+/// Reports a finished operation of the socket tracepoints if it is a question or an answer.
 #[inline(always)]
-pub fn finished(op: Operation, caller: Caller, call: Call, now: u64, scratch: *mut Scratch) {
+pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
     if !may_be(op) || call.kind == 0 || !op.sock.is_udp() || !op.sock.is_open_file() || operation::is_foreign(op, call) {
         return;
     }
-    let place = operation::find_given(Operation { flags: op.flags & !MSG_TRUNC, ..op }, caller, call, scratch);
-    report(op, caller, call, place, now, scratch);
+    let is_vector = call.kind & SYSCALL_SHAPE == SYSCALL_MESSAGES;
+    let place = if is_vector { user_buf::message_place(call, caller.thread) } else { 0 };
+    user_buf::locate_first(call, place, scratch);
+    if is_vector {
+        user_buf::message_done(call, caller.thread, place, false);
+    }
+    report(op, caller, call, place, scratch);
 }
 
-/// The same for all messages of a finished sendmmsg or recvmmsg, of which the kernel told `count`.
+/// The same of a finished system call on a UDP socket, of which the kernel told `result`: bytes, or messages.
 #[inline(always)]
-pub fn several(op: Operation, caller: Caller, call: Call, count: u64, now: u64, scratch: *mut Scratch) {
+pub fn returned(op: Operation, caller: Caller, call: Call, result: u64, scratch: *mut Scratch) {
+    let is_vector = call.kind & SYSCALL_SHAPE == SYSCALL_MESSAGES;
+    let count = if is_vector { result } else { 1 };
     for place in 0..MESSAGES {
         if u64::from(place) >= count {
             break;
         }
-        let op = Operation { len: user_buf::message_len(call.argument(1), place), ..op };
+        let len = if is_vector { user_buf::message_len(call.argument(1), place) } else { result as u32 };
+        let op = Operation { len, ..op };
         if may_be(op) {
-            user_buf::locate_first(call.argument(1), place, scratch);
-            report(op, caller, call, place, now, scratch);
+            user_buf::locate_first(call, place, scratch);
+            report(op, caller, call, place, scratch);
         }
     }
 }
@@ -62,10 +68,7 @@ fn may_be(op: Operation) -> bool {
 
 /// Everything stands in the scratch, not on the stack: the verifier knows nothing of what is in a map, so that paths come together again.
 #[inline(always)]
-fn report(op: Operation, caller: Caller, call: Call, place: u32, now: u64, scratch: *mut Scratch) {
-    if user_buf::found(scratch).count == 0 {
-        return;
-    }
+fn report(op: Operation, caller: Caller, call: Call, place: u32, scratch: *mut Scratch) {
     // SAFETY: this CPU's scratch, which has room for two pieces.
     let (first, payload, spare) = unsafe {
         let payload = (&raw mut (*scratch).payload).cast::<u8>();
@@ -85,7 +88,8 @@ fn report(op: Operation, caller: Caller, call: Call, place: u32, now: u64, scrat
     header.kind = KIND_DATAGRAM;
     header.captured_len = want as u32;
     header.sock = op.sock.0;
-    header.time_ns = now;
+    // SAFETY: no arguments.
+    header.time_ns = unsafe { generated::bpf_ktime_get_boot_ns() };
     header.total_len = op.len;
     header.tgid = caller.tgid;
     header.thread = caller.thread;

@@ -8,7 +8,7 @@ use crate::filter::Caller;
 use crate::maps::{Buffers, SOCKETS, Scratch, setting};
 use crate::sock::{AF_UNIX, Sock};
 use crate::task::{self, Call};
-use crate::{capture, datagram, emit, log, maps, sequence, sock, uring, user_buf};
+use crate::{capture, emit, log, maps, sequence, sock, uring, user_buf};
 
 /// Out-of-band data: no part of the stream.
 const MSG_OOB: u32 = 0x1;
@@ -31,22 +31,22 @@ pub struct Operation {
     pub flags: u32,
 }
 
-/// Keeps the socket's state and reports the operation. The caller has been filtered.
+/// Keeps the socket's state and reports the operation. The caller has been filtered. False for a socket that is no stream, or not reported.
 #[inline(always)]
-pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
+pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) -> bool {
     let ended = op.len == 0;
     if op.flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE) != 0 || (ended && op.direction == DIRECTION_OUT) {
         out_of_band(op);
-        return;
+        return true;
     }
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_boot_ns() };
-    let Some(state) = tenant(op, caller.tgid, now) else { return datagram::finished(op, caller, call, now, scratch) };
+    let Some(state) = tenant(op, caller.tgid, now) else { return false };
     maps::tls::note(caller.thread, op.sock.0, state.inode);
     find_buffers(op, caller, call, scratch);
     let Buffers { count, capacity } = user_buf::found(scratch);
     if ended && capacity == 0 {
-        return;
+        return true;
     }
     let begins = !ended && state.run_direction != op.direction;
     // What came before perfmon knew the socket may be of the same run.
@@ -59,7 +59,7 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
     }
     let Place { offset, arrival, unseen } = account(state, op, now, capacity);
     if state.mode == MODE_OFF {
-        return;
+        return true;
     }
     let is_known = announced(op.sock, state, caller.tgid);
     if is_known && unseen != 0 {
@@ -69,13 +69,13 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
         if begins {
             run_refused(state, op.direction);
         }
-        return;
+        return true;
     }
     // SAFETY: this CPU's scratch.
     unsafe { (*scratch).header = header(op, caller, state, now, offset, arrival, begins_flag) };
     if ended {
         capture::header_only(scratch, DATA_EOF);
-        return;
+        return true;
     }
     let want = capture::wanted(state, op.direction, op.len);
     let told = if count == 0 {
@@ -102,6 +102,7 @@ pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
             run_refused(state, op.direction);
         }
     }
+    true
 }
 
 /// The beginning of a run of operations in one direction could not be told. Two such runs after each other, a request's and its answer's,
@@ -234,7 +235,7 @@ pub fn create(sock: Sock, state: SocketState, flags: u32) -> Option<&'static mut
     state
 }
 
-/// Finds the user's buffers.
+/// Finds the user's buffers, and the place in a message vector.
 #[inline(always)]
 fn find_buffers(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
     if op.flags & MSG_TRUNC != 0 {
@@ -243,21 +244,13 @@ fn find_buffers(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch
     if call.kind == 0 || is_foreign(op, call) {
         return uring::locate(op, caller.thread, scratch);
     }
-    find_given(op, caller, call, scratch);
-}
-
-/// Finds the buffers that the system call was given; tells the place in a message vector.
-#[inline(always)]
-pub fn find_given(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) -> u32 {
     if call.kind & SYSCALL_SHAPE != SYSCALL_MESSAGES {
-        user_buf::locate(call, 0, scratch);
-        return 0;
+        return user_buf::locate(call, 0, scratch);
     }
     let place = user_buf::message_place(call, caller.thread);
     user_buf::locate(call, place, scratch);
     let partial = op.direction == DIRECTION_OUT && u64::from(op.len) < user_buf::found(scratch).capacity;
     user_buf::message_done(call, caller.thread, place, partial);
-    place
 }
 
 /// Whether io_uring did this operation while the thread was in another system call, whose buffers would be taken for the operation's.

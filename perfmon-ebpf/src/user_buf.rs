@@ -138,14 +138,20 @@ pub fn name(call: Call, place: u32) -> u64 {
     }
 }
 
-/// Puts the first buffer of the message at `place` into the scratch.
+/// Puts the first buffer of the call, or of its message at `place`, into the scratch.
 #[inline(always)]
-pub fn locate_first(messages: u64, place: u32, scratch: *mut Scratch) {
-    let vectors = user::<u64>(messages + u64::from(place) * MESSAGE_SIZE + MESSAGE_VECTORS).unwrap_or(0);
-    let first = user::<Vector>(vectors).unwrap_or(Vector { base: 0, len: 0 });
+pub fn locate_first(call: Call, place: u32, scratch: *mut Scratch) {
+    let second = call.argument(1);
+    let vectors = match call.kind & SYSCALL_SHAPE {
+        SYSCALL_MESSAGE | SYSCALL_MESSAGES => user::<u64>(second + u64::from(place) * MESSAGE_SIZE + MESSAGE_VECTORS).unwrap_or(0),
+        _ => second,
+    };
+    let first = match call.kind & SYSCALL_SHAPE {
+        SYSCALL_BUFFER => Vector { base: second, len: call.argument(2) },
+        _ => user::<Vector>(vectors).unwrap_or(Vector { base: 0, len: 0 }),
+    };
     // SAFETY: this CPU's scratch.
     unsafe { (&raw mut (*scratch).vectors).cast::<Vector>().write_volatile(first) };
-    put(scratch, Buffers { count: 1, capacity: first.len });
 }
 
 /// Bytes that a finished sendmmsg/recvmmsg moved in the message at `place`.

@@ -9,7 +9,7 @@ use perfmon_common::map::{SYSCALL_MESSAGES, SYSCALL_SHAPE};
 use crate::maps::SCRATCH;
 use crate::operation::{Operation, finished};
 use crate::sock::Sock;
-use crate::{filter, task, user_buf};
+use crate::{datagram, filter, task, user_buf};
 
 /// `(struct sock *sk, int ret, int flags)`.
 #[raw_tracepoint(tracepoint = "sock_recv_length")]
@@ -39,6 +39,9 @@ fn on_operation(ctx: &RawTracePointContext, direction: u8) -> i32 {
         return 0;
     }
     let Some(scratch) = SCRATCH.get_ptr_mut(u32::from(direction)) else { return 0 };
-    finished(Operation { sock: Sock(ctx.arg(0)), direction, len: len as u32, flags: ctx.arg(2) }, caller, call, scratch);
+    let op = Operation { sock: Sock(ctx.arg(0)), direction, len: len as u32, flags: ctx.arg(2) };
+    if !finished(op, caller, call, scratch) {
+        datagram::finished(op, caller, call, scratch);
+    }
     0
 }

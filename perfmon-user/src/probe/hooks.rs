@@ -48,7 +48,7 @@ use HookPoint::{RawTracepoint, TestRun, Uprobe};
 use Job::{Always, Capture, Instead};
 
 /// All hooks, in the order in which they are attached: a program comes before what stands in for it.
-pub const HOOKS: [Hook; 22] = [
+pub const HOOKS: [Hook; 23] = [
     hook(
         "sock_recv",
         RawTracepoint("sock_recv_length"),
@@ -70,6 +70,7 @@ pub const HOOKS: [Hook; 22] = [
         "4.17",
         "all traffic where the socket tracepoints are absent",
     ),
+    hook("datagram_exit", RawTracepoint("sys_exit"), Instead("sock_recv"), "4.17", "questions for names over UDP"),
     hook(
         "sock_bypass",
         RawTracepoint("tcp_rcv_space_adjust"),
