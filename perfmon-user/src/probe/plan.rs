@@ -121,9 +121,12 @@ mod tests {
     fn only_one_tier_is_loaded() {
         assert_eq!(
             loaded(&programs(&NEW.into(), Tier::Socket)),
-            ["sock_recv", "sock_send", "data_ready", "segment_received", "set_policy"]
+            ["sock_recv", "sock_send", "datagram_exit", "data_ready", "segment_received", "set_policy"]
         );
-        assert_eq!(loaded(&programs(&NEW.into(), Tier::SyscallExit)), ["syscall_exit", "data_ready", "segment_received", "set_policy"]);
+        assert_eq!(
+            loaded(&programs(&NEW.into(), Tier::SyscallExit)),
+            ["syscall_exit", "datagram_exit", "data_ready", "segment_received", "set_policy"]
+        );
     }
 
     #[test]
@@ -131,7 +134,16 @@ mod tests {
         let plan = programs(&OLD.into(), Tier::SyscallExit);
         assert_eq!(
             loaded(&plan),
-            ["syscall_exit", "sock_state", "process_exec", "process_exec_short", "process_exit", "segment_received", "set_policy",]
+            [
+                "syscall_exit",
+                "datagram_exit",
+                "sock_state",
+                "process_exec",
+                "process_exec_short",
+                "process_exit",
+                "segment_received",
+                "set_policy",
+            ]
         );
         let skipped = plan.iter().find(|planned| planned.hook.program == "data_ready").and_then(|planned| planned.skip.clone());
         assert_eq!(skipped.as_deref(), Some("this kernel has no tracepoint sk_data_ready (Linux 6.3 has)"));
