@@ -173,18 +173,17 @@ fn packages() -> Result<()> {
 }
 
 fn optimised_programs() -> Result<()> {
-    shell::build_perfmon().map(drop)
+    shell::build_perfmon()?;
+    if let Err(error) = fuzz::build() {
+        eprintln!("error: {error:#} (the tests go on)");
+    }
+    Ok(())
 }
 
 fn test_programs() -> Result<()> {
     say("building the tests");
     execute(cargo().args(UNIT).arg("--no-run"))?;
-    execute(cargo().args(["test", "--package", "perfmon-tests", "--no-run"]))?;
-    // Here, not behind the release build, which uses one core for its last minutes.
-    if let Err(error) = fuzz::build() {
-        eprintln!("error: {error:#} (the tests go on)");
-    }
-    Ok(())
+    execute(cargo().args(["test", "--package", "perfmon-tests", "--no-run"]))
 }
 
 /// The page's own tests: format and types, units, and the page in a browser over made-up figures. `live` tests it over real ones.
