@@ -10,7 +10,14 @@ import type { Section } from "../section";
 import type { Column } from "../table";
 import { commands } from "./work_records";
 
-const SYSTEMS: Record<string, string> = { http: "HTTP", postgresql: "PostgreSQL", mysql: "MySQL", redis: "Redis", memcached: "Memcached", mongodb: "MongoDB" };
+const SYSTEMS: Record<string, string> = {
+  http: "HTTP",
+  postgresql: "PostgreSQL",
+  mysql: "MySQL",
+  redis: "Redis",
+  memcached: "Memcached",
+  mongodb: "MongoDB",
+};
 
 /** As people write it. */
 export const systemName = (system: string): string => SYSTEMS[system] ?? system;
