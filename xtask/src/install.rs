@@ -9,7 +9,7 @@ use crate::build_dashboard;
 use crate::shell::{self, as_root, command, execute, say};
 
 /// A program and the Debian package that brings it. Node.js from elsewhere often brings its own npm, then that one is used.
-const PROGRAMS: [(&str, &str); 28] = [
+const PROGRAMS: [(&str, &str); 25] = [
     ("nginx", "nginx-light"),
     ("haproxy", "haproxy"),
     ("apache2", "apache2-bin"),
@@ -24,9 +24,6 @@ const PROGRAMS: [(&str, &str); 28] = [
     ("chromium", "chromium"),
     ("javac", "default-jdk-headless"),
     ("python3", "python3"),
-    ("gcc", "gcc"),
-    ("make", "make"),
-    ("g++", "g++"),
     ("redis-server", "redis-server"),
     ("redis-benchmark", "redis-tools"),
     ("pgbench", "postgresql-contrib"),
@@ -39,6 +36,9 @@ const PROGRAMS: [(&str, &str); 28] = [
     ("prometheus", "prometheus"),
     ("victoria-metrics", "victoria-metrics"),
 ];
+
+/// What perfmon's build needs beside Rust.
+const COMPILERS: [(&str, &str); 3] = [("gcc", "gcc"), ("make", "make"), ("g++", "g++")];
 
 /// The headers that programs of tests/programs include, and the Debian package that brings each.
 const HEADERS: [(&str, &str); 2] = [("/usr/include/openssl/ssl.h", "libssl-dev"), ("/usr/include/liburing.h", "liburing-dev")];
@@ -56,7 +56,12 @@ fi
 apt-get install -y -qq --no-install-recommends "$@" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; }
 "#;
 
-/// The programs and headers that the tests and their build need.
+/// Compilers of the C libraries in perfmon.
+pub fn compilers() -> Result<()> {
+    packages(&COMPILERS)
+}
+
+/// The programs and headers that the tests need.
 pub fn programs() -> Result<()> {
     packages(&PROGRAMS)?;
     for (_, package) in HEADERS.iter().filter(|(header, _)| !Path::new(header).is_file()) {
@@ -86,7 +91,7 @@ pub fn demo(with_picture: bool) -> Result<()> {
 pub fn packages(programs: &[(&str, &str)]) -> Result<()> {
     let mut missing: Vec<&str> =
         programs.iter().filter(|(program, _)| shell::find(program).is_none()).map(|(_, package)| *package).collect();
-    if !has_venv() {
+    if programs.iter().any(|(program, _)| *program == "python3") && !has_venv() {
         missing.push("python3-venv");
     }
     if missing.is_empty() { Ok(()) } else { apt(&missing) }

@@ -24,12 +24,12 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let fuzz = shell::root().join("perfmon-user/fuzz/Cargo.toml");
     execute(cargo().args(["fmt", "--check", "--manifest-path"]).arg(fuzz))?;
+    say("the page's built files");
+    build_dashboard::check()?;
     say("clippy");
     execute(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     // What the fuzz program leaves out may be named by what it keeps.
     execute(cargo().args(["check", "--quiet", "--package", "perfmon-user", "--lib", "--features", "fuzzing"]))?;
-    say("the page's built files");
-    build_dashboard::check()?;
     deny(args.deny)
 }
 

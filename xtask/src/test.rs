@@ -2,7 +2,7 @@
 //! browser, the live tests with an optimised perfmon as root, and each fuzz target for seconds. Its last line is the sum over all test
 //! programs: `N passed, N failed, N skipped`.
 //!
-//! What installs and builds is done two at a time: downloads beside clippy, the optimised builds, which end in one long compilation on one
+//! What installs and builds is done two at a time: downloads and the page's format beside clippy, the optimised builds, which end in one long compilation on one
 //! core, beside those of the tests. Live tests that measure run alone, those that mostly wait side by side.
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, ExitCode, Stdio};
@@ -113,12 +113,12 @@ impl Total {
 /// Runs everything. A failed step is an error; the exit code reflects the tests.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let watch = Stopwatch::start();
+    if !args.fast && !shell::is_root() {
+        say("the live tests start perfmon as root: sudo may ask for your password now");
+        execute(shell::command("sudo").arg("--validate"))?;
+    }
     if !args.fast {
-        install::programs()?;
-        if !shell::is_root() {
-            say("the live tests start perfmon as root: sudo may ask for your password now");
-            execute(shell::command("sudo").arg("--validate"))?;
-        }
+        install::compilers()?;
     }
     match (args.fast, args.filter.is_none()) {
         (true, true) => lint::run(&lint::Args { deny: args.deny })?,
@@ -132,7 +132,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             at_once(optimised_programs, test_programs)?;
             say(format_args!("built after {} s", watch.elapsed().as_secs()));
         }
-        (false, false) => install::packages_of_tests()?,
+        (false, false) => installed()?,
     }
     let mut total = Total::default();
     say("unit tests");
@@ -167,9 +167,17 @@ fn at_once(one: fn() -> Result<()>, other: impl FnOnce() -> Result<()>) -> Resul
     })
 }
 
+/// What clippy does not need; what fails soon comes first.
 fn packages() -> Result<()> {
-    install::packages_of_tests()?;
+    installed()?;
+    say("the page's format and types");
+    build_dashboard::npm(&["run", "check"])?;
     build_ebpf::prepare()
+}
+
+fn installed() -> Result<()> {
+    install::programs()?;
+    install::packages_of_tests()
 }
 
 fn optimised_programs() -> Result<()> {
@@ -186,10 +194,9 @@ fn test_programs() -> Result<()> {
     execute(cargo().args(["test", "--package", "perfmon-tests", "--no-run"]))
 }
 
-/// The page's own tests: format and types, units, and the page in a browser over made-up figures. `live` tests it over real ones.
+/// The page's own tests: units, and the page in a browser over made-up figures. `live` tests it over real ones.
 fn page(total: &mut Total) -> Result<bool> {
     say("page");
-    build_dashboard::npm(&["run", "check"])?;
     let npm = |script| {
         let mut command = shell::command("npm");
         command.current_dir(build_dashboard::folder()).args(["run", script]);
