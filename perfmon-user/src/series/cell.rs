@@ -3,7 +3,7 @@
 //! integers; fields are stored with their ids from `record::metric`, so that new fields can be added and unknown ones are skipped; numbers
 //! take as few bytes as possible, since cells are most of the file.
 use crate::aggregate::varint::{self, VarintReader};
-use crate::aggregate::{Bucket, Histogram};
+use crate::aggregate::{Bucket, DenseHistogram, Histogram};
 use crate::record::Record;
 use crate::record::metric::{Field, Measure, Metric, RecordKind, Statistic, Unit};
 
@@ -45,22 +45,26 @@ impl Values {
 
     /// Counts what `other` counted; its distribution only when `shaped`.
     fn merge(&mut self, other: &Self, shaped: bool) {
+        self.merge_numbers(other, !other.shape.is_empty());
+        if shaped {
+            self.shape.merge(&other.shape);
+        }
+    }
+
+    /// The same but for its distribution, which `other` may have.
+    fn merge_numbers(&mut self, other: &Self, distributed: bool) {
         if self.count == 0 {
-            let Self { count, sum, min, max, .. } = *other;
-            *self = Self { count, sum, min, max, shape: if shaped { other.shape.clone() } else { Histogram::default() } };
+            (self.count, self.sum, self.min, self.max) = (other.count, other.sum, other.min, other.max);
             return;
         }
         self.count += other.count;
         self.sum += other.sum;
-        if !other.shape.is_empty() {
+        if distributed {
             // Round to whole nanoseconds: digits from rounding errors would take space on disk.
             self.sum = (self.sum * MILLIONTHS).round() / MILLIONTHS;
         }
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
-        if shaped {
-            self.shape.merge(&other.shape);
-        }
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -77,26 +81,29 @@ impl Values {
         }
     }
 
-    /// Becomes what [`write`](Self::write) wrote when it is `short`, else what earlier versions wrote: every number whole.
-    fn become_read(&mut self, short: bool, reader: &mut VarintReader<'_>) -> Option<()> {
-        let first = reader.next()?;
-        let shaped = !short || first & SHAPED != 0;
-        if short {
-            (self.count, self.min) = (first >> 2, next_number(reader)?);
-            let same = first & SAME != 0;
-            (self.max, self.sum) =
-                if same { (self.min, self.min * self.count as f64) } else { (next_number(reader)?, next_number(reader)?) };
-        } else {
-            (self.count, self.sum, self.min, self.max) = (first, number(reader)?, number(reader)?, number(reader)?);
+    /// Reads what [`write`](Self::write) wrote when it is `short`, else what earlier versions wrote: every number whole.
+    fn read(short: bool, reader: &mut VarintReader<'_>) -> Option<Self> {
+        let (mut values, shaped) = Self::read_numbers(short, reader)?;
+        if shaped {
+            values.shape.absorb(reader)?;
         }
-        self.shape.clear();
-        if shaped { self.shape.absorb(reader) } else { Some(()) }
+        Some(values)
     }
 
-    fn read(short: bool, reader: &mut VarintReader<'_>) -> Option<Self> {
-        let mut values = Self::default();
-        values.become_read(short, reader)?;
-        Some(values)
+    /// The same without the distribution, and whether that follows.
+    fn read_numbers(short: bool, reader: &mut VarintReader<'_>) -> Option<(Self, bool)> {
+        let first = reader.next()?;
+        let mut values = Self { count: first, ..Self::default() };
+        if !short {
+            (values.sum, values.min, values.max) = (number(reader)?, number(reader)?, number(reader)?);
+            return Some((values, true));
+        }
+        (values.count, values.min) = (first >> 2, next_number(reader)?);
+        (values.max, values.sum) = match first & SAME {
+            0 => (next_number(reader)?, next_number(reader)?),
+            _ => (values.min, values.min * values.count as f64),
+        };
+        Some((values, first & SHAPED != 0))
     }
 
     fn value(&self, statistic: Statistic) -> Option<f64> {
@@ -248,22 +255,29 @@ impl Cell {
         out
     }
 
-    /// Becomes, of the cell of these bytes, the counts and one field, the rest left out, in the memory that it has; `None` when what is read
-    /// is damaged, and then it is of no use.
-    pub fn become_part(&mut self, bytes: &[u8], wanted: Option<&Field>) -> Option<()> {
+    /// Counts, of the cell of these bytes, the records and one field, the distribution of which goes into `shape`; `None`, and nothing is
+    /// counted, when what is read is damaged.
+    pub fn add_part(&mut self, bytes: &[u8], wanted: Option<&Field>, shape: &mut DenseHistogram) -> Option<()> {
         let mut reader = VarintReader::new(bytes);
-        (self.count, self.errors) = (reader.next()?, reader.next()?);
-        let mut values = self.fields.pop().map(|(_, values)| values).unwrap_or_default();
-        self.fields.clear();
-        let Some(wanted) = wanted else { return Some(()) };
-        for _ in 0..reader.next()? {
-            let id = reader.byte()?;
-            values.become_read(id & SHORT != 0, &mut reader)?;
-            if id & !SHORT == wanted.id {
-                self.fields.push((wanted.id, values));
-                break;
+        let (count, errors) = (reader.next()?, reader.next()?);
+        if let Some(wanted) = wanted {
+            for _ in 0..reader.next()? {
+                let id = reader.byte()?;
+                let (values, shaped) = Values::read_numbers(id & SHORT != 0, &mut reader)?;
+                if id & !SHORT == wanted.id {
+                    if shaped {
+                        shape.absorb(&mut reader)?;
+                    }
+                    self.values_of(wanted.id).merge_numbers(&values, shaped);
+                    break;
+                }
+                if shaped {
+                    Histogram::skip(&mut reader)?;
+                }
             }
         }
+        self.count += count;
+        self.errors += errors;
         Some(())
     }
 

@@ -1,5 +1,5 @@
-//! Reads cells of a range: those in blocks, and those beside. In: wanted series; out: start, series and cell, the same one up to twice. With
-//! few wanted series each is looked up, else all of the range are read; damaged cells are skipped.
+//! Reads cells of a range: those in blocks, and those beside. In: wanted series; out: start, series and the cell's bytes, the same one up to
+//! twice. With few wanted series each is looked up, else all of the range are read; damaged blocks are skipped.
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
@@ -9,31 +9,10 @@ use super::compressed::Decompressor;
 use super::reader::SeriesLabels;
 use super::resolution::ResolutionRange;
 use super::schema::StoreError;
-use crate::record::metric::{Field, RecordKind};
-use crate::series::Cell;
+use crate::record::metric::RecordKind;
 
 /// Rows that are looked up one by one, at most: it takes as long as reading ten times as many in a row.
 const LOOK_UPS: u64 = 20_000;
-
-/// What of a cell is read.
-#[derive(Clone, Copy)]
-pub(super) enum CellPart {
-    /// Everything.
-    Whole,
-    /// The counts, and one field.
-    Field(Option<&'static Field>),
-}
-
-impl CellPart {
-    /// Whether `cell` became that part of the cell of these bytes; not when they are damaged.
-    fn read(self, bytes: &[u8], cell: &mut Cell) -> bool {
-        match self {
-            Self::Whole => Cell::from_bytes(bytes).map(|whole| *cell = whole),
-            Self::Field(field) => cell.become_part(bytes, field),
-        }
-        .is_some()
-    }
-}
 
 /// The series of a kind with these labels, by id.
 pub(super) fn series(db: &Connection, kind: RecordKind, labels: &SeriesLabels) -> Result<BTreeMap<i64, SeriesLabels>, StoreError> {
@@ -50,18 +29,17 @@ pub(super) fn series(db: &Connection, kind: RecordKind, labels: &SeriesLabels) -
     Ok(found)
 }
 
-/// Calls `each` with start, series and cell (which it may take) for every cell of a range that belongs to a wanted series. A cell that came late is given
-/// apart from the one of the same time: who wants one merges them.
+/// Calls `each` with start, series and bytes of every cell of a range that belongs to a wanted series. A cell that came late is given apart
+/// from the one of the same time: who wants one merges them.
 pub(super) fn each_cell(
     db: &Connection,
     code: u8,
     piece: ResolutionRange,
     wanted: &BTreeMap<i64, SeriesLabels>,
-    read: CellPart,
-    each: impl FnMut(u64, i64, &mut Cell),
+    each: impl FnMut(u64, i64, &[u8]),
 ) -> Result<(), StoreError> {
     let all: i64 = db.prepare_cached("SELECT count(*) FROM series WHERE kind = ?1")?.query_row([code], |row| row.get(0))?;
-    let mut reading = CellReading { db, code, piece, wanted, all: all as u64, read, cell: Cell::default(), each };
+    let mut reading = CellReading { db, code, piece, wanted, all: all as u64, each };
     reading.blocks()?;
     reading.singles()
 }
@@ -73,13 +51,10 @@ struct CellReading<'a, F> {
     wanted: &'a BTreeMap<i64, SeriesLabels>,
     /// Series of the kind.
     all: u64,
-    read: CellPart,
-    /// The one that is read last; thousands follow one another in its memory.
-    cell: Cell,
     each: F,
 }
 
-impl<F: FnMut(u64, i64, &mut Cell)> CellReading<'_, F> {
+impl<F: FnMut(u64, i64, &[u8])> CellReading<'_, F> {
     /// Whether the wanted rows are one in `share` of those in `times` places of time, or fewer, so that each is looked up.
     fn looks_up(&self, times: u64, share: u64) -> bool {
         let wanted = self.wanted.len() as u64;
@@ -123,8 +98,8 @@ impl<F: FnMut(u64, i64, &mut Cell)> CellReading<'_, F> {
         let (from, to) = (self.piece.from, self.piece.to);
         let span = Span { resolution: self.piece.resolution, code: self.code, start };
         cell_blocks::each_cell(decompressor, packed, span, |time, bytes| {
-            if (from..to).contains(&time) && self.read.read(bytes, &mut self.cell) {
-                (self.each)(time, series, &mut self.cell);
+            if (from..to).contains(&time) {
+                (self.each)(time, series, bytes);
             }
         });
     }
@@ -146,10 +121,8 @@ impl<F: FnMut(u64, i64, &mut Cell)> CellReading<'_, F> {
         while let Some(time) = at {
             for series in self.wanted.keys() {
                 let mut rows = query.query(params![level, code, bound(time), series])?;
-                if let Some(row) = rows.next()?
-                    && self.read.read(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?, &mut self.cell)
-                {
-                    (self.each)(time, *series, &mut self.cell);
+                if let Some(row) = rows.next()? {
+                    (self.each)(time, *series, row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
                 }
             }
             at = next(time.saturating_add(1))?;
@@ -163,11 +136,8 @@ impl<F: FnMut(u64, i64, &mut Cell)> CellReading<'_, F> {
         let mut rows = query.query(params![self.piece.resolution as u8, self.code, bound(from), bound(self.piece.to)])?;
         while let Some(row) = rows.next()? {
             let series = row.get(1)?;
-            if !self.wanted.contains_key(&series) {
-                continue;
-            }
-            if self.read.read(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?, &mut self.cell) {
-                (self.each)(row.get::<_, i64>(0)? as u64, series, &mut self.cell);
+            if self.wanted.contains_key(&series) {
+                (self.each)(row.get::<_, i64>(0)? as u64, series, row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?);
             }
         }
         Ok(())

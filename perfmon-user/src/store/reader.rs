@@ -7,13 +7,13 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::cell_reader::{CellPart, each_cell, series};
+use super::cell_reader::{each_cell, series};
 use super::merged;
 use super::record_blocks;
 use super::resolution::{Resolution, ResolutionRange, Retention};
 use super::rollup::complete_until;
 use super::schema::{self, StoreError};
-use super::step_sums::StepSums;
+use super::step_sums::{CellPart, StepSums};
 use super::{SharedReport, StoreReport};
 use crate::record::metric::{Field, Measure, Metric, RecordKind, Statistic};
 use crate::record::{DEFINITION, METRIC, WallTime};
@@ -139,7 +139,9 @@ impl StoreReader {
         let wanted = series(&db, kind, &SeriesLabels::new())?;
         let mut cells: BTreeMap<i64, Cell> = BTreeMap::new();
         for piece in Resolution::Hour.cover(from, to, &complete_until(&db)?) {
-            each_cell(&db, kind as u8, piece, &wanted, CellPart::Whole, |_, id, cell| cells.entry(id).or_default().merge(cell))?;
+            each_cell(&db, kind as u8, piece, &wanted, |_, id, bytes| {
+                Cell::from_bytes(bytes).into_iter().for_each(|cell| cells.entry(id).or_default().merge(&cell));
+            })?;
         }
         let found = cells.into_iter().filter_map(|(id, cell)| Some((wanted.get(&id)?.clone(), cell))).collect();
         Ok(if kind == RecordKind::Llm { one_end(found, model_end) } else { found })
@@ -202,9 +204,9 @@ fn by_step(
     };
     let mut sums = StepSums::of(part);
     for piece in pieces {
-        each_cell(db, code, *piece, &wanted, part, |time, id, cell| {
+        each_cell(db, code, *piece, &wanted, |time, id, bytes| {
             // Only model calls need to be kept apart until the end.
-            sums.add(time - time % step, if kind == RecordKind::Llm { id } else { 0 }, cell);
+            sums.add(time - time % step, if kind == RecordKind::Llm { id } else { 0 }, bytes);
         })?;
     }
     let merged = sums.finish().into_iter().map(|(start, cells)| {

@@ -1,55 +1,50 @@
-//! Cells of a range → one cell a step. In: cells in any order, those of a step mostly one after the other; out: their sums. Distributions of the
-//! step at hand are added up by bucket; a step of a single cell is that cell.
+//! Cells of a range → one cell a step. In: bytes of cells in any order, those of a step mostly one after the other; out: their sums. Of one
+//! field the distributions are added up by bucket, straight from the bytes. Damaged cells are skipped.
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::cell_reader::CellPart;
 use crate::aggregate::DenseHistogram;
 use crate::record::metric::Field;
 use crate::series::Cell;
 
+/// What of a cell is read.
+#[derive(Clone, Copy)]
+pub(super) enum CellPart {
+    /// Everything.
+    Whole,
+    /// The counts, and one field.
+    Field(Option<&'static Field>),
+}
+
 /// The sums so far.
 pub(super) struct StepSums {
-    /// The field of which distributions are added up by bucket; `None`: whatever a cell has is merged.
-    field: Option<&'static Field>,
+    part: CellPart,
     /// By start, and by what is kept apart.
     steps: BTreeMap<u64, BTreeMap<i64, Cell>>,
     /// The step at hand.
     at: Option<(u64, i64)>,
-    /// Its sum, of so many cells.
+    /// Its sum, but for the distribution of the one field.
     sum: Cell,
-    cells: u32,
-    /// Its distribution when it has more than one cell.
     shape: DenseHistogram,
 }
 
 impl StepSums {
     /// Of what is read of each cell.
     pub fn of(part: CellPart) -> Self {
-        let field = match part {
-            CellPart::Whole => None,
-            CellPart::Field(field) => field,
-        };
-        Self { field, steps: BTreeMap::new(), at: None, sum: Cell::default(), cells: 0, shape: DenseHistogram::default() }
+        Self { part, steps: BTreeMap::new(), at: None, sum: Cell::default(), shape: DenseHistogram::default() }
     }
 
-    /// Adds a cell of the step that begins at `start`; takes it when it is the first.
-    pub fn add(&mut self, start: u64, apart: i64, cell: &mut Cell) {
+    /// Adds a cell of the step that begins at `start`.
+    pub fn add(&mut self, start: u64, apart: i64, cell: &[u8]) {
         if self.at != Some((start, apart)) {
             self.settle();
-            self.at = Some((start, apart));
         }
-        self.cells += 1;
-        match self.field {
-            _ if self.cells == 1 => self.sum = std::mem::take(cell),
-            None => self.sum.merge(cell),
-            Some(field) => {
-                if self.cells == 2 {
-                    self.sum.distribution(field).into_iter().for_each(|shape| self.shape.add(shape));
-                }
-                cell.distribution(field).into_iter().for_each(|shape| self.shape.add(shape));
-                self.sum.merge_as(cell, false);
-            }
+        let added = match self.part {
+            CellPart::Whole => Cell::from_bytes(cell).map(|cell| self.sum.merge(&cell)),
+            CellPart::Field(field) => self.sum.add_part(cell, field, &mut self.shape),
+        };
+        if added.is_some() {
+            self.at = Some((start, apart));
         }
     }
 
@@ -61,10 +56,9 @@ impl StepSums {
 
     fn settle(&mut self) {
         let Some((start, apart)) = self.at.take() else { return };
-        if let Some(field) = self.field.filter(|_| self.cells > 1) {
+        if let CellPart::Field(Some(field)) = self.part {
             self.sum.set_distribution(field, self.shape.take());
         }
-        self.cells = 0;
         let sum = std::mem::take(&mut self.sum);
         match self.steps.entry(start).or_default().entry(apart) {
             Entry::Vacant(place) => drop(place.insert(sum)),
@@ -98,7 +92,8 @@ mod tests {
             for part in [CellPart::Whole, CellPart::Field(Some(duration()))] {
                 let (mut sums, mut merged) = (StepSums::of(part), BTreeMap::<u64, BTreeMap<i64, Cell>>::new());
                 for (start, apart, times) in &cells {
-                    sums.add(*start, *apart, &mut cell(times));
+                    sums.add(*start, *apart, &cell(times).to_bytes());
+                    sums.add(9, 9, &cell(times).to_bytes()[..1]);
                     merged.entry(*start).or_default().entry(*apart).or_default().merge(&cell(times));
                 }
                 let sums = sums.finish();

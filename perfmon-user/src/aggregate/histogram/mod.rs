@@ -135,6 +135,11 @@ impl Histogram {
         read(reader, |index, count| self.add(index, count))
     }
 
+    /// Reads past a histogram.
+    pub fn skip(reader: &mut VarintReader<'_>) -> Option<()> {
+        read(reader, |_, _| ())
+    }
+
     /// Counts `count` values in a bucket.
     pub(super) fn add(&mut self, index: u16, count: u32) {
         // Buckets that are read come in order.
@@ -170,20 +175,23 @@ impl Histogram {
 
 /// Reads the buckets of one histogram without building it; `None` when the bytes are damaged.
 pub(super) fn read(reader: &mut VarintReader<'_>, mut each: impl FnMut(u16, u32)) -> Option<()> {
+    // Its own copy, which stays in registers.
+    let mut bytes = *reader;
     let mut next = 0_u64;
-    for _ in 0..reader.next()? {
-        let packed = u64::from(reader.byte()?);
+    for _ in 0..bytes.next()? {
+        let packed = u64::from(bytes.byte()?);
         let (mut distance, mut more) = (packed >> 5, packed & COUNT_ESCAPE);
         if distance == DISTANCE_ESCAPE {
-            distance = distance.checked_add(reader.next()?)?;
+            distance = distance.checked_add(bytes.next()?)?;
         }
         if more == COUNT_ESCAPE {
-            more = more.checked_add(reader.next()?)?;
+            more = more.checked_add(bytes.next()?)?;
         }
         let index = next.checked_add(distance).filter(|&index| index < BUCKETS as u64)?;
-        each(index as u16, u32::try_from(more + 1).ok()?);
+        each(index as u16, u32::try_from(more).ok()?.checked_add(1)?);
         next = index + 1;
     }
+    *reader = bytes;
     Some(())
 }
 
