@@ -129,8 +129,8 @@ pub struct OpenHeader {
     pub peer_addr: [u8; 16],
     /// Unix sockets: own name, else the peer's.
     pub unix_path: [u8; UNIX_PATH_MAX],
-    /// Alignment.
-    pub pad2: [u8; 4],
+    /// Microseconds that connect() took: from the first SYN to the connection, at least 1; 0 = not known.
+    pub connect_us: u32,
 }
 const _: () = assert!(size_of::<OpenHeader>() == 184 && align_of::<OpenHeader>() == 8);
 

@@ -74,8 +74,12 @@ pub struct SocketState {
     pub ending: u8,
     /// Alignment.
     pub pad: u8,
+    /// As in `OpenHeader`.
+    pub connect_us: u32,
+    /// Alignment.
+    pub pad2: u32,
 }
-const _: () = assert!(size_of::<SocketState>() == 72 && align_of::<SocketState>() == 8);
+const _: () = assert!(size_of::<SocketState>() == 80 && align_of::<SocketState>() == 8);
 
 /// What the full ring refused of a process.
 #[repr(C)]

@@ -30,15 +30,19 @@ const ADDRESS_V4: u32 = 8;
 /// Reports a finished operation of the socket tracepoints if it is a question or an answer.
 #[inline(always)]
 pub fn finished(op: Operation, caller: Caller, call: Call, scratch: *mut Scratch) {
-    if !may_be(op) || call.kind == 0 || !op.sock.is_udp() || !op.sock.is_open_file() || operation::is_foreign(op, call) {
+    let is_vector = call.kind & SYSCALL_SHAPE == SYSCALL_MESSAGES;
+    if call.kind == 0 || !(is_vector || may_be(op)) || !op.sock.is_udp() || operation::is_foreign(op, call) {
         return;
     }
-    let is_vector = call.kind & SYSCALL_SHAPE == SYSCALL_MESSAGES;
-    let place = if is_vector { user_buf::message_place(call, caller.thread) } else { 0 };
-    user_buf::locate_first(call, place, scratch);
+    let mut place = 0;
     if is_vector {
+        place = user_buf::message_place(call, caller.thread);
         user_buf::message_done(call, caller.thread, place, false);
     }
+    if !may_be(op) {
+        return;
+    }
+    user_buf::locate_first(call, place, scratch);
     report(op, caller, call, place, scratch);
 }
 

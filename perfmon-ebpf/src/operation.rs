@@ -220,6 +220,8 @@ pub fn fresh(inode: u32, tgid: u32, role: u8, flags: u8, now: u64) -> SocketStat
         out_base: 0,
         ending: 0,
         pad: 0,
+        connect_us: 0,
+        pad2: 0,
     }
 }
 
@@ -372,6 +374,7 @@ pub fn announced(sock: Sock, state: &mut SocketState, tgid: u32) -> bool {
         open.time_ns = state.open_ns;
         open.inode = state.inode;
         open.role = state.role;
+        open.connect_us = state.connect_us;
         open.flags = if state.flags & SOCKET_SEEN_OPEN == 0 { OPEN_LATE } else { 0 };
         sock.describe(open);
     });

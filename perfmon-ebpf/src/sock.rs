@@ -52,10 +52,10 @@ impl Sock {
         matches!(self.field::<u16>(offset!(sock_protocol)), IPPROTO_TCP | IPPROTO_MPTCP)
     }
 
-    /// A UDP socket.
+    /// A UDP socket: no other family has a protocol of this number.
     #[inline(always)]
     pub fn is_udp(self) -> bool {
-        matches!(self.family(), AF_INET | AF_INET6) && self.field::<u16>(offset!(sock_protocol)) == IPPROTO_UDP
+        self.field::<u16>(offset!(sock_protocol)) == IPPROTO_UDP
     }
 
     /// A byte stream that is reported: TCP over IPv4 or IPv6, or a unix stream.

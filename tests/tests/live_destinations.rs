@@ -84,6 +84,17 @@ impl Dependency {
     }
 }
 
+/// Answers so many requests of a connection.
+fn answer(mut server: TcpStream, requests: usize) -> std::io::Result<()> {
+    for _ in 0..requests {
+        if server.read(&mut [0; 1_024])? == 0 {
+            break;
+        }
+        server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+    }
+    Ok(())
+}
+
 /// The row of the dependency, once it counts so many attempts.
 fn row(perfmon: &Perfmon, attempts: u64) -> Result<Value> {
     let row = wait_until(10, || {
@@ -132,7 +143,65 @@ fn each_failure_of_a_dependency_is_counted_in_its_class() -> Result<()> {
         row["error_classes"].as_object().context("no classes")?.clone().into_iter().filter(|(_, number)| *number != 0).collect();
     assert_eq!(json!(classes), json!({"status_5xx": seen.unavailable, "reset": seen.reset, "connect_refused": seen.refused}), "{row}");
     assert_eq!(row["connect_errors"].as_u64(), Some(seen.refused), "{row}");
+    assert_eq!(row["connects"].as_u64(), Some(seen.attempts() - seen.refused), "{row}");
     let availability = seen.ok as f64 / seen.attempts() as f64;
     assert!((row["availability"].as_f64().context("no availability")? - availability).abs() < 1e-9, "{availability}: {row}");
+    Ok(())
+}
+
+#[test]
+fn what_a_connect_took_is_what_the_client_saw() -> Result<()> {
+    const REQUESTS: usize = 3;
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start(&[])?;
+    // One connection waits in its queue; the kernel drops the first packet of the next one, and the client's sends it again after a second.
+    let server = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    server.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    server.listen(0)?;
+    let server = TcpListener::from(server);
+    let address = server.local_addr()?;
+    let waiting = TcpStream::connect(address)?;
+    let serving = std::thread::spawn(move || -> std::io::Result<()> {
+        std::thread::sleep(Duration::from_millis(300));
+        let filler = server.accept()?.0;
+        answer(server.accept()?.0, REQUESTS)?;
+        drop(filler);
+        Ok(())
+    });
+    let began = std::time::Instant::now();
+    let mut client = TcpStream::connect(address)?;
+    let took_ms = began.elapsed().as_secs_f64() * 1e3;
+    for _ in 0..REQUESTS {
+        write!(client, "GET /slow HTTP/1.1\r\nHost: slow.example\r\n\r\n")?;
+        ensure!(client.read(&mut [0; 1_024])? > 0, "no answer");
+    }
+    drop(client);
+    serving.join().expect("the server's thread").context("the server")?;
+    drop(waiting);
+
+    perfmon.wait_for(2 * REQUESTS, |request| request.path.as_deref() == Some("/slow"))?;
+    let records = perfmon.records("request")?;
+    let mut times = Vec::new();
+    for record in records.iter().filter(|record| record["path"] == "/slow") {
+        if record["side"] == "client" {
+            times.push(record["connect_time_ms"].as_f64());
+        } else {
+            assert_eq!(record["connect_time_ms"], Value::Null, "{record}");
+        }
+    }
+    println!("the client's connect took {took_ms} ms; {times:?}");
+    let [Some(first), None, None] = times[..] else { panic!("the first request alone has it: {times:?}") };
+    assert!(first <= took_ms && took_ms - first < took_ms / 10.0, "{took_ms}: {first}");
+    let row = wait_until(10, || {
+        let answer = perfmon.api("/api/v1/destinations?window=5m")?;
+        let mut rows = answer["items"].as_array().into_iter().flatten();
+        Ok(rows.find(|row| row["destination"] == "slow.example" && row["count"] == REQUESTS).cloned())
+    })?;
+    let row = row.context("no row")?;
+    assert_eq!(row["connects"].as_u64(), Some(1), "{row}");
+    let p95 = row["connect_p95_ms"].as_f64().context("no percentile")?;
+    assert!((p95 - first).abs() <= first / 100.0, "{first}: {row}");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The life of TCP connections. Hooks: raw tracepoints `inet_sock_set_state` (Linux 4.16), `tcp_destroy_sock`, `tcp_receive_reset`,
 //! `tcp_send_reset` (4.16); in any context. Records: LISTEN, the ends of both directions and of the connection, for sockets that user
-//! space knows, and each failed connect() of a watched process. Keeps: who began a connection and when it was established, before the first
-//! byte. Misses: what the kernel refuses before it sends anything (no route), and unix sockets, which have no such hooks.
+//! space knows, and each failed connect() of a watched process. Keeps: who began a connection, when it was established and how long that took, before
+//! the first byte. Misses: what the kernel refuses before it sends anything (no route), and unix sockets, which have no such hooks.
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::raw_tracepoint;
@@ -108,7 +108,8 @@ fn connects(sock: Sock) {
 #[inline(always)]
 fn connected(sock: Sock) {
     if let Some(state) = state_of(sock) {
-        state.open_ns = now();
+        let began = core::mem::replace(&mut state.open_ns, now());
+        state.connect_us = (state.open_ns.saturating_sub(began) / 1_000).clamp(1, u32::MAX.into()) as u32;
         state.flags |= SOCKET_SEEN_OPEN;
         sequence::follow(sock, state);
         let (key, time) = (connect_key(state.tgid, sock, sock.family()), state.open_ns);

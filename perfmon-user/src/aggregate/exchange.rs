@@ -12,6 +12,8 @@ pub const LATENCY: usize = 0;
 pub const TTFB: usize = 1;
 /// Histogram of queue times.
 pub const QUEUE: usize = 2;
+/// Histogram of the times that connect() took, of a destination: its exchanges wait in no queue of this host.
+pub const CONNECT: usize = QUEUE;
 /// Histogram of whole durations of streaming exchanges.
 pub const STREAM: usize = 3;
 
@@ -117,7 +119,7 @@ pub struct HttpObservation {
     /// Latency, if known.
     pub latency_ns: Option<u64>,
     ttfb_ns: Option<u64>,
-    queue_ns: Option<u64>,
+    queue_or_connect_ns: Option<u64>,
     stream_ns: Option<u64>,
 }
 
@@ -137,11 +139,13 @@ impl HttpObservation {
         // The record of an upgrade lasts as long as the handshake; the life of the connection comes with the record of its end.
         let stream_ns = request.response_time_ms.filter(|_| request.streaming && request.status_code != Some(101)).map(|time| time.0);
         counts.stream_max = stream_ns.unwrap_or(0);
+        // A connect() that failed is counted by its error.
+        let connect = request.connect_time_ms.filter(|_| !request.is_attempt());
         Self {
             counts,
             latency_ns,
             ttfb_ns: request.time_to_first_byte_ms.map(|time| time.0),
-            queue_ns: request.queue_time_ms.map(|time| time.0),
+            queue_or_connect_ns: request.queue_time_ms.or(connect).map(|time| time.0),
             stream_ns,
         }
     }
@@ -159,7 +163,7 @@ impl HttpObservation {
 
     /// What it adds to the histograms, in their order.
     pub fn values(&self) -> [Option<u64>; 4] {
-        [self.latency_ns, self.ttfb_ns, self.queue_ns, self.stream_ns]
+        [self.latency_ns, self.ttfb_ns, self.queue_or_connect_ns, self.stream_ns]
     }
 
     /// Adds it to a slice.

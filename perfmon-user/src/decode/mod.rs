@@ -1,6 +1,7 @@
 //! Bytes of the ring (or of a recording) → [`Event`]. Every number is checked; invalid input is an error that the caller counts.
 //! Formats: `perfmon_common::event`.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU64;
 
 use bytemuck::{AnyBitPattern, pod_read_unaligned};
 use perfmon_common::event::*;
@@ -84,6 +85,8 @@ pub struct Open {
     pub role: Role,
     /// It was open before perfmon saw it.
     pub late: bool,
+    /// What connect() took, if it was seen.
+    pub connect_ns: Option<NonZeroU64>,
     /// Local address.
     pub local: Address,
     /// Peer address.
@@ -401,7 +404,8 @@ fn open(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         other => return Err(DecodeError::Value { field: "role", value: other.into() }),
     };
     let key = SocketKey { sock: h.sock, inode: h.inode };
-    Ok(Event::Open(Open { key, time_ns: time(h.time_ns)?, pid: h.tgid, role, late: h.flags & OPEN_LATE != 0, local, peer }))
+    let connect_ns = NonZeroU64::new(u64::from(h.connect_us) * 1_000);
+    Ok(Event::Open(Open { key, time_ns: time(h.time_ns)?, pid: h.tgid, role, late: h.flags & OPEN_LATE != 0, connect_ns, local, peer }))
 }
 
 fn unix_name(path: &[u8]) -> Box<str> {

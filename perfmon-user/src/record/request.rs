@@ -131,7 +131,7 @@ pub struct Request {
     pub grpc_status: Option<u8>,
     /// Server: arrival → the application's first read.
     pub queue_time_ms: Option<Millis>,
-    /// How long a connect() took that failed, on its record only.
+    /// How long connect() took: on the first request of a connection that was seen to begin, and on the record of a connect() that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_time_ms: Option<Millis>,
     /// First request byte → first response byte.

@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -36,6 +37,8 @@ pub struct Connection<S> {
     pub role: Role,
     /// Its first bytes were not seen.
     pub late: bool,
+    /// What connect() took, until a record has told it.
+    pub connect_ns: Option<NonZeroU64>,
     /// Local address; `None` when the open event was lost.
     pub local: Option<Arc<str>>,
     /// Peer address.
@@ -101,6 +104,7 @@ impl<S: Default> Tracker<S> {
             pid: open.pid,
             role: open.role,
             late: open.late,
+            connect_ns: open.connect_ns,
             unix: matches!(open.local, Address::Unix(_)),
             local: Some(open.local.to_string().into()),
             peer: Some(open.peer.to_string().into()),
@@ -334,6 +338,7 @@ fn unannounced<S: Default>(data: &Data<'_>) -> Connection<S> {
         pid: data.pid,
         role: Role::Unknown,
         late: true,
+        connect_ns: None,
         local: None,
         peer: None,
         unix: false,

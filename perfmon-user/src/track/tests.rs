@@ -6,7 +6,7 @@ const KEY: SocketKey = SocketKey { sock: 0xffff_8880_0000_1000, inode: 7 };
 
 fn open(key: SocketKey, time_ns: u64) -> Open {
     let address = Address::Ip(SocketAddr::from(([127, 0, 0, 1], 80)));
-    Open { key, time_ns, pid: 10, role: Role::Server, late: false, local: address.clone(), peer: address }
+    Open { key, time_ns, pid: 10, role: Role::Server, late: false, connect_ns: None, local: address.clone(), peer: address }
 }
 
 fn data(key: SocketKey, offset: u64, total_len: u32, payload: &[u8]) -> Data<'_> {

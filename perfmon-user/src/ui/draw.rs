@@ -37,6 +37,7 @@ QUEUE   time before the application read the request, p95
 SHARE%  part of the time of all requests
 NOW     requests in flight
 TTFB95  time to the first byte of the response, p95
+CONN95  time that connect() took, p95
 TTFT95  time to the first token of a model's answer, p95";
 
 /// The newest line of the log, or that the other perfmon does not answer.

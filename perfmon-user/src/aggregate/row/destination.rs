@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::{WindowContext, other};
-use crate::aggregate::exchange::HttpSeries;
+use crate::aggregate::exchange::{CONNECT, HttpSeries, TTFB, quantile_ms};
 use crate::aggregate::snapshot::{DestinationRow, Window};
 use crate::record::kind::RecordKind;
 use crate::record::{Request, SeriesKey, Side};
@@ -54,6 +54,7 @@ fn destination(request: &Request) -> &Arc<str> {
 pub fn destination_row(key: &DestinationKey, row: &HttpSeries, window: Window, view: &WindowContext) -> DestinationRow {
     let figures = row.figures(window);
     let error_classes = figures.error_classes();
+    let [connect, ttfb] = [CONNECT, TTFB].map(|index| &figures.spreads[index]);
     DestinationRow {
         service: key.service.clone(),
         destination: key.destination.clone(),
@@ -65,6 +66,12 @@ pub fn destination_row(key: &DestinationKey, row: &HttpSeries, window: Window, v
         availability: figures.error_rate().map(|failed| 1.0 - failed),
         requests_per_minute: view.per_minute(figures.estimate()),
         latency: figures.latency(),
+        ttfb_p50_ms: quantile_ms(ttfb, |spread| spread.p50),
+        ttfb_p95_ms: quantile_ms(ttfb, |spread| spread.p95),
+        connects: connect.count,
+        connect_p50_ms: quantile_ms(connect, |spread| spread.p50),
+        connect_p95_ms: quantile_ms(connect, |spread| spread.p95),
+        connect_p99_ms: quantile_ms(connect, |spread| spread.p99),
         completeness: figures.completeness(),
         losses: figures.losses(),
     }

@@ -392,6 +392,18 @@ pub struct DestinationRow {
     /// Latency.
     #[serde(flatten)]
     pub latency: Latency,
+    /// Median time to first byte.
+    pub ttfb_p50_ms: Option<f64>,
+    /// 95th percentile of it.
+    pub ttfb_p95_ms: Option<f64>,
+    /// Connections that were opened, seen from their beginning and used.
+    pub connects: u64,
+    /// Median of what their connect() took.
+    pub connect_p50_ms: Option<f64>,
+    /// 95th percentile of it.
+    pub connect_p95_ms: Option<f64>,
+    /// 99th percentile of it.
+    pub connect_p99_ms: Option<f64>,
     /// Exchanges fully seen ÷ exchanges, those that were lost too, 0..1.
     pub completeness: Option<f64>,
     /// What was lost.

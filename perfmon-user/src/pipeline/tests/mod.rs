@@ -32,9 +32,18 @@ impl Host {
     }
 
     pub(super) fn open(&mut self, sock: u64, role: u8, flags: u8) {
+        self.push_open(sock, role, flags, 0);
+    }
+
+    /// A connection that the process opened in so many microseconds.
+    fn open_in(&mut self, sock: u64, connect_us: u32) {
+        self.push_open(sock, ROLE_CLIENT, 0, connect_us);
+    }
+
+    fn push_open(&mut self, sock: u64, role: u8, flags: u8, connect_us: u32) {
         let mut header: OpenHeader = bytemuck::Zeroable::zeroed();
         (header.kind, header.tgid, header.sock, header.inode) = (KIND_OPEN, SERVER, sock, sock as u32);
-        header.time_ns = self.now;
+        (header.time_ns, header.connect_us) = (self.now, connect_us);
         (header.family, header.protocol, header.role, header.flags) = (2, 6, role, flags);
         (header.local_addr[0], header.local_port, header.peer_addr[0], header.peer_port) = (127, 80, 10, 4_000);
         self.push(bytes_of(&header));
@@ -405,6 +414,18 @@ fn a_refused_connect_is_an_attempt_without_a_latency() {
     assert_eq!((attempt.connect_time_ms.map(|time| time.0), attempt.latency()), (Some(2_000_000), None));
     assert!(attempt.is_error() && attempt.counts() && attempt.performance_category.is_none());
     assert_eq!(host.pipeline.tracker.iter().count(), 0, "nothing stays of it");
+}
+
+#[test]
+fn the_first_request_of_a_connection_has_what_its_connect_took() {
+    let mut host = Host::new();
+    host.open_in(64, 250);
+    for _ in 0..2 {
+        host.sent(64, b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+        host.received(64, b"HTTP/1.1 204 No Content\r\n\r\n");
+    }
+    let times: Vec<_> = host.requests().iter().map(|request| request.connect_time_ms.map(|time| time.0)).collect();
+    assert_eq!(times, [Some(250_000), None]);
 }
 
 #[test]

@@ -67,6 +67,16 @@ pub(in super::super) fn destination_detail(row: &Arc<DestinationRow>, _: &Screen
                 ("fully seen", share(row.completeness), Tone::Plain),
             ],
         )
+        .values(
+            "Connections opened",
+            [
+                ("count", count(row.connects)),
+                ("connect p50, ms", millis(row.connect_p50_ms)),
+                ("connect p95, ms", millis(row.connect_p95_ms)),
+                ("first byte p50, ms", millis(row.ttfb_p50_ms)),
+                ("first byte p95, ms", millis(row.ttfb_p95_ms)),
+            ],
+        )
         .errors(row.errors, row.error_rate, &row.error_classes)
 }
 

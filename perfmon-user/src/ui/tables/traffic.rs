@@ -47,7 +47,7 @@ pub(in super::super) static ENDPOINT_TABLE: RowTable<Arc<EndpointRow>> = RowTabl
     empty: "No requests in this window. Requests to the watched services appear here.",
 };
 
-pub(in super::super) static DESTINATIONS: [Column<Arc<DestinationRow>>; 12] = [
+pub(in super::super) static DESTINATIONS: [Column<Arc<DestinationRow>>; 14] = [
     text("SERVICE", 10, 5, |row| row.service.to_string(), |a, b| a.service.cmp(&b.service)),
     Column { flexible: true, ..text("DESTINATION", 16, 0, |row| row.destination.to_string(), |a, b| a.destination.cmp(&b.destination)) },
     number("COUNT", 4, |row| count(row.count), |a, b| b.count.cmp(&a.count), plain),
@@ -63,6 +63,8 @@ pub(in super::super) static DESTINATIONS: [Column<Arc<DestinationRow>>; 12] = [
         |row| latency_tone(row.latency.p95_ms),
     ),
     number("P99", 6, |row| millis(row.latency.p99_ms), |a, b| largest(a.latency.p99_ms, b.latency.p99_ms), plain),
+    more("CONN95", |row| millis(row.connect_p95_ms), |a, b| largest(a.connect_p95_ms, b.connect_p95_ms)),
+    more("TTFB95", |row| millis(row.ttfb_p95_ms), |a, b| largest(a.ttfb_p95_ms, b.ttfb_p95_ms)),
     more("MEAN", |row| millis(row.latency.mean_ms), |a, b| largest(a.latency.mean_ms, b.latency.mean_ms)),
     more("MAX", |row| millis(row.latency.max_ms), |a, b| largest(a.latency.max_ms, b.latency.max_ms)),
     more("ERRORS", |row| count(row.errors), |a, b| b.errors.cmp(&a.errors)),
