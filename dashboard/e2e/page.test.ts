@@ -200,7 +200,7 @@ it("reads sensibly before anything was seen", async () => {
   await page.getByText("No requests seen yet.").waitFor();
   for (const text of ["No alerts. perfmon checks the thresholds.", "No problems found.", "No requests in this window.", "None so far."])
     await page.getByText(text).waitFor();
-  await expect.poll(() => page.locator("section:visible").count()).toBe(15);
+  await expect.poll(() => page.locator("section:visible").count()).toBe(16);
   expect(await page.locator("main").innerText()).not.toMatch(/NaN|undefined|null|Infinity|Invalid/);
   expect(await page.locator('[data-tile="p95_ms"] .figure').textContent()).toBe("–");
   mock.fresh = false;
@@ -218,6 +218,7 @@ it("hides what this perfmon does not have", async () => {
     "processes",
     "databases",
     "pools",
+    "dns",
     "requests",
     "self",
   ]);

@@ -134,6 +134,23 @@ export interface Destination extends Latency {
   availability: Num;
   requests_per_minute: Num;
   completeness: Num;
+  ttfb_p95_ms: Num;
+  connects: number;
+  connect_p95_ms: Num;
+}
+
+/** A row of `GET /api/v1/dns`: questions of a service for a name. */
+export interface NameAsked extends Latency {
+  service: string;
+  name: string;
+  qtype: string;
+  count: number;
+  errors: number;
+  error_rate: Num;
+  rcodes: Record<string, number>;
+  attempts: number;
+  search_misses: number;
+  requests_per_minute: number;
 }
 
 /** A row of `GET /api/v1/databases`: commands that are alike. */

@@ -19,6 +19,7 @@ import { endpointsSection } from "./sections/endpoints";
 import { findingsSection } from "./sections/findings";
 import { healthSection } from "./sections/health";
 import { agentsSection, modelsSection, toolsSection, workflowsSection } from "./sections/models";
+import { namesSection } from "./sections/names";
 import { Past } from "./sections/past";
 import { poolsSection } from "./sections/pools";
 import { Resources } from "./sections/resources";
@@ -75,6 +76,7 @@ const content = h(
   row("two", destinationsSection(feed).element, processesSection(feed).element),
   databasesSection(feed).element,
   poolsSection(feed).element,
+  namesSection(feed).element,
   modelsSection(feed).element,
   agentsSection(feed).element,
   workflowsSection(feed).element,

@@ -157,6 +157,9 @@ const row = (service, destination, count, errors, availability, times) => ({
   requests_per_minute: count / 5,
   ...times,
   completeness: 1,
+  ttfb_p95_ms: times.p95_ms,
+  connects: 40,
+  connect_p95_ms: 18.4,
 });
 export const destinations = [
   row("shop", "payments.example.com", 431, 19, 0.9559, latency(310, 240, 1_120, 1_900, 2_500)),
@@ -201,6 +204,31 @@ export const databases = [
   ),
   command("shop", "postgresql", "shop", "EXECUTE", null, null, 12, 0, 12, 8, latency(0.7, 0.6, 1.1, 1.2, 1.2)),
   command("assistant", "redis", null, "GET", "session", "GET session:?", 48_000, 0, 47_120, 9_600, latency(0.2, 0.1, 0.4, 0.9, 7)),
+];
+
+const asked = (service, name, qtype, rcodes, more = {}) => {
+  const count = Object.values(rcodes).reduce((sum, number) => sum + number, 0);
+  const errors = count - (rcodes.NOERROR ?? 0);
+  const none = { NOERROR: 0, NXDOMAIN: 0, SERVFAIL: 0, REFUSED: 0, TIMEOUT: 0, other: 0 };
+  return {
+    service,
+    name,
+    qtype,
+    count,
+    errors,
+    error_rate: errors / count,
+    rcodes: { ...none, ...rcodes },
+    attempts: count,
+    search_misses: 0,
+    requests_per_minute: count / 5,
+    ...latency(1.4, 1.1, 3.4, 8.9, 12),
+    ...more,
+  };
+};
+export const names = [
+  asked("shop", "db.internal", "A", { NOERROR: 1_280 }),
+  asked("shop", "api.openai.com.cluster.local", "A", { NXDOMAIN: 44 }, { search_misses: 44 }),
+  asked("web", "old.internal", "AAAA", { NOERROR: 3, TIMEOUT: 2 }, { attempts: 9, max_ms: 15_004 }),
 ];
 
 const pool = (pid, service, system, destination, open, in_use, more = {}) => ({

@@ -3,6 +3,7 @@ const KEYS = {
   endpoints: ["service", "method", "endpoint"],
   destinations: ["service", "destination"],
   databases: ["service", "side", "system", "destination", "database", "operation", "target", "query"],
+  dns: ["service", "name", "qtype"],
   pools: ["pid", "destination", "system"],
   llm: ["service", "side", "provider", "request_model", "destination"],
   agents: ["service", "agent_type"],

@@ -98,6 +98,7 @@ export class MockPerfmon {
       "endpoints": () => list(named(this.endpoints, query).sort((a, b) => b.share_of_time - a.share_of_time)),
       "destinations": () => list(fixtures.destinations),
       "databases": () => list(fixtures.databases),
+      "dns": () => list(fixtures.names),
       "pools": () => list(fixtures.pools),
       "processes": () => list(fixtures.processes()),
       "system": () => fixtures.systemAnswer(this.#tick, { "1m": 60, "5m": 300, "1h": 3_600 }[window]),

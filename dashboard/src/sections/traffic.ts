@@ -7,7 +7,7 @@ import { query, workDetails } from "../details";
 import { fill, h } from "../dom";
 import { factList } from "../facts";
 import type { Feed } from "../feed";
-import { bytes, clock, duration, path, percent, rate, text } from "../format";
+import { bytes, clock, count, duration, path, percent, rate, text } from "../format";
 import { listing } from "../listing";
 import type { Section } from "../section";
 import type { Column, Details } from "../table";
@@ -29,6 +29,10 @@ export function destinationsSection(feed: Feed): Section {
       value: (row) => row.availability,
       text: (row) => rate(row.availability),
       tone: (row) => (row.availability === null ? null : errorTone(1 - row.availability)),
+    },
+    {
+      ...timed<Destination>("connect_p95_ms", "Connect p95", "95 % of connect() were faster", (row) => row.connect_p95_ms, "wide", true),
+      hint: (row) => `${count(row.connects)} connections opened`,
     },
     timed("p50_ms", "Median", "Half were faster", (row) => row.p50_ms, "wide"),
     timed("p95_ms", "p95", "95 % were faster", (row) => row.p95_ms),
