@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod kept;
 pub mod load;
 pub mod mail_sink;
+pub mod mariadb;
 pub mod metrics_engine;
 pub mod model;
 pub mod need;
@@ -17,6 +18,7 @@ pub mod neighbour;
 pub mod otlp;
 pub mod perfmon;
 mod ports;
+pub mod postgres;
 pub mod process;
 pub mod programs;
 pub mod promql;
@@ -35,6 +37,9 @@ use std::time::Duration;
 use perfmon_user::clock::boot_now_ns;
 
 pub use ports::free_port;
+
+/// A password, and what texts of queries hold: nothing of them may appear anywhere.
+pub const CANARY: &str = "canary7Q";
 
 /// The workspace's folder.
 pub fn workspace() -> PathBuf {

@@ -47,7 +47,7 @@ fn lacks(need: Need) -> Option<String> {
         Need::Program(name) => find(name).is_none().then(|| format!("{name} is not installed (`cargo xtask test` installs it)")),
         Need::Header(path) => (!Path::new(path).is_file()).then(|| format!("no {path} (`cargo xtask test` installs it)")),
         Need::NodePackages => {
-            let there = workspace().join("tests/node_modules/ws").exists();
+            let there = ["ws", "pg", "ioredis"].iter().all(|name| workspace().join("tests/node_modules").join(name).exists());
             (!there).then(|| "Node's packages are not installed (`cargo xtask test` installs them)".into())
         }
         Need::PageTools => {

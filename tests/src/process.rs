@@ -3,7 +3,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{need, wait_until};
 
@@ -86,6 +86,13 @@ impl Usage {
         let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(|rest| rest.split_whitespace().next());
         Ok(Self { cpu_ms: (ticks(11)? + ticks(12)?) * 10, rss_bytes: rss.context("no VmRSS in /proc/PID/status")?.parse::<u64>()? * 1_024 })
     }
+}
+
+/// Runs a command to its end without input; what it printed. An error when it failed.
+pub fn output(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Sends a signal (`INT`, `KILL`, …) to a process, as root if needed.

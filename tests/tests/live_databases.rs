@@ -2,22 +2,19 @@
 //! midway. Contract: `db` of docs/records.md, `/api/v1/databases` of docs/http-api.md.
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use perfmon_tests::model::own_children;
-use perfmon_tests::need::{Need, find, is_root, missing};
+use perfmon_tests::need::{Need, missing};
 use perfmon_tests::perfmon::Perfmon;
-use perfmon_tests::process::Running;
-use perfmon_tests::{free_port, rounds, wait_until};
+use perfmon_tests::postgres::{self, PostgresServer};
+use perfmon_tests::process::{Running, output};
+use perfmon_tests::{CANARY, free_port, rounds, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
 const REDIS: [Need; 3] = [Need::Perfmon, Need::Program("redis-server"), Need::Program("redis-benchmark")];
-const POSTGRES: [Need; 3] = [Need::Perfmon, Need::Program("pgbench"), Need::Program("pg_ctlcluster")];
-/// A password, and what texts of queries hold: nothing of them may appear anywhere.
-const CANARY: &str = "canary7Q";
 
 /// A redis-server.
 struct RedisServer {
@@ -53,12 +50,6 @@ impl RedisServer {
     fn benchmark(&self, arguments: &[&str]) -> Result<()> {
         output(Command::new("redis-benchmark").args(["-q", "-p", &self.port.to_string()]).args(arguments)).map(drop)
     }
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Commands of a side by operation, and how many of them are not exact.
@@ -157,97 +148,24 @@ fn redis_is_read_when_it_was_there_before() -> Result<()> {
     Ok(())
 }
 
-/// A PostgreSQL server with pg_stat_statements, run by an unprivileged user.
-struct PostgresServer {
-    port: u16,
-    _server: Running,
-    _folder: TempDir,
-}
-
-impl PostgresServer {
-    fn start() -> Result<Self> {
-        let (port, folder) = (free_port()?, tempfile::tempdir()?);
-        let (data, password) = (folder.path().join("data"), folder.path().join("password"));
-        std::fs::write(&password, CANARY)?;
-        if is_root() {
-            output(Command::new("chown").args(["-R", "postgres"]).arg(folder.path()))?;
-        }
-        output(
-            as_user(&program("initdb")?).arg("-D").arg(&data).args(["-U", "postgres", "-A", "scram-sha-256"]).arg("--pwfile").arg(password),
-        )?;
-        let mut command = as_user(&program("postgres")?);
-        command.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-p", &port.to_string()]);
-        command.args(["-c", "shared_preload_libraries=pg_stat_statements", "-c", "pg_stat_statements.max=10000"]);
-        let log = tempfile::NamedTempFile::new()?.into_temp_path();
-        let mut server = Running::start(&mut command, &log)?;
-        server.listens(port)?;
-        let server = Self { port, _server: server, _folder: folder };
-        wait_until(20, || Ok(server.psql("postgres", &["create extension pg_stat_statements"]).ok()))?.context("no extension")?;
-        server.psql("postgres", &["create database shop"])?;
-        Ok(server)
-    }
-
-    fn client(&self, name: &str) -> Command {
-        let mut command = Command::new(name);
-        command.env("PGPASSWORD", CANARY).args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
-        command
-    }
-
-    fn psql(&self, database: &str, statements: &[&str]) -> Result<String> {
-        let mut command = self.client("psql");
-        command.args(["-X", "-q", "-A", "-t", database]);
-        statements.iter().for_each(|statement| {
-            command.args(["-c", statement]);
-        });
-        output(&mut command)
-    }
-
-    fn pgbench(&self, arguments: &[&str]) -> Result<String> {
-        output(self.client("pgbench").args(arguments).arg("shop"))
-    }
-
-    /// Calls by verb, by the server's own count since the last reset.
-    fn counts(&self) -> Result<BTreeMap<String, u64>> {
-        let sql = "select upper(split_part(ltrim(query), ' ', 1)), sum(calls) from pg_stat_statements s join pg_database d on d.oid = s.dbid \
-                   where datname = 'shop' group by 1";
-        let text = self.psql("postgres", &[sql])?;
-        let line =
-            |line: &str| line.split_once('|').and_then(|(verb, calls)| Some((verb.trim_end_matches(';').to_owned(), calls.parse().ok()?)));
-        Ok(text.lines().filter_map(line).collect())
-    }
-}
-
-/// A program of the newest PostgreSQL that Debian installed.
-fn program(name: &str) -> Result<PathBuf> {
-    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    versions.sort();
-    let last = versions.pop().context("no PostgreSQL in /usr/lib/postgresql")?;
-    Ok(last.join("bin").join(name))
-}
-
-fn as_user(program: &Path) -> Command {
-    if !is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new(find("setpriv").unwrap_or_else(|| "setpriv".into()));
-    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
-    command
+fn pgbench(server: &PostgresServer, arguments: &[&str]) -> Result<()> {
+    output(server.client("pgbench").args(arguments).arg("shop")).map(drop)
 }
 
 #[test]
 fn counts_of_pgbench_are_the_servers() -> Result<()> {
-    if missing(&POSTGRES) {
+    if missing(&postgres::NEEDS) {
         return Ok(());
     }
     let perfmon = Perfmon::start_in(&[("PERFMON_CAPTURE__RING_MIB", "64")], &own_children().each_ref().map(String::as_str))?;
     let server = PostgresServer::start()?;
-    server.pgbench(&["-i", "-q", "-s", "1"])?;
+    pgbench(&server, &["-i", "-q", "-s", "1"])?;
     let transactions = (rounds(5) * 10).to_string();
     for mode in ["simple", "extended", "prepared"] {
         server.psql("postgres", &["select pg_stat_statements_reset()"])?;
         std::thread::sleep(std::time::Duration::from_millis(500));
         let before = ["client", "server"].map(|side| recorded_in(&perfmon, side, "shop"));
-        server.pgbench(&["-n", "-M", mode, "-c", "4", "-t", &transactions])?;
+        pgbench(&server, &["-n", "-M", mode, "-c", "4", "-t", &transactions])?;
         let mut counts = server.counts()?;
         // Of a prepared BEGIN or END pg_stat_statements counts the first execution in each session only; pgbench counts all.
         for verb in ["BEGIN", "END"] {
@@ -290,7 +208,7 @@ fn recorded_in(perfmon: &Perfmon, side: &str, database: &str) -> Result<BTreeMap
 
 #[test]
 fn psql_has_errors_with_their_codes_and_no_literal_appears() -> Result<()> {
-    if missing(&POSTGRES) {
+    if missing(&postgres::NEEDS) {
         return Ok(());
     }
     let perfmon = Perfmon::start(&own_children().each_ref().map(String::as_str))?;
@@ -317,7 +235,7 @@ fn psql_has_errors_with_their_codes_and_no_literal_appears() -> Result<()> {
 
 #[test]
 fn an_open_transaction_holds_its_connection() -> Result<()> {
-    if missing(&POSTGRES) {
+    if missing(&postgres::NEEDS) {
         return Ok(());
     }
     let perfmon = Perfmon::start(&own_children().each_ref().map(String::as_str))?;

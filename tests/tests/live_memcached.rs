@@ -10,12 +10,10 @@ use perfmon_tests::model::own_children;
 use perfmon_tests::need::{Need, missing, python};
 use perfmon_tests::perfmon::Perfmon;
 use perfmon_tests::process::Running;
-use perfmon_tests::{free_port, rounds, wait_until, workspace};
+use perfmon_tests::{CANARY, free_port, rounds, wait_until, workspace};
 use serde_json::Value;
 
 const NEEDS: [Need; 3] = [Need::Perfmon, Need::Program("memcached"), Need::Python];
-/// What keys, values and lines that are no command hold: nothing of them may appear anywhere.
-const CANARY: &str = "canary7Q";
 
 /// Commands by name, or figures of the server by theirs.
 type Counts = BTreeMap<String, u64>;

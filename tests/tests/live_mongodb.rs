@@ -11,13 +11,11 @@ use perfmon_tests::model::own_children;
 use perfmon_tests::need::{Need, missing, python};
 use perfmon_tests::perfmon::Perfmon;
 use perfmon_tests::process::Running;
-use perfmon_tests::{free_port, rounds, wait_until, workspace};
+use perfmon_tests::{CANARY, free_port, rounds, wait_until, workspace};
 use serde_json::Value;
 use tempfile::TempDir;
 
 const NEEDS: [Need; 2] = [Need::Perfmon, Need::Python];
-/// What filters, documents and a password hold: nothing of them may appear anywhere.
-const CANARY: &str = "canary7Q";
 
 /// Figures by the command's name, or by the error's number.
 type Counts = BTreeMap<String, u64>;

@@ -2,91 +2,16 @@
 //! over TCP and a unix socket, and joined midway. Contract: `db` of docs/records.md.
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use perfmon_tests::mariadb::{MariaDb, NEEDS, TCP, UNIX};
 use perfmon_tests::model::own_children;
-use perfmon_tests::need::{Need, is_root, missing};
+use perfmon_tests::need::missing;
 use perfmon_tests::perfmon::Perfmon;
-use perfmon_tests::process::Running;
-use perfmon_tests::{free_port, rounds, wait_until};
+use perfmon_tests::process::output;
+use perfmon_tests::{CANARY, rounds, wait_until};
 use serde_json::Value;
-use tempfile::TempDir;
-
-const NEEDS: [Need; 3] = [Need::Perfmon, Need::Program("mariadbd"), Need::Program("mariadb-slap")];
-/// A password, and what texts of queries hold: nothing of them may appear anywhere.
-const CANARY: &str = "canary7Q";
-/// Where clients find the server.
-const TCP: &str = "tcp";
-const UNIX: &str = "socket";
-
-/// A MariaDB server with a database `shop` and a user of that name, run by an unprivileged user.
-struct MariaDb {
-    port: u16,
-    socket: PathBuf,
-    _server: Running,
-    _folder: TempDir,
-}
-
-impl MariaDb {
-    fn start() -> Result<Self> {
-        let (port, folder) = (free_port()?, tempfile::tempdir()?);
-        let (data, socket) = (folder.path().join("data"), folder.path().join("socket"));
-        let user: &[&str] = if is_root() { &["--user=mysql"] } else { &[] };
-        if is_root() {
-            output(Command::new("chown").args(["-R", "mysql"]).arg(folder.path()))?;
-        }
-        let mut install = Command::new("mariadb-install-db");
-        install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]).args(user);
-        output(install.arg(format!("--datadir={}", data.display())))?;
-        let mut command = Command::new("mariadbd");
-        command.args(["--no-defaults", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M", &format!("--port={port}")]).args(user);
-        command.arg(format!("--datadir={}", data.display())).arg(format!("--socket={}", socket.display()));
-        let log = tempfile::NamedTempFile::new()?.into_temp_path();
-        let mut server = Running::start(&mut command, &log)?;
-        server.listens(port)?;
-        let server = Self { port, socket, _server: server, _folder: folder };
-        let grant = format!(
-            "create database shop; create user shop identified by '{CANARY}'; grant all on *.* to shop; delete from mysql.global_priv where user = ''; flush privileges"
-        );
-        let mut root = Command::new("mariadb");
-        root.args(["--no-defaults", "-u", "root", "-S"]).arg(&server.socket).args(["-e", &grant]);
-        output(&mut root)?;
-        Ok(server)
-    }
-
-    fn client(&self, name: &str, way: &str) -> Command {
-        let mut command = Command::new(name);
-        command.args(["--no-defaults", "-u", "shop", &format!("-p{CANARY}")]);
-        match way {
-            UNIX => command.arg("-S").arg(&self.socket),
-            _ => command.args(["-h", "127.0.0.1", "-P", &self.port.to_string()]),
-        };
-        command
-    }
-
-    fn query(&self, way: &str, sql: &str) -> Result<String> {
-        output(self.client("mariadb", way).args(["--batch", "--skip-column-names", "shop", "-e", sql]))
-    }
-
-    /// Statements by verb, by the server's own count since its start.
-    fn counts(&self) -> Result<BTreeMap<String, u64>> {
-        let text = self.query(TCP, "show global status like 'Com_%'")?;
-        let verbs = ["select", "insert", "update", "delete", "begin", "commit"];
-        let line = |line: &str| {
-            let (name, count) = line.strip_prefix("Com_")?.split_once('\t')?;
-            Some((name.to_uppercase(), count.parse().ok()?)).filter(|(_, count)| verbs.contains(&name) && *count > 0)
-        };
-        Ok(text.lines().filter_map(line).collect())
-    }
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
 
 /// Statements of a side by verb, and one that is not exact.
 fn recorded(perfmon: &Perfmon, side: &str) -> Result<(BTreeMap<String, u64>, Option<Value>)> {

@@ -56,7 +56,7 @@ const LIVE_ALONE: [&str; 23] = [
 
 /// Those that mostly wait, for rules, exports and programs to start: so many run at the same time, the longest first.
 const LANES: usize = 3;
-const LIVE_TOGETHER: [&str; 28] = [
+const LIVE_TOGETHER: [&str; 29] = [
     "live_incident",
     "live_alerts",
     "commands",
@@ -70,6 +70,7 @@ const LIVE_TOGETHER: [&str; 28] = [
     "live_memcached",
     "live_dns",
     "live_mongodb",
+    "live_drivers",
     "live_pools",
     "live_packages",
     "live_demo",

@@ -244,14 +244,10 @@ pub struct Datagram<'a> {
     pub time_ns: u64,
     /// Process.
     pub pid: u32,
-    /// Thread.
-    pub thread: u32,
     /// `Out`: a question, `In`: an answer.
     pub direction: Direction,
     /// The other end; `None` for what an unconnected socket received.
     pub peer: Option<SocketAddr>,
-    /// Bytes of the whole datagram.
-    pub total_len: u32,
     /// What was captured, from its beginning.
     pub payload: &'a [u8],
 }
@@ -492,10 +488,8 @@ fn datagram(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         key: SocketKey { sock: h.sock, inode: h.inode },
         time_ns: time(h.time_ns)?,
         pid: h.tgid,
-        thread: h.thread,
         direction: direction(h.direction)?,
         peer: ip(h.family, &h.peer_addr, h.peer_port),
-        total_len: h.total_len,
         payload,
     }))
 }
