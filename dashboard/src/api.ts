@@ -137,6 +137,7 @@ export interface Destination extends Latency {
   ttfb_p95_ms: Num;
   connects: number;
   connect_p95_ms: Num;
+  tls_p95_ms: Num;
 }
 
 /** A row of `GET /api/v1/dns`: questions of a service for a name. */

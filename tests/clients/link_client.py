@@ -4,6 +4,7 @@ import sys
 import threading
 
 port, route, connections, requests = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+databases_only = route in ["sqlalchemy", "asyncpg"]
 failed = []
 
 
@@ -11,7 +12,7 @@ def run(number):
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for step in range(requests):
         name = "abcdefgh"[(number + step) % 8]
-        connection.request("GET", f"/{route}/{name}/{1 + (number + step) % 4}/{step % 2}")
+        connection.request("GET", f"/{route}/{name}/{1 + (number + step) % 4}/{0 if databases_only else step % 2}")
         answer = connection.getresponse()
         answer.read()
         if answer.status != 200:

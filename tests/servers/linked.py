@@ -1,6 +1,8 @@
 """A server whose requests call Redis and another HTTP server. Arguments: `threads` (a thread a connection) or `fastapi` (one event loop, and
-its pool of threads), port, Redis' port, the other server's port. Routes, by how they work on a request (`threads` has the first only):
-/threads/NAME/D/H, /loop/NAME/D/H, /pool/NAME/D/H: D times GET of the key NAME:D, then H requests to the other server.
+its pool of threads), port, Redis' port, the other server's port; `orm`: the same with PostgreSQL's port and the password of its user `shop`.
+Routes, by how they work on a request (`threads` has the first only): /threads/NAME/D/H, /loop/NAME/D/H, /pool/NAME/D/H: D times GET of the key
+NAME:D, then H requests to the other server. `orm` has /sqlalchemy/NAME/D/0 (in the pool of threads) and /asyncpg/NAME/D/0 (in the event loop): D times
+a row of the table NAME.
 """
 import asyncio
 import http.client
@@ -83,7 +85,42 @@ def fastapi():
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="error")
 
 
+def orm():
+    import asyncpg
+    import uvicorn
+    from fastapi import FastAPI
+    from sqlalchemy import create_engine, text
+
+    place = {"host": "127.0.0.1", "port": int(sys.argv[5]), "user": "shop", "password": sys.argv[6], "database": "shop"}
+    url = f"postgresql+psycopg://shop:{place['password']}@127.0.0.1:{place['port']}/shop"
+    engine = create_engine(url, pool_size=5, max_overflow=0, isolation_level="AUTOCOMMIT")
+    # The first connection asks for the server's version and settings.
+    engine.connect().close()
+    app = FastAPI()
+    idle = []
+
+    @app.get("/sqlalchemy/{name}/{commands}/{requests}")
+    def sqlalchemy(name: str, commands: int, requests: int):
+        with engine.connect() as db:
+            for _ in range(commands):
+                db.execute(text(f"SELECT n FROM {name}")).all()
+        return "ok"
+
+    @app.get("/asyncpg/{name}/{commands}/{requests}")
+    async def with_asyncpg(name: str, commands: int, requests: int):
+        # Without a pool, which resets a connection each time that it is given back.
+        db = idle.pop() if idle else await asyncpg.connect(**place)
+        for _ in range(commands):
+            await db.fetch(f"SELECT n FROM {name}")
+        idle.append(db)
+        return "ok"
+
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error")
+
+
 if mode == "threads":
     Server(("127.0.0.1", port), Handler).serve_forever()
+elif mode == "orm":
+    orm()
 else:
     fastapi()

@@ -1,13 +1,17 @@
 //! A dependency that fails in each way: status 503, resets, refused connects, an outage. Attempts, errors by class and availability in its row
-//! equal what the client saw, number for number.
+//! equal what the client saw, number for number; so do the times that connects and TLS handshakes took.
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use perfmon_tests::need::{Need, missing};
+use perfmon_tests::need::{Need, missing, python};
 use perfmon_tests::perfmon::Perfmon;
-use perfmon_tests::{free_port, wait_until};
+use perfmon_tests::process::output;
+use perfmon_tests::server::make_certificate;
+use perfmon_tests::{free_port, wait_until, workspace};
 use perfmon_user::clock::boot_now_ns;
 use serde_json::{Value, json};
 use socket2::Socket;
@@ -204,5 +208,41 @@ fn what_a_connect_took_is_what_the_client_saw() -> Result<()> {
     assert_eq!(row["connects"].as_u64(), Some(1), "{row}");
     let p95 = row["connect_p95_ms"].as_f64().context("no percentile")?;
     assert!((p95 - first).abs() <= first / 100.0, "{first}: {row}");
+    Ok(())
+}
+
+#[test]
+fn what_a_handshake_took_is_what_the_client_saw() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Python]) {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let (certificate, key) = make_certificate(folder.path())?;
+    let perfmon = Perfmon::start(&[])?;
+    let mut client = Command::new(python());
+    client.arg(workspace().join("tests/clients/handshake_client.py")).args([&certificate, &key]);
+    let took: BTreeMap<String, f64> = serde_json::from_str(&output(&mut client)?)?;
+    for (version, took_ms) in &took {
+        let host = version.to_lowercase();
+        let of_host = |request: &perfmon_tests::record::Request| request.path.as_deref() == Some("/handshake");
+        perfmon.wait_for(6, of_host)?;
+        let records = perfmon.records("request")?;
+        let mut times = Vec::new();
+        for record in records.iter().filter(|record| record["side"] == "client" && record["host"] == *host) {
+            times.push(record["tls_time_ms"].as_f64());
+        }
+        println!("{version}: the client's handshake took {took_ms} ms; {times:?}");
+        let [Some(first), None, None] = times[..] else { panic!("{version}: the first request alone has it: {times:?}") };
+        assert!(first <= *took_ms && took_ms - first < took_ms / 10.0, "{version}, {took_ms}: {first}");
+        let row = wait_until(10, || {
+            let answer = perfmon.api("/api/v1/destinations?window=5m")?;
+            let mut rows = answer["items"].as_array().into_iter().flatten();
+            Ok(rows.find(|row| row["destination"] == *host && row["count"] == 3).cloned())
+        })?;
+        let row = row.with_context(|| format!("no row of {host}"))?;
+        assert_eq!((row["tls_handshakes"].as_u64(), row["connects"].as_u64()), (Some(1), Some(1)), "{row}");
+        assert!((row["tls_p95_ms"].as_f64().context("no percentile")? - first).abs() <= first / 100.0, "{first}: {row}");
+    }
+    assert!(perfmon.records("request")?.iter().all(|record| record["side"] == "client" || record["tls_time_ms"].is_null()));
     Ok(())
 }

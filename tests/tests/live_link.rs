@@ -8,9 +8,10 @@ use anyhow::{Context, Result, ensure};
 use perfmon_tests::model::own_children;
 use perfmon_tests::need::{Need, missing, python};
 use perfmon_tests::perfmon::Perfmon;
+use perfmon_tests::postgres::{self, PostgresServer};
 use perfmon_tests::process::Running;
 use perfmon_tests::server::{self, Server};
-use perfmon_tests::{free_port, wait_until, wire, workspace};
+use perfmon_tests::{CANARY, free_port, wait_until, wire, workspace};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -27,6 +28,10 @@ struct Calling {
 
 impl Calling {
     fn start(mode: &str) -> Result<Self> {
+        Self::start_with(mode, &[])
+    }
+
+    fn start_with(mode: &str, more: &[&str]) -> Result<Self> {
         let (folder, other, [port, redis_port]) = (tempfile::tempdir()?, Server::start(server::NGINX)?, [free_port()?, free_port()?]);
         let mut command = Command::new("redis-server");
         command.args(["--port", &redis_port.to_string(), "--save", "", "--dir"]).arg(folder.path());
@@ -34,7 +39,7 @@ impl Calling {
         redis.listens(redis_port)?;
         let mut command = Command::new(python());
         let ports = [port, redis_port, other.port].map(|port| port.to_string());
-        command.arg(workspace().join("tests/servers/linked.py")).arg(mode).args(ports);
+        command.arg(workspace().join("tests/servers/linked.py")).arg(mode).args(ports).args(more);
         let mut server = Running::start(&mut command, &folder.path().join("server.log"))?;
         server.listens(port)?;
         Ok(Self { port, _redis: redis, _other: other, _server: server, _folder: folder })
@@ -147,6 +152,37 @@ fn an_event_loop_and_its_pool_are_right_one_at_a_time_and_never_wrong() -> Resul
     let told = (unlinked(&all.commands) + unlinked(&all.calls)) as f64;
     assert_eq!(perfmon.figure("/api/v1/self", "/counters/calls_unlinked")? - before, told, "{all:?}");
     assert!(told > 0.0 && all.unsure > 0, "nothing was side by side: {all:?}");
+    Ok(())
+}
+
+#[test]
+fn fastapi_is_right_with_sqlalchemy_in_threads_and_asyncpg_in_its_loop() -> Result<()> {
+    if missing(&NEEDS) || missing(&postgres::NEEDS) {
+        return Ok(());
+    }
+    let server = PostgresServer::start()?;
+    server.psql("postgres", &[&format!("create role shop superuser login password '{CANARY}'")])?;
+    // The names of link_client.py.
+    for table in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        server.psql("shop", &[&format!("create table {table} (n int)"), &format!("insert into {table} values (1)")])?;
+    }
+    let perfmon = Perfmon::start_in(&[("PERFMON_CAPTURE__RING_MIB", "64")], &own_children().each_ref().map(String::as_str))?;
+    let calling = Calling::start_with("orm", &[&server.port.to_string(), CANARY])?;
+    let unlinked = || perfmon.figure("/api/v1/self", "/counters/calls_unlinked");
+    for route in ["sqlalchemy", "asyncpg"] {
+        let requests = calling.ask(route, 1, 40)?;
+        let alone = report(&perfmon, &calling, route, requests)?;
+        assert_eq!((alone.whole, alone.unsure, &alone.wrong[..]), (requests, 0, &[][..]), "{route}: {alone:?}");
+        let before = alone.commands.get("unlinked").copied().unwrap_or(0);
+        let counted_before = unlinked()?;
+        let requests = calling.ask(route, 50, 8)?;
+        let all = report(&perfmon, &calling, route, 40 + requests)?;
+        println!("{route}: {all:?}");
+        assert_eq!(&all.wrong[..], &[] as &[String], "{route}: {:?}", all.commands);
+        assert_eq!(all.whole + all.unsure, 40 + requests, "{route}");
+        let told = all.commands.get("unlinked").copied().unwrap_or(0) - before;
+        assert_eq!(unlinked()? - counted_before, told as f64, "{route}: {all:?}");
+    }
     Ok(())
 }
 

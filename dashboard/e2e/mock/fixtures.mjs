@@ -160,6 +160,7 @@ const row = (service, destination, count, errors, availability, times) => ({
   ttfb_p95_ms: times.p95_ms,
   connects: 40,
   connect_p95_ms: 18.4,
+  tls_p95_ms: 41.2,
 });
 export const destinations = [
   row("shop", "payments.example.com", 431, 19, 0.9559, latency(310, 240, 1_120, 1_900, 2_500)),

@@ -32,7 +32,7 @@ export function destinationsSection(feed: Feed): Section {
     },
     {
       ...timed<Destination>("connect_p95_ms", "Connect p95", "95 % of connect() were faster", (row) => row.connect_p95_ms, "wide", true),
-      hint: (row) => `${count(row.connects)} connections opened`,
+      hint: (row) => `${count(row.connects)} connections opened; TLS handshakes p95 ${duration(row.tls_p95_ms)}`,
     },
     timed("p50_ms", "Median", "Half were faster", (row) => row.p50_ms, "wide"),
     timed("p95_ms", "p95", "95 % were faster", (row) => row.p95_ms),

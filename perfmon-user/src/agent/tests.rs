@@ -101,6 +101,7 @@ fn request(ms: u64, status: u16) -> Request {
         streaming: false,
         grpc_status: None,
         connect_time_ms: None,
+        tls_time_ms: None,
         queue_time_ms: None,
         time_to_first_byte_ms: None,
         performance_category: None,

@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::accumulator::CountSet;
-use super::exchange::{HttpAccumulator, HttpCounts, HttpObservation};
+use super::exchange::{HttpAccumulator, HttpCounts, HttpObservation, SHAPES};
 use super::histogram::{self, Histogram};
 use super::sample::Samples;
 
@@ -37,7 +37,7 @@ pub struct Arrival<L> {
 #[derive(Debug, Default)]
 pub struct Sums {
     counts: HttpCounts,
-    shapes: [Shape; 4],
+    shapes: [Shape; SHAPES],
 }
 
 impl<L> Default for Arrivals<L> {

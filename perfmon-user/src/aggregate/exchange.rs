@@ -16,13 +16,17 @@ pub const QUEUE: usize = 2;
 pub const CONNECT: usize = QUEUE;
 /// Histogram of whole durations of streaming exchanges.
 pub const STREAM: usize = 3;
+/// Histogram of the times that TLS handshakes took, of a destination.
+pub const HANDSHAKE: usize = 4;
+/// Histograms of a set of exchanges.
+pub const SHAPES: usize = 5;
 
 /// Open slice of exchanges.
-pub type HttpAccumulator = Accumulator<HttpCounts, 4>;
+pub type HttpAccumulator = Accumulator<HttpCounts, SHAPES>;
 /// Row of exchanges.
-pub type HttpSeries = Series<HttpCounts, 4>;
+pub type HttpSeries = Series<HttpCounts, SHAPES>;
 /// Figures of exchanges.
-pub type HttpFigures = WindowFigures<HttpCounts, 4>;
+pub type HttpFigures = WindowFigures<HttpCounts, SHAPES>;
 
 counts! {
     /// Numbers of a set of exchanges; times in nanoseconds.
@@ -121,6 +125,7 @@ pub struct HttpObservation {
     ttfb_ns: Option<u64>,
     queue_or_connect_ns: Option<u64>,
     stream_ns: Option<u64>,
+    handshake_ns: Option<u64>,
 }
 
 impl HttpObservation {
@@ -147,6 +152,7 @@ impl HttpObservation {
             ttfb_ns: request.time_to_first_byte_ms.map(|time| time.0),
             queue_or_connect_ns: request.queue_time_ms.or(connect).map(|time| time.0),
             stream_ns,
+            handshake_ns: request.tls_time_ms.map(|time| time.0),
         }
     }
 
@@ -162,8 +168,8 @@ impl HttpObservation {
     }
 
     /// What it adds to the histograms, in their order.
-    pub fn values(&self) -> [Option<u64>; 4] {
-        [self.latency_ns, self.ttfb_ns, self.queue_or_connect_ns, self.stream_ns]
+    pub fn values(&self) -> [Option<u64>; SHAPES] {
+        [self.latency_ns, self.ttfb_ns, self.queue_or_connect_ns, self.stream_ns, self.handshake_ns]
     }
 
     /// Adds it to a slice.

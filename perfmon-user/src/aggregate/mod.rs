@@ -34,7 +34,7 @@ use self::arrivals::Arrivals;
 use self::concurrency::{Concurrency, ExchangeInterval};
 pub use self::endpoint::{EndpointRule, RuleError};
 use self::endpoint::{EndpointSlot, Endpoints};
-use self::exchange::{HttpCounts, HttpObservation, HttpSeries};
+use self::exchange::{HttpCounts, HttpObservation, HttpSeries, SHAPES};
 use self::figures::Merger;
 use self::finding::{Detector, tracker::FindingTracker};
 pub use self::histogram::{Bucket, DenseHistogram, Histogram};
@@ -89,11 +89,11 @@ pub struct Ticked {
 pub struct Aggregate {
     clock: SliceClock,
     names: Endpoints,
-    endpoints: SeriesTable<u32, HttpCounts, 4>,
-    services: SeriesTable<u32, HttpCounts, 4>,
+    endpoints: SeriesTable<u32, HttpCounts, SHAPES>,
+    services: SeriesTable<u32, HttpCounts, SHAPES>,
     totals: HttpSeries,
-    totals_merger: Merger<HttpCounts, 4>,
-    destinations: SeriesTable<DestinationKey, HttpCounts, 4>,
+    totals_merger: Merger<HttpCounts, SHAPES>,
+    destinations: SeriesTable<DestinationKey, HttpCounts, SHAPES>,
     llm: SeriesTable<LlmKey, LlmCounts, 3>,
     agents: SeriesTable<AgentKey, WorkCounts, 1>,
     tools: SeriesTable<ToolKey, WorkCounts, 1>,

@@ -23,6 +23,7 @@ const ORDERS: &Orders<DestinationRow> = &[
     ("p99_ms", |a, b| largest(a.latency.p99_ms, b.latency.p99_ms)),
     ("ttfb_p95_ms", |a, b| largest(a.ttfb_p95_ms, b.ttfb_p95_ms)),
     ("connects", |a, b| b.connects.cmp(&a.connects)),
+    ("tls_p95_ms", |a, b| largest(a.tls_p95_ms, b.tls_p95_ms)),
     ("connect_p95_ms", |a, b| largest(a.connect_p95_ms, b.connect_p95_ms)),
     ("max_ms", |a, b| largest(a.latency.max_ms, b.latency.max_ms)),
     ("destination", |a, b| (&a.destination, &a.service).cmp(&(&b.destination, &b.service))),

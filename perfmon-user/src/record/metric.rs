@@ -131,6 +131,7 @@ static FIELDS: &[Field] = fields! {
         10 exact Amount = one(r.quality == super::Quality::Exact);
         11 lost Amount = { let _ = r; None };
         12 connect_time_ms Duration = ms(r.connect_time_ms.filter(|_| !r.is_attempt()));
+        13 tls_time_ms Duration = ms(r.tls_time_ms);
     }
     Llm(r) {
         1 response_time_ms Duration = ms(r.response_time_ms);

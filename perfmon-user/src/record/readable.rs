@@ -207,6 +207,7 @@ static SHAPES: &[RecordShape] = shapes! {
             "response_time_ms" = r.latency().and_then(ms);
             "queue_time_ms" = r.queue_time_ms.and_then(ms);
             "connect_time_ms" = r.connect_time_ms.and_then(ms);
+            "tls_time_ms" = r.tls_time_ms.and_then(ms);
             "time_to_first_byte_ms" = r.time_to_first_byte_ms.and_then(ms);
         }
     }

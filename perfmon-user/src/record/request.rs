@@ -134,6 +134,9 @@ pub struct Request {
     /// How long connect() took: on the first request of a connection that was seen to begin, and on the record of a connect() that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_time_ms: Option<Millis>,
+    /// How long a client's TLS handshake took, on the first request of a connection that was seen to begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_time_ms: Option<Millis>,
     /// First request byte → first response byte.
     pub time_to_first_byte_ms: Option<Millis>,
     /// Category of the latency; null when the latency is unknown.

@@ -209,9 +209,12 @@ fn by_step(
             sums.add(time - time % step, if kind == RecordKind::Llm { id } else { 0 }, bytes);
         })?;
     }
-    let merged = sums.finish().into_iter().map(|(start, cells)| {
+    let merged = sums.finish().into_iter().map(|(start, mut cells)| {
+        if kind != RecordKind::Llm {
+            return (start, cells.pop_first().map(|(_, cell)| cell).unwrap_or_default());
+        }
         let found: Vec<_> = cells.into_iter().map(|(id, cell)| (wanted.get(&id).cloned().unwrap_or_default(), cell)).collect();
-        let found = if kind == RecordKind::Llm && !labels.contains_key("side") { one_end(found, model_end) } else { found };
+        let found = if labels.contains_key("side") { found } else { one_end(found, model_end) };
         let mut sum = Cell::default();
         found.iter().for_each(|(_, cell)| sum.merge(cell));
         (start, sum)

@@ -4,6 +4,7 @@
 //! RFC 8446 and RFC 5246; pure: no clock, no file, no table of connections (the pipeline joins both).
 pub mod bind;
 pub mod cursor;
+mod handshake;
 pub mod hello;
 mod plain;
 pub mod record;

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::{WindowContext, other};
-use crate::aggregate::exchange::{CONNECT, HttpSeries, TTFB, quantile_ms};
+use crate::aggregate::exchange::{CONNECT, HANDSHAKE, HttpSeries, TTFB, quantile_ms};
 use crate::aggregate::snapshot::{DestinationRow, Window};
 use crate::record::kind::RecordKind;
 use crate::record::{Request, SeriesKey, Side};
@@ -54,7 +54,7 @@ fn destination(request: &Request) -> &Arc<str> {
 pub fn destination_row(key: &DestinationKey, row: &HttpSeries, window: Window, view: &WindowContext) -> DestinationRow {
     let figures = row.figures(window);
     let error_classes = figures.error_classes();
-    let [connect, ttfb] = [CONNECT, TTFB].map(|index| &figures.spreads[index]);
+    let [connect, handshake, ttfb] = [CONNECT, HANDSHAKE, TTFB].map(|index| &figures.spreads[index]);
     DestinationRow {
         service: key.service.clone(),
         destination: key.destination.clone(),
@@ -72,6 +72,10 @@ pub fn destination_row(key: &DestinationKey, row: &HttpSeries, window: Window, v
         connect_p50_ms: quantile_ms(connect, |spread| spread.p50),
         connect_p95_ms: quantile_ms(connect, |spread| spread.p95),
         connect_p99_ms: quantile_ms(connect, |spread| spread.p99),
+        tls_handshakes: handshake.count,
+        tls_p50_ms: quantile_ms(handshake, |spread| spread.p50),
+        tls_p95_ms: quantile_ms(handshake, |spread| spread.p95),
+        tls_p99_ms: quantile_ms(handshake, |spread| spread.p99),
         completeness: figures.completeness(),
         losses: figures.losses(),
     }

@@ -404,6 +404,14 @@ pub struct DestinationRow {
     pub connect_p95_ms: Option<f64>,
     /// 99th percentile of it.
     pub connect_p99_ms: Option<f64>,
+    /// Of these connections, those with a TLS handshake that was seen from its beginning.
+    pub tls_handshakes: u64,
+    /// Median of what a handshake took.
+    pub tls_p50_ms: Option<f64>,
+    /// 95th percentile of it.
+    pub tls_p95_ms: Option<f64>,
+    /// 99th percentile of it.
+    pub tls_p99_ms: Option<f64>,
     /// Exchanges fully seen ÷ exchanges, those that were lost too, 0..1.
     pub completeness: Option<f64>,
     /// What was lost.

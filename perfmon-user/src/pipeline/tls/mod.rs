@@ -1,5 +1,6 @@
 //! TLS connections. In: plaintext calls of TLS libraries, and segments of encrypted connections; out: plaintext segments for the session of
 //! the right connection, and capture commands. Wire bytes are only measured; plaintext goes through the same parsers as any connection.
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::decode::{Data, TlsCall};
@@ -218,6 +219,11 @@ pub(super) fn wire_sizes(connection: &mut Connection<Session>, server: bool, req
 /// Takes the number of plaintext bytes that were needed and cut since the last record.
 pub(super) fn take_cut(connection: &mut Connection<Session>) -> u64 {
     connection.state.cipher.as_mut().map_or(0, |cipher| std::mem::take(&mut cipher.cut))
+}
+
+/// What this client's handshake took, on the first record that asks.
+pub(super) fn take_handshake(connection: &mut Connection<Session>) -> Option<NonZeroU64> {
+    connection.state.cipher.as_mut()?.take_handshake()
 }
 
 /// The server name in the ClientHello, on the client side.

@@ -55,6 +55,7 @@ pub(crate) fn request(second: u64, service: &str, endpoint: &str, us: u64, statu
         streaming: false,
         grpc_status: None,
         connect_time_ms: None,
+        tls_time_ms: None,
         queue_time_ms: None,
         time_to_first_byte_ms: None,
         performance_category: Some(Category::of(latency)),

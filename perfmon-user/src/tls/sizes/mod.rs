@@ -1,8 +1,10 @@
 //! The encrypted side of a TLS connection: what its socket moved, so that plaintext, which the library tells apart from it, gets the
 //! socket's times and its records the encrypted sizes. Also what the handshake says in the clear. Never looks into ciphertext.
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use super::handshake::HandshakeClock;
 use super::hello::HelloInfo;
 use super::plain::{Plain, TlsObject};
 use super::record::{HEADER, RECORD_PLAINTEXT};
@@ -39,6 +41,7 @@ pub struct EncryptedSide {
     sent_ns: u64,
     moves: u32,
     unsent: UnsentWrites,
+    handshake: HandshakeClock,
 }
 
 /// One direction: bytes on the wire and of plaintext, and how many of both were told in records.
@@ -73,6 +76,7 @@ impl EncryptedSide {
         if segment.content == Content::Unknown {
             return self.moves;
         }
+        self.handshake.push(segment);
         let len = segment.content.len();
         let direction = self.direction(segment.direction);
         direction.wire += len as i64;
@@ -95,6 +99,11 @@ impl EncryptedSide {
             }
         }
         self.moves
+    }
+
+    /// What a client's handshake took, once.
+    pub fn take_handshake(&mut self) -> Option<NonZeroU64> {
+        self.handshake.take()
     }
 
     /// How much longer than its plaintext the content of a record is, once that is known.

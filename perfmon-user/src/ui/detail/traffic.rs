@@ -73,6 +73,8 @@ pub(in super::super) fn destination_detail(row: &Arc<DestinationRow>, _: &Screen
                 ("count", count(row.connects)),
                 ("connect p50, ms", millis(row.connect_p50_ms)),
                 ("connect p95, ms", millis(row.connect_p95_ms)),
+                ("TLS handshake p50, ms", millis(row.tls_p50_ms)),
+                ("TLS handshake p95, ms", millis(row.tls_p95_ms)),
                 ("first byte p50, ms", millis(row.ttfb_p50_ms)),
                 ("first byte p95, ms", millis(row.ttfb_p95_ms)),
             ],
