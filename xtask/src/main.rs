@@ -15,6 +15,7 @@ mod process;
 mod run;
 mod shell;
 mod test;
+mod vmtest;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,8 @@ enum Task {
     Dist(dist::Args),
     /// Record live traffic into a corpus file with its golden records
     Capture(capture::Args),
+    /// Run perfmon on several kernels in virtual machines, on every capture tier that each can do
+    Vmtest(vmtest::Args),
     /// Measure what perfmon costs and write docs/performance.md
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Task::BuildDashboard => build_dashboard::run(),
         Task::Dist(args) => dist::run(&args),
         Task::Capture(args) => capture::run(&args),
+        Task::Vmtest(args) => return finish(vmtest::run(&args)),
         Task::Bench(bench) => bench::run(&bench),
     };
     finish(result.map(|()| ExitCode::SUCCESS))

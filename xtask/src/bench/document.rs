@@ -1,4 +1,4 @@
-//! docs/performance.md and other pages: the benchmarks' figures between marks, one pair of marks for each benchmark; the prose around them stays.
+//! docs/performance.md and other pages: the figures of benchmarks and other tasks between marks, one pair of marks for each; the prose around them stays.
 use anyhow::{Context, Result};
 
 use crate::shell::{self, say};
@@ -16,24 +16,24 @@ pub fn machine() -> Result<String> {
 
 /// Puts a benchmark's figures between its marks in docs/performance.md.
 pub fn write(bench: &str, figures: &str) -> Result<()> {
-    write_in("docs/performance.md", bench, figures)
+    write_in("docs/performance.md", &format!("bench {bench}"), figures)
 }
 
-/// The same in another page.
-pub fn write_in(page: &str, bench: &str, figures: &str) -> Result<()> {
+/// Puts a task's figures between its marks in a page.
+pub fn write_in(page: &str, task: &str, figures: &str) -> Result<()> {
     let file = shell::root().join(page);
     let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    std::fs::write(&file, replaced(&text, bench, figures)?)?;
+    std::fs::write(&file, replaced(&text, task, figures)?)?;
     say(format_args!("wrote {}", file.display()));
     Ok(())
 }
 
-fn mark(bench: &str, end: &str) -> String {
-    format!("<!-- figures of `cargo xtask bench {bench}`: {end} -->\n")
+fn mark(task: &str, end: &str) -> String {
+    format!("<!-- figures of `cargo xtask {task}`: {end} -->\n")
 }
 
-fn replaced(text: &str, bench: &str, figures: &str) -> Result<String> {
-    let (begin, end) = (mark(bench, "begin"), mark(bench, "end"));
+fn replaced(text: &str, task: &str, figures: &str) -> Result<String> {
+    let (begin, end) = (mark(task, "begin"), mark(task, "end"));
     let (head, rest) = text.split_once(&begin).with_context(|| format!("the page has lost its mark {begin}"))?;
     let (_, tail) = rest.split_once(&end).with_context(|| format!("the page has lost its mark {end}"))?;
     Ok(format!("{head}{begin}\n{figures}\n{end}{tail}"))

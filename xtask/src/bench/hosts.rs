@@ -19,5 +19,5 @@ pub fn run() -> Result<()> {
     test.args(["test", "--package", "perfmon-tests", "--test", "live_hosts"]).env("TESTED_PERFMON", binary).env("TESTED_FIGURES", &figures);
     execute(test.args(["--", "--ignored", "--nocapture", "--exact", "what_many_hosts_cost"]))?;
     let text = std::fs::read_to_string(&figures).context("the measurement wrote no figures")?;
-    document::write_in(PAGE, "hosts", &format!("{}\n\n{}", document::machine()?, text.trim_end()))
+    document::write_in(PAGE, "bench hosts", &format!("{}\n\n{}", document::machine()?, text.trim_end()))
 }

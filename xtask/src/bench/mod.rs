@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what perfmon costs, measured on this machine and written into docs/performance.md; what many of
 //! them cost an engine, into docs/how-to/many-hosts.md.
 mod databases;
-mod document;
+pub mod document;
 mod hosts;
 mod load;
 mod nginx;
