@@ -96,7 +96,6 @@ fn each_end_of_a_connection_is_told_as_it_was() -> Result<()> {
     ends.run(|| perfmon.matching(|_| false).map(drop))?;
     let expected = 2 * rounds * (KINDS.len() + 2);
     let records = perfmon.wait_for(expected, |r| r.about(port))?;
-    ensure!(perfmon.lost()? == 0, "this perfmon was too slow for the load: {} events lost", perfmon.lost()?);
     let mut wrong = Vec::new();
     for (name, status, error) in KINDS {
         let of_kind = |r: &&Request| r.path.as_deref().is_some_and(|path| path.split('/').nth(1) == Some(name));
@@ -112,8 +111,10 @@ fn each_end_of_a_connection_is_told_as_it_was() -> Result<()> {
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(records.len(), expected);
+    // An event may be lost on a slow machine: it is one of other programs, or is missed above.
+    let lost = perfmon.api("/api/v1/self")?["events_lost"].clone();
+    assert!(wrong.is_empty(), "{}\nlost: {lost}", wrong.join("\n"));
+    assert_eq!(records.len(), expected, "lost: {lost}");
     Ok(())
 }
 

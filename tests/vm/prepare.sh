@@ -60,7 +60,7 @@ newest() {
 for series in 5.10='5\.10\.0-[0-9]+' 6.1='6\.1\.0-[0-9]+' 6.12='6\.12\.[0-9]+\+deb12' 6.18='6\.18\.[0-9]+\+deb13' 7='7\.[0-9]+\.[0-9]+\+deb13'; do
   version=$(newest "${series#*=}")
   apt-get download -qq "linux-binary-$version-cloud-amd64" 2>/dev/null || apt-get download -qq "linux-image-$version-cloud-amd64"
-  package=$(ls linux-{binary,image}-"$version"-cloud-amd64_*.deb 2>/dev/null | head -1)
+  package=$(find . -name "linux-*-$version-cloud-amd64_*.deb" | head -1)
   dpkg-deb --fsys-tarfile "$package" > image.tar
   tar -xOf image.tar "$(tar -tf image.tar | grep vmlinuz | head -1)" > vmlinuz
   python3 "$here/vmlinux.py" vmlinuz "$folder/kernels/${series%%=*}"

@@ -128,12 +128,17 @@ def session(tier):
     log.seek(0)
     check(tier, "starts", [] if ready else [log.read()[-300:]])
     if ready:
+        # The server waits inside SSL_read: of a call that began before the attach nothing is told.
+        late_tls.request("GET", "/bytes/after/5")
+        late_tls.getresponse().read()
         client.many("late", late, 5)
         client.many("late TLS", late_tls, 5)
         client.all()
         time.sleep(2)
         report, health = api("/api/v1/self"), api("/health/performance")
         lost = {reason: count for reason, count in report["events_lost"]["by_reason"].items() if count}
+        if lost.get("tls_call_unpaired") == 1:
+            del lost["tls_call_unpaired"]
         check(tier, "nothing lost", [lost] if lost else [])
         check(tier, "health", [] if health["performance_metrics"]["requests_per_minute"] else [health])
     perfmon.send_signal(signal.SIGTERM)
