@@ -9,6 +9,7 @@ pub mod events;
 pub mod fleet;
 pub mod kept;
 pub mod load;
+pub mod made_recording;
 pub mod mail_sink;
 pub mod mariadb;
 pub mod metrics_engine;

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use perfmon_tests::client::{Call, Client};
+use perfmon_tests::made_recording::MadeRecording;
 use perfmon_tests::model::assert_has;
 use perfmon_tests::need::{self, Need, missing};
 use perfmon_tests::perfmon::{Perfmon, binary, binary_for_everybody, perfmon};
@@ -13,7 +14,7 @@ use perfmon_tests::process::{Running, signal};
 use perfmon_tests::record::{Request, different_percentiles, requests, substances};
 use perfmon_tests::server::{self, Server};
 use perfmon_tests::{wait_until, workspace};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// User and group `nobody` of Debian.
 const NOBODY: u32 = 65_534;
@@ -133,6 +134,47 @@ fn records(jsonl: &str) -> Result<Vec<Value>> {
 fn identity(record: &Value) -> String {
     let field = |name: &str| record.get(name).map(Value::to_string).unwrap_or_default();
     ["time", "kind", "side", "span_id", "agent_run_id", "tool_call_id", "pid", "local", "peer"].map(field).join(" ")
+}
+
+/// The beginning of a chunked answer whose first chunk a hole of these bytes takes.
+fn answered_with_hole(chunk: usize, hole: usize) -> MadeRecording {
+    let mut made = MadeRecording::default();
+    made.received(b"GET /0 HTTP/1.1\r\nHost: h\r\n\r\n");
+    made.sent(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunk:x}\r\n").as_bytes()).sent_unseen(hole);
+    made
+}
+
+/// Path, status, error, size of the answer and quality of each request.
+fn told(made: &MadeRecording) -> Result<Vec<Value>> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("made.perfmon");
+    std::fs::write(&file, made.bytes())?;
+    let fields = |record: &Value| {
+        Value::from(["path", "status_code", "error", "response_size", "quality"].map(|name| record[name].clone()).to_vec())
+    };
+    Ok(records(&replayed_lines(&binary(), &file, false)?)?.iter().filter(|record| record["kind"] == "request").map(fields).collect())
+}
+
+#[test]
+fn a_frame_is_believed_after_it_is_verified() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    // A size line fits into the seven bytes behind the chunk, and the end of the body too: it went on.
+    let mut went_on = answered_with_hole(2_488, 2_495);
+    for _ in 0..300 {
+        went_on.sent_unseen(2_990);
+    }
+    went_on.sent(b"0\r\n\r\n").received(b"GET /1 HTTP/1.1\r\n\r\n").sent(b"HTTP/1.1 204 OK\r\n\r\n");
+    assert_eq!(told(&went_on)?, [json!(["/0", 200, null, null, "inferred"]), json!(["/1", 204, null, 0, "exact"])]);
+    // Lines of a text that look like sizes and like an answer are neither.
+    let mut text = answered_with_hole(900_000, 900_400);
+    for _ in 0..8 {
+        text.sent(b"12\r\n34\r\n").sent_unseen(4_000).sent(b"HTTP/1.1 500 in a text\r\nContent-Length: 0\r\n\r\n");
+    }
+    text.received(b"GET /1 HTTP/1.1\r\n\r\n").sent(b"HTTP/1.1 204 OK\r\n\r\n");
+    assert_eq!(told(&text)?, [json!(["/0", 200, null, null, "inferred"]), json!(["/1", 204, null, 0, "exact"])]);
+    Ok(())
 }
 
 #[test]
