@@ -6,6 +6,7 @@ mod seeds;
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -111,19 +112,31 @@ fn folder() -> PathBuf {
     shell::cache().join("fuzz")
 }
 
-/// Builds the fuzz program; gives its path.
-pub fn build() -> Result<PathBuf> {
-    install::packages(&[("g++", "g++")])?;
+/// Whether the fuzz program compiles, without counters; it names what perfmon shows to it alone.
+pub fn check() -> Result<()> {
+    if shell::find("g++").is_none() {
+        say("g++ is not installed: the fuzz program is not checked");
+        return Ok(());
+    }
+    execute(&mut cargo_with(&["check", "--quiet"])?)
+}
+
+/// cargo with arguments, on the fuzz program.
+fn cargo_with(arguments: &[&str]) -> Result<Command> {
     let fuzz = shell::root().join("perfmon-user/fuzz");
     // The same versions as the workspace's, so that dependencies are compiled once.
     std::fs::copy(shell::root().join("Cargo.lock"), fuzz.join("Cargo.lock")).context("cannot make the lock file of the fuzz program")?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), PathBuf::from);
-    let target = shell::root().join(target);
+    let mut cargo = cargo();
+    cargo.args(arguments).arg("--manifest-path").arg(fuzz.join("Cargo.toml")).arg("--target-dir").arg(shell::target());
+    Ok(cargo)
+}
+
+/// Builds the fuzz program; gives its path.
+pub fn build() -> Result<PathBuf> {
+    install::packages(&[("g++", "g++")])?;
     say("building the fuzz program");
-    let mut build = cargo();
-    build.args(["build", "--release", "--manifest-path"]).arg(fuzz.join("Cargo.toml")).arg("--target-dir").arg(&target);
-    execute(compiler::instead(&mut build)?)?;
-    let program = target.join("release/perfmon-fuzz");
+    execute(compiler::instead(&mut cargo_with(&["build", "--release"])?)?)?;
+    let program = shell::target().join("release/perfmon-fuzz");
     if !program.is_file() {
         bail!("cargo built no {}", program.display());
     }

@@ -89,6 +89,7 @@ impl Sockets {
                 pid,
                 role: [Role::Unknown, Role::Client, Role::Server][usize::from(kind >> 4) % 3],
                 late: kind & 64 != 0,
+                connect_ns: std::num::NonZeroU64::new(length.into()),
                 local: Address::Ip(SocketAddr::from((Ipv4Addr::LOCALHOST, 80))),
                 peer: Address::Ip(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000 + u16::from(which)))),
             })),
