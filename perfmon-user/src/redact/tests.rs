@@ -2,6 +2,8 @@
 //! French 7 are taken for tokens (chemistry and hydraulics); of 103,000 paths of real URLs without long hashes 129, most of them tokens
 //! and ids of mails; of 5,000 random tokens of an alphabet 97 to 99 % are found from 24 characters
 //! on, 95 % from 20 on; of 24 hexadecimal digits 75 %, since object ids look so.
+use proptest::prelude::*;
+
 use super::*;
 
 /// Random texts of an alphabet, always the same.
@@ -48,6 +50,24 @@ fn a_word_beside_a_token_does_not_hide_it() {
         for beside in [format!("use_{token}"), format!("{token}-production"), format!("the-name-of-{token}-is-long-enough")] {
             assert!(is_token(&beside), "{beside}");
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_judged(text in ".{0,60}", ascii in "[ -~]{16,60}", name in "[$\\[\\]a-zäß_-]{16,40}") {
+        // Names of fields and segments of paths have any characters.
+        for text in [text, ascii, name] {
+            let _no_panic = (is_token(&text), has_token(&text));
+        }
+    }
+}
+
+#[test]
+fn names_with_other_characters_are_judged_too() {
+    for name in ["PyMongo|changeStreamDriver", "$changeStreamSplitLargeEvent", "größteZahlDerBestellungen", "orders[].items[].price"] {
+        assert!(!has_token(name), "{name}");
+        let _no_panic = is_token(name);
     }
 }
 

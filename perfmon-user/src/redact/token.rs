@@ -96,7 +96,7 @@ fn is_joint(byte: u8) -> bool {
     class(byte) == JOINT
 }
 
-/// Whether a part without other separators is a token.
+/// Whether a part without other separators is a token; of a text with some, whether it holds as much that is unexplained.
 pub fn is_token(part: &str) -> bool {
     part.len() >= SHORTEST && (has_key_prefix(part) || Unexplained::of(part).is_most_of(UNEXPLAINED))
 }
@@ -217,7 +217,11 @@ fn word_length(text: &[u8]) -> usize {
     text.windows(2).position(ends).map_or(text.len(), |at| at + 1)
 }
 
+/// Whether a run is a word; one with other characters than letters is none.
 fn is_word(letters: &[u8]) -> bool {
+    if !letters.iter().all(u8::is_ascii_alphabetic) {
+        return false;
+    }
     let position = |byte: u8| u32::from(byte.to_ascii_lowercase() - b'a');
     let is_vowel = |byte: &u8| VOWELS >> position(*byte) & 1 == 1;
     let rare = letters.windows(2).filter(|pair| PAIRS[position(pair[0]) as usize] >> position(pair[1]) & 1 == 0).count();
