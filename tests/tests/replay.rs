@@ -1,4 +1,5 @@
 //! A recorded session gives the same records as the live run, replayed without any privilege; so does each recording of the corpus.
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -144,15 +145,22 @@ fn answered_with_hole(chunk: usize, hole: usize) -> MadeRecording {
     made
 }
 
-/// Path, status, error, size of the answer and quality of each request.
-fn told(made: &MadeRecording) -> Result<Vec<Value>> {
+/// The requests of a recording.
+fn replayed(made: &MadeRecording) -> Result<Vec<Value>> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("made.perfmon");
     std::fs::write(&file, made.bytes())?;
+    let mut all = records(&replayed_lines(&binary(), &file, false)?)?;
+    all.retain(|record| record["kind"] == "request");
+    Ok(all)
+}
+
+/// Path, status, error, size of the answer and quality of each request.
+fn told(made: &MadeRecording) -> Result<Vec<Value>> {
     let fields = |record: &Value| {
         Value::from(["path", "status_code", "error", "response_size", "quality"].map(|name| record[name].clone()).to_vec())
     };
-    Ok(records(&replayed_lines(&binary(), &file, false)?)?.iter().filter(|record| record["kind"] == "request").map(fields).collect())
+    Ok(replayed(made)?.iter().map(fields).collect())
 }
 
 #[test]
@@ -174,6 +182,40 @@ fn a_frame_is_believed_after_it_is_verified() -> Result<()> {
     }
     text.received(b"GET /1 HTTP/1.1\r\n\r\n").sent(b"HTTP/1.1 204 OK\r\n\r\n");
     assert_eq!(told(&text)?, [json!(["/0", 200, null, null, "inferred"]), json!(["/1", 204, null, 0, "exact"])]);
+    Ok(())
+}
+
+/// A word of syllables, another one for each number.
+fn word(number: usize) -> String {
+    const SYLLABLES: [&str; 10] = ["ba", "de", "fi", "go", "lu", "ma", "ne", "pi", "ro", "tu"];
+    (0..4).map(|place| SYLLABLES[number / 10_usize.pow(place) % 10]).collect()
+}
+
+#[test]
+fn routes_stay_words_beside_a_scanner() -> Result<()> {
+    if missing(&[Need::Perfmon]) {
+        return Ok(());
+    }
+    let mut made = MadeRecording::default();
+    let mut ask = |path: &str, status: u16| {
+        made.received(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        made.sent(format!("HTTP/1.1 {status} Said\r\nContent-Length: 0\r\n\r\n").as_bytes());
+    };
+    (0..100).for_each(|_| ask("/api/orders", 200));
+    // Some servers answer everything well.
+    for number in 0..3_000 {
+        ask(&format!("/api/{}", word(number)), 200);
+        ask(&format!("/{}/{}", word(number), word(number + 1)), 404);
+    }
+    (0..20).for_each(|_| ask("/api/orders", 200));
+    let records = replayed(&made)?;
+    let endpoints: BTreeMap<&str, usize> =
+        records.iter().filter_map(|record| record["endpoint"].as_str()).fold(BTreeMap::new(), |mut all, name| {
+            *all.entry(name).or_default() += 1;
+            all
+        });
+    assert_eq!((records.len(), endpoints.get("/api/orders")), (6_120, Some(&120)), "{endpoints:?}");
+    assert!(endpoints.len() < 250, "{} rows: {endpoints:?}", endpoints.len());
     Ok(())
 }
 
