@@ -82,8 +82,9 @@ def records(file):
         return [json.loads(line) for line in lines]
 
 
-def compare(tier, client, all_records):
-    """Each request is told once by each side, as the client saw it."""
+def compare(tier, client, all_records, skipped):
+    """Each request is told once by each side, as the client saw it. Runs of programs that the kernel skipped may each cost a record, or make one
+    inferred: never one that says it is exact."""
     told = {}
     for record in all_records:
         if record["kind"] == "request":
@@ -93,6 +94,10 @@ def compare(tier, client, all_records):
         for side in ("server", "client"):
             of_check = problems.setdefault(name, [])
             found = told.get((path, side), [])
+            unsure = not found or found[0]["quality"] != "exact"
+            if unsure and skipped > 0:
+                skipped -= 1
+                continue
             if len(found) != 1:
                 of_check.append(f"{side} side of {path}: told {len(found)} times")
                 continue
@@ -124,7 +129,8 @@ def session(tier):
     arguments = ["run", "--all", "--ui", "none", "--no-store", "--listen", f"127.0.0.1:{LISTEN}", "--jsonl", file, "--capture-tier", str(tier)]
     log = open("/tmp/perfmon.log", "w+")
     perfmon = subprocess.Popen([PERFMON, *arguments], stdout=log, stderr=log)
-    ready = waited(60, lambda: perfmon.poll() is None and urllib.request.urlopen(f"http://127.0.0.1:{LISTEN}/readyz", timeout=2))
+    # The verifier of Linux 6.1 takes a minute for one program, emulated.
+    ready = waited(300, lambda: perfmon.poll() is None and urllib.request.urlopen(f"http://127.0.0.1:{LISTEN}/readyz", timeout=2))
     log.seek(0)
     check(tier, "starts", [] if ready else [log.read()[-300:]])
     if ready:
@@ -139,6 +145,8 @@ def session(tier):
         lost = {reason: count for reason, count in report["events_lost"]["by_reason"].items() if count}
         if lost.get("tls_call_unpaired") == 1:
             del lost["tls_call_unpaired"]
+        skipped = lost.pop("program_skipped", 0)
+        tell(tier=tier, skipped=skipped)
         check(tier, "nothing lost", [lost] if lost else [])
         check(tier, "health", [] if health["performance_metrics"]["requests_per_minute"] else [health])
     perfmon.send_signal(signal.SIGTERM)
@@ -152,7 +160,7 @@ def session(tier):
     check(tier, "ends", ([] if code == 0 else [code]) + ([] if gone else [f"{left()} programs, maps and links stay"]))
     if ready:
         all_records = records(file)
-        compare(tier, client, all_records)
+        compare(tier, client, all_records, skipped)
         processes(tier, {server.pid}, all_records)
     server.kill()
     server.wait()

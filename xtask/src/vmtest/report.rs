@@ -123,7 +123,7 @@ pub fn table(kernels: &BTreeMap<String, KernelReport>) -> String {
         };
         let _infallible = writeln!(text, "| {} | {} | {} |", report.kernel, cell(1), cell(3));
     }
-    text.trim_end().to_owned()
+    text
 }
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(growth, ["tier 3, syscall_exit: 300 instructions verified, before 250"]);
         assert_eq!(report.growth(None).count(), 0);
         let known = [("6.1".to_owned(), report)].into();
-        assert!(table(&known).ends_with("| 6.1.0-56-cloud-amd64 | no | 1 of 2 checks passed |"), "{}", table(&known));
+        assert!(table(&known).ends_with("| 6.1.0-56-cloud-amd64 | no | 1 of 2 checks passed |\n"), "{}", table(&known));
         assert_eq!(serde_json::from_str::<BTreeMap<String, KernelReport>>(&serde_json::to_string(&known).unwrap()).unwrap(), known);
     }
 }

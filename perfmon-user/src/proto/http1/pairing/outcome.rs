@@ -93,13 +93,23 @@ impl Pairing {
         let time_ns = at.time_ns;
         self.tear();
         self.continued = None;
+        let open = self.open.len();
         if at.run.is_some() {
             self.close_answered_before(at, sink);
         }
+        let had_older = self.open.len() < open;
         let awaited = self.awaited()?;
         self.stats().desyncs += 1;
         if at.run.is_some_and(|run| run.begins) && !self.overlaps {
-            // They passed before its request.
+            // They passed before its request. Where no request of before waited or was lost, they answer one of these: the kernel skipped the
+            // program that would have told them and counted their run.
+            if !had_older && self.open.len() > 1 {
+                self.open.iter_mut().for_each(|open| open.exchange.inferred = true);
+                // They may be the answer to a request that was lost too.
+                if !self.open[0].after_loss {
+                    self.close_answered(sink);
+                }
+            }
             return None;
         }
         match self.open.len() {

@@ -230,3 +230,83 @@ fn an_answer_without_a_request_tells_that_the_client_asks_before_it_has_its_answ
     ]);
     assert_eq!(swallowed.done.iter().find(|done| done.failure.is_some()), None, "{:?}", swallowed.summary());
 }
+
+/// Operations of a connection whose client waits for its answers; of some the kernel skipped the program, which then counted no run.
+fn with_skipped(skipped: &[(bool, bool)], server: bool) -> Connection {
+    let mut connection = Connection::new();
+    let (mut run, mut last, mut missing) = (0, None, [0; 2]);
+    for (number, (request, answer)) in skipped.iter().enumerate() {
+        let size = 10 + number;
+        let texts = [
+            format!("GET /{size} HTTP/1.1\r\nHost: h\r\n\r\n"),
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n{}", "b".repeat(size)),
+        ];
+        for (is_answer, skipped) in [(false, request), (true, answer)] {
+            let text = &texts[usize::from(is_answer)];
+            let missing = &mut missing[usize::from(is_answer)];
+            if *skipped {
+                *missing += text.len() as u64;
+                continue;
+            }
+            let begins = last.replace(is_answer) != Some(is_answer);
+            run += u16::from(begins);
+            connection.now_ns += MS + MS / 2;
+            let stamp = Stamp { time_ns: connection.now_ns, arrival_ns: None, thread: 7, run: Some(OperationRun { number: run, begins }) };
+            let direction = if is_answer == server { Direction::Out } else { Direction::In };
+            for content in [Content::Lost(std::mem::take(missing)), Content::Bytes(text.as_bytes())] {
+                if !content.is_empty() {
+                    let (parser, mut sink) = connection.split();
+                    parser.push(Segment { direction, stamp, content }, &mut sink);
+                }
+            }
+        }
+    }
+    // The end of a connection tells how many bytes passed.
+    for (is_answer, missing) in [(false, missing[0]), (true, missing[1])] {
+        if missing > 0 {
+            connection.chunk(if is_answer == server { Direction::Out } else { Direction::In }, Content::Lost(missing));
+        }
+    }
+    connection.end(Ending::Closed);
+    connection
+}
+
+/// What is told as exact has the size that its path names.
+fn shifted(connection: &Connection) -> Vec<String> {
+    let is_shifted = |exchange: &&Exchange| {
+        let size = exchange.path.as_deref().and_then(|path| path.trim_start_matches('/').parse().ok());
+        !exchange.inferred && exchange.missing_bytes == 0 && (exchange.response_body != size || exchange.failure.is_some())
+    };
+    let line = |exchange: &Exchange| format!("{:?} {:?} {:?}", exchange.path, exchange.response_body, exchange.failure);
+    connection.done.iter().filter(is_shifted).map(line).collect()
+}
+
+#[test]
+fn an_answer_that_the_kernel_skipped_shifts_no_other() {
+    let mut skipped = [(false, false); 10];
+    skipped[3].1 = true;
+    let connection = with_skipped(&skipped, true);
+    assert_eq!(shifted(&connection), [] as [&str; 0]);
+    let exact = connection.done.iter().filter(|exchange| !exchange.inferred && exchange.missing_bytes == 0).count();
+    assert_eq!((connection.done.len(), exact), (10, 8), "{:?}", connection.summary());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_048, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn operations_that_the_kernel_skipped_shift_nothing(skipped in vec(0..10_u8, 1..40), server: bool) {
+        // Some exchanges apart: what is told of two that are neighbours is not always inferred.
+        let mut skipped: Vec<(bool, bool)> = skipped.into_iter().map(|what| (what == 0, what == 1)).collect();
+        let mut last = None;
+        for (number, skipped) in skipped.iter_mut().enumerate().filter(|(_, skipped)| **skipped != (false, false)) {
+            if last.is_some_and(|last| number - last < 4) {
+                *skipped = (false, false);
+            } else {
+                last = Some(number);
+            }
+        }
+        let connection = with_skipped(&skipped, server);
+        prop_assert_eq!(shifted(&connection), Vec::<String>::new(), "{:?}", connection.summary());
+    }
+}
