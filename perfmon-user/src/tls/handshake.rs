@@ -4,11 +4,9 @@
 //! clear (1.2), or with what is encrypted. Not known: where perfmon joined later, or the beginning of a turn was not seen.
 use std::num::NonZeroU64;
 
+use super::hello::CLIENT_HELLO;
 use super::record::{HEADER, RecordHeader, RecordType};
 use crate::stream::{Content, Direction, Segment};
-
-/// Handshake message (RFC 8446, appendix B.3).
-const CLIENT_HELLO: u8 = 1;
 
 /// Where the handshake stands; times are those at which its ClientHello was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -112,9 +112,9 @@ def compare(tier, client, all_records, skipped):
 
 
 def processes(tier, pids, all_records):
-    """Short processes are told with what they ran."""
+    """These processes have samples."""
     told = {record["pid"] for record in all_records if record["kind"] == "process"}
-    check(tier, "own process", [] if pids <= told else [f"{pids - told} of {pids} are not told"])
+    check(tier, "process samples", [] if pids <= told else [f"{pids - told} of {pids} are not told"])
 
 
 def session(tier):

@@ -6,7 +6,7 @@ use super::record::{RecordType, Walked};
 /// Most bytes of a hello that are kept. With post-quantum key shares a hello has 1,700 bytes.
 const LONGEST: usize = 4_096;
 /// Handshake messages and extensions (RFC 8446, sections 4 and 4.2).
-const CLIENT_HELLO: u8 = 1;
+pub(super) const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 const SERVER_NAME: u16 = 0;
 const SUPPORTED_VERSIONS: u16 = 43;
