@@ -244,6 +244,13 @@ impl Perfmon {
         self.api("/api/v1/self")?.pointer("/events_lost/total").and_then(Value::as_u64).context("no events_lost.total in /api/v1/self")
     }
 
+    /// The rows of a route once `is_told` of them, the last ones otherwise: they are counted once a second.
+    pub fn rows_when(&self, path: &str, is_told: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
+        let rows = || Ok(self.api(path)?["items"].as_array().cloned().unwrap_or_default());
+        let told = wait_until(10, || Ok(Some(rows()?).filter(|rows: &Vec<Value>| is_told(rows))))?;
+        told.map_or_else(rows, Ok)
+    }
+
     /// Sends a signal and waits for the end, up to 10 s.
     pub fn end(mut self, name: &str) -> Result<ExitStatus> {
         signal(self.pid, name)?;
