@@ -138,6 +138,12 @@ export interface Destination extends Latency {
   connects: number;
   connect_p95_ms: Num;
   tls_p95_ms: Num;
+  dns_p95_ms: Num;
+  round_trip_ms: Num;
+  segments: number;
+  retransmits: number;
+  retransmit_rate: Num;
+  retries: number;
 }
 
 /** A row of `GET /api/v1/dns`: questions of a service for a name. */

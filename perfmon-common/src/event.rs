@@ -179,10 +179,14 @@ pub struct StateHeader {
     pub pad: u8,
     /// With `STATE_NOT_CONNECTED`: the errno of the failed connect().
     pub error: u16,
-    /// Alignment.
-    pub pad2: [u8; 4],
+    /// At an end that this side makes, and at the last one, of plain TCP: smoothed round-trip time in microseconds (`tcp_sock.srtt_us` ÷ 8), 0 = not measured.
+    pub round_trip_us: u32,
+    /// As above: segments sent, the retransmitted among them; 0 = not read.
+    pub segments: u32,
+    /// As above: segments sent again.
+    pub retransmits: u32,
 }
-const _: () = assert!(size_of::<StateHeader>() == 56 && align_of::<StateHeader>() == 8);
+const _: () = assert!(size_of::<StateHeader>() == 64 && align_of::<StateHeader>() == 8);
 
 /// Bytes of argv that an exec event carries at most.
 pub const ARGV_MAX: usize = 1024;

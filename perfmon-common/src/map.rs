@@ -207,6 +207,12 @@ pub struct KernelOffsets {
     pub tcp_rcv_nxt: u32,
     /// `tcp_sock.urg_seq`, u32: sequence number of urgent data, 0 = there never was any.
     pub tcp_urg_seq: u32,
+    /// `tcp_sock.srtt_us`, u32: eight times the smoothed round-trip time in microseconds.
+    pub tcp_srtt: u32,
+    /// `tcp_sock.segs_out`, u32: segments sent.
+    pub tcp_segments: u32,
+    /// `tcp_sock.total_retrans`, u32: segments sent again.
+    pub tcp_retransmits: u32,
     /// `inet_connection_sock.icsk_ulp_ops`, pointer: TLS in the kernel and the like.
     pub tcp_ulp: u32,
     /// `sock.sk_err`, i32: errno of the failure that the process has not read yet.
@@ -348,7 +354,7 @@ pub struct KernelOffsets {
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 384 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 396 && align_of::<KernelOffsets>() == 4);
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;

@@ -131,6 +131,12 @@ impl Sock {
         self.field(if direction == DIRECTION_IN { offset!(tcp_copied_seq) } else { offset!(tcp_write_seq) })
     }
 
+    /// Of plain TCP: smoothed round-trip time in microseconds, segments sent, segments sent again.
+    #[inline(always)]
+    pub fn path(self) -> [u32; 3] {
+        [self.field::<u32>(offset!(tcp_srtt)) >> 3, self.field(offset!(tcp_segments)), self.field(offset!(tcp_retransmits))]
+    }
+
     /// The process has read all of a TCP stream that the peer ended.
     #[inline(always)]
     pub fn has_read_end(self) -> bool {

@@ -44,6 +44,17 @@ pub enum Role {
     Server,
 }
 
+/// What TCP tells of a connection (`struct tcp_sock`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpFigures {
+    /// Smoothed round-trip time in microseconds at this moment, 0 = not measured.
+    pub round_trip_us: u32,
+    /// Segments sent so far, wrapping.
+    pub segments: u32,
+    /// Segments sent again so far, wrapping.
+    pub retransmits: u32,
+}
+
 /// Time and thread of a socket operation. Times are nanoseconds since boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {

@@ -1,9 +1,10 @@
 //! A dependency that fails in each way: status 503, resets, refused connects, an outage. Attempts, errors by class and availability in its row
-//! equal what the client saw, number for number; so do the times that connects and TLS handshakes took.
+//! equal what the client saw, number for number; so do the times that connects and TLS handshakes
+//! took, and what TCP sent again.
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +14,7 @@ use perfmon_tests::process::output;
 use perfmon_tests::server::make_certificate;
 use perfmon_tests::{free_port, wait_until, workspace};
 use perfmon_user::clock::boot_now_ns;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use socket2::Socket;
 
@@ -244,5 +246,90 @@ fn what_a_handshake_took_is_what_the_client_saw() -> Result<()> {
         assert!((row["tls_p95_ms"].as_f64().context("no percentile")? - first).abs() <= first / 100.0, "{first}: {row}");
     }
     assert!(perfmon.records("request")?.iter().all(|record| record["side"] == "client" || record["tls_time_ms"].is_null()));
+    Ok(())
+}
+
+/// What the kernel told the client of its connections.
+#[derive(Debug, Deserialize)]
+struct TcpTold {
+    segments: u64,
+    retransmits: u64,
+    round_trip_ms: f64,
+}
+
+#[test]
+fn what_tcp_did_is_what_the_kernel_tells_the_client() -> Result<()> {
+    // Segments of the end of a connection.
+    const END: u64 = 3;
+    if missing(&[Need::Perfmon, Need::Python]) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start(&[])?;
+    let mut client = Command::new(python());
+    client.arg(workspace().join("tests/clients/tcp_client.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut client = client.spawn()?;
+    let mut line = String::new();
+    BufReader::new(client.stdout.take().context("no output")?).read_line(&mut line)?;
+    let truth: BTreeMap<String, TcpTold> = serde_json::from_str(&line)?;
+    let row = |host: &str, least: u64| {
+        let found = wait_until(30, || {
+            let answer = perfmon.api("/api/v1/destinations?window=5m")?;
+            let mut rows = answer["items"].as_array().into_iter().flatten();
+            Ok(rows.find(|row| row["destination"] == host && row["segments"].as_u64() >= Some(least)).cloned())
+        })?;
+        found
+            .with_context(|| format!("no row of {host} with {least} segments: {}", perfmon.api("/api/v1/destinations").unwrap_or_default()))
+    };
+    println!("{truth:?}");
+    let short = row("short.example", truth["short"].segments)?;
+    let connections = short["connects"].as_u64().context("no connects")?;
+    assert!(short["segments"].as_u64() <= Some(truth["short"].segments + END * connections), "{short}");
+    assert_eq!(short["retransmits"].as_u64(), Some(truth["short"].retransmits), "{short}");
+    // The end of a connection was measured with it: the peer may acknowledge it late.
+    let round_trip = short["round_trip_ms"].as_f64();
+    assert!(round_trip > Some(0.0) && round_trip <= short["max_ms"].as_f64(), "{short}");
+
+    let kept = row("kept.example", truth["kept"].segments)?;
+    // The last answer may be acknowledged after the client asked.
+    assert!(kept["segments"].as_u64() <= Some(truth["kept"].segments + 1), "while it is open: {kept}");
+    assert_eq!((kept["retransmits"].as_u64(), truth["kept"].retransmits), (Some(1), 1), "{kept}");
+    assert!((kept["round_trip_ms"].as_f64().context("no time")? / truth["kept"].round_trip_ms - 1.0).abs() < 0.01, "{kept}");
+    drop(client.stdin.take());
+    ensure!(client.wait()?.success(), "the client failed");
+    let open = kept["segments"].as_u64().unwrap_or(0);
+    let ended = row("kept.example", open + 1)?;
+    assert!(ended["segments"].as_u64() <= Some(truth["kept"].segments + 1 + END), "{ended}");
+    assert_eq!(ended["retransmits"].as_u64(), Some(1), "told once: {ended}");
+    Ok(())
+}
+
+/// What the dependency counted.
+#[derive(Debug, Deserialize)]
+struct Attempts {
+    attempts: u64,
+    failed: u64,
+    retries: u64,
+}
+
+#[test]
+fn an_attempt_after_a_failed_one_is_a_retry() -> Result<()> {
+    if missing(&[Need::Perfmon, Need::Python]) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start(&[])?;
+    let mut client = Command::new(python());
+    client.arg(workspace().join("tests/clients/retry_client.py")).arg("20");
+    let truth: Attempts = serde_json::from_str(&output(&mut client)?)?;
+    println!("{truth:?}");
+    let row = wait_until(20, || {
+        let answer = perfmon.api("/api/v1/destinations?window=5m")?;
+        let mut rows = answer["items"].as_array().into_iter().flatten();
+        Ok(rows.find(|row| row["destination"] == "jobs.example" && row["count"] == truth.attempts).cloned())
+    })?;
+    let row = row.context("no row")?;
+    let classes = &row["error_classes"];
+    // 429 is an answer of a destination that works; the rest are errors.
+    let failed = row["errors"].as_u64().unwrap_or(0) + classes["status_4xx"].as_u64().unwrap_or(0);
+    assert_eq!((failed, row["retries"].as_u64()), (truth.failed, Some(truth.retries)), "{row}");
     Ok(())
 }

@@ -161,6 +161,12 @@ const row = (service, destination, count, errors, availability, times) => ({
   connects: 40,
   connect_p95_ms: 18.4,
   tls_p95_ms: 41.2,
+  dns_p95_ms: 12.4,
+  round_trip_ms: 18.6,
+  segments: 5120,
+  retransmits: 3,
+  retransmit_rate: 0.0006,
+  retries: 4,
 });
 export const destinations = [
   row("shop", "payments.example.com", 431, 19, 0.9559, latency(310, 240, 1_120, 1_900, 2_500)),

@@ -34,6 +34,18 @@ export function destinationsSection(feed: Feed): Section {
       ...timed<Destination>("connect_p95_ms", "Connect p95", "95 % of connect() were faster", (row) => row.connect_p95_ms, "wide", true),
       hint: (row) => `${count(row.connects)} connections opened; TLS handshakes p95 ${duration(row.tls_p95_ms)}`,
     },
+    {
+      ...timed<Destination>(
+        "round_trip_ms",
+        "Round trip",
+        "Mean round-trip time of its connections",
+        (row) => row.round_trip_ms,
+        "wide",
+        true,
+      ),
+      hint: (row) =>
+        `${count(row.retransmits)} of ${count(row.segments)} TCP segments sent again; name look-up p95 ${duration(row.dns_p95_ms)}; ${count(row.retries)} retries`,
+    },
     timed("p50_ms", "Median", "Half were faster", (row) => row.p50_ms, "wide"),
     timed("p95_ms", "p95", "95 % were faster", (row) => row.p95_ms),
     timed("p99_ms", "p99", "99 % were faster", (row) => row.p99_ms, "wide"),

@@ -225,6 +225,8 @@ fn tell(sock: Sock, state: &SocketState, old: i32, new: i32, mut flags: u8, erro
     if state.ending & SOCKET_LOCAL_RESET != 0 {
         flags |= STATE_LOCAL_RESET;
     }
+    let [round_trip_us, segments, retransmits] =
+        if matches!(new, FIN_WAIT1 | LAST_ACK | CLOSE) && sock.is_plain_tcp() { sock.path() } else { [0; 3] };
     emit::record::<StateHeader>(state.tgid, |event| {
         let header = StateHeader {
             kind: KIND_STATE,
@@ -240,7 +242,9 @@ fn tell(sock: Sock, state: &SocketState, old: i32, new: i32, mut flags: u8, erro
             flags,
             pad: 0,
             error,
-            pad2: [0; 4],
+            round_trip_us,
+            segments,
+            retransmits,
         };
         // SAFETY: fresh memory of the ring.
         unsafe { event.write(header) };

@@ -102,6 +102,7 @@ fn request(ms: u64, status: u16) -> Request {
         grpc_status: None,
         connect_time_ms: None,
         tls_time_ms: None,
+        resend_count: None,
         queue_time_ms: None,
         time_to_first_byte_ms: None,
         performance_category: None,

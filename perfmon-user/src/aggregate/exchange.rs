@@ -104,6 +104,8 @@ counts! {
             llm_time,
             /// Exchanges, of all, within which a command came again and again.
             repeated,
+            /// Exchanges that repeat one that failed.
+            retries,
             /// Exchanges that passed while the ring was full; not in `count`.
             lost,
         }
@@ -138,6 +140,7 @@ impl HttpObservation {
             add_downstream(downstream, &mut counts);
         }
         add_latency(request, &mut counts);
+        counts.retries = u64::from(request.resend_count.is_some());
         counts.queue_sum = request.queue_time_ms.map_or(0, |time| time.0);
         (counts.request_size_sum, counts.request_sized) = request.request_size.map_or((0, 0), |size| (size, 1));
         (counts.response_size_sum, counts.response_sized) = request.response_size.map_or((0, 0), |size| (size, 1));

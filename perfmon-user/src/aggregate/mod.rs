@@ -46,6 +46,7 @@ use self::row::destination::DestinationKey;
 use self::row::dns::{NameCounts, NameKey, NameSearches};
 use self::row::llm::{LlmCounts, LlmKey};
 use self::row::query::{QueryCounts, QueryKey};
+use self::row::tcp::TcpCounts;
 use self::row::tool::ToolKey;
 use self::row::work::WorkCounts;
 use self::row::workflow::WorkflowKey;
@@ -100,6 +101,8 @@ pub struct Aggregate {
     workflows: SeriesTable<WorkflowKey, WorkCounts, 1>,
     queries: SeriesTable<QueryKey, QueryCounts, 1>,
     dns: SeriesTable<NameKey, NameCounts, 1>,
+    /// TCP of the connections to a destination.
+    tcp: SeriesTable<DestinationKey, TcpCounts, 0>,
     searches: NameSearches,
     /// Server-side exchanges since the last tick.
     served: Arrivals<EndpointSlot>,
@@ -142,6 +145,7 @@ impl Aggregate {
             workflows: SeriesTable::new(limits::WORK_ROWS, WorkflowKey::other),
             queries: SeriesTable::new(limits::QUERY_ROWS, QueryKey::other),
             dns: SeriesTable::new(limits::NAME_ROWS, NameKey::other),
+            tcp: SeriesTable::new(limits::DESTINATIONS, DestinationKey::other),
             searches: NameSearches::default(),
             served: Arrivals::default(),
             asked: Arrivals::default(),
@@ -174,6 +178,7 @@ impl Aggregate {
             Record::Pool(pool) => self.host.add_pool(pool, self.ticked),
             Record::Db(command) => row::query::add(command, self.queries.row(QueryKey::new(command)).count()),
             Record::Dns(question) => self.add_question(question),
+            Record::Tcp(tcp) => row::tcp::add(tcp, self.tcp.row(DestinationKey::of_tcp(tcp)).count()),
             Record::Finding(_) | Record::Alert(_) => {}
         }
     }
@@ -365,6 +370,7 @@ impl Aggregate {
         self.workflows.tick(tick);
         self.queries.tick(tick);
         self.dns.tick(tick);
+        self.tcp.tick(tick);
         self.host.expire(tick.now);
     }
 
@@ -390,6 +396,7 @@ impl Aggregate {
             + self.workflows.take_overflowed()
             + self.queries.take_overflowed()
             + self.dns.take_overflowed()
+            + self.tcp.take_overflowed()
             + self.tracker.take_refused()
     }
 
@@ -404,6 +411,7 @@ impl Aggregate {
             + self.workflows.memory_bytes()
             + self.queries.memory_bytes()
             + self.dns.memory_bytes()
+            + self.tcp.memory_bytes()
             + self.names.memory_bytes()
     }
 }

@@ -228,6 +228,11 @@ impl<K: Eq + Hash + Clone, C: CountSet, const H: usize> SeriesTable<K, C, H> {
         self.rows.iter().filter(move |(_, row)| !row.figures(window).is_empty())
     }
 
+    /// The row of `key`, if it has one.
+    pub fn get(&self, key: &K) -> Option<&Series<C, H>> {
+        self.rows.get(key)
+    }
+
     /// Events that went to overflow series since the last call.
     pub fn take_overflowed(&mut self) -> u64 {
         std::mem::take(&mut self.overflowed)

@@ -111,8 +111,16 @@ impl Aggregate {
     }
 
     fn destination_rows(&self, window: Window, view: &WindowContext) -> Vec<Arc<super::snapshot::DestinationRow>> {
-        let rows = self.destinations.in_window(window);
-        let mut rows: Vec<_> = rows.map(|(key, row)| Arc::new(row::destination::destination_row(key, row, window, view))).collect();
+        let mut asked: FxHashMap<(&str, &str), Vec<&row::dns::NameSeries>> = FxHashMap::default();
+        for (key, row) in self.dns.in_window(window) {
+            asked.entry(key.name()).or_default().push(row);
+        }
+        let rows = self.destinations.in_window(window).map(|(key, row)| {
+            let names = asked.get(&key.host()).map_or(&[][..], |rows| rows);
+            let around = row::destination::Surroundings { tcp: self.tcp.get(key), names };
+            Arc::new(row::destination::destination_row(key, row, around, window, view))
+        });
+        let mut rows: Vec<_> = rows.collect();
         rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.service, &a.destination).cmp(&(&b.service, &b.destination))));
         rows
     }

@@ -195,13 +195,14 @@ impl Inspector {
         }
     }
 
-    /// Reads which connections the targets accepted.
+    /// Reads which connections the targets accepted, and what TCP tells of those to others.
     fn tell_connections(&self, due_ns: &mut u64) -> Result<(), Over> {
         let taken_ns = clock::boot_now_ns();
-        let inodes = if self.selector.watches_all() { accepted_by_all() } else { accepted(&self.selector.pids()) };
+        let table = if self.selector.watches_all() { accepted_by_all() } else { accepted(&self.selector.pids()) };
         let now_ns = clock::boot_now_ns();
         *due_ns = now_ns + (now_ns - taken_ns) * TABLE_SHARE;
-        Ok(self.answers.send(Inspected::Connections { inodes, taken_ns })?)
+        let (inodes, connected) = table.map_or((None, Vec::new()), |table| (Some(table.accepted), table.connected));
+        Ok(self.answers.send(Inspected::Connections { inodes, connected, taken_ns })?)
     }
 
     fn tell_missing(&self, before: &mut Vec<String>) -> Result<(), Over> {

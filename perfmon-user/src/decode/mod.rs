@@ -1,13 +1,15 @@
 //! Bytes of the ring (or of a recording) → [`Event`]. Every number is checked; invalid input is an error that the caller counts.
 //! Formats: `perfmon_common::event`.
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
-use bytemuck::{AnyBitPattern, pod_read_unaligned};
+use bytemuck::{AnyBitPattern, NoUninit, pod_read_unaligned};
 use perfmon_common::event::*;
 
-use crate::stream::{Direction, Failure, OperationRun, Role, Stamp};
+use crate::stream::{Direction, Failure, OperationRun, Role, Stamp, TcpFigures};
+use socket::ip;
 
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -135,6 +137,8 @@ pub struct SocketStateChange {
     pub in_bytes: u64,
     /// Sent in all.
     pub out_bytes: u64,
+    /// At the ends of a TCP connection: what TCP tells of it.
+    pub tcp: Option<TcpFigures>,
 }
 
 /// What happened to a TCP socket.
@@ -309,8 +313,8 @@ pub fn decode(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
     let kind = u32::from_ne_bytes(header_bytes(bytes, 4)?.try_into().map_err(|_| DecodeError::Short { len: bytes.len() })?);
     match kind {
         KIND_DATA => data(bytes),
-        KIND_OPEN => open(bytes),
-        KIND_STATE => state(bytes),
+        KIND_OPEN => socket::open(bytes),
+        KIND_STATE => socket::state(bytes),
         KIND_EXEC => exec(bytes),
         KIND_EXIT => exit(bytes),
         KIND_FORK => {
@@ -329,6 +333,14 @@ fn header_bytes(bytes: &[u8], len: usize) -> Result<&[u8], DecodeError> {
 
 fn header<T: AnyBitPattern>(bytes: &[u8]) -> Result<T, DecodeError> {
     Ok(pod_read_unaligned(header_bytes(bytes, size_of::<T>())?))
+}
+
+/// A header that older recordings end after `least` bytes: what is missing is 0.
+fn header_of<T: AnyBitPattern + NoUninit>(bytes: &[u8], least: usize) -> Result<T, DecodeError> {
+    let known = header_bytes(bytes, bytes.len().clamp(least, size_of::<T>()))?;
+    let mut whole = T::zeroed();
+    bytemuck::bytes_of_mut(&mut whole)[..known.len()].copy_from_slice(known);
+    Ok(whole)
 }
 
 fn tail<T>(bytes: &[u8], len: u32) -> Result<&[u8], DecodeError> {
@@ -368,76 +380,6 @@ fn data(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
         eof: h.flags & DATA_EOF != 0,
         unseen: h.flags & DATA_UNSEEN != 0,
     }))
-}
-
-/// An address of IPv4 or IPv6; `None` for other families.
-fn ip(family: u16, addr: &[u8; 16], port: u16) -> Option<SocketAddr> {
-    match family {
-        2 => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(addr[0], addr[1], addr[2], addr[3])), port)),
-        10 => Some(SocketAddr::new(Ipv6Addr::from(*addr).to_canonical(), port)),
-        _ => None,
-    }
-}
-
-fn open(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
-    let h: OpenHeader = header(bytes)?;
-    let (local, peer) = match (h.family, ip(h.family, &h.local_addr, h.local_port), ip(h.family, &h.peer_addr, h.peer_port)) {
-        (1, ..) => {
-            let name = unix_name(
-                h.unix_path
-                    .get(..h.unix_path_len.into())
-                    .ok_or(DecodeError::Value { field: "unix_path_len", value: h.unix_path_len.into() })?,
-            );
-            (Address::Unix(name.clone()), Address::Unix(name))
-        }
-        (_, Some(local), Some(peer)) => (Address::Ip(local), Address::Ip(peer)),
-        (family, ..) => return Err(DecodeError::Value { field: "family", value: family.into() }),
-    };
-    let role = match h.role {
-        ROLE_UNKNOWN => Role::Unknown,
-        ROLE_CLIENT => Role::Client,
-        ROLE_SERVER => Role::Server,
-        other => return Err(DecodeError::Value { field: "role", value: other.into() }),
-    };
-    let key = SocketKey { sock: h.sock, inode: h.inode };
-    let connect_ns = NonZeroU64::new(u64::from(h.connect_us) * 1_000);
-    Ok(Event::Open(Open { key, time_ns: time(h.time_ns)?, pid: h.tgid, role, late: h.flags & OPEN_LATE != 0, connect_ns, local, peer }))
-}
-
-fn unix_name(path: &[u8]) -> Box<str> {
-    match path {
-        [] => "".into(),
-        [0, name @ ..] => format!("@{}", String::from_utf8_lossy(name)).into(),
-        name => String::from_utf8_lossy(name.split(|b| *b == 0).next().unwrap_or_default()).into(),
-    }
-}
-
-fn state(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {
-    let h: StateHeader = header(bytes)?;
-    // include/net/tcp_states.h
-    let change = match h.new_state {
-        10 => StateChange::Listen(h.local_port),
-        8 => StateChange::PeerClosed,
-        4 | 9 | 11 => StateChange::LocalClosed,
-        7 if h.flags & STATE_NOT_CONNECTED != 0 => StateChange::NotConnected(connect_failure(h.error)),
-        7 if h.flags & STATE_STILL_OPEN != 0 => StateChange::PeerReset,
-        7 => StateChange::Closed { peer_reset: h.flags & STATE_PEER_RESET != 0, local_reset: h.flags & STATE_LOCAL_RESET != 0 },
-        other => return Err(DecodeError::Value { field: "new_state", value: other.into() }),
-    };
-    let key = SocketKey { sock: h.sock, inode: h.inode };
-    let (in_bytes, out_bytes) = (below(MOST_BYTES, "in_bytes", h.in_bytes)?, below(MOST_BYTES, "out_bytes", h.out_bytes)?);
-    Ok(Event::State(SocketStateChange { key, time_ns: time(h.time_ns)?, pid: h.tgid, change, in_bytes, out_bytes }))
-}
-
-/// The failure of a connect() with this errno (include/uapi/asm-generic/errno.h).
-fn connect_failure(errno: u16) -> Failure {
-    const CONNECTION_REFUSED: u16 = 111;
-    const TIMED_OUT: u16 = 110;
-    match errno {
-        CONNECTION_REFUSED => Failure::ConnectRefused,
-        TIMED_OUT | ERROR_GIVEN_UP => Failure::ConnectTimeout,
-        _ => Failure::ConnectUnreachable,
-    }
 }
 
 fn exec(bytes: &[u8]) -> Result<Event<'_>, DecodeError> {

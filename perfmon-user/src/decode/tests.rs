@@ -50,6 +50,22 @@ fn a_failed_connect_is_told_by_its_flag() {
 }
 
 #[test]
+fn what_tcp_tells_comes_with_the_end_and_not_in_older_recordings() {
+    let mut header = StateHeader::zeroed();
+    (header.kind, header.new_state, header.round_trip_us, header.segments, header.retransmits) = (KIND_STATE, 7, 250, 40, 3);
+    let tcp = |bytes: &[u8]| match decode(bytes) {
+        Ok(Event::State(state)) => Some(state.tcp),
+        _ => None,
+    };
+    let bytes = bytes_of(&header);
+    assert_eq!(tcp(bytes), Some(Some(TcpFigures { round_trip_us: 250, segments: 40, retransmits: 3 })));
+    assert_eq!(tcp(&bytes[..56]), Some(None), "an older recording");
+    assert_eq!(tcp(&bytes[..55]), None);
+    header.segments = 0;
+    assert_eq!(tcp(bytes_of(&header)), Some(None), "not read");
+}
+
+#[test]
 fn impossible_times_and_counts_are_refused() {
     let mut data = DataHeader::zeroed();
     data.kind = KIND_DATA;

@@ -1,4 +1,4 @@
-//! Open connections that processes accepted: those at the ports that they listen on, silent ones and those older than perfmon too. In:
+//! The TCP sockets of processes. Open connections that they accepted: those at the ports that they listen on, silent ones and those older than perfmon too. In:
 //! process ids; out: an inode number a connection. Reads descriptors of other processes and the kernel's socket table: not for the capture
 //! thread. Of processes in another network namespace the table is net/tcp below /proc.
 use std::collections::{HashMap, HashSet};
@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::diag::{self, TcpSocket};
 use crate::heartbeat;
+use crate::stream::TcpFigures;
 
 /// Network namespaces that are read; of each but the own one it is a text with a line a socket.
 const NAMESPACES: usize = 64;
@@ -22,8 +23,31 @@ const LAST_ACK: u8 = 9;
 const LISTEN: u8 = 10;
 const WANTED: [u8; 6] = [ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, LISTEN];
 
-/// The open connections that `pids` accepted, each once. `None` when a table or the descriptors of a process that runs cannot be read.
-pub fn accepted(pids: &[u32]) -> Option<HashSet<u32>> {
+/// The TCP sockets at one moment.
+#[derive(Debug, Default, PartialEq)]
+pub struct SocketTable {
+    /// The open connections that processes accepted, each once.
+    pub accepted: HashSet<u32>,
+    /// The connections to others, with what TCP tells of them. Only of the own network namespace: other tables do not have it.
+    pub connected: Vec<(u32, TcpFigures)>,
+}
+
+impl SocketTable {
+    /// Takes over the table of a namespace, of which the listening `ports` are wanted, without the sockets that `is_own`.
+    fn add(&mut self, table: &[TcpSocket], ports: &HashSet<u16>, is_own: impl Fn(u32) -> bool) {
+        let open = table.iter().filter(|socket| socket.state != LISTEN && socket.inode != 0 && !is_own(socket.inode));
+        for socket in open {
+            if ports.contains(&socket.port) {
+                self.accepted.insert(socket.inode);
+            } else if let Some(figures) = socket.figures {
+                self.connected.push((socket.inode, figures));
+            }
+        }
+    }
+}
+
+/// The sockets of `pids`, accepted ones, and whatever connects from their namespaces. `None` when a table or the descriptors of a process that runs cannot be read.
+pub fn accepted(pids: &[u32]) -> Option<SocketTable> {
     let mut tables: HashMap<PathBuf, (Vec<TcpSocket>, HashSet<u16>)> = HashMap::new();
     for pid in pids {
         heartbeat::beat();
@@ -43,12 +67,14 @@ pub fn accepted(pids: &[u32]) -> Option<HashSet<u32>> {
             ports.extend(table.iter().filter(|socket| socket.state == LISTEN && inodes.contains(&socket.inode)).map(|socket| socket.port));
         }
     }
-    Some(tables.values().flat_map(|(table, ports)| at_ports(table, ports)).collect())
+    let mut open = SocketTable::default();
+    tables.values().for_each(|(table, ports)| open.add(table, ports, |_| false));
+    Some(open)
 }
 
 /// The open connections that any process of the host but perfmon itself accepted. Reads no descriptors of others. `None` when a table
 /// cannot be read.
-pub fn accepted_by_all() -> Option<HashSet<u32>> {
+pub fn accepted_by_all() -> Option<SocketTable> {
     let own = inodes(std::process::id())?;
     let mut namespaces = HashMap::new();
     for entry in fs::read_dir("/proc").ok()?.flatten() {
@@ -60,7 +86,7 @@ pub fn accepted_by_all() -> Option<HashSet<u32>> {
     if namespaces.len() > NAMESPACES {
         return None;
     }
-    let mut open = HashSet::new();
+    let mut open = SocketTable::default();
     for (namespace, pid) in &namespaces {
         heartbeat::beat();
         let table = match table(*pid, namespace) {
@@ -70,15 +96,9 @@ pub fn accepted_by_all() -> Option<HashSet<u32>> {
             None => continue,
         };
         let ports: HashSet<u16> = table.iter().filter(|socket| socket.state == LISTEN).map(|socket| socket.port).collect();
-        open.extend(at_ports(&table, &ports).filter(|inode| !own.contains(inode)));
+        open.add(&table, &ports, |inode| own.contains(&inode));
     }
     Some(open)
-}
-
-/// Inode numbers of the connections at these local ports.
-fn at_ports<'a>(table: &'a [TcpSocket], ports: &'a HashSet<u16>) -> impl Iterator<Item = u32> + 'a {
-    let is_open = |socket: &&TcpSocket| socket.state != LISTEN && socket.inode != 0 && ports.contains(&socket.port);
-    table.iter().filter(is_open).map(|socket| socket.inode)
 }
 
 /// Inode numbers of the sockets among a process's descriptors.
@@ -111,7 +131,7 @@ fn parse(table: &str) -> Vec<TcpSocket> {
         let mut fields = line.split_ascii_whitespace().skip(1);
         let port = u16::from_str_radix(fields.next()?.rsplit_once(':')?.1, 16).ok()?;
         let state = u8::from_str_radix(fields.nth(1)?, 16).ok()?;
-        Some(TcpSocket { port, state, inode: fields.nth(5)?.parse().ok()? })
+        Some(TcpSocket { port, state, inode: fields.nth(5)?.parse().ok()?, figures: None })
     };
     table.lines().skip(1).filter_map(socket).filter(|socket| WANTED.contains(&socket.state)).collect()
 }
@@ -125,7 +145,7 @@ mod tests {
     #[test]
     fn accepted_connections_are_counted_and_calls_are_not() {
         let own = std::process::id();
-        let count = || accepted(&[own]).unwrap().len();
+        let count = || accepted(&[own]).unwrap().accepted.len();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let before = count();
         let clients: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(listener.local_addr().unwrap()).unwrap()).collect();
@@ -134,7 +154,7 @@ mod tests {
         let grown = count().abs_diff(before);
         assert!((15..=25).contains(&grown), "{grown}");
         drop((clients, servers));
-        assert_eq!(accepted(&[u32::MAX]), Some(HashSet::new()));
+        assert_eq!(accepted(&[u32::MAX]), Some(SocketTable::default()));
     }
 
     #[test]
@@ -144,11 +164,15 @@ mod tests {
         let _server = listener.accept().unwrap().0;
         let own = inodes(std::process::id()).unwrap();
         let open = accepted_by_all().unwrap();
-        assert!(open.is_disjoint(&own), "{open:?} {own:?}");
+        assert!(open.accepted.is_disjoint(&own), "{open:?} {own:?}");
+        assert!(open.connected.iter().all(|(inode, _)| !own.contains(inode)), "{open:?} {own:?}");
         // The same rule with the own ones: the connection is seen, so that it was left out above.
         let port = listener.local_addr().unwrap().port();
         let table = table(std::process::id(), &fs::read_link("/proc/self/ns/net").unwrap()).unwrap();
-        assert_eq!(at_ports(&table, &HashSet::from([port])).count(), 1);
+        let mut with_own = SocketTable::default();
+        with_own.add(&table, &HashSet::from([port]), |_| false);
+        assert_eq!(with_own.accepted.len(), 1);
+        assert!(with_own.connected.iter().any(|(inode, _)| own.contains(inode)), "the caller's end");
     }
 
     #[test]
@@ -159,7 +183,7 @@ mod tests {
    1: 0100007F:1F90 0100007F:A000 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0000000000000000 20 4 30 10 -1
    2: 0100007F:1F90 0100007F:A001 06 00000000:00000000 03:000017A0 00000000     0        0 0 3 0000000000000000
 ";
-        let expected = [TcpSocket { port: 8080, state: 10, inode: 4711 }, TcpSocket { port: 8080, state: 1, inode: 4712 }];
-        assert_eq!(parse(table), expected);
+        let socket = |state, inode| TcpSocket { port: 8080, state, inode, figures: None };
+        assert_eq!(parse(table), [socket(10, 4711), socket(1, 4712)]);
     }
 }

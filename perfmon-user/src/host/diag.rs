@@ -1,5 +1,5 @@
-//! TCP sockets of this network namespace, from the kernel's socket table. In: the states wanted; out: port, state and inode number of each
-//! socket. Protocol: sock_diag(7), `NETLINK_SOCK_DIAG` with `inet_diag_req_v2` (include/uapi/linux/inet_diag.h), one dump a family.
+//! TCP sockets of this network namespace, from the kernel's socket table. In: the states wanted; out: port, state, inode number and figures of
+//! each socket. Protocol: sock_diag(7), `NETLINK_SOCK_DIAG` with `inet_diag_req_v2` (include/uapi/linux/inet_diag.h), one dump a family.
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -7,6 +7,8 @@ use std::time::Duration;
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+
+use crate::stream::TcpFigures;
 
 /// A socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(super) struct TcpSocket {
     pub state: u8,
     /// Inode number of its file; 0 before accept() and after close().
     pub inode: u32,
+    /// What `struct tcp_info` says; `None` in a table that has none.
+    pub figures: Option<TcpFigures>,
 }
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -31,6 +35,12 @@ const HEADER: usize = 16;
 const REQUEST: usize = HEADER + 56;
 /// `struct inet_diag_msg`.
 const MESSAGE: usize = 72;
+/// The attribute with a `struct tcp_info`.
+const INET_DIAG_INFO: u16 = 2;
+// Places in `struct tcp_info` (include/uapi/linux/tcp.h), which grows at its end.
+const INFO_ROUND_TRIP: usize = 68;
+const INFO_RETRANSMITS: usize = 100;
+const INFO_SEGMENTS: usize = 136;
 /// Bytes of one answer at most, as the kernel's dumps use it.
 const ANSWER: usize = 32 * 1024;
 /// The kernel answers at once.
@@ -65,13 +75,13 @@ fn request(family: u8, states: u32) -> [u8; REQUEST] {
     request[6..8].copy_from_slice(&REQUEST_DUMP.to_ne_bytes());
     request[HEADER] = family;
     request[HEADER + 1] = IPPROTO_TCP;
+    request[HEADER + 2] = 1 << (INET_DIAG_INFO - 1);
     request[HEADER + 4..HEADER + 8].copy_from_slice(&states.to_ne_bytes());
     request
 }
 
 /// Reads the messages of one answer; true after the last one of the dump.
 fn read_answer(mut rest: &[u8], sockets: &mut Vec<TcpSocket>) -> io::Result<bool> {
-    let number = |bytes: &[u8], at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
     while let Some(len) = number(rest, 0) {
         let kind = rest.get(4..6).and_then(|kind| kind.try_into().ok()).map_or(0, u16::from_ne_bytes);
         let message = rest.get(HEADER..len as usize).ok_or(io::ErrorKind::InvalidData)?;
@@ -87,10 +97,36 @@ fn read_answer(mut rest: &[u8], sockets: &mut Vec<TcpSocket>) -> io::Result<bool
     Ok(false)
 }
 
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
+}
+
 fn socket(message: &[u8]) -> Option<TcpSocket> {
-    let message: &[u8; MESSAGE] = message.first_chunk()?;
+    let (message, attributes) = message.split_first_chunk::<MESSAGE>()?;
     let inode = message.last_chunk().copied().map(u32::from_ne_bytes)?;
-    Some(TcpSocket { port: u16::from_be_bytes([message[4], message[5]]), state: message[1], inode })
+    let figures = info(attributes).and_then(figures);
+    Some(TcpSocket { port: u16::from_be_bytes([message[4], message[5]]), state: message[1], inode, figures })
+}
+
+/// The `struct tcp_info` among attributes (`struct nlattr`: length with its header, type; aligned to 4 bytes).
+fn info(mut rest: &[u8]) -> Option<&[u8]> {
+    while let Some([a, b, kind @ ..]) = rest.first_chunk::<4>() {
+        let len = usize::from(u16::from_ne_bytes([*a, *b]));
+        let value = rest.get(4..len)?;
+        if u16::from_ne_bytes(*kind) == INET_DIAG_INFO {
+            return Some(value);
+        }
+        rest = rest.get(len.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+fn figures(info: &[u8]) -> Option<TcpFigures> {
+    Some(TcpFigures {
+        round_trip_us: number(info, INFO_ROUND_TRIP)?,
+        segments: number(info, INFO_SEGMENTS)?,
+        retransmits: number(info, INFO_RETRANSMITS)?,
+    })
 }
 
 #[cfg(test)]
@@ -112,10 +148,32 @@ mod tests {
         let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let at_port = || tcp_sockets((1 << 1) | (1 << 10)).unwrap().into_iter().filter(|socket| socket.port == port).collect::<Vec<_>>();
         let before = at_port();
-        assert!(before.contains(&TcpSocket { port, state: 10, inode: inode(&listener) }), "{before:?}");
-        assert!(before.contains(&TcpSocket { port, state: 1, inode: 0 }), "nobody accepted it yet: {before:?}");
+        let has = |sockets: &[TcpSocket], state, inode| sockets.iter().any(|socket| (socket.state, socket.inode) == (state, inode));
+        assert!(has(&before, 10, inode(&listener)), "{before:?}");
+        assert!(has(&before, 1, 0), "nobody accepted it yet: {before:?}");
         let accepted = listener.accept().unwrap().0;
-        assert!(at_port().contains(&TcpSocket { port, state: 1, inode: inode(&accepted) }));
+        assert!(has(&at_port(), 1, inode(&accepted)));
+    }
+
+    #[test]
+    fn figures_are_those_of_the_socket() {
+        use std::io::{Read, Write};
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut accepted = listener.accept().unwrap().0;
+        let mut byte = [0];
+        for _ in 0..50 {
+            client.write_all(b"?").unwrap();
+            accepted.read_exact(&mut byte).unwrap();
+            accepted.write_all(b"!").unwrap();
+            client.read_exact(&mut byte).unwrap();
+        }
+        let sockets = tcp_sockets(1 << 1).unwrap();
+        let figures = sockets.iter().find(|socket| socket.inode == inode(&client)).unwrap().figures.unwrap();
+        // SYN, its acknowledgement, fifty bytes; acknowledgements of the answers may go alone.
+        assert!((50..=110).contains(&figures.segments), "{figures:?}");
+        assert!((1..1_000_000).contains(&figures.round_trip_us), "{figures:?}");
+        assert_eq!(figures.retransmits, 0);
     }
 
     #[test]
@@ -128,5 +186,10 @@ mod tests {
         assert!(read_answer(&answer, &mut sockets).is_err(), "longer than what came");
         answer[0] = 3;
         assert!(read_answer(&answer, &mut sockets).is_err(), "shorter than its header");
+        assert_eq!(info(&[]), None);
+        assert_eq!(info(&[3, 0, 2, 0]), None, "an attribute shorter than its header");
+        assert_eq!(info(&[8, 0, 2, 0]), None, "an attribute longer than what came");
+        assert_eq!(info(&[4, 0, 1, 0, 5, 0, 2, 0, 9]), Some(&[9][..]));
+        assert_eq!(figures(&[0; INFO_SEGMENTS]), None, "of an older kernel");
     }
 }

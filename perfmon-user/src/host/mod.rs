@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::record::{Millis, Origin, Record, WallTime};
 
-pub use accepted::{accepted, accepted_by_all};
+pub use accepted::{SocketTable, accepted, accepted_by_all};
 use process::KnownProcess;
 use read::Buffer;
 use sockets::Sockets;

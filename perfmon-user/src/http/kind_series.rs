@@ -99,9 +99,9 @@ fn without_rounding_error(sum: f64) -> f64 {
     steps.map_or(sum, |steps| (sum * steps).round() / steps)
 }
 
-/// Whether series of a kind are here: of what happened. Requests and business metrics have series of their own.
+/// Whether series of a kind are here: of what happened, and of samples that add up. Requests and business metrics have series of their own.
 pub(super) fn is_counted(kind: RecordKind) -> bool {
-    !kind.is_sample() && !matches!(kind, RecordKind::Request | RecordKind::Custom)
+    (!kind.is_sample() || kind == RecordKind::Tcp) && !matches!(kind, RecordKind::Request | RecordKind::Custom)
 }
 
 /// Upper bounds of the buckets of a unit.

@@ -64,6 +64,17 @@ pub struct OutgoingCall<'a> {
     pub trace_id: Option<&'a str>,
     /// Id and text of a command.
     pub query: Option<(&'a Arc<str>, &'a Arc<str>)>,
+    /// Of an HTTP request: what may be tried again.
+    pub attempt: Option<Attempt>,
+}
+
+/// An attempt to get something done by a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Equal for calls that ask the same of the same: a hash of destination, method and path.
+    pub what: u64,
+    /// It failed.
+    pub failed: bool,
 }
 
 /// The request of a call.
@@ -75,6 +86,8 @@ pub struct Link {
     pub trace_id: Option<Arc<str>>,
     /// `Exact` or `Inferred`.
     pub quality: Quality,
+    /// Attempts of the same that failed before within the request.
+    pub resend_count: u32,
 }
 
 /// What is known of a call's request.

@@ -156,12 +156,13 @@ impl ProcessLinks {
             Place::Open(at) => {
                 let OpenServed { request, tally } = &mut self.open[at];
                 tally.add(call);
-                Link { parent: request.span_id, trace_id: request.trace_id.clone(), quality }
+                let resend_count = call.attempt.map_or(0, |attempt| tally.resent(attempt));
+                Link { parent: request.span_id, trace_id: request.trace_id.clone(), quality, resend_count }
             }
             // Its record is told already.
             Place::Before(at) => {
                 let ended = &self.ended[at];
-                Link { parent: ended.span_id, trace_id: ended.trace_id.clone(), quality }
+                Link { parent: ended.span_id, trace_id: ended.trace_id.clone(), quality, resend_count: 0 }
             }
         }
     }

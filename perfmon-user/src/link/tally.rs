@@ -3,10 +3,12 @@ use std::sync::Arc;
 
 use crate::record::{Downstream, Millis, REPEATED_CALLS, RepeatedQuery};
 
-use super::{CallKind, OutgoingCall};
+use super::{Attempt, CallKind, OutgoingCall};
 
 /// Different commands of a request that are counted apart; further ones are not looked at for repetition.
 const QUERIES: usize = 8;
+/// Different calls of a request that failed and whose next attempt is recognised.
+const FAILED: usize = 8;
 
 /// A sum.
 #[derive(Debug, Default)]
@@ -15,6 +17,8 @@ pub(super) struct Tally {
     http: (u64, u64),
     llm: (u64, u64),
     queries: Vec<(Arc<str>, Arc<str>, u32)>,
+    /// Calls that failed and have not succeeded since, with the attempts so far.
+    failed: Vec<(u64, u32)>,
     /// A call passed that may be this request's.
     is_unsure: bool,
 }
@@ -34,6 +38,19 @@ impl Tally {
         } else if self.queries.len() < QUERIES {
             self.queries.push((id.clone(), text.clone(), 1));
         }
+    }
+
+    /// How many attempts of the same failed before this one.
+    pub(super) fn resent(&mut self, attempt: Attempt) -> u32 {
+        let known = self.failed.iter_mut().position(|(what, _)| *what == attempt.what);
+        let before = known.map_or(0, |at| self.failed[at].1);
+        match known {
+            Some(at) if attempt.failed => self.failed[at].1 += 1,
+            Some(at) => drop(self.failed.swap_remove(at)),
+            None if attempt.failed && self.failed.len() < FAILED => self.failed.push((attempt.what, 1)),
+            None => {}
+        }
+        before
     }
 
     pub(super) fn doubt(&mut self) {

@@ -34,7 +34,9 @@ fn call(linker: &mut Linker, thread: u32, start: u64, end: u64) -> Result<(u64, 
 fn traced_call(linker: &mut Linker, thread: u32, start: u64, end: u64, trace_id: Option<&str>) -> Result<(u64, Quality), LinkVerdict> {
     let (id, text): (Arc<str>, Arc<str>) = ("1f".into(), "SELECT ?".into());
     let (start_ns, end_ns) = (start * 1_000_000, Some(end * 1_000_000));
-    match linker.call(PID, &OutgoingCall { kind: CallKind::Db, thread, start_ns, end_ns, trace_id, query: Some((&id, &text)) }) {
+    match linker
+        .call(PID, &OutgoingCall { kind: CallKind::Db, thread, start_ns, end_ns, trace_id, query: Some((&id, &text)), attempt: None })
+    {
         LinkVerdict::Linked(link) => Ok((link.parent.0, link.quality)),
         other => Err(other),
     }
@@ -51,6 +53,33 @@ fn a_thread_that_reads_and_calls_is_exact() {
     let first = end(&mut linker, 1, 20);
     assert_eq!((first.db_calls, first.db_time_ms, first.complete), (2, Millis(3_000_000), true));
     assert_eq!(end(&mut linker, 2, 20).db_calls, 1);
+}
+
+#[test]
+fn an_attempt_after_a_failed_one_of_the_same_request_is_a_retry() {
+    let mut linker = linker();
+    begin(&mut linker, 1, 11, 10);
+    begin(&mut linker, 2, 12, 10);
+    let mut attempt = |thread, what, failed| {
+        let attempt = Some(Attempt { what, failed });
+        let (start_ns, end_ns) = (20_000_000, Some(21_000_000));
+        let call = OutgoingCall { kind: CallKind::Http, thread, start_ns, end_ns, trace_id: None, query: None, attempt };
+        match linker.call(PID, &call) {
+            LinkVerdict::Linked(link) => link.resend_count,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(attempt(11, 7, false), 0);
+    assert_eq!(attempt(11, 7, true), 0, "a second call, which fails");
+    assert_eq!(attempt(12, 7, false), 0, "of another request");
+    assert_eq!(attempt(11, 8, false), 0, "something else");
+    assert_eq!(attempt(11, 7, true), 1);
+    assert_eq!(attempt(11, 7, false), 2);
+    assert_eq!(attempt(11, 7, false), 0, "it had succeeded");
+    for what in 100..200 {
+        assert_eq!(attempt(11, what, true), 0);
+    }
+    assert_eq!((attempt(11, 100, true), attempt(11, 199, true)), (1, 0), "few are remembered");
 }
 
 #[test]

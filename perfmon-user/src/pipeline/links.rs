@@ -1,8 +1,9 @@
 //! Joins calls to the requests for which they are made (`link`). In: heads and ends of exchanges, ends of commands; out: what their records
 //! say of the other.
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::link::{CallKind, LinkVerdict, OutgoingCall, ServedRequest};
+use crate::link::{Attempt, CallKind, LinkVerdict, OutgoingCall, ServedRequest};
 use crate::proto::command::Command;
 use crate::proto::exchange::{Exchange, RequestHead};
 use crate::proto::headers::Headers;
@@ -85,11 +86,13 @@ pub(super) fn exchange(
         end_ns: exchange.end_ns,
         trace_id: record.trace_id.as_deref(),
         query: None,
+        attempt: Some(attempt(record)),
     };
     match context.linker.call(connection.pid, &call) {
         LinkVerdict::Linked(link) => {
             context.counters.calls_linked.inc();
             record.link = Some(link.quality);
+            record.resend_count = (link.resend_count > 0).then_some(link.resend_count);
             // What the call carries is the caller's own word; and the parent of an agent's call is its run.
             if record.trace_id.is_none() && model_call.is_none_or(|call| call.agent_run_id.is_none()) {
                 record.trace_id = link.trace_id;
@@ -99,6 +102,13 @@ pub(super) fn exchange(
         LinkVerdict::Unsure => context.counters.calls_unlinked.inc(),
         LinkVerdict::Own => {}
     }
+}
+
+/// What a call tried. An answer that asks to come again later, 429, is a failed attempt, though no error of the destination.
+fn attempt(record: &Request) -> Attempt {
+    let mut hasher = rustc_hash::FxHasher::default();
+    (record.destination.as_ref().unwrap_or(&record.peer), &record.method, &record.path).hash(&mut hasher);
+    Attempt { what: hasher.finish(), failed: record.is_error() || record.status_code == Some(429) }
 }
 
 /// A database command ended.
@@ -114,6 +124,7 @@ pub(super) fn command(connection: &Connection<Session>, command: &Command, recor
         end_ns: command.end_ns,
         trace_id: None,
         query: record.query_id.as_ref().zip(record.query.as_ref()),
+        attempt: None,
     };
     match context.linker.call(connection.pid, &call) {
         LinkVerdict::Linked(link) => {

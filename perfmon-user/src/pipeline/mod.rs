@@ -159,6 +159,11 @@ impl Pipeline {
         let known = out.records.len();
         self.follow(event, now_ns);
         let (tracker, context) = &mut self.parts();
+        if let Event::State(SocketStateChange { key, tcp: Some(figures), .. }) = event
+            && let Some(connection) = tracker.get_mut(*key)
+        {
+            pooled::measure(connection, figures, context);
+        }
         let visit = &mut |connection: &mut Connection<Session>, step: ConnectionEvent<'_>| advance(connection, step, context, out);
         match event {
             Event::Open(open) => {
@@ -263,8 +268,9 @@ impl Pipeline {
 
     /// Handles an answer of the inspector and releases the records that waited for it.
     pub fn answer(&mut self, answer: &Inspected, now_ns: u64, out: &mut Out) {
-        if let Inspected::Connections { inodes, taken_ns } = answer {
+        if let Inspected::Connections { inodes, connected, taken_ns } = answer {
             self.open.taken(inodes.as_ref().map(|inodes| inodes.iter().copied()), *taken_ns);
+            self.measured(connected);
         }
         self.processes.answer(answer, now_ns);
         let known = out.records.len();

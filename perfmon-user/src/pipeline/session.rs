@@ -43,6 +43,8 @@ pub(super) struct Session {
     pub(super) protocol: Option<Protocol>,
     /// Its place among the connections of its process to this peer.
     pub(super) pool: PoolPlace,
+    /// Segments sent and sent again that its pool knows of.
+    pub(super) sent: [u32; 2],
     /// The name by which the process asked for its peer's address, if there is one.
     pub(super) asked_name: Option<Arc<str>>,
     /// That name was looked up.

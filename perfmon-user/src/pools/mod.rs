@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::limits;
 use pool::ClientPool;
 
-pub use pool::PoolFigures;
+pub use pool::{PoolFigures, TcpSums};
 
 /// A pool, as long as it has connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,10 +59,14 @@ impl PoolTracker {
         Some(id)
     }
 
-    /// A connection ended, in use since `since_ns` or idle.
-    pub fn left(&mut self, id: PoolId, since_ns: Option<u64>, now_ns: u64) {
+    /// A connection ended, in use since `since_ns` or idle. `name`: whom it called, asked for at the last one; its process may be forgotten when
+    /// that is told.
+    pub fn left(&mut self, id: PoolId, since_ns: Option<u64>, now_ns: u64, name: impl FnOnce() -> Option<Arc<str>>) {
         if let Some(pool) = self.of(id) {
             pool.close(since_ns, now_ns);
+            if pool.is_empty() {
+                pool.be_called(name());
+            }
         }
     }
 
@@ -77,6 +81,13 @@ impl PoolTracker {
     pub fn given_back(&mut self, id: PoolId, since_ns: u64, now_ns: u64) {
         if let Some(pool) = self.of(id) {
             pool.give_back(since_ns, now_ns);
+        }
+    }
+
+    /// What TCP told of a connection since it was last asked.
+    pub fn sent(&mut self, id: PoolId, segments: u64, retransmits: u64, round_trip_us: u32) {
+        if let Some(pool) = self.of(id) {
+            pool.sent(segments, retransmits, round_trip_us);
         }
     }
 

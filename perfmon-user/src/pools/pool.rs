@@ -1,4 +1,5 @@
 //! One pool: how many connections are open and in use, and what came of it over an interval.
+use std::sync::Arc;
 
 /// Samples of use times of an interval.
 const SAMPLES: usize = 1_024;
@@ -34,6 +35,34 @@ pub struct PoolFigures {
     pub use_time_p95_ns: Option<u64>,
     /// In use nearly all the time, and more to do than connections.
     pub saturated: bool,
+    /// It had two connections at once, or one for two uses.
+    pub is_pool: bool,
+    /// Whom it called, if its last connection has ended.
+    pub name: Option<Arc<str>>,
+    /// What TCP told of its connections, if it told anything.
+    pub tcp: Option<TcpSums>,
+}
+
+/// Sums of what TCP told of connections.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TcpSums {
+    /// Segments sent.
+    pub segments: u64,
+    /// Segments sent again.
+    pub retransmits: u64,
+    /// Smoothed round-trip times that were read.
+    pub round_trips: u64,
+    /// Their sum.
+    pub round_trip_sum_us: u64,
+    /// Largest of them.
+    pub round_trip_max_us: u32,
+}
+
+impl TcpSums {
+    /// Their mean.
+    pub fn round_trip_ns(&self) -> Option<u64> {
+        self.round_trip_sum_us.saturating_mul(1_000).checked_div(self.round_trips)
+    }
 }
 
 /// The state.
@@ -88,6 +117,10 @@ impl ClientPool {
         self.figures.closed += 1;
     }
 
+    pub(super) fn be_called(&mut self, name: Option<Arc<str>>) {
+        self.figures.name = name;
+    }
+
     pub(super) fn take(&mut self, thread: u32, now_ns: u64) {
         self.count(now_ns);
         self.figures.in_use += 1;
@@ -117,6 +150,16 @@ impl ClientPool {
         }
     }
 
+    /// Segments sent since it was last told, those that were sent again, and the round-trip time if it is known.
+    pub(super) fn sent(&mut self, segments: u64, retransmits: u64, round_trip_us: u32) {
+        let sums = self.figures.tcp.get_or_insert_default();
+        sums.segments += segments;
+        sums.retransmits += retransmits;
+        sums.round_trips += u64::from(round_trip_us > 0);
+        sums.round_trip_sum_us += u64::from(round_trip_us);
+        sums.round_trip_max_us = sums.round_trip_max_us.max(round_trip_us);
+    }
+
     /// Adds the time since the last change. To be called before each.
     fn count(&mut self, now_ns: u64) {
         let passed_ns = now_ns.saturating_sub(self.counted_ns);
@@ -134,7 +177,7 @@ impl ClientPool {
         self.figures.open == 0
     }
 
-    /// Ends the interval. Nothing is told of a peer that never had two connections, nor one for two uses: that is no pool.
+    /// Ends the interval. A peer that never had two connections, nor one for two uses, is no pool: of it nothing is told but what TCP did.
     pub(super) fn interval(&mut self, now_ns: u64, work: usize) -> Option<PoolFigures> {
         self.observe(work);
         self.count(now_ns);
@@ -144,11 +187,11 @@ impl ClientPool {
         self.times_ns.sort_unstable();
         let rank = (self.times_ns.len() * 95).div_ceil(100).saturating_sub(1);
         let told = PoolFigures {
+            is_pool: self.figures.size > 1 || self.uses_in_all >= self.opened_in_all * KEPT,
             use_time_p95_ns: self.times_ns.get(rank).copied(),
             saturated: has_more && is_settled && self.open_ns > 0 && self.used_ns as f64 >= self.open_ns as f64 * FULL,
             ..self.figures.clone()
         };
-        let is_pool = told.size > 1 || self.uses_in_all >= self.opened_in_all * KEPT;
         self.figures = PoolFigures {
             since_ns: now_ns,
             open: told.open,
@@ -159,6 +202,6 @@ impl ClientPool {
         };
         (self.used_ns, self.open_ns, self.stride, self.work) = (0, 0, 1, 0);
         self.times_ns.clear();
-        is_pool.then_some(told)
+        (told.is_pool || told.tcp.is_some()).then_some(told)
     }
 }

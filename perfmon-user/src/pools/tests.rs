@@ -63,9 +63,26 @@ fn a_connection_for_each_use_is_no_pool() {
         let id = tracker.joined(&key("http"), ms * MS).unwrap();
         tracker.taken(id, 1, ms * MS);
         tracker.given_back(id, ms * MS, ms * MS + 1);
-        tracker.left(id, None, ms * MS + 2);
+        tracker.left(id, None, ms * MS + 2, || None);
     }
     assert_eq!(tracker.interval(5_000 * MS, |_| 0), []);
+}
+
+#[test]
+fn what_tcp_did_is_told_of_what_is_no_pool_too() {
+    let mut tracker = PoolTracker::default();
+    let id = tracker.joined(&key("http"), 0).unwrap();
+    tracker.taken(id, 1, 0);
+    tracker.sent(id, 10, 1, 400);
+    tracker.given_back(id, 0, MS);
+    tracker.left(id, None, 2 * MS, || Some("shop".into()));
+    tracker.sent(id, 2, 0, 200);
+    tracker.sent(id, 0, 0, 0);
+    let told = only(&mut tracker, 5_000, 0);
+    let tcp = TcpSums { segments: 12, retransmits: 1, round_trips: 2, round_trip_sum_us: 600, round_trip_max_us: 400 };
+    assert_eq!((told.is_pool, told.tcp.as_ref(), told.name.as_deref()), (false, Some(&tcp), Some("shop")));
+    assert_eq!(tcp.round_trip_ns(), Some(300_000));
+    assert_eq!(tracker.interval(10_000 * MS, |_| 0), [], "it had no connection any more");
 }
 
 #[test]
@@ -73,10 +90,10 @@ fn a_connection_that_ends_in_use_ends_its_use() {
     let mut tracker = PoolTracker::default();
     let ids = joined(&mut tracker, 2, 0);
     tracker.taken(ids[0], 1, MS);
-    tracker.left(ids[0], Some(MS), 3 * MS);
+    tracker.left(ids[0], Some(MS), 3 * MS, || None);
     let told = only(&mut tracker, 5_000, 0);
     assert_eq!((told.open, told.in_use, told.closed, told.uses, told.use_time_p95_ns), (1, 0, 1, 1, Some(2 * MS)));
-    tracker.left(ids[1], None, 5_001 * MS);
+    tracker.left(ids[1], None, 5_001 * MS, || None);
     assert_eq!(only(&mut tracker, 10_000, 0).closed, 1, "the last interval is told");
     assert_eq!(tracker.interval(15_000 * MS, |_| 0), [], "then it is forgotten");
 }
@@ -104,6 +121,6 @@ fn times_of_a_broken_recording_overflow_nothing() {
     let mut tracker = PoolTracker::default();
     let ids = joined(&mut tracker, 3, 0);
     ids.iter().for_each(|id| tracker.taken(*id, 1, MS));
-    ids.iter().for_each(|id| tracker.left(*id, Some(MS), u64::MAX));
+    ids.iter().for_each(|id| tracker.left(*id, Some(MS), u64::MAX, || None));
     assert_eq!(tracker.interval(u64::MAX, |_| 0)[0].2.closed, 3);
 }

@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::record::{BlindSpot, Origin, ServiceSource};
+use crate::stream::TcpFigures;
 
 /// A program of a process: from its exec, or from when the process was first seen, until the next exec. Never the same twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -135,10 +136,12 @@ pub enum Inspected {
         /// Its program.
         program: ProgramId,
     },
-    /// The connections that targets accepted and that are open.
+    /// The connections that targets accepted and that are open, and those to others.
     Connections {
         /// Inode number of each; `None` when the kernel's table could not be read.
         inodes: Option<HashSet<u32>>,
+        /// Connections to others by inode number, as far as the kernel tells more of them.
+        connected: Vec<(u32, TcpFigures)>,
         /// When: what came later is not among them.
         taken_ns: u64,
     },

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::readable::RecordField;
-use super::{Agent, Db, Disk, Dns, Finding, Llm, Pool, Process, Record, Request, Side, Tool, Workflow};
+use super::{Agent, Db, Disk, Dns, Finding, Llm, Pool, Process, Record, Request, Side, Tcp, Tool, Workflow};
 
 /// Kinds of records that metrics are made of. The numbers are kept on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +39,8 @@ pub enum RecordKind {
     Pool = 13,
     /// Questions for names.
     Dns = 14,
+    /// TCP of connections to a peer.
+    Tcp = 15,
 }
 
 /// Most labels of a kind.
@@ -97,6 +99,7 @@ enum LabelValue {
     Db(fn(&Db) -> Option<LabelText<'_>>),
     Pool(fn(&Pool) -> Option<LabelText<'_>>),
     Dns(fn(&Dns) -> Option<LabelText<'_>>),
+    Tcp(fn(&Tcp) -> Option<LabelText<'_>>),
     #[cfg(test)]
     MadeUp(fn(&Dns) -> Option<LabelText<'_>>),
     /// Of a business metric: a field of the records that it is made of.
@@ -133,6 +136,7 @@ impl SeriesLabel {
             (LabelValue::Db(value), Record::Db(command)) => value(command),
             (LabelValue::Pool(value), Record::Pool(pool)) => value(pool),
             (LabelValue::Dns(value), Record::Dns(question)) => value(question),
+            (LabelValue::Tcp(value), Record::Tcp(tcp)) => value(tcp),
             (LabelValue::Custom(field), record) => field.label(record),
             #[cfg(test)]
             (LabelValue::MadeUp(value), Record::Dns(question)) => value(question),
@@ -236,6 +240,11 @@ static KINDS: &[KindRow] = kinds! {
         "rcode" "dns.response.code" = text(&r.rcode);
         "server" "server.address" = text(&r.server);
     }
+    Tcp "tcp" "tcp_samples" "samples of TCP" (r) {
+        "service" "service.name" = text(&r.origin.service);
+        "system" "network.protocol.name" = Some(LabelText::Word(r.system));
+        "destination" "server.address" = text(&r.destination);
+    }
 };
 
 fn side(side: Side) -> Option<LabelText<'static>> {
@@ -252,7 +261,7 @@ fn maybe(known: &Option<Arc<str>>) -> Option<LabelText<'_>> {
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [Self; 13 + cfg!(test) as usize] = [
+    pub const ALL: [Self; 14 + cfg!(test) as usize] = [
         Self::Request,
         Self::Llm,
         Self::Agent,
@@ -268,6 +277,7 @@ impl RecordKind {
         Self::MadeUp,
         Self::Pool,
         Self::Dns,
+        Self::Tcp,
     ];
 
     /// The kind of a record; `None` when it belongs to no series.
@@ -287,6 +297,7 @@ impl RecordKind {
             #[cfg(test)]
             Record::Dns(question) if question.name.starts_with(super::made_up::MADE_UP) => Some(Self::MadeUp),
             Record::Dns(_) => Some(Self::Dns),
+            Record::Tcp(_) => Some(Self::Tcp),
             Record::Alert(_) => None,
         }
     }
@@ -319,7 +330,7 @@ impl RecordKind {
 
     /// Whether its records are intervals, and not things that happened and can fail.
     pub fn is_sample(self) -> bool {
-        matches!(self, Self::Process | Self::System | Self::Disk | Self::Pool)
+        matches!(self, Self::Process | Self::System | Self::Disk | Self::Pool | Self::Tcp)
     }
 }
 

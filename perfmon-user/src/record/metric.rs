@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use super::custom::{CustomMetric, CustomValue};
 pub use super::kind::RecordKind;
 use super::kind::SeriesLabel;
-use super::{Agent, Db, Disk, Dns, Finding, Llm, Millis, Pool, Process, Record, Request, System, Tool, Workflow};
+use super::{Agent, Db, Disk, Dns, Finding, Llm, Millis, Pool, Process, Record, Request, System, Tcp, Tool, Workflow};
 
 /// What the values of a field are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,7 @@ enum MetricValue {
     Db(fn(&Db) -> Option<f64>),
     Pool(fn(&Pool) -> Option<f64>),
     Dns(fn(&Dns) -> Option<f64>),
+    Tcp(fn(&Tcp) -> Option<f64>),
     #[cfg(test)]
     MadeUp(fn(&Dns) -> Option<f64>),
     /// The business metric says what a record adds.
@@ -70,6 +71,7 @@ impl Field {
             (MetricValue::Db(value), Record::Db(command)) => value(command),
             (MetricValue::Pool(value), Record::Pool(pool)) => value(pool),
             (MetricValue::Dns(value), Record::Dns(question)) => value(question),
+            (MetricValue::Tcp(value), Record::Tcp(tcp)) => value(tcp),
             #[cfg(test)]
             (MetricValue::MadeUp(value), Record::Dns(question)) => value(question),
             (MetricValue::Custom(value), _) => value(()),
@@ -237,6 +239,12 @@ static FIELDS: &[Field] = fields! {
     Dns(r) {
         1 response_time_ms Duration = ms(r.response_time_ms);
         2 attempts Amount = Some(f64::from(r.attempts));
+    }
+    Tcp(r) {
+        1 segments Amount = Some(r.segments as f64);
+        2 retransmits Amount = Some(r.retransmits as f64);
+        3 round_trip_ms Number = ms(r.round_trip_ms);
+        4 round_trip_max_ms Number = ms(r.round_trip_max_ms);
     }
 };
 

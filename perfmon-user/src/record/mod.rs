@@ -23,6 +23,7 @@ mod request;
 mod room;
 mod series;
 mod spare;
+mod tcp;
 mod unit;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub use request::{Category, Quality, Request, Side};
 pub use room::{QueueRoom, Seats};
 pub use series::{DEFINITION, METRIC, SeriesKey};
 pub use spare::SpareBatches;
+pub use tcp::Tcp;
 pub use unit::{Millis, SpanId, WallTime, mixed};
 
 /// The process of a record; shared by all records of a process.
@@ -103,6 +105,8 @@ pub enum Record {
     System(Box<System>),
     /// A client's connections to one peer over one interval.
     Pool(Box<Pool>),
+    /// TCP of a client's connections to one peer over one interval.
+    Tcp(Box<Tcp>),
     /// A condition that needs attention.
     Finding(Box<Finding>),
     /// An alert's change of state.
@@ -123,6 +127,7 @@ impl Record {
             Self::Process(_) => "process",
             Self::System(_) => "system",
             Self::Pool(_) => "pool",
+            Self::Tcp(_) => "tcp",
             Self::Finding(_) => "finding",
             Self::Alert(_) => "alert",
         }
@@ -141,6 +146,7 @@ impl Record {
             Self::Process(r) => &r.origin,
             Self::System(r) => &r.origin,
             Self::Pool(r) => &r.origin,
+            Self::Tcp(r) => &r.origin,
             Self::Finding(r) => &r.origin,
             Self::Alert(r) => &r.origin,
         }
@@ -159,6 +165,7 @@ impl Record {
             Self::Process(r) => r.origin = origin,
             Self::System(r) => r.origin = origin,
             Self::Pool(r) => r.origin = origin,
+            Self::Tcp(r) => r.origin = origin,
             Self::Finding(r) => r.origin = origin,
             Self::Alert(r) => r.origin = origin,
         }
@@ -177,6 +184,7 @@ impl Record {
             Self::Process(_) => size_of::<Process>(),
             Self::System(_) => size_of::<System>(),
             Self::Pool(_) => size_of::<Pool>(),
+            Self::Tcp(_) => size_of::<Tcp>(),
             Self::Finding(_) => size_of::<Finding>(),
             Self::Alert(_) => size_of::<Alert>(),
         }
@@ -195,6 +203,7 @@ impl Record {
             Self::Process(r) => r.time,
             Self::System(r) => r.time,
             Self::Pool(r) => r.time,
+            Self::Tcp(r) => r.time,
             Self::Finding(r) => r.time,
             Self::Alert(r) => r.time,
         }

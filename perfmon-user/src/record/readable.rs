@@ -89,7 +89,7 @@ impl std::fmt::Debug for RecordField {
 
 impl RecordShape {
     /// Kinds of records.
-    pub const KINDS: usize = 12;
+    pub const KINDS: usize = 13;
 
     /// The kind of a name.
     pub fn named(name: &str) -> Option<&'static Self> {
@@ -111,6 +111,7 @@ impl RecordShape {
             Record::Finding(_) => 9,
             Record::Alert(_) => 10,
             Record::Pool(_) => 11,
+            Record::Tcp(_) => 12,
         }
     }
 
@@ -202,6 +203,7 @@ static SHAPES: &[RecordShape] = shapes! {
             "request_bytes" = whole(r.request_bytes);
             "response_bytes" = whole(r.response_bytes);
             "missing_bytes" = whole(r.missing_bytes);
+            "resend_count" = r.resend_count.and_then(whole);
         }
         Duration {
             "response_time_ms" = r.latency().and_then(ms);
@@ -416,6 +418,23 @@ static SHAPES: &[RecordShape] = shapes! {
             "interval_ms" = ms(r.interval_ms);
         }
     }
+    Tcp "tcp" (r) {
+        Text {
+            "destination" = text(&r.destination);
+            "peer" = text(&r.peer);
+            "system" = word(r.system);
+        }
+        Number {
+            "segments" = whole(r.segments);
+            "retransmits" = whole(r.retransmits);
+            "round_trips" = whole(r.round_trips);
+        }
+        Duration {
+            "round_trip_ms" = r.round_trip_ms.and_then(ms);
+            "round_trip_max_ms" = r.round_trip_max_ms.and_then(ms);
+            "interval_ms" = ms(r.interval_ms);
+        }
+    }
 };
 
 #[cfg(test)]
@@ -423,11 +442,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::record::{Pool, Tcp};
     use crate::store::tests::{DAY, call, request, system};
 
     #[test]
     fn each_kind_has_its_place_and_each_field_one_name() {
-        for record in [request(DAY, "shop", "/", 5, 200), call(DAY, crate::record::Side::Client, 0.5), system(DAY, 1.0)] {
+        let boxed = [Record::Pool(Box::new(Pool::made_up("http", "shop"))), Record::Tcp(Box::new(Tcp::made_up("shop")))];
+        for record in [request(DAY, "shop", "/", 5, 200), system(DAY, 1.0)].into_iter().chain(boxed) {
             assert_eq!(SHAPES[RecordShape::index_of(&record)].name, record.kind());
         }
         assert_eq!(SHAPES.len(), RecordShape::KINDS);

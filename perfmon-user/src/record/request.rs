@@ -137,6 +137,10 @@ pub struct Request {
     /// How long a client's TLS handshake took, on the first request of a connection that was seen to begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_time_ms: Option<Millis>,
+    /// Of a client: how many attempts of the same call failed before it within the request that it serves; absent for a first one, and where
+    /// it is not known which request it serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resend_count: Option<u32>,
     /// First request byte → first response byte.
     pub time_to_first_byte_ms: Option<Millis>,
     /// Category of the latency; null when the latency is unknown.

@@ -209,7 +209,7 @@ fn ended_s(record: &Record) -> u64 {
         Record::Tool(run) => run.execution_time_ms,
         Record::Workflow(run) => Some(run.execution_time_ms),
         // An interval belongs to the cell in which it started, so that a cell of ten seconds holds ten of them.
-        Record::Process(_) | Record::System(_) | Record::Pool(_) | Record::Finding(_) | Record::Alert(_) => None,
+        Record::Process(_) | Record::System(_) | Record::Pool(_) | Record::Tcp(_) | Record::Finding(_) | Record::Alert(_) => None,
     };
     record.time().0.saturating_add(lasted.unwrap_or(Millis(0)).0) / NS
 }

@@ -61,7 +61,7 @@ impl PendingWrites {
 
     fn keep(&mut self, record: &Record) {
         match record {
-            Record::Process(_) | Record::System(_) | Record::Pool(_) => return,
+            Record::Process(_) | Record::System(_) | Record::Pool(_) | Record::Tcp(_) => return,
             Record::Request(_) | Record::Db(_) | Record::Dns(_) => {
                 if !record.failed() && !is_slow(record) {
                     return;

@@ -86,7 +86,7 @@ fn what_was_lost_last_shows_at_the_close() {
     let mut log = Log::default();
     tracker.open(open(KEY, 1), &mut log.visit());
     tracker.data(&data(KEY, 0, 4, b"abcd"), &mut log.visit());
-    let state = |change| SocketStateChange { key: KEY, time_ns: 9, pid: 1, change, in_bytes: 10, out_bytes: 20 };
+    let state = |change| SocketStateChange { key: KEY, time_ns: 9, pid: 1, change, in_bytes: 10, out_bytes: 20, tcp: None };
     for change in [StateChange::PeerClosed, StateChange::LocalClosed, StateChange::Closed { peer_reset: false, local_reset: false }] {
         tracker.state(&state(change), &mut log.visit());
     }
@@ -145,7 +145,7 @@ fn a_close_without_inode_ends_the_tenant_and_a_foreign_one_does_not() {
     tracker.open(open(KEY, 1), &mut log.visit());
     let closed = StateChange::Closed { peer_reset: true, local_reset: false };
     let mut state =
-        SocketStateChange { key: SocketKey { inode: 99, ..KEY }, time_ns: 3, pid: 0, change: closed, in_bytes: 4, out_bytes: 0 };
+        SocketStateChange { key: SocketKey { inode: 99, ..KEY }, time_ns: 3, pid: 0, change: closed, in_bytes: 4, out_bytes: 0, tcp: None };
     tracker.state(&state, &mut log.visit());
     state.key.inode = 0;
     tracker.state(&state, &mut log.visit());
@@ -192,7 +192,8 @@ fn unix_sockets_end_with_their_process() {
 fn a_reset_waits_for_what_the_process_has_under_way() {
     let (mut tracker, counters) = tracker();
     let mut log = Log::default();
-    let notice = |time_ns| SocketStateChange { key: KEY, time_ns, pid: 10, change: StateChange::PeerReset, in_bytes: 0, out_bytes: 4 };
+    let notice =
+        |time_ns| SocketStateChange { key: KEY, time_ns, pid: 10, change: StateChange::PeerReset, in_bytes: 0, out_bytes: 4, tcp: None };
     tracker.open(open(KEY, 1), &mut log.visit());
     tracker.state(&notice(5), &mut log.visit());
     tracker.data(&Data { direction: Direction::Out, ..data(KEY, 0, 4, b"abcd") }, &mut log.visit());
@@ -210,7 +211,7 @@ fn a_reset_ends_the_connection_of_a_process_that_does_not_look() {
     let (mut tracker, _) = tracker();
     let mut log = Log::default();
     tracker.open(open(KEY, 1), &mut log.visit());
-    let state = SocketStateChange { key: KEY, time_ns: 5, pid: 10, change: StateChange::PeerReset, in_bytes: 0, out_bytes: 0 };
+    let state = SocketStateChange { key: KEY, time_ns: 5, pid: 10, change: StateChange::PeerReset, in_bytes: 0, out_bytes: 0, tcp: None };
     tracker.state(&state, &mut log.visit());
     tracker.expire_resets(4 + RESET_GRACE_NS, &mut log.visit());
     assert!(log.0.is_empty());

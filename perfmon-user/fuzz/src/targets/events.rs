@@ -68,7 +68,7 @@ impl Sockets {
         let direction = if which & 16 == 0 { Direction::In } else { Direction::Out };
         let stamp = Stamp { time_ns, thread: 7, ..Stamp::default() };
         let (in_bytes, out_bytes) = (self.offsets[socket][0], self.offsets[socket][1]);
-        let state = |change| Some(Event::State(SocketStateChange { key, time_ns, pid, change, in_bytes, out_bytes }));
+        let state = |change| Some(Event::State(SocketStateChange { key, time_ns, pid, change, in_bytes, out_bytes, tcp: None }));
         match kind & 15 {
             0..=4 => Some(self.data(kind, (key, pid, direction), usize::from(length), bytes)),
             5..=8 => Some(Event::Tls(TlsCall {

@@ -59,6 +59,11 @@ impl NameKey {
         Self { service: question.origin.service.clone(), name: question.name.clone(), qtype: question.qtype.clone() }
     }
 
+    /// Who asks, and for which name.
+    pub fn name(&self) -> (&str, &str) {
+        (&self.service, &self.name)
+    }
+
     /// The overflow key of this service.
     pub fn other(&self) -> Self {
         Self { name: other(), qtype: other(), ..self.clone() }

@@ -7,6 +7,7 @@ pub mod endpoint;
 pub mod llm;
 pub mod query;
 pub mod service;
+pub mod tcp;
 pub mod tool;
 pub mod totals;
 pub mod work;

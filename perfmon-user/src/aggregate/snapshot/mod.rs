@@ -412,6 +412,26 @@ pub struct DestinationRow {
     pub tls_p95_ms: Option<f64>,
     /// 99th percentile of it.
     pub tls_p99_ms: Option<f64>,
+    /// Questions of the service for the destination's name that were answered.
+    pub dns_lookups: u64,
+    /// Median of what they took; where addresses of two families were asked for, of the slower one.
+    pub dns_p50_ms: Option<f64>,
+    /// 95th percentile of it.
+    pub dns_p95_ms: Option<f64>,
+    /// 99th percentile of it.
+    pub dns_p99_ms: Option<f64>,
+    /// Mean of the smoothed round-trip times of its connections.
+    pub round_trip_ms: Option<f64>,
+    /// Largest of them.
+    pub round_trip_max_ms: Option<f64>,
+    /// TCP segments sent to it.
+    pub segments: u64,
+    /// Of these, sent again.
+    pub retransmits: u64,
+    /// Segments sent again ÷ segments, 0..1.
+    pub retransmit_rate: Option<f64>,
+    /// Exchanges that repeat one that failed within the same served request.
+    pub retries: u64,
     /// Exchanges fully seen ÷ exchanges, those that were lost too, 0..1.
     pub completeness: Option<f64>,
     /// What was lost.

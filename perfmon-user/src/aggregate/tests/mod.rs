@@ -44,6 +44,7 @@ pub(super) fn request(side: Side, path: &str) -> Request {
         grpc_status: None,
         connect_time_ms: None,
         tls_time_ms: None,
+        resend_count: None,
         queue_time_ms: (side == Side::Server).then_some(Millis(MS)),
         time_to_first_byte_ms: Some(Millis(9 * MS)),
         performance_category: None,

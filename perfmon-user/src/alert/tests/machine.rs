@@ -315,7 +315,7 @@ fn every_metric_is_judged_and_the_nearest_names_of_a_wrong_one_are_told() {
             Rule { metric, window: metric.default_window(), ..own_rule("request.count", Condition::Above(0.0), RuleFilter::default()) };
         let machine = machine(&AlertSettings { rules: vec![rule.clone()], ..standing() });
         let readings = StateView::new(&machine, CALM).read(&rule, rule.window_s());
-        let is_sampled = matches!(metric.kind(), Some(RecordKind::Process | RecordKind::Pool));
+        let is_sampled = matches!(metric.kind(), Some(RecordKind::Process | RecordKind::Pool | RecordKind::Tcp));
         assert!(is_sampled || !readings.is_empty(), "{name}");
         assert!(!metric.words().is_empty());
     }

@@ -49,6 +49,7 @@ fn request(second: u64, service: &str, latency_ms: u64) -> Request {
         grpc_status: None,
         connect_time_ms: None,
         tls_time_ms: None,
+        resend_count: None,
         queue_time_ms: None,
         time_to_first_byte_ms: None,
         performance_category: Some(Category::of(Millis(latency_ms * 1_000_000))),

@@ -49,6 +49,7 @@ pub(in crate::pipeline) fn request(
         grpc_status: exchange.grpc_status,
         queue_time_ms: exchange.first_read_ns.filter(|_| exchange.server && exchange.arrival_known).map(since_start),
         connect_time_ms: connection.connect_ns.take().filter(|_| !exchange.server).map(|ns| Millis(ns.get())),
+        resend_count: None,
         tls_time_ms: tls::take_handshake(connection).map(|ns| Millis(ns.get())),
         time_to_first_byte_ms: exchange.first_byte_ns.map(since_start),
         performance_category: None,

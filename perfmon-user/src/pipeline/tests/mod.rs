@@ -86,7 +86,7 @@ impl Host {
     fn table(&mut self, inodes: Option<&[u32]>) {
         self.now += 1_000_000;
         let inodes = inodes.map(|inodes| inodes.iter().copied().collect());
-        self.pipeline.answer(&Inspected::Connections { inodes, taken_ns: self.now }, self.now, &mut self.out);
+        self.pipeline.answer(&Inspected::Connections { inodes, connected: Vec::new(), taken_ns: self.now }, self.now, &mut self.out);
     }
 
     /// A change of state with the inode number that the kernel still knows.

@@ -56,6 +56,7 @@ pub(crate) fn request(second: u64, service: &str, endpoint: &str, us: u64, statu
         grpc_status: None,
         connect_time_ms: None,
         tls_time_ms: None,
+        resend_count: None,
         queue_time_ms: None,
         time_to_first_byte_ms: None,
         performance_category: Some(Category::of(latency)),

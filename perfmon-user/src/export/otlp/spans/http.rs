@@ -106,6 +106,7 @@ pub fn add(attributes: &mut Attributes, request: &Request) {
         .maybe("user_agent.original", request.user_agent.as_deref())
         .maybe("perfmon.time_to_first_byte_ms", request.time_to_first_byte_ms.map(|time| time.as_f64()))
         .maybe("perfmon.connect_time_ms", request.connect_time_ms.map(|time| time.as_f64()))
+        .maybe("http.request.resend_count", request.resend_count.map(u64::from))
         .maybe("perfmon.tls_time_ms", request.tls_time_ms.map(|time| time.as_f64()))
         .maybe("perfmon.queue_time_ms", request.queue_time_ms.map(|time| time.as_f64()))
         .maybe("perfmon.streaming", request.streaming.then_some(true))

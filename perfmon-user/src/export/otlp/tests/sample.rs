@@ -41,6 +41,7 @@ pub fn request(origin: &Arc<Origin>, side: Side, endpoint: &str, status: u16, ms
         grpc_status: None,
         connect_time_ms: None,
         tls_time_ms: None,
+        resend_count: None,
         queue_time_ms: None,
         time_to_first_byte_ms: None,
         performance_category: Some(Category::of(latency)),
