@@ -61,9 +61,9 @@ class Load:
             await asyncio.gather(*(self.ask(number) for _ in range(size)))
 
     async def round(self, number, pause):
+        await self.request("GET", f"/products?page={number % 40}", "/products")
         asks = asyncio.create_task(self.ask(number))
         steps = [
-            ("GET", f"/products?page={number % 40}", "/products", {}),
             ("GET", f"/products/{number * 37 % 2_000 + 1}", "/products/{id}", {}),
             ("GET", f"/products/{number * 61 % 2_000 + 1}", "/products/{id}", {}),
             ("GET", f"/orders/{number * 13 % 5_000 + 1}", "/orders/{id}", {}),

@@ -1,4 +1,5 @@
-"""The service that the demo watches: a small shop (FastAPI, uvicorn, TLS, SQLite) with an agent that answers questions about it.
+"""The service that the demo watches: a small shop (FastAPI, uvicorn, TLS, SQLite, Redis as its cache) with an agent that answers questions
+about it.
 
 It is written as such services are and knows nothing of perfmon. `POST /ask` asks a model through the official SDKs of OpenAI or
 Anthropic, executes the tools that the model asks for, and goes on until the model answers. Its answer tells the usage that the SDK
@@ -14,6 +15,7 @@ import subprocess
 
 import uvicorn
 from anthropic import AsyncAnthropic
+from cache import Cache, NoCache
 from fastapi import FastAPI, HTTPException
 from openai import AsyncOpenAI
 from pydantic import BaseModel
@@ -56,18 +58,26 @@ def one(query, *values):
 
 @app.get("/products")
 async def products(page: int = 0):
-    rows = database().execute("SELECT * FROM products LIMIT 50 OFFSET ?", (page * 50,))
-    return [dict(row) for row in rows]
+    """Asks for the views one by one, where one command could ask for all: perfmon finds it (`n_plus_one`)."""
+
+    def load():
+        return [dict(row) for row in database().execute("SELECT * FROM products LIMIT 50 OFFSET ?", (page * 50,))]
+
+    rows = await app.state.cache.remember(f"page:{page}", load)
+    for row in rows:
+        (row["views"],) = await app.state.cache.run(("GET", f"views:{row['id']}"))
+    return rows
 
 
 @app.get("/products/{product_id}")
 async def product(product_id: int):
-    return one("SELECT * FROM products WHERE id = ?", product_id)
+    await app.state.cache.run(("INCR", f"views:{product_id}"), ("ZINCRBY", "popular", 1, product_id))
+    return await app.state.cache.remember(f"product:{product_id}", lambda: one("SELECT * FROM products WHERE id = ?", product_id))
 
 
 @app.get("/orders/{order_id}")
 async def order(order_id: int):
-    return one("SELECT * FROM orders WHERE id = ?", order_id)
+    return await app.state.cache.remember(f"order:{order_id}", lambda: one("SELECT * FROM orders WHERE id = ?", order_id))
 
 
 class NewOrder(BaseModel):
@@ -79,7 +89,9 @@ class NewOrder(BaseModel):
 async def new_order(order: NewOrder):
     with database() as db:
         values = (order.product_id, order.amount)
-        return {"id": db.execute("INSERT INTO orders (product_id, amount, status) VALUES (?, ?, 'new')", values).lastrowid}
+        id = db.execute("INSERT INTO orders (product_id, amount, status) VALUES (?, ?, 'new')", values).lastrowid
+    await app.state.cache.run(("DEL", f"product:{order.product_id}"), ("LPUSH", "orders:latest", id), ("LTRIM", "orders:latest", 0, 99))
+    return {"id": id}
 
 
 @app.get("/reports/sales")
@@ -246,6 +258,7 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model-url", required=True, help="where the model server listens, e.g. http://127.0.0.1:8001")
     parser.add_argument("--folder", required=True, help="for the certificate (cert.pem) and the database")
+    parser.add_argument("--redis-port", type=int, help="where Redis listens on 127.0.0.1 (default: no cache)")
     parser.add_argument("--http", default="auto", choices=["auto", "h11", "httptools"])
     parser.add_argument("--loop", default="auto", choices=["auto", "asyncio", "uvloop"])
     args = parser.parse_args()
@@ -253,6 +266,7 @@ def main():
     fill()
     for name in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"):  # the model server is on this machine
         os.environ.pop(name, None), os.environ.pop(name.lower(), None)
+    app.state.cache = Cache(args.redis_port) if args.redis_port else NoCache()
     app.state.openai = AsyncOpenAI(base_url=f"{args.model_url}/v1", api_key="sk-demo", max_retries=3)
     app.state.anthropic = AsyncAnthropic(base_url=args.model_url, api_key="sk-ant-demo", max_retries=3)
     cert, key = certificate(args.folder)

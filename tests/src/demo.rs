@@ -1,6 +1,8 @@
-//! The demo's programs (`demo/`) under observation: the scripted model server, the shop over TLS with its agent, and customers that log
-//! their requests and the usage reported by the SDKs.
+//! The demo's programs (`demo/`) under observation: the scripted model server, the shop over TLS with its agent and, where Redis is
+//! installed, its cache, and customers that log their requests and the usage reported by the SDKs.
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,17 +12,18 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::fed;
-use crate::need::python;
+use crate::need::{self, python};
 use crate::process::Running;
 use crate::{free_port, wire, workspace};
 
-/// Model server and shop; ended when dropped.
+/// Model server, shop and its cache; ended when dropped.
 pub struct Demo {
     shop: Running,
     port: u16,
     model_port: u16,
     folder: TempDir,
     _model: Running,
+    redis: Option<(Running, u16)>,
 }
 
 /// What the customers did.
@@ -68,19 +71,23 @@ pub struct Tokens {
 }
 
 impl Demo {
-    /// Starts both with uvicorn's ways to read HTTP and to loop.
+    /// Starts them with uvicorn's ways to read HTTP and to loop.
     pub fn start(http: &str, event_loop: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (model_port, port) = (free_port()?, free_port()?);
         let log = |name: &str| folder.path().join(name);
         let mut model = Running::start(script("model_server.py").args(["--port", &model_port.to_string()]), &log("model.log"))?;
         model.listens(model_port)?;
+        let redis = need::find("redis-server").map(|server| redis(&server, folder.path())).transpose()?;
         let mut shop = script("service.py");
         shop.args(["--port", &port.to_string(), "--model-url", &format!("http://127.0.0.1:{model_port}"), "--folder"]);
         shop.arg(folder.path()).args(["--http", http, "--loop", event_loop]).env("OTEL_SERVICE_NAME", "shop");
+        if let Some((_, port)) = &redis {
+            shop.args(["--redis-port", &port.to_string()]);
+        }
         let mut shop = Running::start(&mut shop, &log("shop.log"))?;
         shop.listens(port)?;
-        Ok(Self { shop, port, model_port, folder, _model: model })
+        Ok(Self { shop, port, model_port, folder, _model: model, redis })
     }
 
     /// The shop's process.
@@ -101,6 +108,31 @@ impl Demo {
         let output = command.arg("--log").arg(&log).args(options).output().context("cannot start the customers")?;
         ensure!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stderr), self.shop.log());
         Ok(serde_json::from_slice(&std::fs::read(log)?)?)
+    }
+
+    /// Where the shop's cache listens; an error without one.
+    pub fn cache_port(&self) -> Result<u16> {
+        self.redis.as_ref().map(|(_, port)| *port).context("the shop has no cache")
+    }
+
+    /// Commands that the shop's cache executed, by name in capitals, and the connections of its clients.
+    pub fn cache_ledger(&self) -> Result<(BTreeMap<String, u64>, u64)> {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.cache_port()?))?;
+        socket.write_all(b"INFO clients commandstats\r\nQUIT\r\n")?;
+        let (mut commands, mut clients) = (BTreeMap::new(), None);
+        for line in BufReader::new(socket).lines() {
+            let line = line?;
+            if let Some((name, figures)) = line.strip_prefix("cmdstat_").and_then(|rest| rest.split_once(":calls=")) {
+                let calls = figures.split(',').next().unwrap_or(figures).parse()?;
+                commands.insert(name.to_uppercase(), calls);
+            }
+            // This connection is one of them.
+            clients =
+                line.strip_prefix("connected_clients:").map(|number| number.parse::<u64>().map(|all| all - 1)).transpose()?.or(clients);
+        }
+        // Executed for this function.
+        commands.retain(|name: &String, _| !["INFO", "QUIT"].contains(&name.as_str()));
+        Ok((commands, clients.context("Redis tells no number of clients")?))
     }
 
     /// Each call that the model server answered or refused.
@@ -185,6 +217,16 @@ fn pico_dollars(number: &str) -> Result<u64> {
             Ok(digits / scale)
         }
     }
+}
+
+/// A Redis that listens on loopback and writes nothing.
+fn redis(server: &Path, folder: &Path) -> Result<(Running, u16)> {
+    let port = free_port()?;
+    let mut command = Command::new(server);
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(folder);
+    let mut redis = Running::start(&mut command, &folder.join("redis.log"))?;
+    redis.listens(port)?;
+    Ok((redis, port))
 }
 
 fn script(name: &str) -> Command {

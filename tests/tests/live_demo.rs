@@ -1,6 +1,6 @@
 //! The demo's shop from end to end: customers over TLS, an agent that calls a scripted model server through the SDKs of OpenAI and
 //! Anthropic. Within 10 s of the first request every view shows what happened, exact to the token and to the last digit of the cost;
-//! resources agree with /proc.
+//! resources agree with /proc, commands of the shop's cache and the pool of its connections with what Redis counts.
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
@@ -46,11 +46,16 @@ fn whole_line(http: &str, event_loop: &str) -> Result<()> {
     models(&perfmon, &log, &ledger)?;
     agents(&perfmon, &log, &ledger)?;
     health(&perfmon, &log)?;
+    if !missing(&[Need::Program("redis-server")]) {
+        commands(&perfmon, &demo)?;
+        pool(&perfmon, &demo)?;
+    }
     resources(&perfmon, &demo, &before)?;
     assert_eq!(perfmon.lost()?, 0, "events were lost");
     let served: Vec<_> = perfmon.requests()?.into_iter().filter(|r| r.side == "server" && r.about(demo.port())).collect();
     assert_eq!(served.len() as u64, log.counts.values().sum::<u64>());
     served.iter().for_each(|record| assert!(record.tls && record.quality == "exact" && record.error.is_none(), "{record:?}"));
+    commands_per_request(&perfmon, &demo)?;
     perfmon.stop().map(drop)
 }
 
@@ -179,6 +184,66 @@ fn agents(perfmon: &Perfmon, log: &Log, ledger: &[Value]) -> Result<()> {
         let names = records.iter().map(|record| text(record, name)).collect::<Result<Vec<_>>>()?;
         assert!(names.iter().all(|name| name == "shop" || name == "POST /ask"), "{names:?}");
     }
+    Ok(())
+}
+
+/// Commands of the shop's cache, by name.
+fn commands(perfmon: &Perfmon, demo: &Demo) -> Result<()> {
+    let (executed, _) = demo.cache_ledger()?;
+    let mut shown = BTreeMap::new();
+    for row in items(perfmon, "/api/v1/databases?window=5m")? {
+        assert_eq!((text(&row, "/system")?, text(&row, "/side")?, count(&row, "/errors")?), ("redis".into(), "client".into(), 0), "{row}");
+        *shown.entry(text(&row, "/operation")?).or_insert(0) += count(&row, "/count")?;
+    }
+    println!("commands, as Redis counts them: {executed:?}");
+    assert_eq!(shown, executed);
+    Ok(())
+}
+
+/// Requests of which all calls are known made as many commands as the shop does for each: what it remembers needs one command less. One more
+/// customer, alone and slow, so that requests are known.
+fn commands_per_request(perfmon: &Perfmon, demo: &Demo) -> Result<()> {
+    if demo.cache_port().is_err() {
+        return Ok(());
+    }
+    let before = items(perfmon, "/api/v1/records?kind=request&limit=1000")?.len();
+    demo.load(&["--rounds", "1", "--customers", "1", "--pause-ms", "500"])?;
+    std::thread::sleep(std::time::Duration::from_millis(1_500)); // the records of the last request
+    let expected = BTreeMap::from([
+        ("GET /products".to_owned(), 51..=52),
+        ("GET /products/{id}".to_owned(), 3..=4),
+        ("GET /orders/{id}".to_owned(), 1..=2),
+        ("POST /orders".to_owned(), 3..=3),
+    ]);
+    let requests = items(perfmon, "/api/v1/records?kind=request&limit=1000")?;
+    let mut known = BTreeMap::new();
+    for request in requests.iter().filter(|request| request.pointer("/downstream/complete") == Some(&true.into())) {
+        let endpoint = format!("{} {}", text(request, "/method")?, text(request, "/endpoint")?);
+        let commands = count(request, "/downstream/db_calls")?;
+        let expected = expected.get(&endpoint).cloned().unwrap_or(0..=0);
+        assert!(expected.contains(&commands), "{expected:?} commands are expected: {request}");
+        *known.entry(endpoint).or_insert(0) += 1;
+    }
+    println!("all calls are known of {known:?}");
+    assert!(requests.len() > before && known.contains_key("GET /orders/{id}") && known.contains_key("POST /orders"), "{known:?}");
+    Ok(())
+}
+
+/// The pool of the shop's connections to its cache. An interval of pools is 5 s.
+fn pool(perfmon: &Perfmon, demo: &Demo) -> Result<()> {
+    let (_, open) = demo.cache_ledger()?;
+    let path = format!("/api/v1/pools?destination=127.0.0.1:{}", demo.cache_port()?);
+    let settled = wait_until(12, || {
+        let rows = items(perfmon, &path)?;
+        Ok(rows.first().filter(|row| row["open"] == open && row["in_use"] == 0).cloned())
+    })?;
+    let pool = settled.with_context(|| format!("{open} idle connections are expected: {:?}", items(perfmon, &path)))?;
+    assert_eq!(
+        (text(&pool, "/service")?, text(&pool, "/system")?, count(&pool, "/size")?),
+        ("shop".into(), "redis".into(), open),
+        "{pool}"
+    );
+    assert!((1..=4).contains(&open), "{pool}");
     Ok(())
 }
 

@@ -105,7 +105,7 @@ fn top_and_run_show_models_agents_and_alerts_as_the_api() -> Result<()> {
         screen.wait_for(15, &format!("cost and alert in the head of {name}"), |lines| {
             line_with(lines, "FIRING").filter(|line| line.contains(&cost))
         })?;
-        screen.press(&["Tab", "Tab"])?;
+        screen.press(&["Tab"; 5])?;
         for row in &rows[0] {
             let model = row["request_model"].as_str().context("no model")?;
             let shown = screen.wait_for(10, &format!("{model} on {name}"), |lines| {
@@ -120,7 +120,7 @@ fn top_and_run_show_models_agents_and_alerts_as_the_api() -> Result<()> {
         assert_eq!(runs, agent["count"].to_string(), "{name}");
         let tool = screen.wait_for(10, "the agent's tools", |lines| line_with(lines, "order_status"))?;
         assert!(tool.starts_with('│'), "{tool}");
-        screen.press(&["BTab", "BTab", "BTab", "BTab"])?;
+        screen.press(&["BTab"; 7])?;
         let alert = screen.wait_for(10, &format!("the alert on {name}"), |lines| {
             lines.iter().find(|line| line.starts_with("firing") && line.contains("response_time_p95")).cloned()
         })?;

@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: a small real service under load with perfmon on it, for whoever wants to see it work. Installs what is missing,
-//! builds as the calling user, starts the scripted model server, the service, its customers and perfmon (`demo/`; perfmon as root), prints
-//! the address, and ends all of them by their process ids. Everything it writes stands in a temporary folder that goes at the end.
+//! builds as the calling user, starts the scripted model server, a Redis of its own where one is installed, the service, its customers and
+//! perfmon (`demo/`; perfmon as root), prints the address, and ends all of them by their process ids. Everything it writes stands in a temporary folder that goes at the end.
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -87,6 +87,8 @@ struct Stage {
     load: Program,
     service: Program,
     model: Program,
+    /// Without it the shop has no cache.
+    redis: Option<Program>,
     shop: u16,
 }
 
@@ -97,8 +99,18 @@ impl Stage {
         let model_url = format!("http://127.0.0.1:{model_port}");
         let mut model = Program::start("model server", script("model_server.py").args(["--port", &model_port.to_string()]), folder)?;
         listens(&mut model, model_port)?;
+        let (mut redis, redis_port) = (None, free_port()?);
+        if let Some(server) = shell::find("redis-server") {
+            let started = redis.insert(Program::start("Redis", redis_server(server, redis_port).arg("--dir").arg(folder), folder)?);
+            listens(started, redis_port)?;
+        } else {
+            say("without redis-server the shop has no cache and perfmon no database commands to show: apt-get install redis-server");
+        }
         let mut service = script("service.py");
         service.args(["--port", &shop.to_string(), "--model-url", &model_url, "--http", &args.http, "--loop", &args.event_loop]);
+        if redis.is_some() {
+            service.args(["--redis-port", &redis_port.to_string()]);
+        }
         service.arg("--folder").arg(folder).env("OTEL_SERVICE_NAME", "shop");
         let mut service = Program::start("service", &mut service, folder)?;
         listens(&mut service, shop)?;
@@ -110,17 +122,18 @@ impl Stage {
         let mut load = script("load.py");
         load.args(["--url", &format!("https://127.0.0.1:{shop}"), "--customers", &args.customers.to_string(), "--certificate"]);
         let load = Program::start("load", load.arg(folder.join("cert.pem")).arg("--log").arg(folder.join("load.json")), folder)?;
-        Ok(Self { perfmon, load, service, model, shop })
+        Ok(Self { perfmon, load, service, model, redis, shop })
     }
 
     /// Fails when one of them has ended.
     fn check(&mut self) -> Result<()> {
-        [&mut self.load, &mut self.perfmon, &mut self.service, &mut self.model].into_iter().try_for_each(Program::check)
+        let programs = [&mut self.load, &mut self.perfmon, &mut self.service, &mut self.model];
+        programs.into_iter().chain(self.redis.as_mut()).try_for_each(Program::check)
     }
 
     /// Ends them, the customers first.
     fn end(self) -> Result<()> {
-        [self.load, self.perfmon, self.service, self.model].into_iter().try_for_each(Program::end)
+        [self.load, self.perfmon, self.service, self.model].into_iter().chain(self.redis).try_for_each(Program::end)
     }
 }
 
@@ -148,6 +161,10 @@ fn tell(listen: SocketAddr, stage: &Stage, args: &Args) {
     println!("    endpoints    POST /ask and GET /reports/sales take most of the time, GET /products/{{id}} is one row");
     println!("    models       the agent in POST /ask asks five models through two SDKs: tokens, cost, first token");
     println!("    agents       runs with their tools; order_status fails whenever a customer asks for a lost parcel");
+    if stage.redis.is_some() {
+        println!("    databases    the shop's cache; GET /products sends one command for each product (finding n_plus_one)");
+        println!("    pools        its connections to the cache, at most four");
+    }
     println!("    alerts       response_time_p95 fires within a minute or two: the demo sets its threshold to 300 ms");
     println!("  The same as JSON:");
     println!("    curl {url}/health/performance");
@@ -164,6 +181,13 @@ fn tell(listen: SocketAddr, stage: &Stage, args: &Args) {
 fn take_picture(listen: SocketAddr, picture: &Path) -> Result<()> {
     say(format_args!("taking a picture of the page: {}", picture.display()));
     execute(command("node").arg("demo/screenshot.mjs").arg(format!("http://{listen}/")).arg(picture))
+}
+
+/// A Redis that listens on loopback and writes nothing.
+fn redis_server(server: PathBuf, port: u16) -> Command {
+    let mut command = command(server);
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]);
+    command
 }
 
 /// A Python program of the demo.

@@ -38,6 +38,8 @@ pub(super) struct ProcessLinks {
     /// Threads that had two requests at once.
     loops: Vec<u32>,
     last_ns: u64,
+    /// The latest beginning of a call that has been judged.
+    judged_ns: u64,
 }
 
 /// Requests among which a call's may be.
@@ -67,7 +69,7 @@ impl Candidates {
 
 impl ProcessLinks {
     pub(super) fn new(now_ns: u64) -> Self {
-        Self { open: Vec::new(), ended: VecDeque::new(), known_from_ns: 0, loops: Vec::new(), last_ns: now_ns }
+        Self { open: Vec::new(), ended: VecDeque::new(), known_from_ns: 0, loops: Vec::new(), last_ns: now_ns, judged_ns: 0 }
     }
 
     /// The last request's beginning.
@@ -79,11 +81,14 @@ impl ProcessLinks {
         self.open.len()
     }
 
-    /// Returns false when another request was forgotten for it.
+    /// Returns false when another request was forgotten for it. A request may be known late: the first one of a TLS connection whose library
+    /// has no socket of its own (asyncio, uvloop) is known by the first bytes of its answer. Calls that were judged without it make it and
+    /// those beside it incomplete.
     pub(super) fn begin(&mut self, request: ServedRequest) -> bool {
         self.last_ns = self.last_ns.max(request.read_ns);
         let thread = request.thread;
-        if self.open.iter().any(|other| other.request.thread == thread) && !self.is_loop(thread) {
+        let beside = self.ended.iter().any(|ended| ended.thread == thread && request.read_ns < ended.end_ns);
+        if (beside || self.open.iter().any(|other| other.request.thread == thread)) && !self.is_loop(thread) {
             if self.loops.len() >= LOOPS {
                 self.loops.remove(0);
             }
@@ -93,7 +98,11 @@ impl ProcessLinks {
         if !has_room {
             self.open.remove(0); // the oldest: most likely one whose end was not seen
         }
+        let is_late = request.read_ns <= self.judged_ns;
         self.open.push(OpenServed { request, tally: Tally::default() });
+        if is_late {
+            self.open.iter_mut().for_each(|one| one.tally.doubt());
+        }
         has_room
     }
 
@@ -115,6 +124,7 @@ impl ProcessLinks {
     }
 
     pub(super) fn call(&mut self, call: &OutgoingCall<'_>) -> LinkVerdict {
+        self.judged_ns = self.judged_ns.max(call.start_ns);
         let (mut all, mut of_thread, mut of_trace) = (Candidates::default(), Candidates::default(), Candidates::default());
         let mut judge = |place, thread: u32, trace: Option<&Arc<str>>| {
             all.add(place);

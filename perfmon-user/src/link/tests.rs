@@ -98,6 +98,30 @@ fn an_event_loop_is_inferred_for_one_and_unsure_for_more() {
 }
 
 #[test]
+fn a_request_that_is_known_late_is_incomplete_and_shows_the_event_loop() {
+    let mut linker = linker();
+    begin(&mut linker, 1, 11, 10);
+    assert_eq!(call(&mut linker, 11, 13, 15), Ok((1, Quality::Exact)), "perfmon knows no other");
+    begin(&mut linker, 2, 11, 12);
+    assert!(!end(&mut linker, 1, 20).complete);
+    assert!(!end(&mut linker, 2, 21).complete);
+    begin(&mut linker, 3, 11, 30);
+    assert_eq!(call(&mut linker, 11, 31, 32), Ok((3, Quality::Inferred)));
+    assert!(end(&mut linker, 3, 33).complete);
+}
+
+#[test]
+fn two_that_are_known_late_one_after_the_other_show_the_event_loop() {
+    let mut linker = linker();
+    begin(&mut linker, 1, 11, 10);
+    end(&mut linker, 1, 20);
+    begin(&mut linker, 2, 11, 12);
+    end(&mut linker, 2, 21);
+    assert_eq!(call(&mut linker, 11, 11, 25), Ok((1, Quality::Inferred)));
+    assert_eq!(call(&mut linker, 11, 13, 25), Err(LinkVerdict::Unsure));
+}
+
+#[test]
 fn another_thread_is_the_only_requests_or_nobodys() {
     let mut linker = linker();
     begin(&mut linker, 1, 11, 10);

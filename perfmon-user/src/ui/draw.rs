@@ -13,7 +13,9 @@ use super::model::ScreenModel;
 use super::pane::{draw_pane, pane_height};
 use super::samples::GraphHistory;
 use super::segments::{LineSegment, line};
-use super::tables::{AGENTS, ALERTS, DESTINATION_TABLE, ENDPOINT_TABLE, FINDINGS, MODELS, PROCESSES, RowTable, severity_tone};
+use super::tables::{
+    AGENTS, ALERTS, DESTINATION_TABLE, ENDPOINT_TABLE, FINDINGS, MODELS, NAMES, POOLS, PROCESSES, QUERY_TABLE, RowTable, severity_tone,
+};
 use super::view::{Tab, ViewState};
 
 /// From this width on an opened row stands beside the table instead of in its place.
@@ -38,7 +40,11 @@ SHARE%  part of the time of all requests
 NOW     requests in flight
 TTFB95  time to the first byte of the response, p95
 CONN95  time that connect() took, p95
-TTFT95  time to the first token of a model's answer, p95";
+TTFT95  time to the first token of a model's answer, p95
+TIME    time of all commands together
+USE95   time that a connection is in use at once, p95
+SILENT  longest time without traffic of a connection in use
+MISSES  names of a search list that do not exist";
 
 /// The newest line of the log, or that the other perfmon does not answer.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +71,9 @@ pub(super) fn draw(
     match view.tab {
         Tab::Endpoints => draw_rows(frame, table, view, model, &model.endpoints, &ENDPOINT_TABLE),
         Tab::Destinations => draw_rows(frame, table, view, model, &model.destinations, &DESTINATION_TABLE),
+        Tab::Databases => draw_rows(frame, table, view, model, &model.queries, &QUERY_TABLE),
+        Tab::Pools => draw_rows(frame, table, view, model, &model.pools, &POOLS),
+        Tab::Names => draw_rows(frame, table, view, model, &model.names, &NAMES),
         Tab::Models => draw_rows(frame, table, view, model, &model.models, &MODELS),
         Tab::Agents => draw_rows(frame, table, view, model, &model.agents, &AGENTS),
         Tab::Processes => draw_rows(frame, table, view, model, &model.processes, &PROCESSES),
@@ -94,21 +103,23 @@ fn heights(area: Rect, opened: bool) -> [Constraint; 6] {
     [Constraint::Length(head), Constraint::Length(graphs), lines(height >= 4), Constraint::Min(0), lines(height >= 10), lines(height >= 5)]
 }
 
-/// The titles; on a narrow terminal those before the chosen one are left out until that one fits.
+/// The titles; short ones where the long ones do not fit. Where the short ones do not either, those before the chosen one are left out until
+/// that one fits.
 fn tab_line(view: &ViewState, model: &ScreenModel, width: u16) -> Line<'static> {
-    let title = |tab: Tab| match tab {
-        Tab::Findings if !model.findings.is_empty() => format!(" {} ({}) ", tab.title(), model.findings.len()),
-        Tab::Alerts if !model.firing.is_empty() => format!(" {} ({}) ", tab.title(), model.firing.len()),
-        _ => format!(" {} ", tab.title()),
+    let number = |tab: Tab| match tab {
+        Tab::Findings if !model.findings.is_empty() => format!(" ({})", model.findings.len()),
+        Tab::Alerts if !model.firing.is_empty() => format!(" ({})", model.firing.len()),
+        _ => String::new(),
     };
     let style = |tab: Tab| if tab == view.tab { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
-    let mut titles: Vec<Span<'static>> = Tab::ALL.map(|tab| Span::styled(title(tab), style(tab))).into();
-    let mut chosen = view.tab as usize;
-    while chosen > 0 && titles[..=chosen].iter().map(Span::width).sum::<usize>() > usize::from(width) {
-        titles.remove(0);
-        chosen -= 1;
+    let long = Tab::ALL.map(|tab| Span::styled(format!(" {}{} ", tab.title(), number(tab)), style(tab)));
+    let wide = |titles: &[Span<'_>]| titles.iter().map(Span::width).sum::<usize>() > usize::from(width);
+    if !wide(&long) {
+        return Line::from_iter(long);
     }
-    Line::from(titles)
+    let short = Tab::ALL.map(|tab| [Span::raw(" "), Span::styled(format!("{}{}", tab.short_title(), number(tab)), style(tab))]);
+    let first = (0..view.tab as usize).find(|first| !wide(short[*first..=view.tab as usize].as_flattened()));
+    Line::from_iter(short.into_iter().skip(first.unwrap_or(view.tab as usize)).flatten())
 }
 
 fn draw_rows<R>(frame: &mut Frame<'_>, area: Rect, view: &mut ViewState, model: &ScreenModel, rows: &[R], table: &RowTable<R>) {

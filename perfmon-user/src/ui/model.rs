@@ -5,8 +5,10 @@ use serde::Deserialize;
 
 use super::samples::GraphSample;
 use super::view::Tab;
-use crate::aggregate::snapshot::{AgentRow, DestinationRow, EndpointRow, Latency, LlmRow, Snapshot, ToolRow, Window, WorkflowRow};
-use crate::record::{Alert, AlertState, Finding, Process, Severity, WallTime};
+use crate::aggregate::snapshot::{
+    AgentRow, DestinationRow, EndpointRow, Latency, LlmRow, NameRow, QueryRow, Snapshot, ToolRow, Window, WorkflowRow,
+};
+use crate::record::{Alert, AlertState, Finding, Millis, Pool, Process, Severity, WallTime};
 
 /// Everything on the screen.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +17,9 @@ pub(super) struct ScreenModel {
     pub host: Option<ShownHost>,
     pub endpoints: Vec<Arc<EndpointRow>>,
     pub destinations: Vec<Arc<DestinationRow>>,
+    pub queries: Vec<Arc<QueryRow>>,
+    pub pools: Vec<PoolRow>,
+    pub names: Vec<Arc<NameRow>>,
     pub models: Vec<Arc<LlmRow>>,
     pub agents: Vec<Arc<AgentRow>>,
     pub tools: Vec<ShownTool>,
@@ -77,6 +82,29 @@ pub(super) struct ShownTool {
     pub error_rate: Option<f64>,
     #[serde(flatten)]
     pub latency: Latency,
+}
+
+/// A row of the connection pools.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct PoolRow {
+    pub service: Arc<str>,
+    pub pid: u32,
+    pub destination: Arc<str>,
+    pub peer: Arc<str>,
+    pub system: Arc<str>,
+    pub open: u64,
+    pub in_use: u64,
+    pub idle: u64,
+    pub peak_in_use: u64,
+    pub size: u64,
+    pub opened: u64,
+    pub closed: u64,
+    pub uses: u64,
+    pub use_time_p95_ms: Option<f64>,
+    pub saturated: bool,
+    pub silent_in_use_ms: Option<f64>,
+    pub interval_ms: f64,
 }
 
 /// A row of the processes.
@@ -147,6 +175,9 @@ impl ScreenModel {
             }),
             endpoints: view.map(|view| view.endpoints.clone()).unwrap_or_default(),
             destinations: view.map(|view| view.destinations.clone()).unwrap_or_default(),
+            queries: view.map(|view| view.queries.clone()).unwrap_or_default(),
+            pools: snapshot.pools.iter().map(|row| pool(row)).collect(),
+            names: view.map(|view| view.names.clone()).unwrap_or_default(),
             models: view.map(|view| view.llm.clone()).unwrap_or_default(),
             agents: view.map(|view| view.agents.clone()).unwrap_or_default(),
             tools: view.map(|view| view.tools.iter().map(|row| tool(row)).collect()).unwrap_or_default(),
@@ -218,6 +249,28 @@ fn tool(row: &ToolRow) -> ShownTool {
     }
 }
 
+fn pool(row: &Pool) -> PoolRow {
+    PoolRow {
+        service: row.origin.service.clone(),
+        pid: row.origin.pid,
+        destination: row.destination.clone(),
+        peer: row.peer.clone(),
+        system: row.system.into(),
+        open: row.open,
+        in_use: row.in_use,
+        idle: row.idle,
+        peak_in_use: row.peak_in_use,
+        size: row.size,
+        opened: row.opened,
+        closed: row.closed,
+        uses: row.uses,
+        use_time_p95_ms: row.use_time_p95_ms.map(Millis::as_f64),
+        saturated: row.saturated,
+        silent_in_use_ms: row.silent_in_use_ms.map(Millis::as_f64),
+        interval_ms: row.interval_ms.as_f64(),
+    }
+}
+
 fn process(row: &Process) -> ProcessRow {
     ProcessRow {
         service: row.origin.service.clone(),
@@ -227,8 +280,8 @@ fn process(row: &Process) -> ProcessRow {
         runtime: row.runtime.clone(),
         uptime_s: Some(row.uptime_s),
         cpu_percent: row.cpu_percent,
-        run_queue_wait_ms: row.run_queue_wait_ms.map(crate::record::Millis::as_f64),
-        blocked_io_ms: row.blocked_io_ms.map(crate::record::Millis::as_f64),
+        run_queue_wait_ms: row.run_queue_wait_ms.map(Millis::as_f64),
+        blocked_io_ms: row.blocked_io_ms.map(Millis::as_f64),
         memory_rss_bytes: row.memory_rss_bytes,
         memory_percent: Some(row.memory_percent),
         memory_growth_bytes_per_hour: row.memory_growth_bytes_per_hour,

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::column::{Column, count, figure, fit, millis, percent, printed_width, span};
 use super::draw::padded;
 use super::model::ScreenModel;
-use super::tables::{DESTINATIONS, ENDPOINTS};
+use super::tables::{DESTINATIONS, ENDPOINTS, QUERIES};
 use crate::aggregate::snapshot::{Snapshot, Window};
 use crate::printable::printable;
 
@@ -17,6 +17,8 @@ use crate::printable::printable;
 const EVERY: Duration = Duration::from_secs(5);
 /// Width where nothing has one, a file or another program: columns are as wide as their content, and no name is cut.
 pub const UNCUT: u16 = u16::MAX;
+/// Characters of a query where no width limits it: it may have thousands.
+const QUERY_LENGTH: u16 = 120;
 /// Rows of a repeated table.
 const REPEATED_ROWS: usize = 10;
 /// Rows of the table at the end.
@@ -41,7 +43,7 @@ pub fn summary(snapshot: &Snapshot, width: u16) -> String {
     tables(&ScreenModel::of(snapshot, Window::Hour), width, FINAL_ROWS)
 }
 
-/// Totals, endpoints, destinations and findings.
+/// Totals, endpoints, destinations, database commands and findings.
 pub(super) fn tables(model: &ScreenModel, width: u16, most: usize) -> String {
     let totals = &model.totals;
     let mut text = format!(
@@ -61,8 +63,9 @@ pub(super) fn tables(model: &ScreenModel, width: u16, most: usize) -> String {
         add(&mut text, format_args!(", {} events lost", count(model.events_lost)));
     }
     text.push('\n');
-    table(&mut text, &model.endpoints, &ENDPOINTS, width, most);
-    table(&mut text, &model.destinations, &DESTINATIONS, width, most);
+    table(&mut text, &model.endpoints, &ENDPOINTS, (width, UNCUT), most);
+    table(&mut text, &model.destinations, &DESTINATIONS, (width, UNCUT), most);
+    table(&mut text, &model.queries, &QUERIES, (width, QUERY_LENGTH), most);
     for finding in &model.findings {
         add(&mut text, format_args!("finding ({}): {}: {}\n", finding.kind, printable(&finding.scope), printable(&finding.message)));
     }
@@ -70,12 +73,13 @@ pub(super) fn tables(model: &ScreenModel, width: u16, most: usize) -> String {
     text
 }
 
-fn table<R>(text: &mut String, rows: &[R], columns: &[Column<R>], width: u16, most: usize) {
+/// A table in its width; without one each column is as wide as its longest text, at most `widest`.
+fn table<R>(text: &mut String, rows: &[R], columns: &[Column<R>], (width, widest): (u16, u16), most: usize) {
     if rows.is_empty() {
         return;
     }
     let shown = &rows[..rows.len().min(most)];
-    let fitting = if width == UNCUT { uncut(shown, columns) } else { fit(columns, width) };
+    let fitting = if width == UNCUT { uncut(shown, columns, widest) } else { fit(columns, width) };
     let mut line = |cells: Vec<String>| add(text, format_args!("{}\n", cells.join(" ").trim_end()));
     line(fitting.iter().map(|(index, width)| padded(&columns[*index], columns[*index].title, *width)).collect());
     for row in shown {
@@ -86,10 +90,10 @@ fn table<R>(text: &mut String, rows: &[R], columns: &[Column<R>], width: u16, mo
     }
 }
 
-/// Every column, as wide as its longest text.
-fn uncut<R>(rows: &[R], columns: &[Column<R>]) -> Vec<(usize, u16)> {
+/// Every column, as wide as its longest text, at most `widest`.
+fn uncut<R>(rows: &[R], columns: &[Column<R>], widest: u16) -> Vec<(usize, u16)> {
     let longest = |column: &Column<R>| rows.iter().map(|row| printed_width(&(column.text)(row))).max().unwrap_or(0);
-    let width = |column: &Column<R>| u16::try_from(longest(column).max(column.title.len())).unwrap_or(u16::MAX);
+    let width = |column: &Column<R>| u16::try_from(longest(column).max(column.title.len())).unwrap_or(u16::MAX).min(widest);
     columns.iter().enumerate().filter(|(_, column)| !column.wide).map(|(index, column)| (index, width(column))).collect()
 }
 

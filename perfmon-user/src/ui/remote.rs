@@ -246,6 +246,9 @@ impl ApiClient {
         match tab {
             Tab::Endpoints => model.endpoints = self.items(&in_window("endpoints"))?,
             Tab::Destinations => model.destinations = self.items(&in_window("destinations"))?,
+            Tab::Databases => model.queries = self.items(&in_window("databases"))?,
+            Tab::Pools => model.pools = self.items("pools")?,
+            Tab::Names => model.names = self.items(&in_window("dns"))?,
             Tab::Models => model.models = self.items(&in_window("llm"))?,
             Tab::Agents => {
                 model.agents = self.items(&in_window("agents"))?;

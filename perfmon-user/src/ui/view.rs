@@ -11,6 +11,9 @@ use crate::aggregate::snapshot::Window;
 pub(super) enum Tab {
     Endpoints,
     Destinations,
+    Databases,
+    Pools,
+    Names,
     Models,
     Agents,
     Processes,
@@ -19,18 +22,41 @@ pub(super) enum Tab {
 }
 
 impl Tab {
-    pub const ALL: [Self; 7] =
-        [Self::Endpoints, Self::Destinations, Self::Models, Self::Agents, Self::Processes, Self::Findings, Self::Alerts];
+    pub const ALL: [Self; 10] = [
+        Self::Endpoints,
+        Self::Destinations,
+        Self::Databases,
+        Self::Pools,
+        Self::Names,
+        Self::Models,
+        Self::Agents,
+        Self::Processes,
+        Self::Findings,
+        Self::Alerts,
+    ];
 
     pub fn title(self) -> &'static str {
         match self {
             Self::Endpoints => "Endpoints",
             Self::Destinations => "Destinations",
+            Self::Databases => "Databases",
+            Self::Pools => "Pools",
+            Self::Names => "Names",
             Self::Models => "Models",
             Self::Agents => "Agents",
             Self::Processes => "Processes",
             Self::Findings => "Findings",
             Self::Alerts => "Alerts",
+        }
+    }
+
+    /// Its title where not all titles fit.
+    pub fn short_title(self) -> &'static str {
+        match self {
+            Self::Destinations => "Dest",
+            Self::Databases => "DB",
+            Self::Processes => "Procs",
+            other => other.title(),
         }
     }
 }

@@ -18,9 +18,11 @@ impl Detector for NPlusOne {
             let repeated = row.downstream.as_ref()?.repeated.as_ref().filter(|repeated| repeated.requests >= REQUESTS)?;
             let service = view.services.iter().find(|service| service.service == row.service)?;
             let scope = format!("{}: {} {}", row.service, row.method, row.endpoint);
-            let db_ms = row.downstream.as_ref().and_then(|calls| calls.db_ms_per_request).unwrap_or(0.0);
+            // Unknown when no request had all its calls known.
+            let db_ms = row.downstream.as_ref().and_then(|calls| calls.db_ms_per_request);
+            let spent = db_ms.map_or(String::new(), |db_ms| format!("; a request spends {db_ms:.1} ms on its database"));
             let message = format!(
-                "{} requests to {scope} in the last five minutes sent the same database command {REPEATED_CALLS} times or more each, the last one {} times: {}. One command for all rows is faster; a request spends {db_ms:.1} ms on its database.",
+                "{} requests to {scope} in the last five minutes sent the same database command {REPEATED_CALLS} times or more each, the last one {} times: {}. One command for all rows is faster{spent}.",
                 repeated.requests, repeated.calls, repeated.query,
             );
             Some(Detection {
@@ -31,7 +33,7 @@ impl Detector for NPlusOne {
                 message,
                 evidence: vec![repeated.span_id.to_string().into()],
                 // Five minutes of it, in milliseconds a minute.
-                cost: db_ms * repeated.requests as f64 / 5.0,
+                cost: db_ms.unwrap_or(0.0) * repeated.requests as f64 / 5.0,
                 steadiness: Steadiness::MEASURED,
             })
         };
@@ -47,10 +49,10 @@ mod tests {
     use crate::aggregate::snapshot::{DownstreamRow, RepeatedRow, ServiceRow, WindowView};
     use crate::record::{Origin, SpanId};
 
-    fn snapshot(requests: u64) -> Snapshot {
+    fn snapshot(requests: u64, db_ms_per_request: Option<f64>) -> Snapshot {
         let query = "SELECT * FROM item WHERE id = ?".into();
         let repeated = RepeatedRow { requests, query_id: "1f".into(), query, calls: 25, span_id: SpanId(0xab) };
-        let downstream = DownstreamRow { db_ms_per_request: Some(12.5), repeated: Some(repeated), ..DownstreamRow::default() };
+        let downstream = DownstreamRow { db_ms_per_request, repeated: Some(repeated), ..DownstreamRow::default() };
         let endpoint = EndpointRow {
             service: "shop".into(),
             method: "GET".into(),
@@ -70,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_endpoint_and_its_command_are_named() {
-        let detections = NPlusOne.judge(&snapshot(REQUESTS));
+        let detections = NPlusOne.judge(&snapshot(REQUESTS, Some(12.5)));
         assert_eq!(detections.len(), 1);
         assert_eq!(&*detections[0].scope, "shop: GET /cart");
         assert_eq!(&*detections[0].evidence[0], "00000000000000ab");
@@ -80,8 +82,14 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_is_not_known_is_not_told() {
+        let message = &NPlusOne.judge(&snapshot(REQUESTS, None))[0].message;
+        assert!(message.ends_with("One command for all rows is faster."), "{message}");
+    }
+
+    #[test]
     fn one_request_is_no_habit() {
-        assert_eq!(NPlusOne.judge(&snapshot(REQUESTS - 1)), []);
+        assert_eq!(NPlusOne.judge(&snapshot(REQUESTS - 1, Some(12.5))), []);
         assert_eq!(NPlusOne.judge(&Snapshot::default()), []);
     }
 }

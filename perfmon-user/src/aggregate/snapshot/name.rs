@@ -1,12 +1,13 @@
 //! Rows of names that services ask for.
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Latency;
 
 /// Questions of one service for one name.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NameRow {
     /// Service that asks.
     pub service: Arc<str>,
@@ -34,7 +35,8 @@ pub struct NameRow {
 }
 
 /// Questions by code (RFC 6895, 2.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RcodeCounts {
     /// Answered.
     #[serde(rename = "NOERROR")]

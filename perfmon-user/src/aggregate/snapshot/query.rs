@@ -2,13 +2,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Latency, Losses, WindowView};
 use crate::record::Side;
 
 /// Commands of one service to one database that are alike.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueryRow {
     /// Service of the client, or of the server where it is seen from there.
     pub service: Arc<str>,

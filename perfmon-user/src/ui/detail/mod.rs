@@ -1,10 +1,14 @@
 //! What is known of one row, as blocks of labelled figures. In: a row and the model; out: blocks that `pane` draws. Unknown values are a
 //! dash; a block without a value is left out.
+mod databases;
 mod health;
+mod names;
 mod traffic;
 mod work;
 
+pub(super) use databases::{pool_detail, query_detail};
 pub(super) use health::{alert_detail, finding_detail, process_detail};
+pub(super) use names::name_detail;
 pub(super) use traffic::{destination_detail, endpoint_detail};
 pub(super) use work::{agent_detail, model_detail};
 

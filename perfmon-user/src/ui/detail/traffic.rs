@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::super::model::ScreenModel;
 use super::super::tables::error_tone;
 use super::{RowDetail, Tone, bytes_or_dash, count, figure, millis, percent, share};
-use crate::aggregate::snapshot::{Correlation, DestinationRow, EndpointRow, ErrorClasses};
+use crate::aggregate::snapshot::{Correlation, DestinationRow, DownstreamRow, EndpointRow, ErrorClasses};
 
 pub(in super::super) fn endpoint_detail(row: &Arc<EndpointRow>, _: &ScreenModel) -> RowDetail {
     let slowest: Vec<String> = row.slowest_span_ids.iter().map(ToString::to_string).collect();
@@ -27,6 +27,7 @@ pub(in super::super) fn endpoint_detail(row: &Arc<EndpointRow>, _: &ScreenModel)
             ],
         )
         .errors(row.errors, row.error_rate, &row.error_classes)
+        .downstream(row.downstream.as_ref())
         .values(
             "Waiting and first byte, ms",
             [
@@ -83,6 +84,23 @@ pub(in super::super) fn destination_detail(row: &Arc<DestinationRow>, _: &Screen
 }
 
 impl RowDetail {
+    /// What its requests called, per request.
+    fn downstream(self, called: Option<&DownstreamRow>) -> Self {
+        let Some(called) = called else { return self };
+        let calls = |number: Option<f64>| number.map_or("-".into(), figure);
+        self.values(
+            "Calls per request",
+            [
+                ("database commands", calls(called.db_calls_per_request)),
+                ("their time, ms", millis(called.db_ms_per_request)),
+                ("requests to others", calls(called.http_calls_per_request)),
+                ("their time, ms", millis(called.http_ms_per_request)),
+                ("model calls", calls(called.llm_calls_per_request)),
+                ("their time, ms", millis(called.llm_ms_per_request)),
+            ],
+        )
+    }
+
     fn errors(self, errors: u64, rate: Option<f64>, classes: &ErrorClasses) -> Self {
         let tone = error_tone(rate);
         let classes = [

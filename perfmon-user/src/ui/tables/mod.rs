@@ -1,5 +1,7 @@
 //! The tables: columns, identity and detail of each kind of row. The columns that are shown can be sorted by their number.
+mod databases;
 mod health;
+mod names;
 mod traffic;
 mod work;
 
@@ -10,7 +12,9 @@ use super::detail::RowDetail;
 use super::look::Tone;
 use super::model::ScreenModel;
 
+pub(super) use databases::{POOLS, QUERIES, QUERY_TABLE, asked, pool_state, query_place, saturation_tone};
 pub(super) use health::{ALERTS, FINDINGS, PROCESSES, judged, severity_tone};
+pub(super) use names::{NAMES, attempts_tone};
 pub(super) use traffic::{DESTINATION_TABLE, DESTINATIONS, ENDPOINT_TABLE, ENDPOINTS};
 pub(super) use work::{AGENTS, MODELS};
 

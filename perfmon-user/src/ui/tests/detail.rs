@@ -1,5 +1,6 @@
 //! An opened row.
 use super::*;
+use crate::aggregate::snapshot::DownstreamRow;
 
 fn opened(width: u16, height: u16, tab: Tab) -> (ViewState, Vec<String>) {
     let (mut view, model) = (on(tab), model());
@@ -62,6 +63,19 @@ fn each_kind_of_row_tells_what_is_known() {
         (value(&lines, "model calls per run"), value(&lines, "order_status"), value(&lines, "POST /ask")),
         ("2.41".into(), "98".into(), "77".into())
     );
+    let (_, lines) = opened(80, 40, Tab::Databases);
+    assert_eq!(
+        (value(&lines, "time in all, ms"), value(&lines, "share of all time"), value(&lines, "rows per command")),
+        ("300".into(), "75%".into(), "20.0".into())
+    );
+    let (_, lines) = opened(80, 40, Tab::Pools);
+    assert_eq!(
+        (value(&lines, "in use, share"), value(&lines, "most open at once"), value(&lines, "longest silence, ms"), value(&lines, "peer")),
+        ("80%".into(), "6".into(), "-".into(), "10.0.0.7:5432".into())
+    );
+    let (_, lines) = opened(80, 40, Tab::Names);
+    assert_eq!((value(&lines, "NXDOMAIN"), value(&lines, "TIMEOUT"), value(&lines, "attempts")), ("3".into(), "2".into(), "24".into()));
+    assert!(lines.iter().all(|line| !line.contains("SERVFAIL")), "codes that did not come are left out: {lines:#?}");
     let (_, lines) = opened(80, 40, Tab::Processes);
     assert_eq!(
         (value(&lines, "resident"), value(&lines, "open files"), value(&lines, "pid  ")),
@@ -114,6 +128,16 @@ fn errors_by_class_and_the_slowest_requests_are_listed() {
     assert_eq!((value(&lines, "status 5xx"), value(&lines, "timeout")), ("3".into(), "1".into()));
     assert!(lines.iter().all(|line| !line.contains("client closed")), "classes that did not happen are left out: {lines:#?}");
     assert!(lines.iter().any(|line| line.contains("0000000000000abc 0000000000000def")), "{lines:#?}");
+}
+
+#[test]
+fn an_endpoint_tells_what_its_requests_call() {
+    let downstream = DownstreamRow { db_calls_per_request: Some(3.5), db_ms_per_request: Some(0.7), ..DownstreamRow::default() };
+    let row = EndpointRow { downstream: Some(downstream), ..(*endpoint(1)).clone() };
+    let model = ScreenModel { endpoints: vec![Arc::new(row)], ..model() };
+    let mut view = ViewState { opened: true, ..view() };
+    let lines = screen(80, 40, &mut view, &model);
+    assert_eq!((value(&lines, "database commands"), value(&lines, "requests to others")), ("3.50".into(), "-".into()));
 }
 
 #[test]

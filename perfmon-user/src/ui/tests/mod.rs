@@ -14,11 +14,14 @@ use ratatui::style::{Color, Modifier};
 
 use super::draw::{ScreenMessage, draw};
 use super::look::Look;
-use super::model::{FindingRow, ProcessRow, ScreenModel, ShownHost, ShownTool, ShownTotals};
+use super::model::{FindingRow, PoolRow, ProcessRow, ScreenModel, ShownHost, ShownTool, ShownTotals};
 use super::plain::{UNCUT, summary, tables};
 use super::samples::{GraphHistory, GraphSample};
 use super::view::{KeyAction, Tab, ViewState};
-use crate::aggregate::snapshot::{AgentRow, DestinationRow, EndpointRow, Latency, LlmRow, Snapshot, Window, WindowView, WorkflowRow};
+use crate::aggregate::snapshot::{
+    AgentRow, DestinationRow, EndpointRow, Latency, LlmRow, Losses, NameRow, QueryRow, RcodeCounts, Snapshot, Window, WindowView,
+    WorkflowRow,
+};
 use crate::record::{Alert, AlertState, Notified, Origin, Severity, Side, WallTime};
 
 /// Nanoseconds of the model's time.
@@ -66,6 +69,65 @@ fn llm(model: &str, cost: Option<f64>) -> Arc<LlmRow> {
         ttfb_p95_ms: None,
         ttft_p50_ms: None,
         ttft_p95_ms: Some(98.0),
+    })
+}
+
+fn query(text: &str, time_total_ms: f64) -> Arc<QueryRow> {
+    Arc::new(QueryRow {
+        service: "shop".into(),
+        side: Side::Client,
+        system: "postgresql".into(),
+        destination: Some("db.example:5432".into()),
+        database: None,
+        operation: Some("SELECT".into()),
+        target: Some("orders".into()),
+        query: Some(text.into()),
+        query_id: Some("5f0e".into()),
+        count: 40,
+        errors: 1,
+        error_rate: Some(0.025),
+        requests_per_minute: 60.0,
+        rows: Some(800),
+        time_total_ms: Some(time_total_ms),
+        latency: latency(8.0),
+        completeness: Some(1.0),
+        losses: Losses::new(40, 0),
+    })
+}
+
+fn pool() -> PoolRow {
+    PoolRow {
+        service: "shop".into(),
+        pid: 4_242,
+        destination: "db.example:5432".into(),
+        peer: "10.0.0.7:5432".into(),
+        system: "postgresql".into(),
+        open: 5,
+        in_use: 4,
+        idle: 1,
+        peak_in_use: 5,
+        size: 6,
+        uses: 100,
+        use_time_p95_ms: Some(9.9),
+        saturated: true,
+        interval_ms: 5_000.0,
+        ..PoolRow::default()
+    }
+}
+
+fn name() -> Arc<NameRow> {
+    Arc::new(NameRow {
+        service: "shop".into(),
+        name: "db.example".into(),
+        qtype: "AAAA".into(),
+        count: 20,
+        errors: 5,
+        error_rate: Some(0.25),
+        rcodes: RcodeCounts { noerror: 15, nxdomain: 3, timeout: 2, ..RcodeCounts::default() },
+        attempts: 24,
+        search_misses: 3,
+        requests_per_minute: 120.0,
+        latency: latency(2.0),
     })
 }
 
@@ -130,6 +192,9 @@ fn model() -> ScreenModel {
             availability: Some(0.99),
             ..DestinationRow::default()
         })],
+        queries: vec![query("SELECT * FROM orders WHERE id = ?", 300.0), query("COMMIT", 100.0)],
+        pools: vec![pool()],
+        names: vec![name()],
         models: vec![llm("claude-haiku-4-5", Some(0.029_3)), llm("unheard-of", None)],
         agents: vec![Arc::new(AgentRow {
             service: "shop".into(),
@@ -238,7 +303,7 @@ fn an_ordinary_terminal_shows_the_figures() {
     assert_eq!(lines[0], "perfmon up 1m15s  7 events lost  98% fully seen  host CPU 12% memory 68%");
     assert_eq!(lines[1], "last 1m: 1234 requests 20.5/s  errors 2.1%  p95 1234 ms  p50 -  p99 -");
     assert_eq!(lines[2], " 1 ALERT FIRING   cost $0.1547 in 1m  model calls 132  agent runs 55");
-    assert_eq!(lines[8], " Endpoints  Destinations  Models  Agents  Processes  Findings (1)  Alerts (1)");
+    assert_eq!(lines[8], " Endpoints Dest DB Pools Names Models Agents Procs Findings (1) Alerts (1)");
     assert_eq!(words(&lines[9]), ["SERVICE", "ENDPOINT", "COUNT", "REQ/S", "ERR%", "P95", "P99", "QUEUE", "SHARE%"]);
     assert_eq!(words(&lines[10]), ["shop", "GET", "/items/000/{id}", "0", "0.00", "0", "0.00", "-", "0.25", "1.0"]);
     assert_eq!(lines[22], "error_rate_5min: error_rate_5min is 0.026, above 0.01 over 5 min.");
@@ -295,7 +360,13 @@ fn any_size_is_drawn() {
 
 #[test]
 fn each_tab_shows_its_rows() {
-    let cases: [(Tab, &[&str]); 6] = [
+    let cases: [(Tab, &[&str]); 9] = [
+        (
+            Tab::Databases,
+            &["shop", "postgresql", "SELECT", "*", "FROM", "orders", "WHERE", "i~", "300", "40", "2.5", "1.50", "8.00", "-", "800"],
+        ),
+        (Tab::Pools, &["shop", "4242", "db.example:5432", "postgresql", "saturated", "4", "5", "5", "6", "9.90"]),
+        (Tab::Names, &["shop", "db.example", "AAAA", "20", "2.00", "25", "24", "1.50", "2.00", "3"]),
         (Tab::Destinations, &["shop", "api.example:443", "0", "0.00", "-", "99", "-", "-", "-"]),
         (Tab::Models, &["claude-haiku-4-5", "anthropic", "shop", "30", "10", "$0.0293", "35806", "-", "98.0", "188"]),
         (Tab::Agents, &["clerk", "shop", "76", "-", "$0", "-", "183", "98", "-", "-"]),
@@ -308,6 +379,16 @@ fn each_tab_shows_its_rows() {
         let wanted: Vec<&str> = wanted.iter().map(|word| if tab == Tab::Agents && *word == "$0" { "-" } else { word }).collect();
         assert_eq!(words(&lines[10])[..wanted.len()], wanted, "{tab:?}");
     }
+}
+
+#[test]
+fn all_titles_are_long_where_they_fit_and_the_chosen_one_is_always_there() {
+    let tabs = |width, tab| screen(width, 24, &mut on(tab), &model())[8].clone();
+    let long = " Endpoints  Destinations  Databases  Pools  Names  Models  Agents  Processes  Findings (1)  Alerts (1)";
+    assert_eq!(tabs(103, Tab::Endpoints), long);
+    assert_eq!(tabs(80, Tab::Alerts), tabs(102, Tab::Endpoints), "80 columns hold all");
+    assert_eq!(tabs(40, Tab::Alerts), " Agents Procs Findings (1) Alerts (1)");
+    assert_eq!(tabs(40, Tab::Pools), " Endpoints Dest DB Pools Names Models Ag");
 }
 
 #[test]
@@ -362,6 +443,14 @@ fn control_characters_do_not_reach_plain_tables() {
     let text = tables(&model, UNCUT, 10);
     assert!(!text.contains(['\u{1b}', '\u{202e}']) && !text.contains("\nforged"), "{text}");
     assert_eq!(text.matches(r"evil\u{1b}[2J\u{202e}\nforged").count(), 4, "{text}");
+}
+
+#[test]
+fn plain_tables_have_the_database_commands_and_cut_long_ones() {
+    let text = tables(&ScreenModel { queries: vec![query(&"x".repeat(5_000), 1.0)], ..ScreenModel::default() }, UNCUT, 10);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(words(lines[1])[..4], ["SERVICE", "SYSTEM", "QUERY", "TIME"]);
+    assert!(lines[2].contains("xxx~ ") && lines[2].len() < 220, "{}", lines[2]);
 }
 
 #[test]

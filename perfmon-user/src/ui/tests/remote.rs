@@ -19,9 +19,20 @@ fn rows_survive_the_api() {
     assert_eq!(through_json(&*row), *row);
     let model = model();
     assert_eq!(through_json(&*model.destinations[0]), *model.destinations[0]);
+    assert_eq!(through_json(&*model.queries[0]), *model.queries[0]);
+    assert_eq!(through_json(&*model.names[0]), *model.names[0]);
     assert_eq!(through_json(&*model.agents[0]), *model.agents[0]);
     assert_eq!(through_json(&*model.workflows[0]), *model.workflows[0]);
     assert_eq!(through_json(&model.alerts[0]), model.alerts[0]);
+}
+
+#[test]
+fn pools_are_read_as_the_snapshot_has_them() {
+    let pool = crate::record::Pool::made_up("redis", "cache");
+    let told: PoolRow = serde_json::from_str(&serde_json::to_string(&pool).unwrap()).unwrap();
+    let shown = ScreenModel::of(&Snapshot { pools: vec![Arc::new(pool)], ..Snapshot::default() }, Window::Minute).pools.remove(0);
+    assert_eq!(told, shown);
+    assert_eq!((&*told.service, told.pid, &*told.system, told.use_time_p95_ms), ("shop", 7, "redis", Some(9.9)));
 }
 
 #[test]
