@@ -1,4 +1,6 @@
 //! Messages, questions under way, and the parser of connections, on messages made by hand after RFC 1035.
+mod corpus;
+
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
