@@ -1,5 +1,6 @@
 """Asks for names in the ways in which resolvers do. Arguments: address and port of the server, rounds. Prints what it asked as JSON: a list of name,
-type, code (or TIMEOUT), attempts. Without a port the questions go through getaddrinfo(), for the names that follow.
+type, code (or TIMEOUT), attempts. `system` asks for the names that follow through getaddrinfo(), `dnspython` through that library (which pymongo
+brings).
 """
 import json
 import os
@@ -96,6 +97,18 @@ if sys.argv[1] == "system":
             socket.getaddrinfo(name, 80, proto=socket.IPPROTO_TCP)
         except OSError:
             pass
+    sys.exit()
+
+if sys.argv[1] == "dnspython":
+    import dns.exception
+    import dns.resolver
+
+    for name in sys.argv[2:]:
+        for qtype in ("A", "AAAA"):
+            try:
+                dns.resolver.resolve(name, qtype, lifetime=3, raise_on_no_answer=False)
+            except dns.exception.DNSException:
+                pass
     sys.exit()
 
 server = (sys.argv[1], int(sys.argv[2]))

@@ -1,6 +1,7 @@
 """Answers questions for names over UDP and TCP. Arguments: address, port. The first label decides: `missing` does not exist, `broken` fails, `silent`
-has no answer, `slow` takes 300 ms, `once` has no answer the first time, `large` does not fit a datagram; every other name has the address
-127.0.0.1 and none of IPv6. A label after it may tell names apart. Prints a line for each question that came: udp or tcp, the name, the type.
+has no answer, `slow` takes 300 ms, `once` has no answer the first time, `large` does not fit a datagram, `many` is another name's alias with
+several addresses of both families; every other name has the address 127.0.0.1 and none of IPv6. A label after it may tell names apart. Who
+asks with EDNS gets it back. Prints a line for each question that came: udp or tcp, the name, the type.
 """
 import socket
 import struct
@@ -21,6 +22,18 @@ def question(message):
     return ".".join(labels).lower(), struct.unpack_from(">H", message, at + 1)[0], message[HEADER.size : at + 5]
 
 
+def record(name, rtype, data):
+    return name + struct.pack(">HHIH", rtype, 1, 60, len(data)) + data
+
+
+def answers(kind, qtype):
+    if kind == "many":
+        alias = b"\x05alias\x07example\0"
+        numbers = {1: [bytes([127, 0, 0, host]) for host in range(1, 5)], 28: [bytes(15) + bytes([host]) for host in range(1, 4)]}
+        return [record(b"\xc0\x0c", 5, alias)] + [record(alias, qtype, data) for data in numbers.get(qtype, [])]
+    return [record(b"\xc0\x0c", 1, bytes([127, 0, 0, 1]))] if qtype == 1 else []
+
+
 def answer(message, transport):
     name, qtype, repeated = question(message)
     with lock:
@@ -35,9 +48,10 @@ def answer(message, transport):
     flags = 0x8180 | {"missing": 3, "broken": 2}.get(kind, 0)
     if kind == "large" and transport == "udp":
         flags |= 0x0200
-    is_address = qtype == 1 and not flags & 0x020F
-    record = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + bytes([127, 0, 0, 1]) if is_address else b""
-    return message[:2] + HEADER.pack(0, flags, 1, int(is_address), 0, 0)[2:] + repeated + record
+    records = [] if flags & 0x020F else answers(kind, qtype)
+    edns = b"\0\0\x29\x04\xd0\0\0\0\0\0\0" if HEADER.unpack_from(message)[5] else b""
+    head = message[:2] + HEADER.pack(0, flags, 1, len(records), 0, int(bool(edns)))[2:]
+    return head + repeated + b"".join(records) + edns
 
 
 def datagrams(udp):

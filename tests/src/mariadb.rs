@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::need::{Need, is_root};
 use crate::process::{Running, output};
+use crate::server::make_certificate;
 use crate::{CANARY, free_port};
 
 /// What it takes.
@@ -16,6 +17,8 @@ pub const NEEDS: [Need; 3] = [Need::Perfmon, Need::Program("mariadbd"), Need::Pr
 pub const TCP: &str = "tcp";
 /// Over its unix socket.
 pub const UNIX: &str = "socket";
+/// Over TCP inside TLS.
+pub const TLS: &str = "tls";
 
 /// A MariaDB server with a database `shop` and a user of that name, run by an unprivileged user.
 pub struct MariaDb {
@@ -29,9 +32,19 @@ pub struct MariaDb {
 impl MariaDb {
     /// Starts one; the user's password is [`CANARY`].
     pub fn start() -> Result<Self> {
+        Self::start_with(false)
+    }
+
+    /// Starts one that also speaks TLS.
+    pub fn start_with_tls() -> Result<Self> {
+        Self::start_with(true)
+    }
+
+    fn start_with(tls: bool) -> Result<Self> {
         let (port, folder) = (free_port()?, tempfile::tempdir()?);
         let (data, socket) = (folder.path().join("data"), folder.path().join("socket"));
         let user: &[&str] = if is_root() { &["--user=mysql"] } else { &[] };
+        let certificate = if tls { Some(make_certificate(folder.path())?) } else { None };
         if is_root() {
             output(Command::new("chown").args(["-R", "mysql"]).arg(folder.path()))?;
         }
@@ -41,6 +54,9 @@ impl MariaDb {
         let mut command = Command::new("mariadbd");
         command.args(["--no-defaults", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M", &format!("--port={port}")]).args(user);
         command.arg(format!("--datadir={}", data.display())).arg(format!("--socket={}", socket.display()));
+        if let Some((certificate, key)) = certificate {
+            command.arg(format!("--ssl-cert={}", certificate.display())).arg(format!("--ssl-key={}", key.display()));
+        }
         let log = tempfile::NamedTempFile::new()?.into_temp_path();
         let mut server = Running::start(&mut command, &log)?;
         server.listens(port)?;
@@ -60,6 +76,7 @@ impl MariaDb {
         command.args(["--no-defaults", "-u", "shop", &format!("-p{CANARY}")]);
         match way {
             UNIX => command.arg("-S").arg(&self.socket),
+            TLS => command.args(["--ssl", "-h", "127.0.0.1", "-P", &self.port.to_string()]),
             _ => command.args(["-h", "127.0.0.1", "-P", &self.port.to_string()]),
         };
         command
@@ -68,6 +85,16 @@ impl MariaDb {
     /// Runs statements.
     pub fn query(&self, way: &str, sql: &str) -> Result<String> {
         output(self.client("mariadb", way).args(["--batch", "--skip-column-names", "shop", "-e", sql]))
+    }
+
+    /// The server's own figures of these names.
+    pub fn status(&self, names: &[&str]) -> Result<BTreeMap<String, u64>> {
+        let text = self.query(UNIX, "show global status")?;
+        let line = |line: &str| {
+            let (name, value) = line.split_once('\t')?;
+            names.contains(&name).then(|| Some((name.to_owned(), value.parse().ok()?)))?
+        };
+        Ok(text.lines().filter_map(line).collect())
     }
 
     /// Statements by verb, by the server's own count since its start.

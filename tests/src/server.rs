@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::need::{Need, find, python};
 use crate::process::Running;
+use crate::programs::built_by_go;
 use crate::{free_port, workspace};
 
 /// A server program and how it is run.
@@ -242,16 +243,8 @@ fn node(_: &Path, port: u16) -> Result<Command> {
     Ok(command)
 }
 
-/// Built by the Go that the tests' Python environment holds; Go's own cache makes a second build a matter of milliseconds.
 fn go(_: &Path, port: u16) -> Result<Command> {
-    let cache = workspace().join(".cache");
-    let program = cache.join("build/go_server");
-    let mut build = Command::new(python().with_file_name("go"));
-    build.env("GOCACHE", cache.join("go-build")).env("GOTOOLCHAIN", "local").env("CGO_ENABLED", "0").env("GOFLAGS", "");
-    build.env("PATH", std::env::join_paths([python().with_file_name(""), "/usr/bin".into(), "/bin".into()])?);
-    let built = build.args(["build", "-o"]).arg(&program).arg(script("go_server.go")).output().context("cannot start go")?;
-    ensure!(built.status.success(), "go build failed: {}", String::from_utf8_lossy(&built.stderr));
-    let mut command = Command::new(program);
+    let mut command = Command::new(built_by_go(&script("go_server.go"))?);
     command.arg(port.to_string());
     Ok(command)
 }

@@ -8,6 +8,7 @@ use perfmon_tests::model::own_children;
 use perfmon_tests::need::{Need, missing, python};
 use perfmon_tests::perfmon::Perfmon;
 use perfmon_tests::process::Running;
+use perfmon_tests::programs::built_by_go;
 use perfmon_tests::{free_port, rounds, wait_until, workspace};
 use serde_json::Value;
 
@@ -153,6 +154,52 @@ fn the_resolver_of_the_c_library_is_seen_with_its_search_list() -> Result<()> {
         assert!(counted.is_some(), "{name}: {:?} instead of {misses}", missed(name)?);
     }
     Ok(())
+}
+
+/// What a server that was asked so often by one client should come to: an answered attempt is a question, what has no answer is asked again.
+fn expected(asked: &BTreeMap<(String, String), u64>) -> Questions {
+    let mut questions = Questions::new();
+    for ((name, qtype), times) in asked {
+        let (rcode, is_answered) = match name.split(['.', '-']).next() {
+            Some("missing") => ("NXDOMAIN", true),
+            Some("broken") => ("SERVFAIL", true),
+            Some("plain" | "many") => ("NOERROR", true),
+            Some("silent") => ("TIMEOUT", false),
+            _ => ("NOERROR", false),
+        };
+        let (attempts, count) = if is_answered { (1, *times) } else { (*times, 1) };
+        questions.insert((name.clone(), qtype.clone(), rcode.to_owned(), attempts), count);
+    }
+    questions
+}
+
+#[test]
+fn resolvers_that_speak_dns_themselves_are_seen_as_the_server_sees_them() -> Result<()> {
+    if missing(&[&NEEDS[..], &[Need::Program("node")]].concat()) {
+        return Ok(());
+    }
+    let scripts = workspace().join("tests/clients");
+    let clients = [
+        ("go", built_by_go(&scripts.join("dns_client.go"))?.display().to_string()),
+        ("node", format!("node {}", scripts.join("dns_client.mjs").display())),
+        ("dnspython", format!("{} dnspython", client())),
+    ];
+    let perfmon = Perfmon::start(&own_children().each_ref().map(String::as_str))?;
+    let server = DnsServer::start("127.0.53.13", 53)?;
+    for (own, command) in &clients {
+        let names = ["plain", "many", "missing", "broken", "large", "once", "silent"].map(|kind| format!("{kind}-{own}.example"));
+        server.resolves("", &format!("{command} {}", names.join(" ")))?;
+    }
+    let asked = server.asked();
+    for (own, _) in clients {
+        for (kind, least) in [("plain", 1), ("broken", 1), ("large", 2), ("once", 2), ("silent", 2)] {
+            for qtype in ["A", "AAAA"] {
+                let times = asked.get(&(format!("{kind}-{own}.example"), qtype.to_owned())).copied();
+                assert!(times >= Some(least), "{own} asked {times:?} times for {kind}, {qtype}");
+            }
+        }
+    }
+    told(&perfmon, &expected(&asked))
 }
 
 /// Asks for the name and speaks Redis with the address that it got.

@@ -1,16 +1,17 @@
 //! Commands of real clients to a real MariaDB: counts equal the server's own, errors have their numbers, nothing of a literal or password appears,
-//! over TCP and a unix socket, and joined midway. Contract: `db` of docs/records.md.
+//! over TCP, TLS and a unix
+//! socket, as texts and prepared, and joined midway. Contract: `db` of docs/records.md.
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use perfmon_tests::mariadb::{MariaDb, NEEDS, TCP, UNIX};
+use perfmon_tests::mariadb::{MariaDb, NEEDS, TCP, TLS, UNIX};
 use perfmon_tests::model::own_children;
-use perfmon_tests::need::missing;
+use perfmon_tests::need::{Need, missing, python};
 use perfmon_tests::perfmon::Perfmon;
 use perfmon_tests::process::output;
-use perfmon_tests::{CANARY, rounds, wait_until};
+use perfmon_tests::{CANARY, rounds, wait_until, workspace};
 use serde_json::Value;
 
 /// Statements of a side by verb, and one that is not exact.
@@ -123,5 +124,100 @@ fn a_connection_is_read_that_was_there_before() -> Result<()> {
     }
     drop(input);
     session.wait()?;
+    Ok(())
+}
+
+/// The same statements again and again inside TLS. Arguments: port, password, rounds.
+const PYMYSQL: &str = r#"
+import pymysql, ssl, sys
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+db = pymysql.connect(
+    host="127.0.0.1", port=int(sys.argv[1]), user="shop", password=sys.argv[2], database="shop", autocommit=True, ssl=context
+)
+with db, db.cursor() as cursor:
+    for number in range(int(sys.argv[3])):
+        cursor.execute("insert into users (name) values (%s)", ["canary7Q"])
+        cursor.execute("select * from users where id = %s", [number])
+        cursor.execute("update users set name = 'x' where id = %s", [number])
+        db.begin()
+        cursor.execute("delete from users where id = %s", [number])
+        db.commit()
+"#;
+
+#[test]
+fn counts_are_the_servers_inside_tls() -> Result<()> {
+    if missing(&[&NEEDS[..], &[Need::Python, Need::Program("openssl")]].concat()) {
+        return Ok(());
+    }
+    let perfmon = Perfmon::start(&own_children().each_ref().map(String::as_str))?;
+    let server = MariaDb::start_with_tls()?;
+    server.query(TLS, "create table users (id int primary key auto_increment, name varchar(20))")?;
+    let times = rounds(10);
+    let mut client = Command::new(python());
+    output(client.args(["-c", PYMYSQL, &server.port.to_string(), CANARY, &times.to_string()]))?;
+    let statements = format!("insert into users (name) values ('{CANARY}'); select * from users where id = 4;");
+    server.query(TLS, &statements.repeat(times as usize))?;
+    let counts = server.counts()?;
+    for side in ["client", "server"] {
+        let same = || -> Result<bool> {
+            let mut told = recorded(&perfmon, side)?.0;
+            told.retain(|verb, _| counts.contains_key(verb));
+            Ok(told == counts)
+        };
+        wait_until(10, || Ok(same()?.then_some(())))?;
+        let (told, inexact) = recorded(&perfmon, side)?;
+        assert!(same()?, "{side} side: {told:?}, of the server {counts:?}; {} lost", perfmon.lost()?);
+        assert_eq!(inexact, None, "{side} side");
+    }
+    let is_plain = |record: &Value| record["query"].as_str().is_some_and(|query| query.contains("users")) && record["tls"] != true;
+    assert_eq!(perfmon.records("db")?.into_iter().find(is_plain), None, "all of them are inside TLS");
+    assert!(!perfmon.output()?.contains(CANARY), "a literal appears");
+    Ok(())
+}
+
+#[test]
+fn prepared_statements_are_counted_each_time_they_run() -> Result<()> {
+    if missing(&[&NEEDS[..], &[Need::Python, Need::Program("openssl")]].concat()) {
+        return Ok(());
+    }
+    const FIGURES: [&str; 4] = ["Com_stmt_execute", "Com_stmt_fetch", "Com_stmt_prepare", "Questions"];
+    let perfmon = Perfmon::start(&own_children().each_ref().map(String::as_str))?;
+    let server = MariaDb::start_with_tls()?;
+    server.query(TCP, "create table users (id int primary key, name varchar(50))")?;
+    let times = rounds(10) as u64;
+    let first = server.status(&FIGURES)?["Questions"];
+    let of_asking = server.status(&FIGURES)?["Questions"] - first;
+    for way in [TCP, TLS] {
+        server.query(TCP, "truncate users")?;
+        let before = server.status(&FIGURES)?;
+        let mut client = Command::new(python());
+        client.arg(workspace().join("tests/clients/mysql_client.py")).args([&server.port.to_string(), CANARY, &times.to_string(), way]);
+        let sent = serde_json::from_str::<Value>(&output(&mut client)?)?["sent"].take();
+        let after = server.status(&FIGURES)?;
+        let [executed, fetched, prepared, questions] = FIGURES.map(|name| after[name] - before[name]);
+        assert_eq!((sent["execute"].as_u64(), sent["prepare"].as_u64()), (Some(executed), Some(prepared)), "{way}: what the client sent");
+        assert_eq!(questions - of_asking, executed + fetched + prepared, "{way}: what the server was asked");
+        for side in ["client", "server"] {
+            let told = || -> Result<Vec<Value>> {
+                let is_tls = way == TLS;
+                let is_own = |record: &Value| record["side"] == side && record["tls"] == is_tls && !record["statement"].is_null();
+                Ok(perfmon.records("db")?.into_iter().filter(is_own).collect())
+            };
+            wait_until(10, || Ok((told()?.len() as u64 == executed + fetched).then_some(())))?;
+            let told = told()?;
+            assert!(told.iter().all(|record| record["quality"] == "exact"), "{way}, {side} side: {told:#?}");
+            let rows = |operation: &str, error: Option<&str>| {
+                let found = told.iter().filter(|record| record["operation"] == operation && record["error"].as_str() == error);
+                found.fold((0, 0), |(count, rows), record| (count + 1, rows + record["rows"].as_u64().unwrap_or(0)))
+            };
+            let seen =
+                [("INSERT", None), ("INSERT", Some("1062")), ("SELECT", None), ("FETCH", None)].map(|(verb, error)| rows(verb, error));
+            // A statement with a cursor has its rows in the answers to FETCH.
+            let expected = [(times + 1, times + 1), (1, 0), (times + 1, times), (fetched, times + 1)];
+            assert_eq!((seen, told.len() as u64), (expected, executed + fetched), "{way}, {side} side; {} lost", perfmon.lost()?);
+        }
+    }
+    assert!(!perfmon.output()?.contains(CANARY), "a literal appears");
     Ok(())
 }

@@ -14,6 +14,10 @@ pub(crate) enum CorpusStep {
     Lost(Direction, u64),
     Unknown(Direction),
     End(Ending),
+    /// The connection that the steps behind it are about, in a file with several.
+    Connection(u64),
+    /// On a socket.
+    Datagram(Direction, u64, Vec<u8>),
 }
 
 /// A connection of the corpus: its steps with their times, and arrival times where they are known.
@@ -43,7 +47,7 @@ fn parse(name: &str, text: &str) -> CorpusSession {
         match line.chars().next() {
             None | Some('#') => {}
             Some('|') => match &mut session.steps.last_mut().expect(&place).2 {
-                CorpusStep::Bytes(_, bytes) => bytes.extend(unescape(&line[1..])),
+                CorpusStep::Bytes(_, bytes) | CorpusStep::Datagram(_, _, bytes) => bytes.extend(unescape(&line[1..])),
                 _ => panic!("{place}: bytes outside a chunk"),
             },
             Some(_) => session.steps.push(parse_step(line).unwrap_or_else(|| panic!("{place}: not understood"))),
@@ -52,7 +56,8 @@ fn parse(name: &str, text: &str) -> CorpusSession {
     session
 }
 
-/// `> 1000`, `> 1000 arrival 900`, `< 2000 gap 500`, `< 2000 unknown`, `! 3000 peer-closed`; times in microseconds.
+/// `> 1000`, `> 1000 arrival 900`, `< 2000 gap 500`, `< 2000 unknown`, `! 3000 peer-closed`, `= 1000 connection 2`,
+/// `< 1000 datagram 1`; times in microseconds.
 fn parse_step(line: &str) -> Option<(u64, Option<u64>, CorpusStep)> {
     let words: Vec<_> = line.split_whitespace().collect();
     let time_ns = words.get(1)?.parse::<u64>().ok()? * 1_000;
@@ -60,6 +65,7 @@ fn parse_step(line: &str) -> Option<(u64, Option<u64>, CorpusStep)> {
         ">" => Direction::In,
         "<" => Direction::Out,
         "!" => return Some((time_ns, None, CorpusStep::End(parse_end(words.get(2)?)?))),
+        "=" => return Some((time_ns, None, CorpusStep::Connection(words.get(3)?.parse().ok()?))),
         _ => return None,
     };
     Some(match words[2..] {
@@ -67,6 +73,7 @@ fn parse_step(line: &str) -> Option<(u64, Option<u64>, CorpusStep)> {
         ["arrival", time] => (time_ns, Some(time.parse::<u64>().ok()? * 1_000), CorpusStep::Bytes(direction, Vec::new())),
         ["gap", n] => (time_ns, None, CorpusStep::Gap(direction, n.parse().ok()?)),
         ["lost", n] => (time_ns, None, CorpusStep::Lost(direction, n.parse().ok()?)),
+        ["datagram", socket] => (time_ns, None, CorpusStep::Datagram(direction, socket.parse().ok()?, Vec::new())),
         ["unknown"] => (time_ns, None, CorpusStep::Unknown(direction)),
         _ => return None,
     })
@@ -149,6 +156,7 @@ impl CorpusStep {
             Self::Lost(direction, len) => (*direction, Content::Lost(*len)),
             Self::Unknown(direction) => (*direction, Content::Unknown),
             Self::End(ending) => return Err(*ending),
+            Self::Connection(_) | Self::Datagram(..) => panic!("no segment of one connection: {self:?}"),
         };
         Ok(Segment { direction, stamp: Stamp { time_ns, arrival_ns, thread: 7, run: None }, content })
     }

@@ -238,6 +238,7 @@ mod tests {
             "mysql" => (Protocol::MySql, 0),
             "memcached" => (Protocol::Memcached, 0),
             "mongodb" => (Protocol::MongoDb, 0),
+            "dns" => (Protocol::Dns, 0),
             other => panic!("say here what the connections of tests/corpus/{other} begin with"),
         }
     }
@@ -259,6 +260,10 @@ mod tests {
         for folder in folders.filter(|folder| folder != "recordings") {
             let (own, handshake) = of_folder(&folder);
             for session in corpus::sessions(&folder) {
+                for (_, _, step) in &session.steps {
+                    let corpus::CorpusStep::Datagram(_, _, bytes) = step else { continue };
+                    assert_eq!(sayers(bytes), [], "{}: a datagram is the beginning of no connection", session.name);
+                }
                 let operations = session.steps.iter().filter_map(|(_, _, step)| match step {
                     corpus::CorpusStep::Bytes(_, bytes) => Some(bytes),
                     _ => None,
@@ -283,7 +288,7 @@ mod tests {
 
     #[test]
     fn joined_midway_no_operation_is_of_another_protocol() {
-        for folder in ["http1", "websocket", "redis", "postgres", "mysql", "memcached", "mongodb"] {
+        for folder in ["http1", "websocket", "redis", "postgres", "mysql", "memcached", "mongodb", "dns"] {
             let (own, _) = of_folder(folder);
             for session in corpus::sessions(folder) {
                 for (_, _, step) in &session.steps {

@@ -56,9 +56,9 @@ fn made(target: &str) -> Result<Vec<Vec<u8>>> {
     let recordings =
         || -> Result<Vec<Vec<u8>>> { files(&corpus.join("recordings"), Some("perfmon"))?.iter().map(|f| Ok(std::fs::read(f)?)).collect() };
     Ok(match target {
-        "http1" | "redis" | "postgres" | "mysql" | "memcached" | "mongodb" => connections(target)?,
+        "http1" | "redis" | "postgres" | "mysql" | "memcached" | "mongodb" | "dns" => connections(target)?,
         "websocket" => connections("websocket")?.into_iter().map(|seed| [&[0][..], &seed].concat()).collect(),
-        "detect" => ["http1", "redis", "postgres", "mysql", "memcached", "mongodb"]
+        "detect" => ["http1", "redis", "postgres", "mysql", "memcached", "mongodb", "dns"]
             .into_iter()
             .map(connections)
             .collect::<Result<Vec<_>>>()?
@@ -66,8 +66,6 @@ fn made(target: &str) -> Result<Vec<Vec<u8>>> {
             .into_iter()
             .map(|seed| seed[2.min(seed.len())..].to_vec())
             .collect(),
-        // A question over TCP, and its answer.
-        "dns" => vec![[BYTES[1], &[31], DNS_MESSAGE, BYTES[0], &[31], DNS_MESSAGE].concat()],
         "pipeline" => [connections_as("http1", EVENTS_OF_SOCKET)?, connections_as("http1", EVENTS_OF_TLS)?].concat(),
         "recording" => recordings()?
             .into_iter()
@@ -86,17 +84,17 @@ fn made(target: &str) -> Result<Vec<Vec<u8>>> {
     })
 }
 
-/// `A` of `api.example` with its length.
-const DNS_MESSAGE: &[u8] = b"\0\x1d\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03api\x07example\0\0\x01\0\x01";
-
-/// A connection of the corpus as operations: one of each 255 bytes. Times, gaps and ends are left to the fuzzer.
+/// A connection of the corpus as operations: one of each 255 bytes. Times, gaps and ends are left to the fuzzer;
+/// datagrams are of no connection.
 fn connection(text: &str, begins: [&[u8]; 2]) -> Vec<u8> {
-    let (mut operations, mut begin) = (Vec::new(), begins[0]);
+    let (mut operations, mut begin) = (Vec::new(), None);
     for line in text.lines() {
         match line.split_at_checked(1) {
-            Some((">", _)) => begin = begins[0],
-            Some(("<", _)) => begin = begins[1],
+            Some((">" | "<", step)) if step.contains("datagram") => begin = None,
+            Some((">", _)) => begin = Some(begins[0]),
+            Some(("<", _)) => begin = Some(begins[1]),
             Some(("|", escaped)) => {
+                let Some(begin) = begin else { continue };
                 for bytes in unescape(escaped).chunks(255) {
                     operations.extend(begin);
                     operations.push(bytes.len() as u8);

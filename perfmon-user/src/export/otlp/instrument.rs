@@ -58,6 +58,8 @@ instruments! {
     MODEL_SERVER_FIRST_TOKEN "gen_ai.server.time_to_first_token" "s" Histogram 1e-9 "Time to the first generated content of streamed model calls that the service answered.";
     MCP_DURATION "mcp.client.operation.duration" "s" Histogram 1e-9 "Duration of tool calls over the Model Context Protocol.";
     DB_DURATION "db.client.operation.duration" "s" Histogram 1e-9 "Duration of database commands that the service sent.";
+    DNS_DURATION "dns.lookup.duration" "s" Histogram 1e-9 "Time until a question of the service for a name had its answer, all attempts included.";
+    DNS_UNANSWERED "perfmon.dns.unanswered_lookups" "{lookup}" Counter 1.0 "Questions for names that had no answer; they stand in no duration.";
     DB_CONNECTIONS "db.client.connection.count" "{connection}" UpDown 1.0 "Connections of the service's pools to databases, by state.";
     HTTP_OPEN_CONNECTIONS "http.client.open_connections" "{connection}" UpDown 1.0 "Connections of the service's pools to HTTP servers, by state.";
     PROCESS_CPU_UTILIZATION "process.cpu.utilization" "1" Gauge 1.0 "Share of a core that the process took, mean of the interval.";

@@ -1,6 +1,7 @@
 //! Questions for names that are under way: messages of a process in, each question once out, with the times it was asked. It is the same question
 //! when the process asks for the same name and type again while no answer came: with the same id or on the same socket, or (resolvers that
-//! draw a new id and open a new socket for each attempt) a second and more after the attempt before; the last is a conclusion.
+//! draw a new id and open a new socket for each attempt) a second and more after the attempt before, or after an answer that did not fit;
+//! the last two are conclusions.
 //!
 //! No answer: told as `TIMEOUT` when the process ended, or after [`PATIENCE_NS`] of silence, or after more than twice the time between its last two
 //! attempts. Not told where an answer may have been lost. Bounded: the oldest question makes room.
@@ -65,6 +66,8 @@ struct OpenQuestion {
     /// Between the last two attempts.
     gap_ns: u64,
     inferred: bool,
+    /// The answer to its last attempt did not fit.
+    is_cut: bool,
     /// Its answer may have been lost.
     unsure: bool,
 }
@@ -123,13 +126,14 @@ impl QuestionTable {
             numbers.iter().copied().find_map(|number| {
                 let question = self.under_way.get(&number)?;
                 let is_same = question.attempts.iter().any(|attempt| attempt.id == id || attempt.socket == passage.socket);
-                let is_late = passage.time_ns.saturating_sub(question.last_ns) >= AGAIN_NS;
-                (is_same || is_late).then_some((number, !is_same))
+                let is_due = question.is_cut || passage.time_ns.saturating_sub(question.last_ns) >= AGAIN_NS;
+                (is_same || is_due).then_some((number, !is_same))
             })
         });
         let (number, is_conclusion) = again.unwrap_or_else(|| (self.begin(subject, passage.time_ns), false));
         let Some(question) = self.under_way.get_mut(&number) else { return };
         question.inferred |= is_conclusion;
+        question.is_cut = false;
         if question.asked > 0 {
             question.gap_ns = passage.time_ns.saturating_sub(question.last_ns);
         }
@@ -163,7 +167,8 @@ impl QuestionTable {
         let (pid, name, qtype) = subject.clone();
         self.by_subject.entry(subject).or_default().push(self.next);
         let (attempts, last_ns) = (Vec::new(), start_ns);
-        let question = OpenQuestion { pid, name, qtype, attempts, asked: 0, start_ns, last_ns, gap_ns: 0, inferred: false, unsure: false };
+        let (inferred, is_cut, unsure) = (false, false, false);
+        let question = OpenQuestion { pid, name, qtype, attempts, asked: 0, start_ns, last_ns, gap_ns: 0, inferred, is_cut, unsure };
         self.under_way.insert(self.next, question);
         self.next
     }
@@ -177,6 +182,7 @@ impl QuestionTable {
                 // It is asked for again over TCP.
                 if let Some(question) = self.under_way.get_mut(&number) {
                     question.last_ns = question.last_ns.max(passage.time_ns);
+                    question.is_cut = true;
                 }
                 continue;
             }

@@ -4,6 +4,7 @@ mod attempt;
 pub mod database;
 mod host;
 pub mod http;
+mod lookup;
 mod metric_set;
 pub mod model;
 mod series;
@@ -18,6 +19,7 @@ use self::database::{CommandKey, CommandSums, PoolStates};
 pub use self::host::HostState;
 use self::host::{Active, ProcessSums, SystemSums};
 use self::http::{HttpKey, HttpSums};
+use self::lookup::{LookupKey, LookupSums};
 pub use self::metric_set::{MetricSet, TimeSpan};
 use self::model::{McpKey, McpSums, ModelKey, ModelSums};
 use self::series::{KeyedSums, SeriesBudget};
@@ -58,6 +60,7 @@ struct OwnerSums {
     models: KeyedSums<ModelKey, ModelSums>,
     mcp: KeyedSums<McpKey, McpSums>,
     commands: KeyedSums<CommandKey, CommandSums>,
+    lookups: KeyedSums<LookupKey, LookupSums>,
     pools: PoolStates,
     process: ProcessSums,
     system: SystemSums,
@@ -103,6 +106,10 @@ impl IntervalMetrics {
                     let (sums, budget) = self.sums(&command.origin);
                     sums.commands.at(key, &sums.origin.service, budget).add(command);
                 }
+            }
+            Record::Dns(question) => {
+                let (sums, budget) = self.sums(&question.origin);
+                sums.lookups.at(LookupKey::of(question), &sums.origin.service, budget).add(question);
             }
             // As the sample of a process below.
             Record::Pool(pool) => match self.sums(&pool.origin).0 {
@@ -169,6 +176,7 @@ impl OwnerSums {
             models: KeyedSums::default(),
             mcp: KeyedSums::default(),
             commands: KeyedSums::default(),
+            lookups: KeyedSums::default(),
             pools: PoolStates::default(),
             process: ProcessSums::default(),
             system: SystemSums::default(),
@@ -181,6 +189,7 @@ impl OwnerSums {
         self.models.iter().for_each(|(key, sums)| sums.write(key, metric_set));
         self.mcp.iter().for_each(|(key, sums)| sums.write(key, metric_set));
         self.commands.iter().for_each(|(key, sums)| sums.write(key, metric_set));
+        self.lookups.iter().for_each(|(key, sums)| sums.write(key, metric_set));
         self.pools.write(metric_set);
         self.process.write(metric_set);
         self.system.write(metric_set);

@@ -21,6 +21,8 @@ pub enum SeriesKind {
     Mcp,
     /// Database commands.
     Command,
+    /// Questions for names.
+    Lookup,
 }
 
 /// Key of a series.

@@ -47,7 +47,8 @@ fn points(of_resource: &ResourceMetrics) -> Vec<Point> {
     let mut points = Vec::new();
     for metric in of_resource.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
         let mut add = |attributes: &[KeyValue], count| {
-            let place = ["http.route", "server.address", "gen_ai.tool.name"].iter().find_map(|key| text(attributes, key));
+            let place =
+                ["http.route", "server.address", "gen_ai.tool.name", "dns.question.name"].iter().find_map(|key| text(attributes, key));
             points.push((service.clone(), pid, metric.name.clone(), place, count));
         };
         match metric.data.as_ref().unwrap() {
@@ -109,6 +110,26 @@ fn paths_of_a_service_leave_room_for_its_tools_and_failed_connects() {
     let (points, _) = interval.take();
     assert!(points.iter().any(|(_, _, name, place, _)| name == "mcp.client.operation.duration" && place.is_some()), "no tool");
     assert_eq!(count(&points, "shop", "perfmon.connect.failures", Some("db")), Some(1));
+}
+
+#[test]
+fn names_that_a_service_asks_for_have_a_bound_and_their_codes_are_apart() {
+    const LOOKUPS: &str = "dns.lookup.duration";
+    let (mut interval, shop, next) = (Interval::new(), origin("shop", 7), origin("next", 8));
+    let names = limits::EXPORT_SERIES as u64;
+    for number in 0..names {
+        interval.add(lookup(&shop, &format!("n{number}.example"), "NOERROR", Some(1)));
+    }
+    for (rcode, ms) in [("NOERROR", Some(1)), ("NOERROR", Some(2)), ("SERVFAIL", Some(3)), ("TIMEOUT", None)] {
+        interval.add(lookup(&next, "api.example", rcode, ms));
+    }
+    let (points, overflowed) = interval.take();
+    let mut of_next: Vec<(&str, u64)> =
+        points.iter().filter(|point| point.0 == "next").map(|(_, _, name, _, count)| (name.as_str(), *count)).collect();
+    of_next.sort_unstable();
+    assert_eq!(of_next, [(LOOKUPS, 1), (LOOKUPS, 2), ("perfmon.dns.unanswered_lookups", 1)], "a series a code");
+    let named = points.iter().filter(|(service, _, name, place, _)| service == "shop" && name == LOOKUPS && place.is_some()).count() as u64;
+    assert_eq!((named, count(&points, "shop", LOOKUPS, None), overflowed), (names / 2, Some(names / 2), names / 2));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::metrics::v1::number_data_point;
 
 pub(crate) use self::bench::MetricsBench;
 use self::receiver::{Answer, Receiver as Otlp};
-use self::sample::{BEGIN, SECOND, attempt, call, origin, process, request, server, system, tool};
+use self::sample::{BEGIN, SECOND, attempt, call, lookup, origin, process, request, server, system, tool};
 use super::*;
 use crate::aggregate::tests::query::command;
 use crate::config::{Signal, Sources, load};
@@ -169,6 +169,9 @@ fn every_metric_of_the_table_is_sent_as_the_conventions_say() {
         Record::Tool(Box::new(tool(&shop, "mcp"))),
         Record::Db(Box::new(Db { origin: shop.clone(), ..command(Side::Client, "SELECT ?", 3) })),
         Record::Db(Box::new(Db { origin: shop.clone(), ..command(Side::Server, "SELECT ?", 3) })),
+        lookup(&shop, "db.example", "NOERROR", Some(2)),
+        lookup(&shop, "db.example", "NXDOMAIN", Some(5)),
+        lookup(&shop, "db.example", "TIMEOUT", None),
         Record::Pool(Box::new(Pool { origin: shop.clone(), ..Pool::made_up("postgresql", "db:5432") })),
         Record::Pool(Box::new(Pool { origin: shop.clone(), ..Pool::made_up("http", "api.example") })),
         process(&shop, 50.0),
@@ -190,6 +193,7 @@ fn every_metric_of_the_table_is_sent_as_the_conventions_say() {
     assert!((counts["operation.cost"].1 - 0.0045).abs() < 1e-12);
     assert_eq!(counts["gen_ai.client.operation.duration"], (1, 2.0));
     assert_eq!(counts["db.client.operation.duration"], (1, 0.003), "the server's side is no second command");
+    assert_eq!((counts["dns.lookup.duration"], numbers_of_shop["perfmon.dns.unanswered_lookups"]), ((2, 0.007), 1.0));
     assert_eq!((numbers_of_shop["db.client.connection.count"], numbers_of_shop["http.client.open_connections"]), (5.0, 5.0));
     assert_eq!(numbers_of_shop["http.server.active_requests"], 2.0);
     assert_eq!((numbers_of_shop["perfmon.connect.failures"], numbers_of_shop["perfmon.http.unmeasured_requests"]), (1.0, 1.0));

@@ -2,8 +2,8 @@
 use std::sync::Arc;
 
 use crate::record::{
-    Agent, Alert, AlertState, Category, Disk, Failure, Finding, Llm, Millis, Network, Origin, Process, Quality, Record, Request, Severity,
-    Side, SpanId, System, Tool, ToolCall, WallTime,
+    Agent, Alert, AlertState, Category, Disk, Dns, Failure, Finding, Llm, Millis, Network, Origin, Process, Quality, Record, Request,
+    Severity, Side, SpanId, System, Tool, ToolCall, WallTime,
 };
 
 pub const SECOND: u64 = 1_000_000_000;
@@ -67,6 +67,21 @@ pub fn attempt(origin: &Arc<Origin>, destination: &str) -> Record {
 
 pub fn server(service: &str, endpoint: &str, status: u16, ms: u64) -> Record {
     Record::Request(request(&origin(service, 7), Side::Server, endpoint, status, ms))
+}
+
+/// A question for a name; without `ms` it had no answer.
+pub fn lookup(origin: &Arc<Origin>, name: &str, rcode: &str, ms: Option<u64>) -> Record {
+    Record::Dns(Box::new(Dns {
+        time: WallTime(BEGIN),
+        origin: origin.clone(),
+        name: name.into(),
+        qtype: "A".into(),
+        rcode: rcode.into(),
+        server: "127.0.0.53:53".into(),
+        attempts: 1,
+        response_time_ms: ms.map(|ms| Millis(ms * 1_000_000)),
+        quality: Quality::Exact,
+    }))
 }
 
 pub fn call(origin: &Arc<Origin>, side: Side) -> Llm {

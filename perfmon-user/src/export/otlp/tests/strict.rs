@@ -54,6 +54,8 @@ pub const TABLE: &[Row] = &[
             "server.port",
         ],
     ),
+    ("dns.lookup.duration", "s", 'H', &["dns.question.name"], &["error.type"]),
+    ("perfmon.dns.unanswered_lookups", "{lookup}", 'C', &["dns.question.name", "error.type"], &[]),
     (
         "db.client.connection.count",
         "{connection}",

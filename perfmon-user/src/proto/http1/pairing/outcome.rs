@@ -91,6 +91,7 @@ impl Pairing {
     /// answer they must have been.
     pub(in crate::proto::http1) fn lose_between(&mut self, missing: u64, at: Stamp, sink: &mut dyn Sink) -> Option<ExchangeId> {
         let time_ns = at.time_ns;
+        let was_sure = self.unsure == 0;
         self.tear();
         self.continued = None;
         let open = self.open.len();
@@ -102,8 +103,8 @@ impl Pairing {
         self.stats().desyncs += 1;
         if at.run.is_some_and(|run| run.begins) && !self.overlaps {
             // They passed before its request. Where no request of before waited or was lost, they answer one of these: the kernel skipped the
-            // program that would have told them and counted their run.
-            if !had_older && self.open.len() > 1 {
+            // program that would have told them and counted their run. Soon after another loss they may be the rest of an answer that it cut.
+            if was_sure && !had_older && self.open.len() > 1 {
                 self.open.iter_mut().for_each(|open| open.exchange.inferred = true);
                 // They may be the answer to a request that was lost too.
                 if !self.open[0].after_loss {

@@ -291,6 +291,22 @@ fn an_answer_that_the_kernel_skipped_shifts_no_other() {
     assert_eq!((connection.done.len(), exact), (10, 8), "{:?}", connection.summary());
 }
 
+#[test]
+fn the_rest_of_an_answer_that_a_loss_cut_is_that_of_no_later_request() {
+    let asked = |first: u8| format!("GET /{first} HTTP/1.1\r\nHost: h\r\n\r\nGET /{} HTTP/1.1\r\nHost: h\r\n\r\n", first + 1);
+    let empty = |status: u16| format!("HTTP/1.1 {status} Reason\r\nContent-Length: 0\r\n\r\n");
+    let mut connection = Connection::new();
+    connection.run(1, Direction::Out, Content::Bytes(asked(0).as_bytes()));
+    connection.run(2, Direction::In, Content::Gap(21));
+    connection.within(2, Direction::In, Content::Bytes(b"Transfer-Encoding: chunked\r\n\r\n8\r\n12\r\n34\r\n\r\n"));
+    connection.within(2, Direction::In, Content::Bytes(b"0\r\n\r\nHTTP/1.1 211 Reason\r\nContent-Length: 24\r\n\r\n12\r\n34\r\n"));
+    connection.run(3, Direction::Out, Content::Bytes(asked(2).as_bytes()));
+    connection.run(4, Direction::In, Content::Lost(16));
+    connection.run(4, Direction::In, Content::Bytes([empty(212), empty(213)].concat().as_bytes()));
+    connection.end(Ending::Closed);
+    assert_eq!(connection.summary(), ["GET /0 - ~", "GET /1 - ~", "GET /2 212", "GET /3 213"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_048, failure_persistence: None, ..ProptestConfig::default() })]
 
