@@ -210,16 +210,22 @@ redis = socket.create_connection(place[:2])
 for _ in range(20):
     redis.sendall(b"*1\r\n$4\r\nPING\r\n")
     assert redis.recv(64) == b"+PONG\r\n"
+redis.close()
+import http.client
+shop = http.client.HTTPConnection("slow.example", PORT)
+shop.request("GET", "/by-name")
+assert shop.getresponse().read() == b"ok"
 "#;
 
-/// Answers as Redis does.
+/// Answers as Redis and as HTTP servers do.
 const ANSWERS: &str = r#"
 import socket, sys
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 while True:
     connection = server.accept()[0]
-    while connection.recv(64):
-        connection.sendall(b"+PONG\r\n")
+    while asked := connection.recv(4096):
+        is_http = asked.startswith(b"GET")
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" if is_http else b"+PONG\r\n")
 "#;
 
 #[test]
@@ -240,5 +246,16 @@ fn a_connection_is_called_by_the_name_that_was_asked_for() -> Result<()> {
         wait_until(20, || Ok(Some(asked(perfmon.records("db")?)).filter(|records| records.len() == 20)))?.context("no 20 commands")?;
     let other = records.iter().find(|record| record["destination"] != "cache.example" || record["peer"] != *format!("127.0.0.1:{port}"));
     assert_eq!(other, None);
+
+    let row = wait_until(20, || {
+        let answer = perfmon.api("/api/v1/destinations?window=5m")?;
+        let mut rows = answer["items"].as_array().into_iter().flatten();
+        Ok(rows.find(|row| row["destination"] == format!("slow.example:{port}") && !row["dns_p50_ms"].is_null()).cloned())
+    })?;
+    let row = row.context("no row with the time of its name's look-up")?;
+    assert_eq!((row["count"].as_u64(), row["dns_lookups"].as_u64()), (Some(1), Some(1)), "{row}");
+    let [look_up, request] = ["dns_p95_ms", "max_ms"].map(|field| row[field].as_f64());
+    // Percentiles are within 1 %.
+    assert!(look_up >= Some(297.0) && request < look_up, "{row}");
     Ok(())
 }
