@@ -27,7 +27,7 @@ use super::recorder::Recorder;
 /// Sleep between two polls of the ring: events cost less in batches.
 const POLL: Duration = Duration::from_millis(5);
 /// Events in one poll after which the ring is polled again without sleeping.
-const BUSY: usize = 4_096;
+const BUSY: usize = 512;
 /// Longest wait of a record for its batch: each batch wakes the hub and all consumers.
 const HAND_OVER_NS: u64 = 20_000_000;
 /// Records that make a full batch.
@@ -139,21 +139,30 @@ pub fn run(capturing: Capturing) {
         worker.keep_time(now_ns);
         // Answers are received before the poll and handled after it: an exec that preceded an answer is in the ring by now.
         let answered: Vec<Inspected> = answers.try_iter().collect();
-        let taken = ring.drain(|bytes| {
-            // One drain may take longer than the end may: what is left then is lost like what is left in the ring.
-            if !is_late(&stop, &mut stopping_ns) {
-                worker.take(bytes, now_ns);
-            }
-        });
+        let waits = stopping_ns.is_none() && !worker.has_room() && !ring.fills();
+        let taken = if waits {
+            0
+        } else {
+            ring.drain(|bytes| {
+                // One drain may take longer than the end may: what is left then is lost like what is left in the ring.
+                if !is_late(&stop, &mut stopping_ns) {
+                    worker.take(bytes, now_ns);
+                }
+                worker.out.records.len() < FULL_BATCH
+            })
+        };
+        let is_full = worker.out.records.len() >= FULL_BATCH;
         answered.iter().for_each(|answer| worker.take_answer(answer, now_ns));
         worker.ask();
-        worker.hand_over_due(now_ns);
+        if !waits {
+            worker.hand_over_due(now_ns);
+        }
         if let Some(since_ns) = stopping_ns
             && (now_ns.saturating_sub(since_ns) >= ENDING_NS || (taken == 0 && worker.pipeline.processes().is_settled()))
         {
             break;
         }
-        if taken < BUSY {
+        if waits || (taken < BUSY && !is_full) {
             std::thread::sleep(POLL);
         }
     }
@@ -308,6 +317,12 @@ impl Worker {
                 self.probes.forget_losses(pid);
             }
         }
+    }
+
+    /// Whether the aggregate can take a full batch more. It falls behind in a burst of commands, of which an event holds many: meanwhile events wait
+    /// in the ring.
+    fn has_room(&self) -> bool {
+        self.room.has(2 * FULL_BATCH) && self.batches.capacity() > 0
     }
 
     /// Sends the batch when it is full or has waited long enough. After a pause the first records do not wait.

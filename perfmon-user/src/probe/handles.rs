@@ -54,12 +54,13 @@ impl Probes {
         reports: Vec<ProbeReport>,
         tier: Tier,
         libraries: TlsLibraries,
+        ring_bytes: usize,
     ) -> Result<Self, MapError> {
         let map_bytes = ebpf.maps().map(|(_, map)| memory(map)).sum();
         let programs = reports.iter().filter_map(|report| Some((report.name, descriptor(&ebpf, &libraries, report.name)?))).collect();
         let mut take = |name: &str| ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.into() });
         Ok(Self {
-            ring: Mutex::new(Some(Ring::new(RingBuf::try_from(take("EVENTS")?)?))),
+            ring: Mutex::new(Some(Ring::new(RingBuf::try_from(take("EVENTS")?)?, ring_bytes))),
             policy,
             budgets,
             watched: Mutex::new(take("WATCHED")?.try_into()?),

@@ -128,7 +128,8 @@ pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
             let policy = policy::PolicySetter::find(&mut ebpf, &mut reports);
             reports.extend(tls_reports);
             let libraries = tls::TlsLibraries::new(tls, programs);
-            return Ok(Probes::new(ebpf, policy, options.budgets, reports, tier, libraries).map_err(Box::new)?);
+            let ring_bytes = options.ring_bytes as usize;
+            return Ok(Probes::new(ebpf, policy, options.budgets, reports, tier, libraries, ring_bytes).map_err(Box::new)?);
         }
         refused = reports;
     }

@@ -23,6 +23,11 @@ impl QueueRoom {
         Self { waiting: Arc::default(), most }
     }
 
+    /// Whether a batch of `records` would fit.
+    pub fn has(&self, records: usize) -> bool {
+        self.waiting.load(Ordering::Relaxed) + records <= self.most
+    }
+
     /// Seats for a batch of `records`; `None` when they do not fit. An empty queue takes a batch of any size.
     pub fn take(&self, records: usize) -> Option<Seats> {
         let before = self.waiting.fetch_add(records, Ordering::Relaxed);
@@ -45,8 +50,9 @@ mod tests {
     fn records_count_not_batches() {
         let room = QueueRoom::new(10);
         let large = room.take(25).expect("an empty queue takes any batch");
-        assert!(room.take(1).is_none());
+        assert!(room.take(1).is_none() && !room.has(1));
         drop(large);
+        assert!(room.has(10) && !room.has(11));
         let seats: Vec<_> = (0..5).map(|_| room.take(2)).collect();
         assert!(seats.iter().all(Option::is_some));
         assert!(room.take(1).is_none(), "a refusal takes no seat");

@@ -1,29 +1,81 @@
 //! The kernel's ring → event bytes. Polled: programs never wake the reader.
+use std::os::fd::AsRawFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use aya::maps::{MapData, RingBuf};
 
 /// Events taken in one go at most: answers of the inspector come between two goes, and records that wait for one are limited in number.
-const BATCH: usize = 4_096;
+const BATCH: usize = 512;
 
 /// The reading end of the ring.
-pub struct Ring(RingBuf<MapData>);
+pub struct Ring {
+    ring: RingBuf<MapData>,
+    level: Option<RingLevel>,
+}
 
 impl Ring {
-    /// Takes the ring over.
-    pub fn new(ring: RingBuf<MapData>) -> Self {
-        Self(ring)
+    /// Takes the ring of so many bytes over.
+    pub fn new(ring: RingBuf<MapData>, bytes: usize) -> Self {
+        let level = RingLevel::of(&ring, bytes);
+        Self { ring, level }
     }
 
-    /// Hands the events that wait to `each`, oldest first, and frees their room; tells how many there were.
-    pub fn drain(&mut self, mut each: impl FnMut(&[u8])) -> usize {
+    /// Hands the events that wait to `each`, oldest first, and frees their room, until `each` says that it has enough; tells how many there
+    /// were.
+    pub fn drain(&mut self, mut each: impl FnMut(&[u8]) -> bool) -> usize {
         let mut count = 0;
         while count < BATCH
-            && let Some(event) = self.0.next()
+            && let Some(event) = self.ring.next()
         {
             prefetch_behind(&event);
-            each(&event);
             count += 1;
+            if !each(&event) {
+                break;
+            }
         }
         count
+    }
+
+    /// Whether more than three eighths of it are in use; also when that cannot be known. From a half on the kernel side captures less.
+    pub fn fills(&self) -> bool {
+        self.level.as_ref().is_none_or(|level| level.used() > level.bytes / 8 * 3)
+    }
+}
+
+/// How much of the ring is in use: its positions, mapped read-only (kernel/bpf/ringbuf.c: the consumer's page, the producer's page, data).
+struct RingLevel {
+    pages: NonNull<AtomicUsize>,
+    page: usize,
+    bytes: usize,
+}
+
+// SAFETY: read-only memory that is shared with the kernel, read atomically.
+#[expect(unsafe_code, reason = "a mapping of the kernel's ring")]
+unsafe impl Send for RingLevel {}
+
+#[expect(unsafe_code, reason = "a mapping of the kernel's ring")]
+impl RingLevel {
+    fn of(ring: &RingBuf<MapData>, bytes: usize) -> Option<Self> {
+        let page = usize::try_from(procfs::page_size()).unwrap_or(4_096);
+        // SAFETY: a new mapping of two pages, which nothing else points into.
+        let pages = unsafe { libc::mmap(std::ptr::null_mut(), 2 * page, libc::PROT_READ, libc::MAP_SHARED, ring.as_raw_fd(), 0) };
+        let pages = NonNull::new(pages.cast()).filter(|_| pages != libc::MAP_FAILED)?;
+        Some(Self { pages, page, bytes })
+    }
+
+    fn used(&self) -> usize {
+        // SAFETY: inside the mapping, which lives as long as this; the kernel keeps a position at the begin of each page.
+        let position = |page| unsafe { self.pages.byte_add(page * self.page).as_ref().load(Ordering::Acquire) };
+        position(1).wrapping_sub(position(0))
+    }
+}
+
+#[expect(unsafe_code, reason = "a mapping of the kernel's ring")]
+impl Drop for RingLevel {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `of` made.
+        unsafe { libc::munmap(self.pages.as_ptr().cast(), 2 * self.page) };
     }
 }
 

@@ -47,7 +47,10 @@ impl Observed {
         let data_ready = |report: &ProbeReport| report.name == "data_ready" && report.state == ProbeState::Attached;
         let mut observed = Self { every_arrival: probes.reports().iter().any(data_ready), ..Self::default() };
         for _ in 0..1000 {
-            ring.drain(|bytes| observed.push(bytes));
+            ring.drain(|bytes| {
+                observed.push(bytes);
+                true
+            });
             if done(&observed) {
                 return observed;
             }
