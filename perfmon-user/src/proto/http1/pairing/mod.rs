@@ -64,6 +64,8 @@ pub(super) struct Pairing {
     pub(super) closing: CloseTimes,
     /// The last run of operations of each stream.
     pub(super) runs: [Option<u16>; 2],
+    /// So many exchanges more may be told with what belongs to a neighbour: the kernel skipped a program and did not count a run.
+    pub(super) uncounted: u8,
     /// The request of the answer whose head came last was in a run that was not seen.
     pub(super) request_unseen: bool,
     texts: LastTexts,
@@ -308,7 +310,7 @@ impl Pairing {
             // Its end passed unseen.
             self.close_lost_front(sink);
         }
-        let torn = place.lost.is_some() || self.front_is_lost();
+        let torn = place.lost.is_some() || self.front_is_lost() || self.uncounted > 0;
         if torn {
             self.close_answered_before(place.start, sink);
         } else {

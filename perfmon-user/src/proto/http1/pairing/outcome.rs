@@ -1,11 +1,14 @@
 //! How messages and exchanges end: complete, lost, broken, pushed out, or with the connection.
 use std::collections::VecDeque;
 
-use super::{ConnectionEnd, ExchangeId, MessageSide, OpenExchange, Pairing, Part, Sink, Stage};
-use crate::stream::{Content, Failure, Stamp};
+use super::{ConnectionEnd, ExchangeId, MessageSide, OpenExchange, Pairing, Part, Sink, Stage, is_later, next_run};
+use crate::stream::{Content, Direction, Failure, OperationRun, Stamp};
 
 /// Exchanges whose room a connection keeps when it has none under way.
 const ROOM: usize = 16;
+
+/// Most exchanges that are not told as exact after an uncounted run.
+const MOST_UNCOUNTED: usize = 64;
 
 /// Requests in step after a loss, from which on a failure is one.
 const SURE_AGAIN: u8 = 2;
@@ -59,6 +62,29 @@ impl Pairing {
     /// The place in a stream is lost.
     pub(in crate::proto::http1) fn tear(&mut self) {
         (self.torn, self.unsure) = (true, SURE_AGAIN);
+    }
+
+    /// Bytes were lost between two messages, before an operation of `run`; the message before them ended in run `before`, for certain or not. Where
+    /// every run since then was seen and nothing more was to come in that one, they belong to none that was counted: the kernel skipped the
+    /// program that would have told and counted it, and which exchange has the next message is not certain.
+    pub(in crate::proto::http1) fn note_lost_between(
+        &mut self,
+        direction: Direction,
+        before: Option<u16>,
+        run: OperationRun,
+        is_sure: bool,
+    ) {
+        let between = self.runs[direction.opposite().index()];
+        // The first run of a connection has number 1.
+        let all_seen = run.begins && next_run(between) == Some(run.number) && next_run(before.or(Some(0))) == between;
+        let was_over = before.is_none_or(|before| {
+            let asked = self.open.front().and_then(|front| front.request.run);
+            asked.is_none_or(|asked| is_later(asked, before))
+        });
+        let is_sure = is_sure && (self.unsure == 0 || !self.pipelines);
+        if all_seen && ((was_over && is_sure) || self.uncounted > 0) {
+            self.uncounted = self.open.len().clamp(1, MOST_UNCOUNTED) as u8;
+        }
     }
 
     /// Whether what is no HTTP, or has no end, may be perfmon's mistake. Where messages overlap and a request was lost, each answer that
@@ -246,6 +272,10 @@ impl Pairing {
     /// Removes the first exchange and tells it.
     pub(in crate::proto::http1) fn close_front(&mut self, sink: &mut dyn Sink) {
         if let Some(mut exchange) = self.open.pop_front().and_then(OpenExchange::into_exchange) {
+            if self.uncounted > 0 && exchange.path.is_some() {
+                self.uncounted -= 1;
+                exchange.inferred = true;
+            }
             sink.message(Part::Done(&mut exchange).into());
             sink.reuse(exchange);
         }

@@ -66,6 +66,10 @@ impl MessageStream {
         let run = self.run.map(|number| OperationRun { number, begins: false });
         let now = Stamp { time_ns: self.seen_ns.min(at.time_ns), run, ..at };
         cx.pairing.doubt = true;
+        if let (StreamState::Start | StreamState::Search, Some(run)) = (&self.state, at.run) {
+            let is_sure = matches!(self.state, StreamState::Start) || self.run.is_none();
+            cx.pairing.note_lost_between(self.direction, self.run, run, is_sure);
+        }
         // What is lost of the message under way is of its run; what is lost behind it, of any later one.
         cx.pairing.runs[self.direction.index()] = self.run;
         if at.run.is_some_and(|run| Some(run.number) != self.run) {
