@@ -130,9 +130,11 @@ impl Running {
         }
     }
 
-    /// The newest record's deliveries.
+    /// Deliveries of the newest record of the error rate: a dead channel is an alert of its own.
     fn notified(&self) -> Vec<Notified> {
-        self.published.lock().unwrap().last().map(|alert| alert.notified.clone()).unwrap_or_default()
+        let published = self.published.lock().unwrap();
+        let newest = published.iter().rev().find(|alert| &*alert.rule == "error_rate_5min");
+        newest.map(|alert| alert.notified.clone()).unwrap_or_default()
     }
 
     async fn end(self) {
