@@ -1,6 +1,5 @@
 //! Commands of real clients to a real MariaDB: counts equal the server's own, errors have their numbers, nothing of a literal or password appears,
-//! over TCP, TLS and a unix
-//! socket, as texts and prepared, and joined midway. Contract: `db` of docs/records.md.
+//! over TCP, TLS and a unix socket, as texts and prepared, and joined midway. Contract: `db` of docs/records.md.
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -29,6 +28,22 @@ fn recorded(perfmon: &Perfmon, side: &str) -> Result<(BTreeMap<String, u64>, Opt
     Ok((counts, inexact))
 }
 
+/// Waits until both sides tell the server's counts, all of them exact.
+fn equal_the_servers(perfmon: &Perfmon, counts: &BTreeMap<String, u64>) -> Result<()> {
+    for side in ["client", "server"] {
+        let same = || -> Result<bool> {
+            let mut told = recorded(perfmon, side)?.0;
+            told.retain(|verb, _| counts.contains_key(verb));
+            Ok(told == *counts)
+        };
+        wait_until(10, || Ok(same()?.then_some(())))?;
+        let (told, inexact) = recorded(perfmon, side)?;
+        assert!(same()?, "{side} side: {told:?}, of the server {counts:?}; {} lost", perfmon.lost()?);
+        assert_eq!(inexact, None, "{side} side");
+    }
+    Ok(())
+}
+
 #[test]
 fn counts_are_the_servers_over_tcp_and_a_unix_socket() -> Result<()> {
     if missing(&NEEDS) {
@@ -49,23 +64,13 @@ fn counts_are_the_servers_over_tcp_and_a_unix_socket() -> Result<()> {
     }
     let counts = server.counts()?;
     assert!(counts["SELECT"] > 1 && counts["COMMIT"] >= 2, "{counts:?}");
-    for side in ["client", "server"] {
-        let same = || -> Result<bool> {
-            let mut told = recorded(&perfmon, side)?.0;
-            told.retain(|verb, _| counts.contains_key(verb));
-            Ok(told == counts)
-        };
-        wait_until(10, || Ok(same()?.then_some(())))?;
-        let (told, inexact) = recorded(&perfmon, side)?;
-        assert!(same()?, "{side} side: {told:?}, of the server {counts:?}; {} lost", perfmon.lost()?);
-        assert_eq!(inexact, None, "{side} side");
-    }
-    let asked = || perfmon.api("/api/v1/databases?window=5m&side=server&system=mysql&operation=UPDATE");
-    let rows = wait_until(5, || Ok(Some(asked()?).filter(|rows| rows["items"][0]["count"].as_u64() == counts.get("UPDATE").copied())))?;
-    let rows = rows.map_or_else(asked, Ok)?;
-    let row = &rows["items"][0];
+    equal_the_servers(&perfmon, &counts)?;
+    let path = "/api/v1/databases?window=5m&side=server&system=mysql&operation=UPDATE";
+    let of_update = |row: &Value| row["count"].as_u64() == counts.get("UPDATE").copied();
+    let rows = perfmon.rows_when(path, |rows| rows.first().is_some_and(of_update))?;
+    let row = rows.first().context("no row of UPDATE")?;
     let query = "update users set name = ? where id = ?";
-    assert_eq!((row["query"].as_str(), row["count"].as_u64()), (Some(query), counts.get("UPDATE").copied()), "{rows}");
+    assert_eq!((row["query"].as_str(), row["count"].as_u64()), (Some(query), counts.get("UPDATE").copied()), "{rows:?}");
     let everything = [perfmon.output()?, perfmon.log(), perfmon.api("/api/v1/databases")?.to_string()].concat();
     assert!(!everything.contains(CANARY), "a literal appears");
     Ok(())
@@ -159,17 +164,7 @@ fn counts_are_the_servers_inside_tls() -> Result<()> {
     let statements = format!("insert into users (name) values ('{CANARY}'); select * from users where id = 4;");
     server.query(TLS, &statements.repeat(times as usize))?;
     let counts = server.counts()?;
-    for side in ["client", "server"] {
-        let same = || -> Result<bool> {
-            let mut told = recorded(&perfmon, side)?.0;
-            told.retain(|verb, _| counts.contains_key(verb));
-            Ok(told == counts)
-        };
-        wait_until(10, || Ok(same()?.then_some(())))?;
-        let (told, inexact) = recorded(&perfmon, side)?;
-        assert!(same()?, "{side} side: {told:?}, of the server {counts:?}; {} lost", perfmon.lost()?);
-        assert_eq!(inexact, None, "{side} side");
-    }
+    equal_the_servers(&perfmon, &counts)?;
     let is_plain = |record: &Value| record["query"].as_str().is_some_and(|query| query.contains("users")) && record["tls"] != true;
     assert_eq!(perfmon.records("db")?.into_iter().find(is_plain), None, "all of them are inside TLS");
     assert!(!perfmon.output()?.contains(CANARY), "a literal appears");
