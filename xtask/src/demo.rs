@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: a small real service under load with perfmon on it, for whoever wants to see it work. Installs what is missing,
 //! builds as the calling user, starts the scripted model server, a Redis of its own where one is installed, the service, its customers and
-//! perfmon (`demo/`; perfmon as root), prints the address, and ends all of them by their process ids. Everything it writes stands in a temporary folder that goes at the end.
+//! perfmon (`demo/`; perfmon as root), prints the address, and ends all of them by their process ids. Everything it writes stands in a
+//! temporary folder that goes at the end.
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

@@ -178,8 +178,9 @@ impl Aggregate {
             Record::Pool(pool) => self.host.add_pool(pool, self.ticked),
             Record::Db(command) => row::query::add(command, self.queries.row(QueryKey::new(command)).count()),
             Record::Dns(question) => self.add_question(question),
-            Record::Tcp(tcp) => row::tcp::add(tcp, self.tcp.row(DestinationKey::of_tcp(tcp)).count()),
-            Record::Finding(_) | Record::Alert(_) => {}
+            // Databases have no row there.
+            Record::Tcp(tcp) if tcp.system == "http" => row::tcp::add(tcp, self.tcp.row(DestinationKey::of_tcp(tcp)).count()),
+            Record::Tcp(_) | Record::Finding(_) | Record::Alert(_) => {}
         }
     }
 

@@ -319,8 +319,8 @@ impl Worker {
         }
     }
 
-    /// Whether the aggregate can take a full batch more. It falls behind in a burst of commands, of which an event holds many: meanwhile events wait
-    /// in the ring.
+    /// Whether the aggregate can take a full batch more. It falls behind in a burst of commands, of which an event holds many: meanwhile
+    /// events wait in the ring.
     fn has_room(&self) -> bool {
         self.room.has(2 * FULL_BATCH) && self.batches.capacity() > 0
     }

@@ -1,6 +1,6 @@
-//! The TCP sockets of processes. Open connections that they accepted: those at the ports that they listen on, silent ones and those older than perfmon too. In:
-//! process ids; out: an inode number a connection. Reads descriptors of other processes and the kernel's socket table: not for the capture
-//! thread. Of processes in another network namespace the table is net/tcp below /proc.
+//! The TCP connections of processes: those that they accepted, at the ports that they listen on, silent ones and those older than perfmon too;
+//! and what TCP tells of those to others. In: process ids; out: inode numbers. Reads descriptors of other processes and the kernel's socket
+//! table: not for the capture thread. Of processes in another network namespace the table is net/tcp below /proc.
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
@@ -46,7 +46,8 @@ impl SocketTable {
     }
 }
 
-/// The sockets of `pids`, accepted ones, and whatever connects from their namespaces. `None` when a table or the descriptors of a process that runs cannot be read.
+/// The open connections that `pids` accepted, and all that go out from their namespaces. `None` when a table or the descriptors of a process that
+/// runs cannot be read.
 pub fn accepted(pids: &[u32]) -> Option<SocketTable> {
     let mut tables: HashMap<PathBuf, (Vec<TcpSocket>, HashSet<u16>)> = HashMap::new();
     for pid in pids {

@@ -42,13 +42,10 @@ impl Tally {
 
     /// How many attempts of the same failed before this one.
     pub(super) fn resent(&mut self, attempt: Attempt) -> u32 {
-        let known = self.failed.iter_mut().position(|(what, _)| *what == attempt.what);
-        let before = known.map_or(0, |at| self.failed[at].1);
-        match known {
-            Some(at) if attempt.failed => self.failed[at].1 += 1,
-            Some(at) => drop(self.failed.swap_remove(at)),
-            None if attempt.failed && self.failed.len() < FAILED => self.failed.push((attempt.what, 1)),
-            None => {}
+        let known = self.failed.iter().position(|(what, _)| *what == attempt.what);
+        let before = known.map_or(0, |at| self.failed.swap_remove(at).1);
+        if attempt.failed && self.failed.len() < FAILED {
+            self.failed.push((attempt.what, before + 1));
         }
         before
     }

@@ -80,6 +80,17 @@ pub(in super::super) fn destination_detail(row: &Arc<DestinationRow>, _: &Screen
                 ("first byte p95, ms", millis(row.ttfb_p95_ms)),
             ],
         )
+        .values(
+            "Network",
+            [
+                ("name look-up p95, ms", millis(row.dns_p95_ms)),
+                ("round trip, mean, ms", millis(row.round_trip_ms)),
+                ("round trip, longest, ms", millis(row.round_trip_max_ms)),
+                ("TCP segments sent", count(row.segments)),
+                ("of these sent again", count(row.retransmits)),
+                ("retries", count(row.retries)),
+            ],
+        )
         .errors(row.errors, row.error_rate, &row.error_classes)
 }
 
