@@ -1,4 +1,4 @@
-//! Checks that the prebuilt kernel object belongs to the sources beside it; builds nothing.
+//! Checks that the prebuilt kernel objects belong to the sources beside them; builds nothing.
 use std::path::{Path, PathBuf};
 
 #[path = "ebpf/digest.rs"]
@@ -12,14 +12,13 @@ fn main() {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
     if let Err(problem) = check(workspace, package) {
-        println!("cargo::error=the kernel object perfmon-user/ebpf/perfmon.bpf.o {problem}; run `cargo xtask build-ebpf`");
+        println!("cargo::error=the kernel objects in perfmon-user/ebpf {problem}; run `cargo xtask build-ebpf`");
     }
 }
 
 fn check(workspace: &Path, package: &Path) -> Result<(), String> {
     let read = |what: std::io::Result<String>| what.map_err(|error| format!("cannot be checked ({error})"));
     let built = read(std::fs::read_to_string(package.join("ebpf/perfmon.bpf.digest")))?;
-    let object = read(digest::of_object(&package.join("ebpf/perfmon.bpf.o")))?;
-    let sources = read(digest::of_sources(workspace))?;
-    if built == digest::text(&sources, &object) { Ok(()) } else { Err("was not built from these sources".into()) }
+    let found = read(digest::text(workspace, &package.join("ebpf")))?;
+    if built == found { Ok(()) } else { Err("were not built from these sources".into()) }
 }

@@ -265,6 +265,10 @@ pub struct KernelOffsets {
     pub task_stime: u32,
     /// `task_struct.se.sum_exec_runtime`, u64 ns.
     pub task_runtime: u32,
+    /// `task_struct.stack`, pointer.
+    pub task_stack: u32,
+    /// From there to the saved registers of user mode: the size of a kernel stack less `struct pt_regs`.
+    pub stack_registers: u32,
     /// `task_struct.exit_code`, i32.
     pub task_exit_code: u32,
     /// `task_struct.io_uring`, pointer; `ABSENT` without io_uring.
@@ -341,20 +345,37 @@ pub struct KernelOffsets {
     pub iter_offset: u32,
     /// `iov_iter.ubuf`, pointer.
     pub iter_buffer: u32,
+    /// `msghdr.msg_flags`, u32.
+    pub message_flags: u32,
+    /// Which argument of `tcp_recvmsg` is `flags`; `ABSENT` without the function, as the three that follow.
+    pub tcp_receive_flags: u32,
+    /// How many arguments it has: the place of its result behind them.
+    pub tcp_receive_result: u32,
+    /// Which argument of `udp_recvmsg` and `udpv6_recvmsg` is `flags`.
+    pub udp_receive_flags: u32,
+    /// How many arguments they have.
+    pub udp_receive_result: u32,
     /// The saved register that holds the system call's number.
     pub regs_syscall: u32,
     /// The saved registers that hold its arguments.
     pub regs_arguments: [u32; 5],
-    /// The registers that hold the first arguments of a function in user mode.
-    pub regs_parameters: [u32; 6],
-    /// The register that holds a function's result in user mode.
-    pub regs_result: u32,
-    /// The user's stack pointer.
-    pub regs_stack: u32,
     /// Bytes of a page, for numbers that the kernel keeps in pages.
     pub page_size: u32,
 }
-const _: () = assert!(size_of::<KernelOffsets>() == 396 && align_of::<KernelOffsets>() == 4);
+const _: () = assert!(size_of::<KernelOffsets>() == 392 && align_of::<KernelOffsets>() == 4);
+
+/// Records under construction, a slot of `SCRATCH` for each family of programs: those of one family never interrupt one another on a CPU.
+/// The first two are those of the tiers that see all sockets in one program each way, under their `DIRECTION_*`.
+pub const SLOT_BYPASS: u32 = 2;
+/// Programs at the exit of functions (tier 2): each has its own, since another function's program may run in between.
+pub const SLOT_FUNCTIONS: u32 = 3;
+/// Slots with tier 2.
+pub const SLOTS_FUNCTIONS: u32 = SLOT_FUNCTIONS + 9;
+/// Slots without.
+pub const SLOTS: u32 = 3;
+
+/// Places of TLS probes that are told apart without a cookie: the bytes of a page.
+pub const TLS_PLACES: u32 = 4096;
 
 /// What a system call does with a socket: value of `SyscallTable` under its number. 0 = nothing; a shape, with bits.
 pub type SyscallKind = u8;

@@ -5,7 +5,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::event::DIRECTION_OUT;
 
-/// How a library function is called at a probe point; travels as the probe's cookie (Linux 5.15 and later).
+/// How a library function is called at a probe point; travels as the probe's cookie, which Linux has since 5.15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsConvention {
     /// `DIRECTION_*`.
@@ -39,8 +39,10 @@ pub struct CallRegisters {
     pub result: u32,
     /// The stack pointer.
     pub stack: u32,
+    /// The address of the next instruction.
+    pub instruction: u32,
 }
-const _: () = assert!(size_of::<CallRegisters>() == 32 && align_of::<CallRegisters>() == 4);
+const _: () = assert!(size_of::<CallRegisters>() == 36 && align_of::<CallRegisters>() == 4);
 
 /// A library's connection object; key of the kernel's maps.
 #[repr(C)]

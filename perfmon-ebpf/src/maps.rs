@@ -39,10 +39,10 @@ pub static LOST_BY_TGID: HashMap<u32, ProcessLosses> = HashMap::with_max_entries
 #[map]
 pub static RING_USE: LruHashMap<u32, RingUse> = LruHashMap::with_max_entries(1_024, 0);
 
-/// Direction → the record under construction; per CPU, as large as a per-CPU value can be. The two directions are apart, since
-/// a program may be interrupted by the other, never by itself.
+/// Direction or `SLOT_*` → the record under construction; per CPU, as large as a per-CPU value can be. The two directions are apart, since
+/// a program may be interrupted by the other, never by itself. The loader sets how many.
 #[map]
-pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(SLOTS, 0);
 
 /// The exec event under construction; per CPU.
 #[map]
@@ -52,7 +52,9 @@ pub static EXEC: PerCpuArray<ExecRecord> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static POSITIONS: LruHashMap<u32, Position> = LruHashMap::with_max_entries(1_024, 0);
 
-const BPF_F_NO_PREALLOC: u32 = 1;
+/// Entries are allocated as they come; before 5.15 (`copied-task`) all at once: there a table that allocates makes such programs a warning in
+/// the kernel's log.
+const BPF_F_NO_PREALLOC: u32 = if cfg!(feature = "copied-task") { 0 } else { 1 };
 const LOSSES_LEN: u32 = perfmon_common::map::LOSSES.len() as u32;
 
 /// Bytes of payload in one record at most.

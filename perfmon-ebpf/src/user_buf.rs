@@ -5,6 +5,7 @@ use aya_ebpf::helpers::bpf_probe_read_user;
 use aya_ebpf::helpers::generated;
 use perfmon_common::map::*;
 
+use crate::capture::at_most;
 use crate::emit;
 use crate::maps::{Buffers, CAPACITY_UNKNOWN, POSITIONS, Position, Scratch, VECTORS, Vector};
 use crate::task::Call;
@@ -67,8 +68,9 @@ pub fn read_vectors(base: u64, given: u64, scratch: *mut Scratch) -> Buffers {
     let count = if cut { VECTORS } else { given as u32 };
     // SAFETY: this CPU's scratch.
     let vectors = unsafe { &raw mut (*scratch).vectors };
+    let size = at_most::<{ VECTORS as u64 * size_of::<Vector>() as u64 }>(u64::from(count) * size_of::<Vector>() as u64);
     // SAFETY: the scratch has room for `VECTORS`; the helper checks the user's address.
-    let failed = unsafe { generated::bpf_probe_read_user(vectors.cast(), count * size_of::<Vector>() as u32, base as *const _) } != 0;
+    let failed = unsafe { generated::bpf_probe_read_user(vectors.cast(), size as u32, base as *const _) } != 0;
     if failed {
         emit::lost(LOST_USER_COPY);
         return Buffers::NONE;

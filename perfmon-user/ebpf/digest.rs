@@ -1,16 +1,19 @@
-// What the kernel object was built from, as one number: shared by build.rs, which checks it, and xtask, which writes it.
+// What the kernel objects were built from, as one number: shared by build.rs, which checks it, and xtask, which writes it.
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-/// Folders and files that the object depends on, relative to the workspace.
+/// The objects: file and options of the build. The second is for kernels before 5.15.
+pub const OBJECTS: [(&str, &[&str]); 2] = [("perfmon.bpf.o", &[]), ("perfmon-copied.bpf.o", &["--features", "copied-task"])];
+
+/// Folders and files that the objects depend on, relative to the workspace.
 const SOURCES: [&str; 5] =
     ["perfmon-common/Cargo.toml", "perfmon-common/src", "perfmon-ebpf/Cargo.lock", "perfmon-ebpf/Cargo.toml", "perfmon-ebpf/src"];
 
 /// SHA-256 of the sources: path and content of each file, in the order of the paths.
-pub fn of_sources(workspace: &Path) -> io::Result<String> {
+fn of_sources(workspace: &Path) -> io::Result<String> {
     let mut files = Vec::new();
     for source in SOURCES {
         collect(&workspace.join(source), &mut files)?;
@@ -26,14 +29,13 @@ pub fn of_sources(workspace: &Path) -> io::Result<String> {
     Ok(format!("{:x}", hash.finalize()))
 }
 
-/// SHA-256 of the object.
-pub fn of_object(object: &Path) -> io::Result<String> {
-    Ok(format!("{:x}", Sha256::digest(fs::read(object)?)))
-}
-
-/// What the digest file holds.
-pub fn text(sources: &str, object: &str) -> String {
-    format!("sources {sources}\nobject {object}\n")
+/// What the digest file holds, for the sources and the objects in `folder`.
+pub fn text(workspace: &Path, folder: &Path) -> io::Result<String> {
+    let mut text = format!("sources {}\n", of_sources(workspace)?);
+    for (object, _) in OBJECTS {
+        text += &format!("{object} {:x}\n", Sha256::digest(fs::read(folder.join(object))?));
+    }
+    Ok(text)
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -2,22 +2,39 @@
 use anyhow::{Context, Result, ensure};
 use perfmon_tests::client::{Call, Client};
 use perfmon_tests::need::{Need, missing};
-use perfmon_tests::perfmon::Perfmon;
+use perfmon_tests::perfmon::{Perfmon, perfmon};
 use perfmon_tests::record::substances;
 use perfmon_tests::server::{self, Kind, Server};
 use perfmon_tests::wire::Wire;
+use serde_json::Value;
 
 #[test]
-fn tier_1_and_tier_3_see_the_same() -> Result<()> {
+fn all_tiers_see_the_same() -> Result<()> {
     if missing(&[&Client::NEEDS[..], &[Need::Perfmon, Need::Program("nginx")]].concat()) {
         return Ok(());
     }
     for kind in [server::NGINX, server::UVICORN_H11, server::NODE, server::GO] {
-        let (one, three) = (seen_by("1", kind)?, seen_by("3", kind)?);
+        let one = seen_by("1", kind)?;
         assert!(!one.is_empty());
-        assert_eq!(one, three, "{}", kind.name);
+        for tier in ["2", "3"] {
+            // Tier 2 needs a kernel that has its functions traced, which the machines of `cargo xtask vmtest` have.
+            if tier == "3" || can_do(tier)? {
+                assert_eq!(one, seen_by(tier, kind)?, "{}, tier {tier}", kind.name);
+            }
+        }
     }
     Ok(())
+}
+
+/// Whether this kernel can do it; says why not.
+fn can_do(tier: &str) -> Result<bool> {
+    let output = perfmon(&["check", "--json", "--capture-tier", tier]).output()?;
+    let report: Value = serde_json::from_slice(&output.stdout).context("perfmon check printed no JSON")?;
+    let can = report["can_run"] == true;
+    if !can {
+        eprintln!("tier {tier} is not tested here: {}", report["problems"]);
+    }
+    Ok(can)
 }
 
 /// The substance of all records of some traffic on a fresh server, under a given tier.

@@ -1,4 +1,4 @@
-//! Rebuilds the object of the kernel programs: `perfmon-ebpf` → `perfmon-user/ebpf/perfmon.bpf.o` and its digest. Uses Debian's compiler
+//! Rebuilds the objects of the kernel programs: `perfmon-ebpf` → `perfmon-user/ebpf/*.bpf.o` and their digest. Uses Debian's compiler
 //! with a prebuilt `core` for BPF if available, else rustup's nightly; prints what it installs beforehand.
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -23,14 +23,16 @@ pub fn prepare() -> Result<()> {
     linker(&Compiler::find()?).map(drop)
 }
 
-/// Builds the object and writes its digest.
+/// Builds the objects and writes their digest.
 pub fn run() -> Result<()> {
     let folder = shell::root().join("perfmon-user/ebpf");
-    let object = folder.join("perfmon.bpf.o");
-    build(&shell::root().join("perfmon-ebpf/target"), &object, &[])?;
-    let text = digest::text(&digest::of_sources(&shell::root())?, &digest::of_object(&object)?);
+    for (object, options) in digest::OBJECTS {
+        let object = folder.join(object);
+        build(&shell::root().join("perfmon-ebpf/target"), &object, options)?;
+        say(format_args!("wrote {}", object.display()));
+    }
+    let text = digest::text(&shell::root(), &folder).context("cannot read the objects")?;
     std::fs::write(folder.join("perfmon.bpf.digest"), text).context("cannot write the digest")?;
-    say(format_args!("wrote {}", object.display()));
     Ok(())
 }
 

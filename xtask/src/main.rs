@@ -40,7 +40,7 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Formatting, clippy, licences and sources of dependencies
     Lint(lint::Args),
-    /// Rebuild the kernel programs' object file (perfmon-user/ebpf/perfmon.bpf.o)
+    /// Rebuild the kernel programs' object files (perfmon-user/ebpf/*.bpf.o)
     BuildEbpf,
     /// Rebuild the page's files (dashboard/dist) with npm
     BuildDashboard,

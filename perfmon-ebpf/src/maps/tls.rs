@@ -34,13 +34,18 @@ pub static TLS_CALLED: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub static TLS_SCRATCH: PerCpuArray<TlsRecord> = PerCpuArray::with_max_entries(TLS_RECORDS, 0);
 
+/// Place of a probe within its page → its `TlsConvention`, 0 = none. Written by user space, where probes have no cookies (before Linux 5.15).
+#[map]
+#[cfg(feature = "copied-task")]
+pub static TLS_CONVENTIONS: Array<u64> = Array::with_max_entries(perfmon_common::map::TLS_PLACES, 0);
+
 /// Always empty: see `probes::tls::keep_the_threads_stack`.
 #[map]
 pub static TLS_NO_PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// Where this architecture keeps what a call needs. Replaced by the loader.
 #[unsafe(no_mangle)]
-pub static CALL_REGISTERS: CallRegisters = CallRegisters { arguments: [0; 6], result: 0, stack: 0 };
+pub static CALL_REGISTERS: CallRegisters = CallRegisters { arguments: [0; 6], result: 0, stack: 0, instruction: 0 };
 
 /// Bytes of plaintext in one record at most.
 pub const TLS_PIECE: u32 = PIECE;

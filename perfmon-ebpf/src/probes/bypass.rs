@@ -4,7 +4,7 @@
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use perfmon_common::event::DIRECTION_IN;
-use perfmon_common::map::{SYSCALL_GETSOCKOPT, SYSCALL_SHAPE, SYSCALL_SPLICE};
+use perfmon_common::map::{SLOT_BYPASS, SYSCALL_GETSOCKOPT, SYSCALL_SHAPE, SYSCALL_SPLICE};
 
 use crate::maps::{SCRATCH, SOCKETS};
 use crate::operation::{Operation, finished};
@@ -26,7 +26,7 @@ pub fn sock_bypass(ctx: RawTracePointContext) -> i32 {
     // SAFETY: a live map value. A socket that is not known yet gets known by its next operation.
     let Some(state) = SOCKETS.get_ptr_mut(sock.0).map(|state| unsafe { &mut *state }) else { return 0 };
     let len = sequence::unseen(sock, state, DIRECTION_IN, 0);
-    let Some(scratch) = SCRATCH.get_ptr_mut(u32::from(DIRECTION_IN)) else { return 0 };
+    let Some(scratch) = SCRATCH.get_ptr_mut(SLOT_BYPASS) else { return 0 };
     if len > 0 {
         finished(Operation { sock, direction: DIRECTION_IN, len: len as u32, flags: 0 }, caller, call, scratch);
     }

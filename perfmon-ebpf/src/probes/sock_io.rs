@@ -6,9 +6,11 @@ use aya_ebpf::programs::RawTracePointContext;
 use perfmon_common::event::{DIRECTION_IN, DIRECTION_OUT};
 use perfmon_common::map::{SYSCALL_MESSAGES, SYSCALL_SHAPE};
 
-use crate::maps::SCRATCH;
+use crate::filter::Caller;
+use crate::maps::{SCRATCH, Scratch};
 use crate::operation::{Operation, finished};
 use crate::sock::Sock;
+use crate::task::Call;
 use crate::{datagram, filter, task, user_buf};
 
 /// `(struct sock *sk, int ret, int flags)`.
@@ -25,23 +27,55 @@ pub fn sock_send(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn on_operation(ctx: &RawTracePointContext, direction: u8) -> i32 {
-    let caller = filter::caller();
-    if !filter::is_watched(caller.tgid) {
-        return 0;
-    }
-    let len: i32 = ctx.arg(1);
-    let call = task::call(task::current());
-    if len < 0 {
-        // A failed message ends the call that it belongs to.
-        if call.kind & SYSCALL_SHAPE == SYSCALL_MESSAGES {
-            user_buf::message_done(call, caller.thread, 0, true);
-        }
-        return 0;
-    }
-    let Some(scratch) = SCRATCH.get_ptr_mut(u32::from(direction)) else { return 0 };
-    let op = Operation { sock: Sock(ctx.arg(0)), direction, len: len as u32, flags: ctx.arg(2) };
-    if !finished(op, caller, call, scratch) {
+    let returned = Returned { sock: Sock(ctx.arg(0)), direction, len: ctx.arg(1), flags: ctx.arg(2), slot: direction.into() };
+    if let Some(Observed { op, caller, call, scratch }) = returned.observed()
+        && !finished(op, caller, call, scratch)
+    {
         datagram::finished(op, caller, call, scratch);
     }
     0
+}
+
+/// What the kernel told of an operation of the current thread when it was over.
+#[derive(Clone, Copy)]
+pub struct Returned {
+    pub sock: Sock,
+    /// `DIRECTION_*`.
+    pub direction: u8,
+    /// Bytes, or a negative errno.
+    pub len: i32,
+    /// `MSG_*`.
+    pub flags: u32,
+    /// Where its record is built: `DIRECTION_*` or `SLOT_*`.
+    pub slot: u32,
+}
+
+/// An operation of a watched process, who called it, with which system call, and where its record is built.
+pub struct Observed {
+    pub op: Operation,
+    pub caller: Caller,
+    pub call: Call,
+    pub scratch: *mut Scratch,
+}
+
+impl Returned {
+    /// What is to be reported; `None` for failures and for processes that are not watched.
+    #[inline(always)]
+    pub fn observed(self) -> Option<Observed> {
+        let caller = filter::caller();
+        if !filter::is_watched(caller.tgid) {
+            return None;
+        }
+        let call = task::call(task::current());
+        if self.len < 0 {
+            // A failed message ends the call that it belongs to.
+            if call.kind & SYSCALL_SHAPE == SYSCALL_MESSAGES {
+                user_buf::message_done(call, caller.thread, 0, true);
+            }
+            return None;
+        }
+        let scratch = SCRATCH.get_ptr_mut(self.slot)?;
+        let op = Operation { sock: self.sock, direction: self.direction, len: self.len as u32, flags: self.flags };
+        Some(Observed { op, caller, call, scratch })
+    }
 }

@@ -73,6 +73,7 @@ pub(super) fn start_options(config: &Config, selector: &Selector) -> StartOption
         tier: match config.capture.tier {
             TierSetting::Auto => TierChoice::Auto,
             TierSetting::One => TierChoice::Only(probe::Tier::Socket),
+            TierSetting::Two => TierChoice::Only(probe::Tier::Function),
             TierSetting::Three => TierChoice::Only(probe::Tier::SyscallExit),
         },
         return_probes: config.capture.return_probes,

@@ -98,7 +98,7 @@ pub(super) struct GeneralArgs {
 #[derive(Group, Debug, Default)]
 #[command(next_help_heading = "Capture")]
 pub(super) struct CaptureArgs {
-    /// How socket operations are captured: auto, 1 (socket tracepoints), 3 (every system call) [default: auto]
+    /// How socket operations are captured: auto, 1 (socket tracepoints), 2 (exits of socket functions), 3 (every system call) [default: auto]
     #[arg(long, value_name = "TIER")]
     pub capture_tier: Option<String>,
     /// Stop after this time, like 30s or 5m
@@ -168,7 +168,7 @@ pub(super) struct CheckArgs {
     /// List every process and every kernel program
     #[arg(long)]
     pub all_processes: bool,
-    /// Capture tier to check: auto, 1, 3 [default: auto]
+    /// Capture tier to check: auto, 1, 2, 3 [default: auto]
     #[arg(long, value_name = "TIER")]
     pub capture_tier: Option<String>,
     #[command(flatten)]

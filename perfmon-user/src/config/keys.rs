@@ -15,7 +15,8 @@ use super::{alert_keys, damping_keys, metric_keys};
 
 const SECOND: Duration = Duration::from_secs(1);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
-const TIERS: [(&str, TierSetting); 3] = [("auto", TierSetting::Auto), ("1", TierSetting::One), ("3", TierSetting::Three)];
+const TIERS: [(&str, TierSetting); 4] =
+    [("auto", TierSetting::Auto), ("1", TierSetting::One), ("2", TierSetting::Two), ("3", TierSetting::Three)];
 const UIS: [(&str, Ui); 3] = [("auto", Ui::Auto), ("table", Ui::Table), ("none", Ui::None)];
 const LEVELS: [(&str, LogLevel); 5] = [
     ("error", LogLevel::Error),
@@ -119,8 +120,8 @@ pub(super) static KEYS: &[Key<Config>] = &[
         about: about(
             "capture.tier",
             Some("--capture-tier"),
-            "`auto`, `1` or `3`",
-            "How socket operations are seen: `1` by the kernel's socket tracepoints, `3` by the one for all system calls, `auto` by the cheapest that works here.",
+            "`auto`, `1`, `2` or `3`",
+            "How socket operations are seen: `1` by the kernel's socket tracepoints (Linux 6.3), `2` by the exit of its socket functions (5.10), `3` by the one for all system calls, `auto` by the cheapest that works here.",
         ),
         set: |config, node| node.choice(&TIERS).map(|value| config.capture.tier = value),
         show: |config| Some(name_of(&TIERS, config.capture.tier)),

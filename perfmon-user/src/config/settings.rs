@@ -195,6 +195,8 @@ pub enum TierSetting {
     Auto,
     /// The kernel's tracepoints for socket operations.
     One,
+    /// The exit of the kernel's socket functions.
+    Two,
     /// The tracepoint for all system calls.
     Three,
 }

@@ -89,13 +89,13 @@ fn targets_of_flags_replace_those_of_the_file() {
 
 #[test]
 fn every_problem_of_a_file_is_listed_with_its_line() {
-    let text = "listn = 'x'\nduration = 30\n[capture]\nring_mib = 5\ntier = '2'\n[targets]\npid = [1, 'a', 0]\n[[endpoints]]\nmethod = 'GET'\n[[endpoints]]\npattern = 'a'\ncolour = 1\n";
+    let text = "listn = 'x'\nduration = 30\n[capture]\nring_mib = 5\ntier = '4'\n[targets]\npid = [1, 'a', 0]\n[[endpoints]]\nmethod = 'GET'\n[[endpoints]]\npattern = 'a'\ncolour = 1\n";
     let found = problems(&file(text));
     let wanted = [
         "p.toml:1: listn: unknown; did you mean listen?",
         "p.toml:2: duration: 30 has no unit",
         "p.toml:4: capture.ring_mib: 5 is not a power of two; the next one is 8",
-        "p.toml:5: capture.tier: \"2\" is not one of auto, 1, 3",
+        "p.toml:5: capture.tier: \"4\" is not one of auto, 1, 2, 3",
         "p.toml:7: targets.pid: \"a\" is not an integer",
         "p.toml:7: targets.pid: 0 is out of range",
         "p.toml:8: endpoints.pattern: is missing",

@@ -1,8 +1,10 @@
 //! Planned programs → attached programs, each with its own result: one that fails never takes the others down.
 use std::collections::HashMap;
 
-use aya::Ebpf;
-use aya::programs::{ProgramError, RawTracePoint};
+use std::cell::OnceCell;
+
+use aya::programs::{FExit, Program, ProgramError, RawTracePoint};
+use aya::{Btf, Ebpf};
 
 use super::hooks::{Hook, HookPoint, Job};
 use super::plan::Planned;
@@ -47,21 +49,24 @@ pub struct ProbeReport {
 pub fn attach(ebpf: &mut Ebpf, plan: &[Planned]) -> Vec<ProbeReport> {
     let is_planned = |program: &str| plan.iter().any(|planned| planned.hook.program == program && planned.skip.is_none());
     let is_certain = |planned: &&Planned| match planned.hook.job {
-        Job::Instead(first) => planned.skip.is_none() && !is_planned(first),
-        Job::Capture(_) | Job::Always => planned.skip.is_none(),
+        Job::Instead(first) => planned.skip.is_none() && !first.iter().any(|first| is_planned(first)),
+        Job::Capture(_) | Job::With(_) | Job::Always => planned.skip.is_none(),
     };
+    let mut loader = Loader { ebpf, btf: OnceCell::new() };
     let mut loaded: HashMap<&str, Result<(), ProgramError>> =
-        plan.iter().filter(is_certain).map(|planned| (planned.hook.program, load_one(ebpf, planned.hook))).collect();
+        plan.iter().filter(is_certain).map(|planned| (planned.hook.program, loader.load(planned.hook))).collect();
     let mut reports: Vec<ProbeReport> = Vec::with_capacity(plan.len());
     for planned in plan {
         let runs = |program: &str| reports.iter().any(|report| report.name == program && report.state == ProbeState::Attached);
         let (state, reason) = match (&planned.skip, planned.hook.job) {
             (Some(reason), _) => (ProbeState::Skipped, Some(reason.clone())),
-            (None, Job::Instead(first)) if runs(first) => (ProbeState::Skipped, Some(format!("{first} runs"))),
+            (None, Job::Instead(first)) if let Some(first) = first.iter().find(|first| runs(first)) => {
+                (ProbeState::Skipped, Some(format!("{first} runs")))
+            }
             (None, _) => match loaded
                 .remove(planned.hook.program)
-                .unwrap_or_else(|| load_one(ebpf, planned.hook))
-                .and_then(|()| attach_one(ebpf, planned.hook))
+                .unwrap_or_else(|| loader.load(planned.hook))
+                .and_then(|()| loader.attach(planned.hook))
             {
                 Ok(()) => (ProbeState::Attached, None),
                 Err(error) => {
@@ -75,18 +80,36 @@ pub fn attach(ebpf: &mut Ebpf, plan: &[Planned]) -> Vec<ProbeReport> {
     reports
 }
 
-fn load_one(ebpf: &mut Ebpf, hook: &Hook) -> Result<(), ProgramError> {
-    program(ebpf, hook)?.load()
+/// Loads and attaches single programs.
+struct Loader<'a> {
+    ebpf: &'a mut Ebpf,
+    /// The kernel's types as aya wants them, once a program at a function's exit is loaded.
+    btf: OnceCell<Btf>,
 }
 
-fn attach_one(ebpf: &mut Ebpf, hook: &Hook) -> Result<(), ProgramError> {
-    if let HookPoint::RawTracepoint(name) = hook.point {
-        program(ebpf, hook)?.attach(name)?;
+impl Loader<'_> {
+    fn load(&mut self, hook: &Hook) -> Result<(), ProgramError> {
+        let HookPoint::FunctionExit(function) = hook.point else { return program::<RawTracePoint>(self.ebpf, hook)?.load() };
+        if self.btf.get().is_none() {
+            self.btf.set(Btf::from_sys_fs()?).ok();
+        }
+        let btf = self.btf.get().ok_or(ProgramError::NotLoaded)?;
+        program::<FExit>(self.ebpf, hook)?.load(function, btf)
     }
-    Ok(())
+
+    fn attach(&mut self, hook: &Hook) -> Result<(), ProgramError> {
+        match hook.point {
+            HookPoint::RawTracepoint(name) => program::<RawTracePoint>(self.ebpf, hook)?.attach(name).map(drop),
+            HookPoint::FunctionExit(_) => program::<FExit>(self.ebpf, hook)?.attach().map(drop),
+            HookPoint::Uprobe | HookPoint::TestRun => Ok(()),
+        }
+    }
 }
 
-fn program<'e>(ebpf: &'e mut Ebpf, hook: &Hook) -> Result<&'e mut RawTracePoint, ProgramError> {
+fn program<'e, P>(ebpf: &'e mut Ebpf, hook: &Hook) -> Result<&'e mut P, ProgramError>
+where
+    &'e mut P: TryFrom<&'e mut Program, Error = ProgramError>,
+{
     ebpf.program_mut(hook.program).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 

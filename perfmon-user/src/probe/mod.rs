@@ -75,8 +75,8 @@ pub enum ProbeError {
     /// The type information lacks something.
     #[error(transparent)]
     Offsets(#[from] OffsetError),
-    /// No tracepoint for the wanted tier.
-    #[error("this kernel ({release}) lacks the tracepoints of {wanted}")]
+    /// No hooks for the wanted tier.
+    #[error("this kernel ({release}) lacks the hooks of {wanted}")]
     NoTier {
         /// `uname -r`.
         release: String,
@@ -97,9 +97,17 @@ pub enum ProbeError {
     },
 }
 
+/// The programs that failed, those together that failed for one reason.
 fn describe(reports: &[ProbeReport]) -> String {
-    let lines = reports.iter().filter(|report| report.state == ProbeState::Failed);
-    lines.map(|report| format!("{}: {}", report.name, report.reason.as_deref().unwrap_or("no reason"))).collect::<Vec<_>>().join("; ")
+    let mut lines: Vec<(&str, Vec<&str>)> = Vec::new();
+    for report in reports.iter().filter(|report| report.state == ProbeState::Failed) {
+        let reason = report.reason.as_deref().unwrap_or("no reason");
+        match lines.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(report.name),
+            None => lines.push((reason, vec![report.name])),
+        }
+    }
+    lines.iter().map(|(reason, names)| format!("{}: {reason}", names.join(", "))).collect::<Vec<_>>().join("; ")
 }
 
 /// Loads and attaches. A tier whose programs the kernel refuses gives way to the next one.
@@ -113,14 +121,19 @@ pub fn start(options: &StartOptions) -> Result<Probes, ProbeError> {
     }
     raise_descriptor_limit();
     let btf = facts.btf.as_ref().map_err(|reason| ProbeError::NoBtf(reason.clone()))?;
-    let globals = load::Globals { settings: settings(options), offsets: offsets::read(btf, page_size())?, syscalls: syscalls::table() };
+    let globals = load::Globals {
+        settings: settings(options),
+        offsets: offsets::read(btf, page_size())?,
+        syscalls: syscalls::table(),
+        object: facts.object,
+    };
     let mut refused = Vec::new();
-    for tier in plan::tiers(&facts.tracepoints, options.tier) {
-        let mut ebpf = load::load(&globals, options.ring_bytes, options.tables).map_err(Box::new)?;
+    for tier in plan::tiers(&facts.hooks, options.tier) {
+        let mut ebpf = load::load(&globals, tier, options.ring_bytes, options.tables).map_err(Box::new)?;
         let tls = tls::TlsOptions { everywhere: options.watch_all, return_probes: options.return_probes };
         // Before anything is attached: the kernel verifies for a while, and libraries shall be probed right after.
-        let (tls_reports, programs) = tls::load(&mut ebpf, tls);
-        let mut reports = attach::attach(&mut ebpf, &plan::programs(&facts.tracepoints, tier));
+        let (tls_reports, programs) = tls::load(&mut ebpf, facts.object, tls);
+        let mut reports = attach::attach(&mut ebpf, &plan::programs(&facts.hooks, tier));
         if reports.iter().all(|report| !report.needed || report.state == ProbeState::Attached) {
             mark_refused(&mut reports, refused);
             #[cfg(feature = "kernel-log")]

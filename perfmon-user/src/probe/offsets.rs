@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use btf_rs::{Btf, EnumMember, Type};
+use btf_rs::{Btf, EnumMember, Parameter, Type};
 use perfmon_common::map::{ABSENT, KernelOffsets};
 
 /// Why the offsets of this kernel cannot be had.
@@ -34,16 +34,18 @@ struct Compat {
 /// A saved register: the member of the record, and bytes to add.
 type Register = (&'static str, u32);
 
-/// Where the saved registers hold a system call and a function call.
+/// Where the saved registers hold a system call.
 struct Registers {
     record: &'static str,
     number: &'static str,
     arguments: [Register; 5],
-    parameters: [Register; 6],
-    result: Register,
-    stack: Register,
     compat: Compat,
 }
+
+/// A struct as large as a thread's stack in the kernel (arch/x86/include/asm/page_64_types.h: both have the same order).
+const LIKE_A_STACK: &str = "irq_stack";
+/// A thread's stack in the kernel where no struct is as large (arch/arm64/include/asm/memory.h), with pages of usual size.
+const KERNEL_STACK: u32 = 16 * 1024;
 
 fn registers() -> Result<Registers, OffsetError> {
     match std::env::consts::ARCH {
@@ -51,9 +53,6 @@ fn registers() -> Result<Registers, OffsetError> {
             record: "pt_regs",
             number: "orig_ax",
             arguments: [("di", 0), ("si", 0), ("dx", 0), ("r10", 0), ("r8", 0)],
-            parameters: [("di", 0), ("si", 0), ("dx", 0), ("cx", 0), ("r8", 0), ("r9", 0)],
-            result: ("ax", 0),
-            stack: ("sp", 0),
             // TS_COMPAT, arch/x86/include/asm/thread_info.h
             compat: Compat { member: "thread_info.status", mask: 0x2 },
         }),
@@ -61,9 +60,6 @@ fn registers() -> Result<Registers, OffsetError> {
             record: "pt_regs",
             number: "syscallno",
             arguments: [("orig_x0", 0), ("user_regs.regs", 8), ("user_regs.regs", 16), ("user_regs.regs", 24), ("user_regs.regs", 32)],
-            parameters: [0, 8, 16, 24, 32, 40].map(|place| ("user_regs.regs", place)),
-            result: ("user_regs.regs", 0),
-            stack: ("user_regs.sp", 0),
             // TIF_32BIT, arch/arm64/include/asm/thread_info.h
             compat: Compat { member: "thread_info.flags", mask: 1 << 22 },
         }),
@@ -86,13 +82,12 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
     };
     let registers = registers()?;
     let register = |(path, plus)| Ok::<_, OffsetError>(at(registers.record, path)? + plus);
-    let (mut regs_arguments, mut regs_parameters) = ([0; 5], [0; 6]);
+    let mut regs_arguments = [0; 5];
     for (slot, argument) in regs_arguments.iter_mut().zip(registers.arguments) {
         *slot = register(argument)?;
     }
-    for (slot, parameter) in regs_parameters.iter_mut().zip(registers.parameters) {
-        *slot = register(parameter)?;
-    }
+    let kernel_stack = records.size(LIKE_A_STACK).unwrap_or(KERNEL_STACK.max(page_size));
+    let (tcp_receive, udp_receive) = (records.arguments("tcp_recvmsg"), records.arguments("udp_recvmsg"));
     let iter_is_buffer = records.value("iter_type", "ITER_UBUF").unwrap_or(ABSENT);
     Ok(KernelOffsets {
         sock_family: at("sock_common", "skc_family")?,
@@ -141,6 +136,8 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
         task_utime: at("task_struct", "utime")?,
         task_stime: at("task_struct", "stime")?,
         task_runtime: at("task_struct", "se.sum_exec_runtime")?,
+        task_stack: at("task_struct", "stack")?,
+        stack_registers: kernel_stack.saturating_sub(records.size(registers.record)?),
         task_exit_code: at("task_struct", "exit_code")?,
         task_io_uring: maybe("task_struct", "io_uring")?,
         task_compat: at("task_struct", registers.compat.member)?,
@@ -179,13 +176,21 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
         iter_is_buffer,
         iter_offset: optional("iov_iter", "iov_offset")?,
         iter_buffer: optional("iov_iter", "ubuf")?,
+        message_flags: at("msghdr", "msg_flags")?,
+        tcp_receive_flags: tcp_receive.flags,
+        tcp_receive_result: tcp_receive.result,
+        udp_receive_flags: udp_receive.flags,
+        udp_receive_result: udp_receive.result,
         regs_syscall: at(registers.record, registers.number)?,
         regs_arguments,
-        regs_parameters,
-        regs_result: register(registers.result)?,
-        regs_stack: register(registers.stack)?,
         page_size,
     })
+}
+
+/// Where the context of a program at a function's exit holds what it asks for: the result stands behind the arguments.
+struct Arguments {
+    flags: u32,
+    result: u32,
 }
 
 /// The kernel's structs by name. Finding one means walking through all types, so each is found once.
@@ -220,6 +225,28 @@ impl Records<'_> {
             }
             _ => None,
         })
+    }
+
+    /// Bytes of a struct.
+    fn size(&self, record: &'static str) -> Result<u32, OffsetError> {
+        match self.record(record)? {
+            Type::Struct(record) => Ok(u32::try_from(record.size()).unwrap_or(ABSENT)),
+            _ => Err(OffsetError::Struct(record)),
+        }
+    }
+
+    /// The arguments of a function of the kernel; all `ABSENT` when it has no such function.
+    fn arguments(&self, function: &str) -> Arguments {
+        let absent = Arguments { flags: ABSENT, result: ABSENT };
+        let prototype = |kind| match kind {
+            Type::Func(function) => self.btf.resolve_chained_type(&function).ok(),
+            _ => None,
+        };
+        let found = self.btf.resolve_types_by_name(function).unwrap_or_default().into_iter().find_map(prototype);
+        let Some(Type::FuncProto(prototype)) = found else { return absent };
+        let is_flags = |parameter: &Parameter| self.btf.resolve_name(parameter).is_ok_and(|name| name == "flags");
+        let flags = prototype.parameters.iter().position(is_flags);
+        Arguments { flags: flags.map_or(ABSENT, |place| place as u32), result: prototype.parameters.len() as u32 }
     }
 
     fn record(&self, name: &'static str) -> Result<Type, OffsetError> {
@@ -284,11 +311,9 @@ mod tests {
         arguments.sort_unstable();
         arguments.dedup();
         assert_eq!(arguments.len(), 6);
-        let mut parameters = offsets.regs_parameters.to_vec();
-        parameters.extend([offsets.regs_stack]);
-        parameters.sort_unstable();
-        parameters.dedup();
-        assert_eq!(parameters.len(), 7);
+        // Registers stand at the top of the stack; functions have arguments.
+        assert!(offsets.stack_registers > 8_192 && offsets.stack_registers % 8 == 0, "{}", offsets.stack_registers);
+        assert!(offsets.tcp_receive_flags < offsets.tcp_receive_result, "{}", offsets.tcp_receive_flags);
         // Both counters of a stream stand apart, and io_uring's structs are found where the kernel has it.
         assert_ne!(offsets.tcp_copied_seq, offsets.tcp_write_seq);
         if offsets.uring_opcode != ABSENT {

@@ -1,13 +1,14 @@
 //! Facts and the wanted capture tier → which programs go to which tracepoints. Pure: nothing is loaded here.
-use std::collections::BTreeSet;
-
 use super::hooks::{HOOKS, Hook, HookPoint, Job};
+use super::support::Hooks;
 
 /// How sends and receives are observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// Tier 1: tracepoints of the socket layer (Linux 6.3 and later). Other system calls pay nothing.
     Socket,
+    /// Tier 2: the exit of the functions that sockets are called through. Other system calls pay nothing.
+    Function,
     /// Tier 3: the exit of every system call.
     SyscallExit,
 }
@@ -17,6 +18,7 @@ impl Tier {
     pub fn number(self) -> u8 {
         match self {
             Self::Socket => 1,
+            Self::Function => 2,
             Self::SyscallExit => 3,
         }
     }
@@ -25,7 +27,10 @@ impl Tier {
     pub fn about(self) -> &'static str {
         match self {
             Self::Socket => "socket tracepoints, so that system calls that are no socket I/O pay nothing",
-            Self::SyscallExit => "the exit of every system call, because this kernel lacks the socket tracepoints or it was asked for",
+            Self::Function => {
+                "the exit of the kernel's socket functions, because this kernel lacks the socket tracepoints or it was asked for; system calls that are no socket I/O pay nothing"
+            }
+            Self::SyscallExit => "the exit of every system call, because this kernel can do no better or it was asked for",
         }
     }
 }
@@ -47,8 +52,9 @@ impl std::str::FromStr for TierChoice {
         match text {
             "auto" => Ok(Self::Auto),
             "1" => Ok(Self::Only(Tier::Socket)),
+            "2" => Ok(Self::Only(Tier::Function)),
             "3" => Ok(Self::Only(Tier::SyscallExit)),
-            _ => Err("the capture tier is auto, 1 or 3"),
+            _ => Err("the capture tier is auto, 1, 2 or 3"),
         }
     }
 }
@@ -65,22 +71,22 @@ pub struct Planned {
 }
 
 /// The tiers to try, best first; empty when the host has none of those wanted.
-pub fn tiers(tracepoints: &BTreeSet<&'static str>, choice: TierChoice) -> Vec<Tier> {
+pub fn tiers(hooks: &Hooks, choice: TierChoice) -> Vec<Tier> {
     let programs = |tier: Tier| HOOKS.iter().filter(move |hook| hook.job == Job::Capture(tier));
-    let exists = |tier: &Tier| programs(*tier).all(|hook| absent(hook, tracepoints).is_none());
+    let exists = |tier: &Tier| programs(*tier).all(|hook| absent(hook, hooks).is_none());
     let wanted: &[Tier] = match &choice {
-        TierChoice::Auto => &[Tier::Socket, Tier::SyscallExit],
+        TierChoice::Auto => &[Tier::Socket, Tier::Function, Tier::SyscallExit],
         TierChoice::Only(tier) => std::slice::from_ref(tier),
     };
     wanted.iter().copied().filter(exists).collect()
 }
 
 /// The programs of a tier, those that are not needed here with the reason. TLS programs are loaded with their libraries.
-pub fn programs(tracepoints: &BTreeSet<&'static str>, tier: Tier) -> Vec<Planned> {
+pub fn programs(hooks: &Hooks, tier: Tier) -> Vec<Planned> {
     let plan = |hook: &'static Hook| {
         let skip = match hook.job {
-            Job::Capture(other) if other != tier => Some(format!("capture tier {} is used", tier.number())),
-            _ => absent(hook, tracepoints),
+            Job::Capture(other) | Job::With(other) if other != tier => Some(format!("capture tier {} is used", tier.number())),
+            _ => absent(hook, hooks),
         };
         Planned { hook, needed: hook.job == Job::Capture(tier), skip }
     };
@@ -88,10 +94,13 @@ pub fn programs(tracepoints: &BTreeSet<&'static str>, tier: Tier) -> Vec<Planned
 }
 
 /// Why this kernel lacks the hook.
-fn absent(hook: &Hook, tracepoints: &BTreeSet<&'static str>) -> Option<String> {
+fn absent(hook: &Hook, hooks: &Hooks) -> Option<String> {
     match hook.point {
-        HookPoint::RawTracepoint(name) if !tracepoints.contains(name) => {
+        HookPoint::RawTracepoint(name) if !hooks.tracepoints.contains(name) => {
             Some(format!("this kernel has no tracepoint {name} (Linux {} has)", hook.since))
+        }
+        HookPoint::FunctionExit(name) if !hooks.functions.contains(name) => {
+            Some(format!("this kernel has no function {name} whose exit may safely run a program (Linux {} has)", hook.since))
         }
         _ => None,
     }
@@ -103,6 +112,11 @@ mod tests {
 
     const OLD: [&str; 5] = ["sys_exit", "tcp_probe", "inet_sock_set_state", "sched_process_exec", "sched_process_exit"];
     const NEW: [&str; 5] = ["sock_recv_length", "sock_send_length", "sys_exit", "sk_data_ready", "tcp_probe"];
+    const FUNCTIONS: [&str; 6] = ["tcp_recvmsg", "tcp_sendmsg", "unix_stream_recvmsg", "unix_stream_sendmsg", "udp_recvmsg", "udp_sendmsg"];
+
+    fn hooks(tracepoints: &[&'static str], functions: &[&'static str]) -> Hooks {
+        Hooks { tracepoints: tracepoints.iter().copied().collect(), functions: functions.iter().copied().collect() }
+    }
 
     fn loaded(plan: &[Planned]) -> Vec<&str> {
         plan.iter().filter(|planned| planned.skip.is_none()).map(|planned| planned.hook.program).collect()
@@ -110,28 +124,45 @@ mod tests {
 
     #[test]
     fn the_cheapest_tier_comes_first() {
-        assert_eq!(tiers(&NEW.into(), TierChoice::Auto), [Tier::Socket, Tier::SyscallExit]);
-        assert_eq!(tiers(&OLD.into(), TierChoice::Auto), [Tier::SyscallExit]);
-        assert_eq!(tiers(&OLD.into(), TierChoice::Only(Tier::Socket)), []);
-        assert_eq!(tiers(&NEW.into(), TierChoice::Only(Tier::SyscallExit)), [Tier::SyscallExit]);
-        assert_eq!(tiers(&BTreeSet::new(), TierChoice::Auto), []);
+        assert_eq!(tiers(&hooks(&NEW, &FUNCTIONS), TierChoice::Auto), [Tier::Socket, Tier::Function, Tier::SyscallExit]);
+        assert_eq!(tiers(&hooks(&OLD, &FUNCTIONS), TierChoice::Auto), [Tier::Function, Tier::SyscallExit]);
+        // One of the functions that the tier cannot be without is missing.
+        assert_eq!(tiers(&hooks(&OLD, &FUNCTIONS[1..]), TierChoice::Auto), [Tier::SyscallExit]);
+        assert_eq!(tiers(&hooks(&OLD, &FUNCTIONS), TierChoice::Only(Tier::Socket)), []);
+        assert_eq!(tiers(&hooks(&NEW, &[]), TierChoice::Only(Tier::SyscallExit)), [Tier::SyscallExit]);
+        assert_eq!(tiers(&Hooks::default(), TierChoice::Auto), []);
     }
 
     #[test]
     fn only_one_tier_is_loaded() {
         assert_eq!(
-            loaded(&programs(&NEW.into(), Tier::Socket)),
+            loaded(&programs(&hooks(&NEW, &FUNCTIONS), Tier::Socket)),
             ["sock_recv", "sock_send", "datagram_exit", "data_ready", "segment_received", "set_policy"]
         );
         assert_eq!(
-            loaded(&programs(&NEW.into(), Tier::SyscallExit)),
+            loaded(&programs(&hooks(&NEW, &FUNCTIONS), Tier::Function)),
+            [
+                "tcp_received",
+                "tcp_sent",
+                "unix_received",
+                "unix_sent",
+                "udp_received",
+                "udp_sent",
+                "datagram_exit",
+                "data_ready",
+                "segment_received",
+                "set_policy"
+            ]
+        );
+        assert_eq!(
+            loaded(&programs(&hooks(&NEW, &FUNCTIONS), Tier::SyscallExit)),
             ["syscall_exit", "datagram_exit", "data_ready", "segment_received", "set_policy"]
         );
     }
 
     #[test]
     fn what_the_kernel_lacks_is_skipped_with_a_reason() {
-        let plan = programs(&OLD.into(), Tier::SyscallExit);
+        let plan = programs(&hooks(&OLD, &FUNCTIONS), Tier::SyscallExit);
         assert_eq!(
             loaded(&plan),
             [
@@ -153,6 +184,7 @@ mod tests {
     fn tiers_are_read_from_text() {
         assert_eq!("auto".parse(), Ok(TierChoice::Auto));
         assert_eq!("3".parse(), Ok(TierChoice::Only(Tier::SyscallExit)));
-        assert!("2".parse::<TierChoice>().is_err());
+        assert_eq!("2".parse(), Ok(TierChoice::Only(Tier::Function)));
+        assert!("4".parse::<TierChoice>().is_err());
     }
 }

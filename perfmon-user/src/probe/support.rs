@@ -1,7 +1,7 @@
 //! Facts about this host, taken before anything is loaded: kernel, BTF, tracepoints, capabilities. Nothing is decided here.
 use std::collections::BTreeSet;
 
-use btf_rs::{Backend, Btf};
+use btf_rs::{Backend, Btf, Type};
 use caps::{CapSet, Capability};
 
 use super::hooks;
@@ -15,18 +15,43 @@ pub struct Facts {
     pub release: String,
     /// The kernel's type information, or why there is none.
     pub btf: Result<Btf, String>,
-    /// Tracepoints of the kernel, of those that perfmon knows.
-    pub tracepoints: BTreeSet<&'static str>,
+    /// Hooks of the kernel, of those that perfmon knows.
+    pub hooks: Hooks,
+    /// Which kernel object it runs.
+    pub object: Object,
     /// Capabilities that this process lacks.
     pub missing_capabilities: Vec<&'static str>,
 }
+
+/// Hooks that programs can be attached to.
+#[derive(Clone, Debug, Default)]
+pub struct Hooks {
+    /// Tracepoints.
+    pub tracepoints: BTreeSet<&'static str>,
+    /// Functions whose exit may run a program.
+    pub functions: BTreeSet<&'static str>,
+}
+
+/// How the kernel's own objects are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// By typed pointers; probes have cookies (Linux 5.15).
+    Typed,
+    /// By copies.
+    Copied,
+}
+
+/// Helpers that the object of typed pointers calls, by their names in the kernel's types.
+const HELPERS: [&str; 3] = ["BPF_FUNC_get_current_task_btf", "BPF_FUNC_task_pt_regs", "BPF_FUNC_get_attach_cookie"];
 
 impl Facts {
     /// Takes the facts.
     pub fn gather() -> Self {
         let btf = types().map_err(|error| format!("{VMLINUX} cannot be read ({error}): the kernel needs CONFIG_DEBUG_INFO_BTF=y"));
-        let tracepoints = btf.as_ref().map(known_tracepoints).unwrap_or_default();
-        Self { release: release(), btf, tracepoints, missing_capabilities: missing_capabilities() }
+        let hooks =
+            btf.as_ref().map(|btf| Hooks { tracepoints: known_tracepoints(btf), functions: traced_functions(btf) }).unwrap_or_default();
+        let object = if btf.as_ref().is_ok_and(has_helpers) { Object::Typed } else { Object::Copied };
+        Self { release: release(), btf, hooks, object, missing_capabilities: missing_capabilities() }
     }
 }
 
@@ -38,6 +63,45 @@ fn types() -> Result<Btf, btf_rs::Error> {
 /// The kernel describes each of its tracepoints by a typedef `btf_trace_NAME`.
 fn known_tracepoints(btf: &Btf) -> BTreeSet<&'static str> {
     hooks::tracepoints().filter(|name| btf.resolve_ids_by_name(&format!("btf_trace_{name}")).is_ok_and(|ids| !ids.is_empty())).collect()
+}
+
+/// Functions that are called through pointers and can be traced, when programs at their exit harm nobody: what a thread returns through must
+/// stay while it sleeps in the function (`bpf_tramp_image`, Linux 5.12 and corrected older ones), and of two threads that take turns on a
+/// CPU within one program the second must be kept out (`bpf_prog.active`, 5.12), or threads must not take turns there at all.
+fn traced_functions(btf: &Btf) -> BTreeSet<&'static str> {
+    let types = |name: &str| btf.resolve_types_by_name(name).unwrap_or_default();
+    let is_function = |name: &&str| types(name).iter().any(|kind| matches!(kind, Type::Func(_)));
+    let is_guarded = types("bpf_prog").iter().any(|kind| match kind {
+        Type::Struct(program) => program.members.iter().any(|member| btf.resolve_name(member).is_ok_and(|name| name == "active")),
+        _ => false,
+    });
+    if types("bpf_tramp_image").is_empty() || !(is_guarded || is_cooperative(&build())) {
+        return BTreeSet::new();
+    }
+    hooks::functions().filter(is_function).collect()
+}
+
+/// Whether the kernel takes the CPU from none of its own threads, by `uname -v`.
+fn is_cooperative(build: &str) -> bool {
+    !build.is_empty() && !build.split(' ').any(|word| word.starts_with("PREEMPT"))
+}
+
+fn has_helpers(btf: &Btf) -> bool {
+    let known: BTreeSet<String> = btf
+        .resolve_types_by_name("bpf_func_id")
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|kind| match kind {
+            Type::Enum(kind) => Some(kind.members.iter().filter_map(|member| btf.resolve_name(member).ok())),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    HELPERS.iter().all(|helper| known.contains(*helper))
+}
+
+fn build() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/version").unwrap_or_default()
 }
 
 fn release() -> String {
@@ -66,10 +130,21 @@ mod tests {
         let facts = Facts::gather();
         assert!(!facts.release.is_empty());
         if facts.btf.is_ok() {
-            assert!(facts.tracepoints.contains("sys_exit"), "{:?}", facts.tracepoints);
-            assert!(facts.tracepoints.contains("inet_sock_set_state"), "{:?}", facts.tracepoints);
+            let tracepoints = facts.hooks.tracepoints;
+            assert!(tracepoints.contains("sys_exit"), "{tracepoints:?}");
+            assert!(tracepoints.contains("inet_sock_set_state"), "{tracepoints:?}");
+            // A kernel with the socket tracepoints (6.3) has the helpers of 5.15.
+            assert!(facts.object == Object::Typed || !tracepoints.contains("sock_send_length"));
         } else {
-            assert!(facts.tracepoints.is_empty());
+            assert!(facts.hooks.tracepoints.is_empty() && facts.hooks.functions.is_empty());
         }
+    }
+
+    #[test]
+    fn kernels_that_may_take_turns_are_told_by_their_build() {
+        assert!(is_cooperative("#1 SMP Debian 5.10.262-1 (2026-10-11)"));
+        assert!(!is_cooperative("#1 SMP PREEMPT Debian 5.10.262-1 (2026-10-11)"));
+        assert!(!is_cooperative("#1 SMP PREEMPT_RT Debian 5.10.262-1 (2026-10-11)"));
+        assert!(!is_cooperative(""));
     }
 }

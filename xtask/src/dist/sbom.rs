@@ -14,18 +14,21 @@ use super::dependencies::Dependency;
 use super::hexadecimal;
 
 const OWN_LICENCE: &str = "MIT OR Apache-2.0";
-const KERNEL_OBJECT: &str = "perfmon-user/ebpf/perfmon.bpf.o";
+const KERNEL_OBJECTS: [&str; 2] = ["perfmon-user/ebpf/perfmon.bpf.o", "perfmon-user/ebpf/perfmon-copied.bpf.o"];
 
 /// The document.
 pub fn document(binary: &PackedBinary, dependencies: &[Dependency], epoch: u64) -> Result<Vec<u8>> {
     let program = fs::read(&binary.path).with_context(|| format!("cannot read {}", binary.path.display()))?;
     let time = output(command("date").args(["--utc", "--date", &format!("@{epoch}"), "+%Y-%m-%dT%H:%M:%SZ"]))?;
     let mut components: Vec<Value> = dependencies.iter().skip(1).map(component).collect();
-    components.push(json!({
-        "type": "file", "bom-ref": "perfmon.bpf.o", "name": "perfmon.bpf.o", "version": binary.version,
-        "description": "kernel programs, contained in the program", "hashes": [sha256(&source(KERNEL_OBJECT)?)],
-        "licenses": [{"expression": "MIT OR GPL-2.0-only"}],
-    }));
+    for object in KERNEL_OBJECTS {
+        let name = object.rsplit('/').next();
+        components.push(json!({
+            "type": "file", "bom-ref": name, "name": name, "version": binary.version,
+            "description": "kernel programs, contained in the program", "hashes": [sha256(&source(object)?)],
+            "licenses": [{"expression": "MIT OR GPL-2.0-only"}],
+        }));
+    }
     components.extend(binary.is_static.then(c_library).transpose()?);
     let root = dependencies.first().context("no dependency was found")?;
     let document = json!({

@@ -114,14 +114,14 @@ pub fn table(kernels: &BTreeMap<String, KernelReport>) -> String {
     let numbers =
         |report: &&KernelReport| -> Vec<u64> { report.kernel.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect() };
     kernels.sort_by_key(numbers);
-    let mut text = String::from("| Linux | tier 1 | tier 3 |\n|---|---|---|\n");
+    let mut text = String::from("| Linux | tier 1 | tier 2 | tier 3 |\n|---|---|---|---|\n");
     for report in kernels {
         let cell = |number: u64| match report.tiers.get(&number) {
             Some(tier) if tier.able && tier.failed.is_empty() => format!("{} checks passed", tier.passed),
             Some(tier) if tier.able => format!("{} of {} checks passed", tier.passed, tier.passed + tier.failed.len() as u64),
             _ => "no".into(),
         };
-        let _infallible = writeln!(text, "| {} | {} | {} |", report.kernel, cell(1), cell(3));
+        let _infallible = writeln!(text, "| {} | {} | {} | {} |", report.kernel, cell(1), cell(2), cell(3));
     }
     text
 }
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(growth, ["tier 3, syscall_exit: 300 instructions verified, before 250"]);
         assert_eq!(report.growth(None).count(), 0);
         let known = [("6.1".to_owned(), report)].into();
-        assert!(table(&known).ends_with("| 6.1.0-56-cloud-amd64 | no | 1 of 2 checks passed |\n"), "{}", table(&known));
+        assert!(table(&known).ends_with("| 6.1.0-56-cloud-amd64 | no | no | 1 of 2 checks passed |\n"), "{}", table(&known));
         assert_eq!(serde_json::from_str::<BTreeMap<String, KernelReport>>(&serde_json::to_string(&known).unwrap()).unwrap(), known);
     }
 }

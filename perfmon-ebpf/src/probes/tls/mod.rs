@@ -1,10 +1,10 @@
 //! Plaintext of TLS libraries. Hooks: uprobes that user space places in a library's read and write functions: where a call begins, where
 //! its result is known, where a connection object ends (`perfmon_common::tls::TlsConvention` says how each is called). Return probes only
 //! when the user asked for them. Records: the bytes that each successful call moved, and the socket that a send or receive within the call
-//! used. Misses: calls under way when the probes come, `SSL_sendfile`, early data, peeks. Linux 5.15 and later (cookies).
+//! used. Misses: calls under way when the probes come, `SSL_sendfile`, early data, peeks.
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::BPF_ANY;
-use aya_ebpf::helpers::generated::{bpf_get_attach_cookie, bpf_ktime_get_boot_ns, bpf_probe_read_user};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_probe_read_user};
 use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use perfmon_common::event::*;
@@ -88,10 +88,20 @@ pub fn tls_free(_ctx: ProbeContext) -> u32 {
     0
 }
 
+/// How the probed function is called here.
 #[inline(always)]
+#[cfg(not(feature = "copied-task"))]
 fn convention(ctx: &impl EbpfContext) -> TlsConvention {
     // SAFETY: the context of this program.
-    TlsConvention::of(unsafe { bpf_get_attach_cookie(ctx.as_ptr()) })
+    TlsConvention::of(unsafe { aya_ebpf::helpers::generated::bpf_get_attach_cookie(ctx.as_ptr()) })
+}
+
+/// The same by the place of the probe within its page, which is that of its file: user space lets no two probes share one.
+#[inline(always)]
+#[cfg(feature = "copied-task")]
+fn convention(_ctx: &impl EbpfContext) -> TlsConvention {
+    let place = Registers::now().instruction() % u64::from(TLS_PLACES);
+    TlsConvention::of(TLS_CONVENTIONS.get(place as u32).copied().unwrap_or(0))
 }
 
 /// A tail call in a program keeps the kernel (6.13 and later) from giving the program one stack a CPU: a preempted program's stack would be

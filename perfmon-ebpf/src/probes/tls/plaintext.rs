@@ -118,10 +118,26 @@ impl Claim {
 /// # Safety
 /// `place` is within a live map value.
 #[inline(always)]
+#[cfg(not(feature = "copied-task"))]
 unsafe fn exchange(place: *mut u64, mut value: u64) -> u64 {
     // SAFETY: one instruction on memory that the caller vouches for.
     unsafe {
         core::arch::asm!("{value} = xchg_64({place} + 0, {value})", place = in(reg) place, value = inout(reg) value, options(nostack))
     };
     value
+}
+
+/// The same in two steps: before Linux 6.0 nothing runs between them, since uprobe programs are not preempted.
+///
+/// # Safety
+/// As above.
+#[inline(always)]
+#[cfg(feature = "copied-task")]
+unsafe fn exchange(place: *mut u64, value: u64) -> u64 {
+    // SAFETY: memory that the caller vouches for.
+    unsafe {
+        let before = place.read_volatile();
+        place.write_volatile(value);
+        before
+    }
 }

@@ -11,7 +11,7 @@ impl Registers {
     /// Those of the current thread.
     #[inline(always)]
     pub fn now() -> Self {
-        Self(task::user_registers())
+        Self(task::registers(task::current()))
     }
 
     /// Argument `n` of the function, as long as its code has not overwritten the register.
@@ -30,6 +30,13 @@ impl Registers {
     #[inline(always)]
     pub fn stack(self) -> u64 {
         self.at(constant(&CALL_REGISTERS.stack))
+    }
+
+    /// The address of the instruction that the probe stands at.
+    #[inline(always)]
+    #[cfg(feature = "copied-task")]
+    pub fn instruction(self) -> u64 {
+        self.at(constant(&CALL_REGISTERS.instruction))
     }
 
     #[inline(always)]

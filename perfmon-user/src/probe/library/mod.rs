@@ -22,9 +22,9 @@ pub const FREE: &str = "tls_free";
 
 /// Offsets in `struct pt_regs` of arguments and result of a function call: System V ABI for x86-64, AAPCS64 (arch/*/include/asm/ptrace.h).
 pub const CALL_REGISTERS: CallRegisters = if cfg!(target_arch = "x86_64") {
-    CallRegisters { arguments: [112, 104, 96, 88, 72, 64], result: 80, stack: 152 }
+    CallRegisters { arguments: [112, 104, 96, 88, 72, 64], result: 80, stack: 152, instruction: 128 }
 } else {
-    CallRegisters { arguments: [0, 8, 16, 24, 32, 40], result: 0, stack: 248 }
+    CallRegisters { arguments: [0, 8, 16, 24, 32, 40], result: 0, stack: 248, instruction: 256 }
 };
 
 /// All supported libraries.

@@ -7,6 +7,7 @@
 mod file;
 mod links;
 mod multi;
+mod places;
 mod programs;
 pub(super) mod users;
 

@@ -14,6 +14,7 @@ use aya_obj::generated::bpf_insn;
 use aya_obj::obj::Object;
 
 use super::super::load::object;
+use super::super::support;
 
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_LINK_CREATE: libc::c_long = 28;
@@ -62,7 +63,7 @@ pub(super) fn is_supported() -> bool {
 /// # Errors
 /// [`MultiError`].
 pub(super) fn programs(ebpf: &Ebpf, names: &[&'static str]) -> Result<Vec<(&'static str, OwnedFd)>, MultiError> {
-    let mut object = Object::parse(&object())?;
+    let mut object = Object::parse(&object(support::Object::Typed))?;
     let maps = std::mem::take(&mut object.maps);
     let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
     let created = maps.iter().filter_map(|(name, map)| Some((name.as_str(), descriptor(ebpf.map(name)?)?, map)));

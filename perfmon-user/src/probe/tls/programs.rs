@@ -12,9 +12,11 @@ use aya::programs::{ProgramError, UProbe};
 use super::TlsOptions;
 use super::links::TlsLink;
 use super::multi::{self, MultiPoints};
+use super::places::{CONVENTIONS, Places};
 use crate::probe::attach::{ProbeReport, ProbeState, explain};
 use crate::probe::handles::lock;
 use crate::probe::library::{ENTRY, FREE, Point, RESULT, RETURN};
+use crate::probe::support::Object;
 
 /// In the order of attaching: results before entries, so that no call lacks its end.
 const ORDER: [&str; 4] = [RESULT, RETURN, ENTRY, FREE];
@@ -23,21 +25,21 @@ const ORDER: [&str; 4] = [RESULT, RETURN, ENTRY, FREE];
 pub(in crate::probe) enum TlsPrograms {
     /// One link for all probes of a program in a file.
     Multi(Vec<(&'static str, OwnedFd)>),
-    /// One link a probe; aya holds the programs.
-    Single,
+    /// One link a probe; aya holds the programs. Without cookies the kernel is told by the places of the probes how functions are called.
+    Single(Option<Mutex<Places>>),
 }
 
 /// Links that were made before the kernel refused one, and why.
 pub(super) type PartlyAttached = (Vec<TlsLink>, String);
 
 /// Loads the programs; they are attached library by library.
-pub(in crate::probe) fn load(ebpf: &mut Ebpf, options: TlsOptions) -> (Vec<ProbeReport>, TlsPrograms) {
+pub(in crate::probe) fn load(ebpf: &mut Ebpf, object: Object, options: TlsOptions) -> (Vec<ProbeReport>, TlsPrograms) {
     let wanted: Vec<&'static str> = ORDER.into_iter().filter(|name| *name != RETURN || options.return_probes).collect();
     let report = |name, state, reason| ProbeReport { name, state, reason, needed: false };
     let skipped = || Some("tls.return_probes does not ask for it".to_owned());
     let unwanted = ORDER.into_iter().filter(|name| !wanted.contains(name)).map(|name| report(name, ProbeState::Skipped, skipped()));
     let mut reports: Vec<ProbeReport> = unwanted.collect();
-    if multi::is_supported() {
+    if object == Object::Typed && multi::is_supported() {
         match multi::programs(ebpf, &wanted) {
             Ok(programs) => {
                 reports.extend(wanted.iter().map(|name| report(name, ProbeState::Attached, None)));
@@ -50,7 +52,8 @@ pub(in crate::probe) fn load(ebpf: &mut Ebpf, options: TlsOptions) -> (Vec<Probe
         Ok(()) => report(name, ProbeState::Attached, None),
         Err(error) => report(name, ProbeState::Failed, Some(explain(&error))),
     }));
-    (reports, TlsPrograms::Single)
+    let places = ebpf.take_map(CONVENTIONS).and_then(|map| Places::new(map).ok()).map(Mutex::new);
+    (reports, TlsPrograms::Single(places))
 }
 
 impl TlsPrograms {
@@ -73,7 +76,11 @@ impl TlsPrograms {
     ) -> Result<Vec<TlsLink>, PartlyAttached> {
         match self {
             Self::Multi(programs) => attach_multi(programs, file, points, pid),
-            Self::Single => attach_single(&mut lock(ebpf), file, points, pid),
+            Self::Single(None) => attach_single(&mut lock(ebpf), file, points, pid, true),
+            Self::Single(Some(places)) => {
+                lock(places).claim(points).map_err(|reason| (Vec::new(), reason))?;
+                attach_single(&mut lock(ebpf), file, points, pid, false)
+            }
         }
     }
 }
@@ -94,7 +101,13 @@ fn attach_multi(programs: &[(&str, OwnedFd)], file: &Path, points: &[Point], pid
     Ok(links)
 }
 
-fn attach_single(ebpf: &mut Ebpf, file: &Path, points: &[Point], pid: Option<u32>) -> Result<Vec<TlsLink>, PartlyAttached> {
+fn attach_single(
+    ebpf: &mut Ebpf,
+    file: &Path,
+    points: &[Point],
+    pid: Option<u32>,
+    has_cookies: bool,
+) -> Result<Vec<TlsLink>, PartlyAttached> {
     let scope = match pid.map(NonZeroU32::new) {
         None => UProbeScope::AllProcesses,
         Some(Some(pid)) => UProbeScope::OneProcess(pid),
@@ -102,8 +115,8 @@ fn attach_single(ebpf: &mut Ebpf, file: &Path, points: &[Point], pid: Option<u32
     };
     let mut links = Vec::new();
     for point in points {
-        let place =
-            UProbeAttachPoint { location: UProbeAttachLocation::AbsoluteOffset(point.offset), cookie: Some(point.convention.cookie()) };
+        let cookie = has_cookies.then(|| point.convention.cookie());
+        let place = UProbeAttachPoint { location: UProbeAttachLocation::AbsoluteOffset(point.offset), cookie };
         let attached = single(ebpf, point.program).and_then(|program| {
             let link = program.attach(place, file, scope)?;
             program.take_link(link)
