@@ -34,7 +34,7 @@ fn only_the_mapped_regular_file_of_bearable_size_is_read() {
 
 #[test]
 fn many_files_of_one_owner_leave_those_of_others_alone() {
-    let mut libraries = TlsLibraries::new(TlsOptions { everywhere: true, return_probes: false }, TlsPrograms::Single);
+    let mut libraries = TlsLibraries::new(TlsOptions { everywhere: true, return_probes: false }, TlsPrograms::Single(None));
     let mut add = |inode: u64, owner: u32| {
         libraries.make_room(owner);
         libraries.uses += 1;
@@ -57,7 +57,7 @@ fn many_files_of_one_owner_leave_those_of_others_alone() {
 
 /// A library in two processes, of which maps show the numbers of another file system.
 fn used_by_two() -> (TlsLibraries, FileId, FileId) {
-    let mut libraries = TlsLibraries::new(TlsOptions { everywhere: true, return_probes: false }, TlsPrograms::Single);
+    let mut libraries = TlsLibraries::new(TlsOptions { everywhere: true, return_probes: false }, TlsPrograms::Single(None));
     let (id, mapped_as) = (FileId { device: 1, inode: 5 }, FileId { device: 2, inode: 50 });
     let users = [(10, "1-2".to_owned()), (11, "3-4".to_owned())].into();
     let outcome = Ok(Probed { points: Vec::new(), links: HashMap::from([(None, Vec::new())]) });
