@@ -312,7 +312,7 @@ mod tests {
         arguments.dedup();
         assert_eq!(arguments.len(), 6);
         // Registers stand at the top of the stack; functions have arguments.
-        assert!(offsets.stack_registers > 8_192 && offsets.stack_registers % 8 == 0, "{}", offsets.stack_registers);
+        assert!(offsets.stack_registers > 8_192 && offsets.stack_registers.is_multiple_of(8), "{}", offsets.stack_registers);
         assert!(offsets.tcp_receive_flags < offsets.tcp_receive_result, "{}", offsets.tcp_receive_flags);
         // Both counters of a stream stand apart, and io_uring's structs are found where the kernel has it.
         assert_ne!(offsets.tcp_copied_seq, offsets.tcp_write_seq);

@@ -11,12 +11,12 @@ use crate::probe::library::{FREE, Point, RETURN};
 pub(super) const CONVENTIONS: &str = "TLS_CONVENTIONS";
 
 /// The places in use. They stay in use when a library goes: another one of the same build has the same.
-pub(in crate::probe) struct Places {
+pub(in crate::probe) struct ProbePlaces {
     table: Array<MapData, u64>,
     taken: HashMap<u32, u64>,
 }
 
-impl Places {
+impl ProbePlaces {
     pub(super) fn new(map: Map) -> Result<Self, MapError> {
         Ok(Self { table: map.try_into()?, taken: HashMap::new() })
     }

@@ -12,7 +12,7 @@ use aya::programs::{ProgramError, UProbe};
 use super::TlsOptions;
 use super::links::TlsLink;
 use super::multi::{self, MultiPoints};
-use super::places::{CONVENTIONS, Places};
+use super::places::{CONVENTIONS, ProbePlaces};
 use crate::probe::attach::{ProbeReport, ProbeState, explain};
 use crate::probe::handles::lock;
 use crate::probe::library::{ENTRY, FREE, Point, RESULT, RETURN};
@@ -26,7 +26,7 @@ pub(in crate::probe) enum TlsPrograms {
     /// One link for all probes of a program in a file.
     Multi(Vec<(&'static str, OwnedFd)>),
     /// One link a probe; aya holds the programs. Without cookies the kernel is told by the places of the probes how functions are called.
-    Single(Option<Mutex<Places>>),
+    Single(Option<Mutex<ProbePlaces>>),
 }
 
 /// Links that were made before the kernel refused one, and why.
@@ -52,7 +52,7 @@ pub(in crate::probe) fn load(ebpf: &mut Ebpf, object: Object, options: TlsOption
         Ok(()) => report(name, ProbeState::Attached, None),
         Err(error) => report(name, ProbeState::Failed, Some(explain(&error))),
     }));
-    let places = ebpf.take_map(CONVENTIONS).and_then(|map| Places::new(map).ok()).map(Mutex::new);
+    let places = ebpf.take_map(CONVENTIONS).and_then(|map| ProbePlaces::new(map).ok()).map(Mutex::new);
     (reports, TlsPrograms::Single(places))
 }
 
