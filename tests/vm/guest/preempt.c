@@ -1,10 +1,11 @@
 // Processes that preempt one another on one processor: `preempt SHAPE CPU WORKERS SECONDS`. Each worker exchanges HTTP messages with itself over a
-// unix socket, plainly (SHAPE sock) or through OpenSSL (tls). The first one is a real-time process that sleeps after each exchange for about as
+// unix socket (SHAPE unix), TCP (tcp) or OpenSSL on TCP (tls). The first one is a real-time process that sleeps after each exchange for about as
 // long as one takes, so that it wakes in the midst of the others' work. Messages say who sent them: `POST /p/PID/NUMBER`, an answer of a size
 // of its own, bodies of blocks `PID:NUMBER|`, hexadecimal. Prints `PID=EXCHANGES` of each. Built with the guest's library, whose headers are not
 // there.
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -30,7 +31,7 @@ int SSL_do_handshake(SSL *);
 int SSL_write(SSL *, const void *, int);
 int SSL_read(SSL *, void *, int);
 
-enum { BLOCK = 16, ROOM = 2048, PEM = 1, TRIES = 100, PLAIN_PAUSE_NS = 1000000, TLS_PAUSE_NS = 5000000 };
+enum { BLOCK = 16, ROOM = 2048, PEM = 1, TRIES = 1000, TRY_PAUSE_NS = 1000000, PLAIN_PAUSE_NS = 1000000, TLS_PAUSE_NS = 5000000 };
 
 static void check(int good, const char *what) {
     if (!good) {
@@ -60,13 +61,22 @@ static int message(char *text, unsigned number, int is_answer) {
 }
 
 // Both ends of a connection of this process.
-static void connected(int ends[2]) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)sprintf(address.sun_path + 1, "preempt-%d", getpid()));
-    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    check(bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 1) == 0, "listen");
-    ends[0] = socket(AF_UNIX, SOCK_STREAM, 0);
-    check(connect(ends[0], (struct sockaddr *)&address, length) == 0, "connect");
+static void connected(int family, int ends[2]) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_un un;
+    } address = {.any.sa_family = (sa_family_t)family};
+    socklen_t length = sizeof address.in;
+    if (family == AF_UNIX)
+        length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)sprintf(address.un.sun_path + 1, "preempt-%d", getpid()));
+    else
+        address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int listener = socket(family, SOCK_STREAM, 0);
+    check(bind(listener, &address.any, length) == 0 && listen(listener, 1) == 0, "listen");
+    check(getsockname(listener, &address.any, &length) == 0, "getsockname");
+    ends[0] = socket(family, SOCK_STREAM, 0);
+    check(connect(ends[0], &address.any, length) == 0, "connect");
     ends[1] = accept(listener, 0, 0);
     check(ends[1] >= 0, "accept");
     close(listener);
@@ -86,24 +96,30 @@ static void secured(const int ends[2], SSL *sides[2]) {
     for (int tries = 0; tries < TRIES && !done; tries++) {
         int client = SSL_do_handshake(sides[0]), server = SSL_do_handshake(sides[1]);
         done = client == 1 && server == 1;
+        nanosleep(&(struct timespec){0, done ? 0 : TRY_PAUSE_NS}, 0);
     }
     check(done, "handshake");
+    fcntl(ends[0], F_SETFL, 0);
+    fcntl(ends[1], F_SETFL, 0);
 }
 
-static unsigned exchanges(double end, int is_tls, int wakes) {
+static unsigned exchanges(double end, int family, int is_tls, int wakes) {
     int ends[2];
     SSL *sides[2];
     char sent[ROOM], came[ROOM];
     unsigned number = 0;
-    connected(ends);
+    connected(family, ends);
     if (is_tls)
         secured(ends, sides);
     for (; now() < end; number++) {
         for (int from = 0; from < 2; from++) {
             int length = message(sent, number, from);
             long written = is_tls ? SSL_write(sides[from], sent, length) : write(ends[from], sent, (size_t)length);
-            long read_back = is_tls ? SSL_read(sides[!from], came, ROOM) : read(ends[!from], came, ROOM);
-            check(written == length && read_back == length && memcmp(sent, came, (size_t)length) == 0, "exchange");
+            long came_back = 0, more = 1;
+            for (; came_back < length && more > 0; came_back += more)
+                more = is_tls ? SSL_read(sides[!from], came + came_back, ROOM - (int)came_back)
+                              : read(ends[!from], came + came_back, (size_t)(ROOM - came_back));
+            check(written == length && came_back == length && memcmp(sent, came, (size_t)length) == 0, "exchange");
         }
         if (wakes)
             nanosleep(&(struct timespec){0, is_tls ? TLS_PAUSE_NS : PLAIN_PAUSE_NS}, 0);
@@ -112,8 +128,8 @@ static unsigned exchanges(double end, int is_tls, int wakes) {
 }
 
 int main(int count, char **words) {
-    check(count == 5, "usage: preempt sock|tls CPU WORKERS SECONDS");
-    int is_tls = strcmp(words[1], "tls") == 0, workers = atoi(words[3]);
+    check(count == 5, "usage: preempt unix|tcp|tls CPU WORKERS SECONDS");
+    int is_tls = strcmp(words[1], "tls") == 0, family = strcmp(words[1], "unix") ? AF_INET : AF_UNIX, workers = atoi(words[3]);
     double end = now() + atof(words[4]);
     cpu_set_t one;
     CPU_ZERO(&one);
@@ -123,7 +139,7 @@ int main(int count, char **words) {
         if (fork() == 0) {
             if (worker == 0)
                 check(sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){10}) == 0, "real time");
-            unsigned done = exchanges(end, is_tls, worker == 0);
+            unsigned done = exchanges(end, family, is_tls, worker == 0);
             dprintf(1, "%d=%u\n", getpid(), done);
             _exit(0);
         }

@@ -13,7 +13,7 @@ from collections import Counter
 
 from told import PERFMON, Perfmon, api, check, tell, tiers, verdict
 
-SECONDS, WORKERS, RECORDING, RECORDS = 8, 4, "/tmp/preempt.recording", "/tmp/preempt.jsonl"
+SECONDS, WORKERS, RECORDING, RECORDS = 6, 4, "/tmp/preempt.recording", "/tmp/preempt.jsonl"
 DATA, TLS = 1, 7
 # DataHeader and TlsHeader of perfmon-common: kind, captured_len, …, total_len, piece_offset, tgid, thread, …
 HEADERS = {DATA: struct.Struct("<IIQQQQIIIIIHBB"), TLS: struct.Struct("<IIQQQQIIIIIBBH")}
@@ -113,6 +113,6 @@ def session(tier, shape):
 
 tell(kernel=platform.release())
 for tier in tiers():
-    for shape in ("sock", "tls"):
+    for shape in ("unix", "tcp", "tls"):
         session(tier, shape)
 verdict()

@@ -54,7 +54,7 @@ pub struct Args {
 }
 
 /// What is run on the kernels.
-struct Trial {
+struct GuestRun {
     suite: &'static str,
     image: PathBuf,
     kernel_arguments: String,
@@ -92,11 +92,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let image = machine::image(&perfmon, package.as_deref())?;
     let known = if suite == "guest" { known()? } else { BTreeMap::new() };
-    let trial = Trial { suite, image, kernel_arguments: format!("{more} {}", args.kernel_arguments), lanes: args.jobs, known };
-    let reports = trial.of(&kernels)?;
+    let guests = GuestRun { suite, image, kernel_arguments: format!("{more} {}", args.kernel_arguments), lanes: args.jobs, known };
+    let reports = guests.of(&kernels)?;
     let passed = reports.values().filter(|report| report.passed).count();
     if args.record {
-        record(trial.known, &reports)?;
+        record(guests.known, &reports)?;
     }
     println!("{passed} passed, {} failed", kernels.len() - passed);
     Ok(if passed == kernels.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -113,8 +113,8 @@ pub fn ci(perfmon: &Path) -> Result<std::result::Result<(u64, u64), String>> {
         return Ok(Err(reason));
     }
     let image = machine::image(perfmon, None)?;
-    let trial = Trial { suite: "guest", image, kernel_arguments: String::new(), lanes: CI_LANES, known: known()? };
-    let passed = trial.of(&CI_KERNELS)?.values().filter(|report| report.passed).count();
+    let guests = GuestRun { suite: "guest", image, kernel_arguments: String::new(), lanes: CI_LANES, known: known()? };
+    let passed = guests.of(&CI_KERNELS)?.values().filter(|report| report.passed).count();
     Ok(Ok((passed as u64, CI_KERNELS.len() as u64)))
 }
 
@@ -123,7 +123,7 @@ pub fn ci_kernels() -> u64 {
     CI_KERNELS.len() as u64
 }
 
-impl Trial {
+impl GuestRun {
     /// Boots these kernels, prints what each one says, gives the reports by series.
     fn of(&self, kernels: &[&str]) -> Result<BTreeMap<String, KernelReport>> {
         if let Some(qemu) = machine::fetched("qemu") {
