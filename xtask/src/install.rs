@@ -9,7 +9,7 @@ use crate::build_dashboard;
 use crate::shell::{self, as_root, command, execute, say};
 
 /// A program and the Debian package that brings it. Node.js from elsewhere often brings its own npm, then that one is used.
-const PROGRAMS: [(&str, &str); 25] = [
+const PROGRAMS: [(&str, &str); 29] = [
     ("nginx", "nginx-light"),
     ("haproxy", "haproxy"),
     ("apache2", "apache2-bin"),
@@ -35,6 +35,10 @@ const PROGRAMS: [(&str, &str); 25] = [
     ("rpmbuild", "rpm"),
     ("prometheus", "prometheus"),
     ("victoria-metrics", "victoria-metrics"),
+    ("openssl", "openssl"),
+    ("zstd", "zstd"),
+    ("lz4", "lz4"),
+    ("xz", "xz-utils"),
 ];
 
 /// What perfmon's build needs beside Rust.

@@ -1,5 +1,5 @@
 //! `cargo xtask test`: what CI runs. Installs what is missing, then lint, kernel object, unit and replay tests, the page's tests in a
-//! browser, the live tests with an optimised perfmon as root, and each fuzz target for seconds. Its last line is the sum over all test
+//! browser, the live tests with an optimised perfmon as root, other kernels in virtual machines, and each fuzz target for seconds. Its last line is the sum over all test
 //! programs: `N passed, N failed, N skipped`.
 //!
 //! What installs and builds is done two at a time: downloads and the page's format beside clippy, the optimised builds, which end in one long compilation on one
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::clock::Stopwatch;
 use crate::lanes::in_lanes;
 use crate::shell::{self, cargo, execute, say};
-use crate::{build_dashboard, build_ebpf, fuzz, install, lint};
+use crate::{build_dashboard, build_ebpf, fuzz, install, lint, vmtest};
 
 /// Options.
 #[derive(clap::Args)]
@@ -146,6 +146,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         say(format_args!("unit tests and page after {} s", watch.elapsed().as_secs()));
         ok &= live(args, &mut total)?;
         say(format_args!("live tests after {} s", watch.elapsed().as_secs()));
+        if args.filter.is_none() {
+            ok &= kernels(&mut total)?;
+            say(format_args!("other kernels after {} s", watch.elapsed().as_secs()));
+        }
         if args.filter.is_none()
             && let Err(error) = fuzz::all(FUZZ_SECONDS)
         {
@@ -220,6 +224,24 @@ fn live(args: &Args, total: &mut Total) -> Result<bool> {
     let alone = counted(&mut tests(&LIVE_ALONE), total)?;
     say(format_args!("live tests, {LANES} at a time"));
     Ok(side_by_side(&LIVE_TOGETHER, |name| tests(&[name]), total)? && alone)
+}
+
+/// Other kernels than this host's, in virtual machines: after the tests that measure, which they would disturb.
+fn kernels(total: &mut Total) -> Result<bool> {
+    say("other kernels, in virtual machines");
+    let tried = match vmtest::ci(&shell::build_perfmon()?) {
+        Ok(Ok((passed, tried))) => Total { passed, failed: tried - passed, skipped: 0 },
+        Ok(Err(reason)) => {
+            println!("skipped: {reason}");
+            Total { skipped: vmtest::ci_kernels(), ..Total::default() }
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Total { failed: vmtest::ci_kernels(), ..Total::default() }
+        }
+    };
+    total.add(tried);
+    Ok(tried.failed == 0)
 }
 
 /// Runs the command of each name, `LANES` at a time; shows the output of each when it has ended.

@@ -162,6 +162,45 @@ fn the_debian_package_is_installed_upgraded_and_purged() {
     assert!(!read("etc/group").contains("perfmon") && !read("etc/gshadow").contains("perfmon"), "{}", read("etc/group"));
 }
 
+/// Without the scripts: they call systemctl, and getent of a root folder that has nothing.
+#[test]
+fn the_rpm_is_installed_upgraded_and_removed() {
+    if !packs_here(&["rpm", "rpmbuild"]) || !shell::is_root() {
+        return;
+    }
+    let folder = Folder::new("rpm");
+    let package = rpm::pack(&release(&folder.0, "out")).unwrap().unwrap();
+    let root = folder.0.join("root");
+    std::fs::create_dir(&root).unwrap();
+    let rpm = |arguments: &[&std::ffi::OsStr]| said(Command::new("rpm").arg("--root").arg(&root).args(arguments));
+    let install = |how: &str| rpm(&[how.as_ref(), "--nodeps".as_ref(), "--noscripts".as_ref(), package.as_ref()]);
+    install("--install");
+    let listed = rpm(&["--query".as_ref(), "--list".as_ref(), "perfmon".as_ref()]);
+    for path in listed.lines() {
+        let file = root.join(path.trim_start_matches('/'));
+        let mode = file.metadata().unwrap_or_else(|error| panic!("{path}: {error}")).permissions().mode() & 0o7777;
+        let expected = match path {
+            "/etc/perfmon/credentials" => 0o700,
+            "/usr/bin/perfmon" => 0o755,
+            _ if file.is_dir() => 0o755,
+            _ => 0o644,
+        };
+        assert_eq!(mode, expected, "{path}");
+    }
+    assert!(listed.contains("/usr/share/man/man1/perfmon-run.1.gz\n") && listed.contains("/usr/lib/systemd/system/perfmon.service\n"));
+    let query = |what: &str| rpm(&["--query".as_ref(), what.as_ref(), "perfmon".as_ref()]);
+    assert_eq!(query("--configfiles"), "/etc/perfmon/perfmon.toml\n");
+    assert!(query("--scripts").contains("groupadd --system perfmon"), "{}", query("--scripts"));
+    rpm(&["--verify".as_ref(), "--nodeps".as_ref(), "--noscripts".as_ref(), "perfmon".as_ref()]);
+    let configuration = root.join("etc/perfmon/perfmon.toml");
+    std::fs::write(&configuration, "# mine\n").unwrap();
+    rpm(&["--upgrade".as_ref(), "--force".as_ref(), "--nodeps".as_ref(), "--noscripts".as_ref(), package.as_ref()]);
+    assert_eq!(std::fs::read_to_string(&configuration).unwrap(), "# mine\n", "an upgrade keeps the configuration");
+    rpm(&["--erase".as_ref(), "--noscripts".as_ref(), "perfmon".as_ref()]);
+    let kept = said(Command::new("find").current_dir(&root).args([".", "-path", "*perfmon*", "-type", "f"]));
+    assert_eq!(kept, "./etc/perfmon/perfmon.toml.rpmsave\n");
+}
+
 #[test]
 fn the_tarball_installs_and_removes_itself() {
     if !packs_here(&["groupadd"]) || !shell::is_root() {
