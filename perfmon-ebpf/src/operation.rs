@@ -5,7 +5,7 @@ use perfmon_common::event::*;
 use perfmon_common::map::*;
 
 use crate::filter::Caller;
-use crate::maps::{Buffers, SOCKETS, Scratch, setting};
+use crate::maps::{Buffers, SCRATCH, SOCKETS, Scratch, setting};
 use crate::sock::{AF_UNIX, Sock};
 use crate::task::{self, Call};
 use crate::{capture, emit, log, maps, sequence, sock, uring, user_buf};
@@ -326,6 +326,20 @@ pub fn catch_up(sock: Sock, state: &mut SocketState, direction: u8, now: u64) {
     let offset = *bytes;
     *bytes += u64::from(surplus as u32);
     tell_unseen(sock, state, direction, surplus as u32, offset, now);
+}
+
+/// Reports what the current call moved without a hook that tells how much and from where: all bytes since the last operation in this
+/// direction, as one operation without payload. A socket that is not known yet gets known by its next operation.
+#[inline(always)]
+pub fn passed(sock: Sock, direction: u8, caller: Caller, call: Call, slot: u32) {
+    // SAFETY: a live map value.
+    let Some(state) = SOCKETS.get_ptr_mut(sock.0).map(|state| unsafe { &mut *state }) else { return };
+    let len = sequence::unseen(sock, state, direction, 0);
+    let Some(scratch) = SCRATCH.get_ptr_mut(slot) else { return };
+    if len > 0 {
+        // The flag says that no buffer holds them, so that none is looked for.
+        finished(Operation { sock, direction, len: len as u32, flags: MSG_TRUNC }, caller, call, scratch);
+    }
 }
 
 /// Reports `len` bytes from position `offset` that passed no hook.

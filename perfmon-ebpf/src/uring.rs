@@ -1,6 +1,7 @@
 //! The buffers of io_uring's socket operations. In: a finished operation that no system call describes; out: its buffers in the scratch.
-//! The request (`struct io_kiocb`) is one that the thread submitted last, or one that a worker has to do or that waited for the socket and was woken. It counts only
-//! when its file is the socket and its operation goes the same way. Misses: buffers of bundles, and requests of kernels without the hooks.
+//! The request (`struct io_kiocb`) is one that the thread submitted last, or one that a worker has to do or that waited for the socket and
+//! was woken. It counts only when its file is the socket and its operation goes the same way. Misses: buffers of bundles, and requests of
+//! kernels without the hooks.
 use perfmon_common::event::{DIRECTION_IN, DIRECTION_OUT};
 use perfmon_common::map::{ABSENT, LOST_URING};
 

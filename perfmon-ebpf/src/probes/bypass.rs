@@ -6,10 +6,8 @@ use aya_ebpf::programs::RawTracePointContext;
 use perfmon_common::event::DIRECTION_IN;
 use perfmon_common::map::{SLOT_BYPASS, SYSCALL_GETSOCKOPT, SYSCALL_SHAPE, SYSCALL_SPLICE};
 
-use crate::maps::{SCRATCH, SOCKETS};
-use crate::operation::{Operation, finished};
 use crate::sock::Sock;
-use crate::{filter, sequence, task};
+use crate::{filter, operation, task};
 
 /// `(struct sock *sk)`.
 #[raw_tracepoint(tracepoint = "tcp_rcv_space_adjust")]
@@ -22,13 +20,6 @@ pub fn sock_bypass(ctx: RawTracePointContext) -> i32 {
     if !filter::is_watched(caller.tgid) {
         return 0;
     }
-    let sock = Sock(ctx.arg(0));
-    // SAFETY: a live map value. A socket that is not known yet gets known by its next operation.
-    let Some(state) = SOCKETS.get_ptr_mut(sock.0).map(|state| unsafe { &mut *state }) else { return 0 };
-    let len = sequence::unseen(sock, state, DIRECTION_IN, 0);
-    let Some(scratch) = SCRATCH.get_ptr_mut(SLOT_BYPASS) else { return 0 };
-    if len > 0 {
-        finished(Operation { sock, direction: DIRECTION_IN, len: len as u32, flags: 0 }, caller, call, scratch);
-    }
+    operation::passed(Sock(ctx.arg(0)), DIRECTION_IN, caller, call, SLOT_BYPASS);
     0
 }

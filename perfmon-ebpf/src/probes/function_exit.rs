@@ -1,7 +1,8 @@
 //! Capture tier 2. Hooks: the exit (fexit) of the functions that sockets are called through by pointer, so that no compiler inlines them, in
 //! the calling thread after the copy; Linux 5.10 and later where the kernel has functions traced. Records what tier 1 records where its
-//! tracepoints are missing. Misses: receives under way when it comes, splice(2) and TCP_ZEROCOPY_RECEIVE out of a socket (`bypass` reports those), MPTCP, TLS in the kernel, and
-//! splices of unix sockets. How many arguments a function has differs between kernels; user space tells where its result stands.
+//! tracepoints are missing. Misses: receives under way when it comes, splice(2) and TCP_ZEROCOPY_RECEIVE out of a socket (`bypass` reports
+//! those), MPTCP, TLS in the kernel, and splices of unix sockets. How many arguments a function has differs between kernels; user space tells
+//! where its result stands.
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::fexit;
@@ -10,10 +11,10 @@ use perfmon_common::event::{DIRECTION_IN, DIRECTION_OUT};
 use perfmon_common::map::{SLOT_FUNCTIONS, SLOTS_FUNCTIONS};
 
 use super::sock_io::{Observed, Returned};
-use crate::maps::{SCRATCH, SOCKETS, offset};
-use crate::operation::{Operation, finished};
+use crate::maps::offset;
+use crate::operation::{self, finished};
 use crate::sock::{Sock, read};
-use crate::{datagram, filter, sequence, task};
+use crate::{datagram, filter, task};
 
 /// Arguments and result of a function at most.
 const VALUES: usize = 7;
@@ -91,14 +92,7 @@ pub fn tcp_page_sent(ctx: FExitContext) -> i32 {
     if flags & MSG_SENDPAGE_NOTLAST != 0 && i64::from(result) == size as i64 {
         return 0;
     }
-    let sock = Sock(values.at(0));
-    // SAFETY: a live map value. A socket that is not known yet gets known by its next operation.
-    let Some(state) = SOCKETS.get_ptr_mut(sock.0).map(|state| unsafe { &mut *state }) else { return 0 };
-    let len = sequence::unseen(sock, state, DIRECTION_OUT, 0);
-    let Some(scratch) = SCRATCH.get_ptr_mut(TCP_PAGE) else { return 0 };
-    if len > 0 {
-        finished(Operation { sock, direction: DIRECTION_OUT, len: len as u32, flags: 0 }, caller, task::call(task::current()), scratch);
-    }
+    operation::passed(Sock(values.at(0)), DIRECTION_OUT, caller, task::call(task::current()), TCP_PAGE);
     0
 }
 

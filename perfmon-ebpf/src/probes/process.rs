@@ -1,5 +1,6 @@
 //! Processes. Hooks: raw tracepoints `sched_process_exec`, `sched_process_fork`, `sched_process_exit`. Records: every exec with its
-//! arguments and the variables that name a service, every new process (not threads), the end of a process with what it used; keeps the table of watched processes.
+//! arguments and the variables that name a service, every new process (not threads), the end of a process with what it used; keeps the
+//! table of watched processes.
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_ktime_get_boot_ns, bpf_probe_read_user};
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_probe_read_kernel};
 use aya_ebpf::macros::raw_tracepoint;
@@ -150,8 +151,9 @@ struct Used {
     system: u64,
 }
 
-/// The scheduler's exact run time, divided by what the clock ticks found in user mode and in the kernel (as cputime_adjust() in kernel/sched/cputime.c):
-/// that of threads that ended before, of this one, and of the first thread when it ended earlier, which the kernel adds only when it is reaped.
+/// The scheduler's exact run time, divided by what the clock ticks found in user mode and in the kernel (as cputime_adjust() in
+/// kernel/sched/cputime.c): that of threads that ended before, of this one, and of the first thread when it ended earlier, which the kernel
+/// adds only when it is reaped.
 #[inline(always)]
 fn used(task: Typed, signal: Typed) -> Used {
     // SAFETY: types as in `KernelOffsets`.

@@ -1,6 +1,6 @@
 //! Capture tier 1. Hooks: raw tracepoints `sock_recv_length` and `sock_send_length` (Linux 6.3), in the calling thread after the copy.
-//! Records: every receive and send of a stream socket, and questions for names over UDP. Misses: splice(2) and TCP_ZEROCOPY_RECEIVE out of a socket, which do not pass
-//! there: `bypass` reports those. A 0 on receive is the peer's end of stream; errors move nothing.
+//! Records: every receive and send of a stream socket, and questions for names over UDP. Misses: splice(2) and TCP_ZEROCOPY_RECEIVE out of a
+//! socket, which do not pass there: `bypass` reports those. A 0 on receive is the peer's end of stream; errors move nothing.
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use perfmon_common::event::{DIRECTION_IN, DIRECTION_OUT};

@@ -1,8 +1,6 @@
 //! Planned programs → attached programs, each with its own result: one that fails never takes the others down.
 use std::collections::HashMap;
 
-use std::cell::OnceCell;
-
 use aya::programs::{FExit, Program, ProgramError, RawTracePoint};
 use aya::{Btf, Ebpf};
 
@@ -52,7 +50,7 @@ pub fn attach(ebpf: &mut Ebpf, plan: &[Planned]) -> Vec<ProbeReport> {
         Job::Instead(first) => planned.skip.is_none() && !first.iter().any(|first| is_planned(first)),
         Job::Capture(_) | Job::With(_) | Job::Always => planned.skip.is_none(),
     };
-    let mut loader = Loader { ebpf, btf: OnceCell::new() };
+    let mut loader = Loader { ebpf, btf: None };
     let mut loaded: HashMap<&str, Result<(), ProgramError>> =
         plan.iter().filter(is_certain).map(|planned| (planned.hook.program, loader.load(planned.hook))).collect();
     let mut reports: Vec<ProbeReport> = Vec::with_capacity(plan.len());
@@ -84,16 +82,16 @@ pub fn attach(ebpf: &mut Ebpf, plan: &[Planned]) -> Vec<ProbeReport> {
 struct Loader<'a> {
     ebpf: &'a mut Ebpf,
     /// The kernel's types as aya wants them, once a program at a function's exit is loaded.
-    btf: OnceCell<Btf>,
+    btf: Option<Btf>,
 }
 
 impl Loader<'_> {
     fn load(&mut self, hook: &Hook) -> Result<(), ProgramError> {
         let HookPoint::FunctionExit(function) = hook.point else { return program::<RawTracePoint>(self.ebpf, hook)?.load() };
-        if self.btf.get().is_none() {
-            self.btf.set(Btf::from_sys_fs()?).ok();
-        }
-        let btf = self.btf.get().ok_or(ProgramError::NotLoaded)?;
+        let btf = match &mut self.btf {
+            Some(btf) => btf,
+            absent => absent.insert(Btf::from_sys_fs()?),
+        };
         program::<FExit>(self.ebpf, hook)?.load(function, btf)
     }
 

@@ -72,7 +72,7 @@ fn registers() -> Result<Registers, OffsetError> {
 /// # Errors
 /// [`OffsetError`] when a member that is needed is missing.
 pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
-    let records = Records { btf, known: RefCell::default() };
+    let records = Records::of(btf);
     let at = |record, path| records.member(record, path)?.ok_or(OffsetError::Member(record, path));
     let maybe = |record, path| Ok::<_, OffsetError>(records.member(record, path)?.unwrap_or(ABSENT));
     // Kernels without io_uring lack its structs.
@@ -188,20 +188,24 @@ pub fn read(btf: &Btf, page_size: u32) -> Result<KernelOffsets, OffsetError> {
 }
 
 /// Where the context of a program at a function's exit holds what it asks for: the result stands behind the arguments.
-struct Arguments {
+pub(super) struct Arguments {
     flags: u32,
-    result: u32,
+    pub(super) result: u32,
 }
 
 /// The kernel's structs by name. Finding one means walking through all types, so each is found once.
-struct Records<'a> {
+pub(super) struct Records<'a> {
     btf: &'a Btf,
     known: RefCell<HashMap<&'static str, Type>>,
 }
 
-impl Records<'_> {
+impl<'a> Records<'a> {
+    pub(super) fn of(btf: &'a Btf) -> Self {
+        Self { btf, known: RefCell::default() }
+    }
+
     /// Offset in bytes of a member (`a.b` = member b of the struct that is member a); `None` when the struct lacks it.
-    fn member(&self, record: &'static str, path: &str) -> Result<Option<u32>, OffsetError> {
+    pub(super) fn member(&self, record: &'static str, path: &str) -> Result<Option<u32>, OffsetError> {
         let mut current = self.record(record)?;
         let mut offset_bits = 0;
         for name in path.split('.') {
@@ -217,7 +221,7 @@ impl Records<'_> {
     }
 
     /// The value of an enum's member; `None` when this kernel has no such enum or member.
-    fn value(&self, name: &str, member: &str) -> Option<u32> {
+    pub(super) fn value(&self, name: &str, member: &str) -> Option<u32> {
         self.btf.resolve_types_by_name(name).ok()?.iter().find_map(|kind| match kind {
             Type::Enum(kind) => {
                 let is_it = |value: &&EnumMember| self.btf.resolve_name(*value).is_ok_and(|name| name == member);
@@ -228,7 +232,7 @@ impl Records<'_> {
     }
 
     /// Bytes of a struct.
-    fn size(&self, record: &'static str) -> Result<u32, OffsetError> {
+    pub(super) fn size(&self, record: &'static str) -> Result<u32, OffsetError> {
         match self.record(record)? {
             Type::Struct(record) => Ok(u32::try_from(record.size()).unwrap_or(ABSENT)),
             _ => Err(OffsetError::Struct(record)),
@@ -236,7 +240,7 @@ impl Records<'_> {
     }
 
     /// The arguments of a function of the kernel; all `ABSENT` when it has no such function.
-    fn arguments(&self, function: &str) -> Arguments {
+    pub(super) fn arguments(&self, function: &str) -> Arguments {
         let absent = Arguments { flags: ABSENT, result: ABSENT };
         let prototype = |kind| match kind {
             Type::Func(function) => self.btf.resolve_chained_type(&function).ok(),
@@ -296,7 +300,7 @@ mod tests {
     }
 
     fn member(btf: &Btf, record: &'static str, path: &str) -> Result<Option<u32>, OffsetError> {
-        Records { btf, known: RefCell::default() }.member(record, path)
+        Records::of(btf).member(record, path)
     }
 
     #[test]

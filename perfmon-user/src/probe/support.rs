@@ -1,10 +1,12 @@
 //! Facts about this host, taken before anything is loaded: kernel, BTF, tracepoints, capabilities. Nothing is decided here.
 use std::collections::BTreeSet;
 
-use btf_rs::{Backend, Btf, Type};
+use btf_rs::{Backend, Btf};
 use caps::{CapSet, Capability};
+use perfmon_common::map::ABSENT;
 
 use super::hooks;
+use super::offsets::Records;
 
 /// Where the kernel keeps its type information.
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -69,16 +71,12 @@ fn known_tracepoints(btf: &Btf) -> BTreeSet<&'static str> {
 /// stay while it sleeps in the function (`bpf_tramp_image`, Linux 5.12 and corrected older ones), and of two threads that take turns on a
 /// CPU within one program the second must be kept out (`bpf_prog.active`, 5.12), or threads must not take turns there at all.
 fn traced_functions(btf: &Btf) -> BTreeSet<&'static str> {
-    let types = |name: &str| btf.resolve_types_by_name(name).unwrap_or_default();
-    let is_function = |name: &&str| types(name).iter().any(|kind| matches!(kind, Type::Func(_)));
-    let is_guarded = types("bpf_prog").iter().any(|kind| match kind {
-        Type::Struct(program) => program.members.iter().any(|member| btf.resolve_name(member).is_ok_and(|name| name == "active")),
-        _ => false,
-    });
-    if types("bpf_tramp_image").is_empty() || !(is_guarded || is_cooperative(&build())) {
+    let records = Records::of(btf);
+    let is_guarded = records.member("bpf_prog", "active").is_ok_and(|member| member.is_some());
+    if records.size("bpf_tramp_image").is_err() || !(is_guarded || is_cooperative(&build())) {
         return BTreeSet::new();
     }
-    hooks::functions().filter(is_function).collect()
+    hooks::functions().filter(|name| records.arguments(name).result != ABSENT).collect()
 }
 
 /// Whether the kernel takes the CPU from none of its own threads, by `uname -v`.
@@ -87,17 +85,8 @@ fn is_cooperative(build: &str) -> bool {
 }
 
 fn has_helpers(btf: &Btf) -> bool {
-    let known: BTreeSet<String> = btf
-        .resolve_types_by_name("bpf_func_id")
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|kind| match kind {
-            Type::Enum(kind) => Some(kind.members.iter().filter_map(|member| btf.resolve_name(member).ok())),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    HELPERS.iter().all(|helper| known.contains(*helper))
+    let records = Records::of(btf);
+    HELPERS.iter().all(|helper| records.value("bpf_func_id", helper).is_some())
 }
 
 fn build() -> String {
