@@ -128,7 +128,7 @@ impl Http1 {
                     context.pairing.note_surplus(lost_at.is_some() || stream.lost_at().is_some());
                     let known = lost_at.is_some() || context.pairing.in_step || context.pairing.request_unseen;
                     // Requests that waited at a loss were told without their answers.
-                    let known = known && !(context.pairing.torn && context.pairing.overlaps);
+                    let known = known && !(context.pairing.torn && context.pairing.overlaps());
                     context.pairing.orphans = Some(if known { Orphans::Infer(lost_at.map(Box::new)) } else { Orphans::Drop });
                 }
                 stream.resume(&mut context);

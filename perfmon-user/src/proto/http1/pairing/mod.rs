@@ -55,9 +55,7 @@ pub(super) struct Pairing {
     /// So many requests still have to begin when all before them were answered: until then, what is no HTTP, or has no end, may be
     /// perfmon's mistake. One is not enough: where messages overlap, an answer can have been taken for that to another request.
     pub(super) unsure: u8,
-    /// The client was seen to begin a request, after answers, before it had those to all before it: where answers begin is then known
-    /// from their framing alone.
-    pub(super) overlaps: bool,
+    overlap: Overlap,
     /// The run in which a client goes on that was told to: it begins with a body.
     pub(super) continued: Option<u16>,
     /// When the connection's ends closed.
@@ -69,6 +67,18 @@ pub(super) struct Pairing {
     /// The request of the answer whose head came last was in a run that was not seen.
     pub(super) request_unseen: bool,
     texts: LastTexts,
+}
+
+/// Whether the client begins a request, after answers, before it has those to all before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Overlap {
+    /// Not that anybody saw.
+    #[default]
+    None,
+    /// There was an answer too many. The next request may tell that its own was lost.
+    Supposed,
+    /// It does.
+    Seen,
 }
 
 /// Handling of an answer without its request.
@@ -205,6 +215,9 @@ impl Pairing {
         if self.open.is_empty() && place.lost.is_none() {
             self.unsure = self.unsure.saturating_sub(1);
         }
+        if self.overlap == Overlap::Supposed {
+            self.overlap = Overlap::Seen;
+        }
         if let Some(last) = self.open.back_mut() {
             // Complete in the segment that this one begins in.
             let same_chunk = last.exchange.request_end_ns == Some(place.start.time_ns);
@@ -315,7 +328,9 @@ impl Pairing {
             self.close_answered_before(place.start, sink);
         } else {
             let is_one = self.open.front().is_some_and(|front| front.request.stage == Stage::Done && !front.request.in_runs);
-            self.overlaps |= place.whole && is_one && self.open.len() > 1 && self.front_is_older(place.start);
+            if place.whole && is_one && self.open.len() > 1 && self.front_is_older(place.start) {
+                self.overlap = Overlap::Seen;
+            }
         }
         if torn && self.open.len() == 1 && !self.open[0].request.is_whole() && self.front_skips_to(place.start) {
             // The unseen run may have been the rest of its request, or another one.
@@ -358,7 +373,14 @@ impl Pairing {
     /// The answer that waited has no request. Where none was lost before it, an earlier answer was taken, after a loss, for that to a later
     /// request: the client asks before it has its answers.
     pub(super) fn note_surplus(&mut self, lost: bool) {
-        self.overlaps |= self.torn && !lost && !self.request_unseen;
+        if self.torn && !lost && !self.request_unseen && !self.overlaps() {
+            self.overlap = Overlap::Supposed;
+        }
+    }
+
+    /// Whether messages overlap: where answers begin is then known from their framing alone.
+    pub(super) fn overlaps(&self) -> bool {
+        self.overlap != Overlap::None
     }
 
     /// Whether an answer that comes now belongs to a request that was seen.
@@ -369,7 +391,10 @@ impl Pairing {
 
     /// Whether an answer began after the request that waits for one, up to what events may be swapped by.
     fn follows_request(&self, place: &HeadPosition) -> bool {
-        self.open.front().is_some_and(|front| front.request.first_ns <= place.start.time_ns + SWAP_NS)
+        let (Some(front), run) = (self.open.front(), place.start.run) else { return false };
+        // Runs tell the order of swapped events.
+        let by_run = front.request.run.zip(run).map(|(request, answer)| is_later(answer.number, request));
+        by_run.unwrap_or(front.request.first_ns <= place.start.time_ns + SWAP_NS)
     }
 
     /// Whether the first exchange's request is of an earlier run than that before `answer`: a client that waits has its answer.

@@ -1,7 +1,7 @@
 //! How messages and exchanges end: complete, lost, broken, pushed out, or with the connection.
 use std::collections::VecDeque;
 
-use super::{ConnectionEnd, ExchangeId, MessageSide, OpenExchange, Pairing, Part, Sink, Stage, is_later, next_run};
+use super::{ConnectionEnd, ExchangeId, MessageSide, OpenExchange, Overlap, Pairing, Part, Sink, Stage, is_later, next_run};
 use crate::stream::{Content, Direction, Failure, OperationRun, Stamp};
 
 /// Exchanges whose room a connection keeps when it has none under way.
@@ -84,13 +84,16 @@ impl Pairing {
         let is_sure = is_sure && (self.unsure == 0 || !self.pipelines);
         if all_seen && ((was_over && is_sure) || self.uncounted > 0) {
             self.uncounted = self.open.len().clamp(1, MOST_UNCOUNTED) as u8;
+            if self.overlap == Overlap::Supposed && self.server == Some(direction == Direction::In) {
+                self.overlap = Overlap::None;
+            }
         }
     }
 
     /// Whether what is no HTTP, or has no end, may be perfmon's mistake. Where messages overlap and a request was lost, each answer that
     /// comes may be another one's, and nothing tells when it is not any longer.
     fn is_unsure(&self) -> bool {
-        self.unsure > 0 || (self.torn && self.overlaps)
+        self.unsure > 0 || (self.torn && self.overlaps())
     }
 
     /// A message is not HTTP. Where the place was lost that may be perfmon's mistake.
@@ -127,7 +130,7 @@ impl Pairing {
         let had_older = self.open.len() < open;
         let awaited = self.awaited()?;
         self.stats().desyncs += 1;
-        if at.run.is_some_and(|run| run.begins) && !self.overlaps {
+        if at.run.is_some_and(|run| run.begins) && !self.overlaps() {
             // They passed before its request. Where no request of before waited or was lost, they answer one of these: the kernel skipped the
             // program that would have told them and counted their run. Soon after another loss they may be the rest of an answer that it cut.
             if was_sure && !had_older && self.open.len() > 1 {
@@ -158,14 +161,14 @@ impl Pairing {
     /// After a loss in a stream of answers, of which `answer` is the next segment: a client that waits has those to requests of earlier
     /// runs than that before it.
     pub(super) fn close_answered_before(&mut self, answer: Stamp, sink: &mut dyn Sink) {
-        while !self.overlaps && self.front_is_older(answer) {
+        while !self.overlaps() && self.front_is_older(answer) {
             self.close_lost_front(sink);
         }
     }
 
     /// After a loss: a client that waits for answers has all but the newest; for a pipelining client it is unknown which it has.
     fn close_answered(&mut self, sink: &mut dyn Sink) {
-        let by_run = self.open.front().is_some_and(|front| front.request.run.is_some()) && !self.overlaps;
+        let by_run = self.open.front().is_some_and(|front| front.request.run.is_some()) && !self.overlaps();
         let kept = usize::from(!self.pipelines || by_run);
         self.in_step &= kept > 0;
         while self.open.len() > kept && !(by_run && self.front_is_newer()) {

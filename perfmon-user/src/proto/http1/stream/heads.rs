@@ -150,7 +150,7 @@ impl MessageStream {
     fn may_begin(&self, now: Stamp, cx: &StreamContext<'_>) -> bool {
         let Some(run) = now.run else { return true };
         let goes_on = match self.side(cx) {
-            Some(MessageSide::Response) => cx.pairing.overlaps,
+            Some(MessageSide::Response) => cx.pairing.overlaps(),
             _ => cx.pairing.continued == Some(run.number),
         };
         self.blank > 0 || (self.begins_run && !goes_on)

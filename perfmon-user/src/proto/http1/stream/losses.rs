@@ -128,7 +128,7 @@ impl MessageStream {
             StreamState::Search | StreamState::Length(_) | StreamState::Chunked(_) | StreamState::UntilClose => !self.certain,
             _ => false,
         };
-        if !is_uncertain || at.run.is_none() || cx.pairing.overlaps || self.side(cx) != Some(MessageSide::Response) {
+        if !is_uncertain || at.run.is_none() || cx.pairing.overlaps() || self.side(cx) != Some(MessageSide::Response) {
             return;
         }
         if matches!(self.state, StreamState::Length(_) | StreamState::Chunked(_)) {

@@ -250,7 +250,7 @@ impl MessageStream {
             return;
         }
         if self.state == StreamState::MaybeOver && may_be(Some(MessageSide::Response), bytes) {
-            return self.settle(!cx.pairing.overlaps, cx);
+            return self.settle(!cx.pairing.overlaps(), cx);
         }
         let side = self.side(cx);
         let begins = || match line::is_start(bytes) {

@@ -292,6 +292,14 @@ fn an_answer_that_the_kernel_skipped_shifts_no_other() {
 }
 
 #[test]
+fn a_request_that_the_kernel_skipped_is_no_sign_of_a_client_that_does_not_wait() {
+    let mut skipped = [(false, false); 10];
+    (skipped[4].1, skipped[6].0) = (true, true);
+    let told = ["GET /10 200", "GET /11 200", "GET /12 200", "GET /13 200", "GET /14 - ~", "GET /15 200 ~", "GET /17 200 ~", "GET /18 200"];
+    assert_eq!(with_skipped(&skipped, true).summary()[..8], told);
+}
+
+#[test]
 fn the_rest_of_an_answer_that_a_loss_cut_is_that_of_no_later_request() {
     let asked = |first: u8| format!("GET /{first} HTTP/1.1\r\nHost: h\r\n\r\nGET /{} HTTP/1.1\r\nHost: h\r\n\r\n", first + 1);
     let empty = |status: u16| format!("HTTP/1.1 {status} Reason\r\nContent-Length: 0\r\n\r\n");
