@@ -13,7 +13,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 class Client:
     def __init__(self, port, tag):
-        self.port, self.tag, self.seen = port, tag, {}
+        self.port, self.tag, self.seen, self.names = port, tag, {}, {}
 
     def plain(self, offset=0):
         return http.client.HTTPConnection("127.0.0.1", self.port + offset, timeout=60)
@@ -72,6 +72,30 @@ class Client:
         self.ask("large bodies", connection, f"/post/{self.tag}-large", b"u" * (1 << 20))
         connection.close()
 
+    def sendfile(self):
+        connection = self.plain()
+        for number in range(10):
+            size = 30_000 * number
+            self.ask("sendfile", connection, f"/file/{self.tag}-{number}/{size}")
+        connection.close()
+
+    def names_over_udp(self):
+        """Questions on sockets that are connected and that are not, over IPv4 and IPv6."""
+        for family, server in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            for number in range(10):
+                name = f"{'known' if number % 3 else 'other'}-{number}.{self.tag}-v{4 if family == socket.AF_INET else 6}.test"
+                labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+                question = bytes([7, number, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]) + labels + b"\0\0\1\0\1"
+                with socket.socket(family, socket.SOCK_DGRAM) as asking:
+                    asking.settimeout(20)
+                    if number % 2:
+                        asking.connect((server, 53))
+                        asking.send(question)
+                    else:
+                        asking.sendto(question, (server, 53))
+                    asking.recvfrom(512)
+                self.names[name] = "NOERROR" if number % 3 else "NXDOMAIN"
+
     def unix_socket(self):
         self.many("unix socket", UnixConnection("unix"), 10)
 
@@ -105,6 +129,8 @@ class Client:
         self.new_connections()
         self.pipelined()
         self.large_bodies()
+        self.sendfile()
+        self.names_over_udp()
         self.unix_socket()
         self.tls_keep_alive()
         self.tls_new_connections()

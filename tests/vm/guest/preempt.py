@@ -113,6 +113,6 @@ def session(tier, shape):
 
 tell(kernel=platform.release())
 for tier in tiers():
-    for shape in ("unix", "tcp", "tls"):
+    for shape in os.environ.get("shapes", "unix,tcp,tls").split(","):
         session(tier, shape)
 verdict()
