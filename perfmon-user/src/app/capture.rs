@@ -16,7 +16,7 @@ use crate::heartbeat;
 use crate::host::Subject;
 use crate::limits::QUEUED_RECORDS;
 use crate::pipeline::{Capture, Out, Pipeline, PipelineCommand};
-use crate::probe::Probes;
+use crate::probe::{Probes, SkippedRuns};
 use crate::process::{Inquiry, Inspected};
 use crate::record::{Gauges, QueueRoom, SpareBatches};
 use crate::source::Ring;
@@ -115,7 +115,9 @@ pub fn run(capturing: Capturing) {
         pipeline.choose(&first, follow);
     }
     let (out, times) = (Out::default(), Times::default());
+    let skipped = probes.skipped_runs().inspect_err(|error| tracing::warn!(%error, "Programs that the kernel skips are not seen at once."));
     let mut worker = Worker {
+        skipped: skipped.ok(),
         probes,
         questions,
         recorder,
@@ -140,17 +142,16 @@ pub fn run(capturing: Capturing) {
         // Answers are received before the poll and handled after it: an exec that preceded an answer is in the ring by now.
         let answered: Vec<Inspected> = answers.try_iter().collect();
         let waits = stopping_ns.is_none() && !worker.has_room() && !ring.fills();
-        let taken = if waits {
-            0
-        } else {
-            ring.drain(|bytes| {
+        let taken = ring.waiting().filter(|_| !waits).map_or(0, |waiting| {
+            worker.look_for_skipped();
+            ring.drain(waiting, |bytes| {
                 // One drain may take longer than the end may: what is left then is lost like what is left in the ring.
                 if !is_late(&stop, &mut stopping_ns) {
                     worker.take(bytes, now_ns);
                 }
                 worker.out.records.len() < FULL_BATCH
             })
-        };
+        });
         let is_full = worker.out.records.len() >= FULL_BATCH;
         answered.iter().for_each(|answer| worker.take_answer(answer, now_ns));
         worker.ask();
@@ -181,6 +182,8 @@ fn is_late(stop: &AtomicBool, stopping_ns: &mut Option<u64>) -> bool {
 struct Worker {
     room: QueueRoom,
     probes: Arc<Probes>,
+    /// `None` when there was no descriptor left for it.
+    skipped: Option<SkippedRuns>,
     questions: SyncSender<Inquiry>,
     recorder: Option<Recorder>,
     watched: watch::Sender<WatchedTargets>,
@@ -211,6 +214,13 @@ fn is_due(last_ns: &mut u64, every_ns: u64, now_ns: u64) -> bool {
 }
 
 impl Worker {
+    /// Tells the pipeline, before it gets events, of bytes that passed before them without one.
+    fn look_for_skipped(&mut self) {
+        if self.skipped.as_mut().is_some_and(SkippedRuns::have_come) {
+            self.pipeline.skipped(clock::boot_now_ns());
+        }
+    }
+
     fn take(&mut self, bytes: &[u8], now_ns: u64) {
         let event = match decode(bytes) {
             Ok(event) => event,

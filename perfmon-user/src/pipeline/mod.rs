@@ -10,6 +10,7 @@ mod peer_names;
 mod pooled;
 mod record_sink;
 mod session;
+mod skips;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -38,6 +39,7 @@ use intern::Interner;
 use model_calls::ModelCalls;
 use peer_names::PeerNames;
 use session::{Session, advance, settle};
+use skips::Skips;
 
 pub use crate::stream::Capture;
 
@@ -82,6 +84,7 @@ pub struct Pipeline {
     questions: QuestionTable,
     /// Events of each process that the full ring refused.
     events_lost: FxHashMap<u32, u64>,
+    skips: Skips,
     connections: u64,
     counters: Arc<Counters>,
     wall_at_boot_ns: u64,
@@ -112,6 +115,7 @@ impl Pipeline {
             peer_names: PeerNames::default(),
             questions: QuestionTable::default(),
             events_lost: FxHashMap::default(),
+            skips: Skips::default(),
             connections: 0,
             counters,
             wall_at_boot_ns,
@@ -199,6 +203,12 @@ impl Pipeline {
         if out.records.len() > known {
             self.processes.settle(&mut out.records, known, now_ns);
         }
+    }
+
+    /// The kernel skipped programs before `now_ns`, so that bytes passed in no event: call it before the events that came after them.
+    pub fn skipped(&mut self, now_ns: u64) {
+        self.skips.notice(now_ns);
+        self.questions.skipped(now_ns);
     }
 
     /// Updates the process table with the event. Exits are handled by [`Pipeline::left`].
@@ -334,6 +344,8 @@ impl Pipeline {
             exchanges,
             budget,
             counters,
+            skips: self.skips,
+            is_fresh: false,
             wall_at_boot_ns,
             raw_paths: self.raw_paths,
         };

@@ -16,7 +16,8 @@ use crate::track::{Connection, ConnectionEvent};
 use super::build::{self, BuildContext};
 use super::pooled::{self, PoolPlace};
 use super::record_sink::RecordSink;
-use super::{Capture, Out, PipelineCommand, links, tls};
+use super::skips::Belief;
+use super::{Capture, Out, PipelineCommand, links, skips, tls};
 
 /// Segments without a known protocol after which a connection that was joined midway is given up.
 const LATE_PATIENCE: u32 = 64;
@@ -39,6 +40,8 @@ pub(super) struct Session {
     pub(super) id: u64,
     /// It is among the open connections that the process accepted.
     is_counted: bool,
+    /// Whether bytes may be missing of which no event tells.
+    pub(super) belief: Belief,
     /// Once it is known; its pool is called by it.
     pub(super) protocol: Option<Protocol>,
     /// Its place among the connections of its process to this peer.
@@ -172,6 +175,7 @@ pub(super) fn advance(connection: &mut Connection<Session>, step: ConnectionEven
     match step {
         ConnectionEvent::Segment(segment) => {
             let time_ns = segment.stamp.time_ns;
+            skips::pass(connection, segment.content, time_ns, context);
             if connection.state.cipher.is_some() {
                 tls::ciphertext(connection, &segment, context, out);
             } else {
@@ -213,6 +217,9 @@ fn parse(connection: &mut Connection<Session>, segment: Segment<'_>, depth: u32,
         pooled::follow(connection, in_use, segment.stamp, context);
     }
     let Some((demand, records)) = result else { return Capture::Off };
+    if records > 0 {
+        skips::settle(connection, segment.stamp.time_ns, context);
+    }
     match demand {
         Demand::HandOver => hand_over(connection, depth, context, out),
         Demand::Count if records == 0 && !connection.state.is_busy() => {

@@ -12,6 +12,7 @@ use super::hooks;
 use super::library::mapped::{self, Mapped};
 use super::plan::Tier;
 use super::policy::{Budgets, PolicySetter};
+use super::skipped::SkippedRuns;
 use super::tls::{self, LibraryFile, TlsLibraries, TlsSight, users};
 use crate::limits::TLS_LIBRARIES_A_PROCESS;
 use crate::source::Ring;
@@ -221,6 +222,15 @@ impl Probes {
         let count = |index: usize| self.losses.get(&(index as u32), 0).map_or(0, |values| values.iter().sum());
         let skipped = self.programs.iter().map(|(_, program)| fdinfo(program.as_fd(), "recursion_misses:")).sum();
         LOSSES.iter().enumerate().map(|(index, name)| (*name, count(index))).chain([("program_skipped", skipped)]).collect()
+    }
+
+    /// The same of the programs that report bytes, for who asks often.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn skipped_runs(&self) -> std::io::Result<SkippedRuns> {
+        let reporting = self.programs.iter().filter(|(program, _)| hooks::reports_bytes(program));
+        Ok(SkippedRuns::of(reporting.map(|(_, descriptor)| descriptor.try_clone()).collect::<Result<_, _>>()?))
     }
 
     /// Events that the full ring refused, of all processes.

@@ -113,6 +113,8 @@ pub const HOOKS: [Hook; 32] = [
 
 /// The program that reads requests of io_uring.
 pub const URING_SUBMIT: &str = "uring_submit";
+/// Programs that report bytes with more than one tier.
+const BESIDE: [&str; 2] = ["datagram_exit", "sock_bypass"];
 /// Without the requests the socket tracepoints tell of sizes alone.
 const URING: &str = "what io_uring sends and receives: only its bytes are counted";
 const TLS: &str = "plaintext of TLS libraries";
@@ -135,6 +137,12 @@ pub fn functions() -> impl Iterator<Item = &'static str> {
         FunctionExit(name) => Some(name),
         _ => None,
     })
+}
+
+/// Whether a program reports bytes: of a run that the kernel skips nothing else tells.
+pub fn reports_bytes(program: &str) -> bool {
+    let reports = |hook: &Hook| hook.point == Uprobe || matches!(hook.job, Capture(_) | With(_)) || BESIDE.contains(&hook.program);
+    HOOKS.iter().any(|hook| hook.program == program && reports(hook))
 }
 
 /// What is missed because of this program: nothing when it runs, or when it is not needed here.

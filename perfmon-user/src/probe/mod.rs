@@ -16,6 +16,7 @@ mod offsets;
 mod plan;
 mod policy;
 mod ring_size;
+mod skipped;
 mod support;
 mod syscalls;
 mod tls;
@@ -31,6 +32,7 @@ pub use offsets::OffsetError;
 pub use plan::{Tier, TierChoice};
 pub use policy::Budgets;
 pub use ring_size::usual_ring_bytes;
+pub use skipped::SkippedRuns;
 pub use support::Facts;
 pub use tls::{LibraryFile, TlsSight};
 

@@ -21,11 +21,19 @@ impl Ring {
         Self { ring, level }
     }
 
-    /// Hands the events that wait to `each`, oldest first, and frees their room, until `each` says that it has enough; tells how many there
-    /// were.
-    pub fn drain(&mut self, mut each: impl FnMut(&[u8]) -> bool) -> usize {
+    /// The events that wait now; `None` when none does.
+    pub fn waiting(&self) -> Option<Waiting> {
+        // Where it cannot be known some may wait.
+        let Some(level) = &self.level else { return Some(Waiting { end: None }) };
+        let end = level.position(PRODUCER);
+        (end != level.position(CONSUMER)).then_some(Waiting { end: Some(end) })
+    }
+
+    /// Hands these events to `each`, oldest first, and frees their room, until `each` says that it has enough; tells how many there were.
+    pub fn drain(&mut self, waiting: Waiting, mut each: impl FnMut(&[u8]) -> bool) -> usize {
         let mut count = 0;
         while count < BATCH
+            && !self.is_past(waiting)
             && let Some(event) = self.ring.next()
         {
             prefetch_behind(&event);
@@ -37,11 +45,27 @@ impl Ring {
         count
     }
 
+    fn is_past(&self, waiting: Waiting) -> bool {
+        let left = |(level, end): (&RingLevel, usize)| end.wrapping_sub(level.position(CONSUMER));
+        self.level.as_ref().zip(waiting.end).map(left).is_some_and(|left| left == 0 || left > isize::MAX as usize)
+    }
+
     /// Whether more than three eighths of it are in use; also when that cannot be known. From a half on the kernel side captures less.
     pub fn fills(&self) -> bool {
         self.level.as_ref().is_none_or(|level| level.used() > level.bytes / 8 * 3)
     }
 }
+
+/// Events that waited in the ring at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// The position behind them; `None` when it cannot be known.
+    end: Option<usize>,
+}
+
+/// The pages of the ring's positions.
+const CONSUMER: usize = 0;
+const PRODUCER: usize = 1;
 
 /// How much of the ring is in use: its positions, mapped read-only (kernel/bpf/ringbuf.c: the consumer's page, the producer's page, data).
 struct RingLevel {
@@ -65,9 +89,14 @@ impl RingLevel {
     }
 
     fn used(&self) -> usize {
-        // SAFETY: inside the mapping, which lives as long as this; the kernel keeps a position at the begin of each page.
-        let position = |page| unsafe { self.pages.byte_add(page * self.page).as_ref().load(Ordering::Acquire) };
-        position(1).wrapping_sub(position(0))
+        self.position(PRODUCER).wrapping_sub(self.position(CONSUMER))
+    }
+
+    /// The kernel keeps a position at the begin of each page.
+    fn position(&self, page: usize) -> usize {
+        debug_assert!(page <= PRODUCER);
+        // SAFETY: inside the mapping, which lives as long as this.
+        unsafe { self.pages.byte_add(page * self.page).as_ref().load(Ordering::Acquire) }
     }
 }
 

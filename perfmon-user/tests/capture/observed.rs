@@ -47,10 +47,12 @@ impl Observed {
         let data_ready = |report: &ProbeReport| report.name == "data_ready" && report.state == ProbeState::Attached;
         let mut observed = Self { every_arrival: probes.reports().iter().any(data_ready), ..Self::default() };
         for _ in 0..1000 {
-            ring.drain(|bytes| {
-                observed.push(bytes);
-                true
-            });
+            if let Some(waiting) = ring.waiting() {
+                ring.drain(waiting, |bytes| {
+                    observed.push(bytes);
+                    true
+                });
+            }
             if done(&observed) {
                 return observed;
             }

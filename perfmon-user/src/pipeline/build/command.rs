@@ -4,14 +4,15 @@ use crate::record::{Db, Millis, Quality, Side, WallTime};
 use crate::track::Connection;
 
 use super::super::session::Session;
-use super::super::tls;
+use super::super::{skips, tls};
 use super::exchange::span_id;
 use super::{BuildContext, address, learned};
 
 /// Makes the record.
 pub(in crate::pipeline) fn command(connection: &mut Connection<Session>, command: &Command, context: &mut BuildContext<'_>) -> Db {
     let missing_bytes = command.missing_bytes + tls::take_cut(connection);
-    let complete = !command.inferred && missing_bytes == 0;
+    let inferred = command.inferred || skips::may_lack_bytes(connection, command.start_ns, context);
+    let complete = !inferred && missing_bytes == 0;
     let origin = context.processes.on_exchange(connection.pid, complete, missing_bytes);
     let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));
     let since_start = |time_ns: u64| Millis(time_ns.saturating_sub(command.start_ns));
@@ -43,7 +44,7 @@ pub(in crate::pipeline) fn command(connection: &mut Connection<Session>, command
         trace_id: None,
         parent_span_id: None,
         link: None,
-        quality: if command.inferred { Quality::Inferred } else { Quality::Exact },
+        quality: if inferred { Quality::Inferred } else { Quality::Exact },
         missing_bytes,
     }
 }

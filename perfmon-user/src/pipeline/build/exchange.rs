@@ -4,7 +4,7 @@ use crate::record::{Category, Millis, Quality, Request, Side, SpanId, WallTime, 
 use crate::track::Connection;
 
 use super::super::session::Session;
-use super::super::tls;
+use super::super::{skips, tls};
 use super::{BuildContext, address, learned};
 
 /// Makes the record. The texts of the exchange move into it.
@@ -15,6 +15,7 @@ pub(in crate::pipeline) fn request(
 ) -> Request {
     let (request_bytes, response_bytes) = tls::wire_sizes(connection, exchange.server, exchange.request_wire, exchange.response_wire);
     let missing_bytes = exchange.missing_bytes + tls::take_cut(connection);
+    exchange.inferred |= skips::may_lack_bytes(connection, exchange.start_ns, context);
     let complete = !exchange.inferred && missing_bytes == 0;
     let origin = context.processes.on_exchange(connection.pid, complete, missing_bytes);
     let (local, peer) = (address(connection.local.as_ref(), context.names), address(connection.peer.as_ref(), context.names));

@@ -21,6 +21,7 @@ use super::intern::Interner;
 use super::model_calls::ModelCalls;
 use super::peer_names::PeerNames;
 use super::session::Session;
+use super::skips::Skips;
 
 pub(super) use attempt::attempt;
 pub(super) use command::command;
@@ -57,6 +58,9 @@ pub(in crate::pipeline) struct BuildContext<'a> {
     /// Memory for unfinished messages.
     pub(in crate::pipeline) budget: &'a Budget,
     pub(in crate::pipeline) counters: &'a Counters,
+    pub(in crate::pipeline) skips: Skips,
+    /// The exchange that ended last began after programs were last skipped.
+    pub(in crate::pipeline) is_fresh: bool,
     pub(in crate::pipeline) wall_at_boot_ns: u64,
     /// Paths are kept as they are.
     pub(in crate::pipeline) raw_paths: bool,

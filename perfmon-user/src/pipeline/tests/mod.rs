@@ -1,5 +1,6 @@
 //! The whole front half over events as the kernel writes them.
 mod memory;
+mod skips;
 
 use bytemuck::bytes_of;
 use perfmon_common::event::*;

@@ -13,7 +13,7 @@ use crate::track::{Connection, Tracker};
 
 use super::build::BuildContext;
 use super::session::{self, Session};
-use super::{Out, PipelineCommand};
+use super::{Out, PipelineCommand, skips};
 
 /// Segments without a known TLS object after which capture stops: the library of such a connection is not probed.
 const PATIENCE: u32 = 1_000;
@@ -186,6 +186,7 @@ fn deliver(connection: &mut Connection<Session>, plain: &Plain<'_>, context: &mu
         session::request_capture(connection, Capture::Count, out);
     }
     let stamp = Stamp { time_ns, arrival_ns, thread: plain.stamp.thread, run: None };
+    skips::pass(connection, Content::Bytes(&plain.bytes), time_ns, context);
     let segment = |content| Segment { direction: plain.direction, stamp, content };
     let mut wanted = None;
     if !plain.bytes.is_empty() {

@@ -108,6 +108,8 @@ pub struct QuestionTable {
     by_subject: FxHashMap<QuestionSubject, Vec<u64>>,
     next: u64,
     unsure: u64,
+    /// Until then messages may have passed that nobody saw.
+    skipped_ns: u64,
 }
 
 impl QuestionTable {
@@ -167,7 +169,8 @@ impl QuestionTable {
         let (pid, name, qtype) = subject.clone();
         self.by_subject.entry(subject).or_default().push(self.next);
         let (attempts, last_ns) = (Vec::new(), start_ns);
-        let (inferred, is_cut, unsure) = (false, false, false);
+        let may_lack_messages = start_ns < self.skipped_ns;
+        let (inferred, is_cut, unsure) = (may_lack_messages, false, may_lack_messages);
         let question = OpenQuestion { pid, name, qtype, attempts, asked: 0, start_ns, last_ns, gap_ns: 0, inferred, is_cut, unsure };
         self.under_way.insert(self.next, question);
         self.next
@@ -211,6 +214,12 @@ impl QuestionTable {
     /// A process ended: what it asked has no answer.
     pub fn left(&mut self, pid: u32, told: &mut Vec<EndedQuestion>) {
         self.give_up(|question| question.pid == pid, told);
+    }
+
+    /// Messages of any process may have passed unseen before `now_ns`: attempts and answers.
+    pub fn skipped(&mut self, now_ns: u64) {
+        self.skipped_ns = now_ns;
+        self.under_way.values_mut().for_each(|question| (question.inferred, question.unsure) = (true, true));
     }
 
     /// Events of a process were lost, which may have been answers.

@@ -119,6 +119,11 @@ impl EncryptedSide {
         self.unsent.push(plain, of)
     }
 
+    /// Whether writes are kept that were not seen sent.
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
     /// The writes, or parts of them, that `len` sent bytes carried.
     pub fn sent(&mut self, len: u64) -> Vec<Plain<'static>> {
         self.unsent.sent(len)

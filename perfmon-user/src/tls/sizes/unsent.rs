@@ -49,6 +49,10 @@ impl UnsentWrites {
         len as u64
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// The writes, or parts of them, that `len` sent bytes carried.
     pub(super) fn sent(&mut self, len: u64) -> Vec<Plain<'static>> {
         let (mut credit, mut carried) = (len, Vec::new());
