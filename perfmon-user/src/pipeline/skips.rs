@@ -1,7 +1,7 @@
 //! Programs that the kernel skipped: bytes passed without an event, on a connection that nobody names. What may lack them is told as inferred.
 //! TCP sockets count their bytes, so the gap shows with the next event of its direction: what began before the skip was noticed, and what
 //! comes after a gap. Unix sockets and TLS libraries count none: whatever comes before the connection is believed again. It is, when an
-//! exchange left nothing under way: until then answers may belong to neighbours.
+//! exchange left nothing under way, inside TLS a second later: until then answers may belong to neighbours.
 //! Misses: MPTCP and TLS in the kernel, whose bytes are not counted either; requests that were skipped of a client that does not wait for its
 //! answers, and with HTTP/1 or commands may get them told with a later request.
 use crate::stream::Content;
@@ -39,6 +39,9 @@ impl Skips {
 /// a gap came after a later one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Belief(u16);
+
+/// So long after a skip writes of TLS libraries and their sends have found each other again.
+const TLS_QUIET_NS: u64 = 1_000_000_000;
 
 /// The bit of a gap.
 const GAP: u16 = TIMES + 1;
@@ -82,9 +85,15 @@ pub(super) fn settle(connection: &mut Connection<Session>, time_ns: u64, context
     if connection.state.belief.is_whole(skips) || time_ns < skips.noticed_ns || connection.state.is_busy() {
         return;
     }
-    // Requests whose sending was not seen are under way too.
-    let has_unsent = connection.state.cipher.as_ref().is_some_and(|cipher| cipher.has_unsent());
-    if !has_unsent && (context.is_fresh || !is_counted(connection)) {
+    let is_whole = match &connection.state.cipher {
+        // A library's writes wait for the sends that carry them, and those may be what was skipped.
+        Some(cipher) => {
+            let waits = cipher.object.is_none_or(|object| context.binder.waiting_writes(object) > 0) || cipher.has_unsent();
+            context.is_fresh && !waits && time_ns - skips.noticed_ns >= TLS_QUIET_NS
+        }
+        None => context.is_fresh || connection.unix,
+    };
+    if is_whole {
         connection.state.belief = Belief(skips.times);
     }
 }
