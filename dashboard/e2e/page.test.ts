@@ -214,6 +214,7 @@ it("hides what this perfmon does not have", async () => {
   expect(await page.locator("section:visible").evaluateAll((all) => all.map(({ id }) => id))).toEqual([
     "health",
     "endpoints",
+    "business",
     "destinations",
     "processes",
     "databases",
@@ -222,6 +223,14 @@ it("hides what this perfmon does not have", async () => {
     "requests",
     "self",
   ]);
+});
+
+it("shows business metrics with their units, a row for each series", async () => {
+  const page = await show();
+  const cells = (column: string): Promise<string[]> => page.locator(`#business td[data-column="${column}"]`).allTextContents();
+  await page.locator("#business tbody tr").first().waitFor();
+  expect(await cells("value")).toEqual(["412", "231 ms", "4.2 %", "1.00 MiB", "–", "–"]);
+  expect((await cells("labels")).slice(3, 5)).toEqual(["status_code 201", "status_code 500"]);
 });
 
 it("shows losses at the top", async () => {

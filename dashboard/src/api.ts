@@ -160,6 +160,14 @@ export interface NameAsked extends Latency {
   requests_per_minute: number;
 }
 
+/** A row of `GET /api/v1/metrics`: a business metric. */
+export interface BusinessMetric {
+  metric: string;
+  definition: string;
+  unit: string | null;
+  series: { labels: Record<string, string>; value: Num; count: number }[];
+}
+
 /** A row of `GET /api/v1/databases`: commands that are alike. */
 export interface Query extends Latency {
   service: string;

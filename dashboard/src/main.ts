@@ -14,6 +14,7 @@ import { listenForKeys } from "./keys";
 import { Login } from "./login";
 import { Refused } from "./refused";
 import { alertsSection } from "./sections/alerts";
+import { businessSection } from "./sections/business";
 import { databasesSection } from "./sections/databases";
 import { endpointsSection } from "./sections/endpoints";
 import { findingsSection } from "./sections/findings";
@@ -72,6 +73,7 @@ const content = h(
   tileRow.element,
   row("three", verdict.element, alertsSection(feed, () => asked()).element, findingsSection(feed).element),
   endpointsSection(feed).element,
+  businessSection(feed).element,
   resources.section.element,
   row("two", destinationsSection(feed).element, processesSection(feed).element),
   databasesSection(feed).element,

@@ -238,6 +238,21 @@ export const names = [
   asked("web", "old.internal", "AAAA", { NOERROR: 3, TIMEOUT: 2 }, { attempts: 9, max_ms: 15_004 }),
 ];
 
+const measured = (metric, unit, definition, ...series) => ({ metric: `custom.${metric}`, definition, unit, series });
+export const business = [
+  measured("orders_created", null, "count of request records where endpoint /orders", { labels: {}, value: 412, count: 412 }),
+  measured("order_time", "ms", "p95 of response_time_ms of request records", { labels: {}, value: 231.4, count: 430 }),
+  measured("order_failures", "ratio", "share of request records", { labels: {}, value: 0.0419, count: 430 }),
+  measured(
+    "bytes_by_status",
+    "bytes",
+    "sum of response_bytes of request records by status_code",
+    { labels: { status_code: "201" }, value: 1_048_576, count: 412 },
+    { labels: { status_code: "500" }, value: null, count: 0 },
+  ),
+  measured("refunds", null, "count of request records where endpoint /refunds"),
+];
+
 const pool = (pid, service, system, destination, open, in_use, more = {}) => ({
   kind: "pool",
   time: new Date().toISOString(),

@@ -9,12 +9,13 @@ const KEYS = {
   agents: ["service", "agent_type"],
   tools: ["service", "source", "server", "tool_name"],
   workflows: ["service", "workflow_name"],
+  metrics: ["metric"],
   processes: ["pid"],
   findings: ["finding_id"],
   alerts: ["alert_id"],
   records: ["span_id"],
 };
-const ORDERED = ["pools", "findings", "alerts", "records"];
+const ORDERED = ["metrics", "pools", "findings", "alerts", "records"];
 const only = (row, fields) => (fields ? Object.fromEntries(fields.filter((name) => name in row).map((name) => [name, row[name]])) : row);
 const changed = (now, before) =>
   Object.fromEntries(Object.entries(now).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before?.[name])));

@@ -106,6 +106,7 @@ export class MockPerfmon {
       "agents": () => list(fixtures.agents),
       "tools": () => list(fixtures.tools),
       "workflows": () => list(fixtures.workflows),
+      "metrics": () => list(fixtures.business),
       "findings": () => list(fixtures.findings()),
       "alerts": () => list(this.alerts),
       "records": () => list(fixtures.records(query)),

@@ -1,8 +1,9 @@
 // What the sections make of the API's answers: hostile text, what is not known, losses, order.
 import { beforeEach, describe, expect, it } from "vitest";
 import * as fixtures from "../../e2e/mock/fixtures.mjs";
-import type { Alert, Endpoint, Finding, Health, Model, Query, RequestRecord, Self, Summary, System, Target } from "../api";
+import type { Alert, BusinessMetric, Endpoint, Finding, Health, Model, Query, RequestRecord, Self, Summary, System, Target } from "../api";
 import { type Child, h } from "../dom";
+import { businessRows, businessValue } from "./business";
 import { AlertList, alertsNote, currentAlerts } from "./alerts";
 import { correlationText, endpointView } from "./endpoint_details";
 import { asked, databasesNote, where, withShares } from "./databases";
@@ -48,6 +49,20 @@ describe("health", () => {
       "37.5 % info",
     ]);
     expect(box(healthView(unmeasured)).textContent).toContain("No requests seen yet.");
+  });
+});
+
+describe("business metrics", () => {
+  const rows = businessRows(fixtures.business as BusinessMetric[]);
+  it("have a row for each series, and one where nothing was counted", () => {
+    expect(rows.map((row) => [row.metric, row.labels, businessValue(row)])).toEqual([
+      ["orders_created", "", "412"],
+      ["order_time", "", "231 ms"],
+      ["order_failures", "", "4.2 %"],
+      ["bytes_by_status", "status_code 201", "1.00 MiB"],
+      ["bytes_by_status", "status_code 500", "–"],
+      ["refunds", "", "–"],
+    ]);
   });
 });
 

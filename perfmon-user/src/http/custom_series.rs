@@ -85,12 +85,15 @@ impl CustomSeries {
     }
 }
 
+/// A business metric.
 #[derive(Serialize)]
-struct MetricRow {
+pub(super) struct MetricRow {
     /// As in rules and in the history.
-    metric: String,
+    pub(super) metric: String,
     /// The definition in words.
     definition: String,
+    /// `ms` | `bytes` | `tokens` | `usd` | `percent` | `ratio`; null of a number.
+    unit: Option<&'static str>,
     series: Vec<SeriesRow>,
 }
 
@@ -111,15 +114,21 @@ struct MetricsAnswer {
     items: Vec<MetricRow>,
 }
 
-/// `GET /api/v1/metrics`: the business metrics of the configuration, each with its value over five minutes.
-pub(super) async fn metrics(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
-    params.only(&[])?;
+/// A row for each metric, in the order of the configuration.
+pub(super) fn rows(series: &CustomSeries) -> Vec<MetricRow> {
     let row = |(metric, samples): (&'static CustomMetric, Vec<CustomSample>)| MetricRow {
         metric: metric.metric().to_string(),
         definition: metric.summary().into(),
+        unit: metric.measured_in(),
         series: samples.iter().map(|sample| series_row(metric, sample)).collect(),
     };
-    let items: Vec<MetricRow> = state.custom.samples().into_iter().map(row).collect();
+    series.samples().into_iter().map(row).collect()
+}
+
+/// `GET /api/v1/metrics`: the business metrics of the configuration, each with its value over five minutes.
+pub(super) async fn metrics(State(state): State<Arc<HttpState>>, params: Params) -> Result<Response, ApiError> {
+    params.only(&[])?;
+    let items = rows(&state.custom);
     Ok(json(&MetricsAnswer { window_s: WINDOW_S, time: (state.parts.now)(), total: items.len(), items }))
 }
 

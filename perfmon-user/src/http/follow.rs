@@ -14,7 +14,7 @@ use super::params::Params;
 use super::recent::{RecentRecord, RecordFilter};
 use super::self_report::SelfReport;
 use super::summary::Summary;
-use super::{health, self_report};
+use super::{custom_series, health, self_report};
 use crate::aggregate::snapshot::{Snapshot, Window, WindowView};
 use crate::limits;
 use crate::record::{Record, System};
@@ -34,13 +34,14 @@ enum Route {
     Agents,
     Tools,
     Workflows,
+    Metrics,
     Processes,
     Findings,
     Alerts,
     Records,
 }
 
-const ROUTES: [(&str, Route); 17] = [
+const ROUTES: [(&str, Route); 18] = [
     ("health", Route::Health),
     ("summary", Route::Summary),
     ("self", Route::SelfReport),
@@ -54,6 +55,7 @@ const ROUTES: [(&str, Route); 17] = [
     ("agents", Route::Agents),
     ("tools", Route::Tools),
     ("workflows", Route::Workflows),
+    ("metrics", Route::Metrics),
     ("processes", Route::Processes),
     ("findings", Route::Findings),
     ("alerts", Route::Alerts),
@@ -166,6 +168,10 @@ impl Followed {
             Route::Agents => self.rows(snapshot, |view| &view.agents, |row| (&row.service, &row.agent_type)),
             Route::Tools => self.rows(snapshot, |view| &view.tools, |row| (&row.service, &row.tool_name, row.source, &row.server)),
             Route::Workflows => self.rows(snapshot, |view| &view.workflows, |row| (&row.service, &row.workflow_name)),
+            Route::Metrics => {
+                let rows: Vec<_> = custom_series::rows(&state.custom).into_iter().map(Arc::new).collect();
+                self.list(&rows, Some(custom_series::WINDOW_S), true, |row| &row.metric)
+            }
             Route::Processes => self.list(&snapshot.processes, None, false, |row| row.origin.pid),
             Route::Findings => self.list(&snapshot.findings, None, true, |row| &row.finding_id),
             Route::Alerts => {

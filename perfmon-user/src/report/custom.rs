@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::document::Table;
 use super::schedule::ReportPeriod;
 use super::text::{UNKNOWN, amount, bytes, dollars, percent, share, time};
-use crate::record::custom::{CustomMetric, CustomMetrics, CustomValue};
+use crate::record::custom::{CustomMetric, CustomMetrics};
 use crate::record::metric::RecordKind;
 use crate::record::{DEFINITION, METRIC};
 use crate::store::{Cell, SeriesLabels, StoreError, StoreReader};
@@ -62,7 +62,7 @@ fn of_metric(metric: &CustomMetric, rows: &[(SeriesLabels, Cell)]) -> CustomCell
 
 fn rows(metric: &'static CustomMetric, now: &CustomCells, before: &CustomCells) -> Vec<CustomSummary> {
     let value = |cell: Option<&Cell>| cell.and_then(|cell| cell.value(&metric.metric(), 0.0));
-    let unit = if matches!(metric.value(), CustomValue::Ratio(_)) { Some("ratio") } else { metric.unit() };
+    let unit = metric.measured_in();
     let row = |labels: BTreeMap<String, String>, cell: Option<&Cell>, earlier: Option<&Cell>| CustomSummary {
         metric: metric.metric().to_string(),
         labels,

@@ -1,4 +1,6 @@
 //! Business metrics from the feed to every view.
+use futures_util::StreamExt as _;
+
 use super::history::{NOW, get};
 use super::*;
 use crate::record::custom::{CustomDefinition, CustomMetric, CustomMetrics};
@@ -105,8 +107,15 @@ async fn they_are_in_metrics_with_units_and_in_a_list() {
     assert_eq!((status, list["total"].as_u64()), (200, Some(5)));
     assert_eq!(list["items"][0]["metric"], "custom.http_orders");
     assert_eq!(list["items"][0]["definition"], "count of request records where service shop");
+    let units: Vec<_> = list["items"].as_array().unwrap().iter().map(|metric| metric["unit"].as_str()).collect();
+    assert_eq!(units, [None, Some("ms"), Some("bytes"), Some("ratio"), Some("bytes")]);
     assert_eq!(list["items"][2]["series"][0]["labels"]["service"], "shop");
     assert_eq!((list["items"][0]["series"][0]["value"].as_f64(), list["items"][0]["series"][0]["count"].as_u64()), (Some(2.0), Some(2)));
+    let response = ask(&server, HttpRequest::get("/api/v1/stream?follow=metrics").header("host", "localhost")).await;
+    let first = response.into_body().into_data_stream().next().await.unwrap().unwrap();
+    let told = std::str::from_utf8(&first).unwrap().lines().rfind(|line| line.contains("\"route\":\"metrics\"")).unwrap();
+    let followed: Value = serde_json::from_str(told.trim_start_matches("data: ")).unwrap();
+    assert_eq!((&followed["total"], &followed["rows"][0][1]), (&list["total"], &list["items"][0]));
 }
 
 #[tokio::test]

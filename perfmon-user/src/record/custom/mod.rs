@@ -127,6 +127,11 @@ impl CustomMetric {
         units.into_iter().chain([("_percent", "percent")]).find(|(ending, _)| field.name.ends_with(ending)).map(|(_, unit)| unit)
     }
 
+    /// The unit of what it measures: as of its field, `ratio` of a ratio.
+    pub fn measured_in(&self) -> Option<&'static str> {
+        if matches!(self.value, CustomValue::Ratio(_)) { Some("ratio") } else { self.unit() }
+    }
+
     /// The field of cells that has its values, and the statistic.
     pub fn cell_field(&self) -> Option<(&'static Field, Statistic)> {
         let CustomValue::Of(field, statistic) = &self.value else { return None };
