@@ -2,4 +2,4 @@
 pub mod recording;
 mod ring;
 
-pub use ring::{Ring, Waiting};
+pub use ring::{Ring, WaitingEvents};

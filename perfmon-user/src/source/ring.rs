@@ -22,15 +22,15 @@ impl Ring {
     }
 
     /// The events that wait now; `None` when none does.
-    pub fn waiting(&self) -> Option<Waiting> {
+    pub fn waiting(&self) -> Option<WaitingEvents> {
         // Where it cannot be known some may wait.
-        let Some(level) = &self.level else { return Some(Waiting { end: None }) };
+        let Some(level) = &self.level else { return Some(WaitingEvents { end: None }) };
         let end = level.position(PRODUCER);
-        (end != level.position(CONSUMER)).then_some(Waiting { end: Some(end) })
+        (end != level.position(CONSUMER)).then_some(WaitingEvents { end: Some(end) })
     }
 
     /// Hands these events to `each`, oldest first, and frees their room, until `each` says that it has enough; tells how many there were.
-    pub fn drain(&mut self, waiting: Waiting, mut each: impl FnMut(&[u8]) -> bool) -> usize {
+    pub fn drain(&mut self, waiting: WaitingEvents, mut each: impl FnMut(&[u8]) -> bool) -> usize {
         let mut count = 0;
         while count < BATCH
             && !self.is_past(waiting)
@@ -45,7 +45,7 @@ impl Ring {
         count
     }
 
-    fn is_past(&self, waiting: Waiting) -> bool {
+    fn is_past(&self, waiting: WaitingEvents) -> bool {
         let left = |(level, end): (&RingLevel, usize)| end.wrapping_sub(level.position(CONSUMER));
         self.level.as_ref().zip(waiting.end).map(left).is_some_and(|left| left == 0 || left > isize::MAX as usize)
     }
@@ -58,7 +58,7 @@ impl Ring {
 
 /// Events that waited in the ring at a time.
 #[derive(Clone, Copy, Debug)]
-pub struct Waiting {
+pub struct WaitingEvents {
     /// The position behind them; `None` when it cannot be known.
     end: Option<usize>,
 }

@@ -4,6 +4,8 @@ mod outcome;
 
 use std::collections::VecDeque;
 
+use outcome::Overlap;
+
 use super::body::{self, BodyFraming};
 use super::head::{FirstLine, Head};
 use super::open::{CloseTimes, ConnectionEnd, OpenExchange, Stage};
@@ -67,18 +69,6 @@ pub(super) struct Pairing {
     /// The request of the answer whose head came last was in a run that was not seen.
     pub(super) request_unseen: bool,
     texts: LastTexts,
-}
-
-/// Whether the client begins a request, after answers, before it has those to all before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Overlap {
-    /// Not that anybody saw.
-    #[default]
-    None,
-    /// There was an answer too many. The next request may tell that its own was lost.
-    Supposed,
-    /// It does.
-    Seen,
 }
 
 /// Handling of an answer without its request.
@@ -368,19 +358,6 @@ impl Pairing {
         open.request.run = place.start.run.map(|run| run.number.wrapping_sub(1));
         self.open.push_back(open);
         Some(Some(id))
-    }
-
-    /// The answer that waited has no request. Where none was lost before it, an earlier answer was taken, after a loss, for that to a later
-    /// request: the client asks before it has its answers.
-    pub(super) fn note_surplus(&mut self, lost: bool) {
-        if self.torn && !lost && !self.request_unseen && !self.overlaps() {
-            self.overlap = Overlap::Supposed;
-        }
-    }
-
-    /// Whether messages overlap: where answers begin is then known from their framing alone.
-    pub(super) fn overlaps(&self) -> bool {
-        self.overlap != Overlap::None
     }
 
     /// Whether an answer that comes now belongs to a request that was seen.

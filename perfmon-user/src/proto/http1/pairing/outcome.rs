@@ -1,7 +1,7 @@
 //! How messages and exchanges end: complete, lost, broken, pushed out, or with the connection.
 use std::collections::VecDeque;
 
-use super::{ConnectionEnd, ExchangeId, MessageSide, OpenExchange, Overlap, Pairing, Part, Sink, Stage, is_later, next_run};
+use super::{ConnectionEnd, ExchangeId, MessageSide, OpenExchange, Pairing, Part, Sink, Stage, is_later, next_run};
 use crate::stream::{Content, Direction, Failure, OperationRun, Stamp};
 
 /// Exchanges whose room a connection keeps when it has none under way.
@@ -12,6 +12,18 @@ const MOST_UNCOUNTED: usize = 64;
 
 /// Requests in step after a loss, from which on a failure is one.
 const SURE_AGAIN: u8 = 2;
+
+/// Whether the client begins a request, after answers, before it has those to all before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Overlap {
+    /// Not that anybody saw.
+    #[default]
+    None,
+    /// There was an answer too many. The next request may tell that its own was lost.
+    Supposed,
+    /// It does.
+    Seen,
+}
 
 impl Pairing {
     /// A message is complete.
@@ -88,6 +100,19 @@ impl Pairing {
                 self.overlap = Overlap::None;
             }
         }
+    }
+
+    /// The answer that waited has no request. Where none was lost before it, an earlier answer was taken, after a loss, for that to a later
+    /// request: the client asks before it has its answers.
+    pub(in crate::proto::http1) fn note_surplus(&mut self, lost: bool) {
+        if self.torn && !lost && !self.request_unseen && !self.overlaps() {
+            self.overlap = Overlap::Supposed;
+        }
+    }
+
+    /// Whether messages overlap: where answers begin is then known from their framing alone.
+    pub(in crate::proto::http1) fn overlaps(&self) -> bool {
+        self.overlap != Overlap::None
     }
 
     /// Whether what is no HTTP, or has no end, may be perfmon's mistake. Where messages overlap and a request was lost, each answer that
