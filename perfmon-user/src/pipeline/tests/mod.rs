@@ -79,6 +79,17 @@ impl Host {
         self.moved_partly(sock, DIRECTION_IN, payload, payload.len(), self.now - 500_000);
     }
 
+    /// Bytes of an operation whose program was skipped.
+    pub(super) fn passed_unseen(&mut self, sock: u64, direction: u8, len: usize) {
+        self.now += 1_000_000;
+        *self.offsets.entry((sock, direction)).or_default() += len as u64;
+    }
+
+    /// perfmon learns in so many milliseconds that programs were skipped.
+    pub(super) fn skipped(&mut self, after_ms: u64) {
+        self.pipeline.skipped(self.now + after_ms * 1_000_000);
+    }
+
     pub(super) fn sent(&mut self, sock: u64, payload: &[u8]) {
         self.moved_partly(sock, DIRECTION_OUT, payload, payload.len(), 0);
     }

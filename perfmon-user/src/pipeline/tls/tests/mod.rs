@@ -7,6 +7,7 @@ use super::*;
 use crate::record::{Quality, Side};
 
 mod reuse;
+mod skips;
 
 const SSL: u64 = 0x5000;
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: shop.test\r\n\r\n";
