@@ -368,10 +368,11 @@ impl Pairing {
 
     /// Whether an answer began after the request that waits for one, up to what events may be swapped by.
     fn follows_request(&self, place: &HeadPosition) -> bool {
-        let (Some(front), run) = (self.open.front(), place.start.run) else { return false };
-        // Runs tell the order of swapped events.
-        let by_run = front.request.run.zip(run).map(|(request, answer)| is_later(answer.number, request));
-        by_run.unwrap_or(front.request.first_ns <= place.start.time_ns + SWAP_NS)
+        let Some(front) = self.open.front() else { return false };
+        let (asked_ns, answer) = (front.request.first_ns, place.start);
+        // Runs, where they are known, tell which of two came first.
+        let is_swapped = || front.request.run.zip(answer.run).is_none_or(|(asked, answer)| is_later(answer.number, asked));
+        asked_ns <= answer.time_ns || (asked_ns <= answer.time_ns + SWAP_NS && is_swapped())
     }
 
     /// Whether the first exchange's request is of an earlier run than that before `answer`: a client that waits has its answer.
