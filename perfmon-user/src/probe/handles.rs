@@ -12,7 +12,7 @@ use super::hooks;
 use super::library::mapped::{self, Mapped};
 use super::plan::Tier;
 use super::policy::{Budgets, PolicySetter};
-use super::skipped::SkippedRuns;
+use super::skipped::{SkippedRuns, runs_skipped};
 use super::tls::{self, LibraryFile, TlsLibraries, TlsSight, users};
 use crate::limits::TLS_LIBRARIES_A_PROCESS;
 use crate::source::Ring;
@@ -220,7 +220,7 @@ impl Probes {
     /// it ends: the kernel counts those runs.
     pub fn losses(&self) -> Vec<(&'static str, u64)> {
         let count = |index: usize| self.losses.get(&(index as u32), 0).map_or(0, |values| values.iter().sum());
-        let skipped = self.programs.iter().map(|(_, program)| fdinfo(program.as_fd(), "recursion_misses:")).sum();
+        let skipped = self.programs.iter().map(|(_, program)| runs_skipped(program)).sum();
         LOSSES.iter().enumerate().map(|(index, name)| (*name, count(index))).chain([("program_skipped", skipped)]).collect()
     }
 

@@ -23,9 +23,14 @@ impl SkippedRuns {
 
     /// Whether runs were skipped since the last call. Costs 0.4 µs for each program.
     pub fn have_come(&mut self) -> bool {
-        let now: u64 = self.programs.iter().map(|program| information(program).map_or(0, |told| told.recursion_misses)).sum();
+        let now: u64 = self.programs.iter().map(runs_skipped).sum();
         std::mem::replace(&mut self.known, now) != now
     }
+}
+
+/// How many runs of a program were skipped; 0 where the kernel does not say.
+pub(super) fn runs_skipped(program: &OwnedFd) -> u64 {
+    information(program).map_or(0, |told| told.recursion_misses)
 }
 
 /// The part of `union bpf_attr` for `BPF_OBJ_GET_INFO_BY_FD`.
