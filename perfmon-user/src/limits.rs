@@ -112,8 +112,8 @@ pub const WORK_ROWS: usize = 500;
 pub const QUERY_ROWS: usize = 2_000;
 /// Rows of names that services ask for; further ones of a service share a row.
 pub const NAME_ROWS: usize = 1_000;
-/// Cached endpoints of paths, the same number for the client side; a path overwrites another one.
-pub const PATHS_REMEMBERED: usize = 4_096;
+/// Cached endpoints of paths, the same number for the client side, on a host with many paths; a path overwrites another one.
+pub const PATHS_REMEMBERED: usize = 16_384;
 /// Names of addresses that processes call, and as many that they asked for; all are forgotten when there are more.
 pub const PEER_NAMES: usize = 4_096;
 /// Longest cached path.
@@ -126,7 +126,7 @@ pub const INTERVALS: usize = 65_536;
 pub const FILE_SYSTEMS: usize = 64;
 /// Reported network interfaces.
 pub const INTERFACES: usize = 64;
-/// Sliding windows that alert rules look at: by kind of record, length, and whether distributions are kept.
+/// Sliding windows that alert rules look at: by kind of record and length.
 pub const RULE_WINDOWS: usize = 64;
 /// Alert rules of a configuration.
 pub const ALERT_RULES: usize = 10_000;

@@ -4,14 +4,13 @@
 use rustc_hash::FxHashMap;
 
 use super::accumulator::CountSet;
-use super::exchange::{HttpAccumulator, HttpCounts, HttpObservation, SHAPES};
-use super::histogram::{self, Histogram};
+use super::exchange::{self, HttpAccumulator, HttpCounts, LATENCY, SHAPES};
+use super::histogram::{DenseHistogram, FreshHistogram};
 use super::sample::Samples;
+use crate::record::Request;
 
-/// A histogram with more filled buckets becomes an array: below that, the search in a short list is cheap and takes less memory.
-const LIST: usize = 32;
 /// Entries whose memory is kept for the next second.
-const SPARE: usize = 64;
+const SPARE: usize = 1_024;
 
 /// Entries by key. The key is two numbers that mean the same thing until the next tick: numbers of rows, or addresses of strings that
 /// the entry's label keeps alive.
@@ -19,7 +18,7 @@ const SPARE: usize = 64;
 pub struct Arrivals<L> {
     by_key: FxHashMap<(usize, usize), u32>,
     entries: Vec<Arrival<L>>,
-    spare: Vec<Sums>,
+    spare: Vec<(Sums, Samples)>,
 }
 
 /// The exchanges of one key.
@@ -37,7 +36,7 @@ pub struct Arrival<L> {
 #[derive(Debug, Default)]
 pub struct Sums {
     counts: HttpCounts,
-    shapes: [Shape; SHAPES],
+    shapes: [FreshHistogram; SHAPES],
 }
 
 impl<L> Default for Arrivals<L> {
@@ -51,7 +50,8 @@ impl<L> Arrivals<L> {
     pub fn entry(&mut self, key: (usize, usize), label: impl FnOnce() -> L) -> &mut Arrival<L> {
         let Self { by_key, entries, spare } = self;
         let at = *by_key.entry(key).or_insert_with(|| {
-            entries.push(Arrival { label: label(), sums: spare.pop().unwrap_or_default(), samples: Samples::default() });
+            let (sums, samples) = spare.pop().unwrap_or_default();
+            entries.push(Arrival { label: label(), sums, samples });
             entries.len() as u32 - 1
         });
         &mut entries[at as usize]
@@ -63,28 +63,36 @@ impl<L> Arrivals<L> {
         self.by_key.retain(|_, at| !changed[*at as usize]);
     }
 
+    /// Puts those with the same `of` next to each other.
+    pub fn group(&mut self, of: impl Fn(&L) -> u32) {
+        self.by_key.clear();
+        self.entries.sort_by_key(|entry| of(&entry.label));
+    }
+
     /// Hands each entry, in the order in which they began, to `each`; there are none after it.
-    pub fn drain(&mut self, mut each: impl FnMut(&Arrival<L>)) {
+    pub fn drain(&mut self, mut each: impl FnMut(&mut Arrival<L>)) {
         self.by_key.clear();
         for mut entry in self.entries.drain(..) {
-            each(&entry);
+            each(&mut entry);
             if self.spare.len() < SPARE {
                 entry.sums.clear();
-                self.spare.push(entry.sums);
+                entry.samples.clear();
+                self.spare.push((entry.sums, entry.samples));
             }
         }
     }
 }
 
 impl Sums {
-    /// Adds an exchange.
-    pub fn add(&mut self, exchange: &HttpObservation) {
-        self.counts.merge(exchange.counts());
-        for (shape, value) in self.shapes.iter_mut().zip(exchange.values()) {
+    /// Adds an exchange; returns its latency, if that is known.
+    pub fn add(&mut self, request: &Request) -> Option<u64> {
+        let values = exchange::count(request, &mut self.counts);
+        for (shape, value) in self.shapes.iter_mut().zip(values) {
             if let Some(ns) = value {
-                shape.record(histogram::index_of(ns));
+                shape.record(ns);
             }
         }
+        values[LATENCY]
     }
 
     /// Exchanges.
@@ -93,101 +101,46 @@ impl Sums {
     }
 
     /// Adds them to a slice.
-    pub fn add_to(&self, slice: &mut HttpAccumulator) {
+    pub fn add_to(&mut self, slice: &mut HttpAccumulator) {
         slice.counts.merge(&self.counts);
-        self.shapes.iter().zip(&mut slice.shapes).for_each(|(shape, into)| shape.add_to(into));
+        self.shapes.iter_mut().zip(&mut slice.shapes).for_each(|(shape, into)| into.merge(shape.settle()));
+    }
+
+    /// Adds them to the sums of many.
+    pub fn add_to_all(&mut self, all: &mut DenseSums) {
+        all.counts.merge(&self.counts);
+        self.shapes.iter_mut().zip(&mut all.shapes).for_each(|(shape, into)| into.merge(shape.settle()));
     }
 
     fn clear(&mut self) {
         self.counts = HttpCounts::default();
-        self.shapes.iter_mut().for_each(Shape::clear);
+        self.shapes.iter_mut().for_each(FreshHistogram::clear);
     }
 }
 
-/// A histogram that is cheap to add to: a list of buckets, and once that is long an array over the octaves in use.
+/// Counts and histograms of many entries, to which one is added without a search for its buckets.
 #[derive(Debug, Default)]
-struct Shape {
-    list: Histogram,
-    /// Counts of the buckets from `first` on; empty while the list is short.
-    counts: Vec<u32>,
-    first: usize,
+pub struct DenseSums {
+    counts: HttpCounts,
+    shapes: [DenseHistogram; SHAPES],
 }
 
-impl Shape {
-    fn record(&mut self, bucket: u16) {
-        let at = usize::from(bucket).wrapping_sub(self.first);
-        if let Some(count) = self.counts.get_mut(at) {
-            *count += 1;
-        } else if self.counts.is_empty() {
-            self.list.add(bucket, 1);
-            if self.list.len() > LIST {
-                let list = std::mem::take(&mut self.list);
-                list.each(|bucket, count| self.cover(bucket, count));
-            }
-        } else {
-            self.cover(bucket, 1);
-        }
+impl DenseSums {
+    /// Exchanges.
+    pub fn count(&self) -> u32 {
+        self.counts.count as u32
     }
 
-    /// Adds to the array, which grows to hold the bucket's octave.
-    fn cover(&mut self, bucket: u16, count: u32) {
-        let (bucket, octave) = (usize::from(bucket), usize::from(bucket) / 64 * 64);
-        if self.counts.is_empty() {
-            self.first = octave;
-        }
-        if octave < self.first {
-            self.counts.splice(0..0, std::iter::repeat_n(0, self.first - octave));
-            self.first = octave;
-        }
-        if self.counts.len() < octave + 64 - self.first {
-            self.counts.resize(octave + 64 - self.first, 0);
-        }
-        self.counts[bucket - self.first] += count;
-    }
-
-    fn add_to(&self, into: &mut Histogram) {
-        into.merge(&self.list);
-        let filled = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
-        filled.for_each(|(at, &count)| into.add((self.first + at) as u16, count));
-    }
-
-    fn clear(&mut self) {
-        self.list.clear();
-        self.counts.clear();
+    /// Moves them to a slice.
+    pub fn move_to(&mut self, slice: &mut HttpAccumulator) {
+        slice.counts.merge(&std::mem::take(&mut self.counts));
+        self.shapes.iter_mut().zip(&mut slice.shapes).for_each(|(shape, into)| into.merge(&shape.take()));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shape(values: &[u64]) -> Shape {
-        let mut shape = Shape::default();
-        values.iter().for_each(|&ns| shape.record(histogram::index_of(ns)));
-        shape
-    }
-
-    #[test]
-    fn a_shape_is_the_histogram_of_its_values() {
-        let scattered: Vec<u64> = (0..500_u64).map(|n| (n * 7_919 % 500 + 1) * (n * n + 1)).collect();
-        for values in [&scattered[..LIST], &scattered[..], &[1, u64::MAX, 0, 5_000_000][..]] {
-            let (mut direct, mut added) = (Histogram::default(), Histogram::default());
-            values.iter().for_each(|&ns| direct.record(ns));
-            shape(values).add_to(&mut added);
-            assert_eq!(added, direct);
-        }
-    }
-
-    #[test]
-    fn a_cleared_shape_holds_nothing() {
-        let mut shape = shape(&(0..200).map(|n| n * 1_000).collect::<Vec<_>>());
-        assert!(!shape.counts.is_empty());
-        shape.clear();
-        shape.record(3);
-        let mut added = Histogram::default();
-        shape.add_to(&mut added);
-        assert_eq!(added.count(), 1);
-    }
 
     #[test]
     fn a_changed_label_gets_a_new_entry() {

@@ -1,10 +1,9 @@
-//! What one HTTP exchange adds to a series: computed once, added to the series of its endpoint, its service and the totals, or of its
-//! destination. The latency of a streaming exchange is its first byte; unknown values are counted and enter no percentile.
+//! What one HTTP exchange adds to a series: that of its endpoint, from which it comes to its service and the totals, or of its destination. The latency of a streaming exchange is its first byte; unknown values are counted and enter no percentile.
 use super::accumulator::{Accumulator, counts};
 use super::figures::{Quantiles, WindowFigures};
 use super::series::Series;
 use super::snapshot::{Categories, Correlation, DownstreamRow, ErrorClasses, Latency, Losses, RepeatedRow};
-use crate::record::{Category, Downstream, Failure, Quality, RepeatedQuery, Request, SpanId};
+use crate::record::{Category, Downstream, Failure, Millis, Quality, RepeatedQuery, Request, SpanId};
 
 /// Histogram of latencies.
 pub const LATENCY: usize = 0;
@@ -118,120 +117,97 @@ counts! {
     }
 }
 
-/// What an exchange adds.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HttpObservation {
-    counts: HttpCounts,
-    /// Latency, if known.
-    pub latency_ns: Option<u64>,
-    ttfb_ns: Option<u64>,
-    queue_or_connect_ns: Option<u64>,
-    stream_ns: Option<u64>,
-    handshake_ns: Option<u64>,
+/// Counts a record that counts as a request; returns what it adds to the histograms, in their order.
+pub fn count(request: &Request, counts: &mut HttpCounts) -> [Option<u64>; SHAPES] {
+    counts.count += 1;
+    counts.exact += u64::from(request.quality == Quality::Exact);
+    let is_error = u64::from(request.is_error());
+    classify(request, is_error, counts);
+    if let Some(downstream) = &request.downstream {
+        add_downstream(downstream, counts);
+    }
+    let latency_ns = request.latency().map(|latency| latency.0);
+    latency_ns.into_iter().for_each(|ns| add_latency(ns, is_error, counts));
+    counts.retries += u64::from(request.resend_count.is_some());
+    counts.queue_sum += request.queue_time_ms.map_or(0, |time| time.0);
+    if let Some(size) = request.request_size {
+        counts.request_size_sum += size;
+        counts.request_sized += 1;
+    }
+    if let Some(size) = request.response_size {
+        counts.response_size_sum += size;
+        counts.response_sized += 1;
+    }
+    // The record of an upgrade lasts as long as the handshake; the life of the connection comes with the record of its end.
+    let stream_ns = request.response_time_ms.filter(|_| request.streaming && request.status_code != Some(101)).map(|time| time.0);
+    counts.stream_max = counts.stream_max.max(stream_ns.unwrap_or(0));
+    // A connect() that failed is counted by its error.
+    let connect = request.connect_time_ms.filter(|_| !request.is_attempt());
+    let queue_or_connect_ns = request.queue_time_ms.or(connect).map(|time| time.0);
+    let [ttfb_ns, handshake_ns] = [request.time_to_first_byte_ms, request.tls_time_ms].map(|time| time.map(|time| time.0));
+    [latency_ns, ttfb_ns, queue_or_connect_ns, stream_ns, handshake_ns]
 }
 
-impl HttpObservation {
-    /// Of a record that counts as a request.
-    pub fn new(request: &Request) -> Self {
-        let latency_ns = request.latency().map(|latency| latency.0);
-        let mut counts = HttpCounts { count: 1, exact: u64::from(request.quality == Quality::Exact), ..HttpCounts::default() };
-        classify(request, &mut counts);
-        if let Some(downstream) = &request.downstream {
-            add_downstream(downstream, &mut counts);
-        }
-        add_latency(request, &mut counts);
-        counts.retries = u64::from(request.resend_count.is_some());
-        counts.queue_sum = request.queue_time_ms.map_or(0, |time| time.0);
-        (counts.request_size_sum, counts.request_sized) = request.request_size.map_or((0, 0), |size| (size, 1));
-        (counts.response_size_sum, counts.response_sized) = request.response_size.map_or((0, 0), |size| (size, 1));
-        // The record of an upgrade lasts as long as the handshake; the life of the connection comes with the record of its end.
-        let stream_ns = request.response_time_ms.filter(|_| request.streaming && request.status_code != Some(101)).map(|time| time.0);
-        counts.stream_max = stream_ns.unwrap_or(0);
-        // A connect() that failed is counted by its error.
-        let connect = request.connect_time_ms.filter(|_| !request.is_attempt());
-        Self {
-            counts,
-            latency_ns,
-            ttfb_ns: request.time_to_first_byte_ms.map(|time| time.0),
-            queue_or_connect_ns: request.queue_time_ms.or(connect).map(|time| time.0),
-            stream_ns,
-            handshake_ns: request.tls_time_ms.map(|time| time.0),
-        }
-    }
-
-    /// From the record of a WebSocket's end, which does not count as a request.
-    pub fn stream_end(request: &Request) -> Self {
-        let stream_ns = request.response_time_ms.map(|time| time.0);
-        Self { counts: HttpCounts { stream_max: stream_ns.unwrap_or(0), ..HttpCounts::default() }, stream_ns, ..Self::default() }
-    }
-
-    /// Its numbers.
-    pub fn counts(&self) -> &HttpCounts {
-        &self.counts
-    }
-
-    /// What it adds to the histograms, in their order.
-    pub fn values(&self) -> [Option<u64>; SHAPES] {
-        [self.latency_ns, self.ttfb_ns, self.queue_or_connect_ns, self.stream_ns, self.handshake_ns]
-    }
-
-    /// Adds it to a slice.
-    pub fn add_to(&self, accumulator: &mut HttpAccumulator) {
-        super::accumulator::CountSet::merge(&mut accumulator.counts, &self.counts);
-        for (shape, value) in accumulator.shapes.iter_mut().zip(self.values()) {
-            if let Some(ns) = value {
-                shape.record(ns);
-            }
-        }
+/// Adds the end of a WebSocket, which does not count as a request.
+pub fn add_stream_end(request: &Request, slice: &mut HttpAccumulator) {
+    if let Some(time) = request.response_time_ms {
+        slice.counts.stream_max = slice.counts.stream_max.max(time.0);
+        slice.shapes[STREAM].record(time.0);
     }
 }
 
 /// Errors by class.
-fn classify(request: &Request, counts: &mut HttpCounts) {
-    counts.errors = u64::from(request.is_error());
-    match request.status_code {
-        Some(400..=499) => counts.status_4xx = 1,
-        Some(500..=599) => counts.status_5xx = 1,
-        _ => {}
-    }
+fn classify(request: &Request, is_error: u64, counts: &mut HttpCounts) {
+    counts.errors += is_error;
+    let is_5xx = matches!(request.status_code, Some(500..=599));
+    counts.status_5xx += u64::from(is_5xx);
+    counts.status_4xx += u64::from(matches!(request.status_code, Some(400..=499)));
     match request.error {
-        Some(Failure::ClientClosed) => counts.client_closed = 1,
-        Some(Failure::Reset) => counts.reset = 1,
-        Some(Failure::Timeout) => counts.timeout = 1,
-        Some(Failure::Truncated) => counts.truncated = 1,
-        Some(Failure::Protocol) => counts.protocol = 1,
-        Some(Failure::ConnectRefused) => counts.connect_refused = 1,
-        Some(Failure::ConnectUnreachable) => counts.connect_unreachable = 1,
-        Some(Failure::ConnectTimeout) => counts.connect_timeout = 1,
-        None => counts.grpc = u64::from(request.is_error() && counts.status_5xx == 0),
+        Some(Failure::ClientClosed) => counts.client_closed += 1,
+        Some(Failure::Reset) => counts.reset += 1,
+        Some(Failure::Timeout) => counts.timeout += 1,
+        Some(Failure::Truncated) => counts.truncated += 1,
+        Some(Failure::Protocol) => counts.protocol += 1,
+        Some(Failure::ConnectRefused) => counts.connect_refused += 1,
+        Some(Failure::ConnectUnreachable) => counts.connect_unreachable += 1,
+        Some(Failure::ConnectTimeout) => counts.connect_timeout += 1,
+        None if !is_5xx => counts.grpc += is_error,
+        None => {}
     }
 }
 
 /// What it called. Only exchanges of which all calls are known enter the means.
 fn add_downstream(downstream: &Downstream, counts: &mut HttpCounts) {
-    counts.repeated = u64::from(downstream.repeated.is_some());
+    counts.repeated += u64::from(downstream.repeated.is_some());
     if !downstream.complete {
-        counts.unsure = 1;
+        counts.unsure += 1;
         return;
     }
-    counts.linked = 1;
-    (counts.db_calls, counts.db_time) = (downstream.db_calls, downstream.db_time_ms.0);
-    (counts.http_calls, counts.http_time) = (downstream.http_calls, downstream.http_time_ms.0);
-    (counts.llm_calls, counts.llm_time) = (downstream.llm_calls, downstream.llm_time_ms.0);
+    counts.linked += 1;
+    counts.db_calls += downstream.db_calls;
+    counts.db_time += downstream.db_time_ms.0;
+    counts.http_calls += downstream.http_calls;
+    counts.http_time += downstream.http_time_ms.0;
+    counts.llm_calls += downstream.llm_calls;
+    counts.llm_time += downstream.llm_time_ms.0;
 }
 
 /// Latency, its category, and whether errors go with it.
-fn add_latency(request: &Request, counts: &mut HttpCounts) {
-    let Some(latency) = request.latency() else { return };
-    let error = counts.errors;
-    counts.latency_sum = latency.0;
-    counts.latency_max = latency.0;
-    counts.error_latency_sum = latency.0 * error;
-    counts.error_timed = error;
-    match Category::of(latency) {
-        Category::Fast => (counts.fast, counts.fast_errors) = (1, error),
-        Category::Moderate => counts.moderate = 1,
-        Category::Slow => (counts.slow, counts.slow_errors) = (1, error),
+fn add_latency(latency_ns: u64, is_error: u64, counts: &mut HttpCounts) {
+    counts.latency_sum += latency_ns;
+    counts.latency_max = counts.latency_max.max(latency_ns);
+    counts.error_latency_sum += latency_ns * is_error;
+    counts.error_timed += is_error;
+    match Category::of(Millis(latency_ns)) {
+        Category::Fast => {
+            counts.fast += 1;
+            counts.fast_errors += is_error;
+        }
+        Category::Moderate => counts.moderate += 1,
+        Category::Slow => {
+            counts.slow += 1;
+            counts.slow_errors += is_error;
+        }
     }
 }
 

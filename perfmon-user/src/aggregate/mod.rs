@@ -30,14 +30,14 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use self::accumulator::CountSet;
-use self::arrivals::Arrivals;
+use self::arrivals::{Arrivals, DenseSums};
 use self::concurrency::{Concurrency, ExchangeInterval};
 pub use self::endpoint::{EndpointRule, RuleError};
 use self::endpoint::{EndpointSlot, Endpoints};
-use self::exchange::{HttpCounts, HttpObservation, HttpSeries, SHAPES};
+use self::exchange::{HttpCounts, HttpSeries, SHAPES, add_stream_end};
 use self::figures::Merger;
 use self::finding::{Detector, tracker::FindingTracker};
-pub use self::histogram::{Bucket, DenseHistogram, Histogram};
+pub use self::histogram::{Bucket, DenseHistogram, FreshHistogram, Histogram};
 use self::host::LatestSamples;
 use self::loss::LossTable;
 pub use self::quota::Quota;
@@ -46,6 +46,7 @@ use self::row::destination::DestinationKey;
 use self::row::dns::{NameCounts, NameKey, NameSearches};
 use self::row::llm::{LlmCounts, LlmKey};
 use self::row::query::{QueryCounts, QueryKey};
+use self::row::query_arrivals::QueryArrivals;
 use self::row::tcp::TcpCounts;
 use self::row::tool::ToolKey;
 use self::row::work::WorkCounts;
@@ -108,6 +109,10 @@ pub struct Aggregate {
     served: Arrivals<EndpointSlot>,
     /// Client-side ones.
     asked: Arrivals<DestinationKey>,
+    /// Database commands.
+    commanded: QueryArrivals,
+    /// Sums of a service and of all.
+    sums: [DenseSums; 2],
     /// The last request of an endpoint within which a command came again and again.
     repeated: FxHashMap<u32, (RepeatedQuery, SpanId)>,
     losses: LossTable,
@@ -149,6 +154,8 @@ impl Aggregate {
             searches: NameSearches::default(),
             served: Arrivals::default(),
             asked: Arrivals::default(),
+            commanded: QueryArrivals::default(),
+            sums: Default::default(),
             repeated: FxHashMap::default(),
             losses: LossTable::default(),
             command_losses: LossTable::default(),
@@ -176,7 +183,7 @@ impl Aggregate {
             Record::Process(process) => self.host.add_process(process, self.ticked),
             Record::System(system) => self.host.add_system(system),
             Record::Pool(pool) => self.host.add_pool(pool, self.ticked),
-            Record::Db(command) => row::query::add(command, self.queries.row(QueryKey::new(command)).count()),
+            Record::Db(command) => self.commanded.add(command),
             Record::Dns(question) => self.add_question(question),
             // Databases have no row there.
             Record::Tcp(tcp) if tcp.system == "http" => row::tcp::add(tcp, self.tcp.row(DestinationKey::of_tcp(tcp)).count()),
@@ -191,12 +198,10 @@ impl Aggregate {
             request.endpoint = self.names.name(slot.row).map(|name| name.endpoint.clone());
         }
         if !request.counts() {
-            return HttpObservation::stream_end(request).add_to(self.endpoints.row(slot.row).amend());
+            return add_stream_end(request, self.endpoints.row(slot.row).amend());
         }
-        let exchange = HttpObservation::new(request);
         let arrival = self.served.entry((slot.row as usize, slot.service as usize), || slot);
-        arrival.sums.add(&exchange);
-        if let Some(latency_ns) = exchange.latency_ns {
+        if let Some(latency_ns) = arrival.sums.add(request) {
             arrival.samples.offer(latency_ns, request.time, request.span_id);
         }
         if let Some(query) = request.downstream.as_ref().and_then(|downstream| downstream.repeated.clone()) {
@@ -214,7 +219,7 @@ impl Aggregate {
         }
         if request.counts() {
             let key = DestinationKey::addresses(request);
-            self.asked.entry(key, || DestinationKey::new(request)).sums.add(&HttpObservation::new(request));
+            self.asked.entry(key, || DestinationKey::new(request)).sums.add(request);
         }
     }
 
@@ -251,18 +256,32 @@ impl Aggregate {
 
     /// Adds what came since the last tick to its rows.
     fn settle(&mut self) {
-        let Self { served, asked, endpoints, services, totals, destinations, .. } = self;
+        let Self { served, asked, commanded, endpoints, services, totals, destinations, queries, sums: [of_service, of_all], .. } = self;
+        served.group(|slot| slot.service);
+        let mut last = None;
         served.drain(|arrival| {
-            let (EndpointSlot { row, service }, count) = (arrival.label, arrival.sums.count());
-            for row in [endpoints.row(row), services.row(service)] {
-                arrival.sums.add_to(row.count_all(count));
-                row.samples().merge(&arrival.samples);
+            let EndpointSlot { row, service } = arrival.label;
+            if let Some(former) = last.replace(service).filter(|former| *former != service) {
+                of_service.move_to(services.row(former).count_all(of_service.count()));
             }
-            arrival.sums.add_to(totals.count_all(count));
+            let row = endpoints.row(row);
+            arrival.sums.add_to(row.count_all(arrival.sums.count()));
+            row.samples().merge(&arrival.samples);
+            services.row(service).samples().merge(&arrival.samples);
+            arrival.sums.add_to_all(of_service);
+            arrival.sums.add_to_all(of_all);
         });
+        if let Some(service) = last {
+            of_service.move_to(services.row(service).count_all(of_service.count()));
+            of_all.move_to(totals.count_all(of_all.count()));
+        }
         asked.drain(|arrival| {
             let count = arrival.sums.count();
             arrival.sums.add_to(destinations.row_for(arrival.label.clone(), count).count_all(count));
+        });
+        commanded.drain(|(key, sums)| {
+            let count = sums.counts.count as u32;
+            queries.row_for(key, count).count_all(count).merge(&sums);
         });
         self.settle_losses();
         self.settle_command_losses();

@@ -33,6 +33,11 @@ impl Samples {
         self.0.retain(|sample| sample.time.0 + LIFE_NS > now.0);
     }
 
+    /// Forgets everything but its memory.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Takes those of another row over.
     pub fn merge(&mut self, other: &Self) {
         other.0.iter().for_each(|sample| self.offer(sample.latency_ns, sample.time, sample.span_id));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::record::metric::{Field, Measure, Metric as Named, RecordKind, Statistic, Unit};
-use crate::record::{Origin, SeriesKey, WallTime};
-use crate::series::{Cell, ModelEnd, RecentSeries, RecentWindow, SeriesCell, SeriesDelta, SeriesShare, one_end};
+use crate::record::{LabelSet, Origin, SeriesKey, WallTime};
+use crate::series::{Cell, FieldSet, ModelEnd, RecentSeries, RecentWindow, SeriesCell, SeriesDelta, SeriesShare, one_end};
 
 use super::filter::scope;
 use super::metric::{AlertMetric, MetricReading};
@@ -64,7 +64,32 @@ pub fn shares(rule: &Rule) -> impl Iterator<Item = SeriesShare> + use<'_> {
 
 fn share(rule: &Rule, length_s: u64) -> Option<SeriesShare> {
     let AlertMetric::Observed(named) = rule.metric else { return None };
-    Some(SeriesShare { kind: named.kind, length_s, shaped: named.is_shaped() })
+    // Each reading of requests is an estimate where exchanges were lost.
+    let lost = lost_field(&named).map(FieldSet::of_values).unwrap_or_default();
+    Some(SeriesShare { kind: named.kind, length_s, fields: FieldSet::of(&named).with(lost), labels: labels(rule, &named) })
+}
+
+/// The labels that reading a rule's figures looks at.
+fn labels(rule: &Rule, named: &Named) -> LabelSet {
+    if named.kind == RecordKind::Custom {
+        return LabelSet::ALL;
+    }
+    let group = rule.filter.group(named);
+    // Beside what the rule names: which end counts, and whose process it is.
+    let of_process = LabelSet::of(named.kind, |label| label == "pid") != LabelSet::default();
+    let always = |label: &str| match label {
+        "side" | "pid" => true,
+        "service" => of_process,
+        label => named.kind == RecordKind::Llm && MODEL.contains(&label),
+    };
+    LabelSet::of(named.kind, |label| group.contains(&label) || rule.filter.pattern(label).is_some() || always(label))
+}
+
+/// Labels that tell models apart.
+const MODEL: [&str; 2] = ["provider", "request_model"];
+
+fn lost_field(named: &Named) -> Option<&'static Field> {
+    Field::named(RecordKind::Request, "lost").filter(|_| named.kind == RecordKind::Request)
 }
 
 /// Series of one group, added up.
@@ -120,10 +145,7 @@ fn is_of(key: &SeriesKey, named: &Named, group: &[&str]) -> bool {
 
 fn reading(named: &Named, scope: Arc<str>, group: &SeriesGroup, covered_s: f64, labels: &[&str]) -> MetricReading {
     let seen = group.sum.count;
-    let lost = Field::named(RecordKind::Request, "lost")
-        .filter(|_| named.kind == RecordKind::Request)
-        .and_then(|field| group.sum.field(field, Statistic::Sum))
-        .unwrap_or_default();
+    let lost = lost_field(named).and_then(|field| group.sum.field(field, Statistic::Sum)).unwrap_or_default();
     let estimated = lost > ESTIMATED_FROM * (lost + seen as f64);
     let factor = if estimated && seen > 0 { (seen as f64 + lost) / seen as f64 } else { 1.0 };
     let value = group.sum.value(named, covered_s).map(|value| match named.measure {
@@ -142,7 +164,7 @@ fn reading(named: &Named, scope: Arc<str>, group: &SeriesGroup, covered_s: f64, 
 }
 
 fn model_end((key, cell): &(&SeriesKey, &Cell)) -> ModelEnd<Option<Arc<str>>> {
-    let [provider, model] = ["provider", "request_model"].map(|label| key.value(label).cloned());
+    let [provider, model] = MODEL.map(|label| key.value(label).cloned());
     ModelEnd { model: [provider, model], is_server: key.value("side").is_some_and(|side| &**side == "server"), calls: cell.count }
 }
 

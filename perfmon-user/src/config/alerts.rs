@@ -282,7 +282,7 @@ pub(super) fn contradictions(alerts: &Alerts, place: impl Fn(&str) -> String) ->
         say("alerts.rules", format!("has {} entries; at most {} are judged", alerts.rules.len(), limits::ALERT_RULES));
     }
     let rules = alerts.settings().rules;
-    let windows: BTreeSet<_> = rules.iter().flat_map(alert::shares).map(|share| (share.kind, share.length_s, share.shaped)).collect();
+    let windows: BTreeSet<_> = rules.iter().flat_map(alert::shares).map(|share| (share.kind, share.length_s)).collect();
     if windows.len() > limits::RULE_WINDOWS {
         let message = format!(
             "look at {} different windows; at most {} are kept: give several rules the same window",

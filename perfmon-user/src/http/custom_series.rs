@@ -15,12 +15,12 @@ use crate::counters::Counters;
 use crate::limits;
 use crate::record::custom::{CustomMetric, CustomMetrics};
 use crate::record::metric::RecordKind;
-use crate::record::{SeriesKey, WallTime};
-use crate::series::{Cell, RecentSeries, SeriesDelta, SeriesShare};
+use crate::record::{LabelSet, SeriesKey, WallTime};
+use crate::series::{Cell, FieldSet, RecentSeries, SeriesDelta, SeriesShare};
 
 /// Length of the window of ratios, means, percentiles and extremes.
 pub(super) const WINDOW_S: u64 = 300;
-const WINDOW: SeriesShare = SeriesShare { kind: RecordKind::Custom, length_s: WINDOW_S, shaped: true };
+const WINDOW: SeriesShare = SeriesShare { kind: RecordKind::Custom, length_s: WINDOW_S, fields: FieldSet::ALL, labels: LabelSet::ALL };
 
 /// All series of all metrics.
 #[derive(Default)]

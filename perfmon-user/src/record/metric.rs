@@ -480,6 +480,7 @@ mod tests {
     fn ids_are_unique_in_their_kind() {
         let ids: BTreeSet<_> = FIELDS.iter().map(|field| (field.kind, field.id)).collect();
         assert_eq!(ids.len(), FIELDS.len());
+        assert!(FIELDS.iter().all(|field| field.id < 32), "a `FieldSet` has a bit for each");
         assert!(RecordKind::ALL.iter().all(|kind| Field::of(*kind).is_sorted_by_key(|field| field.id)), "cells rely on it");
         let ranged: Vec<_> = RecordKind::ALL.into_iter().flat_map(Field::of).collect();
         assert!(ranged.len() == FIELDS.len() && RecordKind::ALL.iter().all(|kind| Field::of(*kind).all(|field| field.kind == *kind)));

@@ -46,7 +46,7 @@ pub use pattern::matches;
 pub use pool::Pool;
 pub use request::{Category, Quality, Request, Side};
 pub use room::{QueueRoom, Seats};
-pub use series::{DEFINITION, METRIC, SeriesKey};
+pub use series::{DEFINITION, LabelSet, METRIC, SeriesKey};
 pub use spare::SpareBatches;
 pub use tcp::Tcp;
 pub use unit::{Millis, SpanId, WallTime, mixed};

@@ -33,13 +33,19 @@ struct Values {
 
 impl Values {
     fn add(&mut self, value: f64, unit: Unit) {
+        self.note(value, unit);
+        self.shape.settle();
+    }
+
+    /// Counts a value; its distribution has to be settled.
+    fn note(&mut self, value: f64, unit: Unit) {
         (self.min, self.max) = if self.count == 0 { (value, value) } else { (self.min.min(value), self.max.max(value)) };
         self.count += 1;
         self.sum += value;
         if unit == Unit::Duration {
             // As in `merge`.
-            self.sum = (self.sum * MILLIONTHS).round() / MILLIONTHS;
-            self.shape.record(nanoseconds(value));
+            self.sum = whole(self.sum * MILLIONTHS) / MILLIONTHS;
+            self.shape.note(nanoseconds(value));
         }
     }
 
@@ -61,10 +67,35 @@ impl Values {
         self.sum += other.sum;
         if distributed {
             // Round to whole nanoseconds: digits from rounding errors would take space on disk.
-            self.sum = (self.sum * MILLIONTHS).round() / MILLIONTHS;
+            self.sum = whole(self.sum * MILLIONTHS) / MILLIONTHS;
         }
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
+    }
+
+    /// Takes away what `gone` counted, which is part of it; `rest` are the other parts.
+    fn take_off<'a>(&mut self, gone: &Self, rest: impl Iterator<Item = &'a Self>) {
+        if gone.count >= self.count {
+            return self.reset();
+        }
+        self.count -= gone.count;
+        self.sum -= gone.sum;
+        if !gone.shape.is_empty() {
+            // As in `merge`.
+            self.sum = whole(self.sum * MILLIONTHS) / MILLIONTHS;
+            self.shape.subtract(&gone.shape);
+        }
+        if gone.min <= self.min || gone.max >= self.max {
+            let all = rest.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), part| (part.min.min(min), part.max.max(max)));
+            (self.min, self.max) = all;
+        }
+    }
+
+    /// Forgets everything but the memory of its distribution.
+    fn reset(&mut self) {
+        self.shape.clear();
+        let shape = std::mem::take(&mut self.shape);
+        *self = Self { shape, ..Self::default() };
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -119,28 +150,84 @@ impl Values {
     }
 }
 
+/// Fields of a kind, with or without their distributions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldSet {
+    /// A bit for each, by its id.
+    values: u32,
+    distributions: u32,
+}
+
+impl FieldSet {
+    /// Every field with everything.
+    pub const ALL: Self = Self { values: u32::MAX, distributions: u32::MAX };
+
+    /// What a metric is made of.
+    pub fn of(metric: &Metric) -> Self {
+        match metric.measure {
+            Measure::Field(field, statistic) => {
+                let values = 1 << field.id;
+                Self { values, distributions: if matches!(statistic, Statistic::Quantile(_)) { values } else { 0 } }
+            }
+            Measure::Custom(_) => Self { values: u32::MAX, distributions: if metric.is_shaped() { u32::MAX } else { 0 } },
+            Measure::Count | Measure::PerMinute | Measure::Errors | Measure::ErrorRate | Measure::Availability => Self::default(),
+        }
+    }
+
+    /// The values of a field, without their distribution.
+    pub fn of_values(field: &Field) -> Self {
+        Self { values: 1 << field.id, distributions: 0 }
+    }
+
+    /// These and others.
+    pub fn with(self, other: Self) -> Self {
+        Self { values: self.values | other.values, distributions: self.distributions | other.distributions }
+    }
+
+    /// Whether `other` is part of it.
+    pub fn has(self, other: Self) -> bool {
+        self.with(other) == self
+    }
+}
+
+/// Whether a field is in a set; the id of one that this version does not know may be beyond the bits.
+fn is_in(set: u32, id: u8) -> bool {
+    set.checked_shr(id.into()).map_or(set == u32::MAX, |rest| rest & 1 == 1)
+}
+
 /// The cell.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Cell {
     /// Records.
     pub count: u64,
     /// Of these, failed.
     pub errors: u64,
-    /// By field id, ascending.
+    /// By field id, ascending. Those without a value are memory for some.
     fields: Vec<(u8, Values)>,
 }
 
+impl PartialEq for Cell {
+    fn eq(&self, other: &Self) -> bool {
+        (self.count, self.errors) == (other.count, other.errors) && self.counted().eq(other.counted())
+    }
+}
+
 impl Cell {
-    /// Counts a record.
-    pub fn add(&mut self, kind: RecordKind, record: &Record) {
+    /// Counts a record; whoever counted one after the other settles the cell before anybody reads it.
+    pub fn note(&mut self, kind: RecordKind, record: &Record) {
         self.count += 1;
         self.errors += u64::from(record.failed());
         let mut from = 0;
         for field in Field::of(kind) {
             if let Some(value) = field.value(record) {
-                self.values_from(&mut from, field.id).add(value, field.unit);
+                self.values_from(&mut from, field.id).note(value, field.unit);
             }
         }
+    }
+
+    /// Puts what was noted into its places.
+    pub fn settle(&mut self) {
+        self.fields.iter_mut().for_each(|(_, values)| values.shape.settle());
     }
 
     /// Counts one thing of which `value` gives the fields.
@@ -156,17 +243,47 @@ impl Cell {
 
     /// Counts everything that `other` counted.
     pub fn merge(&mut self, other: &Self) {
-        self.merge_as(other, true);
+        if self.fields.is_empty() {
+            self.fields.reserve_exact(other.fields.len());
+        }
+        self.merge_part(other, FieldSet::ALL);
     }
 
-    /// The same, without distributions when it is not `shaped`.
-    pub fn merge_as(&mut self, other: &Self, shaped: bool) {
+    /// The same of some fields.
+    pub fn merge_part(&mut self, other: &Self, part: FieldSet) {
         self.count += other.count;
         self.errors += other.errors;
         let mut from = 0;
-        for (id, values) in &other.fields {
-            self.values_from(&mut from, *id).merge(values, shaped);
+        for (id, values) in other.counted().filter(|(id, _)| is_in(part.values, *id)) {
+            self.values_from(&mut from, *id).merge(values, is_in(part.distributions, *id));
         }
+    }
+
+    /// Takes away what `gone` counted, which is part of it; `rest` are the other parts.
+    pub fn take_off<'a>(&mut self, gone: &Self, rest: impl Iterator<Item = &'a Self> + Clone) {
+        self.count = self.count.saturating_sub(gone.count);
+        self.errors = self.errors.saturating_sub(gone.errors);
+        let mut from = 0;
+        for (id, values) in gone.counted() {
+            let rest = rest.clone().filter_map(|part| part.values_at(*id));
+            self.values_from(&mut from, *id).take_off(values, rest);
+        }
+    }
+
+    /// Forgets everything but its memory.
+    pub fn reset(&mut self) {
+        (self.count, self.errors) = (0, 0);
+        self.fields.iter_mut().for_each(|(_, values)| values.reset());
+    }
+
+    /// Fields with values.
+    fn counted(&self) -> impl Iterator<Item = &(u8, Values)> {
+        self.fields.iter().filter(|(_, values)| values.count > 0)
+    }
+
+    fn values_at(&self, id: u8) -> Option<&Values> {
+        let at = self.fields.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        Some(&self.fields[at].1).filter(|values| values.count > 0)
     }
 
     /// The values of a field, for one after the other with ascending ids: `from` is where those of the next id may begin.
@@ -193,23 +310,21 @@ impl Cell {
 
     /// Number, sum and distribution of a field's values, as they were counted; `None` when there are none.
     pub fn values(&self, field: &Field) -> Option<(u64, f64, &Histogram)> {
-        let at = self.fields.binary_search_by_key(&field.id, |(id, _)| *id).ok()?;
-        let Values { count, sum, shape, .. } = &self.fields[at].1;
-        (*count > 0).then_some((*count, *sum, shape))
+        let Values { count, sum, shape, .. } = self.values_at(field.id)?;
+        Some((*count, *sum, shape))
     }
 
     /// A statistic of a field; `None` where nothing is known.
     pub fn field(&self, field: &Field, statistic: Statistic) -> Option<f64> {
-        match self.fields.binary_search_by_key(&field.id, |(id, _)| *id) {
-            Ok(at) => self.fields[at].1.value(statistic).map(|value| rounded(value, field.unit)),
-            Err(_) => matches!(statistic, Statistic::Count | Statistic::Sum).then_some(0.0),
+        match self.values_at(field.id) {
+            Some(values) => values.value(statistic).map(|value| rounded(value, field.unit)),
+            None => matches!(statistic, Statistic::Count | Statistic::Sum).then_some(0.0),
         }
     }
 
     /// The distribution of a field, where one is kept.
     pub fn distribution(&self, field: &Field) -> Option<&Histogram> {
-        let at = self.fields.binary_search_by_key(&field.id, |(id, _)| *id).ok()?;
-        Some(&self.fields[at].1.shape)
+        Some(&self.values_at(field.id)?.shape)
     }
 
     /// Sets the distribution of a field that has values.
@@ -245,10 +360,10 @@ impl Cell {
     /// As bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
-        for number in [self.count, self.errors, self.fields.len() as u64] {
+        for number in [self.count, self.errors, self.counted().count() as u64] {
             varint::put(&mut out, number);
         }
-        for (id, values) in &self.fields {
+        for (id, values) in self.counted() {
             out.push(*id | SHORT);
             values.write(&mut out);
         }
@@ -338,5 +453,10 @@ pub(super) fn rounded(value: f64, unit: Unit) -> f64 {
 }
 
 fn nanoseconds(milliseconds: f64) -> u64 {
-    (milliseconds * 1e6).round() as u64
+    whole(milliseconds * 1e6) as u64
+}
+
+/// Rounded; of numbers that are not negative, faster than `round`, which is a call on processors without SSE 4.1.
+fn whole(number: f64) -> f64 {
+    (number + 0.5) as i64 as f64
 }

@@ -1,7 +1,10 @@
 //! Where each record is taken apart into its series. In: records and gauges; out, when asked: the cells counted since the last time. Records
-//! of a second are mostly alike, with the same texts in memory: the series of such a record is found by the addresses of its texts, without
-//! touching them. A cell holds what a series counted of one detail (`record::SeriesDetail`). Bounded: with too many series in a second those
-//! that are new are counted as overflow series of their service, with too many details those that are new in a mixed cell of their series.
+//! are mostly alike, with the same texts in memory, for longer than a second: the series of such a record is found by the addresses of its
+//! texts, without touching them. A cell holds what a series counted of one detail (`record::SeriesDetail`). Bounded: with too many series in a
+//! second those that are new are counted as overflow series of their service, with too many details those that are new in a mixed cell of
+//! their series.
+use std::collections::hash_map::Entry;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -37,9 +40,13 @@ impl SeriesCell {
         Self { start_s, key, detail: SeriesDetail::Mixed, cell, sizes: Vec::new() }
     }
 
-    fn add(&mut self, record: &Record) {
+    fn is_of(&self, key: &SeriesKey, detail: &SeriesDetail) -> bool {
+        self.detail == *detail && self.key == *key
+    }
+
+    fn count(&mut self, record: &Record) {
         let kind = self.key.kind;
-        self.cell.add(kind, record);
+        self.cell.note(kind, record);
         if kind == RecordKind::Request {
             return;
         }
@@ -65,22 +72,77 @@ pub struct SeriesDelta {
     pub records: u64,
 }
 
-/// Records of one detail whose labels are the same texts in memory, which the cell's key keeps alive, and that belong to the same time.
-type TextAddresses = (RecordKind, u64, u64, [usize; LABELS]);
+/// Records of one kind and detail whose labels are the same texts in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TextAddresses {
+    /// Kind and detail.
+    what: u64,
+    texts: [usize; LABELS],
+}
+
+impl TextAddresses {
+    /// Of a record; `None` for failures that are texts.
+    fn of(kind: RecordKind, record: &Record) -> Option<Self> {
+        let labels = kind.labels();
+        let address = |index: usize| labels.get(index).and_then(|label| label.value(record)).map_or(0, LabelText::address);
+        let what = SeriesDetail::number(record)? | (kind as u64) << 56;
+        Some(Self { what, texts: std::array::from_fn(address) })
+    }
+}
+
+impl Hash for TextAddresses {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.what);
+        self.texts.iter().for_each(|text| state.write_usize(*text));
+    }
+}
+
+/// The series of such records.
+#[derive(Debug)]
+struct AlikeSeries {
+    /// Keeps the texts alive, so that an address cannot become another text's.
+    key: SeriesKey,
+    detail: SeriesDetail,
+    /// Number of the delta in which it was counted last, start of the cell, and its place.
+    cell: (u64, u64, u32),
+}
 
 /// Series and the start of their cells.
 type CellKey = (u64, SeriesKey);
+
+/// Places of the cells of a series, one for each detail.
+#[derive(Debug)]
+struct SeriesCells {
+    first: u32,
+    count: u32,
+}
+
+/// After the last cell of a series.
+const NONE: u32 = u32::MAX;
+
+/// Deltas after which a series that was not counted is forgotten: with it go texts that records have no more.
+const FORGOTTEN: u64 = 10;
+/// Series that are found by addresses.
+const ALIKE: usize = 2 * limits::SERIES_IN_DELTA;
 
 /// The feed.
 #[derive(Debug, Default)]
 pub struct SeriesFeed {
     cells: Vec<SeriesCell>,
-    /// By the addresses of the texts in the keys of `cells`.
-    alike: FxHashMap<TextAddresses, u32>,
-    by_key: FxHashMap<CellKey, Vec<(SeriesDetail, u32)>>,
+    /// Over deltas.
+    alike: FxHashMap<TextAddresses, AlikeSeries>,
+    by_key: FxHashMap<CellKey, SeriesCells>,
+    /// Of each of `cells` the next one of the series.
+    next: Vec<u32>,
     /// Cells beyond the first of their series.
     further: usize,
+    /// The delta before; when nobody looks at it any more, the memory of its cells serves for new ones.
+    before: Option<Arc<SeriesDelta>>,
+    /// Such cells, by kind.
+    spare: FxHashMap<RecordKind, Vec<Cell>>,
     records: u64,
+    /// Deltas taken so far.
+    delta: u64,
     custom: CustomFeed,
 }
 
@@ -104,56 +166,91 @@ impl SeriesFeed {
         let Some(kind) = RecordKind::of(record) else { return };
         self.records += 1;
         let start_s = cell_start(ended_s(record));
-        let labels = kind.labels();
-        let address = |index: usize| labels.get(index).and_then(|label| label.value(record)).map_or(0, LabelText::address);
-        let alike = SeriesDetail::number(record).map(|detail| (kind, start_s, detail, std::array::from_fn(address)));
-        let known = alike.and_then(|alike| self.alike.get(&alike).copied());
-        let index = known.or_else(|| Some(self.place((start_s, SeriesKey::of(record)?), SeriesDetail::of(record), alike)));
+        let alike = TextAddresses::of(kind, record);
+        let known = alike.and_then(|alike| self.alike.get(&alike));
+        let index = match known {
+            Some(known) if (known.cell.0, known.cell.1) == (self.delta, start_s) => Some(known.cell.2),
+            Some(known) => {
+                let (key, detail) = ((start_s, known.key.clone()), known.detail.clone());
+                Some(self.place_known(key, detail, alike))
+            }
+            None => SeriesKey::of(record).map(|key| self.place_new((start_s, key), SeriesDetail::of(record), alike)),
+        };
         if let Some(index) = index {
-            self.cells[index as usize].add(record);
+            self.cells[index as usize].count(record);
         }
     }
 
-    /// The place of a series and detail that is not found by addresses.
-    fn place(&mut self, key: CellKey, detail: SeriesDetail, alike: Option<TextAddresses>) -> u32 {
-        let Some(details) = self.by_key.get(&key) else {
-            if self.by_key.len() >= limits::SERIES_IN_DELTA {
-                return self.overflow(&key);
-            }
-            return self.push(key, detail, alike);
+    /// The place of a series that is known from an earlier delta, or another cell of time.
+    fn place_known(&mut self, key: CellKey, detail: SeriesDetail, alike: Option<TextAddresses>) -> u32 {
+        let (delta, start_s) = (self.delta, key.0);
+        let index = self.place(&key, detail);
+        if let Some(known) = alike.and_then(|alike| self.alike.get_mut(&alike))
+            && self.cells[index as usize].is_of(&known.key, &known.detail)
+        {
+            known.cell = (delta, start_s, index);
+        }
+        index
+    }
+
+    /// The place of a series that is not found by addresses.
+    fn place_new(&mut self, key: CellKey, detail: SeriesDetail, alike: Option<TextAddresses>) -> u32 {
+        let index = self.place(&key, detail.clone());
+        if let Some(alike) = alike
+            && self.alike.len() < ALIKE
+            && self.cells[index as usize].is_of(&key.1, &detail)
+        {
+            self.alike.insert(alike, AlikeSeries { key: key.1, detail, cell: (self.delta, key.0, index) });
+        }
+        index
+    }
+
+    fn place(&mut self, key: &CellKey, detail: SeriesDetail) -> u32 {
+        let Some(known) = self.by_key.get(key) else {
+            return if self.by_key.len() < limits::SERIES_IN_DELTA { self.push(key, detail) } else { self.overflow(key) };
         };
-        let at = |wanted: &SeriesDetail| details.iter().find(|(known, _)| known == wanted).map(|(_, index)| *index);
+        let (cells, next, first, count) = (&self.cells, &self.next, known.first, known.count as usize);
+        let places = || std::iter::successors(Some(first), |place| Some(next[*place as usize]).filter(|next| *next != NONE));
+        let at = |wanted: &SeriesDetail| places().find(|place| cells[*place as usize].detail == *wanted);
         if let Some(index) = at(&detail) {
             return index;
         }
-        if self.further < limits::DETAILS_IN_DELTA && details.len() < limits::DETAILS_OF_SERIES {
+        if self.further < limits::DETAILS_IN_DELTA && count < limits::DETAILS_OF_SERIES {
             self.further += 1;
-            return self.push(key, detail, alike);
+            return self.push(key, detail);
         }
-        at(&SeriesDetail::Mixed).unwrap_or_else(|| self.push(key, SeriesDetail::Mixed, None))
+        at(&SeriesDetail::Mixed).unwrap_or_else(|| self.push(key, SeriesDetail::Mixed))
     }
 
     /// The place of a series for which there is no room.
     fn overflow(&mut self, (start_s, key): &CellKey) -> u32 {
-        let first = |feed: &Self, key: &CellKey| Some(feed.by_key.get(key)?.first()?.1);
         let own = (*start_s, key.other());
-        if let Some(index) = first(self, &own) {
-            return index;
+        if let Some(known) = self.by_key.get(&own) {
+            return known.first;
         }
         if self.by_key.len() < 2 * limits::SERIES_IN_DELTA {
-            return self.push(own, SeriesDetail::Mixed, None);
+            return self.push(&own, SeriesDetail::Mixed);
         }
         let all = (*start_s, key.other_services());
-        first(self, &all).unwrap_or_else(|| self.push(all, SeriesDetail::Mixed, None))
+        self.by_key.get(&all).map(|known| known.first).unwrap_or_else(|| self.push(&all, SeriesDetail::Mixed))
     }
 
-    fn push(&mut self, key: CellKey, detail: SeriesDetail, alike: Option<TextAddresses>) -> u32 {
+    fn push(&mut self, key: &CellKey, detail: SeriesDetail) -> u32 {
         let index = self.cells.len() as u32;
-        if let Some(alike) = alike {
-            self.alike.insert(alike, index);
+        let cell = self.spare.get_mut(&key.1.kind).and_then(Vec::pop).unwrap_or_default();
+        self.cells.push(SeriesCell { detail, ..SeriesCell::new(key.0, key.1.clone(), cell) });
+        // Business metrics and file systems put their cells among these.
+        self.next.resize(index as usize + 1, NONE);
+        match self.by_key.entry(key.clone()) {
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                known.count += 1;
+                self.next[index as usize] = std::mem::replace(&mut self.next[known.first as usize], index);
+            }
+            Entry::Vacant(new) => {
+                new.insert(SeriesCells { first: index, count: 1 });
+            }
         }
-        self.cells.push(SeriesCell { detail: detail.clone(), ..SeriesCell::new(key.0, key.1.clone(), Cell::default()) });
-        self.by_key.entry(key).or_default().push((detail, index));
         index
     }
 
@@ -188,11 +285,32 @@ impl SeriesFeed {
 
     /// What was counted since the last call.
     pub fn take(&mut self, now: WallTime) -> Arc<SeriesDelta> {
-        self.alike.clear();
         self.by_key.clear();
+        self.next.clear();
         self.further = 0;
+        self.delta += 1;
+        if self.delta.is_multiple_of(FORGOTTEN) || self.alike.len() >= ALIKE {
+            let since = self.delta - if self.alike.len() >= ALIKE { 1 } else { FORGOTTEN };
+            self.alike.retain(|_, known| known.cell.0 >= since);
+        }
         self.custom.take(now, &mut self.cells);
-        Arc::new(SeriesDelta { until: now, cells: std::mem::take(&mut self.cells), records: std::mem::take(&mut self.records) })
+        self.cells.iter_mut().for_each(|cell| cell.cell.settle());
+        let cells = self.reuse();
+        let cells = std::mem::replace(&mut self.cells, cells);
+        let delta = Arc::new(SeriesDelta { until: now, cells, records: std::mem::take(&mut self.records) });
+        self.before = Some(delta.clone());
+        delta
+    }
+
+    /// Memory of the delta before; an empty list of cells.
+    fn reuse(&mut self) -> Vec<SeriesCell> {
+        self.spare.values_mut().for_each(Vec::clear);
+        let Some(mut before) = self.before.take().and_then(Arc::into_inner) else { return Vec::new() };
+        for mut old in before.cells.drain(..) {
+            old.cell.reset();
+            self.spare.entry(old.key.kind).or_default().push(old.cell);
+        }
+        before.cells
     }
 }
 

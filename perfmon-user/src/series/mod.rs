@@ -9,7 +9,7 @@ mod recent;
 #[cfg(test)]
 mod tests;
 
-pub use self::cell::Cell;
+pub use self::cell::{Cell, FieldSet};
 pub use self::feed::{SeriesCell, SeriesDelta, SeriesFeed};
 pub use self::model_end::{ModelEnd, one_end};
 pub use self::recent::{RecentSeries, RecentWindow, SeriesShare};

@@ -1,19 +1,20 @@
 //! The recent past of series, for those who look at sliding windows. In: deltas; out: what each series of a kind counted in the last so many
 //! seconds. A window is made of steps (a thirtieth of its length, ten seconds at least) and covers its length and at most one step more. Each
-//! series has its sum ready: a delta is added to it, and only a step that leaves the window makes it be added up anew. Series are found by the
-//! value of a label. Bounded: a further series of a full window is counted in the overflow series of its service.
+//! series has its sum ready: a delta is added to it, and a step that leaves the window is taken off it. Series are found by the
+//! value of a label. A window keeps only the fields and tells series apart only by the labels that somebody asks for. Bounded: a further series of a full window is counted in the overflow
+//! series of its service.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::cell::Cell;
+use super::cell::{Cell, FieldSet};
 use super::feed::{SeriesCell, SeriesDelta};
 use super::{CELL_S, cell_start};
 use crate::limits;
 use crate::record::metric::RecordKind;
-use crate::record::{SeriesKey, WallTime};
+use crate::record::{LabelSet, SeriesKey, WallTime};
 
 const NS: u64 = 1_000_000_000;
 /// A clock that goes back further was set back.
@@ -22,14 +23,32 @@ const SET_BACK_S: u64 = 60;
 const STEPS: u64 = 30;
 
 /// What a window is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeriesShare {
     /// Kind of records.
     pub kind: RecordKind,
     /// Its length in seconds.
     pub length_s: u64,
-    /// Whether distributions are kept: they take most of the memory.
-    pub shaped: bool,
+    /// What of each series is kept; distributions take most of the memory and time.
+    pub fields: FieldSet,
+    /// By what series are told apart.
+    pub labels: LabelSet,
+}
+
+impl SeriesShare {
+    fn is_like(&self, other: &Self) -> bool {
+        (self.kind, self.length_s) == (other.kind, other.length_s)
+    }
+
+    /// Whether a window of this serves for `other`.
+    fn serves(&self, other: &Self) -> bool {
+        self.is_like(other) && self.fields.has(other.fields) && self.labels.has(other.labels)
+    }
+
+    /// One that serves for both.
+    fn with(self, other: &Self) -> Self {
+        Self { fields: self.fields.with(other.fields), labels: self.labels.with(other.labels), ..self }
+    }
 }
 
 /// Series of one kind in one window.
@@ -38,6 +57,8 @@ pub struct RecentWindow {
     share: SeriesShare,
     step_s: u64,
     series: IndexMap<SeriesKey, RecentCells, FxBuildHasher>,
+    /// Places of what comes, by its key with all labels.
+    places: FxHashMap<SeriesKey, u32>,
     /// Places of the series that have a value in one of their labels.
     with_value: FxHashMap<Arc<str>, Vec<u32>>,
     /// Where its data begins.
@@ -53,22 +74,23 @@ struct RecentCells {
 }
 
 impl RecentCells {
-    fn add(&mut self, step: u64, cell: &Cell, shaped: bool) {
-        self.sum.merge_as(cell, shaped);
+    fn add(&mut self, step: u64, cell: &Cell, fields: FieldSet) {
+        self.sum.merge_part(cell, fields);
+        // Mostly the newest.
+        if let Some((_, newest)) = self.steps.back_mut().filter(|(number, _)| *number == step) {
+            return newest.merge_part(cell, fields);
+        }
         let at = self.steps.partition_point(|(number, _)| *number < step);
         if self.steps.get(at).is_none_or(|(number, _)| *number != step) {
             self.steps.insert(at, (step, Cell::default()));
         }
-        self.steps[at].1.merge_as(cell, shaped);
+        self.steps[at].1.merge_part(cell, fields);
     }
 
     /// Drops steps before `oldest`.
     fn expire(&mut self, oldest: u64) {
-        let gone = self.steps.partition_point(|(number, _)| *number < oldest);
-        if gone > 0 {
-            self.steps.drain(..gone);
-            self.sum = Cell::default();
-            self.steps.iter().for_each(|(_, cell)| self.sum.merge(cell));
+        while let Some((_, gone)) = self.steps.pop_front_if(|(number, _)| *number < oldest) {
+            self.sum.take_off(&gone, self.steps.iter().map(|(_, cell)| cell));
         }
     }
 }
@@ -76,7 +98,8 @@ impl RecentCells {
 impl RecentWindow {
     fn new(share: SeriesShare, now_s: u64) -> Self {
         let step_s = share.length_s.div_ceil(STEPS).next_multiple_of(CELL_S);
-        Self { share, step_s, series: IndexMap::default(), with_value: FxHashMap::default(), since_s: now_s, now_s }
+        let (series, places, with_value) = Default::default();
+        Self { share, step_s, series, places, with_value, since_s: now_s, now_s }
     }
 
     /// Number of the oldest step in the window.
@@ -89,19 +112,28 @@ impl RecentWindow {
         if cell.key.kind != self.share.kind || step < self.oldest() {
             return;
         }
-        let (key, shaped) = (&cell.key, self.share.shaped);
-        if let Some(series) = self.series.get_mut(key) {
-            series.add(step, &cell.cell, shaped);
-        } else {
-            let key = if self.series.len() < limits::SERIES_RECENT { key.clone() } else { key.other_services() };
-            let known = self.series.len();
-            let entry = self.series.entry(key);
-            let place = entry.index();
-            entry.or_default().add(step, &cell.cell, shaped);
-            if place == known {
-                self.note_values(place);
-            }
+        let known = self.places.get(&cell.key).map(|place| *place as usize);
+        let place = known.unwrap_or_else(|| self.place(&cell.key));
+        self.series[place].add(step, &cell.cell, self.share.fields);
+    }
+
+    /// The place of a series that is not known by its key.
+    fn place(&mut self, whole: &SeriesKey) -> usize {
+        let mut key = whole.part(self.share.labels);
+        if self.series.len() >= limits::SERIES_RECENT && !self.series.contains_key(&key) {
+            key = key.other_services();
         }
+        let known = self.series.len();
+        let entry = self.series.entry(key);
+        let place = entry.index();
+        entry.or_default();
+        if place == known {
+            self.note_values(place);
+        }
+        if self.places.len() < limits::SERIES_IN_DELTA {
+            self.places.insert(whole.clone(), place as u32);
+        }
+        place
     }
 
     fn note_values(&mut self, place: usize) {
@@ -119,6 +151,7 @@ impl RecentWindow {
         if now_s + SET_BACK_S < self.now_s {
             // The clock was set back: what was counted lies in the future.
             self.series.clear();
+            self.places.clear();
             self.with_value.clear();
             (self.since_s, self.now_s) = (now_s, now_s);
         }
@@ -127,6 +160,7 @@ impl RecentWindow {
         let oldest = self.oldest();
         if oldest > before {
             let known = self.series.len();
+            self.places.clear();
             self.series.retain(|_, series| {
                 series.expire(oldest);
                 !series.steps.is_empty()
@@ -169,37 +203,41 @@ impl RecentWindow {
     }
 }
 
-/// The windows that somebody looks at.
+/// The windows that somebody looks at: of a kind and length mostly one.
 #[derive(Debug, Default)]
 pub struct RecentSeries {
-    windows: FxHashMap<SeriesShare, RecentWindow>,
+    windows: Vec<RecentWindow>,
 }
 
 impl RecentSeries {
-    /// Keeps these windows from now on; those that it had keep their data. One with distributions serves for the same without, unless the
-    /// latter has older data.
+    /// Keeps these windows from now on; those that it had keep their data. Shares of one kind and length have a window in common, but one with
+    /// a field that an older window lacks begins anew, and the older one stays for the others.
     pub fn keep(&mut self, shares: impl IntoIterator<Item = SeriesShare>, now: WallTime) {
-        let shares: FxHashSet<SeriesShare> = shares.into_iter().collect();
         let mut before = std::mem::take(&mut self.windows);
-        let is_served = |share: &SeriesShare| {
-            let twin = SeriesShare { shaped: true, ..*share };
-            let is_enough = match (before.get(&twin), before.get(share)) {
-                (Some(twin), Some(own)) => twin.since_s <= own.since_s,
-                (_, own) => own.is_none(),
-            };
-            !share.shaped && shares.contains(&twin) && is_enough
-        };
-        let kept: Vec<SeriesShare> = shares.iter().copied().filter(|share| !is_served(share)).collect();
-        for share in kept {
-            let twin = SeriesShare { shaped: true, ..share };
-            let known = before.remove(&share).or_else(|| before.remove(&twin).map(|window| RecentWindow { share, ..window }));
-            self.windows.insert(share, known.unwrap_or_else(|| RecentWindow::new(share, now.0 / NS)));
+        before.sort_by_key(|window| window.since_s);
+        let mut wanted: Vec<Option<FieldSet>> = vec![None; before.len()];
+        let mut new: Vec<RecentWindow> = Vec::new();
+        for share in shares {
+            if let Some(at) = before.iter().position(|window| window.share.serves(&share)) {
+                wanted[at] = Some(wanted[at].unwrap_or_default().with(share.fields));
+            } else if let Some(like) = new.iter_mut().find(|window| window.share.is_like(&share)) {
+                like.share = like.share.with(&share);
+            } else {
+                new.push(RecentWindow::new(share, now.0 / NS));
+            }
         }
+        for (mut window, fields) in before.into_iter().zip(wanted) {
+            if let Some(fields) = fields {
+                window.share.fields = fields;
+                self.windows.push(window);
+            }
+        }
+        self.windows.append(&mut new);
     }
 
     /// Takes a delta: time goes on to its end.
     pub fn add(&mut self, delta: &SeriesDelta) {
-        for window in self.windows.values_mut() {
+        for window in &mut self.windows {
             window.advance(delta.until.0 / NS);
             delta.cells.iter().for_each(|cell| window.add(cell));
         }
@@ -207,14 +245,14 @@ impl RecentSeries {
 
     /// Takes cells of a kind and an earlier time, which make its windows begin there.
     pub fn begin_with(&mut self, kind: RecordKind, from_s: u64, cells: &[SeriesCell]) {
-        for window in self.windows.values_mut().filter(|window| window.share.kind == kind) {
+        for window in self.windows.iter_mut().filter(|window| window.share.kind == kind) {
             window.since_s = window.since_s.min(cell_start(from_s));
             cells.iter().for_each(|cell| window.add(cell));
         }
     }
 
-    /// A window that is kept.
+    /// A window that is kept: of those that have the share's fields, the one with the oldest data.
     pub fn window(&self, share: &SeriesShare) -> Option<&RecentWindow> {
-        self.windows.get(share).or_else(|| self.windows.get(&SeriesShare { shaped: true, ..*share }))
+        self.windows.iter().filter(|window| window.share.serves(share)).min_by_key(|window| window.since_s)
     }
 }

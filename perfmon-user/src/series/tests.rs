@@ -1,8 +1,10 @@
 //! Records through the feed, and deltas through windows.
+use proptest::prelude::*;
+
 use super::*;
 use crate::limits;
 use crate::record::metric::{Field, Metric, RecordKind, Statistic};
-use crate::record::{Record, SeriesDetail, SeriesKey, Side, WallTime};
+use crate::record::{LabelSet, Record, SeriesDetail, SeriesKey, Side, WallTime};
 use crate::store::tests::{call, request, system};
 
 const SECOND: u64 = 1_000_000_000;
@@ -79,7 +81,7 @@ fn file_systems_are_series_of_their_own() {
 }
 
 fn window(length_s: u64) -> SeriesShare {
-    SeriesShare { kind: RecordKind::Request, length_s, shaped: true }
+    SeriesShare { kind: RecordKind::Request, length_s, fields: FieldSet::ALL, labels: LabelSet::ALL }
 }
 
 fn total(recent: &RecentSeries, share: &SeriesShare, metric: &str) -> Option<f64> {
@@ -123,7 +125,7 @@ fn a_window_goes_on_where_an_earlier_run_ended() {
 #[test]
 fn one_window_serves_with_and_without_distributions_and_keeps_its_data() {
     let shaped = window(60);
-    let bare = SeriesShare { shaped: false, ..shaped };
+    let bare = SeriesShare { fields: FieldSet::default(), ..shaped };
     let (now, mut recent) = (WallTime(DAY * SECOND), RecentSeries::default());
     recent.keep([bare, shaped], now);
     recent.add(&fed(&[request(DAY, "shop", "/", 5_000, 500)]));
@@ -176,7 +178,7 @@ fn a_clock_that_is_set_back_begins_the_window_anew() {
 
 #[test]
 fn series_of_a_window_are_found_by_a_value_and_forgotten_with_their_time() {
-    let share = SeriesShare { kind: RecordKind::Request, length_s: 60, shaped: false };
+    let share = SeriesShare { kind: RecordKind::Request, length_s: 60, fields: FieldSet::default(), labels: LabelSet::ALL };
     let mut recent = RecentSeries::default();
     recent.keep([share], WallTime(DAY * SECOND));
     let named = |recent: &RecentSeries, values: &[&str]| {
@@ -199,4 +201,66 @@ fn series_of_a_window_are_found_by_a_value_and_forgotten_with_their_time() {
     feed(&mut recent, 95, &[("desk", "/new")]);
     assert_eq!((named(&recent, &["/old"]), named(&recent, &["desk"])), (vec![], vec!["/new".into()]));
     assert_eq!((named(&recent, &["shop"]), named(&recent, &[]).len()), (vec!["/a".into()], 2));
+}
+
+#[test]
+fn a_window_tells_series_apart_by_its_labels_alone() {
+    let by_service = LabelSet::of(RecordKind::Request, |label| label == "service");
+    let share = SeriesShare { labels: by_service, ..window(60) };
+    let mut recent = RecentSeries::default();
+    recent.keep([share], WallTime(DAY * SECOND));
+    for part in 0..2 {
+        let of = |service: &'static str| (0..50_u64).map(move |n| request(DAY, service, &format!("/{part}/{n}"), 5_000 + n, 200));
+        recent.add(&fed(&of("shop").chain(of("bank").take(10)).collect::<Vec<Record>>()));
+    }
+    let counts = recent.window(&share).unwrap().series().map(|(key, cell)| (key.service().unwrap().to_string(), cell.count));
+    let mut counts: Vec<_> = counts.collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [("bank".into(), 20), ("shop".into(), 100)]);
+    assert!(recent.window(&window(60)).is_none(), "it does not serve where endpoints are asked for");
+    assert_eq!(total(&recent, &share, "request.response_time_ms.max"), Some(5.049));
+}
+
+proptest! {
+    #[test]
+    fn what_leaves_a_window_is_as_if_it_had_never_been_there(parts in prop::collection::vec(prop::collection::vec((1_u64..5_000_000, 0_u16..3), 0..8), 1..8)) {
+        let cell = |part: &Vec<(u64, u16)>| {
+            let mut cell = Cell::default();
+            part.iter().for_each(|(us, class)| cell.note(RecordKind::Request, &request(DAY, "shop", "/", *us, 200 + 150 * class)));
+            cell.settle();
+            cell
+        };
+        let parts: Vec<Cell> = parts.iter().map(cell).collect();
+        let sum_of = |parts: &[Cell]| {
+            let mut sum = Cell::default();
+            parts.iter().for_each(|part| sum.merge(part));
+            sum
+        };
+        let mut sum = sum_of(&parts);
+        for gone in 0..parts.len() {
+            sum.take_off(&parts[gone], parts[gone + 1..].iter());
+            prop_assert_eq!(&sum, &sum_of(&parts[gone + 1..]));
+        }
+    }
+}
+
+#[test]
+fn memory_of_an_earlier_second_counts_nothing() {
+    let mut feed = SeriesFeed::default();
+    let mut second = |records: &[Record]| {
+        records.iter().for_each(|record| feed.add(record));
+        (*feed.take(WallTime(DAY * SECOND))).clone().cells
+    };
+    let [fast, slow] = [5_000, 900_000].map(|us| request(DAY, "shop", "/", us, 200));
+    let failed = request(DAY, "shop", "/pay", 7_000, 503);
+    let first = second(&[fast.clone(), slow, failed]);
+    assert_eq!(first.len(), 2);
+    for _ in 0..3 {
+        let alone = second(std::slice::from_ref(&fast));
+        let mut own = Cell::default();
+        own.note(RecordKind::Request, &fast);
+        own.settle();
+        assert_eq!(alone.iter().map(|cell| &cell.cell).collect::<Vec<_>>(), [&own]);
+        assert_eq!(Cell::from_bytes(&alone[0].cell.to_bytes()).as_ref(), Some(&own));
+    }
 }

@@ -465,7 +465,7 @@ impl Endpoints {
     /// Approximate bytes of names and trees: a node is a key, a table of children and its slot in its parent's table.
     pub fn memory_bytes(&self) -> usize {
         let nodes: usize = self.services.iter().flat_map(|service| service.trees.values()).map(Tree::nodes).sum();
-        nodes * 160 + self.rows.len() * 256 + 2 * limits::PATHS_REMEMBERED * 96
+        nodes * 160 + self.rows.len() * 256 + self.slots.memory_bytes() + self.templates.memory_bytes()
     }
 }
 

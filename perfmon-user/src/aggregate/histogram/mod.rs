@@ -6,8 +6,12 @@
 //! Bytes: number of buckets, then one byte a bucket (3 bits distance to the previous one, 5 bits count) with LEB128 escapes, about 1.2
 //! bytes a bucket in practice.
 mod dense;
+mod fresh;
+
+use std::sync::LazyLock;
 
 pub use dense::DenseHistogram;
+pub use fresh::FreshHistogram;
 
 use super::varint::{self, VarintReader};
 
@@ -18,6 +22,10 @@ pub const BUCKETS: usize = index_of(MAX_NS) as usize + 1;
 
 const DISTANCE_ESCAPE: u64 = 7;
 const COUNT_ESCAPE: u64 = 31;
+/// Values that are noted before a histogram is settled on its own.
+const NOTED: usize = 64;
+/// Values that the first memory of a histogram has room for.
+const FEW: usize = 4;
 /// Buckets that a merge looks at one by one before it searches.
 const NEAR: usize = 8;
 
@@ -30,6 +38,25 @@ pub struct Bucket {
     pub high_ns: u64,
     /// Values in it.
     pub count: u64,
+}
+
+impl Bucket {
+    /// The value in its middle.
+    pub fn middle(&self) -> u64 {
+        self.low_ns + (self.high_ns - self.low_ns) / 2
+    }
+
+    /// Its logarithm, taken once for all buckets; `None` of the first bucket, which is that of 0.
+    pub fn middle_log2(&self) -> Option<f64> {
+        static LOG2: LazyLock<Vec<f64>> = LazyLock::new(|| {
+            let of = |index: usize| {
+                let (low, width) = bounds_of(index as u16);
+                ((low + width / 2) as f64).log2()
+            };
+            (0..BUCKETS).map(of).collect()
+        });
+        Some(LOG2[usize::from(index_of(self.low_ns))]).filter(|log2| log2.is_finite())
+    }
 }
 
 /// The histogram.
@@ -45,13 +72,40 @@ impl Histogram {
         self.add(index_of(ns), 1);
     }
 
+    /// Counts one duration for those who count much more often than they read: its bucket stands at the end until the histogram is settled,
+    /// which it has to be before anything else is done with it.
+    pub fn note(&mut self, ns: u64) {
+        let room = self.buckets.capacity();
+        if self.buckets.len() == room {
+            if room >= NOTED {
+                self.settle();
+            }
+            if self.buckets.len() > room / 2 || room == 0 {
+                self.buckets.reserve(room.max(FEW));
+            }
+        }
+        self.buckets.push((index_of(ns), 1));
+    }
+
+    /// Puts what was noted into its place.
+    pub fn settle(&mut self) {
+        if !self.buckets.is_sorted_by(|one, next| one.0 < next.0) {
+            self.buckets.sort_unstable_by_key(|&(index, _)| index);
+            self.buckets.dedup_by(|next, kept| {
+                let same = next.0 == kept.0;
+                kept.1 = kept.1.saturating_add(if same { next.1 } else { 0 });
+                same
+            });
+        }
+    }
+
     /// Counts everything that `other` counted.
     pub fn merge(&mut self, other: &Self) {
         if self.buckets.is_empty() {
             self.buckets.extend_from_slice(&other.buckets);
             return;
         }
-        let mut at = 0;
+        let (mut at, mut missing) = (0, 0);
         for &(index, count) in &other.buckets {
             // Both ascend, and the next one is mostly near.
             let rest = &self.buckets[at..];
@@ -59,8 +113,46 @@ impl Histogram {
             at += near.unwrap_or_else(|| rest.partition_point(|&(known, _)| known < index));
             match self.buckets.get_mut(at) {
                 Some((known, counted)) if *known == index => *counted = counted.saturating_add(count),
-                _ => self.buckets.insert(at, (index, count)),
+                _ => missing += 1,
             }
+        }
+        self.insert(&other.buckets, missing);
+    }
+
+    /// Puts those of `buckets`, of which so many are `missing`, into their places; the others are counted already. Each bucket behind them
+    /// moves once.
+    fn insert(&mut self, buckets: &[(u16, u32)], missing: usize) {
+        let mut from = self.buckets.len();
+        self.buckets.resize(from + missing, (0, 0));
+        let mut to = from + missing;
+        for &(index, count) in buckets.iter().rev() {
+            // Nothing is missing before this place.
+            if to == from {
+                return;
+            }
+            while from > 0 && self.buckets[from - 1].0 > index {
+                (from, to) = (from - 1, to - 1);
+                self.buckets[to] = self.buckets[from];
+            }
+            if from == 0 || self.buckets[from - 1].0 < index {
+                to -= 1;
+                self.buckets[to] = (index, count);
+            }
+        }
+    }
+
+    /// Takes away what `part` counted, which is part of it.
+    pub fn subtract(&mut self, part: &Self) {
+        let (mut at, mut emptied) = (0, false);
+        for &(index, count) in &part.buckets {
+            at += self.buckets[at..].partition_point(|&(known, _)| known < index);
+            if let Some((_, counted)) = self.buckets.get_mut(at).filter(|(known, _)| *known == index) {
+                *counted = counted.saturating_sub(count);
+                emptied |= *counted == 0;
+            }
+        }
+        if emptied {
+            self.buckets.retain(|&(_, count)| count > 0);
         }
     }
 
@@ -143,8 +235,10 @@ impl Histogram {
     /// Counts `count` values in a bucket.
     pub(super) fn add(&mut self, index: u16, count: u32) {
         // Buckets that are read come in order.
-        if self.buckets.last().is_none_or(|&(last, _)| last < index) {
-            return self.buckets.push((index, count));
+        match self.buckets.last_mut() {
+            Some((last, counted)) if *last == index => return *counted = counted.saturating_add(count),
+            Some((last, _)) if *last > index => {}
+            _ => return self.buckets.push((index, count)),
         }
         match self.buckets.binary_search_by_key(&index, |&(index, _)| index) {
             Ok(at) => self.buckets[at].1 = self.buckets[at].1.saturating_add(count),
@@ -153,7 +247,7 @@ impl Histogram {
     }
 
     /// Buckets that are not empty.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.buckets.len()
     }
 

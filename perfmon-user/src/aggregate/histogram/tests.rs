@@ -59,6 +59,28 @@ proptest! {
     }
 
     #[test]
+    fn what_was_noted_is_what_was_recorded(values in prop::collection::vec(0_u64..1 << 45, 0..600), settled in 0_usize..600) {
+        let mut noted = Histogram::default();
+        for (at, value) in values.iter().enumerate() {
+            noted.note(*value);
+            if at == settled {
+                noted.settle();
+            }
+        }
+        noted.settle();
+        prop_assert_eq!(noted, of(&values));
+    }
+
+    #[test]
+    fn what_is_subtracted_is_gone(one in prop::collection::vec(0_u64..1 << 20, 0..200), other in prop::collection::vec(0_u64..1 << 20, 0..200)) {
+        let (one, other) = (of(&one), of(&other));
+        let mut sum = one.clone();
+        sum.merge(&other);
+        sum.subtract(&one);
+        prop_assert_eq!(sum, other);
+    }
+
+    #[test]
     fn every_value_lies_in_its_bucket(ns in 0..=MAX_NS) {
         let histogram = of(&[ns]);
         let bucket = histogram.buckets().next().unwrap();

@@ -6,6 +6,7 @@ pub mod dns;
 pub mod endpoint;
 pub mod llm;
 pub mod query;
+pub mod query_arrivals;
 pub mod service;
 pub mod tcp;
 pub mod tool;

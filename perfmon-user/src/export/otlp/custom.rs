@@ -107,7 +107,7 @@ fn write(metric: &'static CustomMetric, instrument: &'static Instrument, key: &S
             let ns = |statistic| cell.field(field, statistic).map_or(0, |ms| (ms * 1e6) as u64);
             if let Some(histogram) = cell.distribution(field) {
                 let values = Distribution::of(histogram.clone(), ns(Statistic::Sum), ns(Statistic::Min), ns(Statistic::Max));
-                metric_set.distribution(instrument, &values, &attributes);
+                metric_set.distribution(instrument, &values, attributes);
             }
         }
         _ if matches!(metric.value(), CustomValue::Count) => metric_set.count(instrument, cell.count, attributes),

@@ -4,7 +4,7 @@
 use opentelemetry_proto::tonic::metrics::v1::ExponentialHistogramDataPoint;
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 
-use crate::aggregate::Histogram;
+use crate::aggregate::{FreshHistogram, Histogram};
 
 /// Buckets of a point at most: twice as many as SDKs make, since most of them are empty and cost a bit after compression.
 const MOST_BUCKETS: i32 = 320;
@@ -14,7 +14,7 @@ const FINEST_SCALE: i32 = 5;
 /// Values counted.
 #[derive(Clone, Debug, Default)]
 pub struct Distribution {
-    histogram: Histogram,
+    values: FreshHistogram,
     sum: u128,
     least: u64,
     largest: u64,
@@ -23,33 +23,42 @@ pub struct Distribution {
 impl Distribution {
     /// Counts a value.
     pub fn record(&mut self, value: u64) {
-        self.least = if self.histogram.is_empty() { value } else { self.least.min(value) };
+        self.least = if self.is_empty() { value } else { self.least.min(value) };
         self.largest = self.largest.max(value);
         self.sum += u128::from(value);
-        self.histogram.record(value);
+        self.values.record(value);
     }
 
     /// Values that were counted elsewhere.
     pub fn of(histogram: Histogram, sum: u64, least: u64, largest: u64) -> Self {
-        Self { histogram, sum: u128::from(sum), least, largest }
+        Self { values: FreshHistogram::of(histogram), sum: u128::from(sum), least, largest }
+    }
+
+    /// Forgets everything but its memory.
+    pub fn clear(&mut self) {
+        self.values.clear();
+        (self.sum, self.least, self.largest) = (0, 0, 0);
     }
 
     /// Whether nothing was counted.
     pub fn is_empty(&self) -> bool {
-        self.histogram.is_empty()
+        self.values.is_empty()
     }
 
     /// As a point without attributes and times; a value counts `unit` each.
     pub fn point(&self, unit: f64) -> ExponentialHistogramDataPoint {
+        let histogram = self.values.histogram();
         let mut zero_count = 0;
-        let mut indices = Vec::new();
-        for bucket in self.histogram.buckets() {
-            // The middle of the bucket, clamped to the observed range; the last bucket is unbounded.
-            let middle = (bucket.low_ns + (bucket.high_ns - bucket.low_ns) / 2).clamp(self.least, self.largest.max(self.least));
-            if middle == 0 {
-                zero_count += bucket.count;
-            } else {
-                indices.push((index(middle as f64 * unit), bucket.count));
+        let mut indices = Vec::with_capacity(histogram.len());
+        let unit_log2 = unit.log2();
+        for bucket in histogram.buckets() {
+            let middle = bucket.middle();
+            // Clamped to the observed range; the last bucket is unbounded.
+            let clamped = middle.clamp(self.least, self.largest.max(self.least));
+            match (clamped, bucket.middle_log2()) {
+                (0, _) => zero_count += bucket.count,
+                (same, Some(log2)) if same == middle => indices.push((index(log2 + unit_log2), bucket.count)),
+                (other, _) => indices.push((index((other as f64).log2() + unit_log2), bucket.count)),
             }
         }
         let mut scale = FINEST_SCALE;
@@ -60,7 +69,7 @@ impl Distribution {
             indices.iter_mut().for_each(|(index, _)| *index >>= 1);
         }
         ExponentialHistogramDataPoint {
-            count: self.histogram.count(),
+            count: histogram.count(),
             sum: Some(self.sum as f64 * unit),
             scale,
             zero_count,
@@ -72,9 +81,9 @@ impl Distribution {
     }
 }
 
-/// The bucket `(2^(i/32), 2^((i+1)/32)]` of a positive value.
-fn index(value: f64) -> i32 {
-    (value.log2() * f64::from(1 << FINEST_SCALE)).ceil() as i32 - 1
+/// The bucket `(2^(i/32), 2^((i+1)/32)]` of a positive value with this logarithm.
+fn index(log2: f64) -> i32 {
+    (log2 * f64::from(1 << FINEST_SCALE)).ceil() as i32 - 1
 }
 
 /// Counts between the first and the last index.
@@ -151,6 +160,7 @@ mod tests {
 
     #[test]
     fn powers_of_two_lie_in_the_bucket_that_they_end() {
+        let index = |value: f64| index(value.log2());
         assert_eq!((index(1.0), index(2.0), index(0.5)), (-1, 31, -33));
         assert_eq!(index(1.000_001), 0);
     }

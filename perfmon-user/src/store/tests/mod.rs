@@ -231,11 +231,16 @@ fn scattered(seed: u64) -> impl Iterator<Item = u64> {
         .map(|x| x >> 33)
 }
 
+fn add(cell: &mut Cell, record: &Record) {
+    cell.note(RecordKind::Request, record);
+    cell.settle();
+}
+
 #[test]
 fn a_cell_survives_its_bytes_and_garbage_is_refused() {
     let mut cell = Cell::default();
     for (index, us) in scattered(1).take(300).enumerate() {
-        cell.add(RecordKind::Request, &request(DAY, "shop", "/", us % 5_000_000, if index % 10 == 0 { 500 } else { 200 }));
+        add(&mut cell, &request(DAY, "shop", "/", us % 5_000_000, if index % 10 == 0 { 500 } else { 200 }));
     }
     let bytes = cell.to_bytes();
     assert_eq!(Cell::from_bytes(&bytes), Some(cell.clone()));
@@ -250,9 +255,7 @@ fn a_cell_survives_its_bytes_and_garbage_is_refused() {
 fn a_cell_takes_little_room() {
     let of = |requests: u64| {
         let mut cell = Cell::default();
-        scattered(3)
-            .take(requests as usize)
-            .for_each(|x| cell.add(RecordKind::Request, &request(DAY, "shop", "/", 5_000 + x % 2_000, 200)));
+        scattered(3).take(requests as usize).for_each(|x| add(&mut cell, &request(DAY, "shop", "/", 5_000 + x % 2_000, 200)));
         cell
     };
     let (few, many) = (of(10).to_bytes().len(), of(1_000).to_bytes().len());
@@ -287,7 +290,7 @@ fn merged_rollups_are_what_the_records_would_have_given() {
     let mut rollup = file.rollup();
     let records: Vec<_> = scattered(7).take(5_000).enumerate().map(|(i, x)| (DAY + i as u64 * 3, x % 3_000_000)).collect();
     for (second, us) in &records {
-        direct.add(RecordKind::Request, &request(*second, "shop", "/", *us, 200));
+        add(&mut direct, &request(*second, "shop", "/", *us, 200));
         shape.record(us * 1_000);
     }
     // Written in slices, minutes and hours made now and then.
@@ -480,7 +483,7 @@ fn an_older_schema_is_brought_up_to_date_and_a_newer_one_left_alone() {
     let mut old = rusqlite::Connection::open(&file.path).unwrap();
     schema::migrate(&mut old, &schema::MIGRATIONS[..1]).unwrap();
     let mut cell = Cell::default();
-    cell.add(RecordKind::Request, &request(DAY, "shop", "/", 1_000, 200));
+    add(&mut cell, &request(DAY, "shop", "/", 1_000, 200));
     old.execute("INSERT INTO series VALUES (1, 1, ?1)", [r#"{"side":"server","service":"shop"}"#]).unwrap();
     old.execute("INSERT INTO rollup VALUES (0, 1, ?1, 1, ?2)", rusqlite::params![DAY as i64, cell.to_bytes()]).unwrap();
     assert!(matches!(file.reader().records("llm", WallTime(0), WallTime(1), 1), Err(StoreError::Older)));

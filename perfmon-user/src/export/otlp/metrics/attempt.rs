@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use super::metric_set::MetricSet;
-use super::series::{SeriesKind, SumKey};
+use super::series::{SeriesKind, SeriesSums, SumKey};
 use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::instrument as of;
 use crate::record::{Failure, Request, address};
@@ -32,6 +32,16 @@ impl SumKey for AttemptKey {
 /// Attempts of a series.
 #[derive(Debug, Default)]
 pub struct AttemptCount(u64);
+
+impl SeriesSums for AttemptCount {
+    fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn clear(&mut self) {
+        self.0 = 0;
+    }
+}
 
 impl AttemptCount {
     /// Counts an attempt.

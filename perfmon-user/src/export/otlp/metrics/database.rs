@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::metric_set::MetricSet;
-use super::series::{SeriesKind, SumKey};
+use super::series::{SeriesKind, SeriesSums, SumKey};
 use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::exponential::Distribution;
 use crate::export::otlp::instrument as of;
@@ -82,6 +82,16 @@ impl SumKey for CommandKey {
 #[derive(Debug, Default)]
 pub struct CommandSums(Distribution);
 
+impl SeriesSums for CommandSums {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
 impl CommandSums {
     /// Counts a command.
     pub fn add(&mut self, command: &Db) {
@@ -90,7 +100,7 @@ impl CommandSums {
 
     /// Adds the sums to the metric set.
     pub fn write(&self, key: &CommandKey, metric_set: &mut MetricSet) {
-        metric_set.distribution(&of::DB_DURATION, &self.0, &key.attributes().take());
+        metric_set.distribution(&of::DB_DURATION, &self.0, key.attributes().take());
     }
 }
 

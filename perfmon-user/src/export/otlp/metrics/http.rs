@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
 use super::metric_set::MetricSet;
-use super::series::{SeriesKind, SumKey};
+use super::series::{SeriesKind, SeriesSums, SumKey};
 use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::exponential::Distribution;
 use crate::export::otlp::failure::{self, ErrorType};
@@ -98,12 +98,56 @@ pub struct HttpSums {
     client: Sides,
 }
 
+/// Exchanges that wait for their places in the distributions: together they touch less memory than one by one.
+const NOTED: usize = 32;
+
 #[derive(Debug, Default)]
 struct Sides {
+    noted: Vec<NotedExchange>,
     duration: Distribution,
     request_size: Distribution,
     response_size: Distribution,
     unmeasured: u64,
+}
+
+/// What distributions need of an exchange.
+#[derive(Debug)]
+struct NotedExchange {
+    latency_ns: Option<u64>,
+    request_size: Option<u64>,
+    response_size: Option<u64>,
+}
+
+impl Sides {
+    fn is_empty(&self) -> bool {
+        let Self { noted, duration, request_size, response_size, unmeasured } = self;
+        noted.is_empty() && *unmeasured == 0 && [duration, request_size, response_size].into_iter().all(Distribution::is_empty)
+    }
+
+    fn settle(&mut self) {
+        for exchange in self.noted.drain(..) {
+            match exchange.latency_ns {
+                Some(latency) => self.duration.record(latency),
+                None => self.unmeasured += 1,
+            }
+            exchange.request_size.into_iter().for_each(|size| self.request_size.record(size));
+            exchange.response_size.into_iter().for_each(|size| self.response_size.record(size));
+        }
+    }
+}
+
+impl SeriesSums for HttpSums {
+    fn is_empty(&self) -> bool {
+        [&self.server, &self.client].into_iter().all(Sides::is_empty)
+    }
+
+    fn clear(&mut self) {
+        for Sides { noted, duration, request_size, response_size, unmeasured } in [&mut self.server, &mut self.client] {
+            noted.clear();
+            [duration, request_size, response_size].into_iter().for_each(Distribution::clear);
+            *unmeasured = 0;
+        }
+    }
 }
 
 impl HttpSums {
@@ -113,24 +157,17 @@ impl HttpSums {
             Side::Server => &mut self.server,
             Side::Client => &mut self.client,
         };
-        match request.latency() {
-            Some(latency) => sums.duration.record(latency.0),
-            None => sums.unmeasured += 1,
+        if sums.noted.len() >= NOTED {
+            sums.settle();
         }
-        request.request_size.into_iter().for_each(|size| sums.request_size.record(size));
-        request.response_size.into_iter().for_each(|size| sums.response_size.record(size));
+        let Request { request_size, response_size, .. } = *request;
+        sums.noted.push(NotedExchange { latency_ns: request.latency().map(|latency| latency.0), request_size, response_size });
     }
 
     /// Adds the sums to the metric set. An overflow series may have both sides, any other has one.
-    pub fn write(&self, key: &HttpKey, metric_set: &mut MetricSet) {
+    pub fn write(&mut self, key: &HttpKey, metric_set: &mut MetricSet) {
+        [&mut self.server, &mut self.client].into_iter().for_each(Sides::settle);
         let attributes = key.attributes();
-        let server = [&of::HTTP_SERVER_DURATION, &of::HTTP_SERVER_REQUEST_SIZE, &of::HTTP_SERVER_RESPONSE_SIZE];
-        let client = [&of::HTTP_CLIENT_DURATION, &of::HTTP_CLIENT_REQUEST_SIZE, &of::HTTP_CLIENT_RESPONSE_SIZE];
-        for (sums, [duration, request_size, response_size]) in [(&self.server, server), (&self.client, client)] {
-            metric_set.distribution(duration, &sums.duration, &attributes);
-            metric_set.distribution(request_size, &sums.request_size, &attributes);
-            metric_set.distribution(response_size, &sums.response_size, &attributes);
-        }
         for (sums, side) in [(&self.server, "server"), (&self.client, "client")] {
             if sums.unmeasured > 0 {
                 let mut attributes_with_side = attributes.clone();
@@ -138,5 +175,15 @@ impl HttpSums {
                 metric_set.count(&of::HTTP_UNMEASURED, sums.unmeasured, attributes_with_side);
             }
         }
+        let [server, client] = [&self.server, &self.client];
+        let distributions = [
+            (&of::HTTP_SERVER_DURATION, &server.duration),
+            (&of::HTTP_SERVER_REQUEST_SIZE, &server.request_size),
+            (&of::HTTP_SERVER_RESPONSE_SIZE, &server.response_size),
+            (&of::HTTP_CLIENT_DURATION, &client.duration),
+            (&of::HTTP_CLIENT_REQUEST_SIZE, &client.request_size),
+            (&of::HTTP_CLIENT_RESPONSE_SIZE, &client.response_size),
+        ];
+        metric_set.distributions(distributions, attributes);
     }
 }

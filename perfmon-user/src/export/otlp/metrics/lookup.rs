@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::metric_set::MetricSet;
-use super::series::{SeriesKind, SumKey};
+use super::series::{SeriesKind, SeriesSums, SumKey};
 use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::exponential::Distribution;
 use crate::export::otlp::instrument as of;
@@ -52,6 +52,17 @@ pub struct LookupSums {
     unanswered: u64,
 }
 
+impl SeriesSums for LookupSums {
+    fn is_empty(&self) -> bool {
+        self.duration.is_empty() && self.unanswered == 0
+    }
+
+    fn clear(&mut self) {
+        self.duration.clear();
+        self.unanswered = 0;
+    }
+}
+
 impl LookupSums {
     /// Counts a question.
     pub fn add(&mut self, question: &Dns) {
@@ -64,9 +75,9 @@ impl LookupSums {
     /// Adds the sums to the metric set.
     pub fn write(&self, key: &LookupKey, metric_set: &mut MetricSet) {
         let attributes = key.attributes().take();
-        metric_set.distribution(&of::DNS_DURATION, &self.duration, &attributes);
         if self.unanswered > 0 {
-            metric_set.count(&of::DNS_UNANSWERED, self.unanswered, attributes);
+            metric_set.count(&of::DNS_UNANSWERED, self.unanswered, attributes.clone());
         }
+        metric_set.distribution(&of::DNS_DURATION, &self.duration, attributes);
     }
 }

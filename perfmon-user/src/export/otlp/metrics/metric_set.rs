@@ -41,13 +41,22 @@ impl MetricSet {
         Self { span, metrics: Vec::new() }
     }
 
+    /// Adds distributions of one series; those that are empty are left out.
+    pub fn distributions<const N: usize>(&mut self, of: [(&'static Instrument, &Distribution); N], mut attributes: Vec<KeyValue>) {
+        let mut filled = of.into_iter().filter(|(_, values)| !values.is_empty()).peekable();
+        while let Some((instrument, values)) = filled.next() {
+            let own = if filled.peek().is_some() { attributes.clone() } else { std::mem::take(&mut attributes) };
+            self.distribution(instrument, values, own);
+        }
+    }
+
     /// Adds a distribution, unless it is empty.
-    pub fn distribution(&mut self, instrument: &'static Instrument, values: &Distribution, attributes: &[KeyValue]) {
+    pub fn distribution(&mut self, instrument: &'static Instrument, values: &Distribution, attributes: Vec<KeyValue>) {
         if values.is_empty() {
             return;
         }
         let point = ExponentialHistogramDataPoint {
-            attributes: attributes.to_vec(),
+            attributes,
             start_time_unix_nano: self.span.since.0,
             time_unix_nano: self.span.until.0,
             ..values.point(instrument.scale)

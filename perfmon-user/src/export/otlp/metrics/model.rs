@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
 use super::metric_set::MetricSet;
-use super::series::{SeriesKind, SumKey};
+use super::series::{SeriesKind, SeriesSums, SumKey};
 use crate::export::otlp::attribute::Attributes;
 use crate::export::otlp::exponential::Distribution;
 use crate::export::otlp::instrument as of;
@@ -78,6 +78,18 @@ pub struct ModelSums {
     server_first_token: Distribution,
 }
 
+impl SeriesSums for ModelSums {
+    fn is_empty(&self) -> bool {
+        let Self { duration, input, output, first_chunk, cost, server_duration, server_first_token } = self;
+        [duration, input, output, first_chunk, cost, server_duration, server_first_token].into_iter().all(Distribution::is_empty)
+    }
+
+    fn clear(&mut self) {
+        let Self { duration, input, output, first_chunk, cost, server_duration, server_first_token } = self;
+        [duration, input, output, first_chunk, cost, server_duration, server_first_token].into_iter().for_each(Distribution::clear);
+    }
+}
+
 impl ModelSums {
     /// Counts a call.
     pub fn add(&mut self, call: &Llm) {
@@ -98,16 +110,19 @@ impl ModelSums {
     /// Adds the sums to the metric set.
     pub fn write(&self, key: &ModelKey, metric_set: &mut MetricSet) {
         let attributes = key.attributes();
-        metric_set.distribution(&of::MODEL_DURATION, &self.duration, &attributes);
-        metric_set.distribution(&of::MODEL_FIRST_CHUNK, &self.first_chunk, &attributes);
-        metric_set.distribution(&of::MODEL_COST, &self.cost, &attributes);
-        metric_set.distribution(&of::MODEL_SERVER_DURATION, &self.server_duration, &attributes);
-        metric_set.distribution(&of::MODEL_SERVER_FIRST_TOKEN, &self.server_first_token, &attributes);
         for (tokens, of_type) in [(&self.input, "input"), (&self.output, "output")] {
             let mut attributes_of_type = attributes.clone();
             attributes_of_type.extend(Attributes::default().add("gen_ai.token.type", of_type).take());
-            metric_set.distribution(&of::MODEL_TOKENS, tokens, &attributes_of_type);
+            metric_set.distribution(&of::MODEL_TOKENS, tokens, attributes_of_type);
         }
+        let distributions = [
+            (&of::MODEL_DURATION, &self.duration),
+            (&of::MODEL_FIRST_CHUNK, &self.first_chunk),
+            (&of::MODEL_COST, &self.cost),
+            (&of::MODEL_SERVER_DURATION, &self.server_duration),
+            (&of::MODEL_SERVER_FIRST_TOKEN, &self.server_first_token),
+        ];
+        metric_set.distributions(distributions, attributes);
     }
 }
 
@@ -143,6 +158,16 @@ impl SumKey for McpKey {
 #[derive(Debug, Default)]
 pub struct McpSums(Distribution);
 
+impl SeriesSums for McpSums {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
 impl McpSums {
     /// Counts a tool call.
     pub fn add(&mut self, tool: &Tool) {
@@ -164,7 +189,7 @@ impl McpSums {
                     .maybe("error.type", error_type.as_deref());
             }
         }
-        metric_set.distribution(&of::MCP_DURATION, &self.0, &attributes.take());
+        metric_set.distribution(&of::MCP_DURATION, &self.0, attributes.take());
     }
 }
 

@@ -3,7 +3,8 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 
 use crate::aggregate::Quota;
 use crate::limits;
@@ -34,6 +35,15 @@ pub trait SumKey: Eq + Hash {
     fn overflow() -> Self;
 }
 
+/// What a series counted.
+pub trait SeriesSums: Default {
+    /// Whether that is nothing.
+    fn is_empty(&self) -> bool;
+
+    /// Forgets everything but its memory.
+    fn clear(&mut self);
+}
+
 /// Series that one interval may have.
 #[derive(Debug)]
 pub struct SeriesBudget {
@@ -50,24 +60,42 @@ impl Default for SeriesBudget {
 
 /// Sums by key.
 #[derive(Debug)]
-pub struct KeyedSums<K, V>(FxHashMap<K, V>);
+pub struct KeyedSums<K, V>(IndexMap<K, V, FxBuildHasher>);
 
 impl<K, V> Default for KeyedSums<K, V> {
     fn default() -> Self {
-        Self(FxHashMap::default())
+        Self(IndexMap::default())
     }
 }
 
-impl<K: SumKey, V: Default> KeyedSums<K, V> {
-    /// The sums of a key of `service`, or of the overflow.
-    pub fn at(&mut self, key: K, service: &Arc<str>, budget: &mut SeriesBudget) -> &mut V {
+impl<K: SumKey, V: SeriesSums> KeyedSums<K, V> {
+    /// The place of the sums of a key of `service`, or of the overflow; the same until the interval ends.
+    pub fn place(&mut self, key: K, service: &Arc<str>, budget: &mut SeriesBudget) -> usize {
         let full = !self.0.contains_key(&key) && !budget.quota.take(&(service.clone(), K::KIND));
         budget.overflowed += u64::from(full);
-        self.0.entry(if full { K::overflow() } else { key }).or_default()
+        let entry = self.0.entry(if full { K::overflow() } else { key });
+        let place = entry.index();
+        entry.or_default();
+        place
     }
 
-    /// All keys with their sums.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.0.iter()
+    /// The sums at a place.
+    pub fn at(&mut self, place: usize) -> &mut V {
+        &mut self.0[place]
+    }
+
+    /// Keys with something counted, and their sums.
+    pub fn filled(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.0.iter_mut().filter(|(_, sums)| !sums.is_empty())
+    }
+
+    /// How many series there are, and how many of them counted nothing.
+    pub fn len_and_idle(&self) -> [usize; 2] {
+        [self.0.len(), self.0.values().filter(|sums| sums.is_empty()).count()]
+    }
+
+    /// Begins anew with the same series.
+    pub fn clear(&mut self) {
+        self.0.values_mut().for_each(V::clear);
     }
 }
