@@ -17,8 +17,9 @@ const SPARE: usize = 1_024;
 #[derive(Debug)]
 pub struct Arrivals<L> {
     by_key: FxHashMap<(usize, usize), u32>,
+    /// Those in use, and after them memory for more.
     entries: Vec<Arrival<L>>,
-    spare: Vec<(Sums, Samples)>,
+    used: usize,
 }
 
 /// The exchanges of one key.
@@ -41,45 +42,44 @@ pub struct Sums {
 
 impl<L> Default for Arrivals<L> {
     fn default() -> Self {
-        Self { by_key: FxHashMap::default(), entries: Vec::new(), spare: Vec::new() }
+        Self { by_key: FxHashMap::default(), entries: Vec::new(), used: 0 }
     }
 }
 
 impl<L> Arrivals<L> {
     /// The entry of a key; `label` makes its label when it is new.
     pub fn entry(&mut self, key: (usize, usize), label: impl FnOnce() -> L) -> &mut Arrival<L> {
-        let Self { by_key, entries, spare } = self;
+        let Self { by_key, entries, used } = self;
         let at = *by_key.entry(key).or_insert_with(|| {
-            let (sums, samples) = spare.pop().unwrap_or_default();
-            entries.push(Arrival { label: label(), sums, samples });
-            entries.len() as u32 - 1
+            match entries.get_mut(*used) {
+                Some(entry) => entry.label = label(),
+                None => entries.push(Arrival { label: label(), sums: Sums::default(), samples: Samples::default() }),
+            }
+            *used += 1;
+            *used as u32 - 1
         });
         &mut entries[at as usize]
     }
 
     /// Changes labels; `change` says which ones it changed. Further exchanges with such a key get an entry of their own.
     pub fn relabel(&mut self, mut change: impl FnMut(&mut L) -> bool) {
-        let changed: Vec<bool> = self.entries.iter_mut().map(|entry| change(&mut entry.label)).collect();
+        let changed: Vec<bool> = self.entries[..self.used].iter_mut().map(|entry| change(&mut entry.label)).collect();
         self.by_key.retain(|_, at| !changed[*at as usize]);
     }
 
-    /// Puts those with the same `of` next to each other.
-    pub fn group(&mut self, of: impl Fn(&L) -> u32) {
+    /// Hands each entry to `each`, those with the same `group` one after the other; there are none after it.
+    pub fn drain(&mut self, group: impl Fn(&L) -> u32, mut each: impl FnMut(&mut Arrival<L>)) {
         self.by_key.clear();
-        self.entries.sort_by_key(|entry| of(&entry.label));
-    }
-
-    /// Hands each entry, in the order in which they began, to `each`; there are none after it.
-    pub fn drain(&mut self, mut each: impl FnMut(&mut Arrival<L>)) {
-        self.by_key.clear();
-        for mut entry in self.entries.drain(..) {
-            each(&mut entry);
-            if self.spare.len() < SPARE {
-                entry.sums.clear();
-                entry.samples.clear();
-                self.spare.push((entry.sums, entry.samples));
-            }
+        let mut order: Vec<(u32, usize)> = self.entries[..self.used].iter().map(|entry| group(&entry.label)).zip(0..).collect();
+        order.sort_unstable();
+        for (_, at) in order {
+            let entry = &mut self.entries[at];
+            each(entry);
+            entry.sums.clear();
+            entry.samples.clear();
         }
+        self.entries.truncate(self.used.max(SPARE));
+        self.used = 0;
     }
 }
 
@@ -150,9 +150,9 @@ mod tests {
         arrivals.relabel(|label| std::mem::replace(label, "b") == "a");
         arrivals.entry((1, 0), || "new").sums.counts.count = 7;
         let mut seen = Vec::new();
-        arrivals.drain(|entry| seen.push((entry.label, entry.sums.count())));
+        arrivals.drain(|_| 0, |entry| seen.push((entry.label, entry.sums.count())));
         assert_eq!(seen, [("b", 2), ("new", 7)]);
-        arrivals.drain(|_| unreachable!());
+        arrivals.drain(|_| 0, |_| unreachable!());
         assert_eq!(arrivals.entry((1, 0), || "again").sums.count(), 0);
     }
 }

@@ -1,7 +1,7 @@
-//! Figures of one series in one window: its counts and the quantiles of each histogram. A [`Merger`] merges the slices; its histograms have all
-//! buckets, so that a bucket of a slice is added without a search.
+//! Figures of one series in one window: its counts and the quantiles of each histogram. A [`Merger`] merges the slices; its histograms are
+//! HDR histograms of two digits, which represent the values of slices exactly.
 use super::accumulator::{Accumulator, CountSet};
-use super::histogram::{self, DenseHistogram};
+use super::histogram::{self, MAX_NS};
 use super::varint::VarintReader;
 
 /// Quantiles of one histogram, in nanoseconds.
@@ -43,18 +43,19 @@ impl<C: CountSet, const H: usize> WindowFigures<C, H> {
     }
 }
 
-/// Merges slices into figures; reused, since a histogram of all buckets is large.
+/// Merges slices into figures; reused, since an HDR histogram is large.
 #[derive(Debug)]
 pub struct Merger<C, const H: usize> {
     counts: C,
     rate_peak_milli: u64,
     concurrency_peak: u64,
-    shapes: [DenseHistogram; H],
+    shapes: [hdrhistogram::Histogram<u32>; H],
 }
 
 impl<C: CountSet, const H: usize> Default for Merger<C, H> {
     fn default() -> Self {
-        Self { counts: C::default(), rate_peak_milli: 0, concurrency_peak: 0, shapes: std::array::from_fn(|_| DenseHistogram::default()) }
+        let hdr = || hdrhistogram::Histogram::new_with_bounds(1, MAX_NS, 2).expect("1 ≥ 1, MAX_NS ≥ 2 and 2 ≤ 5 digits are what it asks");
+        Self { counts: C::default(), rate_peak_milli: 0, concurrency_peak: 0, shapes: std::array::from_fn(|_| hdr()) }
     }
 }
 
@@ -63,7 +64,9 @@ impl<C: CountSet, const H: usize> Merger<C, H> {
     pub fn add(&mut self, accumulator: &Accumulator<C, H>) {
         self.counts.merge(&accumulator.counts);
         self.peaks(accumulator.rate_peak_milli, accumulator.concurrency_peak);
-        self.shapes.iter_mut().zip(&accumulator.shapes).for_each(|(sum, shape)| sum.merge(shape));
+        for (hdr, shape) in self.shapes.iter_mut().zip(&accumulator.shapes) {
+            shape.each(|index, count| hdr.saturating_record_n(histogram::middle_of(index), count));
+        }
     }
 
     /// Adds a closed slice, which [`Accumulator::pack`] wrote.
@@ -73,8 +76,8 @@ impl<C: CountSet, const H: usize> Merger<C, H> {
         self.counts.merge(&counts);
         let (rate, concurrency) = (reader.next().unwrap_or(0), reader.next().unwrap_or(0));
         self.peaks(rate, concurrency);
-        for sum in &mut self.shapes {
-            histogram::read(&mut reader, |index, count| sum.add(index, count));
+        for hdr in &mut self.shapes {
+            histogram::read(&mut reader, |index, count| hdr.saturating_record_n(histogram::middle_of(index), count));
         }
     }
 
@@ -86,9 +89,11 @@ impl<C: CountSet, const H: usize> Merger<C, H> {
             concurrency_peak: std::mem::take(&mut self.concurrency_peak),
             ..WindowFigures::default()
         };
-        for (sum, spread) in self.shapes.iter_mut().zip(&mut figures.spreads) {
-            if let Some((count, [p50, p95, p99])) = sum.take_quantiles([0.5, 0.95, 0.99]) {
-                *spread = Quantiles { count, p50, p95, p99 };
+        for (hdr, spread) in self.shapes.iter_mut().zip(&mut figures.spreads) {
+            if !hdr.is_empty() {
+                let at = |quantile| hdr.value_at_quantile(quantile);
+                *spread = Quantiles { count: hdr.len(), p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+                hdr.reset();
             }
         }
         figures

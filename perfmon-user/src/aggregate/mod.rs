@@ -257,28 +257,33 @@ impl Aggregate {
     /// Adds what came since the last tick to its rows.
     fn settle(&mut self) {
         let Self { served, asked, commanded, endpoints, services, totals, destinations, queries, sums: [of_service, of_all], .. } = self;
-        served.group(|slot| slot.service);
         let mut last = None;
-        served.drain(|arrival| {
-            let EndpointSlot { row, service } = arrival.label;
-            if let Some(former) = last.replace(service).filter(|former| *former != service) {
-                of_service.move_to(services.row(former).count_all(of_service.count()));
-            }
-            let row = endpoints.row(row);
-            arrival.sums.add_to(row.count_all(arrival.sums.count()));
-            row.samples().merge(&arrival.samples);
-            services.row(service).samples().merge(&arrival.samples);
-            arrival.sums.add_to_all(of_service);
-            arrival.sums.add_to_all(of_all);
-        });
+        served.drain(
+            |slot| slot.service,
+            |arrival| {
+                let EndpointSlot { row, service } = arrival.label;
+                if let Some(former) = last.replace(service).filter(|former| *former != service) {
+                    of_service.move_to(services.row(former).count_all(of_service.count()));
+                }
+                let row = endpoints.row(row);
+                arrival.sums.add_to(row.count_all(arrival.sums.count()));
+                row.samples().merge(&arrival.samples);
+                services.row(service).samples().merge(&arrival.samples);
+                arrival.sums.add_to_all(of_service);
+                arrival.sums.add_to_all(of_all);
+            },
+        );
         if let Some(service) = last {
             of_service.move_to(services.row(service).count_all(of_service.count()));
             of_all.move_to(totals.count_all(of_all.count()));
         }
-        asked.drain(|arrival| {
-            let count = arrival.sums.count();
-            arrival.sums.add_to(destinations.row_for(arrival.label.clone(), count).count_all(count));
-        });
+        asked.drain(
+            |_| 0,
+            |arrival| {
+                let count = arrival.sums.count();
+                arrival.sums.add_to(destinations.row_for(arrival.label.clone(), count).count_all(count));
+            },
+        );
         commanded.drain(|(key, sums)| {
             let count = sums.counts.count as u32;
             queries.row_for(key, count).count_all(count).merge(&sums);

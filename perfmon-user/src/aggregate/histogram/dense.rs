@@ -1,6 +1,6 @@
 //! Many histograms → their sum. Counts stand by index of their bucket, so that adding one looks for no place in a sorted list, and histograms
 //! are added from their bytes: a chart of a week adds up ten thousand. Of memory it takes what all buckets take.
-use super::{BUCKETS, Histogram, middle_of, read};
+use super::{BUCKETS, Histogram, read};
 use crate::aggregate::varint::VarintReader;
 
 /// The sum so far.
@@ -37,7 +37,7 @@ impl DenseHistogram {
     }
 
     /// Counts `count` values in a bucket.
-    pub(in crate::aggregate) fn add(&mut self, index: u16, count: u32) {
+    fn add(&mut self, index: u16, count: u32) {
         let index = usize::from(index);
         self.counts[index] += u64::from(count);
         (self.from, self.to) = (self.from.min(index), self.to.max(index + 1));
@@ -46,24 +46,6 @@ impl DenseHistogram {
     /// Counts everything that `other` counted.
     pub fn merge(&mut self, other: &Histogram) {
         other.each(|index, count| self.add(index, count));
-    }
-
-    /// The number of values, and of each share (0..1, ascending) the smallest value that at least this share of all does not exceed; `None` when
-    /// nothing was counted. Begins anew.
-    pub fn take_quantiles<const N: usize>(&mut self, shares: [f64; N]) -> Option<(u64, [u64; N])> {
-        let counts = self.counts.get_mut(self.from..self.to)?;
-        let all: u64 = counts.iter().sum();
-        let targets = shares.map(|share| ((all as f64 * share).ceil() as u64).max(1));
-        let (mut seen, mut reached, mut found) = (0, 0, [0; N]);
-        for (place, count) in counts.iter_mut().enumerate() {
-            seen += std::mem::take(count);
-            while reached < N && seen >= targets[reached] {
-                found[reached] = middle_of((self.from + place) as u16);
-                reached += 1;
-            }
-        }
-        (self.from, self.to) = (BUCKETS, 0);
-        Some((all, found))
     }
 
     /// The sum; begins anew.
@@ -110,10 +92,7 @@ mod tests {
             prop_assert_eq!(sum.take(), merged.clone());
             prop_assert_eq!(sum.take(), Histogram::default());
             sum.merge(&merged);
-            let shares = [0.01, 0.5, 0.95, 0.99, 1.0];
-            let told = merged.quantile(0.5).map(|_| (merged.count(), shares.map(|share| merged.quantile(share).unwrap())));
-            prop_assert_eq!(sum.take_quantiles(shares), told);
-            prop_assert_eq!(sum.take_quantiles(shares), None);
+            prop_assert_eq!(sum.take(), merged);
         }
     }
 }
