@@ -9,7 +9,7 @@ use crate::aggregate::Histogram;
 use crate::counters::Counters;
 use crate::record::metric::{Field, RecordKind, Statistic};
 use crate::record::{Failure, Quality, RequestDetail, SeriesDetail, SeriesKey, Side, WallTime};
-use crate::series::{Cell, SeriesCell, SeriesDelta};
+use crate::series::{Cell, Exemplar, SeriesCell, SeriesDelta};
 
 /// Upper bounds of the buckets in seconds, as the semantic conventions for HTTP advise.
 pub(super) const BOUNDS_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -42,30 +42,32 @@ pub(super) struct LatencyLabels {
 }
 
 /// Latencies in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct LatencyBuckets {
     /// In each bucket, not cumulative; the last is above all bounds.
     pub buckets: [u64; 15],
     /// Of all values.
     pub sum_ns: u64,
+    /// A slow one that carries a trace.
+    pub exemplar: Option<Box<Exemplar>>,
     /// Time of the newest one.
     last: WallTime,
 }
 
 impl LatencyBuckets {
     /// Of the latencies of a cell.
-    fn of(latencies: &Histogram, sum_ms: f64, last: WallTime) -> Self {
+    fn of(latencies: &Histogram, sum_ms: f64, exemplar: Option<Box<Exemplar>>, last: WallTime) -> Self {
         let mut buckets = [0; 15];
         // All values of a bucket count as its first one, so that a value that equals a bound lies below it, as `le` says.
         latencies.buckets().for_each(|bucket| buckets[BOUNDS_NS.partition_point(|bound| *bound < bucket.low_ns)] += bucket.count);
-        Self { buckets, sum_ns: (sum_ms * 1e6).round() as u64, last }
+        Self { buckets, sum_ns: (sum_ms * 1e6).round() as u64, exemplar, last }
     }
 
     /// Of attempts to connect, which have no latency.
     fn counted(count: u64, last: WallTime) -> Self {
         let mut buckets = [0; 15];
         buckets[0] = count;
-        Self { buckets, sum_ns: 0, last }
+        Self { buckets, sum_ns: 0, exemplar: None, last }
     }
 }
 
@@ -73,6 +75,7 @@ impl Cumulative for LatencyBuckets {
     fn merge(&mut self, other: &Self) {
         self.buckets.iter_mut().zip(other.buckets).for_each(|(mine, its)| *mine += its);
         self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
+        Exemplar::follow(&mut self.exemplar, other.exemplar.as_deref());
         self.last = self.last.max(other.last);
     }
 
@@ -134,7 +137,7 @@ impl LatencySeries {
 }
 
 impl LatencyTables {
-    fn add(&mut self, SeriesCell { key, detail, cell, .. }: &SeriesCell, until: WallTime, counters: &Counters) {
+    fn add(&mut self, SeriesCell { key, detail, cell, exemplar, .. }: &SeriesCell, until: WallTime, counters: &Counters) {
         let detail = if let SeriesDetail::Request(detail) = detail { Some(detail) } else { None };
         let labels = labels(key, detail);
         if detail.is_some_and(|detail| detail.is_attempt) {
@@ -145,7 +148,7 @@ impl LatencyTables {
         let latencies = Field::named(RecordKind::Request, "response_time_ms").and_then(|field| cell.values(field));
         if let Some((_, sum_ms, latencies)) = latencies {
             let table = if side == Side::Server { &mut self.server } else { &mut self.client };
-            table.add(labels, &LatencyBuckets::of(latencies, sum_ms, until), counters);
+            table.add(labels, &LatencyBuckets::of(latencies, sum_ms, exemplar.clone(), until), counters);
         }
     }
 
@@ -202,7 +205,7 @@ mod tests {
         let bucket_of = |ns: u64| {
             let mut latencies = Histogram::default();
             latencies.record(ns);
-            let counted = LatencyBuckets::of(&latencies, ns as f64 / 1e6, WallTime(1));
+            let counted = LatencyBuckets::of(&latencies, ns as f64 / 1e6, None, WallTime(1));
             assert_eq!((counted.sum_ns, counted.count()), (ns, 1));
             counted.buckets.iter().position(|count| *count == 1).unwrap()
         };

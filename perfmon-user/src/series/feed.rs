@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use super::cell::Cell;
 use super::cell_start;
 use super::custom::CustomFeed;
+use super::exemplar::Exemplar;
 use crate::aggregate::Histogram;
 use crate::limits;
 use crate::record::custom::CustomMetrics;
@@ -30,6 +31,8 @@ pub struct SeriesCell {
     pub detail: SeriesDetail,
     /// What was counted.
     pub cell: Cell,
+    /// Of requests: one that stands for them.
+    pub exemplar: Option<Box<Exemplar>>,
     /// Distributions of tokens, by the field's id: only views of deltas show them, histories and rules do not keep them.
     pub sizes: Vec<(u8, Histogram)>,
 }
@@ -37,7 +40,7 @@ pub struct SeriesCell {
 impl SeriesCell {
     /// Of all records of a series.
     pub fn new(start_s: u64, key: SeriesKey, cell: Cell) -> Self {
-        Self { start_s, key, detail: SeriesDetail::Mixed, cell, sizes: Vec::new() }
+        Self { start_s, key, detail: SeriesDetail::Mixed, cell, exemplar: None, sizes: Vec::new() }
     }
 
     fn is_of(&self, key: &SeriesKey, detail: &SeriesDetail) -> bool {
@@ -48,7 +51,7 @@ impl SeriesCell {
         let kind = self.key.kind;
         self.cell.note(kind, record);
         if kind == RecordKind::Request {
-            return;
+            return Exemplar::offer(&mut self.exemplar, record);
         }
         for field in Field::of(kind).filter(|field| field.unit == Unit::Tokens) {
             let Some(value) = field.value(record) else { continue };

@@ -3,6 +3,7 @@
 //! and fields a kind has is in `record::kind` and `record::metric`. Pure: time is an argument.
 mod cell;
 mod custom;
+mod exemplar;
 mod feed;
 mod model_end;
 mod recent;
@@ -10,6 +11,7 @@ mod recent;
 mod tests;
 
 pub use self::cell::{Cell, FieldSet};
+pub use self::exemplar::Exemplar;
 pub use self::feed::{SeriesCell, SeriesDelta, SeriesFeed};
 pub use self::model_end::{ModelEnd, one_end};
 pub use self::recent::{RecentSeries, RecentWindow, SeriesShare};

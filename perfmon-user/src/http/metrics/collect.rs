@@ -87,7 +87,11 @@ fn side(out: &mut Exposition, family: &MetricFamily, table: &LatencyTable) {
             ("error_type", &error),
         ];
         let sum = histogram.sum_ns as f64 / 1e9;
-        out.histogram(family, &labels, &HistogramValues { bounds: &BOUNDS_S, buckets: &histogram.buckets, sum });
+        out.histogram(
+            family,
+            &labels,
+            &HistogramValues { bounds: &BOUNDS_S, buckets: &histogram.buckets, sum, exemplar: histogram.exemplar.as_deref() },
+        );
     }
 }
 

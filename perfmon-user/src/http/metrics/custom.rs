@@ -67,7 +67,7 @@ fn write_sample(out: &mut Exposition, family: &MetricFamily, metric: &'static Cu
                 buckets[BOUNDS_S.partition_point(|bound| *bound < seconds)] += bucket.count;
             }
             let sum = sample.total.field(field, Statistic::Sum).unwrap_or_default() * scale;
-            out.histogram(family, &labels, &HistogramValues { bounds: &BOUNDS_S, buckets: &buckets, sum: tidy(sum) });
+            out.histogram(family, &labels, &HistogramValues { bounds: &BOUNDS_S, buckets: &buckets, sum: tidy(sum), exemplar: None });
         }
         FamilyKind::Counter => {
             if let Some(value) = sample.total.value(&metric.metric(), 0.0) {

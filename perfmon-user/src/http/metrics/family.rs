@@ -123,6 +123,10 @@ figures within about a second of its end. `GET /metrics?buckets=none` leaves all
 buckets but the last out: with 400 endpoints the answer is a sixth of its size. For exact percentiles ask `/api/v1/endpoints`. Business metrics are
 `perfmon_custom_` with their name and unit ([how-to/business-metrics.md](how-to/business-metrics.md)).
 
+In OpenMetrics the latencies of requests have exemplars: the slowest request of a series in about a minute, of those that carried a trace
+(`traceparent`), with `trace_id` and the `span_id` under which perfmon exports it, so that a slow bucket leads to its trace. Prometheus keeps them with
+`--enable-feature=exemplar-storage`.
+
 | name | type | labels | meaning |
 |---|---|---|---|
 "

@@ -59,7 +59,7 @@ fn of_field(kind: RecordKind, field: &'static Field) -> Vec<(Source, MetricFamil
         let Some(convention) = convention else { continue };
         let unit = (field.unit == Unit::Duration).then_some("seconds");
         let name = convention.name.replace('.', "_") + unit.map_or("", |_| "_seconds");
-        let made = if side == Side::Client { "that the service made" } else { "that the service answered" };
+        let made = of_side(side);
         let help = if convention.label.is_some() {
             format!("Tokens of {} {made}.", kind.things())
         } else {
@@ -77,7 +77,9 @@ fn of_field(kind: RecordKind, field: &'static Field) -> Vec<(Source, MetricFamil
         _ => None,
     };
     let stem = format!("perfmon_{}_{}", kind.name(), field.name.trim_end_matches("_ms"));
-    let help = format!("{} of {}.", capital(&words), kind.things());
+    // Of one side where a convention names the other one's.
+    let made = side.map_or(String::new(), |side| format!(" {}", of_side(side)));
+    let help = format!("{} of {}{made}.", capital(&words), kind.things());
     let family = match field.unit {
         Unit::Duration => family(kind, None, stem + "_seconds", FamilyKind::Histogram, Some("seconds"), help),
         _ => family(kind, None, stem, FamilyKind::Counter, None, help),
@@ -102,6 +104,10 @@ fn family(
     let own = convention.and_then(|convention| convention.label).map(|(name, _)| name.replace('.', "_"));
     let labels: Vec<String> = labels.chain(["error_type".into()]).chain(own).collect();
     MetricFamily { name: name.into(), kind: of, unit, help: help.into(), labels: labels.join(", ").into() }
+}
+
+fn of_side(side: Side) -> &'static str {
+    if side == Side::Client { "that the service made" } else { "that the service answered" }
 }
 
 fn capital(words: &str) -> String {
@@ -149,7 +155,9 @@ fn sample(out: &mut Exposition, family: &MetricFamily, source: &Source, labels: 
                 shown.push((&own_name, value));
             }
             match bounds(field.unit).filter(|_| family.kind == FamilyKind::Histogram) {
-                Some(bounds) => out.histogram(family, &shown, &HistogramValues { bounds, buckets: &values.buckets, sum: values.sum }),
+                Some(bounds) => {
+                    out.histogram(family, &shown, &HistogramValues { bounds, buckets: &values.buckets, sum: values.sum, exemplar: None })
+                }
                 None => out.sample(family, &shown, values.sum),
             }
         }

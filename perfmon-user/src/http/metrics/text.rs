@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write};
 
 use super::family::{FamilyKind, MetricFamily};
+use crate::series::Exemplar;
 
 /// Which format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub(super) struct HistogramValues<'a> {
     pub buckets: &'a [u64; 15],
     /// Of all values.
     pub sum: f64,
+    /// One of the values; written in OpenMetrics, Prometheus text has no exemplars.
+    pub exemplar: Option<&'a Exemplar>,
 }
 
 /// The text being written.
@@ -95,14 +98,20 @@ impl Exposition {
     pub fn histogram(&mut self, family: &MetricFamily, labels: &[Label<'_>], histogram: &HistogramValues<'_>) {
         let name = family.name.as_ref();
         let count: u64 = histogram.buckets.iter().sum();
+        let exemplar = histogram.exemplar.filter(|_| self.format == Format::OpenMetrics);
+        let value = exemplar.map(|exemplar| exemplar.latency_ns as f64 / 1e9);
         let mut below = 0;
+        let mut from = f64::NEG_INFINITY;
         let shown = if self.buckets == Buckets::All { histogram.bounds.as_slice() } else { &[] };
-        for (bound, count) in shown.iter().zip(histogram.buckets) {
-            below += count;
-            let bound = format!("{bound:?}");
-            self.raw(&format!("{name}_bucket"), &with_bound(labels, &bound), below);
+        let infinity = (&f64::INFINITY, count - histogram.buckets[..shown.len()].iter().sum::<u64>());
+        for (bound, counted) in shown.iter().zip(histogram.buckets.iter().copied()).chain([infinity]) {
+            below += counted;
+            let le = if bound.is_finite() { format!("{bound:?}") } else { "+Inf".into() };
+            let is_in = value.is_some_and(|value| from < value && value <= *bound);
+            from = *bound;
+            let shown = exemplar.filter(|_| is_in).map(written).unwrap_or_default();
+            self.raw(&format!("{name}_bucket"), &with_bound(labels, &le), format_args!("{below}{shown}"));
         }
-        self.raw(&format!("{name}_bucket"), &with_bound(labels, &"+Inf"), count);
         self.raw(&format!("{name}_sum"), labels, histogram.sum);
         self.raw(&format!("{name}_count"), labels, count);
     }
@@ -129,6 +138,14 @@ impl Exposition {
     }
 }
 
+/// An exemplar behind the number of its bucket: ids, value and time in seconds.
+fn written(exemplar: &Exemplar) -> String {
+    let Exemplar { trace_id, span_id, latency_ns, time } = exemplar;
+    let ended_ms = (time.0 + latency_ns) / 1_000_000;
+    let (trace_id, value) = (escape(trace_id), *latency_ns as f64 / 1e9);
+    format!(" # {{trace_id=\"{trace_id}\",span_id=\"{span_id}\"}} {value} {}.{:03}", ended_ms / 1_000, ended_ms % 1_000)
+}
+
 fn with_bound<'a>(labels: &[Label<'a>], bound: &'a dyn Display) -> Vec<Label<'a>> {
     labels.iter().copied().chain([("le", bound)]).collect()
 }
@@ -149,6 +166,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::http::series::BOUNDS_S;
+    use crate::record::{SpanId, WallTime};
 
     const COUNTER: MetricFamily = MetricFamily::new("a_things", FamilyKind::Counter, None, "Things \\ seen.", "");
     const SECONDS: MetricFamily = MetricFamily::new("b_seconds", FamilyKind::Histogram, Some("seconds"), "A \"time\".", "");
@@ -160,7 +178,10 @@ mod tests {
         text.family(&SECONDS);
         let mut counts = [0; 15];
         (counts[0], counts[14]) = (2, 1);
-        text.histogram(&SECONDS, &[("x", &"y")], &HistogramValues { bounds: &BOUNDS_S, buckets: &counts, sum: 12.5 });
+        let exemplar =
+            Exemplar { trace_id: "4bf9".into(), span_id: SpanId(7), latency_ns: 11_500_000_000, time: WallTime(1_700_000_000_250_000_000) };
+        let values = HistogramValues { bounds: &BOUNDS_S, buckets: &counts, sum: 12.5, exemplar: Some(&exemplar) };
+        text.histogram(&SECONDS, &[("x", &"y")], &values);
         text.finish()
     }
 
@@ -189,6 +210,9 @@ mod tests {
         let text = write(Format::OpenMetrics, Buckets::All);
         assert!(text.contains("# TYPE a_things counter\na_things_total{"), "{text}");
         assert!(text.contains("# HELP b_seconds A \\\"time\\\".\n# TYPE b_seconds histogram\n# UNIT b_seconds seconds\n"), "{text}");
+        let exemplar = "# {trace_id=\"4bf9\",span_id=\"0000000000000007\"} 11.5 1700000011.750";
+        assert!(text.contains(&format!("b_seconds_bucket{{x=\"y\",le=\"+Inf\"}} 3 {exemplar}\n")), "{text}");
+        assert_eq!(text.matches(" # {").count(), 1, "{text}");
         assert!(text.ends_with("\n# EOF\n"), "{text}");
     }
 

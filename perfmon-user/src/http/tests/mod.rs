@@ -485,7 +485,7 @@ async fn a_report_that_waits_for_a_file_makes_nobody_else_wait() {
 #[tokio::test]
 async fn metrics_count_requests_by_side() {
     let server = server();
-    let failed = Request { status_code: Some(500), ..request(1, "shop", 5) };
+    let failed = Request { status_code: Some(500), trace_id: Some("4bf92f".into()), span_id: SpanId(7), ..request(1, "shop", 5) };
     let odd = Request { method: Some("BREW".into()), error: Some(Failure::Reset), status_code: None, ..request(1, "shop", 20_000) };
     let unknown = Request { response_time_ms: None, quality: Quality::Inferred, ..request(1, "shop", 5) };
     let client = Request { side: Side::Client, destination: Some("db".into()), ..request(1, "shop", 5) };
@@ -520,7 +520,11 @@ async fn metrics_count_requests_by_side() {
     let open =
         ask(&server, HttpRequest::get("/metrics").header("host", "localhost").header("accept", "application/openmetrics-text")).await;
     assert_eq!(open.headers()[header::CONTENT_TYPE], "application/openmetrics-text; version=1.0.0; charset=utf-8");
-    assert!(text(open).await.ends_with("# EOF\n"));
+    let open = text(open).await;
+    let exemplars: Vec<&str> = open.lines().filter(|line| line.contains(" # {")).collect();
+    let exemplar = r#"http_response_status_code="500",error_type="500",le="0.005"} 1 # {trace_id="4bf92f",span_id="0000000000000007"} 0.005 1.005"#;
+    assert!(matches!(exemplars.as_slice(), [one] if one.ends_with(exemplar)), "{exemplars:?}");
+    assert!(open.ends_with("# EOF\n") && !body.contains(" # {"));
 }
 
 #[tokio::test]
