@@ -81,7 +81,7 @@ impl Reading {
             AlertsCommand::Audit { json, server } => (AlertsAction::Audit { json }, server),
             AlertsCommand::TestRules(args) => {
                 let period = report::period(args.from.as_ref(), args.to.as_ref(), &jiff::tz::TimeZone::system(), &mut self.problems);
-                let config = self.config(&args.general, |flags| flags.value("db", "--db", args.db.as_ref()))?;
+                let config = self.config_to_ask(&args.general, |flags| flags.value("db", "--db", args.db.as_ref()))?;
                 return Some(Invocation::TestRules { config, period: period?, json: args.json });
             }
             AlertsCommand::Test { channel, server } => (AlertsAction::Test { channel }, server),
@@ -93,7 +93,7 @@ impl Reading {
                 None
             }
         };
-        let config = self.config(&server.general, |flags| flags.value("http.tls_ca", "--ca", server.ca.as_ref()))?;
+        let config = self.config_to_ask(&server.general, |flags| flags.value("http.tls_ca", "--ca", server.ca.as_ref()))?;
         Some(Invocation::Alerts { url: url.unwrap_or_else(|| Url::of_configured(&config)), config, action })
     }
 

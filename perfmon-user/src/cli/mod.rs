@@ -223,7 +223,7 @@ impl Reading {
             CliCommand::Alerts { action } => self.alerts(action),
             CliCommand::Report(args) => {
                 let asked = report::read(&args, &jiff::tz::TimeZone::system(), &mut self.problems);
-                let config = self.config(&args.general, |flags| flags.value("db", "--db", args.db.as_ref()))?;
+                let config = self.config_to_ask(&args.general, |flags| flags.value("db", "--db", args.db.as_ref()))?;
                 let (period, format) = asked?;
                 Some(Invocation::Report { config, period, format, output: args.output })
             }
@@ -257,7 +257,7 @@ impl Reading {
 
     fn top(&mut self, args: &args::TopArgs) -> Option<Invocation> {
         let url = args.url.as_deref().map(Url::parse).transpose();
-        let config = self.config(&args.general, |flags| flags.value("http.tls_ca", "--ca", args.ca.as_ref()));
+        let config = self.config_to_ask(&args.general, |flags| flags.value("http.tls_ca", "--ca", args.ca.as_ref()));
         match (url, config) {
             (Ok(url), Some(config)) => {
                 let named = url.is_some();
@@ -286,6 +286,16 @@ impl Reading {
         flags.general(general);
         fill(&mut flags);
         self.load(general.config.as_deref(), flags).map(|loaded| Box::new(loaded.config))
+    }
+
+    /// Of a command that asks a perfmon or reads its history.
+    fn config_to_ask(&mut self, general: &GeneralArgs, fill: impl FnOnce(&mut Flags)) -> Option<Box<Config>> {
+        let mut flags = Flags::default();
+        flags.general(general);
+        fill(&mut flags);
+        let sources = Sources { flags: flags.into_vec(), ..self.sources(general.config.as_deref()) };
+        let loaded = config::load_to_ask(&sources).map_err(|problems| self.problems.extend(problems)).ok();
+        loaded.map(|loaded| Box::new(loaded.config))
     }
 
     fn configuration(&mut self, action: ConfigAction) -> Option<Invocation> {

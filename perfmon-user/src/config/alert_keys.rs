@@ -6,7 +6,7 @@ use super::channel_keys::CHANNEL_KEYS;
 use super::channels::ChannelEntry;
 use super::duration;
 use super::export::is_web;
-use super::key::{About, Key, show_list, show_tables, show_text, tables};
+use super::key::{About, Key, show_list, show_tables, show_text, tables, tables_from};
 use super::keys::{about, name_of, words};
 use super::metric_keys::pattern;
 use super::node::{Checked, ConfigNode, Fault};
@@ -26,7 +26,10 @@ fn checked<T: Default>(
     required: &[&str],
     faults_of: fn(&T) -> Vec<(&'static str, String)>,
 ) -> Checked<Vec<T>> {
-    let entries = tables(node, keys, required)?;
+    fitting(node, tables(node, keys, required)?, faults_of)
+}
+
+fn fitting<T>(node: &ConfigNode, entries: Vec<T>, faults_of: fn(&T) -> Vec<(&'static str, String)>) -> Checked<Vec<T>> {
     let lines = node.list(|item| Ok(item.line))?;
     let faults: Vec<Fault> = entries
         .iter()
@@ -61,7 +64,9 @@ pub(super) const CHANNELS: Key<Config> = Key {
         )
     },
     set: |config, node| {
-        checked(node, CHANNEL_KEYS, &["name", "type"], ChannelEntry::faults).map(|channels| config.alerts.channels = channels)
+        let new = || ChannelEntry { asks_only: config.asks_only, ..ChannelEntry::default() };
+        let channels = tables_from(node, CHANNEL_KEYS, &["name", "type"], new)?;
+        fitting(node, channels, ChannelEntry::faults).map(|channels| config.alerts.channels = channels)
     },
     show: |config| show_tables(&config.alerts.channels, CHANNEL_KEYS),
 };

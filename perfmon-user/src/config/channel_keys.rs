@@ -11,9 +11,12 @@ macro_rules! secret_from {
         Key {
             about: about($path, None, $takes, $text),
             set: |channel, node| {
-                let value = $read(node)?;
                 channel.sources.insert($path, node.text()?.into());
-                set_once(&mut channel.options.$field, node, value)
+                match $read(node) {
+                    Err(_) if channel.asks_only => channel.withheld = true,
+                    value => set_once(&mut channel.options.$field, node, value?)?,
+                }
+                Ok(())
             },
             show: |channel| channel.sources.get($path).map(|source| show_text(source)),
         }

@@ -15,6 +15,10 @@ pub struct ChannelEntry {
     pub(super) options: ChannelOptions,
     /// Files and variables that secrets were read from, by the key that names them.
     pub(super) sources: BTreeMap<&'static str, String>,
+    /// As `Config::asks_only`.
+    pub(super) asks_only: bool,
+    /// A secret is not for those who asked.
+    pub(super) withheld: bool,
     pub(super) default: bool,
     pub(super) fallback: Option<String>,
     pub(super) quiet_end: bool,
@@ -43,7 +47,7 @@ impl ChannelEntry {
     }
 
     pub(super) fn faults(&self) -> Vec<OptionFault> {
-        self.kind.map(|kind| kind.faults(&self.options)).unwrap_or_default()
+        self.kind.filter(|_| !self.withheld).map(|kind| kind.faults(&self.options)).unwrap_or_default()
     }
 
     /// Scheme and host; the rest may be a secret.

@@ -75,14 +75,18 @@ pub fn flatten<'k, 'n, T>(
 
 /// A list of tables, each checked against `keys`; `required` are paths that every entry needs.
 pub fn tables<T: Default>(node: &ConfigNode, keys: &'static [Key<T>], required: &[&str]) -> Checked<Vec<T>> {
-    let entries = node.list(|item| Ok(item.clone()))?;
-    gather(entries.iter().map(|entry| one_table(entry, keys, required)))
+    tables_from(node, keys, required, T::default)
 }
 
-fn one_table<T: Default>(entry: &ConfigNode, keys: &'static [Key<T>], required: &[&str]) -> Checked<T> {
+/// The same, each table from what `new` makes.
+pub fn tables_from<T>(node: &ConfigNode, keys: &'static [Key<T>], required: &[&str], new: impl Fn() -> T) -> Checked<Vec<T>> {
+    let entries = node.list(|item| Ok(item.clone()))?;
+    gather(entries.iter().map(|entry| one_table(entry, keys, required, new())))
+}
+
+fn one_table<T>(entry: &ConfigNode, keys: &'static [Key<T>], required: &[&str], mut value: T) -> Checked<T> {
     let RawValue::Table(table) = &entry.value else { return entry.fault("each entry is a table, like { pattern = \"…\" }") };
     let mut faults = Vec::new();
-    let mut value = T::default();
     let found = flatten(keys, table, "", &mut faults);
     for path in required {
         if !found.iter().any(|(key, _)| key.about.path == *path) {

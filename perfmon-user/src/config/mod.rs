@@ -109,7 +109,16 @@ pub fn read_file(named: Option<&Path>) -> Result<Option<File>, ConfigProblem> {
 
 /// Checks everything that was given.
 pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigProblem>> {
-    let mut loading = Loading { loaded: Loaded { config: Config::default(), origins: BTreeMap::new() }, problems: Vec::new() };
+    load_into(Config::default(), sources)
+}
+
+/// The same for a command that asks a perfmon or reads its history.
+pub fn load_to_ask(sources: &Sources) -> Result<Loaded, Vec<ConfigProblem>> {
+    load_into(Config { asks_only: true, ..Config::default() }, sources)
+}
+
+fn load_into(config: Config, sources: &Sources) -> Result<Loaded, Vec<ConfigProblem>> {
+    let mut loading = Loading { loaded: Loaded { config, origins: BTreeMap::new() }, problems: Vec::new() };
     if let Some(file) = &sources.file {
         loading.file(file);
     }

@@ -14,6 +14,8 @@ use super::{ConfigProblem, SettingOrigin};
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// It is that of a command that asks a perfmon or reads its history: secrets of channels may be missing, who asks may not be allowed to read them.
+    pub asks_only: bool,
     /// Addresses of the HTTP server; never empty.
     pub listen: Vec<ListenAddress>,
     /// Where records go as lines of JSON.
@@ -63,6 +65,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            asks_only: false,
             listen: vec![ListenAddress::USUAL],
             jsonl: None,
             jsonl_max: None,

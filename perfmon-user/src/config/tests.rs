@@ -395,6 +395,15 @@ fn secrets_of_channels_come_from_files_and_variables_and_are_never_shown() {
         assert!(found.iter().any(|line| line.contains(want)), "{want} is not in {found:#?}");
     }
     assert!(found.len() == 3 && !format!("{found:?}").contains("s3cr3t"), "{found:#?}");
+    // Who asks need not know what only the service may read; what is wrong in the file is wrong for them too.
+    let found = load_to_ask(&file(&wrong)).unwrap_err();
+    assert!(matches!(found.as_slice(), [one] if one.to_string().contains("given in two ways")), "{found:#?}");
+    let of_service = format!(
+        "[[alerts.channels]]\nname='s'\ntype='slack'\nurl_file='{path}.none'\n\
+         [[alerts.channels]]\nname='p'\ntype='pagerduty'\nrouting_key_env='PERFMON_TEST_NOT_SET'\n"
+    );
+    assert_eq!(problems(&file(&of_service)).len(), 2);
+    assert_eq!(load_to_ask(&file(&of_service)).unwrap().config.alerts.settings().channels.len(), 2);
 }
 
 #[test]

@@ -522,7 +522,8 @@ async fn metrics_count_requests_by_side() {
     assert_eq!(open.headers()[header::CONTENT_TYPE], "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let open = text(open).await;
     let exemplars: Vec<&str> = open.lines().filter(|line| line.contains(" # {")).collect();
-    let exemplar = r#"http_response_status_code="500",error_type="500",le="0.005"} 1 # {trace_id="4bf92f",span_id="0000000000000007"} 0.005 1.005"#;
+    let exemplar =
+        r#"http_response_status_code="500",error_type="500",le="0.005"} 1 # {trace_id="4bf92f",span_id="0000000000000007"} 0.005 1.005"#;
     assert!(matches!(exemplars.as_slice(), [one] if one.ends_with(exemplar)), "{exemplars:?}");
     assert!(open.ends_with("# EOF\n") && !body.contains(" # {"));
 }
