@@ -173,7 +173,7 @@ impl IntervalMetrics {
     /// Begins an interval, with the series of the last one where those are few and mostly in use: they would be made anew.
     fn begin_anew(&mut self) {
         let [all, idle] = self.owners.values().map(OwnerSums::len_and_idle).fold([0, 0], |sum, own| [sum[0] + own[0], sum[1] + own[1]]);
-        let are_few = all <= limits::EXPORT_SERIES / 2 && self.owners.len() <= limits::EXPORT_PROCESSES / 2;
+        let are_few = all <= limits::EXPORT_SERIES / 4 && self.owners.len() <= limits::EXPORT_PROCESSES / 4;
         if self.budget.overflowed == 0 && are_few && 2 * idle <= all {
             return self.owners.values_mut().for_each(OwnerSums::clear);
         }

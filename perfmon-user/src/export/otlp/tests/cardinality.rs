@@ -154,3 +154,23 @@ fn short_processes_of_a_service_leave_room_for_the_next_one_and_for_the_host() {
         "a process's sample is not a service's"
     );
 }
+
+#[test]
+fn an_interval_tells_what_it_counted_itself_with_the_series_of_the_last_one_or_new_ones() {
+    let mut interval = Interval::new();
+    // Most go on, then none does, then others do.
+    for (paths, times) in [(0..8, 1), (2..8, 3), (20..21, 2), (20..24, 1), (0..4, 2)] {
+        let records = || paths.clone().map(|number| server("shop", &format!("/{number}"), 200, 1));
+        (0..times).flat_map(|_| records()).for_each(|record| interval.add(record));
+        interval.add(Record::Llm(Box::new(call(&origin("shop", 1), Side::Client))));
+        let (points, overflowed) = interval.take();
+        assert_eq!(overflowed, 0);
+        let told = |number: u64| count(&points, "shop", DURATION, Some(&format!("/{number}")));
+        for number in 0..30 {
+            assert_eq!(told(number), paths.contains(&number).then_some(times), "{number} of {paths:?}");
+        }
+        assert_eq!(points.iter().filter(|(.., name, _, count)| name == "gen_ai.client.operation.duration" && *count == 1).count(), 1);
+    }
+    let (points, _) = interval.take();
+    assert!(points.iter().all(|(service, ..)| service != "shop"), "{points:?}");
+}
