@@ -1,4 +1,5 @@
-//! What one HTTP exchange adds to a series: that of its endpoint, from which it comes to its service and the totals, or of its destination. The latency of a streaming exchange is its first byte; unknown values are counted and enter no percentile.
+//! What one HTTP exchange adds to a series: that of its endpoint, from which it comes to its service and the totals, or of its destination. The latency
+//! of a streaming exchange is its first byte; unknown values are counted and enter no percentile.
 use super::accumulator::{Accumulator, counts};
 use super::figures::{Quantiles, WindowFigures};
 use super::series::Series;

@@ -179,6 +179,9 @@ pub fn read(argv: impl IntoIterator<Item = OsString>, env: impl IntoIterator<Ite
     }
 }
 
+/// How a configuration is checked.
+type Load = fn(&Sources) -> Result<config::Loaded, Vec<ConfigProblem>>;
+
 struct Reading {
     env: Vec<(String, String)>,
     problems: Vec<ConfigProblem>,
@@ -276,34 +279,27 @@ impl Reading {
         Sources { file, env: self.env.clone(), flags: Vec::new() }
     }
 
-    fn load(&mut self, file: Option<&Path>, flags: Flags) -> Option<config::Loaded> {
-        let sources = Sources { flags: flags.into_vec(), ..self.sources(file) };
-        config::load(&sources).map_err(|problems| self.problems.extend(problems)).ok()
-    }
-
-    fn config(&mut self, general: &GeneralArgs, fill: impl FnOnce(&mut Flags)) -> Option<Box<Config>> {
-        let mut flags = Flags::default();
-        flags.general(general);
-        fill(&mut flags);
-        self.load(general.config.as_deref(), flags).map(|loaded| Box::new(loaded.config))
-    }
-
-    /// Of a command that asks a perfmon or reads its history.
-    fn config_to_ask(&mut self, general: &GeneralArgs, fill: impl FnOnce(&mut Flags)) -> Option<Box<Config>> {
+    fn load(&mut self, general: &GeneralArgs, fill: impl FnOnce(&mut Flags), load: Load) -> Option<config::Loaded> {
         let mut flags = Flags::default();
         flags.general(general);
         fill(&mut flags);
         let sources = Sources { flags: flags.into_vec(), ..self.sources(general.config.as_deref()) };
-        let loaded = config::load_to_ask(&sources).map_err(|problems| self.problems.extend(problems)).ok();
-        loaded.map(|loaded| Box::new(loaded.config))
+        load(&sources).map_err(|problems| self.problems.extend(problems)).ok()
+    }
+
+    fn config(&mut self, general: &GeneralArgs, fill: impl FnOnce(&mut Flags)) -> Option<Box<Config>> {
+        self.load(general, fill, config::load).map(|loaded| Box::new(loaded.config))
+    }
+
+    /// Of a command that asks a perfmon or reads its history.
+    fn config_to_ask(&mut self, general: &GeneralArgs, fill: impl FnOnce(&mut Flags)) -> Option<Box<Config>> {
+        self.load(general, fill, config::load_to_ask).map(|loaded| Box::new(loaded.config))
     }
 
     fn configuration(&mut self, action: ConfigAction) -> Option<Invocation> {
         match action {
             ConfigAction::Print { general } => {
-                let mut flags = Flags::default();
-                flags.general(&general);
-                self.load(general.config.as_deref(), flags).map(|loaded| Invocation::Print(config::print(&loaded)))
+                self.load(&general, |_| (), config::load).map(|loaded| Invocation::Print(config::print(&loaded)))
             }
             ConfigAction::Keys { name } => match config::keys(name.as_deref()) {
                 Ok(text) => Some(Invocation::Print(text)),

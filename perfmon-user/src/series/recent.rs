@@ -1,8 +1,8 @@
 //! The recent past of series, for those who look at sliding windows. In: deltas; out: what each series of a kind counted in the last so many
 //! seconds. A window is made of steps (a thirtieth of its length, ten seconds at least) and covers its length and at most one step more. Each
 //! series has its sum ready: a delta is added to it, and a step that leaves the window is taken off it. Series are found by the
-//! value of a label. A window keeps only the fields and tells series apart only by the labels that somebody asks for. Bounded: a further series of a full window is counted in the overflow
-//! series of its service.
+//! value of a label. A window keeps only the fields and tells series apart only by the labels that somebody asks for.
+//! Bounded: a further series of a full window is counted in the overflow series of its service.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -211,7 +211,7 @@ pub struct RecentSeries {
 
 impl RecentSeries {
     /// Keeps these windows from now on; those that it had keep their data. Shares of one kind and length have a window in common, but one with
-    /// a field that an older window lacks begins anew, and the older one stays for the others.
+    /// a field or label that an older window lacks begins anew, and the older one stays for the others.
     pub fn keep(&mut self, shares: impl IntoIterator<Item = SeriesShare>, now: WallTime) {
         let mut before = std::mem::take(&mut self.windows);
         before.sort_by_key(|window| window.since_s);
@@ -251,7 +251,7 @@ impl RecentSeries {
         }
     }
 
-    /// A window that is kept: of those that have the share's fields, the one with the oldest data.
+    /// A window that is kept: of those that have the share's fields and labels, the one with the oldest data.
     pub fn window(&self, share: &SeriesShare) -> Option<&RecentWindow> {
         self.windows.iter().filter(|window| window.share.serves(share)).min_by_key(|window| window.since_s)
     }
